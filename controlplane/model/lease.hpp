@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Lease: one subscriber address out of a pool, owned by one session until it is given back.
+#pragma once
+
+#include <string>
+
+#include "pns/base/ip_address.hpp"
+
+namespace pns::model {
+
+struct Lease {
+  Ipv4Address address;
+  Ipv4Address gateway;  // our side of the link, from the pool
+  std::string pool;     // name; empty for a fixed address outside every pool
+};
+
+}  // namespace pns::model

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// What a ppp::Link asks its caller (session::Registry) to do, in order. The link does no I/O.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "controlplane/model/auth.hpp"
+#include "pns/base/end_reason.hpp"
+#include "pns/base/ip_address.hpp"
+
+namespace pns::model {
+
+enum class LinkPhase : std::uint8_t { kDead, kEstablish, kAuthenticate, kNetwork, kOpen, kTerminate };
+
+[[nodiscard]] constexpr std::string_view name_of(LinkPhase phase) noexcept {
+  constexpr std::array<std::string_view, 6> kNames = {"dead",    "establish", "authenticate",
+                                                      "network", "open",      "terminate"};
+  return kNames[static_cast<std::size_t>(phase)];
+}
+
+// Send one PPP frame in the clear, from the Address field on (FF 03 protocol …); at most 1,504 octets.
+struct SendFrame {
+  std::vector<std::byte> frame;
+};
+
+// What the dataplane must know of LCP. Sent when LCP opens (open = true) and when it leaves Opened.
+struct ConfigureLink {
+  bool open = false;
+  std::uint32_t our_magic = 0;    // for Echo-Reply; 0 when not negotiated
+  std::uint32_t peer_magic = 0;
+  std::uint16_t peer_mru = 1500;  // octets: the most the peer takes
+  bool send_acfc = false;         // peer agreed: we may leave out FF 03
+  bool send_pfc = false;          // peer agreed: we may send one-octet protocols
+};
+
+// Arm both MPPE directions. Comes before the CCP Configure-Ack that lets the peer start.
+struct ArmMppe {
+  MppeKeys keys;                // RFC 3079 master session keys; the dataplane derives the rest
+  std::uint8_t key_bits = 128;  // 40, 56 or 128
+  bool stateless = true;
+};
+
+struct DisarmMppe {};
+
+// IPCP is open: data may flow for this address.
+struct OpenIpv4 {
+  Ipv4Address subscriber;
+};
+
+struct CloseIpv4 {};
+
+// Ask AAA; the answer comes back as Link::on_auth_result.
+struct Authenticate {
+  AuthRequest request;
+};
+
+// The phase has changed (for counters and `pns show`).
+struct PhaseChanged {
+  LinkPhase phase;
+};
+
+// The link is over; nothing follows.
+struct LinkEnded {
+  EndReason reason;
+};
+
+using LinkAction = std::variant<SendFrame, ConfigureLink, ArmMppe, DisarmMppe, OpenIpv4, CloseIpv4,
+                                Authenticate, PhaseChanged, LinkEnded>;
+using LinkActions = std::vector<LinkAction>;
+
+// What the network phase offers the subscriber. From the pool and the configuration.
+struct NetworkParameters {
+  Ipv4Address our_address;         // the gateway's address in IPCP
+  Ipv4Address subscriber_address;  // the lease
+  std::array<Ipv4Address, 2> dns{};   // unspecified: not offered (RFC 1877 options 129, 131)
+  std::array<Ipv4Address, 2> wins{};  // unspecified: not offered (RFC 1877 options 130, 132)
+};
+
+}  // namespace pns::model

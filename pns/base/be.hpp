@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Integers in network byte order. A be16 or be32 holds the octets as they stand on the wire;
+// it becomes a host integer only by name, so a missing conversion does not compile.
+// Alignment 1, so that packed wire structs may hold them. Pure values, any thread.
+#pragma once
+
+#include <array>
+#include <bit>
+#include <compare>
+#include <cstddef>
+#include <cstdint>
+
+namespace pns {
+
+template <class Host>
+class BigEndian {
+ public:
+  constexpr BigEndian() noexcept = default;
+
+  // The wire form of a host-order value.
+  [[nodiscard]] static constexpr BigEndian from_host(Host value) noexcept {
+    BigEndian out;
+    for (std::size_t i = 0; i < sizeof(Host); ++i)
+      out.octets_[i] = static_cast<std::uint8_t>(value >> (8 * (sizeof(Host) - 1 - i)));
+    return out;
+  }
+
+  // The host-order value.
+  [[nodiscard]] constexpr Host host() const noexcept {
+    Host value = 0;
+    for (const std::uint8_t octet : octets_) value = static_cast<Host>((value << 8) | octet);
+    return value;
+  }
+
+  friend constexpr bool operator==(const BigEndian&, const BigEndian&) noexcept = default;
+
+ private:
+  std::array<std::uint8_t, sizeof(Host)> octets_{};
+};
+
+using be16 = BigEndian<std::uint16_t>;
+using be32 = BigEndian<std::uint32_t>;
+
+static_assert(sizeof(be16) == 2 && alignof(be16) == 1);
+static_assert(sizeof(be32) == 4 && alignof(be32) == 1);
+
+}  // namespace pns

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pns/base/ip_address.hpp"
+
+#include <array>
+#include <charconv>
+#include <cstdio>
+
+namespace pns {
+namespace {
+
+// One decimal number in [0, max], no sign, no leading zero; moves `text` past it.
+std::optional<std::uint32_t> take_decimal(std::string_view& text, std::uint32_t max) noexcept {
+  std::uint32_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  const auto length = static_cast<std::size_t>(end - text.data());
+  if (error != std::errc{} || value > max || (length > 1 && text.front() == '0'))
+    return std::nullopt;
+  text.remove_prefix(length);
+  return value;
+}
+
+}  // namespace
+
+std::optional<Ipv4Address> Ipv4Address::parse(std::string_view text) noexcept {
+  std::uint32_t address = 0;
+  for (int part = 0; part < 4; ++part) {
+    if (part != 0) {
+      if (text.empty() || text.front() != '.') return std::nullopt;
+      text.remove_prefix(1);
+    }
+    const auto octet = take_decimal(text, 255);
+    if (!octet) return std::nullopt;
+    address = (address << 8) | *octet;
+  }
+  if (!text.empty()) return std::nullopt;
+  return Ipv4Address(address);
+}
+
+std::string Ipv4Address::to_string() const {
+  std::array<char, 16> text{};
+  std::snprintf(text.data(), text.size(), "%u.%u.%u.%u", value >> 24, (value >> 16) & 0xff,
+                (value >> 8) & 0xff, value & 0xff);
+  return text.data();
+}
+
+std::optional<Ipv4Prefix> Ipv4Prefix::parse(std::string_view text) noexcept {
+  const auto slash = text.find('/');
+  if (slash == std::string_view::npos) return std::nullopt;
+  const auto address = Ipv4Address::parse(text.substr(0, slash));
+  auto rest = text.substr(slash + 1);
+  const auto length = take_decimal(rest, 32);
+  if (!address || !length || !rest.empty()) return std::nullopt;
+  return Ipv4Prefix{*address, static_cast<std::uint8_t>(*length)};
+}
+
+std::string Ipv4Prefix::to_string() const {
+  return address.to_string() + "/" + std::to_string(length);
+}
+
+std::string to_string(const MacAddress& mac) {
+  std::array<char, 18> text{};
+  std::snprintf(text.data(), text.size(), "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2],
+                mac[3], mac[4], mac[5]);
+  return text.data();
+}
+
+}  // namespace pns

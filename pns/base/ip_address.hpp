@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// IPv4 address and prefix as values. An Ipv4Address holds a host-order integer so that ranges and
+// prefixes are arithmetic; wire structs hold be32 and convert by name. Fit for shared memory.
+#pragma once
+
+#include <array>
+#include <compare>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "pns/base/be.hpp"
+
+namespace pns {
+
+struct Ipv4Address {
+  std::uint32_t value = 0;  // host byte order: 10.0.0.1 is 0x0a000001
+
+  constexpr Ipv4Address() noexcept = default;
+  constexpr explicit Ipv4Address(std::uint32_t host_order) noexcept : value(host_order) {}
+  constexpr explicit Ipv4Address(be32 wire) noexcept : value(wire.host()) {}
+  [[nodiscard]] constexpr be32 wire() const noexcept { return be32::from_host(value); }
+  [[nodiscard]] constexpr bool is_unspecified() const noexcept { return value == 0; }
+  [[nodiscard]] constexpr bool is_loopback() const noexcept { return (value >> 24) == 127; }
+  [[nodiscard]] constexpr bool is_multicast() const noexcept { return (value >> 28) == 0xe; }
+
+  // Dotted quad, four decimal parts and nothing else. Empty when the text is anything else.
+  [[nodiscard]] static std::optional<Ipv4Address> parse(std::string_view text) noexcept;
+  [[nodiscard]] std::string to_string() const;
+
+  friend constexpr auto operator<=>(const Ipv4Address&, const Ipv4Address&) noexcept = default;
+};
+
+struct Ipv4Prefix {
+  Ipv4Address address;      // as written: an interface address keeps its host bits
+  std::uint8_t length = 0;  // 0..32
+
+  [[nodiscard]] constexpr std::uint32_t mask() const noexcept {
+    return length == 0 ? 0 : ~std::uint32_t{0} << (32 - length);
+  }
+  [[nodiscard]] constexpr Ipv4Address network() const noexcept {
+    return Ipv4Address(address.value & mask());
+  }
+  [[nodiscard]] constexpr bool contains(Ipv4Address a) const noexcept {
+    return (a.value & mask()) == network().value;
+  }
+
+  // "10.0.0.1/24". Empty when the text is anything else.
+  [[nodiscard]] static std::optional<Ipv4Prefix> parse(std::string_view text) noexcept;
+  [[nodiscard]] std::string to_string() const;
+
+  friend constexpr auto operator<=>(const Ipv4Prefix&, const Ipv4Prefix&) noexcept = default;
+};
+
+// Both ends included.
+struct Ipv4Range {
+  Ipv4Address first;
+  Ipv4Address last;
+
+  [[nodiscard]] constexpr std::uint64_t size() const noexcept {
+    return std::uint64_t{last.value} - first.value + 1;
+  }
+  [[nodiscard]] constexpr bool contains(Ipv4Address a) const noexcept {
+    return first <= a && a <= last;
+  }
+  [[nodiscard]] constexpr bool overlaps(const Ipv4Range& other) const noexcept {
+    return first <= other.last && other.first <= last;
+  }
+
+  friend constexpr auto operator<=>(const Ipv4Range&, const Ipv4Range&) noexcept = default;
+};
+
+// EUI-48, octets in wire order.
+using MacAddress = std::array<std::uint8_t, 6>;
+[[nodiscard]] std::string to_string(const MacAddress& mac);
+
+}  // namespace pns
+
+template <>
+struct std::hash<pns::Ipv4Address> {
+  std::size_t operator()(const pns::Ipv4Address& a) const noexcept {
+    return std::hash<std::uint32_t>{}(a.value);
+  }
+};

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Secret<N>: N octets that are wiped when they go away, that have no printer and compare in
+// constant time. Use it for keys and password hashes everywhere but in shared-memory messages,
+// whose reader wipes the slot instead (style: ownership).
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <span>
+#include <string.h>  // explicit_bzero
+
+#include "pns/base/bytes.hpp"
+
+namespace pns {
+
+// Overwrites memory in a way that the compiler keeps.
+inline void wipe(std::span<std::byte> data) noexcept {
+  if (!data.empty()) ::explicit_bzero(data.data(), data.size());
+}
+
+// True when both have the same length and octets; time depends on the length only.
+[[nodiscard]] inline bool equal_constant_time(Bytes a, Bytes b) noexcept {
+  if (a.size() != b.size()) return false;
+  std::byte difference{0};
+  for (std::size_t i = 0; i < a.size(); ++i) difference |= a[i] ^ b[i];
+  return difference == std::byte{0};
+}
+
+template <std::size_t N>
+class Secret {
+ public:
+  Secret() noexcept = default;
+  // Copies the first N octets; `source` must have at least N.
+  explicit Secret(std::span<const std::byte, N> source) noexcept {
+    std::copy(source.begin(), source.end(), octets_.begin());
+  }
+  Secret(const Secret&) noexcept = default;
+  Secret& operator=(const Secret&) noexcept = default;
+  ~Secret() { wipe(octets_); }
+
+  [[nodiscard]] std::span<const std::byte, N> bytes() const noexcept { return octets_; }
+  [[nodiscard]] std::span<std::byte, N> bytes() noexcept { return octets_; }
+  [[nodiscard]] bool operator==(const Secret& other) const noexcept {
+    return equal_constant_time(octets_, other.octets_);
+  }
+
+ private:
+  std::array<std::byte, N> octets_{};
+};
+
+}  // namespace pns

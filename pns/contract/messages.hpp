@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// What the planes say to each other over a Channel: a closed list of commands (control →
+// dataplane) and events (dataplane → control). Each is a MessageHeader, then the body struct that
+// its type names, then, for frames, the octets of a PPP frame. Trivially copyable; copied out of
+// the ring once and validated before use. Commands of one session are carried out in the order sent.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <type_traits>
+
+#include "pns/base/ids.hpp"
+#include "pns/base/ip_address.hpp"
+
+namespace pns::contract {
+
+// Longest PPP frame that crosses, in octets: FF 03, protocol and an MRU of 1,500, with room.
+inline constexpr std::size_t kMaxFrame = 1600;
+// Commands that may wait for their Reply. The event ring always has room for their answers.
+inline constexpr std::uint32_t kCommandCredits = 1024;
+
+enum class MessageType : std::uint16_t {
+  // control → dataplane
+  kInstallSession = 1,  // body InstallSession; answered
+  kRemoveSession = 2,   // no body; answered once no worker can see the session any more
+  kConfigureLink = 3,   // body ConfigureLink
+  kArmMppe = 4,         // body ArmMppe: both directions; the reader wipes the slot
+  kDisarmMppe = 5,      // no body
+  kOpenIpv4 = 6,        // body OpenIpv4
+  kCloseIpv4 = 7,       // no body
+  kInjectFrame = 8,     // payload: PPP frame from the Address field on, in the clear
+  kPing = 9,            // answered; shows that the dataplane serves its channel
+  // dataplane → control
+  kReply = 64,          // body Reply; request as in the command
+  kPuntedFrame = 65,    // payload: PPP control frame from the Protocol field on (FF 03 removed)
+};
+
+struct MessageHeader {
+  MessageType type{};
+  std::uint16_t body_size = 0;     // octets of the body struct
+  std::uint32_t payload_size = 0;  // octets after the body
+  std::uint32_t request = 0;       // names a command in its Reply; 0: no answer wanted
+  SlotId slot;
+  std::uint32_t generation = 0;    // of the session meant; a stale one is refused
+  std::uint32_t reserved = 0;
+};
+static_assert(sizeof(MessageHeader) == 24);
+
+struct InstallSession {
+  OurCallId our_call_id;
+  PeerCallId peer_call_id;
+  Ipv4Address local;
+  Ipv4Address peer;
+  std::uint16_t peer_window = 0;
+  bool mppe_required = false;
+  std::uint8_t reserved = 0;
+};
+
+struct ConfigureLink {
+  bool open = false;
+  bool send_acfc = false;
+  bool send_pfc = false;
+  std::uint8_t reserved = 0;
+  std::uint32_t our_magic = 0;
+  std::uint16_t peer_mru = 1500;
+  std::uint16_t reserved2 = 0;
+};
+
+struct ArmMppe {
+  std::uint8_t key_bits = 128;
+  bool stateless = true;
+  std::array<std::uint8_t, 2> reserved{};
+  // RFC 3079 §3.3 asymmetric start keys: 16 octets for 128 bit, first 8 used for 40 and 56 bit.
+  std::array<std::byte, 16> send_start_key{};
+  std::array<std::byte, 16> receive_start_key{};
+};
+
+struct OpenIpv4 {
+  Ipv4Address subscriber;
+  std::uint16_t inner_mtu = 1400;  // octets of inner IP, MPPE overhead already taken off
+  std::uint16_t reserved = 0;
+  std::uint64_t rate_bits_per_second = 0;
+};
+
+enum class ReplyResult : std::uint32_t {
+  kDone = 0,
+  kBadSlot = 1,          // out of range or not free
+  kBadGeneration = 2,    // the session is another one by now
+  kCallIdInUse = 3,
+  kAddressInUse = 4,
+  kTooManyAddresses = 5, // local addresses
+  kBadMessage = 6,
+  kNoMemory = 7,
+};
+
+[[nodiscard]] constexpr std::string_view name_of(ReplyResult result) noexcept {
+  constexpr std::array<std::string_view, 8> kNames = {
+      "done",           "bad slot",           "bad generation", "call id in use",
+      "address in use", "too many addresses", "bad message",    "no memory"};
+  const auto index = static_cast<std::size_t>(result);
+  return index < kNames.size() ? kNames[index] : "invalid";
+}
+
+struct Reply {
+  ReplyResult result = ReplyResult::kDone;
+  std::uint32_t generation = 0;  // kInstallSession: the session's generation from now on
+};
+
+static_assert(std::is_trivially_copyable_v<InstallSession> &&
+              std::is_trivially_copyable_v<ConfigureLink> && std::is_trivially_copyable_v<ArmMppe> &&
+              std::is_trivially_copyable_v<OpenIpv4> && std::is_trivially_copyable_v<Reply>);
+
+}  // namespace pns::contract

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Session memory: one memfd that the supervisor creates and holds, mapped by both planes.
+//
+//   SessionMemoryHeader · WorkerCounters[kMaxWorkers] · SessionRecord[max_sessions]
+//
+// It is what lets a plane be killed at any instant: the dataplane finds its sessions here when it
+// comes back, the control process reads counters here at scrape time and its calls when it comes
+// back. Fixed layout; magic, version and sizes are checked at attach and a mismatch is refused.
+// Each field says which process and thread writes it and who reads it. No pointers, no DPDK, no STL
+// containers. Host byte order unless the type says otherwise.
+//
+// Words: "main" is the dataplane's main thread, "owner" the worker that owns the session.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <expected>
+#include <span>
+#include <string>
+#include <type_traits>
+
+#include "pns/base/drop_reason.hpp"
+#include "pns/base/ids.hpp"
+#include "pns/base/ip_address.hpp"
+#include "pns/base/unique_fd.hpp"
+#include "pns/mppe/state.hpp"
+
+namespace pns::contract {
+
+inline constexpr std::uint64_t kSessionMemoryMagic = 0x504e53534d454d31;  // "PNSSMEM1"
+// Raise when any struct of this file changes its layout or a field its meaning.
+inline constexpr std::uint32_t kSessionMemoryVersion = 1;
+inline constexpr std::size_t kMaxWorkers = 64;
+inline constexpr std::size_t kPorts = 2;
+
+enum class PortRole : std::uint8_t { kAccess = 0, kCore = 1 };
+
+// A counter with one writer; plain increment for the writer, torn-free read for others.
+class Counter {
+ public:
+  void add(std::uint64_t n) noexcept {
+    value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+  }
+  [[nodiscard]] std::uint64_t get() const noexcept {
+    return value_.load(std::memory_order_relaxed);
+  }
+  void reset() noexcept { value_.store(0, std::memory_order_relaxed); }
+
+ private:
+  std::atomic<std::uint64_t> value_{0};
+};
+
+// What one worker counted on one port. Worker: writes; metrics: reads. Never reset by a restart.
+struct PortCounters {
+  Counter rx_packets, rx_bytes;  // frames taken from the port, bytes with the Ethernet header
+  Counter tx_packets, tx_bytes;  // frames the port accepted
+  Counter punted;                // towards the kernel (twin)
+};
+
+// One worker's books. Conservation: rx + injected + handed in = tx + punted + control + handed out + Σ drops
+// (each packet counted exactly once where it ends). Worker: writes; metrics: reads.
+struct alignas(64) WorkerCounters {
+  std::array<PortCounters, kPorts> ports;
+  Counter punted_control;      // PPP control frames handed to the control process
+  Counter injected;            // frames from the control process sent towards a peer
+  Counter generated;           // frames made here: stand-alone acks, Echo-Replies, ICMP errors
+  Counter consumed;            // frames that ended here on purpose: ack-only, answered Echo-Requests
+  Counter handed_out, handed_in;  // between workers
+  Counter acks_sent, acks_received;
+  Counter sequence_gaps;       // GRE sequence numbers never seen
+  Counter mppe_key_steps;      // extra key changes because of gaps
+  Counter polls, idle_polls;
+  Counter busy_cycles;         // TSC cycles of non-empty polls
+  Counter upstream_packets, upstream_bytes;      // inner packets delivered to the core, bytes of inner IP
+  Counter downstream_packets, downstream_bytes;  // inner packets sent to subscribers
+  std::array<Counter, kDropReasonCount> drops;
+};
+
+enum class SlotState : std::uint32_t {
+  kFree = 0,
+  kInstalled = 1,  // GRE is served
+  kRemoving = 2,   // out of the tables, waiting until every worker has passed a quiescent point
+};
+
+// Flags of SessionRecord::flags.
+inline constexpr std::uint32_t kFlagLcpOpen = 1U << 0;       // answer Echo-Requests
+inline constexpr std::uint32_t kFlagIpv4Open = 1U << 1;      // IPv4 may pass
+inline constexpr std::uint32_t kFlagMppeRequired = 1U << 2;  // no network data in the clear, ever
+inline constexpr std::uint32_t kFlagSendAcfc = 1U << 3;      // leave out FF 03 when sending
+inline constexpr std::uint32_t kFlagSendPfc = 1U << 4;       // one-octet protocols when sending
+inline constexpr std::uint32_t kFlagCapture = 1U << 5;       // reserved for capture
+
+// The receive half. Owner: writes; control and metrics: read the counters.
+struct alignas(64) UpstreamState {
+  std::atomic<std::uint32_t> highest_sequence{0};  // owner's upstream half: writes; its downstream half: reads (ack)
+  bool sequence_started = false;                   // a first payload packet was seen (any number)
+  bool ack_pending = false;                        // highest_sequence is not acknowledged yet
+  std::uint16_t unacked_packets = 0;               // since the last ack we sent
+  std::uint32_t highest_ack_received = 0;
+  bool ack_received = false;
+  std::uint64_t ack_due_ns = 0;                    // CLOCK_MONOTONIC; when a stand-alone ack leaves
+  std::atomic<std::uint64_t> last_receive_ns{0};   // CLOCK_MONOTONIC; owner: writes; control: reads
+  Counter packets, bytes;    // inner packets delivered upstream, bytes of inner IP
+  Counter gre_packets, gre_bytes;  // GRE packets accepted, bytes of the outer IP packet
+  Counter drops;             // all reasons
+  Counter sequence_gaps;
+  alignas(64) mppe::DirectionState mppe;
+};
+
+// The send half. Owner: writes; control and metrics: read the counters.
+struct alignas(64) DownstreamState {
+  std::uint32_t next_sequence = 0;  // number of the next packet that carries payload; stored before it leaves
+  std::uint32_t last_ack_sent = 0;
+  bool ack_ever_sent = false;
+  std::uint16_t ip_identification = 0;
+  Counter packets, bytes;          // inner packets sent to the subscriber, bytes of inner IP
+  Counter gre_packets, gre_bytes;  // GRE packets sent, bytes of the outer IP packet
+  Counter drops;
+  std::uint64_t icmp_tokens_ns = 0;  // time until which ICMP errors of this session are spent
+  alignas(64) mppe::DirectionState mppe;
+};
+
+// One session. Index in the array is the SlotId.
+struct alignas(64) SessionRecord {
+  // --- identity: main writes at install and remove; workers, control and metrics read ---
+  std::atomic<SlotState> state{SlotState::kFree};
+  std::atomic<std::uint32_t> generation{0};  // odd numbers never mean anything; +1 at each install
+  OurCallId our_call_id;
+  PeerCallId peer_call_id;
+  Ipv4Address local;  // our outer address, the one the peer dialled
+  Ipv4Address peer;   // the peer's outer address
+  std::uint16_t peer_window = 0;  // packets
+  std::uint16_t reserved = 0;
+  std::uint64_t installed_ns = 0;  // CLOCK_MONOTONIC
+  // --- link: owner writes on command; control and metrics read ---
+  std::atomic<std::uint32_t> flags{0};       // kFlag…
+  Ipv4Address subscriber;                    // inner address; 0 until IPCP opened
+  std::uint32_t our_magic = 0;               // for Echo-Reply
+  std::uint16_t inner_mtu = 0;               // octets of inner IP that fit downstream
+  std::uint16_t peer_mru = 0;                // octets
+  std::uint64_t rate_bits_per_second = 0;    // 0: no limit
+  alignas(64) UpstreamState upstream;
+  alignas(64) DownstreamState downstream;
+};
+
+static_assert(sizeof(SessionRecord) <= 2048, "a session costs at most 2 KiB of dataplane memory");
+static_assert(std::is_standard_layout_v<SessionRecord>);
+
+struct alignas(64) SessionMemoryHeader {
+  // --- supervisor: writes at creation; both planes: read and check at attach ---
+  std::uint64_t magic = kSessionMemoryMagic;
+  std::uint32_t version = kSessionMemoryVersion;
+  std::uint32_t header_size = 0;
+  std::uint32_t worker_counters_size = 0;
+  std::uint32_t session_record_size = 0;
+  std::uint32_t drop_reason_count = kDropReasonCount;
+  std::uint32_t max_sessions = 0;
+  std::uint64_t total_size = 0;
+  std::uint64_t created_ns = 0;  // CLOCK_MONOTONIC
+  // --- dataplane main: writes; control: reads ---
+  std::atomic<std::uint32_t> dataplane_epoch{0};  // +1 at each attach of a dataplane
+  std::atomic<std::uint32_t> worker_count{0};
+  std::atomic<std::uint64_t> tsc_hz{0};
+  std::array<std::atomic<std::uint8_t>, kSteeringBuckets> steering{};  // bucket → worker
+  // --- supervisor: writes; control: reads ---
+  std::atomic<std::uint32_t> control_starts{0};    // processes started, the first included
+  std::atomic<std::uint32_t> dataplane_starts{0};
+  // --- dataplane main: writes; metrics: reads ---
+  Counter channel_events_dropped;   // punted frames that found the ring to control full
+  Counter channel_commands_invalid; // commands refused because a field was out of range
+  Counter neighbours, routes;       // entries known (set, not summed)
+  Counter twin_to_kernel, twin_from_kernel, twin_dropped;  // frames through the TAP twins
+};
+
+// A mapping of session memory. Move-only; unmaps when it goes away.
+class SessionMemory {
+ public:
+  SessionMemory() noexcept = default;
+  SessionMemory(SessionMemory&& other) noexcept;
+  SessionMemory& operator=(SessionMemory&& other) noexcept;
+  ~SessionMemory();
+
+  // Makes a sealed memfd for `max_sessions` sessions, on huge pages when `huge_pages` and the host
+  // has them free, and initialises it. Error: text naming the call that failed.
+  [[nodiscard]] static std::expected<UniqueFd, std::string> create(std::uint32_t max_sessions,
+                                                                   bool huge_pages,
+                                                                   std::uint64_t now_ns);
+  // Maps and checks magic, version and every size. Error: what differs, both values.
+  [[nodiscard]] static std::expected<SessionMemory, std::string> attach(int fd);
+
+  [[nodiscard]] explicit operator bool() const noexcept { return base_ != nullptr; }
+  [[nodiscard]] SessionMemoryHeader& header() const noexcept;
+  [[nodiscard]] std::span<WorkerCounters> workers() const noexcept;   // kMaxWorkers
+  [[nodiscard]] std::span<SessionRecord> sessions() const noexcept;   // max_sessions
+  [[nodiscard]] std::size_t size() const noexcept { return size_; }   // octets mapped
+
+ private:
+  void* base_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+}  // namespace pns::contract

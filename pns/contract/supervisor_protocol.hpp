@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// What the supervisor and a plane say to each other over the SEQPACKET socket that the plane
+// inherits (--supervisor-fd N). Fixed-size messages, at most one descriptor with each.
+//
+// Start: the supervisor sends every grant the plane needs, then kGrantsComplete. The plane answers
+// kReady when it serves. After that either side sends what happens.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <expected>
+#include <optional>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+#include "pns/base/ids.hpp"
+#include "pns/base/ip_address.hpp"
+#include "pns/base/unique_fd.hpp"
+
+namespace pns::contract {
+
+inline constexpr std::uint32_t kSupervisorMagic = 0x504e5355;  // "PNSU"
+inline constexpr std::uint32_t kSupervisorVersion = 1;
+
+enum class SupervisorMessageType : std::uint32_t {
+  // supervisor → plane
+  kGrantSessionMemory = 1,  // fd: memfd                                   both planes
+  kGrantWire = 2,           // fd: TAP that is the port's wire (tap:IFACE); port   dataplane
+  kGrantTwin = 3,           // fd: TAP twin; port; name                            dataplane
+  kGrantListener = 4,       // fd: listening TCP socket; local, tcp_port           control
+  kGrantConnection = 5,     // fd: accepted TCP socket; connection, local, peer    control
+  kGrantsComplete = 6,      //                                                     both
+  kStop = 7,                // end politely within value ms, then exit 0           both
+  kTwinReady = 8,           // the twin has its MAC, addresses and is up; port     dataplane
+  kPlaneState = 9,          // value: 1 dataplane serves, 0 it does not            control
+  // plane → supervisor
+  kReady = 32,              // serves
+  kSetTwin = 33,            // port; mac; value: MTU in octets                     dataplane
+  kStoreConnection = 34,    // fd: accepted TCP socket; connection, local, peer    control
+  kForgetConnection = 35,   // connection                                          control
+  kWatchdog = 36,           // the plane's loop turns; at least every 2 s          both
+};
+
+struct SupervisorMessage {
+  std::uint32_t magic = kSupervisorMagic;
+  std::uint32_t version = kSupervisorVersion;
+  SupervisorMessageType type{};
+  std::uint32_t port = 0;  // PortRole
+  ConnectionId connection;
+  Ipv4Address local;
+  Ipv4Address peer;
+  std::uint16_t tcp_port = 0;  // the peer's for connections, ours for listeners
+  MacAddress mac{};
+  std::uint32_t value = 0;
+  std::uint32_t reserved = 0;
+  std::array<char, 64> text{};  // NUL-terminated
+};
+static_assert(std::is_trivially_copyable_v<SupervisorMessage>);
+
+struct ReceivedSupervisorMessage {
+  SupervisorMessage message;
+  UniqueFd fd;  // empty when none came
+};
+
+// Sends one message, with a descriptor when fd >= 0 (the caller keeps its own). Does not block.
+// False: the socket is full (EAGAIN) or gone (errno tells).
+[[nodiscard]] bool send_supervisor_message(int socket, const SupervisorMessage& message,
+                                           int fd = -1) noexcept;
+
+enum class ReceiveError : std::uint8_t { kWouldBlock, kClosed, kMalformed };
+
+// Receives one message. Blocks only if the socket does. Checks size, magic and version.
+[[nodiscard]] std::expected<ReceivedSupervisorMessage, ReceiveError> receive_supervisor_message(
+    int socket) noexcept;
+
+// The plane's start: everything granted until kGrantsComplete. Blocks at most timeout_ms.
+struct Grants {
+  UniqueFd session_memory;
+  std::array<UniqueFd, 2> wires;  // by PortRole
+  std::array<UniqueFd, 2> twins;
+  struct Listener {
+    UniqueFd fd;
+    Ipv4Address local;
+    std::uint16_t tcp_port = 0;
+  };
+  struct Connection {
+    UniqueFd fd;
+    ConnectionId id;
+    Ipv4Address local;
+    Ipv4Address peer;
+    std::uint16_t tcp_port = 0;
+  };
+  std::vector<Listener> listeners;
+  std::vector<Connection> connections;
+  bool dataplane_serves = false;
+};
+[[nodiscard]] std::expected<Grants, std::string> receive_grants(int socket, int timeout_ms);
+
+}  // namespace pns::contract
