@@ -101,12 +101,19 @@ struct alignas(64) UpstreamState {
   std::uint16_t unacked_packets = 0;               // since the last ack we sent
   std::uint32_t highest_ack_received = 0;
   bool ack_received = false;
+  bool far_pending = false;                        // far_sequence waits for a second packet to follow it
   std::uint64_t ack_due_ns = 0;                    // CLOCK_MONOTONIC; when a stand-alone ack leaves
   std::atomic<std::uint64_t> last_receive_ns{0};   // CLOCK_MONOTONIC; owner: writes; control: reads
   Counter packets, bytes;    // inner packets delivered upstream, bytes of inner IP
   Counter gre_packets, gre_bytes;  // GRE packets accepted, bytes of the outer IP packet
   Counter drops;             // all reasons
   Counter sequence_gaps;
+  std::uint32_t far_sequence = 0;    // a number too far ahead to be believed at once
+  // Token buckets of the owner, each the time until which what passed is paid for (CLOCK_MONOTONIC).
+  std::uint64_t punt_spent_ns = 0;       // control frames to the control process
+  std::uint64_t rate_spent_ns = 0;       // rate_bits_per_second, upstream
+  std::uint64_t key_steps_spent_ns = 0;  // packets that cost many MPPE key changes
+  std::uint64_t reset_spent_ns = 0;      // CCP Reset-Requests we send (stateful MPPE)
   alignas(64) mppe::DirectionState mppe;
 };
 
@@ -120,6 +127,7 @@ struct alignas(64) DownstreamState {
   Counter gre_packets, gre_bytes;  // GRE packets sent, bytes of the outer IP packet
   Counter drops;
   std::uint64_t icmp_tokens_ns = 0;  // time until which ICMP errors of this session are spent
+  std::uint64_t rate_spent_ns = 0;   // likewise, rate_bits_per_second, downstream
   alignas(64) mppe::DirectionState mppe;
 };
 

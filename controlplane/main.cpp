@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// pns-control: the event-loop process. Started by the supervisor, which grants it session memory,
+// the TCP 1723 listeners and the connections of an earlier control process. Reads top to bottom as
+// the start-up order:
+//   arguments → configuration → users → grants → session memory → parts → store → registry → management →
+//   metrics → privileges → listeners → dataplane → ready → the loop.
+
+#include <linux/capability.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <asio/io_context.hpp>
+#include <asio/signal_set.hpp>
+#include <cerrno>
+#include <cstring>
+#include <exception>
+#include <filesystem>
+#include <memory>
+#include <mutex>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "controlplane/aaa/local_authenticator.hpp"
+#include "controlplane/dataplane_link/dataplane_link.hpp"
+#include "controlplane/management/render.hpp"
+#include "controlplane/management/server.hpp"
+#include "controlplane/metrics/collector.hpp"
+#include "controlplane/model/statistics.hpp"
+#include "controlplane/pools/pool_set.hpp"
+#include "controlplane/runtime/listener.hpp"
+#include "controlplane/runtime/supervisor_link.hpp"
+#include "controlplane/session/registry.hpp"
+#include "controlplane/session/resume_store.hpp"
+#include "controlplane/session/settings.hpp"
+#include "pns/base/random.hpp"
+#include "pns/config/config.hpp"
+#include "pns/contract/session_memory.hpp"
+#include "pns/contract/supervisor_protocol.hpp"
+#include "pns/log/log.hpp"
+
+namespace pns::control {
+namespace {
+
+constexpr int kGrantTimeoutMs = 10'000;
+
+template <class T>
+T need(std::expected<T, std::string> value) {
+  if (!value) throw std::runtime_error(value.error());
+  return std::move(*value);
+}
+
+template <class T>
+T need(std::expected<T, std::vector<config::ConfigError>> value) {
+  if (!value) throw std::runtime_error(value.error().front().to_string());
+  return std::move(*value);
+}
+
+// Nothing that follows needs root: the sockets are granted, the files are read.
+void drop_privileges() {
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  std::array<__user_cap_data_struct, 2> none{};
+  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+      ::syscall(SYS_capset, &header, none.data()) != 0)
+    log::warn("privileges not dropped", {{"error", std::strerror(errno)}});
+}
+
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  (void)::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+// Pool figures for the scrape thread, refreshed on the event loop.
+class PoolFigures {
+ public:
+  void refresh(const std::vector<pools::PoolStatus>& status) {
+    std::vector<metrics::Collector::PoolUse> next;
+    next.reserve(status.size());
+    for (const auto& pool : status)
+      next.push_back({std::string(pool.name), pool.size, pool.in_use});
+    const std::scoped_lock lock(mutex_);
+    figures_ = std::move(next);
+  }
+  [[nodiscard]] std::vector<metrics::Collector::PoolUse> get() const {
+    const std::scoped_lock lock(mutex_);
+    return figures_;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::vector<metrics::Collector::PoolUse> figures_;
+};
+
+int run(const std::filesystem::path& config_file, const std::filesystem::path& run_dir,
+        UniqueFd supervisor_socket) {
+  const config::Config config = need(config::load(config_file));
+  log::start(static_cast<log::Level>(config.log.level), static_cast<log::Format>(config.log.format),
+             "control");
+  auto users = session::make_users(need(config::load_users(config)));
+
+  auto grants = need(contract::receive_grants(supervisor_socket.get(), kGrantTimeoutMs));
+  auto memory = need(contract::SessionMemory::attach(grants.session_memory.get()));
+  raise_descriptor_limit();
+
+  asio::io_context loop(1);
+  SystemRandom random;
+  model::Statistics statistics;
+  pools::PoolSet pools(session::make_pools(config));
+  aaa::LocalAuthenticator authenticator(std::move(users), random);
+  auto store =
+      need(session::ResumeStore::open(run_dir / "store", memory.header().max_sessions));
+
+  // The registry and what it talks to know each other; the events are wired before anything runs.
+  session::Registry* registry = nullptr;
+  std::vector<std::unique_ptr<Listener>> listeners;
+  const auto stop = [&](Milliseconds within) {
+    for (auto& listener : listeners) listener->stop();
+    registry->shut_down(within, [&loop] { loop.stop(); });
+  };
+  SupervisorLink supervisor(loop, std::move(supervisor_socket),
+                            {.stop = stop, .lost = [&loop] { loop.stop(); }});
+  DataplaneLink dataplane(
+      loop, run_dir / "dataplane.sock",
+      {.attached = [&] { registry->on_dataplane_attached(); },
+       .detached = [&] { registry->on_dataplane_detached(); },
+       .punted = [&](SessionHandle handle, Bytes frame) { registry->on_punted(handle, frame); }});
+  session::Registry the_registry({.context = loop,
+                                  .config = config,
+                                  .memory = memory,
+                                  .statistics = statistics,
+                                  .supervisor = supervisor,
+                                  .dataplane = dataplane,
+                                  .authenticator = authenticator,
+                                  .pools = pools,
+                                  .store = store,
+                                  .random = random});
+  registry = &the_registry;
+
+  const auto matching = [&](std::string_view id_or_user) {
+    auto views = registry->sessions();
+    std::erase_if(views, [&](const session::SessionView& view) {
+      return view.user != id_or_user && std::to_string(view.id) != id_or_user;
+    });
+    return management::render_sessions(views);
+  };
+  const auto socket = config.management.socket.empty() ? run_dir / "control.sock"
+                                                       : config.management.socket;
+  management::Server management(
+      loop, socket,
+      {.sessions = [&] { return management::render_sessions(registry->sessions()); },
+       .session = matching,
+       .clear = [&](std::string_view id_or_user) { return registry->clear(id_or_user); },
+       .connections = [&] { return management::render_connections(registry->connections()); },
+       .pools = [&] { return management::render_pools(pools.status()); },
+       .workers = [&] { return management::render_workers(memory); },
+       .stats =
+           [&] { return management::render_stats(statistics, memory, registry->last_ends()); },
+       .config = [&] { return config::dump_json(config); }});
+
+  PoolFigures pool_figures;
+  asio::steady_timer pool_timer(loop);
+  const std::function<void()> refresh_pools = [&] {
+    pool_figures.refresh(pools.status());
+    pool_timer.expires_after(std::chrono::seconds(1));
+    pool_timer.async_wait([&](const asio::error_code& error) {
+      if (!error) refresh_pools();
+    });
+  };
+  refresh_pools();
+  std::unique_ptr<metrics::Endpoint> metrics_endpoint;
+  if (config.metrics.listen)
+    metrics_endpoint = std::make_unique<metrics::Endpoint>(
+        config.metrics.listen->address, config.metrics.listen->port,
+        std::make_shared<metrics::Collector>(memory, statistics,
+                                             [&] { return pool_figures.get(); }));
+  drop_privileges();
+
+  for (auto& granted : grants.listeners) {
+    listeners.push_back(std::make_unique<Listener>(
+        loop, std::move(granted.fd),
+        [&](UniqueFd fd, Ipv4Address local, Ipv4Address peer, std::uint16_t port) {
+          registry->accept(std::move(fd), local, peer, port);
+        }));
+    log::info("listening", {{"address", granted.local}, {"port", granted.tcp_port}});
+  }
+  registry->take_over(std::move(grants.connections));
+
+  asio::signal_set signals(loop, SIGTERM, SIGINT);
+  signals.async_wait([&](const asio::error_code& error, int) {
+    if (!error) stop(std::chrono::seconds(5));
+  });
+  supervisor.start();
+  dataplane.start();
+  // Ready, and accepting, once the first dataplane is there: no caller is refused for being early.
+  registry->when_attached([&] {
+    for (auto& listener : listeners) listener->start();
+    supervisor.ready();
+    log::info("control serves", {{"users", authenticator.user_count()},
+                                 {"listeners", listeners.size()}});
+  });
+  loop.run();
+  log::info("control stopped");
+  (void)metrics_endpoint.release();  // its destructor waits two seconds for nothing but the exit
+  return 0;
+}
+
+}  // namespace
+}  // namespace pns::control
+
+int main(int argc, char** argv) {
+  CLI::App app("PPTP control process; started by `pns run`, not by hand", "pns-control");
+  std::string config_file;
+  std::string run_dir = "/run/pns";
+  int supervisor_fd = -1;
+  app.add_option("--config", config_file, "configuration file")->required();
+  app.add_option("--run-dir", run_dir, "directory of sockets");
+  app.add_option("--supervisor-fd", supervisor_fd, "socket to the supervisor")->required();
+  CLI11_PARSE(app, argc, argv);
+  try {
+    return pns::control::run(config_file, run_dir, pns::UniqueFd(supervisor_fd));
+  } catch (const std::exception& error) {
+    pns::log::error("control cannot go on", {{"reason", error.what()}});
+    return 1;
+  }
+}

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "controlplane/management/render.hpp"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+namespace pns::management {
+namespace {
+
+using nlohmann::ordered_json;
+
+// Invalid UTF-8 is replaced, never thrown at.
+std::string dump(const ordered_json& json) {
+  return json.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
+}
+
+// Counters that are not zero, by name.
+template <class Infos, class Counts>
+ordered_json nonzero(const Infos& infos, const Counts& counts) {
+  ordered_json out = ordered_json::object();
+  for (std::size_t i = 1; i < infos.size(); ++i)
+    if (const auto count = counts[i].get(); count != 0) out[std::string(infos[i].name)] = count;
+  return out;
+}
+
+}  // namespace
+
+std::string render_sessions(const std::vector<session::SessionView>& sessions) {
+  ordered_json out = ordered_json::array();
+  for (const auto& s : sessions)
+    out.push_back({{"id", s.id},
+                   {"user", s.user},
+                   {"peer", s.peer.to_string()},
+                   {"local", s.local.to_string()},
+                   {"address", s.address.is_unspecified() ? "" : s.address.to_string()},
+                   {"state", s.state},
+                   {"our_call_id", s.our_call_id.value},
+                   {"peer_call_id", s.peer_call_id.value},
+                   {"auth", s.auth},
+                   {"mppe", s.mppe},
+                   {"worker", s.worker},
+                   {"connection", s.connection},
+                   {"uptime_s", s.uptime_s},
+                   {"idle_s", s.idle_s},
+                   {"setup_ms", s.setup_ms},
+                   {"mtu", s.mtu},
+                   {"rx_packets", s.rx_packets},
+                   {"rx_bytes", s.rx_bytes},
+                   {"tx_packets", s.tx_packets},
+                   {"tx_bytes", s.tx_bytes},
+                   {"rx_drops", s.rx_drops},
+                   {"tx_drops", s.tx_drops},
+                   {"sequence_gaps", s.sequence_gaps}});
+  return dump(out);
+}
+
+std::string render_connections(const std::vector<session::ConnectionView>& connections) {
+  ordered_json out = ordered_json::array();
+  for (const auto& c : connections)
+    out.push_back({{"id", c.id},
+                   {"peer", c.peer.to_string()},
+                   {"peer_port", c.peer_port},
+                   {"local", c.local.to_string()},
+                   {"state", c.state},
+                   {"host_name", c.host_name},
+                   {"vendor", c.vendor},
+                   {"calls", c.calls},
+                   {"uptime_s", c.uptime_s}});
+  return dump(out);
+}
+
+std::string render_pools(const std::vector<pools::PoolStatus>& pools) {
+  ordered_json out = ordered_json::array();
+  for (const auto& pool : pools)
+    out.push_back({{"name", std::string(pool.name)},
+                   {"gateway", pool.gateway.to_string()},
+                   {"size", pool.size},
+                   {"used", pool.in_use},
+                   {"free", pool.size - pool.in_use}});
+  return dump(out);
+}
+
+std::string render_workers(const contract::SessionMemory& memory) {
+  ordered_json out = ordered_json::array();
+  const std::size_t count = std::min<std::size_t>(
+      memory.header().worker_count.load(std::memory_order_relaxed), contract::kMaxWorkers);
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto& w = memory.workers()[i];
+    const auto& access = w.ports[static_cast<std::size_t>(contract::PortRole::kAccess)];
+    const auto& core = w.ports[static_cast<std::size_t>(contract::PortRole::kCore)];
+    std::uint64_t dropped = 0;
+    for (std::size_t reason = 1; reason < kDropReasonCount; ++reason)
+      dropped += w.drops[reason].get();
+    out.push_back({{"worker", i},
+                   {"access_rx", access.rx_packets.get()},
+                   {"access_tx", access.tx_packets.get()},
+                   {"core_rx", core.rx_packets.get()},
+                   {"core_tx", core.tx_packets.get()},
+                   {"upstream_packets", w.upstream_packets.get()},
+                   {"downstream_packets", w.downstream_packets.get()},
+                   {"punted_control", w.punted_control.get()},
+                   {"handed_out", w.handed_out.get()},
+                   {"handed_in", w.handed_in.get()},
+                   {"polls", w.polls.get()},
+                   {"idle_polls", w.idle_polls.get()},
+                   {"dropped", dropped},
+                   {"drops", nonzero(kDropReasons, w.drops)}});
+  }
+  return dump(out);
+}
+
+std::string render_stats(const model::Statistics& statistics,
+                         const contract::SessionMemory& memory,
+                         const std::vector<session::EndView>& last_ends) {
+  const auto& header = memory.header();
+  ordered_json phases = ordered_json::object();
+  std::int64_t sessions = 0;
+  for (std::size_t i = 0; i < model::kLinkPhases; ++i) {
+    const auto count = statistics.sessions_by_phase[i].get();
+    phases[std::string(model::name_of(static_cast<model::LinkPhase>(i)))] = count;
+    sessions += count;
+  }
+  ordered_json setups = ordered_json::object();
+  for (std::size_t i = 0; i < model::kSetupStages; ++i)
+    setups[std::string(model::kSetupStageNames[i])] = statistics.setups[i].get();
+  ordered_json ends = ordered_json::array();
+  for (const auto& end : last_ends)
+    ends.push_back({{"user", end.user},
+                    {"peer", end.peer.to_string()},
+                    {"reason", end.reason},
+                    {"ago_s", end.ago_s},
+                    {"duration_s", end.duration_s}});
+  const ordered_json out = {
+      {"connections", statistics.connections.get()},
+      {"connections_accepted", statistics.connections_accepted.get()},
+      {"connection_ends", nonzero(kEndReasons, statistics.connection_ends)},
+      {"sessions", sessions},
+      {"sessions_max", header.max_sessions},
+      {"sessions_by_phase", phases},
+      {"setups", setups},
+      {"call_ends", nonzero(kEndReasons, statistics.call_ends)},
+      {"auth_accepted", statistics.auth_accepted.get()},
+      {"auth_denied", statistics.auth_denied.get()},
+      {"dataplane_attached", statistics.dataplane_attached.get() != 0},
+      {"control_starts", header.control_starts.load(std::memory_order_relaxed)},
+      {"dataplane_starts", header.dataplane_starts.load(std::memory_order_relaxed)},
+      {"last_ends", ends}};
+  return dump(out);
+}
+
+}  // namespace pns::management

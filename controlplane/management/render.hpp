@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// JSON of the management API, from views and counters. Pure functions; strings that came from a peer
+// are made valid UTF-8.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "controlplane/model/statistics.hpp"
+#include "controlplane/pools/pool_set.hpp"
+#include "controlplane/session/views.hpp"
+#include "pns/contract/session_memory.hpp"
+
+namespace pns::management {
+
+[[nodiscard]] std::string render_sessions(const std::vector<session::SessionView>& sessions);
+[[nodiscard]] std::string render_connections(
+    const std::vector<session::ConnectionView>& connections);
+[[nodiscard]] std::string render_pools(const std::vector<pools::PoolStatus>& pools);
+[[nodiscard]] std::string render_workers(const contract::SessionMemory& memory);
+[[nodiscard]] std::string render_stats(const model::Statistics& statistics,
+                                       const contract::SessionMemory& memory,
+                                       const std::vector<session::EndView>& last_ends);
+
+}  // namespace pns::management

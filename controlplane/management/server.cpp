@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "controlplane/management/server.hpp"
+
+#include <httplib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <asio/post.hpp>
+#include <chrono>
+#include <condition_variable>
+#include <deque>
+#include <future>
+#include <mutex>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <stdexcept>
+#include <utility>
+
+namespace pns::management {
+namespace {
+
+constexpr auto kLoopTimeout = std::chrono::seconds(5);
+constexpr std::size_t kThreads = 4;
+constexpr std::size_t kMaxQueuedConnections = 64;
+constexpr std::size_t kMaxRequest = 64 * 1024;
+
+// httplib's pool queues without bound; this one refuses beyond kMaxQueuedConnections.
+class BoundedPool final : public httplib::TaskQueue {
+ public:
+  explicit BoundedPool(std::size_t threads) {
+    for (std::size_t i = 0; i < threads; ++i) threads_.emplace_back([this] { work(); });
+  }
+  void enqueue(std::function<void()> task) override {
+    {
+      const std::scoped_lock lock(mutex_);
+      if (tasks_.size() >= kMaxQueuedConnections) return;  // the connection is closed unread
+      tasks_.push_back(std::move(task));
+    }
+    ready_.notify_one();
+  }
+  void shutdown() override {
+    {
+      const std::scoped_lock lock(mutex_);
+      stop_ = true;
+    }
+    ready_.notify_all();
+    for (auto& thread : threads_) thread.join();
+  }
+
+ private:
+  void work() {
+    for (;;) {
+      std::unique_lock lock(mutex_);
+      ready_.wait(lock, [this] { return stop_ || !tasks_.empty(); });
+      if (tasks_.empty()) return;
+      auto task = std::move(tasks_.front());
+      tasks_.pop_front();
+      lock.unlock();
+      task();
+    }
+  }
+
+  std::mutex mutex_;
+  std::condition_variable ready_;
+  std::deque<std::function<void()>> tasks_;
+  std::vector<std::thread> threads_;
+  bool stop_ = false;
+};
+
+// Runs `work` on the event loop and waits for it. Empty: the loop did not answer in time.
+template <class Result>
+std::optional<Result> on_loop(asio::io_context& loop, std::function<Result()> work) {
+  auto promise = std::make_shared<std::promise<Result>>();
+  auto future = promise->get_future();
+  asio::post(loop, [promise, work = std::move(work)] { promise->set_value(work()); });
+  if (future.wait_for(kLoopTimeout) != std::future_status::ready) return std::nullopt;
+  return future.get();
+}
+
+void refuse(httplib::Response& response, int status, const std::string& why) {
+  response.status = status;
+  response.set_content(nlohmann::json{{"error", why}}.dump(), "application/json");
+}
+
+}  // namespace
+
+Server::Server(asio::io_context& loop, const std::filesystem::path& socket, Handlers handlers)
+    : server_(std::make_unique<httplib::Server>()), socket_(socket) {
+  server_->new_task_queue = [] { return new BoundedPool(kThreads); };
+  server_->set_address_family(AF_UNIX);
+  server_->set_payload_max_length(kMaxRequest);
+  server_->set_keep_alive_max_count(100);
+  server_->set_read_timeout(5, 0);
+  server_->set_write_timeout(5, 0);
+
+  const auto get = [&](const char* pattern, std::function<std::string()> handler) {
+    server_->Get(pattern, [&loop, handler = std::move(handler)](const httplib::Request&,
+                                                               httplib::Response& response) {
+      const auto body = on_loop<std::string>(loop, handler);
+      if (!body) return refuse(response, 503, "the control process is busy");
+      response.set_content(*body, "application/json");
+    });
+  };
+  get("/v1/sessions", handlers.sessions);
+  get("/v1/connections", handlers.connections);
+  get("/v1/pools", handlers.pools);
+  get("/v1/workers", handlers.workers);
+  get("/v1/stats", handlers.stats);
+  get("/v1/config", handlers.config);
+  server_->Get(R"(/v1/sessions/([^/]{1,256}))",
+               [&loop, session = handlers.session](const httplib::Request& request,
+                                                   httplib::Response& response) {
+                 const std::string name = request.matches[1];
+                 const auto body =
+                     on_loop<std::string>(loop, [session, name] { return session(name); });
+                 if (!body) return refuse(response, 503, "the control process is busy");
+                 if (*body == "[]") return refuse(response, 404, "no such session: " + name);
+                 response.set_content(*body, "application/json");
+               });
+  server_->Delete(R"(/v1/sessions/([^/]{1,256}))",
+                  [&loop, clear = handlers.clear](const httplib::Request& request,
+                                                  httplib::Response& response) {
+                    const std::string name = request.matches[1];
+                    const auto done = on_loop<bool>(loop, [clear, name] { return clear(name); });
+                    if (!done) return refuse(response, 503, "the control process is busy");
+                    if (!*done) return refuse(response, 404, "no such session: " + name);
+                    response.set_content(R"({"cleared":true})", "application/json");
+                  });
+  server_->set_error_handler([](const httplib::Request&, httplib::Response& response) {
+    if (response.body.empty()) refuse(response, response.status, "no such resource");
+  });
+
+  (void)::unlink(socket.c_str());
+  const mode_t mask = ::umask(0177);  // the socket is born 0600
+  const bool bound = server_->bind_to_port(socket.string(), 80);
+  ::umask(mask);
+  if (!bound) throw std::runtime_error("management.socket: cannot bind " + socket.string());
+  thread_ = std::thread([this] { (void)server_->listen_after_bind(); });
+  // stop() does nothing to a server that is not running yet, and would leave its thread for ever.
+  while (!server_->is_running()) std::this_thread::yield();
+}
+
+Server::~Server() {
+  server_->stop();
+  if (thread_.joinable()) thread_.join();
+  (void)::unlink(socket_.c_str());
+}
+
+}  // namespace pns::management

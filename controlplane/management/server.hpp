@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Server: the management API, HTTP/JSON on a unix socket that only root may open. `pns` uses nothing
+// else, and neither need anyone:
+//   GET    /v1/sessions             array, one object per session
+//   GET    /v1/sessions/{id|user}   array of the sessions that match
+//   DELETE /v1/sessions/{id|user}   ends them
+//   GET    /v1/connections, /v1/pools, /v1/workers, /v1/stats, /v1/config
+// Errors are {"error": "…"} with a 4xx or 5xx status.
+//
+// Requests are read on httplib's own few threads; what touches the Registry runs on the event loop,
+// and a request waits for it, bounded. Sizes of requests and numbers of threads are bounded.
+#pragma once
+
+#include <asio/io_context.hpp>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <thread>
+
+namespace httplib {
+class Server;
+}
+
+namespace pns::management {
+
+class Server {
+ public:
+  // Each returns JSON text and runs on the event loop.
+  struct Handlers {
+    std::function<std::string()> sessions;
+    std::function<std::string(std::string_view id_or_user)> session;  // "[]": none
+    std::function<bool(std::string_view id_or_user)> clear;           // false: none
+    std::function<std::string()> connections;
+    std::function<std::string()> pools;
+    std::function<std::string()> workers;
+    std::function<std::string()> stats;
+    std::function<std::string()> config;
+  };
+
+  // Throws std::runtime_error when the socket cannot be made.
+  Server(asio::io_context& loop, const std::filesystem::path& socket, Handlers handlers);
+  ~Server();
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+ private:
+  std::unique_ptr<httplib::Server> server_;
+  std::thread thread_;
+  std::filesystem::path socket_;
+};
+
+}  // namespace pns::management

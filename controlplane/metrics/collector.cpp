@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "controlplane/metrics/collector.hpp"
+
+#include <fmt/format.h>
+#include <prometheus/exposer.h>
+#include <prometheus/metric_family.h>
+
+#include <algorithm>
+#include <limits>
+#include <stdexcept>
+#include <utility>
+
+#include "pns/wire/pptp.hpp"
+
+namespace pns::metrics {
+namespace {
+
+using prometheus::ClientMetric;
+using prometheus::MetricFamily;
+using prometheus::MetricType;
+using Labels = std::vector<ClientMetric::Label>;
+
+MetricFamily family(std::string name, std::string help, MetricType type) {
+  MetricFamily f;
+  f.name = std::move(name);
+  f.help = std::move(help);
+  f.type = type;
+  return f;
+}
+
+template <class Number>
+void add(MetricFamily& f, Labels labels, Number value) {
+  ClientMetric metric;
+  metric.label = std::move(labels);
+  if (f.type == MetricType::Gauge)
+    metric.gauge.value = static_cast<double>(value);
+  else
+    metric.counter.value = static_cast<double>(value);
+  f.metric.push_back(std::move(metric));
+}
+
+template <class Number>
+MetricFamily single(std::string name, std::string help, MetricType type, Number value) {
+  MetricFamily f = family(std::move(name), std::move(help), type);
+  add(f, {}, value);
+  return f;
+}
+
+constexpr std::array<std::string_view, contract::kPorts> kPortNames = {"access", "core"};
+
+void add_worker_families(std::vector<MetricFamily>& out, const contract::SessionMemory& memory) {
+  const auto& header = memory.header();
+  const std::size_t count =
+      std::min<std::size_t>(header.worker_count.load(std::memory_order_relaxed),
+                            contract::kMaxWorkers);
+  const auto workers = memory.workers().first(count);
+
+  auto rx_packets = family("pns_port_receive_packets_total", "Frames taken from a port", MetricType::Counter);
+  auto rx_bytes = family("pns_port_receive_bytes_total", "Bytes of frames taken from a port", MetricType::Counter);
+  auto tx_packets = family("pns_port_transmit_packets_total", "Frames a port accepted", MetricType::Counter);
+  auto tx_bytes = family("pns_port_transmit_bytes_total", "Bytes of frames a port accepted", MetricType::Counter);
+  auto punts = family("pns_punts_total", "Packets handed to the kernel twin or the control process", MetricType::Counter);
+  auto packets = family("pns_tunnel_packets_total", "Inner packets carried, by direction", MetricType::Counter);
+  auto bytes = family("pns_tunnel_bytes_total", "Bytes of inner IP carried, by direction", MetricType::Counter);
+  auto drops = family("pns_dataplane_drops_total", "Packets dropped, by direction and reason", MetricType::Counter);
+  auto handovers = family("pns_handover_packets_total", "Packets handed between workers", MetricType::Counter);
+  auto acks = family("pns_gre_acks_total", "Stand-alone acknowledgements", MetricType::Counter);
+  auto gaps = family("pns_gre_sequence_gaps_total", "GRE sequence numbers never seen", MetricType::Counter);
+  auto steps = family("pns_mppe_key_steps_total", "Extra key changes because of gaps", MetricType::Counter);
+  auto polls = family("pns_worker_polls_total", "Turns of the poll loop", MetricType::Counter);
+  auto busy = family("pns_worker_busy_cycles_total", "TSC cycles of turns that found packets", MetricType::Counter);
+  auto other = family("pns_worker_frames_total", "Frames made or ended in the dataplane", MetricType::Counter);
+
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto& w = workers[i];
+    const std::string id = std::to_string(i);
+    for (std::size_t p = 0; p < contract::kPorts; ++p) {
+      const Labels labels = {{"port", std::string(kPortNames[p])}, {"worker", id}};
+      add(rx_packets, labels, w.ports[p].rx_packets.get());
+      add(rx_bytes, labels, w.ports[p].rx_bytes.get());
+      add(tx_packets, labels, w.ports[p].tx_packets.get());
+      add(tx_bytes, labels, w.ports[p].tx_bytes.get());
+      add(punts, {{"to", fmt::format("kernel_{}", kPortNames[p])}, {"worker", id}},
+          w.ports[p].punted.get());
+    }
+    add(punts, {{"to", "control"}, {"worker", id}}, w.punted_control.get());
+    add(packets, {{"direction", "upstream"}, {"worker", id}}, w.upstream_packets.get());
+    add(packets, {{"direction", "downstream"}, {"worker", id}}, w.downstream_packets.get());
+    add(bytes, {{"direction", "upstream"}, {"worker", id}}, w.upstream_bytes.get());
+    add(bytes, {{"direction", "downstream"}, {"worker", id}}, w.downstream_bytes.get());
+    for (std::size_t reason = 1; reason < kDropReasonCount; ++reason)
+      add(drops,
+          {{"direction", std::string(kDropReasons[reason].direction)},
+           {"reason", std::string(kDropReasons[reason].name)},
+           {"worker", id}},
+          w.drops[reason].get());
+    add(handovers, {{"direction", "out"}, {"worker", id}}, w.handed_out.get());
+    add(handovers, {{"direction", "in"}, {"worker", id}}, w.handed_in.get());
+    add(acks, {{"direction", "sent"}, {"worker", id}}, w.acks_sent.get());
+    add(acks, {{"direction", "received"}, {"worker", id}}, w.acks_received.get());
+    add(gaps, {{"worker", id}}, w.sequence_gaps.get());
+    add(steps, {{"worker", id}}, w.mppe_key_steps.get());
+    add(polls, {{"result", "idle"}, {"worker", id}}, w.idle_polls.get());
+    add(polls, {{"result", "busy"}, {"worker", id}}, w.polls.get() - w.idle_polls.get());
+    add(busy, {{"worker", id}}, w.busy_cycles.get());
+    add(other, {{"kind", "injected"}, {"worker", id}}, w.injected.get());
+    add(other, {{"kind", "generated"}, {"worker", id}}, w.generated.get());
+    add(other, {{"kind", "consumed"}, {"worker", id}}, w.consumed.get());
+  }
+  for (auto* f : {&rx_packets, &rx_bytes, &tx_packets, &tx_bytes, &punts, &packets, &bytes, &drops,
+                  &handovers, &acks, &gaps, &steps, &polls, &busy, &other})
+    out.push_back(std::move(*f));
+}
+
+void add_control_families(std::vector<MetricFamily>& out, const model::Statistics& s) {
+  out.push_back(single("pns_connections", "Control connections open", MetricType::Gauge,
+                       s.connections.get()));
+  out.push_back(single("pns_connections_accepted_total", "Control connections accepted",
+                       MetricType::Counter, s.connections_accepted.get()));
+  auto connection_ends = family("pns_connection_ends_total", "Control connections ended, by reason",
+                                MetricType::Counter);
+  auto call_ends = family("pns_call_ends_total", "Calls ended or refused, by stage and reason",
+                          MetricType::Counter);
+  for (std::size_t i = 1; i < kEndReasonCount; ++i) {
+    const std::string stage(kEndReasons[i].stage);
+    const std::string reason(kEndReasons[i].name);
+    add(connection_ends, {{"reason", reason}}, s.connection_ends[i].get());
+    add(call_ends, {{"reason", reason}, {"stage", stage}}, s.call_ends[i].get());
+  }
+  out.push_back(std::move(connection_ends));
+  out.push_back(std::move(call_ends));
+
+  auto messages = family("pns_control_messages_total", "PPTP control messages, by direction and type",
+                         MetricType::Counter);
+  for (std::size_t type = 1; type < s.messages_received.size(); ++type) {
+    const std::string name(
+        wire::pptp::name_of(static_cast<wire::pptp::ControlMessageType>(type)));
+    add(messages, {{"direction", "received"}, {"type", name}}, s.messages_received[type].get());
+    add(messages, {{"direction", "sent"}, {"type", name}}, s.messages_sent[type].get());
+  }
+  add(messages, {{"direction", "received"}, {"type", "malformed"}}, s.messages_received[0].get());
+  out.push_back(std::move(messages));
+
+  auto sessions = family("pns_sessions", "Sessions, by phase of their PPP link", MetricType::Gauge);
+  for (std::size_t phase = 0; phase < model::kLinkPhases; ++phase)
+    add(sessions, {{"phase", std::string(model::name_of(static_cast<model::LinkPhase>(phase)))}},
+        s.sessions_by_phase[phase].get());
+  out.push_back(std::move(sessions));
+  auto setups = family("pns_setups_total", "Calls whose set-up reached a stage", MetricType::Counter);
+  for (std::size_t stage = 0; stage < model::kSetupStages; ++stage)
+    add(setups, {{"stage", std::string(model::kSetupStageNames[stage])}}, s.setups[stage].get());
+  out.push_back(std::move(setups));
+
+  auto setup_time = family("pns_setup_duration_seconds",
+                           "Outgoing-Call-Request to IPCP open", MetricType::Histogram);
+  ClientMetric histogram;
+  std::int64_t cumulative = 0;
+  for (std::size_t i = 0; i < model::kSetupTimeBoundsMs.size(); ++i) {
+    cumulative += s.setup_time_buckets[i].get();
+    histogram.histogram.bucket.push_back({static_cast<std::uint64_t>(cumulative),
+                                          static_cast<double>(model::kSetupTimeBoundsMs[i]) / 1e3});
+  }
+  const auto total = static_cast<std::uint64_t>(s.setup_time_count.get());
+  histogram.histogram.bucket.push_back({total, std::numeric_limits<double>::infinity()});
+  histogram.histogram.sample_count = total;
+  histogram.histogram.sample_sum = static_cast<double>(s.setup_time_ms_sum.get()) / 1e3;
+  setup_time.metric.push_back(std::move(histogram));
+  out.push_back(std::move(setup_time));
+
+  auto auth = family("pns_auth_results_total", "Authentication results", MetricType::Counter);
+  add(auth, {{"result", "accepted"}}, s.auth_accepted.get());
+  add(auth, {{"result", "denied"}}, s.auth_denied.get());
+  out.push_back(std::move(auth));
+  out.push_back(single("pns_auth_pending", "Authentications that wait for an answer",
+                       MetricType::Gauge, s.auth_pending.get()));
+  out.push_back(single("pns_dataplane_attached", "1 while the dataplane is attached",
+                       MetricType::Gauge, s.dataplane_attached.get()));
+  out.push_back(single("pns_dataplane_attaches_total", "Times the dataplane was attached",
+                       MetricType::Counter, s.dataplane_attaches.get()));
+  auto frames = family("pns_punted_frames_total", "PPP control frames that came from the dataplane",
+                       MetricType::Counter);
+  add(frames, {{"result", "handled"}},
+      s.punted_frames_received.get() - s.punted_frames_stale.get());
+  add(frames, {{"result", "stale"}}, s.punted_frames_stale.get());
+  out.push_back(std::move(frames));
+}
+
+}  // namespace
+
+Collector::Collector(const contract::SessionMemory& memory, const model::Statistics& statistics,
+                     std::function<std::vector<PoolUse>()> pools)
+    : memory_(memory), statistics_(statistics), pools_(std::move(pools)) {}
+
+std::vector<MetricFamily> Collector::Collect() const {
+  std::vector<MetricFamily> out;
+  auto build = family("pns_build_info", "Always 1; the build in its labels", MetricType::Gauge);
+  add(build, {{"version", PNS_VERSION}, {"compiler", __VERSION__}}, 1);
+  out.push_back(std::move(build));
+  add_control_families(out, statistics_);
+  add_worker_families(out, memory_);
+
+  const auto& header = memory_.header();
+  out.push_back(single("pns_sessions_max", "Sessions that fit", MetricType::Gauge,
+                       header.max_sessions));
+  auto starts = family("pns_plane_starts_total", "Processes started by the supervisor",
+                       MetricType::Counter);
+  add(starts, {{"plane", "control"}}, header.control_starts.load(std::memory_order_relaxed));
+  add(starts, {{"plane", "dataplane"}}, header.dataplane_starts.load(std::memory_order_relaxed));
+  out.push_back(std::move(starts));
+  auto channel = family("pns_channel_dropped_total", "Messages between the planes that were refused",
+                        MetricType::Counter);
+  add(channel, {{"kind", "event_ring_full"}}, header.channel_events_dropped.get());
+  add(channel, {{"kind", "invalid_command"}}, header.channel_commands_invalid.get());
+  out.push_back(std::move(channel));
+  auto twin = family("pns_twin_frames_total", "Frames through the TAP twins", MetricType::Counter);
+  add(twin, {{"direction", "to_kernel"}}, header.twin_to_kernel.get());
+  add(twin, {{"direction", "from_kernel"}}, header.twin_from_kernel.get());
+  add(twin, {{"direction", "dropped"}}, header.twin_dropped.get());
+  out.push_back(std::move(twin));
+  out.push_back(single("pns_routes", "Routes known to the dataplane", MetricType::Gauge,
+                       header.routes.get()));
+  out.push_back(single("pns_neighbours", "Neighbours known to the dataplane", MetricType::Gauge,
+                       header.neighbours.get()));
+
+  auto size = family("pns_pool_addresses", "Addresses of a pool", MetricType::Gauge);
+  auto used = family("pns_pool_addresses_used", "Addresses of a pool that are leased",
+                     MetricType::Gauge);
+  for (const PoolUse& pool : pools_()) {
+    add(size, {{"pool", pool.name}}, pool.size);
+    add(used, {{"pool", pool.name}}, pool.used);
+  }
+  out.push_back(std::move(size));
+  out.push_back(std::move(used));
+  return out;
+}
+
+Endpoint::Endpoint(Ipv4Address address, std::uint16_t port, std::shared_ptr<Collector> collector)
+    : collector_(std::move(collector)) {
+  const std::string where = fmt::format("{}:{}", address.to_string(), port);
+  try {
+    exposer_ = std::make_unique<prometheus::Exposer>(where, 2);
+  } catch (const std::exception& error) {
+    throw std::runtime_error(fmt::format("metrics.listen {}: {}", where, error.what()));
+  }
+  exposer_->RegisterCollectable(collector_);
+}
+
+Endpoint::~Endpoint() = default;
+
+}  // namespace pns::metrics

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// What the control process counts. Written by the event loop, read by the metrics thread at scrape
+// time and by the management interface: every field is a relaxed atomic with one writer.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "controlplane/model/link_actions.hpp"
+#include "pns/base/end_reason.hpp"
+
+namespace pns::model {
+
+class Count {
+ public:
+  void add(std::int64_t n = 1) noexcept {
+    value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+  }
+  void set(std::int64_t n) noexcept { value_.store(n, std::memory_order_relaxed); }
+  [[nodiscard]] std::int64_t get() const noexcept { return value_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<std::int64_t> value_{0};
+};
+
+inline constexpr std::size_t kLinkPhases = 6;
+
+// How far a call's set-up came; each call passes each stage at most once.
+enum class SetupStage : std::uint8_t { kOffered, kInstalled, kLcpOpen, kAuthenticated, kCcpOpen, kOpen, kCount };
+inline constexpr std::size_t kSetupStages = static_cast<std::size_t>(SetupStage::kCount);
+inline constexpr std::array<std::string_view, kSetupStages> kSetupStageNames = {
+    "offered", "installed", "lcp_open", "authenticated", "ccp_open", "open"};
+
+struct Statistics {
+  // control connections
+  Count connections;           // open now
+  Count connections_accepted;  // ever
+  std::array<Count, kEndReasonCount> connection_ends;
+  std::array<Count, 16> messages_received;  // by control message type; 0: refused
+  std::array<Count, 16> messages_sent;
+  // calls
+  std::array<Count, kLinkPhases> sessions_by_phase;  // now
+  std::array<Count, kSetupStages> setups;            // ever
+  std::array<Count, kEndReasonCount> call_ends;
+  Count setup_time_ms_sum;  // Outgoing-Call-Request to IPCP open
+  Count setup_time_count;
+  std::array<Count, 10> setup_time_buckets;  // cumulative is made by the exporter
+  // AAA
+  Count auth_accepted, auth_denied, auth_pending;
+  // dataplane link
+  Count dataplane_attached;  // 0 or 1
+  Count dataplane_attaches;
+  Count punted_frames_received, punted_frames_stale;
+  Count dataplane_commands, dataplane_commands_refused;
+};
+
+// Upper bounds of setup_time_buckets, milliseconds.
+inline constexpr std::array<std::int64_t, 10> kSetupTimeBoundsMs = {10,  25,   50,   100,  250,
+                                                                    500, 1000, 2500, 5000, 10000};
+
+}  // namespace pns::model

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "controlplane/pools/pool_set.hpp"
+
+#include <algorithm>
+#include <stdexcept>
+
+namespace pns::pools {
+namespace {
+
+bool can_be_leased(Ipv4Address address) noexcept {
+  return !address.is_unspecified() && !address.is_loopback() && !address.is_multicast() &&
+         address.value < 0xe0000000;
+}
+
+}  // namespace
+
+PoolSet::PoolSet(const std::vector<PoolConfig>& configs) {
+  for (std::size_t i = 0; i < configs.size(); ++i) {
+    for (std::size_t k = 0; k < i; ++k) {
+      if (configs[i].name == configs[k].name)
+        throw std::invalid_argument("pool " + configs[i].name + " is there twice");
+      for (const Ipv4Range& a : configs[i].ranges)
+        for (const Ipv4Range& b : configs[k].ranges)
+          if (a.overlaps(b))
+            throw std::invalid_argument("pools " + configs[i].name + " and " + configs[k].name +
+                                        " overlap");
+    }
+    pools_.emplace_back(configs[i]);
+  }
+  // A gateway of one pool may lie inside another: it is our own address and nobody's lease.
+  for (AddressPool& pool : pools_)
+    for (const AddressPool& other : pools_)
+      if (&pool != &other) pool.reserve(other.gateway());
+}
+
+std::expected<model::Lease, PoolError> PoolSet::allocate(std::string_view pool,
+                                                         const BucketMask& preferred) {
+  AddressPool* const found = find(pool);
+  if (found == nullptr) return std::unexpected(PoolError::kUnknownPool);
+  const auto address = found->allocate(preferred);
+  if (!address) return std::unexpected(PoolError::kExhausted);
+  return model::Lease{*address, found->gateway(), found->name()};
+}
+
+std::expected<model::Lease, PoolError> PoolSet::claim(Ipv4Address address,
+                                                      std::string_view pool) {
+  if (AddressPool* const inside = containing(address)) {
+    if (!inside->claim(address)) return std::unexpected(PoolError::kTaken);
+    return model::Lease{address, inside->gateway(), inside->name()};
+  }
+  const AddressPool* const named = find(pool);
+  if (named == nullptr) return std::unexpected(PoolError::kUnknownPool);
+  const bool is_gateway = std::any_of(pools_.begin(), pools_.end(), [address](const auto& p) {
+    return p.gateway() == address;
+  });
+  if (!can_be_leased(address) || is_gateway || !outside_.insert(address).second)
+    return std::unexpected(PoolError::kTaken);
+  return model::Lease{address, named->gateway(), ""};
+}
+
+bool PoolSet::restore(const model::Lease& lease) {
+  if (AddressPool* const inside = containing(lease.address)) return inside->claim(lease.address);
+  return outside_.insert(lease.address).second;
+}
+
+void PoolSet::release(const model::Lease& lease) {
+  if (AddressPool* const inside = containing(lease.address))
+    inside->release(lease.address);
+  else
+    outside_.erase(lease.address);
+}
+
+std::vector<PoolStatus> PoolSet::status() const {
+  std::vector<PoolStatus> out;
+  out.reserve(pools_.size());
+  for (const AddressPool& pool : pools_)
+    out.push_back({pool.name(), pool.gateway(), pool.size(), pool.in_use()});
+  return out;
+}
+
+AddressPool* PoolSet::find(std::string_view name) noexcept {
+  const auto pool = std::find_if(pools_.begin(), pools_.end(),
+                                 [name](const AddressPool& p) { return p.name() == name; });
+  return pool == pools_.end() ? nullptr : &*pool;
+}
+
+AddressPool* PoolSet::containing(Ipv4Address address) noexcept {
+  const auto pool = std::find_if(pools_.begin(), pools_.end(), [address](const AddressPool& p) {
+    return p.contains(address);
+  });
+  return pool == pools_.end() ? nullptr : &*pool;
+}
+
+}  // namespace pns::pools

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// PoolSet: every pool of the server by name, and the fixed addresses of accounts. What it hands out is
+// a model::Lease, and no address is leased twice whichever way it was asked for. No I/O, one thread
+// (the event loop).
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <string_view>
+#include <unordered_set>
+#include <vector>
+
+#include "controlplane/model/lease.hpp"
+#include "controlplane/pools/address_pool.hpp"
+
+namespace pns::pools {
+
+enum class PoolError : std::uint8_t {
+  kUnknownPool,  // no pool has this name
+  kExhausted,    // every address of the pool is leased
+  kTaken,        // the fixed address is leased, or is a gateway or not a unicast address
+};
+
+struct PoolStatus {
+  std::string_view name;  // valid while the PoolSet lives
+  Ipv4Address gateway;
+  std::size_t size = 0;
+  std::size_t in_use = 0;
+};
+
+class PoolSet {
+ public:
+  // Throws std::invalid_argument as AddressPool does, and for two pools that overlap or share a name.
+  explicit PoolSet(const std::vector<PoolConfig>& configs);
+
+  // An address of the named pool, in a preferred bucket where one is free.
+  [[nodiscard]] std::expected<model::Lease, PoolError> allocate(std::string_view pool,
+                                                                const BucketMask& preferred = {});
+
+  // A fixed address. It is taken out of whichever pool contains it; outside every pool it is leased
+  // all the same, with an empty pool name. The gateway is that of the containing pool, else that of
+  // `pool`.
+  [[nodiscard]] std::expected<model::Lease, PoolError> claim(Ipv4Address address,
+                                                             std::string_view pool);
+
+  // Takes a lease again that lived through a restart, under its own address and gateway. False when
+  // the address is taken. A pool that the configuration no longer has does not matter.
+  [[nodiscard]] bool restore(const model::Lease& lease);
+
+  // Gives a lease back; one that is not held is ignored.
+  void release(const model::Lease& lease);
+
+  [[nodiscard]] std::vector<PoolStatus> status() const;
+
+ private:
+  [[nodiscard]] AddressPool* find(std::string_view name) noexcept;
+  [[nodiscard]] AddressPool* containing(Ipv4Address address) noexcept;
+
+  std::vector<AddressPool> pools_;
+  std::unordered_set<Ipv4Address> outside_;  // leased addresses of no pool
+};
+
+}  // namespace pns::pools

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// CCP (RFC 1962) for one purpose: MPPE (RFC 3078 §2). Exactly one strength is asked for and taken, with
+// or without the stateless bit as configured, the same in both directions. MPPC and every other
+// compression is refused. Resets are the dataplane's matter. Sans-I/O.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+
+#include "controlplane/ppp/control_protocol.hpp"
+
+namespace pns::ppp {
+
+class MppeOption final : public ConfigOption {
+ public:
+  MppeOption(const MppeStrengths& strengths, MppeMode mode) noexcept
+      : ConfigOption(wire::MppeSupportedBits::kType), strengths_(strengths), mode_(mode) {}
+
+  void restart(Context&) override;
+  void request(Writer& out) override;
+  void on_ack() override { acknowledged_ = true; }
+  void on_nak(const wire::Option& option, Context&) override;
+  void on_reject(Context&) override { fail(EndReason::mppe_refused); }
+  void begin_judging() override { pending_.reset(); }
+  [[nodiscard]] Judgement judge(const wire::Option& option, Writer& nak, Context&) override;
+  void judge_missing(Writer& nak) override;
+  void commit() override;
+  [[nodiscard]] EndReason on_unresolved() override { return EndReason::mppe_refused; }
+
+  // What our request says, and what the peer's committed one said.
+  [[nodiscard]] const MppeAgreement& ours() const noexcept { return ours_; }
+  [[nodiscard]] const std::optional<MppeAgreement>& peers() const noexcept { return peers_; }
+  // commit() has changed ours() after it was requested.
+  [[nodiscard]] bool stale() const noexcept { return stale_; }
+  void restore(const MppeAgreement& agreement) noexcept;
+
+ private:
+  static constexpr unsigned kUselessNaks = 3;
+
+  // The best permitted agreement within the offered bits; empty when no strength is common.
+  [[nodiscard]] std::optional<MppeAgreement> choose(std::uint32_t offered) const noexcept;
+  [[nodiscard]] MppeAgreement strongest() const noexcept;
+
+  MppeStrengths strengths_;
+  MppeMode mode_;
+  MppeAgreement ours_;
+  bool acknowledged_ = false;
+  bool stale_ = false;
+  std::optional<MppeAgreement> pending_;
+  std::optional<MppeAgreement> peers_;
+  unsigned useless_naks_ = 0;
+};
+
+class Ccp final : public ControlProtocol {
+ public:
+  explicit Ccp(const LinkSettings& settings);
+
+  // Meaningful while open.
+  [[nodiscard]] const MppeAgreement& agreement() const noexcept { return mppe_.ours(); }
+  void restore(const MppeAgreement& agreement, TimePoint now) noexcept;
+
+ private:
+  [[nodiscard]] std::span<ConfigOption* const> options() noexcept override { return options_; }
+  [[nodiscard]] bool on_other_code(const wire::ControlPacket& packet, Context&) override;
+  void before_ack(Context& context) override;
+  [[nodiscard]] bool request_is_stale() const override { return mppe_.stale(); }
+
+  MppeOption mppe_;
+  std::array<ConfigOption*, 1> options_;
+};
+
+}  // namespace pns::ppp

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// What the protocol machines of a link share while one event is handled: the time, randomness, where
+// actions go, and whom to tell of what happened. Made by Link for each call from outside; nobody keeps
+// it. Event-loop thread.
+#pragma once
+
+#include <cstdint>
+
+#include "controlplane/model/auth.hpp"
+#include "controlplane/model/link_actions.hpp"
+#include "controlplane/ppp/automaton.hpp"
+#include "pns/base/bytes.hpp"
+#include "pns/base/end_reason.hpp"
+#include "pns/base/random.hpp"
+#include "pns/base/time.hpp"
+#include "pns/wire/ppp_protocol.hpp"
+
+namespace pns::ppp {
+
+enum class Layer : std::uint8_t { kLcp, kCcp, kIpcp };
+
+// Both directions use the same: RFC 3078 lets them differ, no peer does.
+struct MppeAgreement {
+  std::uint8_t key_bits = 128;  // 40, 56 or 128
+  bool stateless = true;
+  friend bool operator==(const MppeAgreement&, const MppeAgreement&) = default;
+};
+
+// Told by the machines, in the middle of their transitions. May call back into any machine.
+class LayerObserver {
+ public:
+  // This-Layer-Up, This-Layer-Down (with the event that caused it), This-Layer-Finished.
+  virtual void layer_up(Layer layer) = 0;
+  virtual void layer_down(Layer layer, Event cause) = 0;
+  virtual void layer_finished(Layer layer, EndReason reason) = 0;
+  // Negotiation cannot succeed. The machine has stopped where it was; close it or the link.
+  virtual void layer_failed(Layer layer, EndReason reason) = 0;
+  // A CCP Configure-Ack is about to leave: the peer may encrypt as soon as it is there.
+  virtual void before_ccp_ack(const MppeAgreement& agreed) = 0;
+  // Credentials are complete.
+  virtual void credentials(model::AuthRequest request) = 0;
+  // The peer failed to authenticate; what there was to tell it has been told.
+  virtual void auth_failed(EndReason reason) = 0;
+
+ protected:
+  ~LayerObserver() = default;
+};
+
+// At most so many Code-Rejects and Protocol-Rejects leave per second, so that junk is not answered
+// with as much junk.
+class RejectLimiter {
+ public:
+  explicit RejectLimiter(unsigned per_second) noexcept : per_second_(per_second) {}
+  [[nodiscard]] bool allow(TimePoint now) noexcept {
+    if (sent_ == 0 || now - window_start_ >= Seconds(1)) {
+      window_start_ = now;
+      sent_ = 0;
+    }
+    if (sent_ >= per_second_) return false;
+    ++sent_;
+    return true;
+  }
+
+ private:
+  unsigned per_second_;
+  unsigned sent_ = 0;
+  TimePoint window_start_{};
+};
+
+struct Context {
+  model::LinkActions& actions;
+  TimePoint now;
+  RandomSource& random;
+  LayerObserver& observer;
+  RejectLimiter& rejects;
+  std::uint16_t peer_mru;  // octets: nothing longer is sent
+
+  // Appends SendFrame with FF 03, the protocol and one control packet.
+  void send(wire::PppProtocol protocol, std::uint8_t code, std::uint8_t identifier, Bytes data);
+};
+
+}  // namespace pns::ppp

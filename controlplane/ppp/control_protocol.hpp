@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// ControlProtocol: what LCP, CCP and IPCP have in common (RFC 1661 §4, §5): the automaton, its restart
+// timer and counters, and the judging of Configure packets option by option. Derived classes bring
+// their options and what is special to them. Sans-I/O, one thread; memory is fixed apart from the last
+// request, which is as long as its options.
+//
+// Beyond the RFC, and all of it bounded:
+//  - an answer counts once: a second Ack, Nak or Reject of one request is discarded;
+//  - a peer that shows it was not ready for our request (Terminate-Ack, or a first request of its own
+//    well after ours) gets ours again at once instead of at the next timeout;
+//  - a negotiation of more than kMaximumRounds rounds ends.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "controlplane/ppp/automaton.hpp"
+#include "controlplane/ppp/context.hpp"
+#include "controlplane/ppp/option.hpp"
+#include "controlplane/ppp/settings.hpp"
+#include "pns/base/time.hpp"
+#include "pns/wire/ppp_control.hpp"
+
+namespace pns::ppp {
+
+// RFC 1661 §4.6.
+struct RestartSettings {
+  Duration first_timer = Seconds(1);  // before the first retransmission
+  Duration timer = Seconds(3);
+  unsigned max_configure = 10;
+  unsigned max_terminate = 2;
+  unsigned max_failure = 5;
+
+  explicit RestartSettings(const LinkSettings& settings)
+      : first_timer(settings.first_restart_timer),
+        timer(settings.restart_timer),
+        max_configure(settings.max_configure),
+        max_terminate(settings.max_terminate),
+        max_failure(settings.max_failure) {}
+};
+
+// The EndReasons of one protocol.
+struct ProtocolReasons {
+  EndReason timeout;
+  EndReason no_convergence;
+};
+
+class ControlProtocol {
+ public:
+  // Requests we send because of the peer's packets (not of a timeout), and bad requests of the peer,
+  // each since the protocol was last open for kStableAfter.
+  static constexpr unsigned kMaximumRounds = 30;
+  static constexpr Duration kStableAfter = Seconds(10);
+  // A peer's first request this long after ours: it may not have been ready for ours.
+  static constexpr Duration kLateRequest = Milliseconds(100);
+  static constexpr unsigned kEarlyResends = 3;
+
+  ControlProtocol(Layer layer, wire::PppProtocol protocol, const RestartSettings& restart,
+                  ProtocolReasons reasons) noexcept;
+  ControlProtocol(const ControlProtocol&) = delete;
+  ControlProtocol& operator=(const ControlProtocol&) = delete;
+
+  [[nodiscard]] State state() const noexcept { return state_; }
+  [[nodiscard]] bool is_open() const noexcept { return state_ == State::kOpened; }
+
+  // The administrative and lower-layer events of RFC 1661 §4.3.
+  void up(Context& context) { run(Event::kUp, context); }
+  void down(Context& context) { run(Event::kDown, context); }
+  void open(Context& context) { run(Event::kOpen, context); }
+  void close(Context& context) { run(Event::kClose, context); }
+  // Back to Initial without a word to peer or observer.
+  void reset() noexcept;
+  // A protocol taken over after a restart: Opened, nothing outstanding.
+  void restore_opened(TimePoint now) noexcept;
+
+  void on_packet(const wire::ControlPacket& packet, Context& context);
+  // The peer rejected the whole protocol: RXJ-.
+  void on_protocol_rejected(EndReason reason, Context& context);
+
+  [[nodiscard]] std::optional<TimePoint> deadline() const noexcept { return restart_at_; }
+  void on_timer(Context& context);
+
+ protected:
+  ~ControlProtocol() = default;
+
+  [[nodiscard]] virtual std::span<ConfigOption* const> options() noexcept = 0;
+  // A code from 8 on. False: unknown.
+  [[nodiscard]] virtual bool on_other_code(const wire::ControlPacket&, Context&) { return false; }
+  // A Configure-Ack is about to leave; every option was committed.
+  virtual void before_ack(Context&) {}
+  // The peer does not know a code that we can do without.
+  virtual void on_code_rejected(std::uint8_t) {}
+  // Our request no longer says what was agreed: it is sent anew.
+  [[nodiscard]] virtual bool request_is_stale() const { return false; }
+
+  void send(wire::LcpCode code, std::uint8_t identifier, Bytes data, Context& context) const;
+  void fail(EndReason reason, Context& context);
+
+ private:
+  // The answer to the peer's latest Configure-Request, for sca and scn.
+  struct Answer {
+    wire::LcpCode code = wire::LcpCode::kConfigureAck;
+    std::uint8_t identifier = 0;
+    std::vector<std::byte> options;
+  };
+
+  void run(Event event, Context& context);
+  void perform(Action action, Event cause, Context& context);
+  void begin_negotiation(Context& context);
+  void on_configure_request(const wire::ControlPacket& packet, Context& context);
+  void on_configure_ack(const wire::ControlPacket& packet, Context& context);
+  void on_configure_nak(const wire::ControlPacket& packet, Context& context);
+  void on_configure_reject(const wire::ControlPacket& packet, Context& context);
+  void on_terminate_ack(const wire::ControlPacket& packet, Context& context);
+  void on_code_reject(const wire::ControlPacket& packet, Context& context);
+  [[nodiscard]] bool answers_our_request(const wire::ControlPacket& packet) const noexcept;
+  // Fills answer_. False when negotiation cannot go on; the observer was told.
+  [[nodiscard]] bool judge(const wire::ControlPacket& packet, Context& context);
+  // False when an option has failed, or when there were too many rounds; the observer was told.
+  [[nodiscard]] bool check_options(Context& context);
+  [[nodiscard]] bool count_round(unsigned& rounds, Context& context);
+  [[nodiscard]] ConfigOption* find_option(std::uint8_t type) noexcept;
+  void send_request(Context& context);
+  void resend_request(Context& context);
+  void arm_timer(Context& context) noexcept;
+
+  Layer layer_;
+  wire::PppProtocol protocol_;
+  RestartSettings restart_;
+  ProtocolReasons reasons_;
+  State state_ = State::kInitial;
+  unsigned generation_ = 0;  // transitions so far: shows that an observer re-entered
+
+  unsigned restart_count_ = 0;
+  unsigned retransmissions_ = 0;  // since irc
+  std::optional<TimePoint> restart_at_;
+  EndReason finish_reason_ = EndReason::kNone;
+
+  std::vector<std::byte> request_;  // options of our last Configure-Request
+  std::uint8_t request_identifier_ = 0;
+  bool request_outstanding_ = false;
+  bool request_changed_ = true;  // the next scr takes a new identifier
+  TimePoint request_sent_at_{};
+
+  bool peer_requested_ = false;  // since irc
+  unsigned early_resends_ = 0;   // since irc
+  unsigned naks_sent_ = 0;       // without an Ack in between
+  unsigned our_rounds_ = 0;
+  unsigned peer_rounds_ = 0;
+  std::optional<TimePoint> opened_at_;
+
+  Answer answer_;
+  const wire::ControlPacket* packet_ = nullptr;  // the one being handled
+  std::uint8_t next_identifier_ = 0;
+};
+
+}  // namespace pns::ppp

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "controlplane/ppp/ipcp.hpp"
+
+namespace pns::ppp {
+
+using wire::AddressOption;
+using wire::IpcpOption;
+
+// ---- IP-Address
+
+void IpAddressOption::restart(Context&) {
+  asked_ = true;
+  useless_naks_ = 0;
+}
+
+void IpAddressOption::request(Writer& out) {
+  if (asked_) AddressOption{IpcpOption::kIpAddress, ours_}.write(out);
+}
+
+void IpAddressOption::on_nak(const wire::Option&, Context&) {
+  // Our address is ours. A peer that insists on another one is not told any.
+  if (++useless_naks_ >= kUselessNaks) asked_ = false;
+}
+
+Judgement IpAddressOption::judge(const wire::Option& option, Writer& nak, Context&) {
+  const auto wanted = AddressOption::parse(option);
+  if (wanted && wanted->address == lease_) return Judgement::kAck;
+  AddressOption{IpcpOption::kIpAddress, lease_}.write(nak);
+  return Judgement::kNak;
+}
+
+void IpAddressOption::judge_missing(Writer& nak) {
+  AddressOption{IpcpOption::kIpAddress, lease_}.write(nak);
+}
+
+// ---- Name servers
+
+Judgement NameServerOption::judge(const wire::Option& option, Writer& nak, Context&) {
+  if (server_.is_unspecified()) return Judgement::kReject;
+  const auto wanted = AddressOption::parse(option);
+  if (wanted && wanted->address == server_) return Judgement::kAck;
+  AddressOption{which_, server_}.write(nak);
+  return Judgement::kNak;
+}
+
+// ---- IPCP
+
+Ipcp::Ipcp(const LinkSettings& settings)
+    : ControlProtocol(Layer::kIpcp, wire::PppProtocol::kIpcp, RestartSettings(settings),
+                      {EndReason::ipcp_timeout, EndReason::ncp_no_convergence}),
+      options_{&address_, &primary_dns_, &primary_wins_, &secondary_dns_, &secondary_wins_} {}
+
+void Ipcp::set_network(const model::NetworkParameters& network) noexcept {
+  address_.set(network.our_address, network.subscriber_address);
+  primary_dns_.set(network.dns[0]);
+  secondary_dns_.set(network.dns[1]);
+  primary_wins_.set(network.wins[0]);
+  secondary_wins_.set(network.wins[1]);
+}
+
+}  // namespace pns::ppp

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// IPCP (RFC 1332, RFC 1877): the subscriber gets the address that was leased and no other, and is told
+// of DNS and WINS servers when it asks. Header compression and the obsolete option 1 are rejected.
+// Sans-I/O.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "controlplane/model/link_actions.hpp"
+#include "controlplane/ppp/control_protocol.hpp"
+
+namespace pns::ppp {
+
+class IpAddressOption final : public ConfigOption {
+ public:
+  IpAddressOption() noexcept
+      : ConfigOption(static_cast<std::uint8_t>(wire::IpcpOption::kIpAddress)) {}
+  void set(Ipv4Address ours, Ipv4Address lease) noexcept {
+    ours_ = ours;
+    lease_ = lease;
+  }
+  void restart(Context&) override;
+  void request(Writer& out) override;
+  void on_nak(const wire::Option&, Context&) override;
+  void on_reject(Context&) override { asked_ = false; }
+  [[nodiscard]] Judgement judge(const wire::Option& option, Writer& nak, Context&) override;
+  void judge_missing(Writer& nak) override;
+
+ private:
+  static constexpr unsigned kUselessNaks = 3;
+  Ipv4Address ours_;
+  Ipv4Address lease_;
+  bool asked_ = true;  // the peer can live without knowing our address
+  unsigned useless_naks_ = 0;
+};
+
+// One of the four name servers of RFC 1877.
+class NameServerOption final : public ConfigOption {
+ public:
+  explicit NameServerOption(wire::IpcpOption which) noexcept
+      : ConfigOption(static_cast<std::uint8_t>(which)), which_(which) {}
+  void set(Ipv4Address server) noexcept { server_ = server; }
+  [[nodiscard]] Judgement judge(const wire::Option& option, Writer& nak, Context&) override;
+
+ private:
+  wire::IpcpOption which_;
+  Ipv4Address server_;  // unspecified: rejected
+};
+
+class Ipcp final : public ControlProtocol {
+ public:
+  explicit Ipcp(const LinkSettings& settings);
+
+  // Before it opens.
+  void set_network(const model::NetworkParameters& network) noexcept;
+
+ private:
+  [[nodiscard]] std::span<ConfigOption* const> options() noexcept override { return options_; }
+
+  IpAddressOption address_;
+  NameServerOption primary_dns_{wire::IpcpOption::kPrimaryDns};
+  NameServerOption primary_wins_{wire::IpcpOption::kPrimaryWins};
+  NameServerOption secondary_dns_{wire::IpcpOption::kSecondaryDns};
+  NameServerOption secondary_wins_{wire::IpcpOption::kSecondaryWins};
+  std::array<ConfigOption*, 5> options_;
+};
+
+}  // namespace pns::ppp

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "controlplane/ppp/lcp.hpp"
+
+#include <algorithm>
+#include <iterator>
+
+namespace pns::ppp {
+namespace {
+
+using wire::LcpCode;
+
+// A Magic-Number that is neither 0 nor the peer's.
+std::uint32_t draw_magic(std::uint32_t other_than, Context& context) {
+  for (;;) {
+    const std::uint32_t magic = context.random.next_u32();
+    if (magic != 0 && magic != other_than) return magic;
+  }
+}
+
+// The methods this program speaks, and how LCP names them.
+struct KnownMethod {
+  model::AuthMethod method;
+  wire::AuthenticationProtocol option;
+};
+constexpr std::array<KnownMethod, 1> kKnownMethods = {{
+    {model::AuthMethod::kMsChapV2,
+     {static_cast<std::uint16_t>(wire::PppProtocol::kChap), wire::kChapMsV2}},
+}};
+
+const KnownMethod* find_method(model::AuthMethod method) noexcept {
+  const auto known = std::find_if(kKnownMethods.begin(), kKnownMethods.end(),
+                                  [method](const KnownMethod& k) { return k.method == method; });
+  return known == kKnownMethods.end() ? nullptr : &*known;
+}
+
+}  // namespace
+
+// ---- MRU
+
+void MruOption::request(Writer& out) {
+  if (ours_ != kDefault) wire::MaximumReceiveUnit{ours_}.write(out);
+}
+
+void MruOption::on_nak(const wire::Option& option, Context&) {
+  const auto suggested = wire::MaximumReceiveUnit::parse(option.data);
+  // Whatever is agreed, 1,500 octets can be received (§6.1); so any reasonable wish is granted.
+  ours_ = suggested ? std::clamp(suggested->octets, kSmallest, kDefault) : kDefault;
+}
+
+Judgement MruOption::judge(const wire::Option& option, Writer& nak, Context&) {
+  const auto wanted = wire::MaximumReceiveUnit::parse(option.data);
+  if (!wanted || wanted->octets < kSmallest) {
+    wire::MaximumReceiveUnit{kDefault}.write(nak);
+    return Judgement::kNak;
+  }
+  pending_ = wanted->octets;
+  return Judgement::kAck;
+}
+
+// ---- ACCM
+
+Judgement AccmOption::judge(const wire::Option& option, Writer& nak, Context&) {
+  if (wire::AsyncControlCharacterMap::parse(option.data)) return Judgement::kAck;
+  wire::AsyncControlCharacterMap{0}.write(nak);
+  return Judgement::kNak;
+}
+
+// ---- Authentication-Protocol
+
+AuthOption::AuthOption(const std::vector<model::AuthMethod>& methods)
+    : ConfigOption(wire::AuthenticationProtocol::kType) {
+  std::copy_if(methods.begin(), methods.end(), std::back_inserter(methods_),
+               [](model::AuthMethod method) { return find_method(method) != nullptr; });
+}
+
+void AuthOption::restart(Context&) {
+  chosen_ = 0;
+  useless_naks_ = 0;
+}
+
+void AuthOption::request(Writer& out) {
+  if (const KnownMethod* known = find_method(method())) known->option.write(out);
+}
+
+void AuthOption::on_nak(const wire::Option& option, Context&) {
+  const auto suggested = wire::AuthenticationProtocol::parse(option.data);
+  const auto permitted =
+      std::find_if(methods_.begin(), methods_.end(), [&suggested](model::AuthMethod method) {
+        return suggested && find_method(method)->option == *suggested;
+      });
+  const auto index = static_cast<std::size_t>(permitted - methods_.begin());
+  if (permitted != methods_.end() && index != chosen_) {
+    chosen_ = index;
+  } else if (++useless_naks_ >= kUselessNaks) {
+    fail(EndReason::auth_no_common_method);
+  }
+}
+
+// ---- Magic-Number
+
+void MagicOption::restart(Context& context) { ours_ = draw_magic(0, context); }
+
+void MagicOption::request(Writer& out) {
+  if (ours_ != 0) wire::MagicNumber{ours_}.write(out);
+}
+
+void MagicOption::on_nak(const wire::Option&, Context& context) {
+  ours_ = draw_magic(ours_, context);
+}
+
+Judgement MagicOption::judge(const wire::Option& option, Writer& nak, Context& context) {
+  const auto wanted = wire::MagicNumber::parse(option.data);
+  if (wanted && wanted->magic != 0 && wanted->magic != ours_) {
+    pending_ = wanted->magic;
+    return Judgement::kAck;
+  }
+  // §6.4: equal numbers mean that our own packets may be coming back.
+  if (wanted && wanted->magic != 0 && ++collisions_ >= kLoopAfter) fail(EndReason::lcp_loop);
+  wire::MagicNumber{draw_magic(ours_, context)}.write(nak);
+  return Judgement::kNak;
+}
+
+// ---- PFC, ACFC
+
+void FlagOption::request(Writer& out) {
+  if (!asked_) return;
+  out.write_u8(type());
+  out.write_u8(2);
+}
+
+Judgement FlagOption::judge(const wire::Option& option, Writer& nak, Context&) {
+  if (option.data.empty()) {
+    pending_ = true;
+    return Judgement::kAck;
+  }
+  nak.write_u8(type());
+  nak.write_u8(2);
+  return Judgement::kNak;
+}
+
+// ---- LCP
+
+Lcp::Lcp(const LinkSettings& settings)
+    : ControlProtocol(Layer::kLcp, wire::PppProtocol::kLcp, RestartSettings(settings),
+                      {EndReason::lcp_timeout, EndReason::lcp_no_convergence}),
+      mru_(settings.mru),
+      auth_(settings.auth),
+      options_{&mru_, &accm_, &auth_, &magic_, &pfc_, &acfc_} {}
+
+LcpAgreement Lcp::agreement() const noexcept {
+  return {.our_magic = magic_.ours(),
+          .peer_magic = magic_.peers(),
+          .peer_mru = mru_.peers(),
+          .send_pfc = pfc_.peers(),
+          .send_acfc = acfc_.peers()};
+}
+
+void Lcp::restore(const LcpAgreement& agreement, TimePoint now) noexcept {
+  magic_.restore(agreement.our_magic, agreement.peer_magic);
+  mru_.restore(std::max(agreement.peer_mru, MruOption::kSmallest));
+  pfc_.restore(agreement.send_pfc);
+  acfc_.restore(agreement.send_acfc);
+  restore_opened(now);
+}
+
+bool Lcp::on_other_code(const wire::ControlPacket& packet, Context& context) {
+  switch (static_cast<LcpCode>(packet.code)) {
+    case LcpCode::kEchoRequest: {
+      if (!is_open()) return true;
+      const auto echo = wire::EchoBody::parse(packet.data);
+      if (!echo || is_our_own(echo->magic, context)) return true;
+      // §5.8: the same data, with our Magic-Number in front, and no longer than the peer can take.
+      const std::size_t room = context.peer_mru - wire::kControlHeaderLength - 4u;
+      std::vector<std::byte> reply(4 + std::min(echo->data.size(), room));
+      Writer writer(reply);
+      writer.write_u32(magic_.ours());
+      writer.write_bytes(echo->data.first(reply.size() - 4));
+      send(LcpCode::kEchoReply, packet.identifier, reply, context);
+      return true;
+    }
+    case LcpCode::kEchoReply:       // any packet is a sign of life to Link; the number is not judged:
+                                    // some peers send our own back, and loops show in the requests
+    case LcpCode::kProtocolReject:  // Link has taken it when it counted
+    case LcpCode::kDiscardRequest:
+    case LcpCode::kIdentification:
+    case LcpCode::kTimeRemaining:
+      return true;
+    default:
+      return false;
+  }
+}
+
+void Lcp::on_code_rejected(std::uint8_t code) {
+  if (code == static_cast<std::uint8_t>(LcpCode::kEchoRequest)) echo_works_ = false;
+}
+
+bool Lcp::is_our_own(std::uint32_t magic, Context& context) {
+  constexpr unsigned kLoopAfter = 3;
+  if (magic_.ours() == 0 || magic != magic_.ours()) {
+    own_packets_ = 0;
+    return false;
+  }
+  if (++own_packets_ == kLoopAfter) fail(EndReason::lcp_loop, context);
+  return true;
+}
+
+void Lcp::send_echo_request(std::uint8_t identifier, Context& context) const {
+  std::array<std::byte, 4> body;
+  Writer(body).write_u32(magic_.ours());
+  send(LcpCode::kEchoRequest, identifier, body, context);
+}
+
+void Lcp::send_protocol_reject(std::uint16_t protocol, Bytes information, Context& context) {
+  const std::size_t room = context.peer_mru - wire::kControlHeaderLength - 2u;
+  std::vector<std::byte> body(2 + std::min(information.size(), room));
+  Writer writer(body);
+  writer.write_u16(protocol);
+  writer.write_bytes(information.first(body.size() - 2));
+  send(LcpCode::kProtocolReject, ++reject_identifier_, body, context);
+}
+
+}  // namespace pns::ppp

@@ -1,0 +1,549 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "controlplane/ppp/link.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace pns::ppp {
+namespace {
+
+using model::LinkPhase;
+using wire::LcpCode;
+using wire::PppProtocol;
+
+// RFC 1661 §6.1: 1,500 octets can always be received, whatever MRU was agreed.
+constexpr std::size_t kLongestFrame = 1500 + wire::kPppFrameHeaderLength;
+
+constexpr bool is(std::uint16_t protocol, PppProtocol known) noexcept {
+  return protocol == static_cast<std::uint16_t>(known);
+}
+
+std::unique_ptr<AuthenticatorSide> make_authenticator(model::AuthMethod method,
+                                                      const LinkSettings& settings) {
+  if (method == model::AuthMethod::kMsChapV2)
+    return std::make_unique<MsChapV2Authenticator>(settings);
+  return nullptr;
+}
+
+}  // namespace
+
+// One call from outside. It carries the actions and turns what the machines tell into Link's steps.
+class Link::Run final : public LayerObserver {
+ public:
+  Run(Link& link, TimePoint now)
+      : context{actions,
+                now,
+                link.random_,
+                *this,
+                link.rejects_,
+                link.lcp_.is_open() ? link.lcp_.agreement().peer_mru : MruOption::kDefault},
+        link_(link) {}
+
+  void layer_up(Layer layer) override { link_.layer_up(layer, *this); }
+  void layer_down(Layer layer, Event cause) override { link_.layer_down(layer, cause, *this); }
+  void layer_finished(Layer layer, EndReason reason) override {
+    link_.layer_finished(layer, reason, *this);
+  }
+  void layer_failed(Layer layer, EndReason reason) override {
+    link_.layer_failed(layer, reason, *this);
+  }
+  void before_ccp_ack(const MppeAgreement& agreed) override { link_.before_ccp_ack(agreed, *this); }
+  void credentials(model::AuthRequest request) override {
+    link_.credentials(std::move(request), *this);
+  }
+  void auth_failed(EndReason reason) override { link_.terminate(reason, *this); }
+
+  template <class Action>
+  void add(Action action) {
+    actions.emplace_back(std::in_place_type<Action>, std::move(action));
+  }
+
+  model::LinkActions actions;
+  Context context;
+
+ private:
+  Link& link_;
+};
+
+Link::Link(const LinkSettings& settings, RandomSource& random, TimePoint)
+    : settings_(settings),
+      random_(random),
+      lcp_(settings),
+      ccp_(settings),
+      ipcp_(settings),
+      rejects_(settings.rejects_per_second) {}
+
+Link::Link(const LinkSettings& settings, const LinkSnapshot& snapshot, RandomSource& random,
+           TimePoint now)
+    : Link(settings, random, now) {
+  phase_ = LinkPhase::kOpen;
+  lcp_.restore(snapshot.lcp, now);
+  user_ = snapshot.user;
+  auth_method_ = snapshot.auth;
+  keys_ = snapshot.keys;
+  network_ = snapshot.network;
+  encryption_ = snapshot.mppe ? Encryption::kOn : Encryption::kOff;
+  armed_ = snapshot.mppe;
+  was_encrypted_ = snapshot.mppe.has_value();
+  if (snapshot.mppe) ccp_.restore(*snapshot.mppe, now);
+  ipcp_.set_network(snapshot.network);
+  ipcp_.restore_opened(now);
+  ipv4_open_ = true;
+  schedule_echo(now);
+}
+
+Link::~Link() = default;
+
+// ---- Calls from outside
+
+model::LinkActions Link::start(TimePoint now) {
+  Run run(*this, now);
+  if (ended_ || phase_ != LinkPhase::kDead) return {};
+  set_phase(LinkPhase::kEstablish, run);
+  lcp_.open(run.context);
+  lcp_.up(run.context);
+  return std::move(run.actions);
+}
+
+model::LinkActions Link::on_frame(Bytes ppp_frame, TimePoint now) {
+  if (ended_ || phase_ == LinkPhase::kDead || ppp_frame.size() > kLongestFrame) return {};
+  const auto frame = wire::parse_ppp_frame(ppp_frame);
+  if (!frame) return {};
+
+  Run run(*this, now);
+  const bool network = phase_ == LinkPhase::kNetwork || phase_ == LinkPhase::kOpen;
+  const bool known = is(frame->protocol, PppProtocol::kLcp) ||
+                     is(frame->protocol, PppProtocol::kChap) ||
+                     is(frame->protocol, PppProtocol::kCcp) ||
+                     is(frame->protocol, PppProtocol::kIpcp);
+  if (!known) {
+    // RFC 1661 §3.4: before the network phase, and in Terminate, the rest is discarded. Network data
+    // in the clear is the dataplane's; one that strays here is not answered either.
+    const bool data =
+        is(frame->protocol, PppProtocol::kIpv4) || is(frame->protocol, PppProtocol::kMppe);
+    if (network && !data) send_protocol_reject(*frame, run);
+    return std::move(run.actions);
+  }
+
+  const auto packet = wire::parse_control_packet(frame->information);
+  if (!packet) return {};
+  echoes_unanswered_ = 0;  // it lives
+  switch (static_cast<PppProtocol>(frame->protocol)) {
+    case PppProtocol::kLcp:
+      on_lcp(*packet, run);
+      break;
+    case PppProtocol::kChap:
+      if (auth_ && auth_->protocol() == PppProtocol::kChap &&
+          (network || phase_ == LinkPhase::kAuthenticate))
+        auth_->on_packet(*packet, run.context);
+      break;
+    case PppProtocol::kCcp:
+      if (network) on_ccp(*frame, *packet, run);
+      break;
+    case PppProtocol::kIpcp:
+      if (network) on_ipcp(*packet, run);
+      break;
+    default:
+      break;
+  }
+  return std::move(run.actions);
+}
+
+model::LinkActions Link::on_auth_result(const model::AuthResult& result,
+                                        const std::optional<model::NetworkParameters>& network,
+                                        TimePoint now) {
+  Run run(*this, now);
+  if (!take_answer(run)) return std::move(run.actions);
+  if (!result) {
+    const EndReason reason = result.error().reason;
+    auth_->deny(result.error(), run.context);
+    terminate(reason == EndReason::kNone ? EndReason::auth_failed : reason, run);
+  } else if (settings_.mppe == MppePolicy::kRequire && !result->mppe) {
+    terminate(EndReason::no_mppe_keys, run);
+  } else if (!network) {
+    terminate(EndReason::no_address, run);
+  } else {
+    enter_network(*result, *network, run);
+  }
+  return std::move(run.actions);
+}
+
+model::LinkActions Link::on_no_address(TimePoint now) {
+  Run run(*this, now);
+  if (take_answer(run)) terminate(EndReason::no_address, run);
+  return std::move(run.actions);
+}
+
+model::LinkActions Link::close(EndReason reason, TimePoint now) {
+  Run run(*this, now);
+  terminate(reason, run);
+  return std::move(run.actions);
+}
+
+std::optional<TimePoint> Link::deadline() const {
+  if (ended_) return std::nullopt;
+  std::optional<TimePoint> earliest;
+  const auto consider = [&earliest](const std::optional<TimePoint>& at) {
+    if (at && (!earliest || *at < *earliest)) earliest = at;
+  };
+  consider(lcp_.deadline());
+  consider(ccp_.deadline());
+  consider(ipcp_.deadline());
+  if (auth_) consider(auth_->deadline());
+  consider(answer_by_);
+  consider(echo_at_);
+  return earliest;
+}
+
+model::LinkActions Link::on_deadline(TimePoint now) {
+  if (ended_) return {};
+  Run run(*this, now);
+  lcp_.on_timer(run.context);
+  if (auth_) auth_->on_timer(run.context);
+  ccp_.on_timer(run.context);
+  ipcp_.on_timer(run.context);
+  if (answer_by_ && now >= *answer_by_) {
+    answer_by_.reset();
+    terminate(EndReason::auth_unavailable, run);
+  }
+  if (echo_at_ && now >= *echo_at_) on_echo_timer(run);
+  return std::move(run.actions);
+}
+
+LinkStatus Link::status() const {
+  LinkStatus out;
+  out.phase = phase_;
+  out.auth = auth_method_;
+  out.user = user_;
+  if (armed_ && encryption_ == Encryption::kOn)
+    out.mppe = "mppe" + std::to_string(armed_->key_bits) +
+               (armed_->stateless ? "-stateless" : "-stateful");
+  if (ipv4_open_ && network_) out.address = network_->subscriber_address;
+  out.peer_mru = lcp_.agreement().peer_mru;
+  return out;
+}
+
+std::optional<LinkSnapshot> Link::snapshot() const {
+  if (phase_ != LinkPhase::kOpen || !network_) return std::nullopt;
+  return LinkSnapshot{.lcp = lcp_.agreement(),
+                      .user = user_,
+                      .auth = auth_method_,
+                      .mppe = encryption_ == Encryption::kOn ? armed_ : std::nullopt,
+                      .keys = keys_,
+                      .network = *network_};
+}
+
+// ---- Frames by protocol
+
+void Link::on_lcp(const wire::ControlPacket& packet, Run& run) {
+  if (packet.code == static_cast<std::uint8_t>(LcpCode::kProtocolReject)) {
+    if (lcp_.is_open()) on_protocol_reject(packet.data, run);  // RFC 1661 §5.7
+    return;
+  }
+  lcp_.on_packet(packet, run.context);
+}
+
+void Link::on_ccp(const wire::PppFrame& frame, const wire::ControlPacket& packet, Run& run) {
+  // Not spoken at all: policy off, or no keys to speak it with.
+  if (ccp_.state() == State::kInitial) return send_protocol_reject(frame, run);
+  ccp_.on_packet(packet, run.context);
+}
+
+void Link::on_ipcp(const wire::ControlPacket& packet, Run& run) {
+  if (encryption_ != Encryption::kPending) return ipcp_.on_packet(packet, run.context);
+  // IPCP is held until CCP is settled. The peer's request is kept and answered then, so that it need
+  // not wait for its timer; anything else can only belong to an older negotiation.
+  if (packet.code == static_cast<std::uint8_t>(LcpCode::kConfigureRequest))
+    held_ipcp_request_.assign(packet.whole.begin(), packet.whole.end());
+}
+
+void Link::on_protocol_reject(Bytes data, Run& run) {
+  const auto reject = wire::ProtocolReject::parse(data);
+  if (!reject) return;
+  switch (static_cast<PppProtocol>(reject->rejected_protocol)) {
+    case PppProtocol::kLcp:
+      lcp_.on_protocol_rejected(EndReason::code_rejected, run.context);
+      break;
+    case PppProtocol::kChap:
+      if (phase_ == LinkPhase::kAuthenticate) terminate(EndReason::auth_no_common_method, run);
+      break;
+    case PppProtocol::kCcp:
+      ccp_.on_protocol_rejected(EndReason::mppe_refused, run.context);
+      break;
+    case PppProtocol::kIpcp:
+      ipcp_.on_protocol_rejected(EndReason::ipcp_refused, run.context);
+      break;
+    default:
+      break;
+  }
+}
+
+void Link::send_protocol_reject(const wire::PppFrame& frame, Run& run) {
+  if (rejects_.allow(run.context.now))
+    lcp_.send_protocol_reject(frame.protocol, frame.information, run.context);
+}
+
+// ---- What the machines tell
+
+void Link::layer_up(Layer layer, Run& run) {
+  switch (layer) {
+    case Layer::kLcp: {
+      const LcpAgreement agreed = lcp_.agreement();
+      run.context.peer_mru = agreed.peer_mru;
+      run.add(model::ConfigureLink{.open = true,
+                                   .our_magic = agreed.our_magic,
+                                   .peer_magic = agreed.peer_magic,
+                                   .peer_mru = agreed.peer_mru,
+                                   .send_acfc = agreed.send_acfc,
+                                   .send_pfc = agreed.send_pfc});
+      schedule_echo(run.context.now);
+      start_authentication(run);
+      return;
+    }
+    case Layer::kCcp:
+      encryption_ = Encryption::kOn;
+      was_encrypted_ = true;
+      start_ipcp(run);
+      return;
+    case Layer::kIpcp:
+      settle_ipv4(run);
+      return;
+  }
+}
+
+void Link::layer_down(Layer layer, Event cause, Run& run) {
+  const bool peer_ends = cause == Event::kRtr || cause == Event::kRxjMinus;
+  switch (layer) {
+    case Layer::kLcp:
+      echo_at_.reset();
+      leave_network(run);
+      run.add(model::ConfigureLink{.open = false});
+      run.context.peer_mru = MruOption::kDefault;
+      if (peer_ends && end_reason_ == EndReason::kNone)
+        end_reason_ = cause == Event::kRtr ? EndReason::peer_disconnected : EndReason::code_rejected;
+      set_phase(end_reason_ == EndReason::kNone ? LinkPhase::kEstablish : LinkPhase::kTerminate,
+                run);
+      return;
+    case Layer::kCcp:
+      encryption_ = Encryption::kPending;
+      settle_ipv4(run);
+      disarm(run);
+      if (peer_ends) terminate(EndReason::mppe_closed, run);
+      return;
+    case Layer::kIpcp:
+      settle_ipv4(run);
+      if (peer_ends)
+        terminate(cause == Event::kRtr ? EndReason::peer_disconnected : EndReason::ipcp_refused,
+                  run);
+      return;
+  }
+}
+
+void Link::layer_finished(Layer layer, EndReason reason, Run& run) {
+  switch (layer) {
+    case Layer::kLcp:
+      end_now(reason, run);
+      return;
+    case Layer::kCcp:
+      if (encryption_ == Encryption::kPending)
+        encryption_refused(reason == EndReason::ccp_timeout ? reason : EndReason::mppe_refused, run);
+      return;
+    case Layer::kIpcp:
+      terminate(reason, run);
+      return;
+  }
+}
+
+void Link::layer_failed(Layer layer, EndReason reason, Run& run) {
+  if (layer == Layer::kCcp)
+    encryption_refused(reason, run);
+  else
+    terminate(reason, run);
+}
+
+void Link::before_ccp_ack(const MppeAgreement& agreed, Run& run) {
+  if (armed_ == agreed) return;  // a repeated request: what is armed is what the peer means
+  if (!keys_) {
+    // After a restart without the keys in the snapshot: the peer must log in again.
+    terminate(EndReason::mppe_closed, run);
+    return;
+  }
+  run.add(model::ArmMppe{
+      .keys = *keys_, .key_bits = agreed.key_bits, .stateless = agreed.stateless});
+  armed_ = agreed;
+}
+
+void Link::credentials(model::AuthRequest request, Run& run) {
+  answer_by_ = run.context.now + settings_.auth_decision_timeout;
+  if (question_open_) {
+    held_question_ = std::move(request);
+    return;
+  }
+  question_open_ = true;
+  run.add(model::Authenticate{std::move(request)});
+}
+
+bool Link::take_answer(Run& run) {
+  if (ended_ || !question_open_) return false;
+  question_open_ = false;
+  if (question_stale_) {
+    question_stale_ = false;
+    if (held_question_) {
+      question_open_ = true;
+      run.add(model::Authenticate{std::move(*held_question_)});
+      held_question_.reset();
+    }
+    return false;
+  }
+  answer_by_.reset();
+  return phase_ == LinkPhase::kAuthenticate && auth_ != nullptr;
+}
+
+// ---- Steps
+
+void Link::set_phase(LinkPhase phase, Run& run) {
+  if (phase_ == phase) return;
+  phase_ = phase;
+  run.add(model::PhaseChanged{phase});
+}
+
+void Link::start_authentication(Run& run) {
+  auth_ = make_authenticator(lcp_.auth_method(), settings_);
+  if (!auth_) {
+    terminate(EndReason::auth_no_common_method, run);
+    return;
+  }
+  set_phase(LinkPhase::kAuthenticate, run);
+  auth_->start(run.context);
+}
+
+void Link::enter_network(const model::AuthGrant& grant, const model::NetworkParameters& network,
+                         Run& run) {
+  user_ = grant.user;
+  auth_method_ = auth_->method();
+  keys_ = grant.mppe;
+  network_ = network;
+  const bool encrypt = settings_.mppe != MppePolicy::kOff && keys_.has_value();
+  encryption_ = encrypt ? Encryption::kPending : Encryption::kOff;
+  // The phase first: whatever the peer sends upon Success is heard.
+  set_phase(LinkPhase::kNetwork, run);
+  auth_->grant(grant, run.context);
+  if (encrypt) {
+    ccp_.open(run.context);
+    ccp_.up(run.context);
+  } else if (was_encrypted_) {
+    terminate(EndReason::mppe_closed, run);
+  } else {
+    start_ipcp(run);
+  }
+}
+
+// Everything above LCP goes back to where it was before authentication.
+void Link::leave_network(Run& run) {
+  auth_.reset();
+  question_stale_ = question_open_;
+  held_question_.reset();
+  answer_by_.reset();
+  ccp_.reset();
+  ipcp_.reset();
+  encryption_ = Encryption::kPending;
+  settle_ipv4(run);
+  disarm(run);
+  held_ipcp_request_.clear();
+  keys_.reset();
+  network_.reset();
+  user_.clear();
+  auth_method_ = model::AuthMethod::kNone;
+}
+
+void Link::start_ipcp(Run& run) {
+  if (ipcp_.state() == State::kInitial) {
+    ipcp_.set_network(*network_);
+    ipcp_.open(run.context);
+    ipcp_.up(run.context);
+  }
+  if (!held_ipcp_request_.empty()) {
+    const std::vector<std::byte> held = std::exchange(held_ipcp_request_, {});
+    if (const auto packet = wire::parse_control_packet(held))
+      ipcp_.on_packet(*packet, run.context);
+  }
+  settle_ipv4(run);
+}
+
+// Lets data flow exactly while IPCP is open and encryption is settled.
+void Link::settle_ipv4(Run& run) {
+  const bool open = ipcp_.is_open() && encryption_ != Encryption::kPending && network_ && !ended_ &&
+                    phase_ != LinkPhase::kTerminate;
+  if (open == ipv4_open_) return;
+  ipv4_open_ = open;
+  if (open) {
+    run.add(model::OpenIpv4{network_->subscriber_address});
+    set_phase(LinkPhase::kOpen, run);
+  } else {
+    run.add(model::CloseIpv4{});
+    if (phase_ == LinkPhase::kOpen) set_phase(LinkPhase::kNetwork, run);
+  }
+}
+
+void Link::disarm(Run& run) {
+  if (!armed_) return;
+  armed_.reset();
+  run.add(model::DisarmMppe{});
+}
+
+void Link::encryption_refused(EndReason reason, Run& run) {
+  if (settings_.mppe == MppePolicy::kRequire || was_encrypted_) {
+    terminate(reason, run);
+    return;
+  }
+  disarm(run);
+  encryption_ = Encryption::kOff;
+  ccp_.close(run.context);
+  start_ipcp(run);
+}
+
+void Link::terminate(EndReason reason, Run& run) {
+  if (ended_ || end_reason_ != EndReason::kNone) return;
+  end_reason_ = reason;
+  set_phase(LinkPhase::kTerminate, run);
+  const State lcp = lcp_.state();
+  if (lcp < State::kReqSent) {
+    end_now(reason, run);
+    return;
+  }
+  lcp_.close(run.context);  // open: layer_down() clears what stands above
+  if (lcp != State::kOpened) leave_network(run);
+}
+
+void Link::end_now(EndReason reason, Run& run) {
+  if (ended_) return;
+  if (end_reason_ == EndReason::kNone) end_reason_ = reason;
+  leave_network(run);
+  lcp_.reset();
+  echo_at_.reset();
+  set_phase(LinkPhase::kDead, run);
+  run.add(model::LinkEnded{end_reason_});
+  ended_ = true;
+}
+
+void Link::schedule_echo(TimePoint now) {
+  echoes_unanswered_ = 0;
+  echo_at_.reset();
+  if (settings_.lcp_echo_interval > Duration::zero()) echo_at_ = now + settings_.lcp_echo_interval;
+}
+
+void Link::on_echo_timer(Run& run) {
+  echo_at_.reset();
+  if (!lcp_.is_open() || !lcp_.echo_works()) return;
+  if (echoes_unanswered_ >= settings_.lcp_echo_failures) {
+    // Said once, in case only the way back is broken; a dead peer is not waited for.
+    terminate(EndReason::lcp_echo_timeout, run);
+    end_now(EndReason::lcp_echo_timeout, run);
+    return;
+  }
+  lcp_.send_echo_request(++echo_identifier_, run.context);
+  ++echoes_unanswered_;
+  echo_at_ = run.context.now + settings_.lcp_echo_interval;
+}
+
+}  // namespace pns::ppp

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Link: one PPP link seen from the server (RFC 1661 §3): LCP, then authentication, then CCP with MPPE
+// (RFC 3078) and IPCP. It joins the protocol machines of this folder. Sans-I/O: each call returns the
+// actions its caller (session::Registry) must perform, in order. One thread (the event loop); memory
+// is bounded. Network data never comes here: the dataplane forwards it and punts the rest.
+//
+// What keeps set-up free of waiting:
+//  - the link is in its Network phase before CHAP Success leaves, so NCPs that follow it are heard;
+//  - while MPPE is wanted, IPCP is held until CCP is settled, and a peer's IPCP request that comes
+//    earlier is kept and answered then;
+//  - ArmMppe comes before the CCP Configure-Ack that lets the peer encrypt.
+// MPPE that was open is never given up for clear text, whatever the policy: the link ends instead.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "controlplane/model/auth.hpp"
+#include "controlplane/model/link_actions.hpp"
+#include "controlplane/ppp/auth_mschapv2.hpp"
+#include "controlplane/ppp/ccp.hpp"
+#include "controlplane/ppp/ipcp.hpp"
+#include "controlplane/ppp/lcp.hpp"
+#include "controlplane/ppp/settings.hpp"
+#include "pns/base/bytes.hpp"
+#include "pns/base/random.hpp"
+#include "pns/base/time.hpp"
+#include "pns/wire/ppp_control.hpp"
+
+namespace pns::ppp {
+
+// What `pns show` tells of a link.
+struct LinkStatus {
+  model::LinkPhase phase = model::LinkPhase::kDead;
+  model::AuthMethod auth = model::AuthMethod::kNone;  // none until authenticated
+  std::string user;                                   // the account; empty until authenticated
+  std::string mppe = "none";                          // "mppe128-stateless", "mppe40-stateful", …
+  Ipv4Address address;                                // the lease; unspecified until IPCP is open
+  std::uint16_t peer_mru = 1500;                      // octets
+};
+
+// An open link as it must be known again after a restart of the control process. Plain data.
+struct LinkSnapshot {
+  LcpAgreement lcp;
+  std::string user;
+  model::AuthMethod auth = model::AuthMethod::kNone;
+  std::optional<MppeAgreement> mppe;      // absent: not encrypted
+  std::optional<model::MppeKeys> keys;    // start keys; without them a CCP that the peer opens anew ends the link
+  model::NetworkParameters network;
+};
+
+class Link {
+ public:
+  Link(const LinkSettings& settings, RandomSource& random, TimePoint now);
+  // An open link taken over after a restart. Sends nothing; the next echo is due an interval from now.
+  Link(const LinkSettings& settings, const LinkSnapshot& snapshot, RandomSource& random,
+       TimePoint now);
+  ~Link();
+  Link(const Link&) = delete;
+  Link& operator=(const Link&) = delete;
+
+  // The call is up: LCP opens and its first Configure-Request goes out.
+  [[nodiscard]] model::LinkActions start(TimePoint now);
+
+  // One frame from the peer, beginning with FF 03 or with its protocol field, one or two octets.
+  [[nodiscard]] model::LinkActions on_frame(Bytes ppp_frame, TimePoint now);
+
+  // The answer to Authenticate. A grant comes with network parameters; without them the link ends
+  // with no_address. An answer nobody waits for is ignored.
+  [[nodiscard]] model::LinkActions on_auth_result(
+      const model::AuthResult& result, const std::optional<model::NetworkParameters>& network,
+      TimePoint now);
+
+  // Instead of on_auth_result with a grant: accepted, but no address is free. Ends the link.
+  [[nodiscard]] model::LinkActions on_no_address(TimePoint now);
+
+  // Ends the link politely: Terminate-Request, bounded wait for its Ack, LinkEnded with this reason.
+  // Data stops at once. A link that is ending keeps its first reason.
+  [[nodiscard]] model::LinkActions close(EndReason reason, TimePoint now);
+
+  // The earliest moment at which on_deadline must be called; empty when there is none.
+  [[nodiscard]] std::optional<TimePoint> deadline() const;
+  [[nodiscard]] model::LinkActions on_deadline(TimePoint now);
+
+  [[nodiscard]] model::LinkPhase phase() const noexcept { return phase_; }
+  [[nodiscard]] LinkStatus status() const;
+  // Empty unless phase() is kOpen.
+  [[nodiscard]] std::optional<LinkSnapshot> snapshot() const;
+
+ private:
+  class Run;  // one call from outside: the Context of the machines and the actions so far
+  friend class Run;
+
+  enum class Encryption : std::uint8_t {
+    kPending,   // CCP is being negotiated: IPCP is held
+    kOn,        // CCP is open
+    kOff,       // policy off, or policy prefer and the peer does not encrypt
+  };
+
+  void set_phase(model::LinkPhase phase, Run& run);
+  // ---- Frames by protocol.
+  void on_lcp(const wire::ControlPacket& packet, Run& run);
+  void on_ccp(const wire::PppFrame& frame, const wire::ControlPacket& packet, Run& run);
+  void on_ipcp(const wire::ControlPacket& packet, Run& run);
+  void on_protocol_reject(Bytes data, Run& run);
+  void send_protocol_reject(const wire::PppFrame& frame, Run& run);
+  // ---- What the machines tell (LayerObserver, by way of Run).
+  void layer_up(Layer layer, Run& run);
+  void layer_down(Layer layer, Event cause, Run& run);
+  void layer_finished(Layer layer, EndReason reason, Run& run);
+  void layer_failed(Layer layer, EndReason reason, Run& run);
+  void before_ccp_ack(const MppeAgreement& agreed, Run& run);
+  void credentials(model::AuthRequest request, Run& run);
+  // ---- Steps.
+  void start_authentication(Run& run);
+  void enter_network(const model::AuthGrant& grant, const model::NetworkParameters& network,
+                     Run& run);
+  void leave_network(Run& run);
+  void start_ipcp(Run& run);
+  void settle_ipv4(Run& run);
+  void disarm(Run& run);
+  void encryption_refused(EndReason reason, Run& run);
+  // Takes the answer to an Authenticate. False: nobody waits for it any more.
+  [[nodiscard]] bool take_answer(Run& run);
+  void terminate(EndReason reason, Run& run);
+  void end_now(EndReason reason, Run& run);
+  void on_echo_timer(Run& run);
+  void schedule_echo(TimePoint now);
+
+  LinkSettings settings_;
+  RandomSource& random_;
+  model::LinkPhase phase_ = model::LinkPhase::kDead;
+  EndReason end_reason_ = EndReason::kNone;  // set when the link is ending
+  bool ended_ = false;
+
+  Lcp lcp_;
+  std::unique_ptr<AuthenticatorSide> auth_;  // while authenticating, and then to repeat its verdict
+  Ccp ccp_;
+  Ipcp ipcp_;
+  RejectLimiter rejects_;
+
+  // A question to AAA. While one is open no other is asked: its answer could not be told apart.
+  bool question_open_ = false;
+  bool question_stale_ = false;  // LCP has started over since: the answer does not count
+  std::optional<model::AuthRequest> held_question_;
+  std::optional<TimePoint> answer_by_;
+
+  std::string user_;
+  model::AuthMethod auth_method_ = model::AuthMethod::kNone;
+  std::optional<model::MppeKeys> keys_;
+  std::optional<model::NetworkParameters> network_;
+  Encryption encryption_ = Encryption::kPending;
+  std::optional<MppeAgreement> armed_;
+  bool was_encrypted_ = false;  // ever: from then on there is no way back to clear text
+  bool ipv4_open_ = false;      // OpenIpv4 was sent
+  std::vector<std::byte> held_ipcp_request_;  // the peer's latest while IPCP is held
+
+  std::optional<TimePoint> echo_at_;
+  std::uint8_t echo_identifier_ = 0;
+  unsigned echoes_unanswered_ = 0;
+};
+
+}  // namespace pns::ppp

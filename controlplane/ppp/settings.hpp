@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// What the configuration says about PPP (design §8, key `ppp`). Plain values, made once and copied
+// into each link.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "controlplane/model/auth.hpp"
+#include "pns/base/ip_address.hpp"
+#include "pns/base/time.hpp"
+
+namespace pns::ppp {
+
+enum class MppePolicy : std::uint8_t {
+  kRequire,  // no encryption, no session
+  kPrefer,   // without it if the peer cannot
+  kOff,      // CCP is not spoken
+};
+
+enum class MppeMode : std::uint8_t {
+  kStateless,  // H bit set, nothing else
+  kStateful,   // H bit clear, nothing else
+  kAny,        // stateless is asked for; stateful is accepted
+};
+
+// Strengths that may be used. The strongest common one is.
+struct MppeStrengths {
+  bool bits40 = false;
+  bool bits56 = false;
+  bool bits128 = true;
+};
+
+struct LinkSettings {
+  std::uint16_t mru = 1400;         // octets we ask the peer to send at most (ppp.mtu)
+  std::string name = "pns";         // in CHAP challenges; at most 64 octets go out
+  std::vector<model::AuthMethod> auth = {model::AuthMethod::kMsChapV2};  // in order of preference
+  Ipv4Address peer;                 // outer address of the subscriber, for AuthRequest
+
+  MppePolicy mppe = MppePolicy::kRequire;
+  MppeStrengths mppe_strengths;
+  MppeMode mppe_mode = MppeMode::kStateless;
+
+  // LCP echo from this machine; 0: the dataplane does it. After `failures` unanswered ones the link ends.
+  Duration lcp_echo_interval = Seconds(30);
+  unsigned lcp_echo_failures = 4;
+
+  // RFC 1661 §4.6. The first retransmission comes early: peers often lose what is sent right after
+  // Outgoing-Call-Reply.
+  Duration first_restart_timer = Seconds(1);
+  Duration restart_timer = Seconds(3);
+  unsigned max_configure = 10;
+  unsigned max_terminate = 2;
+  unsigned max_failure = 5;
+
+  Duration auth_decision_timeout = Seconds(30);  // Authenticate to on_auth_result
+  unsigned rejects_per_second = 10;              // Code-Rejects and Protocol-Rejects together
+};
+
+}  // namespace pns::ppp

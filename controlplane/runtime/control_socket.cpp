@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "controlplane/runtime/control_socket.hpp"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <utility>
+
+namespace pns::control {
+namespace {
+
+constexpr std::size_t kPeekSize = 4096;
+constexpr auto kFlushTime = std::chrono::seconds(1);
+constexpr auto kStallTime = std::chrono::seconds(30);
+
+bool hung_up(int fd) noexcept {
+  pollfd state{fd, POLLRDHUP, 0};
+  return ::poll(&state, 1, 0) > 0 && (state.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
+}
+
+}  // namespace
+
+ControlSocket::ControlSocket(asio::io_context& context, UniqueFd fd, Events events)
+    : socket_(context), flush_timer_(context), events_(std::move(events)) {
+  const int one = 1;
+  (void)::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+  socket_.assign(asio::ip::tcp::v4(), fd.release());
+  socket_.non_blocking(true);
+  socket_.native_non_blocking(true);
+}
+
+void ControlSocket::start() { wait_readable(); }
+
+void ControlSocket::set_low_water(std::size_t octets) {
+  if (octets == low_water_) return;
+  low_water_ = octets;
+  const int value = static_cast<int>(octets);
+  (void)::setsockopt(socket_.native_handle(), SOL_SOCKET, SO_RCVLOWAT, &value, sizeof(value));
+}
+
+void ControlSocket::wait_readable() {
+  if (reading_ || read_stopped_ || closing_ || !socket_.is_open() || !unsent_.empty()) return;
+  reading_ = true;
+  socket_.async_wait(asio::ip::tcp::socket::wait_read,
+                     [self = shared_from_this()](const asio::error_code& error) {
+                       self->reading_ = false;
+                       if (!error) self->on_readable();
+                     });
+}
+
+void ControlSocket::on_readable() {
+  std::array<std::byte, kPeekSize> buffer;
+  const auto self = shared_from_this();
+  while (socket_.is_open() && !closing_ && !read_stopped_ && unsent_.empty()) {
+    const auto got =
+        ::recv(socket_.native_handle(), buffer.data(), buffer.size(), MSG_PEEK | MSG_DONTWAIT);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) break;
+    if (got < 0) return fail(EndReason::peer_reset_tcp);
+    if (got == 0) return fail(EndReason::peer_closed_tcp);
+    Bytes head = Bytes(buffer).first(static_cast<std::size_t>(got));
+    // Every whole message of what was peeked, consumed one by one.
+    bool progressed = false;
+    while (!head.empty() && socket_.is_open() && !closing_ && unsent_.empty()) {
+      const auto framing = events_.frame(head);
+      if (framing.stop) {
+        read_stopped_ = true;
+        break;
+      }
+      if (framing.message == 0) {
+        set_low_water(framing.needed);
+        break;
+      }
+      std::array<std::byte, kPeekSize> consumed;
+      const auto taken =
+          ::recv(socket_.native_handle(), consumed.data(), framing.message, MSG_DONTWAIT);
+      if (taken != static_cast<ssize_t>(framing.message))
+        return fail(EndReason::peer_reset_tcp);
+      progressed = true;
+      events_.message(head.first(framing.message));
+      head = head.subspan(framing.message);
+    }
+    if (!socket_.is_open() || closing_ || read_stopped_) return;
+    if (progressed) {
+      set_low_water(1);
+      continue;
+    }
+    // An incomplete message: if the peer has closed its side the rest will never come.
+    if (hung_up(socket_.native_handle())) return fail(EndReason::peer_closed_tcp);
+    break;
+  }
+  wait_readable();
+}
+
+void ControlSocket::send(Bytes message) {
+  if (!socket_.is_open() || closing_) return;
+  if (unsent_octets_ + message.size() > kMaxUnsent)
+    return fail(EndReason::connection_write_stalled);
+  unsent_.emplace_back(message.begin(), message.end());
+  unsent_octets_ += message.size();
+  if (unsent_.size() == 1 && !write_some()) return;
+  if (!unsent_.empty()) wait_writable();
+}
+
+// Sends what can be sent. False: the connection failed.
+bool ControlSocket::write_some() {
+  while (!unsent_.empty()) {
+    auto& first = unsent_.front();
+    const auto sent = ::send(socket_.native_handle(), first.data(), first.size(),
+                             MSG_NOSIGNAL | MSG_DONTWAIT | MSG_EOR);
+    if (sent < 0 && errno == EINTR) continue;
+    if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return true;
+    if (sent < 0) {
+      fail(EndReason::peer_reset_tcp);
+      return false;
+    }
+    unsent_octets_ -= static_cast<std::size_t>(sent);
+    if (static_cast<std::size_t>(sent) < first.size())
+      first.erase(first.begin(), first.begin() + sent);
+    else
+      unsent_.erase(unsent_.begin());
+  }
+  return true;
+}
+
+void ControlSocket::wait_writable() {
+  if (writing_) return;
+  writing_ = true;
+  if (!closing_) {
+    flush_timer_.expires_after(kStallTime);
+    flush_timer_.async_wait([self = shared_from_this()](const asio::error_code& error) {
+      if (!error && !self->unsent_.empty()) self->fail(EndReason::connection_write_stalled);
+    });
+  }
+  socket_.async_wait(asio::ip::tcp::socket::wait_write,
+                     [self = shared_from_this()](const asio::error_code& error) {
+                       self->writing_ = false;
+                       if (error || !self->write_some()) return;
+                       if (!self->unsent_.empty()) return self->wait_writable();
+                       self->flush_timer_.cancel();
+                       if (self->closing_) return self->close();
+                       self->on_readable();  // reading was held back meanwhile
+                     });
+}
+
+void ControlSocket::close_after_flush() {
+  if (!socket_.is_open()) return;
+  closing_ = true;
+  if (unsent_.empty()) return close();
+  flush_timer_.expires_after(kFlushTime);
+  flush_timer_.async_wait([self = shared_from_this()](const asio::error_code& error) {
+    if (!error) self->close();
+  });
+}
+
+void ControlSocket::close() {
+  if (!socket_.is_open()) return;
+  closing_ = true;
+  flush_timer_.cancel();
+  asio::error_code ignored;
+  // Unread octets would turn the close into a reset and lose what was just sent.
+  socket_.shutdown(asio::ip::tcp::socket::shutdown_both, ignored);
+  std::array<std::byte, kPeekSize> rest;
+  for (int i = 0; i < 16; ++i)
+    if (::recv(socket_.native_handle(), rest.data(), rest.size(), MSG_DONTWAIT) <= 0) break;
+  socket_.close(ignored);
+}
+
+void ControlSocket::fail(EndReason reason) {
+  if (!socket_.is_open() || closing_) return close();
+  close();
+  events_.closed(reason);
+}
+
+}  // namespace pns::control

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// ControlSocket: one accepted TCP 1723 socket on the event loop.
+//
+// Reading: octets are looked at with MSG_PEEK and consumed one whole message at a time, so that a
+// process that dies leaves half a message where its successor finds it. While a message is
+// incomplete SO_RCVLOWAT makes the kernel wake us only when the rest is there.
+// Writing: each message is one send() marked end-of-record, so that the kernel never glues two into
+// one segment (NAT helpers parse one message per segment). What the peer does not read is bounded;
+// while it waits, nothing more is read from that peer.
+//
+// Event-loop thread only. Never blocks. The owner may destroy it inside a handler.
+#pragma once
+
+#include <asio/io_context.hpp>
+#include <asio/ip/tcp.hpp>
+#include <asio/steady_timer.hpp>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "pns/base/bytes.hpp"
+#include "pns/base/end_reason.hpp"
+#include "pns/base/unique_fd.hpp"
+
+namespace pns::control {
+
+// Most octets that may wait for a peer that does not read.
+inline constexpr std::size_t kMaxUnsent = 16 * 1024;
+
+class ControlSocket : public std::enable_shared_from_this<ControlSocket> {
+ public:
+  struct Events {
+    // Octets at the head of the stream. Returns how many form the first whole message (they are
+    // consumed and passed to `message`), 0 when more are needed (then `needed` says how many in
+    // all), and sets `stop` when the stream is not to be read any more.
+    struct Framing {
+      std::size_t message = 0;
+      std::size_t needed = 0;
+      bool stop = false;
+    };
+    std::function<Framing(Bytes head)> frame;
+    std::function<void(Bytes message)> message;
+    std::function<void(EndReason)> closed;  // by the peer, or the peer does not read
+  };
+
+  ControlSocket(asio::io_context& context, UniqueFd fd, Events events);
+  ControlSocket(const ControlSocket&) = delete;
+  ControlSocket& operator=(const ControlSocket&) = delete;
+
+  void start();
+  // One message, whole. Closes with connection_write_stalled when too much waits.
+  void send(Bytes message);
+  // Closes once everything is flushed, at the latest after a second. No events follow.
+  void close_after_flush();
+  // Closes now. No events follow.
+  void close();
+
+  [[nodiscard]] int native_handle() { return socket_.native_handle(); }
+
+ private:
+  void wait_readable();
+  void on_readable();
+  void set_low_water(std::size_t octets);
+  [[nodiscard]] bool write_some();
+  void wait_writable();
+  void fail(EndReason reason);
+
+  asio::ip::tcp::socket socket_;
+  asio::steady_timer flush_timer_;
+  Events events_;
+  std::vector<std::vector<std::byte>> unsent_;  // oldest first
+  std::size_t unsent_octets_ = 0;
+  std::size_t low_water_ = 1;
+  bool closing_ = false;
+  bool reading_ = false;
+  bool writing_ = false;
+  bool read_stopped_ = false;
+};
+
+}  // namespace pns::control

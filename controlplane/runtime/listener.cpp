@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "controlplane/runtime/listener.hpp"
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <chrono>
+#include <utility>
+
+#include "pns/base/be.hpp"
+#include "pns/log/log.hpp"
+
+namespace pns::control {
+namespace {
+
+constexpr int kAcceptBatch = 64;
+constexpr auto kPauseWithoutDescriptors = std::chrono::milliseconds(100);
+
+Ipv4Address address_of(const sockaddr_in& address) noexcept {
+  return Ipv4Address(ntohl(address.sin_addr.s_addr));
+}
+
+}  // namespace
+
+Listener::Listener(asio::io_context& context, UniqueFd socket, Accepted accepted)
+    : socket_(context, socket.release()), pause_(context), accepted_(std::move(accepted)) {
+  socket_.non_blocking(true);
+  socket_.native_non_blocking(true);
+}
+
+void Listener::stop() {
+  asio::error_code ignored;
+  pause_.cancel();
+  // The supervisor keeps the socket listening; only we stop looking.
+  socket_.close(ignored);
+}
+
+void Listener::wait() {
+  socket_.async_wait(asio::posix::stream_descriptor::wait_read,
+                     [this](const asio::error_code& error) {
+                       if (!error) accept_some();
+                     });
+}
+
+void Listener::accept_some() {
+  for (int i = 0; i < kAcceptBatch; ++i) {
+    sockaddr_in peer{};
+    socklen_t length = sizeof(peer);
+    UniqueFd fd(::accept4(socket_.native_handle(), reinterpret_cast<sockaddr*>(&peer), &length,
+                          SOCK_CLOEXEC | SOCK_NONBLOCK));
+    if (!fd) {
+      if (errno == EAGAIN || errno == EWOULDBLOCK) break;
+      if (errno == EINTR || errno == ECONNABORTED) continue;
+      // No descriptors or memory: the backlog holds the callers for the moment.
+      log::warn("accept failed", {{"errno", errno}});
+      pause_.expires_after(kPauseWithoutDescriptors);
+      pause_.async_wait([this](const asio::error_code& error) {
+        if (!error) wait();
+      });
+      return;
+    }
+    sockaddr_in local{};
+    length = sizeof(local);
+    if (::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&local), &length) != 0) continue;
+    accepted_(std::move(fd), address_of(local), address_of(peer), ntohs(peer.sin_port));
+  }
+  wait();
+}
+
+}  // namespace pns::control

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "controlplane/runtime/supervisor_link.hpp"
+
+#include <fcntl.h>
+
+#include <cerrno>
+#include <utility>
+
+namespace pns::control {
+
+using contract::SupervisorMessage;
+using contract::SupervisorMessageType;
+
+namespace {
+constexpr auto kBeatInterval = std::chrono::seconds(2);
+}
+
+SupervisorLink::SupervisorLink(asio::io_context& context, UniqueFd socket, Events events)
+    : socket_(context, socket.release()), beat_timer_(context), events_(std::move(events)) {}
+
+void SupervisorLink::start() {
+  socket_.non_blocking(true);
+  wait_message();
+  beat();
+}
+
+void SupervisorLink::ready() {
+  SupervisorMessage message;
+  message.type = SupervisorMessageType::kReady;
+  send(message, -1);
+}
+
+void SupervisorLink::store_connection(ConnectionId id, int fd, Ipv4Address local, Ipv4Address peer,
+                                      std::uint16_t peer_port) {
+  SupervisorMessage message;
+  message.type = SupervisorMessageType::kStoreConnection;
+  message.connection = id;
+  message.local = local;
+  message.peer = peer;
+  message.tcp_port = peer_port;
+  send(message, fd);
+}
+
+void SupervisorLink::forget_connection(ConnectionId id) {
+  SupervisorMessage message;
+  message.type = SupervisorMessageType::kForgetConnection;
+  message.connection = id;
+  send(message, -1);
+}
+
+void SupervisorLink::send(const SupervisorMessage& message, int fd) {
+  if (backlog_.empty() &&
+      contract::send_supervisor_message(socket_.native_handle(), message, fd))
+    return;
+  // Keep a duplicate: the caller may close its descriptor before the message leaves.
+  UniqueFd duplicate(fd >= 0 ? ::fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1);
+  backlog_.push_back({message, std::move(duplicate)});
+  wait_writable();
+}
+
+void SupervisorLink::wait_writable() {
+  if (writing_) return;
+  writing_ = true;
+  socket_.async_wait(asio::posix::stream_descriptor::wait_write,
+                     [this](const asio::error_code& error) {
+                       writing_ = false;
+                       if (error) return;
+                       while (!backlog_.empty() &&
+                              contract::send_supervisor_message(socket_.native_handle(),
+                                                                backlog_.front().message,
+                                                                backlog_.front().fd.get()))
+                         backlog_.pop_front();
+                       if (!backlog_.empty()) wait_writable();
+                     });
+}
+
+void SupervisorLink::wait_message() {
+  socket_.async_wait(asio::posix::stream_descriptor::wait_read, [this](
+                                                                    const asio::error_code& error) {
+    if (error) return;
+    for (;;) {
+      auto received = contract::receive_supervisor_message(socket_.native_handle());
+      if (!received) {
+        if (received.error() == contract::ReceiveError::kWouldBlock) break;
+        return events_.lost();
+      }
+      if (received->message.type == SupervisorMessageType::kStop)
+        events_.stop(Milliseconds(received->message.value));
+    }
+    wait_message();
+  });
+}
+
+void SupervisorLink::beat() {
+  SupervisorMessage message;
+  message.type = SupervisorMessageType::kWatchdog;
+  if (backlog_.empty()) send(message, -1);
+  beat_timer_.expires_after(kBeatInterval);
+  beat_timer_.async_wait([this](const asio::error_code& error) {
+    if (!error) beat();
+  });
+}
+
+}  // namespace pns::control

@@ -1,0 +1,984 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "controlplane/session/registry.hpp"
+
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+#include "controlplane/session/settings.hpp"
+#include "pns/wire/pptp.hpp"
+
+namespace pns::session {
+
+using control::SessionHandle;
+using model::SetupStage;
+
+namespace {
+
+constexpr std::size_t kLastEnds = 256;
+constexpr std::size_t kMessageBuffer = wire::pptp::kLongestMessage;
+constexpr std::uint16_t kMppeOverhead = 4;  // octets of inner MTU (RFC 3078 §3)
+
+std::string_view name_of(pptp::ControlConnection::State state) noexcept {
+  using State = pptp::ControlConnection::State;
+  switch (state) {
+    case State::kWaitStart: return "wait-start";
+    case State::kEstablished: return "established";
+    case State::kWaitStopReply: return "wait-stop-reply";
+    case State::kClosed: return "closed";
+  }
+  return "invalid";
+}
+
+}  // namespace
+
+// One TCP 1723 connection with its machine.
+struct Registry::Connection : std::enable_shared_from_this<Connection> {
+  Connection(asio::io_context& context, pptp::ControlConnection the_machine, TimePoint now)
+      : machine(std::move(the_machine)), timer(context), opened(now) {}
+
+  ConnectionId id;
+  Ipv4Address local;
+  Ipv4Address peer;
+  std::uint16_t peer_port = 0;
+  std::shared_ptr<control::ControlSocket> socket;
+  pptp::ControlConnection machine;
+  asio::steady_timer timer;
+  std::optional<TimePoint> armed;
+  TimePoint opened;
+  std::unordered_map<OurCallId, SlotId> calls;
+  std::unordered_map<std::uint32_t, SlotId> offers;  // calls whose installation is not answered
+  std::optional<pptp::ConnectionSnapshot> saved;     // as it stands in the store
+  bool closed = false;
+};
+
+// One call: PPTP call, PPP link, lease and dataplane slot.
+struct Registry::Session {
+  enum class State : std::uint8_t { kInstalling, kUp, kRemoving };
+
+  explicit Session(asio::io_context& context) : timer(context) {}
+
+  State state = State::kInstalling;
+  SessionHandle handle;
+  std::uint64_t serial = 0;  // tells this session from an earlier one in the same slot
+  ConnectionId connection;
+  std::uint32_t offer = 0;
+  bool withdrawn = false;  // the peer took the offer back before the dataplane answered
+  bool remove_sent = false;
+  OurCallId our_call_id;
+  PeerCallId peer_call_id;
+  Ipv4Address local;
+  Ipv4Address peer;
+  std::uint16_t worker = 0;
+  std::unique_ptr<ppp::Link> link;
+  model::LinkPhase phase = model::LinkPhase::kDead;
+  std::optional<model::Lease> lease;
+  std::string user;
+  std::optional<std::uint64_t> rate_bits_per_second;
+  std::uint16_t peer_mru = 1500;
+  std::uint16_t mtu = 0;
+  asio::steady_timer timer;
+  std::optional<TimePoint> armed;
+  TimePoint started;
+  std::optional<TimePoint> opened;
+  std::size_t stage = 0;
+};
+
+Registry::Registry(Parts parts)
+    : parts_(parts),
+      link_settings_(make_link_settings(parts.config)),
+      connection_settings_(make_connection_settings(parts.config)),
+      sessions_(parts.memory.header().max_sessions),
+      sessions_by_worker_(contract::kMaxWorkers, 0),
+      shut_down_timer_(parts.context),
+      refusal_log_(20, std::chrono::seconds(1)),
+      connection_log_(50, std::chrono::seconds(1)) {
+  free_slots_.reserve(sessions_.size());
+  for (std::size_t slot = sessions_.size(); slot-- > 0;) {
+    const bool free = parts_.memory.sessions()[slot].state.load(std::memory_order_acquire) ==
+                      contract::SlotState::kFree;
+    (free ? free_slots_ : orphans_).emplace_back(static_cast<std::uint32_t>(slot));
+  }
+}
+
+Registry::~Registry() = default;
+
+TimePoint Registry::now() noexcept { return std::chrono::steady_clock::now(); }
+
+Registry::Session* Registry::find(SlotId slot) const noexcept {
+  return slot.value < sessions_.size() ? sessions_[slot.value].get() : nullptr;
+}
+
+Registry::Session* Registry::find(SlotId slot, std::uint64_t serial) const noexcept {
+  Session* session = find(slot);
+  return session != nullptr && session->serial == serial ? session : nullptr;
+}
+
+// ---- connections ----------------------------------------------------------------------------
+
+void Registry::accept(UniqueFd fd, Ipv4Address local, Ipv4Address peer, std::uint16_t peer_port) {
+  parts_.statistics.connections_accepted.add();
+  if (shutting_down_ || connections_.size() >= parts_.config.pptp.max_connections) {
+    const auto reason =
+        shutting_down_ ? EndReason::shutting_down : EndReason::connection_limit;
+    parts_.statistics.connection_ends[static_cast<std::size_t>(reason)].add();
+    if (connection_log_.allow(now()))
+      log::warn("connection refused", {{"peer", peer},
+                                       {"reason", name_of(reason)},
+                                       {"suppressed", connection_log_.take_suppressed()}});
+    return;
+  }
+  const ConnectionId id(next_connection_++);
+  parts_.supervisor.store_connection(id, fd.get(), local, peer, peer_port);
+  add_connection(id, std::move(fd), local, peer, peer_port, nullptr)->socket->start();
+}
+
+std::shared_ptr<Registry::Connection> Registry::add_connection(
+    ConnectionId id, UniqueFd fd, Ipv4Address local, Ipv4Address peer, std::uint16_t peer_port,
+    const pptp::ConnectionSnapshot* snapshot) {
+  auto connection = std::make_shared<Connection>(
+      parts_.context,
+      snapshot != nullptr ? pptp::ControlConnection(connection_settings_, *snapshot, now())
+                          : pptp::ControlConnection(connection_settings_, now()),
+      now());
+  connection->id = id;
+  connection->local = local;
+  connection->peer = peer;
+  connection->peer_port = peer_port;
+  // The handlers hold the connection weakly by its id: it may be gone when they run.
+  connection->socket = std::make_shared<control::ControlSocket>(
+      parts_.context, std::move(fd),
+      control::ControlSocket::Events{
+          .frame =
+              [this, id](Bytes head) {
+                control::ControlSocket::Events::Framing framing;
+                const auto found = connections_.find(id);
+                if (found == connections_.end()) return framing.stop = true, framing;
+                const auto length = wire::pptp::check_header(head);
+                if (!length) {
+                  framing.stop = true;
+                  const auto keep = found->second;
+                  apply(*keep, keep->machine.on_frame_error(length.error(), now()));
+                } else if (!*length) {
+                  framing.needed = wire::pptp::kHeaderLength;
+                } else if (head.size() >= **length) {
+                  framing.message = **length;
+                } else {
+                  framing.needed = **length;
+                }
+                return framing;
+              },
+          .message =
+              [this, id](Bytes octets) {
+                const auto found = connections_.find(id);
+                if (found == connections_.end()) return;
+                const auto keep = found->second;
+                on_message(*keep, octets);
+              },
+          .closed =
+              [this, id](EndReason reason) {
+                const auto found = connections_.find(id);
+                if (found == connections_.end()) return;
+                const auto keep = found->second;
+                apply(*keep, keep->machine.on_tcp_closed(reason, now()));
+                close(*keep, reason);
+              }});
+  connections_.emplace(id, connection);
+  parts_.statistics.connections.set(static_cast<std::int64_t>(connections_.size()));
+  arm_timer(*connection);
+  return connection;
+}
+
+// Before the peer is told: a successor must know what the peer knows.
+void Registry::save(Connection& connection) {
+  auto snapshot = connection.machine.snapshot();
+  if (!snapshot || snapshot == connection.saved) return;
+  (void)parts_.store.put(StoredConnection{.id = connection.id,
+                                          .local = connection.local,
+                                          .peer = connection.peer,
+                                          .peer_port = connection.peer_port,
+                                          .opened_ns = monotonic_ns(connection.opened),
+                                          .machine = *snapshot});
+  connection.saved = std::move(snapshot);
+}
+
+void Registry::on_message(Connection& connection, Bytes octets) {
+  const auto message = wire::pptp::parse_message(octets);
+  if (!message) {
+    parts_.statistics.messages_received[0].add();
+    return apply(connection, connection.machine.on_frame_error(message.error(), now()));
+  }
+  parts_.statistics.messages_received[message->index() + 1].add();
+  apply(connection, connection.machine.on_message(*message, now()));
+}
+
+void Registry::apply(Connection& connection, const model::ConnectionActions& actions) {
+  const auto keep = connection.shared_from_this();
+  if (!connection.closed) save(connection);
+  for (const auto& action : actions) {
+    if (connection.closed) break;
+    if (const auto* send_message = std::get_if<model::SendMessage>(&action)) {
+      send(connection, send_message->message);
+    } else if (const auto* offer = std::get_if<model::OfferCall>(&action)) {
+      begin_call(connection, *offer);
+    } else if (const auto* withdraw = std::get_if<model::WithdrawOffer>(&action)) {
+      if (const auto found = connection.offers.find(withdraw->offer);
+          found != connection.offers.end())
+        if (Session* session = find(found->second)) session->withdrawn = true;
+    } else if (const auto* end = std::get_if<model::EndCall>(&action)) {
+      if (const auto found = connection.calls.find(end->our_call_id);
+          found != connection.calls.end())
+        if (Session* session = find(found->second)) end_session(*session, end->reason);
+    } else if (const auto* shut = std::get_if<model::CloseConnection>(&action)) {
+      close(connection, shut->reason);
+    }
+  }
+  arm_timer(connection);
+}
+
+void Registry::send(Connection& connection, const wire::pptp::Message& message) {
+  std::array<std::byte, kMessageBuffer> buffer;
+  const std::size_t length = wire::pptp::write_message(buffer, message);
+  parts_.statistics.messages_sent[message.index() + 1].add();
+  connection.socket->send(Bytes(buffer).first(length));
+}
+
+void Registry::close(Connection& connection, EndReason reason) {
+  if (connection.closed) return;
+  connection.closed = true;
+  // Offers that the dataplane has not answered yet end when it does.
+  for (const auto& [offer, slot] : connection.offers)
+    if (Session* session = find(slot)) session->withdrawn = true;
+  while (!connection.calls.empty()) {
+    Session* session = find(connection.calls.begin()->second);
+    if (session != nullptr)
+      end_session(*session, reason);
+    else
+      connection.calls.erase(connection.calls.begin());
+  }
+  connection.timer.cancel();
+  connection.socket->close_after_flush();
+  parts_.supervisor.forget_connection(connection.id);
+  if (connection.saved) (void)parts_.store.erase(connection.id);
+  parts_.statistics.connection_ends[static_cast<std::size_t>(reason)].add();
+  if (connection_log_.allow(now()))
+    log::info("connection closed", {{"connection", connection.id.value},
+                                    {"peer", connection.peer},
+                                    {"reason", name_of(reason)},
+                                    {"suppressed", connection_log_.take_suppressed()}});
+  connections_.erase(connection.id);
+  parts_.statistics.connections.set(static_cast<std::int64_t>(connections_.size()));
+  if (shutting_down_ && connections_.empty() && shut_down_done_) shut_down_timer_.cancel();
+}
+
+void Registry::arm_timer(Connection& connection) {
+  if (connection.closed) return;
+  const auto deadline = connection.machine.deadline();
+  if (deadline == connection.armed) return;
+  connection.armed = deadline;
+  if (!deadline) {
+    connection.timer.cancel();
+    return;
+  }
+  connection.timer.expires_at(
+      std::chrono::time_point_cast<std::chrono::steady_clock::duration>(*deadline));
+  connection.timer.async_wait(
+      [this, weak = connection.weak_from_this()](const asio::error_code& error) {
+        const auto alive = weak.lock();
+        if (error || !alive || alive->closed) return;
+        alive->armed.reset();
+        apply(*alive, alive->machine.on_deadline(now()));
+      });
+}
+
+// ---- calls ----------------------------------------------------------------------------------
+
+pptp::CallIdAllocator& Registry::call_ids(Ipv4Address local) {
+  return call_ids_.try_emplace(local).first->second;
+}
+
+// A Call ID whose bucket belongs to the worker with the fewest sessions.
+std::optional<OurCallId> Registry::allocate_call_id(Ipv4Address local) {
+  const auto& header = parts_.memory.header();
+  const auto workers = std::clamp<std::uint32_t>(
+      header.worker_count.load(std::memory_order_relaxed), 1, contract::kMaxWorkers);
+  const WorkerId lightest(static_cast<std::uint16_t>(
+      std::min_element(sessions_by_worker_.begin(), sessions_by_worker_.begin() + workers) -
+      sessions_by_worker_.begin()));
+  auto& allocator = call_ids(local);
+  if (const auto id = allocator.allocate(buckets_of(lightest), parts_.random, now())) return id;
+  return allocator.allocate(parts_.random, now());
+}
+
+// The steering buckets that lead to a worker.
+std::bitset<kSteeringBuckets> Registry::buckets_of(WorkerId worker) const {
+  std::bitset<kSteeringBuckets> buckets;
+  const auto& steering = parts_.memory.header().steering;
+  for (std::size_t bucket = 0; bucket < buckets.size(); ++bucket)
+    buckets[bucket] = steering[bucket].load(std::memory_order_relaxed) == worker.value;
+  return buckets;
+}
+
+void Registry::refuse_call(Connection& connection, std::uint32_t offer,
+                           wire::pptp::GeneralError error, EndReason reason) {
+  parts_.statistics.call_ends[static_cast<std::size_t>(reason)].add();
+  if (refusal_log_.allow(now()))
+    log::warn("call refused", {{"connection", connection.id.value},
+                               {"peer", connection.peer},
+                               {"reason", name_of(reason)},
+                               {"suppressed", refusal_log_.take_suppressed()}});
+  apply(connection, connection.machine.on_call_refused(
+                        offer, wire::pptp::OutgoingCallResult::kGeneralError, error, reason, now()));
+}
+
+void Registry::begin_call(Connection& connection, const model::OfferCall& offer) {
+  using wire::pptp::GeneralError;
+  if (shutting_down_)
+    return refuse_call(connection, offer.offer, GeneralError::kNoResource,
+                       EndReason::shutting_down);
+  if (!parts_.dataplane.attached())
+    return refuse_call(connection, offer.offer, GeneralError::kNoResource,
+                       EndReason::dataplane_unavailable);
+  if (free_slots_.empty())
+    return refuse_call(connection, offer.offer, GeneralError::kNoResource,
+                       EndReason::no_session_slot);
+  const auto call_id = allocate_call_id(connection.local);
+  if (!call_id)
+    return refuse_call(connection, offer.offer, GeneralError::kNoResource, EndReason::no_call_id);
+
+  const SlotId slot = free_slots_.back();
+  free_slots_.pop_back();
+  auto session = std::make_unique<Session>(parts_.context);
+  session->handle.slot = slot;
+  session->serial = next_serial_++;
+  session->connection = connection.id;
+  session->offer = offer.offer;
+  session->our_call_id = *call_id;
+  session->peer_call_id = offer.peer_call_id;
+  session->local = connection.local;
+  session->peer = connection.peer;
+  session->worker =
+      parts_.memory.header().steering[steering_bucket(*call_id)].load(std::memory_order_relaxed);
+  session->started = now();
+
+  contract::InstallSession spec;
+  spec.our_call_id = *call_id;
+  spec.peer_call_id = offer.peer_call_id;
+  spec.local = connection.local;
+  spec.peer = connection.peer;
+  spec.peer_window = offer.peer_window;
+  spec.mppe_required = parts_.config.ppp.mppe.policy == config::MppePolicy::kRequire;
+  const auto serial = session->serial;
+  const auto sent = parts_.dataplane.install(
+      slot, spec, [this, slot, serial](const control::DataplaneLink::Reply& reply) {
+        on_installed(slot, serial, reply);
+      });
+  if (!sent) {
+    call_ids(connection.local).release(*call_id, now());
+    free_slots_.push_back(slot);
+    return refuse_call(connection, offer.offer, GeneralError::kNoResource,
+                       EndReason::dataplane_unavailable);
+  }
+  parts_.statistics.setups[static_cast<std::size_t>(SetupStage::kOffered)].add();
+  connection.offers.emplace(offer.offer, slot);
+  ++sessions_by_worker_.at(session->worker);
+  sessions_[slot.value] = std::move(session);
+}
+
+void Registry::on_installed(SlotId slot, std::uint64_t serial,
+                            const control::DataplaneLink::Reply& reply) {
+  Session* session = find(slot, serial);
+  if (session == nullptr) return;
+  const auto found = connections_.find(session->connection);
+  const auto connection = found == connections_.end() ? nullptr : found->second;
+  if (connection) connection->offers.erase(session->offer);
+
+  if (!reply || reply->result != contract::ReplyResult::kDone) {
+    log::warn("dataplane refused a session",
+              {{"slot", slot.value},
+               {"peer", session->peer},
+               {"result", reply ? contract::name_of(reply->result) : control::name_of(reply.error())}});
+    // When the dataplane was lost it may or may not have installed it: let remove find out.
+    const std::uint32_t offer = session->offer;
+    session->state = Session::State::kRemoving;
+    if (reply) {
+      on_removed(slot, serial, contract::Reply{});
+    }
+    if (connection)
+      refuse_call(*connection, offer, wire::pptp::GeneralError::kNoResource,
+                  reply ? EndReason::dataplane_refused : EndReason::dataplane_unavailable);
+    return;
+  }
+  session->handle.generation = reply->generation;
+  if (session->withdrawn || !connection || connection->closed) {
+    parts_.statistics.call_ends[static_cast<std::size_t>(EndReason::peer_cleared_call)].add();
+    return remove_from_dataplane(*session);
+  }
+  session->state = Session::State::kUp;
+  auto settings = link_settings_;
+  settings.peer = session->peer;
+  session->link = std::make_unique<ppp::Link>(settings, parts_.random, now());
+  parts_.statistics.sessions_by_phase[static_cast<std::size_t>(session->phase)].add();
+  connection->calls.emplace(session->our_call_id, slot);
+  reach(*session, SetupStage::kInstalled);
+  // The Reply leaves now, after the dataplane serves GRE for this call.
+  apply(*connection,
+        connection->machine.on_call_accepted(session->offer, session->our_call_id, now()));
+  session = find(slot, serial);
+  if (session != nullptr && session->state == Session::State::kUp)
+    apply(*session, session->link->start(now()));
+}
+
+void Registry::end_session(Session& session, EndReason reason) {
+  if (session.state != Session::State::kUp) return;
+  const SlotId slot = session.handle.slot;
+  if (const auto found = connections_.find(session.connection); found != connections_.end())
+    found->second->calls.erase(session.our_call_id);
+  session.timer.cancel();
+  const auto& record = parts_.memory.sessions()[slot.value];
+  const auto duration = std::chrono::duration_cast<Seconds>(now() - session.started).count();
+  log::info("call ended", {{"session", slot.value},
+                           {"peer", session.peer},
+                           {"user", session.user},
+                           {"reason", name_of(reason)},
+                           {"stage", info_of(reason).stage},
+                           {"phase", model::name_of(session.phase)},
+                           {"duration_s", duration},
+                           {"rx_bytes", record.upstream.bytes.get()},
+                           {"tx_bytes", record.downstream.bytes.get()}});
+  parts_.statistics.call_ends[static_cast<std::size_t>(reason)].add();
+  parts_.statistics.sessions_by_phase[static_cast<std::size_t>(session.phase)].add(-1);
+  last_ends_.emplace_front(
+      now(), EndView{session.user, session.peer, std::string(name_of(reason)), 0,
+                     static_cast<std::uint64_t>(duration)});
+  if (last_ends_.size() > kLastEnds) last_ends_.pop_back();
+  if (session.opened) (void)parts_.store.erase(slot);
+  remove_from_dataplane(session);
+}
+
+void Registry::remove_from_dataplane(Session& session) {
+  session.state = Session::State::kRemoving;
+  const SlotId slot = session.handle.slot;
+  const std::uint64_t serial = session.serial;
+  const auto sent =
+      parts_.dataplane.remove(session.handle, [this, slot, serial](const auto& reply) {
+        on_removed(slot, serial, reply);
+      });
+  // Refused: on_dataplane_attached or the next answer tries again.
+  session.remove_sent = sent.has_value();
+}
+
+void Registry::on_removed(SlotId slot, std::uint64_t serial,
+                          const control::DataplaneLink::Reply& reply) {
+  Session* session = find(slot, serial);
+  if (session == nullptr) return;
+  session->remove_sent = false;
+  if (!reply) return;  // the dataplane was lost: asked again when it is back
+  // Only now can no packet meet the old session: everything it had is free again.
+  call_ids(session->local).release(session->our_call_id, now());
+  if (session->lease) parts_.pools.release(*session->lease);
+  --sessions_by_worker_.at(session->worker);
+  sessions_[slot.value].reset();
+  free_slots_.push_back(slot);
+}
+
+// ---- links ----------------------------------------------------------------------------------
+
+void Registry::apply(Session& session, const model::LinkActions& actions) {
+  const SlotId slot = session.handle.slot;
+  const std::uint64_t serial = session.serial;
+  const bool opens = std::ranges::any_of(actions, [](const model::LinkAction& action) {
+    const auto* phase = std::get_if<model::PhaseChanged>(&action);
+    return phase != nullptr && phase->phase == model::LinkPhase::kOpen;
+  });
+  if (opens) save(session);
+  for (const auto& action : actions) {
+    Session* alive = find(slot, serial);
+    if (alive == nullptr || alive->state != Session::State::kUp) return;
+    std::visit([&](const auto& a) { perform(*alive, a); }, action);
+  }
+  if (Session* alive = find(slot, serial); alive != nullptr) arm_timer(*alive);
+}
+
+void Registry::require(Session& session, const control::DataplaneLink::Sent& sent) {
+  if (sent) return;
+  log::warn("command to the dataplane lost",
+            {{"session", session.handle.slot.value}, {"why", control::name_of(sent.error())}});
+  if (session.state != Session::State::kUp) return;
+  perform(session, model::LinkEnded{EndReason::dataplane_unavailable});
+}
+
+void Registry::perform(Session& session, const model::SendFrame& action) {
+  // A lost control frame is PPP's everyday life: its restart timer sends it again.
+  (void)parts_.dataplane.inject(session.handle, action.frame);
+}
+
+void Registry::perform(Session& session, const model::ConfigureLink& action) {
+  session.peer_mru = action.peer_mru;
+  if (action.open) reach(session, SetupStage::kLcpOpen);
+  contract::ConfigureLink link;
+  link.open = action.open;
+  link.send_acfc = action.send_acfc;
+  link.send_pfc = action.send_pfc;
+  link.our_magic = action.our_magic;
+  link.peer_mru = action.peer_mru;
+  require(session, parts_.dataplane.configure_link(session.handle, link));
+}
+
+void Registry::perform(Session& session, const model::ArmMppe& action) {
+  contract::ArmMppe keys;
+  keys.key_bits = action.key_bits;
+  keys.stateless = action.stateless;
+  std::ranges::copy(action.keys.send.bytes(), keys.send_start_key.begin());
+  std::ranges::copy(action.keys.receive.bytes(), keys.receive_start_key.begin());
+  reach(session, SetupStage::kCcpOpen);
+  require(session, parts_.dataplane.arm_mppe(session.handle, keys));
+}
+
+void Registry::perform(Session& session, const model::DisarmMppe&) {
+  require(session, parts_.dataplane.disarm_mppe(session.handle));
+}
+
+void Registry::perform(Session& session, const model::OpenIpv4& action) {
+  const auto status = session.link->status();
+  const bool encrypted = status.mppe != "none";
+  session.mtu = static_cast<std::uint16_t>(
+      std::min(parts_.config.ppp.mtu, session.peer_mru) - (encrypted ? kMppeOverhead : 0));
+  contract::OpenIpv4 open;
+  open.subscriber = action.subscriber;
+  open.inner_mtu = session.mtu;
+  open.rate_bits_per_second = session.rate_bits_per_second.value_or(0);
+  const SlotId slot = session.handle.slot;
+  const std::uint64_t serial = session.serial;
+  require(session,
+          parts_.dataplane.open_ipv4(
+              session.handle, open,
+              [this, slot, serial](const control::DataplaneLink::Reply& reply) {
+                Session* alive = find(slot, serial);
+                if (alive == nullptr || alive->state != Session::State::kUp) return;
+                if (reply && reply->result == contract::ReplyResult::kDone) return;
+                log::warn("dataplane refused an address",
+                          {{"session", slot.value},
+                           {"result", reply ? contract::name_of(reply->result)
+                                            : control::name_of(reply.error())}});
+                if (reply) perform(*alive, model::LinkEnded{EndReason::dataplane_refused});
+              }));
+}
+
+void Registry::perform(Session& session, const model::CloseIpv4&) {
+  require(session, parts_.dataplane.close_ipv4(session.handle));
+}
+
+void Registry::perform(Session& session, const model::Authenticate& action) {
+  model::AuthRequest request = action.request;
+  session.user = request.user;
+  parts_.statistics.auth_pending.add();
+  parts_.authenticator.authenticate(
+      std::move(request),
+      [this, slot = session.handle.slot, serial = session.serial](model::AuthResult result) {
+        parts_.statistics.auth_pending.add(-1);
+        on_auth_result(slot, serial, result);
+      });
+}
+
+void Registry::perform(Session& session, const model::PhaseChanged& action) {
+  parts_.statistics.sessions_by_phase[static_cast<std::size_t>(session.phase)].add(-1);
+  session.phase = action.phase;
+  parts_.statistics.sessions_by_phase[static_cast<std::size_t>(session.phase)].add();
+  if (action.phase != model::LinkPhase::kOpen || session.opened) return;
+  session.opened = now();
+  reach(session, SetupStage::kOpen);
+  const auto took =
+      std::chrono::duration_cast<Milliseconds>(*session.opened - session.started).count();
+  auto& statistics = parts_.statistics;
+  statistics.setup_time_ms_sum.add(took);
+  statistics.setup_time_count.add();
+  for (std::size_t i = 0; i < model::kSetupTimeBoundsMs.size(); ++i)
+    if (took <= model::kSetupTimeBoundsMs[i]) {
+      statistics.setup_time_buckets[i].add();
+      break;
+    }
+  const auto status = session.link->status();
+  log::info("call up", {{"session", session.handle.slot.value},
+                        {"peer", session.peer},
+                        {"user", session.user},
+                        {"address", session.lease ? session.lease->address : Ipv4Address()},
+                        {"auth", model::name_of(status.auth)},
+                        {"mppe", status.mppe},
+                        {"mtu", session.mtu},
+                        {"our_call_id", session.our_call_id.value},
+                        {"peer_call_id", session.peer_call_id.value},
+                        {"setup_ms", took}});
+}
+
+void Registry::perform(Session& session, const model::LinkEnded& action) {
+  const auto found = connections_.find(session.connection);
+  if (found == connections_.end()) return end_session(session, action.reason);
+  const auto connection = found->second;
+  const auto& record = parts_.memory.sessions()[session.handle.slot.value];
+  pptp::CallStatistics call;
+  call.rx_packets = record.upstream.gre_packets.get();
+  call.rx_bytes = record.upstream.gre_bytes.get();
+  call.tx_packets = record.downstream.gre_packets.get();
+  call.tx_bytes = record.downstream.gre_bytes.get();
+  call.duration = std::chrono::duration_cast<Seconds>(now() - session.started);
+  apply(*connection,
+        connection->machine.end_call(session.our_call_id, action.reason, call, now()));
+}
+
+std::optional<model::Lease> Registry::lease_for(const model::AuthGrant& grant,
+                                                OurCallId our_call_id) {
+  // An address in a bucket of the same worker lets core-side hashing reach the owner too.
+  const WorkerId owner(parts_.memory.header().steering[steering_bucket(our_call_id)].load(
+      std::memory_order_relaxed));
+  const auto lease = grant.address ? parts_.pools.claim(*grant.address, grant.pool)
+                                   : parts_.pools.allocate(grant.pool, buckets_of(owner));
+  if (!lease) return std::nullopt;
+  return *lease;
+}
+
+model::NetworkParameters Registry::network_parameters(const model::Lease& lease) const {
+  model::NetworkParameters parameters;
+  parameters.our_address = lease.gateway;
+  parameters.subscriber_address = lease.address;
+  const auto& ppp = parts_.config.ppp;
+  std::copy_n(ppp.dns.begin(), std::min(ppp.dns.size(), parameters.dns.size()),
+              parameters.dns.begin());
+  std::copy_n(ppp.wins.begin(), std::min(ppp.wins.size(), parameters.wins.size()),
+              parameters.wins.begin());
+  return parameters;
+}
+
+void Registry::on_auth_result(SlotId slot, std::uint64_t serial, const model::AuthResult& result) {
+  Session* session = find(slot, serial);
+  if (session == nullptr || session->state != Session::State::kUp) return;
+  if (!result) {
+    parts_.statistics.auth_denied.add();
+    if (refusal_log_.allow(now()))
+      log::warn("authentication failed", {{"session", slot.value},
+                                          {"peer", session->peer},
+                                          {"user", session->user},
+                                          {"reason", name_of(result.error().reason)},
+                                          {"suppressed", refusal_log_.take_suppressed()}});
+    return apply(*session, session->link->on_auth_result(result, std::nullopt, now()));
+  }
+  parts_.statistics.auth_accepted.add();
+  session->user = result->user;
+  session->rate_bits_per_second = result->rate_bits_per_second;
+  // Re-authentication keeps the lease.
+  if (!session->lease) session->lease = lease_for(*result, session->our_call_id);
+  if (!session->lease) return apply(*session, session->link->on_no_address(now()));
+  reach(*session, SetupStage::kAuthenticated);
+  apply(*session,
+        session->link->on_auth_result(result, network_parameters(*session->lease), now()));
+}
+
+void Registry::arm_timer(Session& session) {
+  if (session.state != Session::State::kUp || !session.link) return;
+  const auto deadline = session.link->deadline();
+  if (deadline == session.armed) return;
+  session.armed = deadline;
+  if (!deadline) {
+    session.timer.cancel();
+    return;
+  }
+  session.timer.expires_at(
+      std::chrono::time_point_cast<std::chrono::steady_clock::duration>(*deadline));
+  session.timer.async_wait([this, slot = session.handle.slot,
+                            serial = session.serial](const asio::error_code& error) {
+    Session* alive = find(slot, serial);
+    if (error || alive == nullptr || alive->state != Session::State::kUp) return;
+    alive->armed.reset();
+    apply(*alive, alive->link->on_deadline(now()));
+  });
+}
+
+void Registry::reach(Session& session, SetupStage stage) {
+  const auto index = static_cast<std::size_t>(stage);
+  if (index <= session.stage && stage != SetupStage::kOffered) return;
+  session.stage = index;
+  parts_.statistics.setups[index].add();
+}
+
+// ---- the dataplane ----------------------------------------------------------------------------
+
+void Registry::on_punted(SessionHandle handle, Bytes frame) {
+  parts_.statistics.punted_frames_received.add();
+  Session* session = find(handle.slot);
+  if (session == nullptr || session->state != Session::State::kUp ||
+      session->handle.generation != handle.generation) {
+    parts_.statistics.punted_frames_stale.add();
+    return;
+  }
+  apply(*session, session->link->on_frame(frame, now()));
+}
+
+void Registry::save(Session& session) {
+  auto snapshot = session.link->snapshot();
+  if (!snapshot || !session.lease) return;
+  snapshot->keys.reset();  // keys do not go to the store
+  (void)parts_.store.put(
+      StoredSession{.slot = session.handle.slot,
+                    .generation = session.handle.generation,
+                    .connection = session.connection,
+                    .our_call_id = session.our_call_id,
+                    .peer_call_id = session.peer_call_id,
+                    .lease = *session.lease,
+                    .started_ns = monotonic_ns(session.started),
+                    .opened_ns = monotonic_ns(session.opened.value_or(now())),
+                    .mtu = session.mtu,
+                    .rate_bits_per_second = session.rate_bits_per_second,
+                    .link = std::move(*snapshot)});
+}
+
+void Registry::take_over(std::vector<contract::Grants::Connection> connections) {
+  const auto stored_connections = parts_.store.connections();
+  const auto stored_sessions = parts_.store.sessions();
+  parts_.store.clear();  // what is carried on is written again
+  std::vector<std::shared_ptr<Connection>> carried;
+  std::size_t closed = 0;
+  for (auto& granted : connections) {
+    next_connection_ = std::max(next_connection_, granted.id.value + 1);
+    const auto known = std::ranges::find(stored_connections, granted.id, &StoredConnection::id);
+    if (known == stored_connections.end()) {
+      // Never established, or already stopping: the peer dials again.
+      ++closed;
+      parts_.supervisor.forget_connection(granted.id);
+      (void)::shutdown(granted.fd.get(), SHUT_RDWR);
+      continue;
+    }
+    auto connection = add_connection(granted.id, std::move(granted.fd), granted.local,
+                                     granted.peer, granted.tcp_port, &known->machine);
+    connection->opened = TimePoint(Duration(known->opened_ns));
+    carried.push_back(std::move(connection));
+  }
+  std::size_t sessions = 0;
+  for (const auto& stored : stored_sessions) sessions += take_over(stored) ? 1 : 0;
+  // Calls that were being set up when the process died: tell the peer that they are gone.
+  for (const auto& connection : carried) {
+    const auto snapshot = connection->machine.snapshot();
+    for (const auto& call : snapshot ? snapshot->calls : decltype(snapshot->calls){})
+      if (!connection->calls.contains(call.our_call_id))
+        apply(*connection, connection->machine.end_call(
+                               call.our_call_id, EndReason::control_restarted, {}, now()));
+    save(*connection);
+    connection->socket->start();
+  }
+  if (connections.empty() && orphans_.empty()) return;
+  log::info("took over from an earlier control process", {{"connections", carried.size()},
+                                                          {"connections_closed", closed},
+                                                          {"sessions", sessions},
+                                                          {"sessions_ended", orphans_.size()}});
+}
+
+// True: the call goes on. Session memory, the store and the connection must agree on it.
+bool Registry::take_over(const StoredSession& stored) {
+  const auto orphan = std::ranges::find(orphans_, stored.slot);
+  const auto found = connections_.find(stored.connection);
+  if (orphan == orphans_.end() || found == connections_.end()) return false;
+  const auto& record = parts_.memory.sessions()[stored.slot.value];
+  if (record.state.load(std::memory_order_acquire) != contract::SlotState::kInstalled ||
+      record.generation.load(std::memory_order_relaxed) != stored.generation ||
+      record.our_call_id != stored.our_call_id)
+    return false;
+  const auto& connection = found->second;
+  const auto snapshot = connection->machine.snapshot();
+  if (!snapshot ||
+      std::ranges::find(snapshot->calls, stored.our_call_id,
+                        &pptp::ConnectionSnapshot::KnownCall::our_call_id) == snapshot->calls.end())
+    return false;
+  if (!call_ids(record.local).claim(stored.our_call_id)) return false;
+  if (!parts_.pools.restore(stored.lease)) {
+    call_ids(record.local).release(stored.our_call_id, now());
+    return false;
+  }
+  orphans_.erase(orphan);
+  auto session = std::make_unique<Session>(parts_.context);
+  session->state = Session::State::kUp;
+  session->handle = {stored.slot, stored.generation};
+  session->serial = next_serial_++;
+  session->connection = stored.connection;
+  session->our_call_id = stored.our_call_id;
+  session->peer_call_id = stored.peer_call_id;
+  session->local = record.local;
+  session->peer = record.peer;
+  session->worker = parts_.memory.header()
+                        .steering[steering_bucket(stored.our_call_id)]
+                        .load(std::memory_order_relaxed);
+  auto settings = link_settings_;
+  settings.peer = record.peer;
+  session->link = std::make_unique<ppp::Link>(settings, stored.link, parts_.random, now());
+  session->phase = model::LinkPhase::kOpen;
+  session->lease = stored.lease;
+  session->user = stored.link.user;
+  session->rate_bits_per_second = stored.rate_bits_per_second;
+  session->peer_mru = stored.link.lcp.peer_mru;
+  session->mtu = record.inner_mtu;
+  session->started = TimePoint(Duration(stored.started_ns));
+  session->opened = TimePoint(Duration(stored.opened_ns));
+  session->stage = static_cast<std::size_t>(SetupStage::kOpen);
+  connection->calls.emplace(stored.our_call_id, stored.slot);
+  ++sessions_by_worker_.at(session->worker);
+  parts_.statistics.sessions_by_phase[static_cast<std::size_t>(session->phase)].add();
+  arm_timer(*session);
+  save(*session);
+  sessions_[stored.slot.value] = std::move(session);
+  return true;
+}
+
+void Registry::when_attached(std::function<void()> ready) {
+  when_attached_ = std::move(ready);
+  if (parts_.dataplane.attached() && when_attached_) std::exchange(when_attached_, nullptr)();
+}
+
+void Registry::remove_orphans() {
+  for (const SlotId slot : std::exchange(orphans_, {})) {
+    const auto& record = parts_.memory.sessions()[slot.value];
+    const SessionHandle handle{slot, record.generation.load(std::memory_order_relaxed)};
+    const auto sent = parts_.dataplane.remove(
+        handle, [this, slot](const control::DataplaneLink::Reply& reply) {
+          if (reply)
+            free_slots_.push_back(slot);
+          else
+            orphans_.push_back(slot);
+        });
+    if (!sent) orphans_.push_back(slot);
+  }
+}
+
+void Registry::on_dataplane_attached() {
+  parts_.statistics.dataplane_attached.set(1);
+  parts_.statistics.dataplane_attaches.add();
+  log::info("dataplane attached");
+  remove_orphans();
+  if (when_attached_) std::exchange(when_attached_, nullptr)();
+  for (const auto& session : sessions_)
+    if (session && session->state == Session::State::kRemoving && !session->remove_sent)
+      remove_from_dataplane(*session);
+}
+
+void Registry::on_dataplane_detached() {
+  parts_.statistics.dataplane_attached.set(0);
+  log::warn("dataplane lost");
+}
+
+// ---- the operator -----------------------------------------------------------------------------
+
+void Registry::shut_down(Milliseconds within, std::function<void()> done) {
+  if (shutting_down_) return;
+  shutting_down_ = true;
+  shut_down_done_ = std::move(done);
+  log::info("ending all calls", {{"connections", connections_.size()}});
+  std::vector<std::shared_ptr<Connection>> all;
+  all.reserve(connections_.size());
+  for (const auto& [id, connection] : connections_) all.push_back(connection);
+  for (const auto& connection : all) {
+    // Terminate-Request first, so that the peer's PPP knows; then Disconnect-Notify and Stop.
+    for (const auto& [call, slot] : connection->calls)
+      if (Session* session = find(slot))
+        for (const auto& action : session->link->close(EndReason::shutting_down, now()))
+          if (const auto* frame = std::get_if<model::SendFrame>(&action)) perform(*session, *frame);
+    apply(*connection, connection->machine.stop(EndReason::shutting_down, now()));
+  }
+  shut_down_timer_.expires_after(connections_.empty() ? Milliseconds(0) : within);
+  shut_down_timer_.async_wait([this](const asio::error_code&) {
+    if (shut_down_done_) std::exchange(shut_down_done_, nullptr)();
+  });
+}
+
+bool Registry::clear(std::string_view id_or_user) {
+  std::uint32_t id = 0;
+  const auto [end, error] =
+      std::from_chars(id_or_user.data(), id_or_user.data() + id_or_user.size(), id);
+  const bool number = error == std::errc{} && end == id_or_user.data() + id_or_user.size();
+  bool any = false;
+  for (const auto& session : sessions_) {
+    if (!session || session->state != Session::State::kUp) continue;
+    if (number ? session->handle.slot.value != id : session->user != id_or_user) continue;
+    any = true;
+    apply(*session, session->link->close(EndReason::operator_cleared, now()));
+  }
+  return any;
+}
+
+std::vector<SessionView> Registry::sessions() const {
+  std::vector<SessionView> views;
+  const auto time = now();
+  for (const auto& session : sessions_) {
+    if (!session || session->state == Session::State::kInstalling) continue;
+    const auto& record = parts_.memory.sessions()[session->handle.slot.value];
+    SessionView view;
+    view.id = session->handle.slot.value;
+    view.user = session->user;
+    view.peer = session->peer;
+    view.local = session->local;
+    if (session->lease && session->phase == model::LinkPhase::kOpen)
+      view.address = session->lease->address;
+    view.state = session->state == Session::State::kRemoving ? "removing"
+                                                             : model::name_of(session->phase);
+    view.our_call_id = session->our_call_id;
+    view.peer_call_id = session->peer_call_id;
+    if (session->link) {
+      const auto status = session->link->status();
+      view.auth = model::name_of(status.auth);
+      view.mppe = status.mppe;
+    }
+    view.worker = session->worker;
+    view.connection = session->connection.value;
+    view.uptime_s = static_cast<std::uint64_t>(
+        std::chrono::duration_cast<Seconds>(time - session->opened.value_or(session->started))
+            .count());
+    const std::uint64_t last = record.upstream.last_receive_ns.load(std::memory_order_relaxed);
+    if (last != 0 && monotonic_ns(time) > last)
+      view.idle_s = (monotonic_ns(time) - last) / 1'000'000'000;
+    if (session->opened)
+      view.setup_ms = static_cast<std::uint64_t>(
+          std::chrono::duration_cast<Milliseconds>(*session->opened - session->started).count());
+    view.mtu = session->mtu;
+    view.rx_packets = record.upstream.packets.get();
+    view.rx_bytes = record.upstream.bytes.get();
+    view.tx_packets = record.downstream.packets.get();
+    view.tx_bytes = record.downstream.bytes.get();
+    view.rx_drops = record.upstream.drops.get();
+    view.tx_drops = record.downstream.drops.get();
+    view.sequence_gaps = record.upstream.sequence_gaps.get();
+    views.push_back(std::move(view));
+  }
+  return views;
+}
+
+std::vector<ConnectionView> Registry::connections() const {
+  std::vector<ConnectionView> views;
+  const auto time = now();
+  for (const auto& [id, connection] : connections_) {
+    ConnectionView view;
+    view.id = id.value;
+    view.peer = connection->peer;
+    view.peer_port = connection->peer_port;
+    view.local = connection->local;
+    view.state = name_of(connection->machine.state());
+    view.host_name = connection->machine.peer_host_name();
+    view.vendor = connection->machine.peer_vendor_name();
+    view.calls = connection->calls.size();
+    view.uptime_s = static_cast<std::uint64_t>(
+        std::chrono::duration_cast<Seconds>(time - connection->opened).count());
+    views.push_back(std::move(view));
+  }
+  std::ranges::sort(views, {}, &ConnectionView::id);
+  return views;
+}
+
+std::vector<EndView> Registry::last_ends() const {
+  std::vector<EndView> views;
+  const auto time = now();
+  for (const auto& [when, end] : last_ends_) {
+    views.push_back(end);
+    views.back().ago_s = static_cast<std::uint64_t>(
+        std::chrono::duration_cast<Seconds>(time - when).count());
+  }
+  return views;
+}
+
+}  // namespace pns::session

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Registry: the one place that knows a call, its link, its lease and its dataplane slot together,
+// and the only one that carries out what the protocol machines ask for: it owns the sockets, the
+// timers, the AAA requests, the leases and the commands to the dataplane. The machines decide, it does.
+//
+// Life of a call: offered (Outgoing-Call-Request) → installing (the dataplane is told) → up (Reply
+// sent, PPP runs) → ended (told the peer) → removing (the dataplane lets go; then slot, Call ID and
+// lease are free again). Every end has one EndReason: in the log, in a metric, in `pns show`.
+//
+// Event-loop thread only.
+#pragma once
+
+#include <asio/io_context.hpp>
+#include <asio/steady_timer.hpp>
+#include <bitset>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "controlplane/aaa/authenticator.hpp"
+#include "controlplane/dataplane_link/dataplane_link.hpp"
+#include "controlplane/model/connection_actions.hpp"
+#include "controlplane/model/lease.hpp"
+#include "controlplane/model/link_actions.hpp"
+#include "controlplane/model/statistics.hpp"
+#include "controlplane/pools/pool_set.hpp"
+#include "controlplane/ppp/link.hpp"
+#include "controlplane/pptp/call_id_allocator.hpp"
+#include "controlplane/pptp/control_connection.hpp"
+#include "controlplane/runtime/control_socket.hpp"
+#include "controlplane/runtime/supervisor_link.hpp"
+#include "controlplane/session/resume_store.hpp"
+#include "controlplane/session/views.hpp"
+#include "pns/base/random.hpp"
+#include "pns/base/time.hpp"
+#include "pns/config/config.hpp"
+#include "pns/contract/session_memory.hpp"
+#include "pns/contract/supervisor_protocol.hpp"
+#include "pns/log/log.hpp"
+
+namespace pns::session {
+
+class Registry {
+ public:
+  struct Parts {
+    asio::io_context& context;
+    const config::Config& config;
+    contract::SessionMemory& memory;
+    model::Statistics& statistics;
+    control::SupervisorLink& supervisor;
+    control::DataplaneLink& dataplane;
+    aaa::Authenticator& authenticator;
+    pools::PoolSet& pools;
+    ResumeStore& store;
+    RandomSource& random;
+  };
+
+  explicit Registry(Parts parts);
+  Registry(const Registry&) = delete;
+  Registry& operator=(const Registry&) = delete;
+  ~Registry();
+
+  // A TCP connection was accepted. Closed at once, and counted, when there are too many.
+  void accept(UniqueFd fd, Ipv4Address local, Ipv4Address peer, std::uint16_t peer_port);
+
+  // Carries on where an earlier control process was killed: the connections it left with the
+  // supervisor, the calls that the store and session memory agree on. What cannot be carried on ends.
+  // Call once, before anything else.
+  void take_over(std::vector<contract::Grants::Connection> connections);
+
+  // Calls `ready` when the dataplane is attached and what an earlier process left is in order.
+  void when_attached(std::function<void()> ready);
+
+  // The dataplane's events.
+  void on_dataplane_attached();
+  void on_dataplane_detached();
+  void on_punted(control::SessionHandle handle, Bytes frame);
+
+  // Ends every call and connection politely; `done` is called when all are gone or time is up.
+  void shut_down(Milliseconds within, std::function<void()> done);
+
+  // Ends one session by operator's wish. False: no such session.
+  [[nodiscard]] bool clear(std::string_view id_or_user);
+
+  [[nodiscard]] std::vector<SessionView> sessions() const;
+  [[nodiscard]] std::vector<ConnectionView> connections() const;
+  [[nodiscard]] std::vector<EndView> last_ends() const;
+
+ private:
+  struct Connection;
+  struct Session;
+
+  // connections
+  std::shared_ptr<Connection> add_connection(ConnectionId id, UniqueFd fd, Ipv4Address local,
+                                             Ipv4Address peer, std::uint16_t peer_port,
+                                             const pptp::ConnectionSnapshot* snapshot);
+  void save(Connection& connection);
+  void on_message(Connection& connection, Bytes octets);
+  void apply(Connection& connection, const model::ConnectionActions& actions);
+  void send(Connection& connection, const wire::pptp::Message& message);
+  void close(Connection& connection, EndReason reason);
+  void arm_timer(Connection& connection);
+
+  // calls
+  void begin_call(Connection& connection, const model::OfferCall& offer);
+  void refuse_call(Connection& connection, std::uint32_t offer, wire::pptp::GeneralError error,
+                   EndReason reason);
+  void on_installed(SlotId slot, std::uint64_t serial, const control::DataplaneLink::Reply& reply);
+  void end_session(Session& session, EndReason reason);
+  void remove_from_dataplane(Session& session);
+  void remove_orphans();
+  [[nodiscard]] bool take_over(const StoredSession& stored);
+  void save(Session& session);
+  void on_removed(SlotId slot, std::uint64_t serial, const control::DataplaneLink::Reply& reply);
+
+  // links
+  void apply(Session& session, const model::LinkActions& actions);
+  void perform(Session& session, const model::SendFrame& action);
+  void perform(Session& session, const model::ConfigureLink& action);
+  void perform(Session& session, const model::ArmMppe& action);
+  void perform(Session& session, const model::DisarmMppe& action);
+  void perform(Session& session, const model::OpenIpv4& action);
+  void perform(Session& session, const model::CloseIpv4& action);
+  void perform(Session& session, const model::Authenticate& action);
+  void perform(Session& session, const model::PhaseChanged& action);
+  void perform(Session& session, const model::LinkEnded& action);
+  void on_auth_result(SlotId slot, std::uint64_t serial, const model::AuthResult& result);
+  [[nodiscard]] std::optional<model::Lease> lease_for(const model::AuthGrant& grant,
+                                                      OurCallId our_call_id);
+  [[nodiscard]] model::NetworkParameters network_parameters(const model::Lease& lease) const;
+  void arm_timer(Session& session);
+  void reach(Session& session, model::SetupStage stage);
+  // A command that must not be lost was refused: the call cannot go on.
+  void require(Session& session, const control::DataplaneLink::Sent& sent);
+
+  [[nodiscard]] Session* find(SlotId slot) const noexcept;
+  [[nodiscard]] Session* find(SlotId slot, std::uint64_t serial) const noexcept;
+  [[nodiscard]] pptp::CallIdAllocator& call_ids(Ipv4Address local);
+  [[nodiscard]] std::optional<OurCallId> allocate_call_id(Ipv4Address local);
+  [[nodiscard]] std::bitset<kSteeringBuckets> buckets_of(WorkerId worker) const;
+  [[nodiscard]] static TimePoint now() noexcept;
+
+  Parts parts_;
+  ppp::LinkSettings link_settings_;
+  pptp::ConnectionSettings connection_settings_;
+  std::unordered_map<ConnectionId, std::shared_ptr<Connection>> connections_;
+  std::vector<std::unique_ptr<Session>> sessions_;  // by slot
+  std::vector<SlotId> free_slots_;
+  std::unordered_map<Ipv4Address, pptp::CallIdAllocator> call_ids_;
+  std::vector<std::uint32_t> sessions_by_worker_;
+  std::deque<std::pair<TimePoint, EndView>> last_ends_;
+  std::uint64_t next_connection_ = 1;
+  std::uint64_t next_serial_ = 1;
+  bool shutting_down_ = false;
+  std::function<void()> shut_down_done_;
+  std::function<void()> when_attached_;
+  std::vector<SlotId> orphans_;  // slots that an earlier process left and nobody knows
+  asio::steady_timer shut_down_timer_;
+  log::RateLimit refusal_log_;
+  log::RateLimit connection_log_;
+};
+
+}  // namespace pns::session

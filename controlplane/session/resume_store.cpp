@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "controlplane/session/resume_store.hpp"
+
+#include <fmt/format.h>
+#include <lmdb.h>
+
+#include <cstring>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+namespace pns::session {
+namespace {
+
+using nlohmann::json;
+
+// Raise when a field changes its meaning: records of another version are not read.
+constexpr std::uint32_t kRecordVersion = 1;
+constexpr std::size_t kOctetsPerSession = 4096;  // of map, generous: a page per record
+constexpr std::size_t kLeastMap = std::size_t{64} << 20;
+
+// Texts of peers may hold any octet; CBOR's byte strings keep them as they are.
+json octets(std::string_view text) {
+  return json::binary(std::vector<std::uint8_t>(text.begin(), text.end()));
+}
+std::string text_of(const json& value) {
+  const auto& binary = value.get_binary();
+  return {binary.begin(), binary.end()};
+}
+Ipv4Address address_of(const json& value) { return Ipv4Address(value.get<std::uint32_t>()); }
+
+json to_json(const StoredConnection& c) {
+  json calls = json::array();
+  for (const auto& call : c.machine.calls)
+    calls.push_back({call.our_call_id.value, call.peer_call_id.value, call.serial_number});
+  return {{"version", kRecordVersion},
+          {"id", c.id.value},
+          {"local", c.local.value},
+          {"peer", c.peer.value},
+          {"peer_port", c.peer_port},
+          {"opened_ns", c.opened_ns},
+          {"host", octets(c.machine.peer_host_name)},
+          {"vendor", octets(c.machine.peer_vendor_name)},
+          {"firmware", c.machine.peer_firmware_revision},
+          {"next_echo", c.machine.next_echo_identifier},
+          {"calls", calls}};
+}
+
+StoredConnection connection_from(const json& j) {
+  StoredConnection c;
+  c.id = ConnectionId(j.at("id").get<std::uint64_t>());
+  c.local = address_of(j.at("local"));
+  c.peer = address_of(j.at("peer"));
+  c.peer_port = j.at("peer_port").get<std::uint16_t>();
+  c.opened_ns = j.at("opened_ns").get<std::uint64_t>();
+  c.machine.peer_host_name = text_of(j.at("host"));
+  c.machine.peer_vendor_name = text_of(j.at("vendor"));
+  c.machine.peer_firmware_revision = j.at("firmware").get<std::uint16_t>();
+  c.machine.next_echo_identifier = j.at("next_echo").get<std::uint32_t>();
+  for (const auto& call : j.at("calls"))
+    c.machine.calls.push_back({OurCallId(call.at(0).get<std::uint16_t>()),
+                               PeerCallId(call.at(1).get<std::uint16_t>()),
+                               call.at(2).get<std::uint16_t>()});
+  return c;
+}
+
+json to_json(const StoredSession& s) {
+  const auto& link = s.link;
+  json j = {{"version", kRecordVersion},
+            {"slot", s.slot.value},
+            {"generation", s.generation},
+            {"connection", s.connection.value},
+            {"our_call_id", s.our_call_id.value},
+            {"peer_call_id", s.peer_call_id.value},
+            {"lease", {s.lease.address.value, s.lease.gateway.value, s.lease.pool}},
+            {"started_ns", s.started_ns},
+            {"opened_ns", s.opened_ns},
+            {"mtu", s.mtu},
+            {"user", octets(link.user)},
+            {"auth", static_cast<std::uint8_t>(link.auth)},
+            {"lcp",
+             {link.lcp.our_magic, link.lcp.peer_magic, link.lcp.peer_mru, link.lcp.send_pfc,
+              link.lcp.send_acfc}},
+            {"our_address", link.network.our_address.value},
+            {"subscriber", link.network.subscriber_address.value},
+            {"dns", {link.network.dns[0].value, link.network.dns[1].value}},
+            {"wins", {link.network.wins[0].value, link.network.wins[1].value}}};
+  if (link.mppe) j["mppe"] = {link.mppe->key_bits, link.mppe->stateless};
+  if (s.rate_bits_per_second) j["rate"] = *s.rate_bits_per_second;
+  return j;
+}
+
+StoredSession session_from(const json& j) {
+  StoredSession s;
+  s.slot = SlotId(j.at("slot").get<std::uint32_t>());
+  s.generation = j.at("generation").get<std::uint32_t>();
+  s.connection = ConnectionId(j.at("connection").get<std::uint64_t>());
+  s.our_call_id = OurCallId(j.at("our_call_id").get<std::uint16_t>());
+  s.peer_call_id = PeerCallId(j.at("peer_call_id").get<std::uint16_t>());
+  const auto& lease = j.at("lease");
+  s.lease = {address_of(lease.at(0)), address_of(lease.at(1)), lease.at(2).get<std::string>()};
+  s.started_ns = j.at("started_ns").get<std::uint64_t>();
+  s.opened_ns = j.at("opened_ns").get<std::uint64_t>();
+  s.mtu = j.at("mtu").get<std::uint16_t>();
+  if (j.contains("rate")) s.rate_bits_per_second = j.at("rate").get<std::uint64_t>();
+  auto& link = s.link;
+  link.user = text_of(j.at("user"));
+  link.auth = static_cast<model::AuthMethod>(j.at("auth").get<std::uint8_t>());
+  const auto& lcp = j.at("lcp");
+  link.lcp = {lcp.at(0).get<std::uint32_t>(), lcp.at(1).get<std::uint32_t>(),
+              lcp.at(2).get<std::uint16_t>(), lcp.at(3).get<bool>(), lcp.at(4).get<bool>()};
+  if (j.contains("mppe"))
+    link.mppe = ppp::MppeAgreement{j.at("mppe").at(0).get<std::uint8_t>(),
+                                   j.at("mppe").at(1).get<bool>()};
+  link.network.our_address = address_of(j.at("our_address"));
+  link.network.subscriber_address = address_of(j.at("subscriber"));
+  for (std::size_t i = 0; i < 2; ++i) {
+    link.network.dns.at(i) = address_of(j.at("dns").at(i));
+    link.network.wins.at(i) = address_of(j.at("wins").at(i));
+  }
+  return s;
+}
+
+}  // namespace
+
+std::expected<ResumeStore, std::string> ResumeStore::open(const std::filesystem::path& directory,
+                                                          std::uint32_t max_sessions) {
+  const auto failed = [&](const char* what, int error) {
+    return std::unexpected(
+        fmt::format("store {}: {}: {}", directory.string(), what, mdb_strerror(error)));
+  };
+  std::error_code ignored;
+  std::filesystem::create_directories(directory, ignored);
+  std::filesystem::permissions(directory, std::filesystem::perms::owner_all, ignored);
+  ResumeStore store;
+  int error = mdb_env_create(&store.environment_);
+  if (error != 0) return failed("create", error);
+  (void)mdb_env_set_maxdbs(store.environment_, 2);
+  (void)mdb_env_set_mapsize(store.environment_,
+                            std::max(kLeastMap, std::size_t{max_sessions} * 2 * kOctetsPerSession));
+  // No sync: the store must outlive the process, not the host, whose memory the calls live in.
+  error = mdb_env_open(store.environment_, directory.c_str(), MDB_NOSYNC | MDB_NOTLS, 0600);
+  if (error != 0) return failed("open", error);
+  MDB_txn* transaction = nullptr;
+  if ((error = mdb_txn_begin(store.environment_, nullptr, 0, &transaction)) != 0)
+    return failed("begin", error);
+  if ((error = mdb_dbi_open(transaction, "connections", MDB_CREATE | MDB_INTEGERKEY,
+                            &store.connections_)) != 0 ||
+      (error = mdb_dbi_open(transaction, "sessions", MDB_CREATE | MDB_INTEGERKEY,
+                            &store.sessions_)) != 0) {
+    mdb_txn_abort(transaction);
+    return failed("open database", error);
+  }
+  if ((error = mdb_txn_commit(transaction)) != 0) return failed("commit", error);
+  return store;
+}
+
+ResumeStore::ResumeStore(ResumeStore&& other) noexcept
+    : environment_(std::exchange(other.environment_, nullptr)),
+      connections_(other.connections_),
+      sessions_(other.sessions_),
+      failures_(other.failures_) {}
+
+ResumeStore::~ResumeStore() {
+  if (environment_ != nullptr) mdb_env_close(environment_);
+}
+
+bool ResumeStore::write(unsigned database, std::uint64_t key,
+                        const std::vector<std::uint8_t>* value) {
+  MDB_txn* transaction = nullptr;
+  int error = mdb_txn_begin(environment_, nullptr, 0, &transaction);
+  if (error == 0) {
+    MDB_val name{sizeof(key), &key};
+    if (value != nullptr) {
+      MDB_val data{value->size(), const_cast<std::uint8_t*>(value->data())};
+      error = mdb_put(transaction, database, &name, &data, 0);
+    } else {
+      error = mdb_del(transaction, database, &name, nullptr);
+      if (error == MDB_NOTFOUND) error = 0;
+    }
+    if (error == 0)
+      error = mdb_txn_commit(transaction);
+    else
+      mdb_txn_abort(transaction);
+  }
+  failures_ += error != 0 ? 1 : 0;
+  return error == 0;
+}
+
+bool ResumeStore::put(const StoredConnection& connection) {
+  const auto value = json::to_cbor(to_json(connection));
+  return write(connections_, connection.id.value, &value);
+}
+
+bool ResumeStore::put(const StoredSession& session) {
+  const auto value = json::to_cbor(to_json(session));
+  return write(sessions_, session.slot.value, &value);
+}
+
+bool ResumeStore::erase(ConnectionId id) { return write(connections_, id.value, nullptr); }
+bool ResumeStore::erase(SlotId slot) { return write(sessions_, slot.value, nullptr); }
+
+void ResumeStore::clear() {
+  MDB_txn* transaction = nullptr;
+  if (mdb_txn_begin(environment_, nullptr, 0, &transaction) != 0) return;
+  (void)mdb_drop(transaction, connections_, 0);
+  (void)mdb_drop(transaction, sessions_, 0);
+  (void)mdb_txn_commit(transaction);
+}
+
+template <class Visit>
+void ResumeStore::read(unsigned database, Visit visit) const {
+  MDB_txn* transaction = nullptr;
+  if (mdb_txn_begin(environment_, nullptr, MDB_RDONLY, &transaction) != 0) return;
+  MDB_cursor* cursor = nullptr;
+  if (mdb_cursor_open(transaction, database, &cursor) == 0) {
+    MDB_val key{};
+    MDB_val value{};
+    while (mdb_cursor_get(cursor, &key, &value, MDB_NEXT) == 0) {
+      const auto* octets_begin = static_cast<const std::uint8_t*>(value.mv_data);
+      try {
+        const json record = json::from_cbor(octets_begin, octets_begin + value.mv_size);
+        if (record.at("version").get<std::uint32_t>() == kRecordVersion) visit(record);
+      } catch (const json::exception&) {
+        // Half a record or one of another program: its call is not taken over.
+      }
+    }
+    mdb_cursor_close(cursor);
+  }
+  mdb_txn_abort(transaction);
+}
+
+std::vector<StoredConnection> ResumeStore::connections() const {
+  std::vector<StoredConnection> out;
+  read(connections_, [&](const json& record) { out.push_back(connection_from(record)); });
+  return out;
+}
+
+std::vector<StoredSession> ResumeStore::sessions() const {
+  std::vector<StoredSession> out;
+  read(sessions_, [&](const json& record) { out.push_back(session_from(record)); });
+  return out;
+}
+
+}  // namespace pns::session

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// ResumeStore: what the control process must know again after a restart and session memory does not
+// hold: whose session it is, which connection it belongs to, what was negotiated. LMDB in the run
+// directory (a tmpfs, so it does not outlive the host); written before the peer is told.
+//
+// No keys are stored. A record that cannot be read, or that session memory contradicts, is not an
+// error: its call ends cleanly. Event-loop thread only.
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "controlplane/model/lease.hpp"
+#include "controlplane/ppp/link.hpp"
+#include "controlplane/pptp/control_connection.hpp"
+#include "pns/base/ids.hpp"
+#include "pns/base/ip_address.hpp"
+
+struct MDB_env;
+
+namespace pns::session {
+
+struct StoredConnection {
+  ConnectionId id;
+  Ipv4Address local;
+  Ipv4Address peer;
+  std::uint16_t peer_port = 0;
+  std::uint64_t opened_ns = 0;  // CLOCK_MONOTONIC
+  pptp::ConnectionSnapshot machine;
+};
+
+struct StoredSession {
+  SlotId slot;
+  std::uint32_t generation = 0;
+  ConnectionId connection;
+  OurCallId our_call_id;
+  PeerCallId peer_call_id;
+  model::Lease lease;
+  std::uint64_t started_ns = 0;  // CLOCK_MONOTONIC
+  std::uint64_t opened_ns = 0;
+  std::uint16_t mtu = 0;
+  std::optional<std::uint64_t> rate_bits_per_second;
+  ppp::LinkSnapshot link;  // without keys
+};
+
+class ResumeStore {
+ public:
+  // Opens or makes the store. Error: LMDB's reason.
+  [[nodiscard]] static std::expected<ResumeStore, std::string> open(
+      const std::filesystem::path& directory, std::uint32_t max_sessions);
+  ResumeStore(ResumeStore&& other) noexcept;
+  ResumeStore& operator=(ResumeStore&&) = delete;
+  ~ResumeStore();
+
+  // Each is one transaction. False: it could not be written (full, damaged); counted by failures().
+  bool put(const StoredConnection& connection);
+  bool put(const StoredSession& session);
+  bool erase(ConnectionId id);
+  bool erase(SlotId slot);
+  void clear();
+
+  [[nodiscard]] std::vector<StoredConnection> connections() const;
+  [[nodiscard]] std::vector<StoredSession> sessions() const;
+  [[nodiscard]] std::uint64_t failures() const noexcept { return failures_; }
+
+ private:
+  ResumeStore() noexcept = default;
+  bool write(unsigned database, std::uint64_t key, const std::vector<std::uint8_t>* value);
+  template <class Visit>
+  void read(unsigned database, Visit visit) const;
+
+  MDB_env* environment_ = nullptr;
+  unsigned connections_ = 0;
+  unsigned sessions_ = 0;
+  std::uint64_t failures_ = 0;
+};
+
+}  // namespace pns::session

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// From the configuration's words to the machines' settings. Pure functions.
+#pragma once
+
+#include <vector>
+
+#include "controlplane/aaa/local_authenticator.hpp"
+#include "controlplane/pools/pool_set.hpp"
+#include "controlplane/ppp/settings.hpp"
+#include "controlplane/pptp/control_connection.hpp"
+#include "pns/config/config.hpp"
+
+namespace pns::session {
+
+// `peer` is left to be set for each session.
+[[nodiscard]] ppp::LinkSettings make_link_settings(const config::Config& config);
+[[nodiscard]] pptp::ConnectionSettings make_connection_settings(const config::Config& config);
+[[nodiscard]] std::vector<pools::PoolConfig> make_pools(const config::Config& config);
+// Hashes passwords; the result holds no clear text. Throws std::runtime_error for one not UTF-8.
+[[nodiscard]] std::vector<aaa::LocalUser> make_users(const std::vector<config::LocalUser>& users);
+
+}  // namespace pns::session

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// What `pns show` and the management API see of the Registry: copies, made on the event loop.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "pns/base/ids.hpp"
+#include "pns/base/ip_address.hpp"
+
+namespace pns::session {
+
+struct SessionView {
+  std::uint32_t id = 0;  // slot
+  std::string user;
+  Ipv4Address peer;
+  Ipv4Address local;
+  Ipv4Address address;  // unspecified until IPCP is open
+  std::string state;    // establish, authenticate, network, open, terminate, removing
+  OurCallId our_call_id;
+  PeerCallId peer_call_id;
+  std::string auth;
+  std::string mppe;
+  std::uint16_t worker = 0;
+  std::uint64_t connection = 0;
+  std::uint64_t uptime_s = 0;
+  std::uint64_t idle_s = 0;
+  std::uint64_t setup_ms = 0;  // request to IPCP open; 0 until then
+  std::uint16_t mtu = 0;
+  // from the subscriber's packets: rx is upstream, tx is downstream; inner IP
+  std::uint64_t rx_packets = 0, rx_bytes = 0, tx_packets = 0, tx_bytes = 0;
+  std::uint64_t rx_drops = 0, tx_drops = 0, sequence_gaps = 0;
+};
+
+struct ConnectionView {
+  std::uint64_t id = 0;
+  Ipv4Address peer;
+  std::uint16_t peer_port = 0;
+  Ipv4Address local;
+  std::string state;
+  std::string host_name;
+  std::string vendor;
+  std::size_t calls = 0;
+  std::uint64_t uptime_s = 0;
+};
+
+struct EndView {  // one of the last calls that ended
+  std::string user;
+  Ipv4Address peer;
+  std::string reason;
+  std::uint64_t ago_s = 0;
+  std::uint64_t duration_s = 0;
+};
+
+}  // namespace pns::session

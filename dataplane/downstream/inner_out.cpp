@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/downstream/inner_out.hpp"
+
+#include <rte_prefetch.h>
+
+#include "dataplane/downstream/fragment.hpp"
+#include "dataplane/session/egress.hpp"
+#include "pns/wire/ipv4.hpp"
+#include "pns/wire/ppp_protocol.hpp"
+#include "pns/wire/tcp.hpp"
+
+namespace pns::dataplane {
+namespace {
+
+using contract::SessionRecord;
+
+constexpr std::uint16_t kIpv4Protocol = static_cast<std::uint16_t>(wire::PppProtocol::kIpv4);
+
+DropReason inner_reason(DropReason outer) noexcept {
+  return outer == DropReason::frame_truncated ? DropReason::inner_truncated
+                                              : DropReason::inner_header;
+}
+
+void to_seal(PacketContext& context, std::uint16_t length) noexcept {
+  context.inner_length = length;
+  context.ppp_protocol = kIpv4Protocol;
+  context.lane = Lane::kSeal;
+}
+
+void make_fit(Burst& burst, StageContext& stage, rte_mbuf* packet, PacketContext& context,
+              const wire::Ipv4Header& header) noexcept {
+  SessionRecord& session = *context.session;
+  if (header.dont_fragment) {
+    const wire::IcmpError error{wire::kIcmpDestinationUnreachable,
+                                wire::kIcmpCodeFragmentationNeeded, session.inner_mtu};
+    const bool reported = send_icmp_error(stage, session, context, error, header,
+                                          octets_of(packet));
+    return drop_downstream(context,
+                           reported ? DropReason::too_big : DropReason::too_big_unreported);
+  }
+  std::array<rte_mbuf*, kMaxFragments> fragments;
+  const std::size_t room = std::min<std::size_t>(fragments.size(), Burst::kCapacity - burst.count);
+  const std::size_t made = fragment_ipv4(packet, header, session.inner_mtu, stage.pool,
+                                         std::span(fragments).first(room));
+  if (made == 0) return drop_downstream(context, DropReason::no_buffer);
+  for (std::size_t i = 0; i < made; ++i) {
+    to_seal(context_of(fragments[i]), static_cast<std::uint16_t>(fragments[i]->pkt_len));
+    (void)burst.append(fragments[i]);
+  }
+  stage.counters.generated.add(made);
+  context.lane = Lane::kConsumed;
+}
+
+void take(Burst& burst, StageContext& stage, rte_mbuf* packet, PacketContext& context) noexcept {
+  const auto header = wire::parse_ipv4(octets_of(packet));
+  if (!header) return drop_downstream(context, inner_reason(header.error()));
+  if (context.session == nullptr) {
+    const FoundSession found = stage.sessions.find_by_address(header->destination);
+    if (!found) return drop(context, DropReason::no_session);
+    attach(context, found.slot, *found.session);
+  }
+  SessionRecord& session = *context.session;
+  const WorkerId owner = stage.sessions.owner(session.our_call_id);
+  if (owner != stage.self) {
+    context.lane = Lane::kHandOver;
+    context.resume = Lane::kDownstream;
+    context.worker = owner;
+    return;
+  }
+  const std::uint32_t flags = session.flags.load(std::memory_order_relaxed);
+  if ((flags & contract::kFlagIpv4Open) == 0)
+    return drop_downstream(context, DropReason::network_not_open);
+  if ((flags & contract::kFlagMppeRequired) != 0 &&
+      session.downstream.mppe.mode == mppe::Mode::kOff)
+    return drop_downstream(context, DropReason::clear_text);
+  if (packet->data_len > header->total_length)
+    rte_pktmbuf_trim(packet, static_cast<std::uint16_t>(packet->data_len - header->total_length));
+  if ((context.flags & kPacketTtlDone) == 0) {
+    if (header->time_to_live <= 1) {
+      send_icmp_error(stage, session, context, {wire::kIcmpTimeExceeded, 0, 0}, *header,
+                      octets_of(packet));
+      return drop_downstream(context, DropReason::ttl_expired);
+    }
+    wire::decrement_ttl(octets_of(packet));
+    context.flags |= kPacketTtlDone;
+  }
+  if (!admit_octets(session.downstream.rate_spent_ns, stage.now_ns, header->total_length,
+                    session.rate_bits_per_second))
+    return drop_downstream(context, DropReason::rate_limited);
+  if (header->total_length > session.inner_mtu)
+    return make_fit(burst, stage, packet, context, *header);
+  if (session.inner_mtu > 40)
+    wire::clamp_mss(octets_of(packet), *header, static_cast<std::uint16_t>(session.inner_mtu - 40));
+  to_seal(context, header->total_length);
+}
+
+}  // namespace
+
+void inner_out(Burst& burst, StageContext& stage) noexcept {
+  const std::uint16_t count = burst.count;
+  for (std::uint16_t i = 0; i < count; ++i) {
+    const PacketContext& context = context_of(burst.packets[i]);
+    if (context.lane != Lane::kDownstream || context.session == nullptr) continue;
+    rte_prefetch0(context.session);
+    rte_prefetch0(&context.session->downstream);
+    rte_prefetch0(&context.session->downstream.mppe);
+  }
+  for (std::uint16_t i = 0; i < count; ++i) {
+    PacketContext& context = context_of(burst.packets[i]);
+    if (context.lane == Lane::kDownstream) take(burst, stage, burst.packets[i], context);
+  }
+}
+
+}  // namespace pns::dataplane

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include "dataplane/packet/burst.hpp"
+#include "dataplane/session/stage.hpp"
+
+namespace pns::dataplane {
+
+// Lane kDownstream → kSeal. Finds the session by inner destination (unless it is known), hands the
+// packets of other workers over, and makes the packet fit: header checks, TTL, the session's rate,
+// MSS, MTU. Too big: with DF an ICMP report to the sender (RFC 1191), else fragments, which are
+// appended to the burst in place of the original. RFC 1812 §5.3.1, §4.2.2.7.
+void inner_out(Burst& burst, StageContext& stage) noexcept;
+
+}  // namespace pns::dataplane

@@ -1,0 +1,378 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// pns-dataplane: the poll-mode process. Started by the supervisor, which grants it session memory,
+// the TAPs and the socket to talk back. Reads top to bottom as the start-up order:
+//   arguments → configuration → grants → EAL → pools → ports → twins → routes → sessions → workers →
+//   endpoint → ready → the main loop.
+// After SIGKILL it starts the same way and goes on with the sessions it finds in session memory.
+
+#include <fmt/format.h>
+#include <linux/capability.h>
+#include <poll.h>
+#include <rte_cycles.h>
+#include <rte_eal.h>
+#include <rte_errno.h>
+#include <rte_launch.h>
+#include <rte_lcore.h>
+#include <rte_mbuf.h>
+#include <rte_mbuf_pool_ops.h>
+#include <rte_ring.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <time.h>
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "dataplane/runtime/eal.hpp"
+#include "dataplane/runtime/endpoint.hpp"
+#include "dataplane/runtime/ports.hpp"
+#include "dataplane/runtime/punt.hpp"
+#include "dataplane/runtime/routes.hpp"
+#include "dataplane/runtime/worker.hpp"
+#include "dataplane/runtime/worker_loop.hpp"
+#include "dataplane/session/next_hops.hpp"
+#include "dataplane/session/session_table.hpp"
+#include "pns/config/config.hpp"
+#include "pns/contract/session_memory.hpp"
+#include "pns/contract/supervisor_protocol.hpp"
+#include "pns/log/log.hpp"
+
+namespace pns::dataplane {
+namespace {
+
+constexpr int kGrantTimeoutMs = 10'000;
+constexpr unsigned kRingSize = 1024;
+constexpr unsigned kBuffersPerWorker = 8192;
+constexpr unsigned kBuffersInAll = 8192;
+constexpr unsigned kPoolCache = 256;
+constexpr std::uint64_t kRouteTimerNs = 100'000'000;
+constexpr std::uint64_t kWatchdogNs = 2'000'000'000;
+
+using contract::PortRole;
+constexpr std::array kRoles = {PortRole::kAccess, PortRole::kCore};
+
+[[noreturn]] void fail(const std::string& reason) { throw std::runtime_error(reason); }
+
+template <class T>
+T need(std::expected<T, std::string> value) {
+  if (!value) fail(value.error());
+  if constexpr (!std::is_void_v<T>) return std::move(*value);
+}
+
+std::uint64_t monotonic_now_ns() {
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000U +
+         static_cast<std::uint64_t>(now.tv_nsec);
+}
+
+rte_mempool* make_pool(const char* name, unsigned buffers) {
+  // ring_mt_rts: with the default ring a thread that is preempted inside the pool makes every other
+  // one spin, which is the rule where lcores share CPUs.
+  rte_mempool* pool = rte_pktmbuf_pool_create_by_ops(
+      name, buffers, kPoolCache, kMbufPrivateSize, RTE_MBUF_DEFAULT_BUF_SIZE,
+      static_cast<int>(rte_socket_id()), "ring_mt_rts");
+  if (pool == nullptr)
+    fail(fmt::format("{} packet buffers: {} (dataplane.memory.megabytes)", buffers,
+                     rte_strerror(rte_errno)));
+  return pool;
+}
+
+rte_ring* make_ring(const std::string& name) {
+  rte_ring* ring = rte_ring_create(name.c_str(), kRingSize, static_cast<int>(rte_socket_id()),
+                                   RING_F_SP_ENQ | RING_F_SC_DEQ);
+  if (ring == nullptr) fail(fmt::format("ring {}: {}", name, rte_strerror(rte_errno)));
+  return ring;
+}
+
+// One worker with everything around it.
+struct WorkerPlace {
+  unsigned lcore = 0;
+  Doorbell doorbell;
+  std::unique_ptr<Worker> worker;
+  std::unique_ptr<WorkerLoop> loop;
+  WorkerConfig config;
+};
+
+int run_worker(void* argument) {
+  static_cast<WorkerLoop*>(argument)->run();
+  return 0;
+}
+
+// Keeps what netlink, AF_XDP and neighbours need and gives up the rest of root.
+void drop_privileges() {
+  constexpr std::array kKept = {CAP_NET_ADMIN, CAP_NET_RAW, CAP_IPC_LOCK, CAP_BPF};
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  std::array<__user_cap_data_struct, 2> data{};
+  for (const int capability : kKept) {
+    auto& half = data.at(static_cast<std::size_t>(capability / 32));
+    half.permitted |= 1U << (capability % 32);
+    half.effective |= 1U << (capability % 32);
+  }
+  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+      ::syscall(SYS_capset, &header, data.data()) != 0)
+    log::warn("privileges not dropped", {{"error", std::strerror(errno)}});
+}
+
+std::vector<Ipv4Range> subscriber_ranges(const config::Config& config) {
+  std::vector<Ipv4Range> ranges;
+  for (const auto& [name, pool] : config.pools)
+    ranges.insert(ranges.end(), pool.ranges.begin(), pool.ranges.end());
+  return ranges;
+}
+
+void send_to_supervisor(int socket, contract::SupervisorMessageType type) {
+  contract::SupervisorMessage message;
+  message.type = type;
+  (void)contract::send_supervisor_message(socket, message);
+}
+
+int run(const std::filesystem::path& config_file, const std::filesystem::path& run_dir,
+        UniqueFd supervisor) {
+  const auto loaded = config::load(config_file);
+  if (!loaded) fail(loaded.error().front().to_string());
+  const config::Config& config = *loaded;
+  log::start(static_cast<log::Level>(config.log.level), static_cast<log::Format>(config.log.format),
+             "dataplane");
+  const std::uint64_t started_ns = monotonic_now_ns();
+
+  // Signals come as a descriptor of the main loop; set before any thread is made.
+  sigset_t signals{};
+  ::sigemptyset(&signals);
+  ::sigaddset(&signals, SIGTERM);
+  ::sigaddset(&signals, SIGINT);
+  ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  const UniqueFd signal_fd(::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
+
+  auto grants = need(contract::receive_grants(supervisor.get(), kGrantTimeoutMs));
+  auto memory = need(contract::SessionMemory::attach(grants.session_memory.get()));
+  auto& header = memory.header();
+
+  const HostFacts host = read_host_facts();
+  const EalPlan plan = need(plan_eal(config, host));
+  need(start_eal(plan));
+  const auto workers = static_cast<std::uint16_t>(config.dataplane.cores.workers.size());
+  rte_mempool* pool = make_pool("pns-packets", kBuffersInAll + workers * kBuffersPerWorker);
+  rte_mempool* command_pool = make_pool("pns-commands", kRingSize * 3U * (workers + 1U));
+
+  std::vector<Port> ports;
+  for (const PortRole role : kRoles)
+    ports.push_back(need(
+        open_port(role, config, std::move(grants.wires[static_cast<std::size_t>(role)]), pool)));
+  if (const Port& core = ports[1]; !core.has_twin)
+    need(set_xdp_prefixes(core.kernel_interface, subscriber_ranges(config)));
+  for (const Port& port : ports)
+    log::info("port open", {{"port", port.role == PortRole::kAccess ? "access" : "core"},
+                            {"device", port.device},
+                            {"mac", to_string(port.mac)},
+                            {"rx_queues", port.rx_queues.size()},
+                            {"twin", port.has_twin ? port.kernel_interface : "none"}});
+
+  // Twins: the supervisor gives them our MAC and their addresses.
+  for (const Port& port : ports) {
+    if (!port.has_twin) continue;
+    contract::SupervisorMessage message;
+    message.type = contract::SupervisorMessageType::kSetTwin;
+    message.port = static_cast<std::uint32_t>(port.role);
+    message.mac = port.mac;
+    message.value = port.mtu;
+    if (!contract::send_supervisor_message(supervisor.get(), message))
+      fail("the supervisor does not take messages");
+  }
+
+  // Steering before sessions are adopted: a restart with other workers deals the buckets anew.
+  for (std::size_t bucket = 0; bucket < kSteeringBuckets; ++bucket)
+    header.steering[bucket].store(static_cast<std::uint8_t>(bucket % workers));
+  header.worker_count.store(workers);
+  header.tsc_hz.store(rte_get_tsc_hz());
+  header.dataplane_epoch.fetch_add(1);
+
+  const auto next_hops = need(NextHops::create());
+  const auto sessions = need(SessionTable::create(memory, workers));
+  const std::uint32_t adopted = sessions->adopt();
+
+  std::vector<std::unique_ptr<WorkerPlace>> places;
+  for (std::uint16_t i = 0; i < workers; ++i) {
+    places.push_back(std::make_unique<WorkerPlace>());
+    auto& place = *places.back();
+    place.lcore = config.dataplane.cores.workers[i];
+    place.config.id = WorkerId(i);
+    place.config.worker_count = workers;
+    place.config.pool = pool;
+    place.config.commands = make_ring(fmt::format("commands{}", i));
+    place.config.to_main = make_ring(fmt::format("to-main{}", i));
+  }
+  for (std::uint16_t from = 0; from < workers; ++from)
+    for (std::uint16_t to = 0; to < workers; ++to) {
+      places[from]->config.worker_doorbells[to] = &places[to]->doorbell;
+      if (from == to) continue;
+      rte_ring* ring = make_ring(fmt::format("handover{}-{}", from, to));
+      places[from]->config.handover_out[to] = ring;
+      places[to]->config.handover_in[from] = ring;
+    }
+
+  std::array<Punt::Twin, contract::kPorts> twins;
+  for (const Port& port : ports) {
+    const auto index = static_cast<std::size_t>(port.role);
+    auto& twin = twins[index];
+    twin.fd = std::move(grants.twins[index]);
+    if (port.has_twin && !twin.fd) fail("the supervisor granted no twin for " + port.device);
+    for (std::uint16_t i = 0; i < workers; ++i) {
+      auto& settings = places[i]->config.ports[index];
+      for (std::size_t queue = i; queue < port.rx_queues.size(); queue += workers)
+        settings.rx_queues.push_back(port.rx_queues[queue]);
+      settings.tx_queue = port.tx_queues[i];
+      settings.mac = port.mac;
+      settings.mtu = port.mtu;
+      settings.has_twin = port.has_twin;
+      if (!port.has_twin) continue;
+      settings.to_twin = make_ring(fmt::format("to-twin{}-{}", index, i));
+      twin.from_workers.push_back(settings.to_twin);
+      if (i != 0) continue;
+      settings.from_twin = make_ring(fmt::format("from-twin{}", index));
+      twin.to_worker = settings.from_twin;
+      twin.worker_doorbell = &places[0]->doorbell;
+    }
+  }
+  Punt punt(std::move(twins), pool, header);
+
+  Doorbell main_doorbell;
+  std::vector<Endpoint::WorkerLine> lines;
+  for (const auto& place : places)
+    lines.push_back({place->config.commands, place->config.to_main, &place->doorbell});
+  Routes* routes_for_resolve = nullptr;
+  Endpoint endpoint(*sessions, lines, command_pool,
+                    [&](PortRole port, Ipv4Address next_hop, rte_mbuf* packet) {
+                      routes_for_resolve->hold(port, next_hop, packet, monotonic_now_ns());
+                    });
+  Routes routes(*next_hops,
+                {Routes::PortInfo{ports[0].kernel_interface, ports[0].mac},
+                 Routes::PortInfo{ports[1].kernel_interface, ports[1].mac}},
+                [&](PortRole port, rte_mbuf* packet) { endpoint.transmit(port, packet); });
+  routes_for_resolve = &routes;
+  need(routes.start());
+  // GRE to our own addresses is ours before the first session exists.
+  const auto take_local_addresses = [&] {
+    for (const Ipv4Address address : routes.addresses(PortRole::kAccess))
+      if (!sessions->add_local_address(address))
+        log::warn("too many local addresses", {{"address", address}});
+  };
+  take_local_addresses();
+
+  const config::IdleMode idle = resolve_idle_mode(config, host);
+  for (const auto& place : places) {
+    for (auto& port : place->config.ports) port.twin_doorbell = &punt.doorbell();
+    place->config.main_doorbell = &main_doorbell;
+    place->config.control_attached = &endpoint.control_attached();
+    if (const auto& core = routes.addresses(PortRole::kCore); !core.empty())
+      place->config.icmp_source = core.front();
+    else if (!config.ports.core.addresses.empty())
+      place->config.icmp_source = config.ports.core.addresses.front().address;
+    WorkerLoop::Settings settings;
+    settings.mode = idle;
+    settings.spin_polls = config.dataplane.idle.spin_polls;
+    settings.sleep = config.dataplane.idle.sleep;
+    settings.wait = config.dataplane.idle.wait;
+    settings.ns_per_cycle = 1e9 / static_cast<double>(rte_get_tsc_hz());
+    // Descriptors of devices with fewer queues than workers are waited on by the first ones only.
+    if (!place->config.ports[0].rx_queues.empty())
+      for (const Port& port : ports)
+        settings.wait_fds.insert(settings.wait_fds.end(), port.wait_fds.begin(),
+                                 port.wait_fds.end());
+    place->worker = std::make_unique<Worker>(place->config, *sessions, *next_hops);
+    place->loop = std::make_unique<WorkerLoop>(*place->worker, place->doorbell, settings);
+  }
+  need(endpoint.listen(run_dir / "dataplane.sock"));
+  punt.start();
+  for (const auto& place : places)
+    if (rte_eal_remote_launch(run_worker, place->loop.get(), place->lcore) != 0)
+      fail(fmt::format("lcore {} cannot be started", place->lcore));
+
+  drop_privileges();
+  send_to_supervisor(supervisor.get(), contract::SupervisorMessageType::kReady);
+  log::info("dataplane serves", {{"sessions", adopted},
+                                 {"workers", workers},
+                                 {"idle", config::name_of(idle)},
+                                 {"huge_pages", plan.huge_pages},
+                                 {"took_ms", (monotonic_now_ns() - started_ns) / 1'000'000}});
+
+  bool stopping = false;
+  std::uint64_t next_watchdog_ns = 0;
+  std::uint64_t next_route_timer_ns = 0;
+  std::vector<pollfd> fds;
+  while (!stopping) {
+    std::uint64_t now_ns = monotonic_now_ns();
+    if (now_ns >= next_watchdog_ns) {
+      send_to_supervisor(supervisor.get(), contract::SupervisorMessageType::kWatchdog);
+      next_watchdog_ns = now_ns + kWatchdogNs;
+    }
+    if (now_ns >= next_route_timer_ns) {
+      routes.on_timer(now_ns);
+      next_route_timer_ns = now_ns + kRouteTimerNs;
+    }
+    main_doorbell.prepare_sleep();
+    if (endpoint.prepare_sleep()) {
+      fds = {{supervisor.get(), POLLIN, 0},
+             {signal_fd.get(), POLLIN, 0},
+             {main_doorbell.fd(), POLLIN, 0},
+             {routes.fd(), POLLIN, 0}};
+      endpoint.add_poll_fds(fds);
+      const int limit = endpoint.poll_timeout_ms();
+      (void)::poll(fds.data(), fds.size(), limit < 0 ? 100 : limit);
+    } else {
+      for (auto& fd : fds) fd.revents = 0;
+    }
+    main_doorbell.cancel_sleep();
+    main_doorbell.drain();
+    now_ns = monotonic_now_ns();
+    endpoint.turn(now_ns);
+    if (fds.size() > 3 && fds[3].revents != 0) {
+      routes.on_readable(now_ns);
+      take_local_addresses();
+      header.neighbours.reset();
+      header.neighbours.add(routes.neighbours());
+      header.routes.reset();
+      header.routes.add(routes.routes());
+    }
+    if (fds.size() > 1 && fds[1].revents != 0) stopping = true;
+    if (!fds.empty() && fds[0].revents != 0) {
+      auto message = contract::receive_supervisor_message(supervisor.get());
+      if (!message && message.error() != contract::ReceiveError::kWouldBlock)
+        fail("the supervisor is gone");
+      if (message && message->message.type == contract::SupervisorMessageType::kStop)
+        stopping = true;
+    }
+  }
+  for (const auto& place : places) place->loop->stop();
+  rte_eal_mp_wait_lcore();
+  places.clear();
+  for (Port& port : ports) close_port(port);
+  log::info("dataplane stopped");
+  return 0;
+}
+
+}  // namespace
+}  // namespace pns::dataplane
+
+int main(int argc, char** argv) {
+  CLI::App app("PPTP dataplane; started by `pns run`, not by hand", "pns-dataplane");
+  std::string config_file;
+  std::string run_dir = "/run/pns";
+  int supervisor_fd = -1;
+  app.add_option("--config", config_file, "configuration file")->required();
+  app.add_option("--run-dir", run_dir, "directory of sockets");
+  app.add_option("--supervisor-fd", supervisor_fd, "socket to the supervisor")->required();
+  CLI11_PARSE(app, argc, argv);
+  try {
+    return pns::dataplane::run(config_file, run_dir, pns::UniqueFd(supervisor_fd));
+  } catch (const std::exception& error) {
+    pns::log::error("dataplane cannot go on", {{"reason", error.what()}});
+    return 1;
+  }
+}

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Burst: the packets that go through the stages together. Up to kReceive come from a queue; stages
+// may append what they make (fragments). Index order is the order of sequence numbers and coherency
+// counts. Lives on the worker's stack; owns its mbufs until finish() has carried out their fates.
+#pragma once
+
+#include <rte_mbuf.h>
+
+#include <array>
+#include <cstdint>
+#include <span>
+
+#include "dataplane/packet/packet_context.hpp"
+
+namespace pns::dataplane {
+
+struct Burst {
+  static constexpr std::uint16_t kReceive = 32;
+  static constexpr std::uint16_t kCapacity = 128;
+
+  std::array<rte_mbuf*, kCapacity> packets;  // the first `count` are valid
+  std::uint16_t count = 0;
+
+  [[nodiscard]] std::span<rte_mbuf*> all() noexcept { return {packets.data(), count}; }
+  [[nodiscard]] bool full() const noexcept { return count == kCapacity; }
+
+  // Takes the mbuf; false when there is no room and the caller keeps it.
+  [[nodiscard]] bool append(rte_mbuf* packet) noexcept {
+    if (full()) return false;
+    packets[count++] = packet;
+    return true;
+  }
+};
+
+}  // namespace pns::dataplane

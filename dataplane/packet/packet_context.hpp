@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// PacketContext: what the stages know about one packet. One cache line in the mbuf's private area,
+// so it travels with the packet through rings to other workers, to the main thread and back.
+// Whoever holds the mbuf owns it. The packet's octets are the mbuf's data: its start moves with the
+// layer that is being worked on (Ethernet, PPP, inner IP, outer IP, Ethernet again).
+#pragma once
+
+#include <rte_mbuf.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <type_traits>
+
+#include "pns/base/bytes.hpp"
+#include "pns/base/drop_reason.hpp"
+#include "pns/base/ids.hpp"
+#include "pns/base/ip_address.hpp"
+#include "pns/contract/session_memory.hpp"
+
+namespace pns::dataplane {
+
+// The stage that touches the packet next, or its fate. Data starts at what the comment names.
+enum class Lane : std::uint8_t {
+  kReceived = 0,  // Ethernet; classify has not seen it
+  // --- upstream ---
+  kGre,    // outer IPv4 checked and for one of our addresses; Ethernet
+  kPpp,    // PPP, from Address or Protocol field
+  kMppe,   // MPPE header
+  kInner,  // inner IPv4, unchecked, from session
+  // --- either way ---
+  kForward,  // inner IPv4, checked, wants a next hop or another session
+  // --- downstream ---
+  kDownstream,  // inner IPv4 for a subscriber; session known or to be found by destination
+  kSeal,        // inner IPv4 that fits, wants encryption or not
+  kPppOut,      // what ppp_protocol says, wants its PPP header
+  kGreOut,      // PPP frame; empty: acknowledgement only
+  // --- fates, carried out by finish() ---
+  kTransmit,  // Ethernet, complete; port
+  kPunt,      // Ethernet, to the twin of port
+  kControl,   // PPP control frame from the Protocol field, for the control process
+  kResolve,   // Ethernet without destination; main finds the MAC of next_hop on port
+  kHandOver,  // as resume says, for worker
+  kConsumed,  // ended here on purpose
+  kDrop,      // drop says why
+};
+
+// PacketContext::flags
+inline constexpr std::uint16_t kPacketTtlDone = 1U << 0;      // another stage has decremented the TTL
+inline constexpr std::uint16_t kPacketFarSequence = 1U << 1;  // window moves only if MPPE vouches
+inline constexpr std::uint16_t kPacketInjected = 1U << 2;     // from the control process
+inline constexpr std::uint16_t kPacketNoIcmp = 1U << 3;       // made here: no ICMP error about it
+
+struct alignas(64) PacketContext {
+  Lane lane = Lane::kReceived;
+  DropReason drop = DropReason::kNone;
+  contract::PortRole port{};  // received on; from kTransmit, kPunt and kResolve on: goes out of
+  Lane resume{};              // kHandOver: the lane at the owner
+  std::uint16_t flags = 0;
+  std::uint16_t ppp_protocol = 0;  // kPppOut, kSeal: of the payload; kControl: as punted
+  SlotId slot;                     // valid while session is set, and for kControl
+  std::uint32_t generation = 0;
+  contract::SessionRecord* session = nullptr;
+  std::uint32_t sequence = 0;       // GRE, as received
+  Ipv4Address next_hop;             // kResolve
+  WorkerId worker;                  // kHandOver
+  std::uint16_t inner_length = 0;   // octets of inner IP, for the books
+  std::uint16_t next_hop_id = 0;    // scratch of the next-hop look-up
+  std::uint16_t reserved = 0;
+  Ipv4Address destination;          // scratch of the next-hop look-up
+  std::array<std::uint8_t, 16> spare{};
+};
+
+static_assert(sizeof(PacketContext) == 64, "one cache line per packet");
+static_assert(std::is_trivially_copyable_v<PacketContext>);
+
+// Private area every mbuf pool of the dataplane must have, in octets.
+inline constexpr std::uint16_t kMbufPrivateSize = sizeof(PacketContext);
+
+[[nodiscard]] inline PacketContext& context_of(rte_mbuf* packet) noexcept {
+  return *static_cast<PacketContext*>(rte_mbuf_to_priv(packet));
+}
+
+// The octets of a single-segment packet.
+[[nodiscard]] inline MutableBytes octets_of(rte_mbuf* packet) noexcept {
+  return {rte_pktmbuf_mtod(packet, std::byte*), rte_pktmbuf_data_len(packet)};
+}
+
+inline void drop(PacketContext& context, DropReason reason) noexcept {
+  context.lane = Lane::kDrop;
+  context.drop = reason;
+}
+
+// Names the session a packet belongs to.
+inline void attach(PacketContext& context, SlotId slot, contract::SessionRecord& session) noexcept {
+  context.slot = slot;
+  context.session = &session;
+  context.generation = session.generation.load(std::memory_order_relaxed);
+}
+
+}  // namespace pns::dataplane

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/runtime/classify.hpp"
+
+#include <rte_prefetch.h>
+
+#include "dataplane/session/egress.hpp"
+#include "pns/wire/ethernet.hpp"
+#include "pns/wire/ipv4.hpp"
+
+namespace pns::dataplane {
+namespace {
+
+using contract::PortRole;
+
+// Ethernet padding goes; an IPv4 packet then ends where its Total Length says.
+void trim_padding(rte_mbuf* packet, const wire::Ipv4Header& header) noexcept {
+  rte_pktmbuf_trim(packet, static_cast<std::uint16_t>(packet->data_len - wire::kEthernetHeaderSize -
+                                                      header.total_length));
+}
+
+void classify_one(StageContext& stage, rte_mbuf* packet, PortRole port) noexcept {
+  PacketContext& context = context_of(packet);
+  context = PacketContext{};
+  context.port = port;
+  if (packet->nb_segs > 1 && rte_pktmbuf_linearize(packet) != 0)
+    return drop(context, DropReason::no_buffer);
+  const MutableBytes frame = octets_of(packet);
+  const auto ethernet = wire::parse_ethernet(frame);
+  if (!ethernet) return drop(context, ethernet.error());
+  const bool to_all = wire::is_multicast(ethernet->destination);
+  if (!to_all && ethernet->destination != stage.port(port).mac)
+    return drop(context, DropReason::frame_not_for_us);
+  if (to_all || ethernet->type.host() != wire::kEtherTypeIpv4)
+    return punt_to_kernel(stage, context, port, DropReason::not_ip);
+
+  const auto header = wire::parse_ipv4(frame.subspan(wire::kEthernetHeaderSize));
+  if (!header) return drop(context, header.error());
+  if (port == PortRole::kAccess) {
+    if (header->protocol != wire::kIpProtocolGre || !stage.sessions.is_local(header->destination))
+      return punt_to_kernel(stage, context, port, DropReason::not_ip);
+    if (header->is_fragment()) return drop(context, DropReason::outer_fragment);
+    trim_padding(packet, *header);
+    context.lane = Lane::kGre;
+    return;
+  }
+  const FoundSession found = stage.sessions.find_by_address(header->destination);
+  if (!found) return punt_to_kernel(stage, context, port, DropReason::no_session);
+  trim_padding(packet, *header);
+  rte_pktmbuf_adj(packet, wire::kEthernetHeaderSize);
+  attach(context, found.slot, *found.session);
+  context.lane = Lane::kDownstream;
+}
+
+}  // namespace
+
+FoundSession subscriber_of(StageContext& stage, Bytes frame) noexcept {
+  const auto ethernet = wire::parse_ethernet(frame);
+  if (!ethernet || ethernet->type.host() != wire::kEtherTypeIpv4) return {};
+  const auto header = wire::parse_ipv4(frame.subspan(wire::kEthernetHeaderSize));
+  if (!header) return {};
+  return stage.sessions.find_by_address(header->destination);
+}
+
+void classify(Burst& burst, PortRole port, StageContext& stage) noexcept {
+  constexpr std::uint16_t kAhead = 4;
+  const std::uint16_t count = burst.count;
+  for (std::uint16_t i = 0; i < count; ++i) {
+    if (i + kAhead < count) {
+      rte_prefetch0(rte_pktmbuf_mtod(burst.packets[i + kAhead], void*));
+      rte_prefetch0(rte_mbuf_to_priv(burst.packets[i + kAhead]));
+    }
+    classify_one(stage, burst.packets[i], port);
+  }
+}
+
+}  // namespace pns::dataplane

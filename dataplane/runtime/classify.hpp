@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include "dataplane/packet/burst.hpp"
+#include "dataplane/session/stage.hpp"
+
+namespace pns::dataplane {
+
+// Every packet of a receive burst: fresh context, one segment, right Ethernet destination; then the
+// lane. access: GRE for one of our addresses → kGre. core: IPv4 for a subscriber → kDownstream with
+// its session, Ethernet taken off. The rest → kPunt, or a drop where the port has no twin.
+void classify(Burst& burst, contract::PortRole port, StageContext& stage) noexcept;
+
+// The session that an Ethernet frame is for, by inner destination; empty for anything else.
+[[nodiscard]] FoundSession subscriber_of(StageContext& stage, Bytes frame) noexcept;
+
+}  // namespace pns::dataplane

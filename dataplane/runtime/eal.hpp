@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The DPDK environment of this process: which arguments EAL gets, and its life. The dataplane is a
+// primary process without shared configuration, so nothing is left behind by SIGKILL and several
+// instances live on one host. Main thread only, at start.
+#pragma once
+
+#include <expected>
+#include <string>
+#include <vector>
+
+#include "pns/config/config.hpp"
+
+namespace pns::dataplane {
+
+// What the host offers, measured by the caller so that argument building stays a pure function.
+struct HostFacts {
+  unsigned online_cpus = 1;
+  std::uint64_t free_huge_megabytes = 0;  // 2 MiB pages free
+};
+[[nodiscard]] HostFacts read_host_facts();
+
+struct EalPlan {
+  std::vector<std::string> arguments;  // argv[1…] for rte_eal_init
+  bool huge_pages = false;
+};
+
+// Error: why the configuration cannot be run on this host (huge pages demanded but absent, an xdp:
+// port without huge pages, a core that is not online).
+[[nodiscard]] std::expected<EalPlan, std::string> plan_eal(const config::Config& config,
+                                                           const HostFacts& host);
+
+// rte_eal_init with the plan. Error: DPDK's reason.
+[[nodiscard]] std::expected<void, std::string> start_eal(const EalPlan& plan);
+
+// True when workers must not spin: as many lcores as CPUs, or more (configuration: idle.mode auto).
+[[nodiscard]] config::IdleMode resolve_idle_mode(const config::Config& config,
+                                                 const HostFacts& host) noexcept;
+
+}  // namespace pns::dataplane

@@ -1,0 +1,336 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/runtime/endpoint.hpp"
+
+#include <fmt/format.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "pns/log/log.hpp"
+
+namespace pns::dataplane {
+
+using contract::MessageType;
+using contract::ReplyResult;
+
+namespace {
+
+constexpr int kCommandBatch = 512;
+constexpr unsigned kPuntBatch = 64;
+constexpr int kRemovalPollMs = 1;
+// Room in the event ring that punted frames leave for the answers to outstanding commands.
+constexpr std::size_t kReplyReserve =
+    contract::kCommandCredits * (sizeof(contract::MessageHeader) + sizeof(contract::Reply) + 8);
+
+}  // namespace
+
+Endpoint::Endpoint(SessionTable& sessions, std::vector<WorkerLine> workers,
+                   rte_mempool* command_pool, Resolve resolve)
+    : sessions_(sessions),
+      header_(sessions.memory().header()),
+      workers_(std::move(workers)),
+      backlog_(workers_.size()),
+      ring_bell_(workers_.size(), false),
+      command_pool_(command_pool),
+      resolve_(std::move(resolve)) {}
+
+Endpoint::~Endpoint() {
+  for (auto& queue : backlog_)
+    for (rte_mbuf* command : queue) {
+      wipe_command(command);
+      rte_pktmbuf_free(command);
+    }
+}
+
+std::expected<void, std::string> Endpoint::listen(const std::filesystem::path& path) {
+  const auto failed = [&](const char* what) {
+    return std::unexpected(fmt::format("{}: {}: {}", path.string(), what, std::strerror(errno)));
+  };
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  const std::string text = path.string();
+  if (text.size() >= sizeof(address.sun_path)) {
+    errno = ENAMETOOLONG;
+    return failed("socket path");
+  }
+  std::memcpy(address.sun_path, text.c_str(), text.size() + 1);
+  listener_.reset(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!listener_) return failed("socket");
+  (void)::unlink(text.c_str());
+  if (::bind(listener_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0)
+    return failed("bind");
+  if (::chmod(text.c_str(), 0600) != 0) return failed("chmod");
+  if (::listen(listener_.get(), 4) != 0) return failed("listen");
+  return {};
+}
+
+void Endpoint::add_poll_fds(std::vector<pollfd>& fds) const {
+  fds.push_back({listener_.get(), POLLIN, 0});
+  if (!control_) return;
+  fds.push_back({control_.get(), POLLIN, 0});
+  fds.push_back({commands_.event_fd(), POLLIN, 0});
+}
+
+int Endpoint::poll_timeout_ms() const noexcept {
+  return removals_.empty() && !backlogged() ? -1 : kRemovalPollMs;
+}
+
+bool Endpoint::prepare_sleep() noexcept {
+  for (const WorkerLine& worker : workers_)
+    if (rte_ring_empty(worker.to_main) == 0) return false;
+  return !channel_ || backlogged() || commands_.prepare_sleep();
+}
+
+bool Endpoint::backlogged() const noexcept {
+  return std::ranges::any_of(backlog_, [](const auto& queue) { return !queue.empty(); });
+}
+
+void Endpoint::turn(std::uint64_t now_ns) {
+  accept_control();
+  if (channel_) {
+    commands_.wake();
+    char octet = 0;
+    const auto got = ::recv(control_.get(), &octet, 1, MSG_DONTWAIT);
+    if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) detach();
+  }
+  drain_backlog();
+  take_commands(now_ns);
+  finish_removals();
+  take_from_workers();
+  for (std::size_t i = 0; i < workers_.size(); ++i)
+    if (ring_bell_[i]) {
+      ring_bell_[i] = false;
+      workers_[i].doorbell->ring();
+    }
+  if (events_pending_ && channel_) events_.notify();
+  events_pending_ = false;
+}
+
+void Endpoint::accept_control() {
+  for (;;) {
+    UniqueFd socket(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    if (!socket) return;
+    ucred peer{};
+    socklen_t length = sizeof(peer);
+    if (::getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0 ||
+        (peer.uid != ::geteuid() && peer.uid != 0)) {
+      log::warn("control process refused", {{"uid", peer.uid}});
+      continue;
+    }
+    detach();
+    auto channel = contract::Channel::create_and_send(socket.get());
+    if (!channel) {
+      log::error("channel", {{"error", channel.error()}});
+      continue;
+    }
+    channel_ = std::move(*channel);
+    commands_ = channel_.command_consumer();
+    events_ = channel_.event_producer();
+    control_ = std::move(socket);
+    control_attached_.store(true, std::memory_order_relaxed);
+    log::info("control process attached", {{"pid", peer.pid}});
+  }
+}
+
+void Endpoint::detach() {
+  if (!channel_) return;
+  control_attached_.store(false, std::memory_order_relaxed);
+  channel_ = contract::Channel();
+  control_.reset();
+  for (Removal& removal : removals_) removal.request = 0;  // done all the same, nobody to tell
+  log::warn("control process lost; sessions go on");
+}
+
+void Endpoint::take_commands(std::uint64_t now_ns) {
+  contract::ReceivedMessage message;
+  for (int i = 0; i < kCommandBatch && channel_ && !backlogged(); ++i) {
+    switch (commands_.pop(message)) {
+      case contract::RingConsumer::Outcome::kEmpty: return;
+      case contract::RingConsumer::Outcome::kCorrupt:
+        log::error("command ring is corrupt; channel dropped");
+        return detach();
+      case contract::RingConsumer::Outcome::kMessage: break;
+    }
+    handle(message, now_ns);
+    if (message.header.type == MessageType::kArmMppe)
+      wipe(MutableBytes(message.octets).first(message.header.body_size));
+  }
+}
+
+void Endpoint::handle(const contract::ReceivedMessage& message, std::uint64_t now_ns) {
+  const auto& header = message.header;
+  if (header.type == MessageType::kPing) return reply(header, ReplyResult::kDone, 0);
+  if (header.type == MessageType::kInstallSession) {
+    const auto spec = message.body_as<contract::InstallSession>();
+    if (!spec) {
+      header_.channel_commands_invalid.add(1);
+      return reply(header, ReplyResult::kBadMessage, 0);
+    }
+    const auto generation = sessions_.install(header.slot, *spec, now_ns);
+    return generation ? reply(header, ReplyResult::kDone, *generation)
+                      : reply(header, generation.error(), 0);
+  }
+  if (sessions_.record(header.slot) == nullptr) {
+    header_.channel_commands_invalid.add(1);
+    return reply(header, ReplyResult::kBadSlot, 0);
+  }
+  if (!sessions_.is_current(header.slot, header.generation)) {
+    // Gone already: to remove it once more is done, anything else comes too late.
+    return reply(header,
+                 header.type == MessageType::kRemoveSession ? ReplyResult::kDone
+                                                            : ReplyResult::kBadGeneration,
+                 header.generation);
+  }
+  switch (header.type) {
+    case MessageType::kRemoveSession:
+      removals_.push_back({header.slot, header.generation, header.request,
+                           sessions_.unlink(header.slot)});
+      return;
+    case MessageType::kOpenIpv4: {
+      const auto open = message.body_as<contract::OpenIpv4>();
+      const auto result = open ? sessions_.bind_address(header.slot, open->subscriber)
+                               : ReplyResult::kBadMessage;
+      if (result == ReplyResult::kDone) forward(message);
+      return reply(header, result, header.generation);
+    }
+    case MessageType::kCloseIpv4: sessions_.unbind_address(header.slot); return forward(message);
+    case MessageType::kConfigureLink:
+    case MessageType::kArmMppe:
+    case MessageType::kDisarmMppe:
+    case MessageType::kInjectFrame: return forward(message);
+    default:
+      header_.channel_commands_invalid.add(1);
+      return reply(header, ReplyResult::kBadMessage, 0);
+  }
+}
+
+// Hands a command to the session's owner.
+void Endpoint::forward(const contract::ReceivedMessage& message) {
+  const auto& header = message.header;
+  WorkerCommand command;
+  command.type = static_cast<WorkerCommandType>(header.type);
+  command.slot = header.slot;
+  command.generation = header.generation;
+  bool valid = true;
+  switch (header.type) {
+    case MessageType::kConfigureLink: {
+      const auto body = message.body_as<contract::ConfigureLink>();
+      if ((valid = body.has_value())) command.body.configure_link = *body;
+      break;
+    }
+    case MessageType::kArmMppe: {
+      auto body = message.body_as<contract::ArmMppe>();
+      valid = body && (body->key_bits == 40 || body->key_bits == 56 || body->key_bits == 128);
+      if (valid) command.body.arm_mppe = *body;
+      if (body) wipe(std::as_writable_bytes(std::span(&*body, 1)));
+      break;
+    }
+    case MessageType::kOpenIpv4: command.body.open_ipv4 = *message.body_as<contract::OpenIpv4>(); break;
+    case MessageType::kInjectFrame: valid = !message.payload().empty(); break;
+    default: break;
+  }
+  rte_mbuf* packet =
+      valid ? make_command(command_pool_, command, message.payload()) : nullptr;
+  wipe(std::as_writable_bytes(std::span(&command, 1)));
+  if (packet == nullptr) {
+    header_.channel_commands_invalid.add(1);
+    return;
+  }
+  const auto* record = sessions_.record(header.slot);
+  enqueue(std::min<std::size_t>(sessions_.owner(record->our_call_id).value, workers_.size() - 1),
+          packet);
+}
+
+void Endpoint::enqueue(std::size_t worker, rte_mbuf* command) {
+  ring_bell_[worker] = true;
+  if (backlog_[worker].empty() && rte_ring_enqueue(workers_[worker].commands, command) == 0) return;
+  backlog_[worker].push_back(command);
+}
+
+void Endpoint::drain_backlog() {
+  for (std::size_t i = 0; i < workers_.size(); ++i) {
+    auto& queue = backlog_[i];
+    while (!queue.empty() && rte_ring_enqueue(workers_[i].commands, queue.front()) == 0)
+      queue.pop_front();
+    if (!queue.empty()) ring_bell_[i] = true;
+  }
+}
+
+void Endpoint::finish_removals() {
+  std::erase_if(removals_, [this](const Removal& removal) {
+    if (removal.token != 0 && !sessions_.quiescent(removal.token)) return false;
+    sessions_.release(removal.slot);
+    if (removal.request != 0) {
+      contract::MessageHeader command;
+      command.request = removal.request;
+      command.slot = removal.slot;
+      reply(command, ReplyResult::kDone, removal.generation);
+    }
+    return true;
+  });
+}
+
+void Endpoint::reply(const contract::MessageHeader& command, ReplyResult result,
+                     std::uint32_t generation) {
+  if (command.request == 0 || !channel_) return;
+  contract::MessageHeader header;
+  header.type = MessageType::kReply;
+  header.request = command.request;
+  header.slot = command.slot;
+  header.generation = generation;
+  const contract::Reply body{result, generation};
+  // Punted frames leave room for as many replies as there are credits, so this cannot fail while
+  // control keeps the rules; one that does not loses its answers, not our memory.
+  if (events_.push(header, std::as_bytes(std::span(&body, 1)), {}))
+    events_pending_ = true;
+  else
+    header_.channel_events_dropped.add(1);
+}
+
+void Endpoint::take_from_workers() {
+  std::array<void*, kPuntBatch> packets;
+  for (const WorkerLine& worker : workers_) {
+    const unsigned count =
+        rte_ring_dequeue_burst(worker.to_main, packets.data(), kPuntBatch, nullptr);
+    for (unsigned i = 0; i < count; ++i) {
+      auto* packet = static_cast<rte_mbuf*>(packets[i]);
+      const PacketContext& context = context_of(packet);
+      if (context.lane == Lane::kResolve) {
+        resolve_(context.port, context.next_hop, packet);
+      } else {
+        punt(packet);
+        rte_pktmbuf_free(packet);
+      }
+    }
+  }
+}
+
+void Endpoint::punt(rte_mbuf* packet) {
+  const PacketContext& context = context_of(packet);
+  if (!channel_ || packet->nb_segs != 1) return header_.channel_events_dropped.add(1);
+  contract::MessageHeader header;
+  header.type = MessageType::kPuntedFrame;
+  header.slot = context.slot;
+  header.generation = context.generation;
+  if (events_.push(header, {}, octets_of(packet), kReplyReserve))
+    events_pending_ = true;
+  else
+    header_.channel_events_dropped.add(1);
+}
+
+void Endpoint::transmit(contract::PortRole port, rte_mbuf* packet) {
+  WorkerCommand command;
+  command.type = WorkerCommandType::kTransmitRaw;
+  command.port = port;
+  std::memcpy(static_cast<void*>(&command_of(packet)), &command, sizeof(command));
+  enqueue(0, packet);
+}
+
+}  // namespace pns::dataplane

@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/runtime/ports.hpp"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <linux/if_link.h>
+#include <net/if.h>
+#include <rte_dev.h>
+#include <rte_errno.h>
+#include <rte_ethdev.h>
+#include <rte_lcore.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <filesystem>
+#include <set>
+
+namespace pns::dataplane {
+namespace {
+
+constexpr std::uint16_t kDescriptors = 1024;
+constexpr int kDomainPacket = 17;  // AF_PACKET
+constexpr int kDomainXdp = 44;     // AF_XDP
+
+std::string role_name(contract::PortRole role) {
+  return role == contract::PortRole::kAccess ? "access" : "core";
+}
+
+std::unexpected<std::string> failed(const Port& port, std::string_view what) {
+  return std::unexpected(fmt::format("port {} ({}): {}", role_name(port.role), port.device, what));
+}
+
+// Sockets of the poll-mode drivers that can be waited on: AF_PACKET and AF_XDP.
+std::set<int> packet_sockets() {
+  std::set<int> found;
+  DIR* directory = ::opendir("/proc/self/fd");
+  if (directory == nullptr) return found;
+  while (const dirent* entry = ::readdir(directory)) {
+    const std::string_view name(entry->d_name);
+    int fd = -1;
+    if (std::from_chars(name.data(), name.data() + name.size(), fd).ec != std::errc{}) continue;
+    int domain = 0;
+    socklen_t length = sizeof(domain);
+    if (::getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &length) != 0) continue;
+    if (domain == kDomainPacket || domain == kDomainXdp) found.insert(fd);
+  }
+  ::closedir(directory);
+  return found;
+}
+
+std::size_t kernel_rx_queues(const std::string& interface) {
+  std::size_t count = 0;
+  std::error_code error;
+  for (const auto& entry :
+       std::filesystem::directory_iterator("/sys/class/net/" + interface + "/queues", error))
+    count += entry.path().filename().string().starts_with("rx-") ? 1 : 0;
+  return std::max<std::size_t>(count, 1);
+}
+
+// The compiled XDP program lies beside the executable: bin/pns-xdp-access.o, bin/pns-xdp-core.o.
+std::filesystem::path xdp_program(contract::PortRole role) {
+  return std::filesystem::read_symlink("/proc/self/exe").parent_path() /
+         ("pns-xdp-" + role_name(role) + ".o");
+}
+
+std::expected<std::uint16_t, std::string> probe_vdev(const Port& port, const std::string& name,
+                                                     const std::string& arguments) {
+  if (const int error = rte_eal_hotplug_add("vdev", name.c_str(), arguments.c_str()); error != 0)
+    return failed(port, fmt::format("DPDK cannot make {}: {}", name, rte_strerror(-error)));
+  std::uint16_t id = 0;
+  if (rte_eth_dev_get_port_by_name(name.c_str(), &id) != 0)
+    return failed(port, fmt::format("DPDK made no port {}", name));
+  return id;
+}
+
+std::expected<std::uint16_t, std::string> probe_xdp(const Port& port, std::uint16_t queues) {
+  const auto index = static_cast<int>(::if_nametoindex(port.kernel_interface.c_str()));
+  if (index == 0) return failed(port, "no such interface");
+  const auto program = xdp_program(port.role);
+  if (!std::filesystem::exists(program))
+    return failed(port, fmt::format("{} is not beside the executable", program.filename().string()));
+  // A dataplane that was killed left its program attached, and the driver refuses to replace one.
+  (void)bpf_xdp_detach(index, 0, nullptr);
+  return probe_vdev(port, fmt::format("net_af_xdp{}", static_cast<int>(port.role)),
+                    fmt::format("iface={},start_queue=0,queue_count={},busy_budget=0,xdp_prog={}",
+                                port.kernel_interface, queues, program.string()));
+}
+
+std::expected<std::uint16_t, std::string> probe_device(const Port& port, const config::Port& config,
+                                                       std::uint16_t queues) {
+  switch (config.device.kind) {
+    case config::DeviceKind::kXdp: return probe_xdp(port, queues);
+    case config::DeviceKind::kPci: {
+      std::uint16_t id = 0;
+      if (rte_eth_dev_get_port_by_name(config.device.text.c_str(), &id) != 0)
+        return failed(port, "DPDK has no driver for it, or it is not bound to vfio-pci");
+      return id;
+    }
+    default: {
+      const auto comma = config.device.text.find(',');
+      return probe_vdev(port, config.device.text.substr(0, comma),
+                        comma == std::string::npos ? "" : config.device.text.substr(comma + 1));
+    }
+  }
+}
+
+std::expected<void, std::string> start_ethdev(Port& port, std::uint16_t workers,
+                                              std::uint16_t rx_queues, rte_mempool* pool) {
+  const std::uint16_t id = port.ethdev_id;
+  rte_eth_dev_info info{};
+  if (rte_eth_dev_info_get(id, &info) != 0) return failed(port, "no device information");
+  rx_queues = std::min(rx_queues, info.max_rx_queues);
+  const std::uint16_t tx_queues = std::min(workers, info.max_tx_queues);
+  rte_eth_conf conf{};
+  if (rx_queues > 1) {
+    conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
+    conf.rx_adv_conf.rss_conf.rss_hf =
+        info.flow_type_rss_offloads &
+        (RTE_ETH_RSS_IPV4 | RTE_ETH_RSS_FRAG_IPV4 | RTE_ETH_RSS_NONFRAG_IPV4_OTHER);
+    if (conf.rx_adv_conf.rss_conf.rss_hf == 0) conf.rxmode.mq_mode = RTE_ETH_MQ_RX_NONE;
+  }
+  if (const int error = rte_eth_dev_configure(id, rx_queues, tx_queues, &conf); error != 0)
+    return failed(port, fmt::format("configure: {}", rte_strerror(-error)));
+  std::uint16_t rx_descriptors = kDescriptors;
+  std::uint16_t tx_descriptors = kDescriptors;
+  (void)rte_eth_dev_adjust_nb_rx_tx_desc(id, &rx_descriptors, &tx_descriptors);
+  const int socket = rte_eth_dev_socket_id(id);
+  for (std::uint16_t queue = 0; queue < rx_queues; ++queue)
+    if (const int error = rte_eth_rx_queue_setup(id, queue, rx_descriptors,
+                                                 static_cast<unsigned>(socket), nullptr, pool);
+        error != 0)
+      return failed(port, fmt::format("receive queue {}: {}", queue, rte_strerror(-error)));
+  for (std::uint16_t queue = 0; queue < tx_queues; ++queue)
+    if (const int error = rte_eth_tx_queue_setup(id, queue, tx_descriptors,
+                                                 static_cast<unsigned>(socket), nullptr);
+        error != 0)
+      return failed(port, fmt::format("transmit queue {}: {}", queue, rte_strerror(-error)));
+
+  const auto before = packet_sockets();
+  if (const int error = rte_eth_dev_start(id); error != 0)
+    return failed(port, fmt::format("start: {}", rte_strerror(-error)));
+  auto sockets = packet_sockets();
+  // af_xdp opens its sockets in queue set-up, af_packet at probe: take all that nobody else has.
+  for (const int fd : sockets) port.wait_fds.push_back(fd);
+
+  rte_ether_addr mac{};
+  if (rte_eth_macaddr_get(id, &mac) == 0) std::copy_n(mac.addr_bytes, 6, port.mac.begin());
+  std::uint16_t mtu = 0;
+  if (rte_eth_dev_get_mtu(id, &mtu) == 0) port.mtu = mtu;
+
+  for (std::uint16_t queue = 0; queue < rx_queues; ++queue)
+    port.rx_queues.push_back(RxQueue::ethdev(id, queue));
+  for (std::uint16_t worker = 0; worker < workers; ++worker)
+    port.tx_queues.push_back(
+        TxQueue::ethdev(id, static_cast<std::uint16_t>(worker % tx_queues), tx_queues < workers));
+  return {};
+}
+
+}  // namespace
+
+MacAddress tap_mac(const std::string& node, contract::PortRole role) noexcept {
+  std::uint32_t hash = 2166136261U;  // FNV-1a
+  for (const char c : node + role_name(role))
+    hash = (hash ^ static_cast<std::uint8_t>(c)) * 16777619U;
+  return {0x02,
+          0x50,
+          static_cast<std::uint8_t>(hash >> 24),
+          static_cast<std::uint8_t>(hash >> 16),
+          static_cast<std::uint8_t>(hash >> 8),
+          static_cast<std::uint8_t>(hash)};
+}
+
+std::expected<Port, std::string> open_port(contract::PortRole role, const config::Config& config,
+                                           UniqueFd wire, rte_mempool* pool) {
+  const config::Port& settings =
+      role == contract::PortRole::kAccess ? config.ports.access : config.ports.core;
+  const auto workers = static_cast<std::uint16_t>(config.dataplane.cores.workers.size());
+  Port port;
+  port.role = role;
+  port.device = settings.device.text;
+  port.has_twin = settings.has_twin();
+  port.kernel_interface = port.has_twin ? settings.twin : settings.device.interface;
+
+  if (settings.device.kind == config::DeviceKind::kTap) {
+    if (!wire) return failed(port, "the supervisor granted no TAP");
+    const int flags = ::fcntl(wire.get(), F_GETFL);
+    if (flags < 0 || ::fcntl(wire.get(), F_SETFL, flags | O_NONBLOCK) != 0)
+      return failed(port, std::strerror(errno));
+    port.mac = tap_mac(config.node.name, role);
+    port.capabilities.can_wait = true;
+    port.rx_queues.push_back(RxQueue::tap(wire.get(), pool));
+    for (std::uint16_t worker = 0; worker < workers; ++worker)
+      port.tx_queues.push_back(TxQueue::tap(wire.get()));
+    port.wait_fds.push_back(wire.get());
+    port.wire = std::move(wire);
+    return port;
+  }
+
+  const bool xdp = settings.device.kind == config::DeviceKind::kXdp;
+  const auto rx_queues = static_cast<std::uint16_t>(
+      xdp ? std::min<std::size_t>(workers, kernel_rx_queues(port.kernel_interface)) : workers);
+  const auto others = packet_sockets();
+  auto id = probe_device(port, settings, rx_queues);
+  if (!id) return std::unexpected(id.error());
+  port.ethdev_id = *id;
+  if (auto started = start_ethdev(port, workers, rx_queues, pool); !started)
+    return std::unexpected(started.error());
+  std::erase_if(port.wait_fds, [&](int fd) { return others.contains(fd); });
+  port.capabilities.can_wait = !port.wait_fds.empty();
+  port.capabilities.fragments_intact =
+      settings.device.text.find("net_af_packet") == std::string::npos;
+  return port;
+}
+
+std::vector<Ipv4Prefix> prefixes_of(const Ipv4Range& range) {
+  std::vector<Ipv4Prefix> prefixes;
+  std::uint64_t at = range.first.value;
+  const std::uint64_t last = range.last.value;
+  while (at <= last) {
+    // The longest run of addresses that starts here, is aligned and does not pass the end.
+    std::uint8_t bits = 0;
+    while (bits < 32 && (at & ((std::uint64_t{2} << bits) - 1)) == 0 &&
+           at + (std::uint64_t{2} << bits) - 1 <= last)
+      ++bits;
+    prefixes.push_back({Ipv4Address(static_cast<std::uint32_t>(at)),
+                        static_cast<std::uint8_t>(32 - bits)});
+    at += std::uint64_t{1} << bits;
+  }
+  return prefixes;
+}
+
+std::expected<void, std::string> set_xdp_prefixes(const std::string& interface,
+                                                  const std::vector<Ipv4Range>& subscribers) {
+  const auto error = [&](const char* what) {
+    return std::unexpected(fmt::format("xdp:{}: {}: {}", interface, what, std::strerror(errno)));
+  };
+  const auto index = static_cast<int>(::if_nametoindex(interface.c_str()));
+  std::uint32_t program_id = 0;
+  if (index == 0 || bpf_xdp_query_id(index, 0, &program_id) != 0 || program_id == 0)
+    return error("no XDP program is attached");
+  const UniqueFd program(bpf_prog_get_fd_by_id(program_id));
+  if (!program) return error("bpf_prog_get_fd_by_id");
+  std::array<std::uint32_t, 16> map_ids{};
+  bpf_prog_info program_info{};
+  program_info.nr_map_ids = map_ids.size();
+  program_info.map_ids = reinterpret_cast<std::uint64_t>(map_ids.data());
+  std::uint32_t length = sizeof(program_info);
+  if (bpf_obj_get_info_by_fd(program.get(), &program_info, &length) != 0)
+    return error("bpf_obj_get_info_by_fd");
+  for (std::uint32_t i = 0; i < std::min<std::uint32_t>(program_info.nr_map_ids, 16); ++i) {
+    const UniqueFd map(bpf_map_get_fd_by_id(map_ids.at(i)));
+    bpf_map_info map_info{};
+    length = sizeof(map_info);
+    if (!map || bpf_obj_get_info_by_fd(map.get(), &map_info, &length) != 0) continue;
+    if (std::string_view(map_info.name) != "pns_prefixes") continue;
+    for (const auto& range : subscribers)
+      for (const auto& prefix : prefixes_of(range)) {
+        struct {
+          std::uint32_t bits;
+          be32 address;
+        } key{prefix.length, prefix.address.wire()};
+        const std::uint8_t present = 1;
+        if (bpf_map_update_elem(map.get(), &key, &present, BPF_ANY) != 0)
+          return error("bpf_map_update_elem");
+      }
+    return {};
+  }
+  errno = ENOENT;
+  return error("pns_prefixes");
+}
+
+void close_port(Port& port) noexcept {
+  if (port.ethdev_id != UINT16_MAX) {
+    (void)rte_eth_dev_stop(port.ethdev_id);
+    (void)rte_eth_dev_close(port.ethdev_id);
+    port.ethdev_id = UINT16_MAX;
+  }
+  port.wire.reset();
+}
+
+}  // namespace pns::dataplane

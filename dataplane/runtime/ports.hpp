@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The two logical ports and how each kind of device is opened: xdp:, tap:, PCI or any DPDK device
+// string. A Port says what it is (MAC, queues, what can be waited on); packets move through the
+// RxQueue and TxQueue it gives out. Main thread, at start; queues then belong to their worker.
+#pragma once
+
+#include <rte_mempool.h>
+
+#include <cstdint>
+#include <expected>
+#include <string>
+#include <vector>
+
+#include "dataplane/runtime/queue.hpp"
+#include "pns/base/ip_address.hpp"
+#include "pns/base/unique_fd.hpp"
+#include "pns/config/config.hpp"
+#include "pns/contract/session_memory.hpp"
+
+namespace pns::dataplane {
+
+// What a device can show; tests skip what it cannot.
+struct PortCapabilities {
+  bool fragments_intact = true;  // outer fragments arrive as they were sent
+  bool can_wait = false;         // wait_fds become readable when packets are there
+};
+
+struct Port {
+  contract::PortRole role{};
+  std::string device;            // as configured, for logs
+  std::string kernel_interface;  // the twin, or the interface of xdp:; its addresses are ours
+  MacAddress mac{};
+  std::uint16_t mtu = 1500;  // octets of IP
+  bool has_twin = false;
+  PortCapabilities capabilities;
+  std::vector<RxQueue> rx_queues;  // index modulo workers = worker
+  std::vector<TxQueue> tx_queues;  // one for each worker
+  std::vector<int> wait_fds;       // poll(2) for reading; not owned
+  UniqueFd wire;                   // tap: only
+  std::uint16_t ethdev_id = UINT16_MAX;  // other kinds
+};
+
+// Opens and starts one port. `wire` is the supervisor's TAP for tap: devices and empty otherwise.
+// Error: one line that names the device and what failed.
+[[nodiscard]] std::expected<Port, std::string> open_port(contract::PortRole role,
+                                                         const config::Config& config,
+                                                         UniqueFd wire, rte_mempool* pool);
+
+// The locally administered MAC of a tap: port: the same for the same node and role at each start.
+[[nodiscard]] MacAddress tap_mac(const std::string& node, contract::PortRole role) noexcept;
+
+// Tells the XDP program of a core port which destinations are subscribers. Error: libbpf's reason.
+[[nodiscard]] std::expected<void, std::string> set_xdp_prefixes(
+    const std::string& interface, const std::vector<Ipv4Range>& subscribers);
+
+// The fewest prefixes that cover a range exactly.
+[[nodiscard]] std::vector<Ipv4Prefix> prefixes_of(const Ipv4Range& range);
+
+// Stops and closes what open_port started (an XDP program is detached).
+void close_port(Port& port) noexcept;
+
+}  // namespace pns::dataplane

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/runtime/punt.hpp"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <rte_mbuf.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <utility>
+
+namespace pns::dataplane {
+namespace {
+
+constexpr unsigned kBatch = 64;
+constexpr int kWaitMs = 100;
+
+// One frame to the TAP. False: the kernel did not take it.
+bool write_frame(int fd, const rte_mbuf* packet) noexcept {
+  std::array<iovec, 8> parts{};
+  unsigned count = 0;
+  for (const rte_mbuf* segment = packet; segment != nullptr && count < parts.size();
+       segment = segment->next)
+    parts[count++] = {rte_pktmbuf_mtod(segment, void*), segment->data_len};
+  return ::writev(fd, parts.data(), static_cast<int>(count)) > 0;
+}
+
+}  // namespace
+
+Punt::Punt(std::array<Twin, contract::kPorts> twins, rte_mempool* pool,
+           contract::SessionMemoryHeader& header)
+    : twins_(std::move(twins)), pool_(pool), header_(header) {
+  for (const Twin& twin : twins_)
+    if (twin.fd) {
+      const int flags = ::fcntl(twin.fd.get(), F_GETFL);
+      (void)::fcntl(twin.fd.get(), F_SETFL, flags | O_NONBLOCK);
+    }
+}
+
+Punt::~Punt() {
+  stop_.store(true, std::memory_order_relaxed);
+  const std::uint64_t one = 1;
+  (void)!::write(doorbell_.fd(), &one, sizeof(one));
+  if (thread_.joinable()) thread_.join();
+}
+
+void Punt::start() {
+  thread_ = std::thread([this] { run(); });
+}
+
+unsigned Punt::to_kernel(Twin& twin) noexcept {
+  unsigned moved = 0;
+  std::array<void*, kBatch> packets;
+  for (rte_ring* ring : twin.from_workers) {
+    const unsigned count = rte_ring_dequeue_burst(ring, packets.data(), kBatch, nullptr);
+    for (unsigned i = 0; i < count; ++i) {
+      auto* packet = static_cast<rte_mbuf*>(packets[i]);
+      if (write_frame(twin.fd.get(), packet))
+        header_.twin_to_kernel.add(1);
+      else
+        header_.twin_dropped.add(1);
+      rte_pktmbuf_free(packet);
+    }
+    moved += count;
+  }
+  return moved;
+}
+
+unsigned Punt::from_kernel(Twin& twin) noexcept {
+  unsigned moved = 0;
+  while (moved < kBatch) {
+    rte_mbuf* packet = rte_pktmbuf_alloc(pool_);
+    if (packet == nullptr) break;
+    const auto got = ::read(twin.fd.get(), rte_pktmbuf_mtod(packet, void*),
+                            rte_pktmbuf_tailroom(packet));
+    if (got <= 0) {
+      rte_pktmbuf_free(packet);
+      break;
+    }
+    ++moved;
+    packet->data_len = static_cast<std::uint16_t>(got);
+    packet->pkt_len = static_cast<std::uint32_t>(got);
+    if (rte_ring_enqueue(twin.to_worker, packet) != 0) {
+      header_.twin_dropped.add(1);
+      rte_pktmbuf_free(packet);
+    } else {
+      header_.twin_from_kernel.add(1);
+    }
+  }
+  if (moved != 0) twin.worker_doorbell->ring();
+  return moved;
+}
+
+void Punt::run() {
+  while (!stop_.load(std::memory_order_relaxed)) {
+    unsigned moved = 0;
+    for (Twin& twin : twins_)
+      if (twin.fd) moved += to_kernel(twin) + from_kernel(twin);
+    if (moved != 0) continue;
+    doorbell_.prepare_sleep();
+    bool empty = true;
+    for (const Twin& twin : twins_)
+      for (const rte_ring* ring : twin.from_workers) empty &= rte_ring_empty(ring) == 1;
+    if (empty) {
+      std::array<pollfd, contract::kPorts + 1> wait{};
+      wait[0] = {doorbell_.fd(), POLLIN, 0};
+      for (std::size_t i = 0; i < twins_.size(); ++i)
+        wait[i + 1] = {twins_[i].fd.get(), POLLIN, 0};  // -1 is ignored by poll
+      (void)::poll(wait.data(), wait.size(), kWaitMs);
+    }
+    doorbell_.cancel_sleep();
+    doorbell_.drain();
+  }
+}
+
+}  // namespace pns::dataplane

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Punt: the way between the ports and their TAP twins, where the kernel owns the addresses and so
+// answers ARP, ICMP and TCP 1723. One thread beside the workers, so that a storm of SYNs never
+// stalls GRE: frames come from each worker over a bounded ring and go back over another. A full
+// ring is counted by the worker that met it.
+#pragma once
+
+#include <rte_mempool.h>
+#include <rte_ring.h>
+
+#include <array>
+#include <atomic>
+#include <thread>
+#include <vector>
+
+#include "dataplane/runtime/doorbell.hpp"
+#include "pns/base/unique_fd.hpp"
+#include "pns/contract/session_memory.hpp"
+
+namespace pns::dataplane {
+
+class Punt {
+ public:
+  struct Twin {
+    UniqueFd fd;                          // TAP, one frame per read and write
+    std::vector<rte_ring*> from_workers;  // SPSC, one per worker
+    rte_ring* to_worker = nullptr;        // SPSC, to the worker that sends for this port
+    Doorbell* worker_doorbell = nullptr;
+  };
+
+  Punt(std::array<Twin, contract::kPorts> twins, rte_mempool* pool,
+       contract::SessionMemoryHeader& header);
+  ~Punt();  // stops the thread
+  Punt(const Punt&) = delete;
+  Punt& operator=(const Punt&) = delete;
+
+  // Workers ring it after they have put something into a ring.
+  [[nodiscard]] Doorbell& doorbell() noexcept { return doorbell_; }
+  void start();
+
+ private:
+  void run();
+  [[nodiscard]] unsigned from_kernel(Twin& twin) noexcept;
+  [[nodiscard]] unsigned to_kernel(Twin& twin) noexcept;
+
+  std::array<Twin, contract::kPorts> twins_;
+  rte_mempool* pool_;
+  contract::SessionMemoryHeader& header_;
+  Doorbell doorbell_;
+  std::atomic<bool> stop_{false};
+  std::thread thread_;
+};
+
+}  // namespace pns::dataplane

@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/runtime/routes.hpp"
+
+#include <fmt/format.h>
+#include <linux/neighbour.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <netlink/cache.h>
+#include <netlink/netlink.h>
+#include <netlink/route/addr.h>
+#include <netlink/route/neighbour.h>
+#include <netlink/route/nexthop.h>
+#include <netlink/route/route.h>
+#include <rte_ether.h>
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+namespace pns::dataplane {
+namespace {
+
+constexpr std::size_t kHeldPerNeighbour = 16;
+constexpr std::size_t kHeldInAll = 1024;
+constexpr std::size_t kMaxWaiting = 256;  // neighbours asked for at a time
+constexpr std::uint64_t kHoldNs = 3'000'000'000;
+constexpr std::uint64_t kAskAgainNs = 1'000'000'000;
+constexpr unsigned kMaxTries = 5;
+constexpr int kUsableStates =
+    NUD_REACHABLE | NUD_STALE | NUD_DELAY | NUD_PROBE | NUD_PERMANENT | NUD_NOARP;
+
+std::optional<Ipv4Address> ipv4_of(nl_addr* address) noexcept {
+  if (address == nullptr || nl_addr_get_family(address) != AF_INET ||
+      nl_addr_get_len(address) != 4)
+    return std::nullopt;
+  be32 wire;
+  std::memcpy(&wire, nl_addr_get_binary_addr(address), sizeof(wire));
+  return Ipv4Address(wire);
+}
+
+template <class Object, class Visit>
+void for_each(nl_cache* cache, Visit visit) {
+  for (nl_object* object = nl_cache_get_first(cache); object != nullptr;
+       object = nl_cache_get_next(object))
+    visit(reinterpret_cast<Object*>(object));
+}
+
+}  // namespace
+
+Routes::Routes(NextHops& next_hops, std::array<PortInfo, contract::kPorts> ports, Release release)
+    : next_hops_(next_hops), ports_(std::move(ports)), release_(std::move(release)) {}
+
+Routes::~Routes() {
+  for (auto& [neighbour, waiting] : waiting_)
+    for (auto& [deadline, packet] : waiting.packets) rte_pktmbuf_free(packet);
+  if (manager_ != nullptr) nl_cache_mngr_free(manager_);
+  if (request_socket_ != nullptr) nl_socket_free(request_socket_);
+}
+
+std::expected<void, std::string> Routes::start() {
+  const auto failed = [](const char* what, int error) {
+    return std::unexpected(fmt::format("netlink: {}: {}", what, nl_geterror(error)));
+  };
+  request_socket_ = nl_socket_alloc();
+  if (request_socket_ == nullptr) return failed("socket", -NLE_NOMEM);
+  if (const int error = nl_connect(request_socket_, NETLINK_ROUTE); error < 0)
+    return failed("connect", error);
+  nl_socket_disable_auto_ack(request_socket_);
+  if (const int error = nl_cache_mngr_alloc(nullptr, NETLINK_ROUTE, 0, &manager_); error < 0)
+    return failed("cache manager", error);
+  const auto on_change = [](nl_cache*, nl_object*, int, void* self) {
+    static_cast<Routes*>(self)->changed_ = true;
+  };
+  for (const auto& [name, cache] : {std::pair{"route/addr", &address_cache_},
+                                    std::pair{"route/neigh", &neighbour_cache_},
+                                    std::pair{"route/route", &route_cache_}})
+    if (const int error = nl_cache_mngr_add(manager_, name, on_change, this, cache); error < 0)
+      return failed(name, error);
+  rebuild(0);
+  return {};
+}
+
+int Routes::fd() const noexcept { return nl_cache_mngr_get_fd(manager_); }
+
+void Routes::on_readable(std::uint64_t now_ns) {
+  if (nl_cache_mngr_data_ready(manager_) < 0) {
+    // Events were lost (socket overrun): read everything anew.
+    for (nl_cache* cache : {address_cache_, neighbour_cache_, route_cache_})
+      (void)nl_cache_refill(request_socket_, cache);
+    changed_ = true;
+  }
+  if (!std::exchange(changed_, false)) return;
+  rebuild(now_ns);
+}
+
+bool Routes::port_of(int ifindex, contract::PortRole& port) const noexcept {
+  for (std::size_t i = 0; i < ifindex_.size(); ++i)
+    if (ifindex_[i] == ifindex && ifindex != 0) {
+      port = static_cast<contract::PortRole>(i);
+      return true;
+    }
+  return false;
+}
+
+void Routes::read_neighbours() {
+  macs_.clear();
+  for_each<rtnl_neigh>(neighbour_cache_, [&](rtnl_neigh* neighbour) {
+    contract::PortRole port{};
+    const auto address = ipv4_of(rtnl_neigh_get_dst(neighbour));
+    nl_addr* mac = rtnl_neigh_get_lladdr(neighbour);
+    if (!address || mac == nullptr || nl_addr_get_len(mac) != 6 ||
+        !port_of(rtnl_neigh_get_ifindex(neighbour), port) ||
+        (rtnl_neigh_get_state(neighbour) & kUsableStates) == 0)
+      return;
+    MacAddress octets{};
+    std::memcpy(octets.data(), nl_addr_get_binary_addr(mac), octets.size());
+    if (address->is_multicast() || (octets[0] & 1) != 0) return;
+    macs_[{port, *address}] = octets;
+  });
+}
+
+void Routes::read_addresses(std::map<Ipv4Prefix, Key>& wanted) {
+  for (auto& list : addresses_) list.clear();
+  for_each<rtnl_addr>(address_cache_, [&](rtnl_addr* entry) {
+    contract::PortRole port{};
+    const auto address = ipv4_of(rtnl_addr_get_local(entry));
+    if (!address || !port_of(rtnl_addr_get_ifindex(entry), port)) return;
+    addresses_[static_cast<std::size_t>(port)].push_back(*address);
+    wanted[{*address, 32}] = {NextHopKind::kLocal, port, {}};
+  });
+}
+
+void Routes::read_routes(std::map<Ipv4Prefix, Key>& wanted) {
+  std::map<Ipv4Prefix, std::uint32_t> metrics;
+  for_each<rtnl_route>(route_cache_, [&](rtnl_route* route) {
+    if (rtnl_route_get_family(route) != AF_INET || rtnl_route_get_table(route) != RT_TABLE_MAIN)
+      return;
+    nl_addr* destination = rtnl_route_get_dst(route);
+    const auto network = ipv4_of(destination).value_or(Ipv4Address());
+    const Ipv4Prefix prefix{
+        network, static_cast<std::uint8_t>(
+                     destination == nullptr ? 0U : nl_addr_get_prefixlen(destination))};
+    Key key{NextHopKind::kUnreachable, {}, {}};
+    if (rtnl_route_get_type(route) == RTN_UNICAST && rtnl_route_get_nnexthops(route) > 0) {
+      rtnl_nexthop* hop = rtnl_route_nexthop_n(route, 0);
+      contract::PortRole port{};
+      // A route out of another interface is not ours to take: no traffic of ours goes there.
+      if (port_of(rtnl_route_nh_get_ifindex(hop), port))
+        key = {NextHopKind::kGlean, port,
+               ipv4_of(rtnl_route_nh_get_gateway(hop)).value_or(Ipv4Address())};
+    } else if (rtnl_route_get_type(route) == RTN_LOCAL) {
+      return;
+    }
+    const std::uint32_t metric = rtnl_route_get_priority(route);
+    const auto known = metrics.find(prefix);
+    if (known != metrics.end() && known->second <= metric) return;
+    metrics[prefix] = metric;
+    wanted[prefix] = key;
+  });
+}
+
+NextHop Routes::next_hop_of(const Key& key) const {
+  NextHop hop;
+  hop.kind = key.kind;
+  hop.port = key.port;
+  hop.source = ports_[static_cast<std::size_t>(key.port)].mac;
+  if (key.kind != NextHopKind::kGlean) return hop;
+  hop.gateway = key.address;
+  if (key.address.is_unspecified()) return hop;
+  if (const auto mac = macs_.find({key.port, key.address}); mac != macs_.end()) {
+    hop.kind = NextHopKind::kResolved;
+    hop.destination = mac->second;
+  }
+  return hop;
+}
+
+NextHopId Routes::id_of(const Key& key) {
+  if (key.kind == NextHopKind::kUnreachable) return NextHopId(0);
+  if (const auto known = ids_.find(key); known != ids_.end()) return known->second;
+  NextHopId id;
+  if (!free_ids_.empty()) {
+    id = free_ids_.back();
+    free_ids_.pop_back();
+  } else if (next_id_ < NextHops::kMaxNextHops) {
+    id = NextHopId(next_id_++);
+  } else {
+    return NextHopId(0);
+  }
+  ids_[key] = id;
+  return id;
+}
+
+void Routes::rebuild(std::uint64_t now_ns) {
+  for (std::size_t i = 0; i < ports_.size(); ++i)
+    ifindex_[i] = static_cast<int>(::if_nametoindex(ports_[i].kernel_interface.c_str()));
+  std::map<Ipv4Prefix, Key> wanted;
+  read_neighbours();
+  read_routes(wanted);
+  for (const auto& [neighbour, mac] : macs_)
+    wanted[{neighbour.second, 32}] = {NextHopKind::kGlean, neighbour.first, neighbour.second};
+  read_addresses(wanted);
+
+  // Next hops first, so that a route never leads to one that is not written yet.
+  std::map<Key, bool> used;
+  for (const auto& [prefix, key] : wanted) {
+    const NextHopId id = id_of(key);
+    if (id.value == 0) continue;
+    if (used.emplace(key, true).second) (void)next_hops_.set(id, next_hop_of(key));
+    const bool gateway = key.kind == NextHopKind::kGlean && !key.address.is_unspecified();
+    if (gateway && !macs_.contains({key.port, key.address}) &&
+        waiting_.size() < kMaxWaiting &&
+        waiting_.try_emplace({key.port, key.address}).second) {
+      ask_kernel({key.port, key.address});
+      waiting_[{key.port, key.address}].asked_ns = now_ns;
+    }
+  }
+  for (const auto& [prefix, key] : wanted) {
+    const auto known = installed_.find(prefix);
+    if (known == installed_.end() || known->second != key)
+      (void)next_hops_.add_route(prefix, id_of(key));
+  }
+  for (const auto& [prefix, key] : installed_)
+    if (!wanted.contains(prefix)) (void)next_hops_.delete_route(prefix);
+  installed_ = std::move(wanted);
+  for (auto entry = ids_.begin(); entry != ids_.end();) {
+    if (used.contains(entry->first)) {
+      ++entry;
+      continue;
+    }
+    (void)next_hops_.set(entry->second, NextHop{});
+    free_ids_.push_back(entry->second);
+    entry = ids_.erase(entry);
+  }
+  release_resolved();
+}
+
+void Routes::ask_kernel(const Neighbour& neighbour) {
+  const int ifindex = ifindex_[static_cast<std::size_t>(neighbour.first)];
+  if (ifindex == 0) return;
+  nl_msg* message = nlmsg_alloc_simple(RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE);
+  if (message == nullptr) return;
+  ndmsg header{};
+  header.ndm_family = AF_INET;
+  header.ndm_ifindex = ifindex;
+  header.ndm_state = NUD_NONE;
+  // Managed: the kernel resolves it now and keeps it fresh. NTF_USE alone serves older kernels.
+  header.ndm_flags = NTF_USE;
+  const std::uint32_t extended = NTF_EXT_MANAGED;
+  const be32 address = neighbour.second.wire();
+  if (nlmsg_append(message, &header, sizeof(header), NLMSG_ALIGNTO) == 0 &&
+      nla_put(message, NDA_DST, sizeof(address), &address) == 0 &&
+      nla_put(message, NDA_FLAGS_EXT, sizeof(extended), &extended) == 0)
+    (void)nl_send_auto(request_socket_, message);
+  nlmsg_free(message);
+}
+
+void Routes::hold(contract::PortRole port, Ipv4Address next_hop, rte_mbuf* packet,
+                  std::uint64_t now_ns) {
+  const Neighbour neighbour{port, next_hop};
+  if (const auto mac = macs_.find(neighbour); mac != macs_.end()) {
+    // Resolved while the packet was on its way here.
+    auto* ethernet = rte_pktmbuf_mtod(packet, rte_ether_hdr*);
+    std::memcpy(ethernet->dst_addr.addr_bytes, mac->second.data(), mac->second.size());
+    return release_(port, packet);
+  }
+  const auto known = waiting_.find(neighbour);
+  if ((known == waiting_.end() && waiting_.size() >= kMaxWaiting) ||
+      waiting_packets_ >= kHeldInAll) {
+    ++unresolved_drops_;
+    rte_pktmbuf_free(packet);
+    return;
+  }
+  Waiting& waiting = waiting_[neighbour];
+  if (known == waiting_.end()) {
+    waiting.asked_ns = now_ns;
+    ask_kernel(neighbour);
+  }
+  if (waiting.packets.size() >= kHeldPerNeighbour) {
+    rte_pktmbuf_free(waiting.packets.front().second);
+    waiting.packets.pop_front();
+    --waiting_packets_;
+    ++unresolved_drops_;
+  }
+  waiting.packets.emplace_back(now_ns + kHoldNs, packet);
+  ++waiting_packets_;
+}
+
+void Routes::release_resolved() {
+  for (auto entry = waiting_.begin(); entry != waiting_.end();) {
+    const auto mac = macs_.find(entry->first);
+    if (mac == macs_.end()) {
+      ++entry;
+      continue;
+    }
+    for (auto& [deadline, packet] : entry->second.packets) {
+      auto* ethernet = rte_pktmbuf_mtod(packet, rte_ether_hdr*);
+      std::memcpy(ethernet->dst_addr.addr_bytes, mac->second.data(), mac->second.size());
+      release_(entry->first.first, packet);
+    }
+    waiting_packets_ -= entry->second.packets.size();
+    entry = waiting_.erase(entry);
+  }
+}
+
+void Routes::on_timer(std::uint64_t now_ns) {
+  for (auto entry = waiting_.begin(); entry != waiting_.end();) {
+    Waiting& waiting = entry->second;
+    while (!waiting.packets.empty() && waiting.packets.front().first <= now_ns) {
+      rte_pktmbuf_free(waiting.packets.front().second);
+      waiting.packets.pop_front();
+      --waiting_packets_;
+      ++unresolved_drops_;
+    }
+    const bool give_up = waiting.packets.empty() && waiting.tries >= kMaxTries;
+    if (!give_up && now_ns - waiting.asked_ns >= kAskAgainNs) {
+      ask_kernel(entry->first);
+      waiting.asked_ns = now_ns;
+      ++waiting.tries;
+    }
+    entry = give_up ? waiting_.erase(entry) : std::next(entry);
+  }
+}
+
+}  // namespace pns::dataplane

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Routes: the kernel's routes, neighbours and addresses of our two interfaces, kept in NextHops. The
+// kernel stays the one place where routing is configured: ip(8), FRR and BIRD need nothing new. After
+// each netlink event the wanted set is computed and the difference applied.
+//
+// Packets whose next hop has no MAC address yet wait here, a few for each and for a bounded time,
+// while the kernel resolves it. Neighbours we use are marked managed, so the kernel keeps them
+// fresh although it sees none of the traffic. Nothing is ever learnt from a data packet.
+//
+// Main thread only.
+#pragma once
+
+#include <rte_mbuf.h>
+
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <expected>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "dataplane/session/next_hops.hpp"
+#include "pns/base/ip_address.hpp"
+#include "pns/contract/session_memory.hpp"
+
+struct nl_cache_mngr;
+struct nl_cache;
+struct nl_sock;
+
+namespace pns::dataplane {
+
+class Routes {
+ public:
+  struct PortInfo {
+    std::string kernel_interface;
+    MacAddress mac{};
+  };
+  // A held packet whose destination MAC has been written; the callee owns it.
+  using Release = std::function<void(contract::PortRole, rte_mbuf*)>;
+
+  Routes(NextHops& next_hops, std::array<PortInfo, contract::kPorts> ports, Release release);
+  ~Routes();
+  Routes(const Routes&) = delete;
+  Routes& operator=(const Routes&) = delete;
+
+  // Reads what the kernel has now. Error: netlink's reason.
+  [[nodiscard]] std::expected<void, std::string> start();
+  // Poll for reading, then call on_readable().
+  [[nodiscard]] int fd() const noexcept;
+  void on_readable(std::uint64_t now_ns);
+
+  // Takes a packet that waits for `next_hop` on `port`: Ethernet, all but its destination. Frees the
+  // oldest ones when too many wait.
+  void hold(contract::PortRole port, Ipv4Address next_hop, rte_mbuf* packet, std::uint64_t now_ns);
+  // Frees what waited too long, asks again for what is still unknown. Call about every 100 ms.
+  void on_timer(std::uint64_t now_ns);
+
+  // Our own addresses on a port's kernel interface, in the kernel's order.
+  [[nodiscard]] const std::vector<Ipv4Address>& addresses(contract::PortRole port) const noexcept {
+    return addresses_[static_cast<std::size_t>(port)];
+  }
+  [[nodiscard]] std::size_t neighbours() const noexcept { return macs_.size(); }
+  [[nodiscard]] std::size_t routes() const noexcept { return installed_.size(); }
+  [[nodiscard]] std::uint64_t unresolved_drops() const noexcept { return unresolved_drops_; }
+
+ private:
+  // A next hop by name: on a port, an address; address 0: whatever the packet's destination is.
+  struct Key {
+    NextHopKind kind{};  // kGlean stands for "resolved if we know the MAC"
+    contract::PortRole port{};
+    Ipv4Address address;
+    friend auto operator<=>(const Key&, const Key&) = default;
+  };
+  using Neighbour = std::pair<contract::PortRole, Ipv4Address>;
+  struct Waiting {
+    std::deque<std::pair<std::uint64_t, rte_mbuf*>> packets;  // deadline, packet
+    std::uint64_t asked_ns = 0;
+    unsigned tries = 0;
+  };
+
+  void rebuild(std::uint64_t now_ns);
+  void read_neighbours();
+  void read_addresses(std::map<Ipv4Prefix, Key>& wanted);
+  void read_routes(std::map<Ipv4Prefix, Key>& wanted);
+  [[nodiscard]] bool port_of(int ifindex, contract::PortRole& port) const noexcept;
+  [[nodiscard]] NextHopId id_of(const Key& key);
+  [[nodiscard]] NextHop next_hop_of(const Key& key) const;
+  void ask_kernel(const Neighbour& neighbour);
+  void release_resolved();
+
+  NextHops& next_hops_;
+  std::array<PortInfo, contract::kPorts> ports_;
+  std::array<int, contract::kPorts> ifindex_{};
+  std::array<std::vector<Ipv4Address>, contract::kPorts> addresses_;
+  Release release_;
+  nl_cache_mngr* manager_ = nullptr;
+  nl_cache* address_cache_ = nullptr;
+  nl_cache* neighbour_cache_ = nullptr;
+  nl_cache* route_cache_ = nullptr;
+  nl_sock* request_socket_ = nullptr;
+  std::map<Neighbour, MacAddress> macs_;
+  std::map<Ipv4Prefix, Key> installed_;
+  std::map<Key, NextHopId> ids_;
+  std::vector<NextHopId> free_ids_;
+  std::uint16_t next_id_ = 1;
+  std::map<Neighbour, Waiting> waiting_;
+  std::size_t waiting_packets_ = 0;
+  std::uint64_t unresolved_drops_ = 0;
+  bool changed_ = false;
+};
+
+}  // namespace pns::dataplane

@@ -1,0 +1,487 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/runtime/worker.hpp"
+
+#include <rte_branch_prediction.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "dataplane/downstream/gre_out.hpp"
+#include "dataplane/downstream/inner_out.hpp"
+#include "dataplane/downstream/mppe_seal.hpp"
+#include "dataplane/downstream/ppp_out.hpp"
+#include "dataplane/runtime/classify.hpp"
+#include "dataplane/upstream/gre_in.hpp"
+#include "dataplane/upstream/inner_in.hpp"
+#include "dataplane/upstream/mppe_open.hpp"
+#include "dataplane/upstream/ppp_in.hpp"
+#include "pns/mppe/mppe.hpp"
+#include "pns/wire/ethernet.hpp"
+#include "pns/wire/ppp.hpp"
+
+namespace pns::dataplane {
+namespace {
+
+using contract::PortRole;
+using contract::SessionRecord;
+using contract::UpstreamState;
+
+constexpr std::uint64_t kHousekeepingNs = 1'000'000;
+constexpr std::array kRoles = {PortRole::kAccess, PortRole::kCore};
+
+constexpr std::size_t index_of(PortRole role) noexcept { return static_cast<std::size_t>(role); }
+
+std::array<PortSettings, contract::kPorts> settings_of(const WorkerConfig& config) {
+  std::array<PortSettings, contract::kPorts> settings;
+  for (std::size_t i = 0; i < settings.size(); ++i) {
+    const WorkerConfig::Port& port = config.ports[i];
+    settings[i].mac = port.mac;
+    settings[i].has_twin = port.has_twin && port.to_twin != nullptr;
+    settings[i].mtu = port.mtu;
+    settings[i].punt = EventBucket(port.punt_rate, port.punt_burst);
+  }
+  return settings;
+}
+
+// A plain list of packets on the stack.
+struct Pile {
+  std::array<rte_mbuf*, Burst::kCapacity> packets;
+  unsigned count = 0;
+  void add(rte_mbuf* packet) noexcept { packets[count++] = packet; }
+  [[nodiscard]] std::span<rte_mbuf*> span() noexcept { return {packets.data(), count}; }
+};
+
+void** as_objects(rte_mbuf** packets) noexcept { return reinterpret_cast<void**>(packets); }
+
+bool ring_waits(const rte_ring* ring) noexcept {
+  return ring != nullptr && rte_ring_empty(ring) == 0;
+}
+
+void set_flags(SessionRecord& session, std::uint32_t set, std::uint32_t clear) noexcept {
+  const std::uint32_t flags = session.flags.load(std::memory_order_relaxed);
+  session.flags.store((flags & ~clear) | set, std::memory_order_relaxed);
+}
+
+void configure_link(SessionRecord& session, const contract::ConfigureLink& link) noexcept {
+  session.our_magic = link.our_magic;
+  session.peer_mru = link.peer_mru;
+  const std::uint32_t set = (link.open ? contract::kFlagLcpOpen : 0) |
+                            (link.send_acfc ? contract::kFlagSendAcfc : 0) |
+                            (link.send_pfc ? contract::kFlagSendPfc : 0);
+  set_flags(session, set,
+            contract::kFlagLcpOpen | contract::kFlagSendAcfc | contract::kFlagSendPfc);
+}
+
+// Both directions, or neither when the strength is none of MPPE's.
+void arm_mppe(SessionRecord& session, const contract::ArmMppe& arm) noexcept {
+  if (arm.key_bits != 40 && arm.key_bits != 56 && arm.key_bits != 128) return;
+  const mppe::Mode mode = arm.stateless ? mppe::Mode::kStateless : mppe::Mode::kStateful;
+  mppe::init(session.upstream.mppe, arm.receive_start_key, arm.key_bits, mode);
+  mppe::init(session.downstream.mppe, arm.send_start_key, arm.key_bits, mode);
+}
+
+void open_ipv4(SessionRecord& session, const contract::OpenIpv4& open) noexcept {
+  session.subscriber = open.subscriber;
+  session.inner_mtu = open.inner_mtu;
+  session.rate_bits_per_second = open.rate_bits_per_second;
+  set_flags(session, contract::kFlagIpv4Open, 0);
+}
+
+void close_ipv4(SessionRecord& session) noexcept {
+  set_flags(session, 0, contract::kFlagIpv4Open);
+  session.subscriber = {};
+}
+
+}  // namespace
+
+Worker::Worker(WorkerConfig config, SessionTable& sessions, NextHops& next_hops)
+    : config_(std::move(config)),
+      sessions_(sessions),
+      counters_(sessions.memory().workers()[config_.id.value]),
+      ports_(settings_of(config_)),
+      acks_(sessions.memory().header().max_sessions),
+      stage_{.sessions = sessions,
+             .next_hops = next_hops,
+             .counters = counters_,
+             .acks = acks_,
+             .deferred = deferred_,
+             .ports = ports_,
+             .pool = config_.pool,
+             .self = config_.id,
+             .icmp_source = config_.icmp_source} {
+  (void)rte_rcu_qsbr_thread_register(&sessions_.quiescence(), config_.id.value);
+  rte_rcu_qsbr_thread_online(&sessions_.quiescence(), config_.id.value);
+  const auto records = sessions_.memory().sessions();
+  for (std::uint32_t i = 0; i < records.size(); ++i) {
+    const SessionRecord& session = records[i];
+    if (session.state.load(std::memory_order_relaxed) == contract::SlotState::kInstalled &&
+        session.upstream.ack_pending && sessions_.owner(session.our_call_id) == config_.id)
+      acks_.arm(SlotId(i), session.upstream.ack_due_ns);
+  }
+}
+
+Worker::~Worker() {
+  rte_pktmbuf_free_bulk(deferred_.packets.data(), deferred_.count);
+  rte_rcu_qsbr_thread_offline(&sessions_.quiescence(), config_.id.value);
+  (void)rte_rcu_qsbr_thread_unregister(&sessions_.quiescence(), config_.id.value);
+}
+
+PollResult Worker::poll_once(Tsc now, std::uint64_t now_ns) noexcept {
+  if (last_poll_busy_) counters_.busy_cycles.add(now.cycles - last_poll_.cycles);
+  last_poll_ = now;
+  result_ = {};
+  stage_.now_ns = now_ns;
+  stage_.control_attached = config_.control_attached == nullptr ||
+                            config_.control_attached->load(std::memory_order_relaxed);
+
+  take_commands();
+  take_from_twins();
+  take_handed_over();
+  take_deferred();
+  for (const PortRole role : kRoles) receive(role);
+  if (now_ns - housekeeping_ns_ >= kHousekeepingNs) {
+    housekeeping_ns_ = now_ns;
+    send_due_acks(now_ns);
+  }
+
+  counters_.polls.add(1);
+  last_poll_busy_ = !result_.idle();
+  if (!last_poll_busy_) counters_.idle_polls.add(1);
+  rte_rcu_qsbr_quiescent(&sessions_.quiescence(), config_.id.value);
+  return result_;
+}
+
+bool Worker::has_pending() const noexcept {
+  bool waits = deferred_.count != 0 || ring_waits(config_.commands);
+  for (const WorkerConfig::Port& port : config_.ports) waits |= ring_waits(port.from_twin);
+  for (std::size_t i = 0; i < config_.worker_count; ++i)
+    waits |= ring_waits(config_.handover_in[i]);
+  return waits;
+}
+
+void Worker::before_sleep() noexcept {
+  rte_rcu_qsbr_thread_offline(&sessions_.quiescence(), config_.id.value);
+}
+
+void Worker::after_sleep() noexcept {
+  rte_rcu_qsbr_thread_online(&sessions_.quiescence(), config_.id.value);
+}
+
+std::uint64_t Worker::next_deadline_ns(std::uint64_t now_ns) const noexcept {
+  const std::uint64_t due = acks_.next_due_ns();
+  if (due == UINT64_MAX) return due;
+  return due > now_ns ? due - now_ns : 0;
+}
+
+void Worker::run_upstream(Burst& burst) noexcept {
+  gre_in(burst, stage_);
+  ppp_in(burst, stage_);
+  mppe_open(burst, stage_);
+  inner_in(burst, stage_);
+  forward(burst, stage_);
+}
+
+void Worker::run_downstream(Burst& burst) noexcept {
+  inner_out(burst, stage_);
+  mppe_seal(burst, stage_);
+  ppp_out(burst, stage_);
+  gre_out(burst, stage_);
+}
+
+void Worker::receive(PortRole role) noexcept {
+  contract::PortCounters& port = counters_.ports[index_of(role)];
+  for (RxQueue& queue : config_.ports[index_of(role)].rx_queues) {
+    Burst burst;
+    burst.count = queue.rx_burst(std::span(burst.packets).first(Burst::kReceive));
+    if (burst.count == 0) continue;
+    result_.packets += burst.count;
+    std::uint64_t octets = 0;
+    for (const rte_mbuf* packet : burst.all()) octets += packet->pkt_len;
+    port.rx_packets.add(burst.count);
+    port.rx_bytes.add(octets);
+    classify(burst, role, stage_);
+    if (role == PortRole::kAccess) run_upstream(burst);
+    run_downstream(burst);
+    finish(burst);
+    send_early_acks();
+  }
+}
+
+void Worker::take_commands() noexcept {
+  if (config_.commands == nullptr) return;
+  Burst commands;
+  commands.count = static_cast<std::uint16_t>(rte_ring_sc_dequeue_burst(
+      config_.commands, as_objects(commands.packets.data()), Burst::kReceive, nullptr));
+  if (commands.count == 0) return;
+  result_.commands += commands.count;
+  Burst frames;
+  for (rte_mbuf* packet : commands.all()) execute(packet, frames);
+  run_downstream(frames);
+  finish(frames);
+}
+
+void Worker::execute(rte_mbuf* packet, Burst& frames) noexcept {
+  const WorkerCommand command = command_of(packet);
+  if (command.type == WorkerCommandType::kTransmitRaw)
+    return transmit_raw(packet, command.port, frames);
+  if (command.type == WorkerCommandType::kInjectFrame)
+    return inject(packet, command.slot, command.generation, frames);
+  if (sessions_.is_current(command.slot, command.generation)) {
+    SessionRecord& session = *sessions_.record(command.slot);
+    switch (command.type) {
+      case WorkerCommandType::kConfigureLink:
+        configure_link(session, command.body.configure_link);
+        break;
+      case WorkerCommandType::kArmMppe: arm_mppe(session, command.body.arm_mppe); break;
+      case WorkerCommandType::kDisarmMppe:
+        mppe::forget(session.upstream.mppe);
+        mppe::forget(session.downstream.mppe);
+        break;
+      case WorkerCommandType::kOpenIpv4: open_ipv4(session, command.body.open_ipv4); break;
+      case WorkerCommandType::kCloseIpv4: close_ipv4(session); break;
+      case WorkerCommandType::kInjectFrame:
+      case WorkerCommandType::kTransmitRaw:
+      default: break;
+    }
+  }
+  if (command.type == WorkerCommandType::kArmMppe) {
+    wipe_command(packet);
+    wipe({reinterpret_cast<std::byte*>(const_cast<WorkerCommand*>(&command)), sizeof(command)});
+  }
+  rte_pktmbuf_free(packet);
+}
+
+void Worker::inject(rte_mbuf* packet, SlotId slot, std::uint32_t generation,
+                    Burst& frames) noexcept {
+  counters_.injected.add(1);
+  PacketContext& context = context_of(packet);
+  context = PacketContext{};
+  context.flags = kPacketInjected | kPacketTtlDone | kPacketNoIcmp;
+  (void)frames.append(packet);
+  if (!sessions_.is_current(slot, generation)) return drop(context, DropReason::no_session);
+  SessionRecord& session = *sessions_.record(slot);
+  attach(context, slot, session);
+  const auto header = wire::parse_ppp(octets_of(packet));
+  if (!header) return drop_downstream(context, header.error());
+  rte_pktmbuf_adj(packet, static_cast<std::uint16_t>(header->size()));
+  context.ppp_protocol = header->protocol;
+  // Network data is encrypted where the session encrypts; control protocols never are.
+  const bool network =
+      header->protocol >= mppe::kFirstProtocol && header->protocol <= mppe::kLastProtocol;
+  context.lane = network ? Lane::kSeal : Lane::kPppOut;
+}
+
+void Worker::transmit_raw(rte_mbuf* packet, PortRole port, Burst& frames) noexcept {
+  counters_.injected.add(1);
+  PacketContext& context = context_of(packet);
+  context = PacketContext{};
+  context.port = index_of(port) < contract::kPorts ? port : PortRole::kAccess;
+  context.lane = Lane::kTransmit;
+  (void)frames.append(packet);
+  if (const FoundSession found = subscriber_of(stage_, octets_of(packet)); found) {
+    rte_pktmbuf_adj(packet, wire::kEthernetHeaderSize);
+    attach(context, found.slot, *found.session);
+    context.lane = Lane::kDownstream;
+  }
+}
+
+void Worker::take_from_twins() noexcept {
+  for (const PortRole role : kRoles) {
+    rte_ring* ring = config_.ports[index_of(role)].from_twin;
+    if (ring == nullptr) continue;
+    Burst received;
+    received.count = static_cast<std::uint16_t>(rte_ring_sc_dequeue_burst(
+        ring, as_objects(received.packets.data()), Burst::kReceive, nullptr));
+    if (received.count == 0) continue;
+    result_.packets += received.count;
+    Burst frames;
+    for (rte_mbuf* packet : received.all()) transmit_raw(packet, role, frames);
+    run_downstream(frames);
+    finish(frames);
+  }
+}
+
+void Worker::take_handed_over() noexcept {
+  for (std::size_t i = 0; i < config_.worker_count; ++i) {
+    rte_ring* ring = config_.handover_in[i];
+    if (ring == nullptr) continue;
+    Burst burst;
+    burst.count = static_cast<std::uint16_t>(rte_ring_sc_dequeue_burst(
+        ring, as_objects(burst.packets.data()), Burst::kReceive, nullptr));
+    if (burst.count == 0) continue;
+    result_.packets += burst.count;
+    counters_.handed_in.add(burst.count);
+    for (rte_mbuf* packet : burst.all()) {
+      PacketContext& context = context_of(packet);
+      context.lane = context.resume;
+      // It waited in a ring: the session may have ended.
+      if (context.session != nullptr && !sessions_.is_current(context.slot, context.generation)) {
+        context.session = nullptr;
+        drop(context, DropReason::no_session);
+      }
+    }
+    run_upstream(burst);
+    run_downstream(burst);
+    finish(burst);
+    send_early_acks();
+  }
+}
+
+void Worker::take_deferred() noexcept {
+  if (deferred_.count == 0) return;
+  Burst burst;
+  std::copy_n(deferred_.packets.begin(), deferred_.count, burst.packets.begin());
+  burst.count = std::exchange(deferred_.count, std::uint16_t{0});
+  result_.packets += burst.count;
+  counters_.generated.add(burst.count);
+  forward(burst, stage_);
+  run_downstream(burst);
+  finish(burst);
+}
+
+void Worker::send_due_acks(std::uint64_t now_ns) noexcept {
+  Burst burst;
+  while (!acks_.empty() && acks_.next_due_ns() <= now_ns && burst.count < Burst::kReceive) {
+    const SlotId slot = acks_.pop();
+    SessionRecord& session = *sessions_.record(slot);
+    if (session.state.load(std::memory_order_acquire) != contract::SlotState::kInstalled ||
+        !session.upstream.ack_pending)
+      continue;
+    if (session.upstream.ack_due_ns > now_ns) {
+      acks_.arm(slot, session.upstream.ack_due_ns);
+      continue;
+    }
+    rte_mbuf* packet = make_ack(stage_, slot, session);
+    if (packet == nullptr) {
+      acks_.arm(slot, now_ns + kAckDelayNs);
+      break;
+    }
+    (void)burst.append(packet);
+  }
+  if (burst.count == 0) return;
+  counters_.generated.add(burst.count);
+  gre_out(burst, stage_);
+  finish(burst);
+}
+
+void Worker::send_early_acks() noexcept {
+  const auto early = acks_.early();
+  if (early.empty()) return;
+  Burst burst;
+  for (const SlotId slot : early) {
+    SessionRecord& session = *sessions_.record(slot);
+    if (!session.upstream.ack_pending ||
+        session.upstream.unacked_packets < kAdvertisedWindow / 2)
+      continue;  // data took it along
+    if (rte_mbuf* packet = make_ack(stage_, slot, session); packet != nullptr)
+      (void)burst.append(packet);
+  }
+  acks_.clear_early();
+  if (burst.count == 0) return;
+  counters_.generated.add(burst.count);
+  gre_out(burst, stage_);
+  finish(burst);
+}
+
+void Worker::transmit(PortRole role, std::span<rte_mbuf*> packets) noexcept {
+  contract::PortCounters& counters = counters_.ports[index_of(role)];
+  std::uint64_t octets = 0;
+  for (const rte_mbuf* packet : packets) octets += packet->pkt_len;
+  const std::uint16_t sent = config_.ports[index_of(role)].tx_queue.tx_burst(packets);
+  const auto left = packets.subspan(sent);
+  if (unlikely(!left.empty())) {
+    for (const rte_mbuf* packet : left) octets -= packet->pkt_len;
+    count_drops(DropReason::tx_full, left.size());
+    rte_pktmbuf_free_bulk(left.data(), static_cast<unsigned>(left.size()));
+  }
+  counters.tx_packets.add(sent);
+  counters.tx_bytes.add(octets);
+}
+
+std::size_t Worker::push(rte_ring* ring, Doorbell* doorbell, std::span<rte_mbuf*> packets,
+                         DropReason otherwise) noexcept {
+  const auto wanted = static_cast<unsigned>(packets.size());
+  const unsigned pushed =
+      ring == nullptr ? 0
+                      : rte_ring_sp_enqueue_burst(ring, as_objects(packets.data()), wanted, nullptr);
+  if (pushed != 0 && doorbell != nullptr) doorbell->ring();
+  if (unlikely(pushed != wanted)) {
+    count_drops(otherwise, wanted - pushed);
+    rte_pktmbuf_free_bulk(packets.data() + pushed, wanted - pushed);
+  }
+  return pushed;
+}
+
+void Worker::count_drops(DropReason reason, std::uint64_t count) noexcept {
+  counters_.drops[static_cast<std::size_t>(reason)].add(count);
+}
+
+void Worker::hand_over(std::span<rte_mbuf*> packets) noexcept {
+  while (!packets.empty()) {
+    // Those for the first packet's owner come to the front, in order; the others keep theirs.
+    const WorkerId owner = context_of(packets.front()).worker;
+    Pile mine;
+    Pile others;
+    for (rte_mbuf* packet : packets)
+      (context_of(packet).worker == owner ? mine : others).add(packet);
+    const bool known = owner.value < config_.worker_count;
+    counters_.handed_out.add(push(known ? config_.handover_out[owner.value] : nullptr,
+                                  known ? config_.worker_doorbells[owner.value] : nullptr,
+                                  mine.span(), DropReason::handover_full));
+    std::copy_n(others.packets.begin(), others.count, packets.begin());
+    packets = packets.first(others.count);
+  }
+}
+
+void Worker::finish(Burst& burst) noexcept {
+  std::array<Pile, contract::kPorts> sent;
+  std::array<Pile, contract::kPorts> punted;
+  std::array<Pile, contract::kPorts> unresolved;
+  Pile control;
+  Pile handed;
+  Pile freed;
+  unsigned consumed = 0;
+  for (rte_mbuf* packet : burst.all()) {
+    const PacketContext& context = context_of(packet);
+    const std::size_t port = index_of(context.port);
+    switch (context.lane) {
+      case Lane::kTransmit: sent[port].add(packet); break;
+      case Lane::kPunt: punted[port].add(packet); break;
+      case Lane::kResolve: unresolved[port].add(packet); break;
+      case Lane::kControl: control.add(packet); break;
+      case Lane::kHandOver: handed.add(packet); break;
+      case Lane::kConsumed:
+        ++consumed;
+        freed.add(packet);
+        break;
+      case Lane::kDrop:
+        count_drops(context.drop, 1);
+        freed.add(packet);
+        break;
+      default:  // a stage left it behind
+        count_drops(DropReason::internal, 1);
+        freed.add(packet);
+        break;
+    }
+  }
+  burst.count = 0;
+  for (const PortRole role : kRoles) {
+    const std::size_t port = index_of(role);
+    contract::PortCounters& counters = counters_.ports[port];
+    if (sent[port].count != 0) transmit(role, sent[port].span());
+    if (punted[port].count != 0)
+      counters.punted.add(push(config_.ports[port].to_twin, config_.ports[port].twin_doorbell,
+                               punted[port].span(), DropReason::punt_full));
+    if (unresolved[port].count != 0)
+      counters.punted.add(push(config_.to_main, config_.main_doorbell, unresolved[port].span(),
+                               DropReason::punt_full));
+  }
+  if (control.count != 0)
+    counters_.punted_control.add(
+        push(config_.to_main, config_.main_doorbell, control.span(), DropReason::punt_full));
+  if (handed.count != 0) hand_over(handed.span());
+  if (consumed != 0) counters_.consumed.add(consumed);
+  if (freed.count != 0) rte_pktmbuf_free_bulk(freed.packets.data(), freed.count);
+}
+
+}  // namespace pns::dataplane

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Worker: one poll-mode worker. Owns its queues, the sessions whose bucket the steering table gives
+// it, and its block of counters in session memory. poll_once() receives, carries every packet
+// through the stages to exactly one fate, takes commands, and does its housekeeping. It reads no
+// clock, does not log and allocates nothing after construction but packet buffers.
+// One thread calls everything here, except where a ring's other end says otherwise.
+#pragma once
+
+#include <rte_mempool.h>
+#include <rte_ring.h>
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "dataplane/packet/burst.hpp"
+#include "dataplane/runtime/doorbell.hpp"
+#include "dataplane/runtime/queue.hpp"
+#include "dataplane/runtime/worker_command.hpp"
+#include "dataplane/session/next_hops.hpp"
+#include "dataplane/session/session_table.hpp"
+#include "dataplane/session/stage.hpp"
+#include "pns/base/time.hpp"
+#include "pns/contract/session_memory.hpp"
+
+namespace pns::dataplane {
+
+// What main sees in a packet from Worker's to_main ring, in context_of(packet).lane:
+//   Lane::kControl   PPP control frame from the Protocol field; slot, generation
+//   Lane::kResolve   Ethernet frame complete but for its destination; next_hop, port. When the
+//                    neighbour is known main writes the MAC and returns it by kTransmitRaw.
+struct WorkerConfig {
+  struct Port {
+    std::vector<RxQueue> rx_queues;  // this worker's; may be empty
+    TxQueue tx_queue;
+    MacAddress mac{};
+    bool has_twin = false;
+    std::uint16_t mtu = 1500;  // octets of IP
+    // Frames per second towards the twin that this worker lets through, and how many at once.
+    std::uint32_t punt_rate = 50'000;
+    std::uint32_t punt_burst = 1'024;
+    rte_ring* to_twin = nullptr;    // out: Ethernet frames for the kernel; null: no twin
+    rte_ring* from_twin = nullptr;  // in: Ethernet frames from the kernel; null: none
+    Doorbell* twin_doorbell = nullptr;
+  };
+
+  WorkerId id;
+  std::uint16_t worker_count = 1;
+  std::array<Port, contract::kPorts> ports;
+  rte_mempool* pool = nullptr;    // private area kMbufPrivateSize, headroom RTE_PKTMBUF_HEADROOM
+  rte_ring* commands = nullptr;   // in, from main: WorkerCommand
+  rte_ring* to_main = nullptr;    // out
+  Doorbell* main_doorbell = nullptr;
+  // By the other worker's number; null for this one. SPSC each.
+  std::array<rte_ring*, contract::kMaxWorkers> handover_in{};
+  std::array<rte_ring*, contract::kMaxWorkers> handover_out{};
+  std::array<Doorbell*, contract::kMaxWorkers> worker_doorbells{};
+  Ipv4Address icmp_source;  // of our ICMP errors
+  // Main: writes; workers: read. Null: always attached.
+  const std::atomic<bool>* control_attached = nullptr;
+};
+
+struct PollResult {
+  std::uint32_t packets = 0;  // taken from queues and rings
+  std::uint32_t commands = 0;
+  [[nodiscard]] bool idle() const noexcept { return packets == 0 && commands == 0; }
+};
+
+class Worker {
+ public:
+  // Registers with the table's quiescence variable. Sessions of this worker's buckets that owe an
+  // acknowledgement are taken up where an earlier process left them.
+  Worker(WorkerConfig config, SessionTable& sessions, NextHops& next_hops);
+  ~Worker();
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
+
+  // One turn. now_ns: CLOCK_MONOTONIC. Reports a quiescent state at its end.
+  PollResult poll_once(Tsc now, std::uint64_t now_ns) noexcept;
+
+  // An input ring holds something, or packets made in the last turn wait for the next.
+  [[nodiscard]] bool has_pending() const noexcept;
+
+  // Around a sleep: a sleeping worker must not hold up the removal of sessions.
+  void before_sleep() noexcept;
+  void after_sleep() noexcept;
+
+  // Nanoseconds until a delayed acknowledgement is due, or UINT64_MAX: the longest sensible sleep.
+  [[nodiscard]] std::uint64_t next_deadline_ns(std::uint64_t now_ns) const noexcept;
+
+  [[nodiscard]] WorkerId id() const noexcept { return config_.id; }
+  [[nodiscard]] const WorkerConfig& config() const noexcept { return config_; }
+
+ private:
+  void receive(contract::PortRole role) noexcept;
+  void take_commands() noexcept;
+  void take_from_twins() noexcept;
+  void take_handed_over() noexcept;
+  void take_deferred() noexcept;
+  void execute(rte_mbuf* packet, Burst& frames) noexcept;
+  void inject(rte_mbuf* packet, SlotId slot, std::uint32_t generation, Burst& frames) noexcept;
+  void transmit_raw(rte_mbuf* packet, contract::PortRole port, Burst& frames) noexcept;
+  void send_due_acks(std::uint64_t now_ns) noexcept;
+  void send_early_acks() noexcept;
+  void run_upstream(Burst& burst) noexcept;
+  void run_downstream(Burst& burst) noexcept;
+  // Carries out every packet's fate, and counts it where it ends.
+  void finish(Burst& burst) noexcept;
+  void transmit(contract::PortRole role, std::span<rte_mbuf*> packets) noexcept;
+  void hand_over(std::span<rte_mbuf*> packets) noexcept;
+  // Into a ring; what does not fit is dropped for `otherwise`. Result: how many went in.
+  std::size_t push(rte_ring* ring, Doorbell* doorbell, std::span<rte_mbuf*> packets,
+                   DropReason otherwise) noexcept;
+  void count_drops(DropReason reason, std::uint64_t count) noexcept;
+
+  WorkerConfig config_;
+  SessionTable& sessions_;
+  contract::WorkerCounters& counters_;
+  std::array<PortSettings, contract::kPorts> ports_;
+  AckList acks_;
+  Burst deferred_;
+  StageContext stage_;
+  std::uint64_t housekeeping_ns_ = 0;
+  Tsc last_poll_;
+  bool last_poll_busy_ = false;
+  PollResult result_;
+};
+
+}  // namespace pns::dataplane

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// AckList: sessions of one worker that owe their peer an acknowledgement (RFC 2637 §4.2, §4.4). The
+// debt itself is in session memory; this is only the order in which to look. A queue: the delay is
+// the same for all, so the first in is the first due. A session is in it at most once, therefore it
+// never overflows. One worker; allocates at construction only.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "pns/base/ids.hpp"
+#include "pns/contract/session_memory.hpp"
+
+namespace pns::dataplane {
+
+// A session that must wait again is put at the end, behind others that wait at most as long: so an
+// ack is at most twice this late, 100 ms.
+inline constexpr std::uint64_t kAckDelayNs = 50'000'000;
+// The window we advertise, in packets; half of it unacknowledged makes an ack leave at once.
+inline constexpr std::uint16_t kAdvertisedWindow = 64;
+
+class AckList {
+ public:
+  explicit AckList(std::uint32_t max_sessions)
+      : entries_(max_sessions + 1), listed_(max_sessions, 0) {}
+
+  // The session owes an ack by due_ns.
+  void arm(SlotId slot, std::uint64_t due_ns) noexcept {
+    if (listed_[slot.value] != 0) return;
+    listed_[slot.value] = 1;
+    entries_[tail_] = {due_ns, slot};
+    tail_ = next(tail_);
+  }
+  // Half of the window is unacknowledged: look at it after this burst. At most one burst's worth.
+  void hurry(SlotId slot) noexcept {
+    if (early_count_ != 0 && early_[early_count_ - 1] == slot) return;
+    if (early_count_ < early_.size()) early_[early_count_++] = slot;
+  }
+
+  [[nodiscard]] bool empty() const noexcept { return head_ == tail_; }
+  [[nodiscard]] std::uint64_t next_due_ns() const noexcept {
+    return empty() ? UINT64_MAX : entries_[head_].due_ns;
+  }
+  // The next due session leaves the list. Only when !empty().
+  [[nodiscard]] SlotId pop() noexcept {
+    const SlotId slot = entries_[head_].slot;
+    head_ = next(head_);
+    listed_[slot.value] = 0;
+    return slot;
+  }
+  [[nodiscard]] std::span<const SlotId> early() const noexcept {
+    return {early_.data(), early_count_};
+  }
+  void clear_early() noexcept { early_count_ = 0; }
+
+ private:
+  struct Entry {
+    std::uint64_t due_ns = 0;
+    SlotId slot;
+  };
+
+  [[nodiscard]] std::uint32_t next(std::uint32_t at) const noexcept {
+    return at + 1 == entries_.size() ? 0 : at + 1;
+  }
+
+  std::vector<Entry> entries_;
+  std::vector<std::uint8_t> listed_;
+  std::uint32_t head_ = 0;
+  std::uint32_t tail_ = 0;
+  std::array<SlotId, 32> early_{};
+  std::uint32_t early_count_ = 0;
+};
+
+}  // namespace pns::dataplane

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The last step of either direction: an IPv4 packet and its next hop become an Ethernet frame on a
+// port, a request to main for a MAC address, or a frame for the kernel. And the ICMP errors that the
+// stages cause. One worker.
+#pragma once
+
+#include <rte_mbuf.h>
+
+#include "dataplane/packet/packet_context.hpp"
+#include "dataplane/session/next_hops.hpp"
+#include "dataplane/session/stage.hpp"
+#include "pns/wire/icmp.hpp"
+#include "pns/wire/ipv4.hpp"
+
+namespace pns::dataplane {
+
+// Sends a frame to the twin of a port, within the port's punt rate. Without a twin, drops it for
+// `otherwise`.
+void punt_to_kernel(StageContext& stage, PacketContext& context, contract::PortRole port,
+                    DropReason otherwise) noexcept;
+
+// Puts the Ethernet header before an IPv4 packet and sets its fate. kUnreachable: no_route.
+void send_to_next_hop(StageContext& stage, rte_mbuf* packet, const NextHop& hop,
+                      Ipv4Address destination) noexcept;
+
+// Reports `packet` (inner IPv4, `header` parsed from it) to its sender, when the rules and the rate
+// permit: per session, 100 a second, 20 at once. The report goes through the stages in the next
+// turn. `session` pays for it. False: nothing was made.
+bool send_icmp_error(StageContext& stage, contract::SessionRecord& session,
+                     const PacketContext& context, const wire::IcmpError& error,
+                     const wire::Ipv4Header& header, Bytes packet) noexcept;
+
+}  // namespace pns::dataplane

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/session/next_hops.hpp"
+
+#include <rte_errno.h>
+#include <rte_fib.h>
+#include <rte_lcore.h>
+
+#include <algorithm>
+#include <cstring>
+
+namespace pns::dataplane {
+namespace {
+
+using Words = std::array<std::uint64_t, 3>;
+
+Words pack(const NextHop& hop) noexcept {
+  Words words{};
+  words[0] = static_cast<std::uint64_t>(hop.kind) | static_cast<std::uint64_t>(hop.port) << 8;
+  std::memcpy(reinterpret_cast<std::byte*>(&words[0]) + 2, hop.destination.data(), 6);
+  std::memcpy(&words[1], hop.source.data(), 6);
+  words[2] = hop.gateway.value;
+  return words;
+}
+
+NextHop unpack(const Words& words) noexcept {
+  NextHop hop;
+  hop.kind = static_cast<NextHopKind>(words[0] & 0xff);
+  hop.port = static_cast<contract::PortRole>((words[0] >> 8) & 0xff);
+  std::memcpy(hop.destination.data(), reinterpret_cast<const std::byte*>(&words[0]) + 2, 6);
+  std::memcpy(hop.source.data(), &words[1], 6);
+  hop.gateway = Ipv4Address(static_cast<std::uint32_t>(words[2]));
+  return hop;
+}
+
+}  // namespace
+
+std::expected<std::unique_ptr<NextHops>, std::string> NextHops::create(const char* name,
+                                                                       std::uint32_t max_routes) {
+  std::unique_ptr<NextHops> table(new NextHops);
+  rte_fib_conf conf{};
+  conf.type = RTE_FIB_DIR24_8;
+  conf.default_nh = 0;
+  conf.max_routes = static_cast<int>(max_routes);
+  conf.dir24_8.nh_sz = RTE_FIB_DIR24_8_2B;
+  conf.dir24_8.num_tbl8 = std::max<std::uint32_t>(max_routes / 8, 256);
+  table->fib_ = rte_fib_create(name, static_cast<int>(rte_socket_id()), &conf);
+  if (table->fib_ == nullptr)
+    return std::unexpected(std::string("rte_fib_create: ") + rte_strerror(rte_errno));
+  // The AVX-512 look-up would lower the clock of everything else on the core.
+  (void)rte_fib_select_lookup(table->fib_, RTE_FIB_LOOKUP_DIR24_8_SCALAR_MACRO);
+  table->entries_ = std::make_unique<Entry[]>(kMaxNextHops);
+  return table;
+}
+
+NextHops::~NextHops() {
+  if (fib_ != nullptr) rte_fib_free(fib_);
+}
+
+bool NextHops::set(NextHopId id, const NextHop& next_hop) noexcept {
+  if (id.value == 0 || id.value >= kMaxNextHops) return false;
+  Entry& entry = entries_[id.value];
+  const Words words = pack(next_hop);
+  const std::uint32_t version = entry.version.load(std::memory_order_relaxed);
+  entry.version.store(version + 1, std::memory_order_relaxed);
+  std::atomic_thread_fence(std::memory_order_release);
+  for (std::size_t i = 0; i < words.size(); ++i)
+    entry.words[i].store(words[i], std::memory_order_relaxed);
+  entry.version.store(version + 2, std::memory_order_release);
+  return true;
+}
+
+NextHop NextHops::get(NextHopId id) const noexcept {
+  if (id.value >= kMaxNextHops) return {};
+  const Entry& entry = entries_[id.value];
+  Words words{};
+  for (;;) {
+    const std::uint32_t before = entry.version.load(std::memory_order_acquire);
+    for (std::size_t i = 0; i < words.size(); ++i)
+      words[i] = entry.words[i].load(std::memory_order_relaxed);
+    std::atomic_thread_fence(std::memory_order_acquire);
+    if ((before & 1) == 0 && entry.version.load(std::memory_order_relaxed) == before) break;
+  }
+  return unpack(words);
+}
+
+bool NextHops::add_route(const Ipv4Prefix& prefix, NextHopId id) noexcept {
+  if (id.value >= kMaxNextHops || prefix.length > 32) return false;
+  return rte_fib_add(fib_, prefix.network().value, prefix.length, id.value) == 0;
+}
+
+bool NextHops::delete_route(const Ipv4Prefix& prefix) noexcept {
+  if (prefix.length > 32) return false;
+  return rte_fib_delete(fib_, prefix.network().value, prefix.length) == 0;
+}
+
+void NextHops::lookup(std::span<const std::uint32_t> destinations,
+                      std::span<NextHopId> ids) const noexcept {
+  std::array<std::uint64_t, kMaxLookup> found;
+  const auto count = std::min({destinations.size(), ids.size(), kMaxLookup});
+  if (count == 0) return;
+  // rte_fib does not write to the addresses, whatever its prototype says.
+  (void)rte_fib_lookup_bulk(fib_, const_cast<std::uint32_t*>(destinations.data()), found.data(),
+                            static_cast<int>(count));
+  for (std::size_t i = 0; i < count; ++i) ids[i] = NextHopId(static_cast<std::uint16_t>(found[i]));
+}
+
+NextHopId NextHops::lookup(Ipv4Address destination) const noexcept {
+  NextHopId id;
+  lookup({&destination.value, 1}, {&id, 1});
+  return id;
+}
+
+}  // namespace pns::dataplane

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// NextHops: where an IPv4 packet goes from here. A longest-prefix table (rte_fib, DIR-24-8, 16-bit
+// next-hop numbers) and an array of next hops. Main writes; workers read without locks: a table
+// entry changes in one store, a next hop behind a sequence lock. A prefix that is being replaced may
+// lead one packet by the old way.
+// Memory: 32 MiB for the table, 128 KiB for 1,024 longer-than-/24 groups per 256 routes.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <expected>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "pns/base/ip_address.hpp"
+#include "pns/contract/session_memory.hpp"
+
+struct rte_fib;
+
+namespace pns::dataplane {
+
+// Index of a next hop. 0 is what a look-up without a route gives and stays kUnreachable.
+using NextHopId = Id<struct NextHopIdTag, std::uint16_t>;
+
+enum class NextHopKind : std::uint8_t {
+  kUnreachable = 0,  // no route
+  kResolved = 1,     // MAC addresses are right: send
+  kGlean = 2,        // on link, MAC not known: main resolves `gateway`, or the destination when 0
+  kLocal = 3,        // one of our own addresses on `port`: to its twin
+};
+
+struct NextHop {
+  NextHopKind kind = NextHopKind::kUnreachable;
+  contract::PortRole port{};
+  MacAddress destination{};  // kResolved
+  MacAddress source{};       // kResolved, kGlean: of the port
+  Ipv4Address gateway;       // kGlean
+  friend bool operator==(const NextHop&, const NextHop&) noexcept = default;
+};
+
+class NextHops {
+ public:
+  // Ids lie in [1, kMaxNextHops).
+  static constexpr std::uint16_t kMaxNextHops = 32'767;
+  static constexpr std::uint32_t kMaxRoutes = 65'536;
+
+  // Needs EAL. Error: DPDK's reason.
+  [[nodiscard]] static std::expected<std::unique_ptr<NextHops>, std::string> create(
+      const char* name = "pns-routes", std::uint32_t max_routes = kMaxRoutes);
+  ~NextHops();
+  NextHops(const NextHops&) = delete;
+  NextHops& operator=(const NextHops&) = delete;
+
+  // --- main only ---
+  // Writes one next hop; readers see the old or the new one whole. False: id out of range.
+  bool set(NextHopId id, const NextHop& next_hop) noexcept;
+  [[nodiscard]] NextHop get(NextHopId id) const noexcept;  // any thread
+  // Adds or replaces a route. Host bits of the prefix are ignored. False: table full or bad id.
+  bool add_route(const Ipv4Prefix& prefix, NextHopId id) noexcept;
+  // False: there was no such route.
+  bool delete_route(const Ipv4Prefix& prefix) noexcept;
+
+  // --- any thread ---
+  // ids[i] for destinations[i] (host order); at most kMaxLookup at a time, both spans equal.
+  static constexpr std::size_t kMaxLookup = 128;
+  void lookup(std::span<const std::uint32_t> destinations,
+              std::span<NextHopId> ids) const noexcept;
+  [[nodiscard]] NextHopId lookup(Ipv4Address destination) const noexcept;
+
+ private:
+  // Main: writes; workers: read. Odd version: being written.
+  struct Entry {
+    std::atomic<std::uint32_t> version{0};
+    std::array<std::atomic<std::uint64_t>, 3> words{};
+  };
+
+  NextHops() noexcept = default;
+
+  rte_fib* fib_ = nullptr;
+  std::unique_ptr<Entry[]> entries_;
+};
+
+}  // namespace pns::dataplane

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// A token bucket in one integer (GCRA, ITU-T I.371): `spent_until` is the time at which everything
+// let through so far is paid for. Fits in session memory and survives a restart. Owner only.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+namespace pns::dataplane {
+
+// Lets an event of `cost_ns` through unless the bucket would be more than `burst_ns` ahead of now.
+[[nodiscard]] inline bool admit(std::uint64_t& spent_until, std::uint64_t now_ns,
+                                std::uint64_t cost_ns, std::uint64_t burst_ns) noexcept {
+  const std::uint64_t from = std::max(spent_until, now_ns);
+  // A clock that was set back (another boot's memory) must not close the bucket for ever.
+  const std::uint64_t start = from - now_ns > burst_ns + cost_ns ? now_ns : from;
+  if (start + cost_ns > now_ns + burst_ns) return false;
+  spent_until = start + cost_ns;
+  return true;
+}
+
+// A bucket of the worker's own, in events.
+struct EventBucket {
+  std::uint64_t cost_ns = 0;
+  std::uint64_t burst_ns = 0;
+  std::uint64_t spent_until = 0;
+
+  // rate 0: everything passes.
+  EventBucket(std::uint32_t per_second, std::uint32_t burst) noexcept
+      : cost_ns(per_second == 0 ? 0 : 1'000'000'000ULL / per_second),
+        burst_ns(cost_ns * std::max<std::uint32_t>(burst, 1)) {}
+
+  [[nodiscard]] bool admit_one(std::uint64_t now_ns) noexcept {
+    return cost_ns == 0 || admit(spent_until, now_ns, cost_ns, burst_ns);
+  }
+};
+
+// A session's rate limit over octets: 100 ms worth at once. Rate 0: everything passes.
+[[nodiscard]] inline bool admit_octets(std::uint64_t& spent_until, std::uint64_t now_ns,
+                                       std::uint64_t octets, std::uint64_t bits_per_second) noexcept {
+  constexpr std::uint64_t kBurstNs = 100'000'000;
+  if (bits_per_second == 0) return true;
+  const std::uint64_t cost = octets * 8 * 1'000'000'000ULL / bits_per_second;
+  // A rate so low that one packet exceeds the burst still lets one packet through at a time.
+  return admit(spent_until, now_ns, cost, std::max(kBurstNs, cost));
+}
+
+}  // namespace pns::dataplane

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// SessionTable: how a packet finds its session record. Two direct indexes, no hashing:
+//   upstream    (local address, our Call ID) → slot     65,536 slots numbers per local address
+//   downstream  inner address → slot                    top 20 bits → leaf of 4,096 slot numbers
+// The records themselves lie in session memory; this class is the process's index over them and is
+// rebuilt from them by adopt() when a dataplane starts over existing sessions.
+//
+// Main writes (install, bind, unlink, release); workers read without locks. What a worker found
+// stays valid until it reports a quiescent state. Memory: 256 KiB per local address, 8 MiB of
+// virtual leaf directory, 16 KiB per /20 in use up to kMaxLeaves; all mapped, none from the heap.
+#pragma once
+
+#include <rte_rcu_qsbr.h>
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <expected>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "pns/base/ids.hpp"
+#include "pns/base/ip_address.hpp"
+#include "pns/contract/messages.hpp"
+#include "pns/contract/session_memory.hpp"
+
+namespace pns::dataplane {
+
+struct FoundSession {
+  contract::SessionRecord* session = nullptr;
+  SlotId slot;
+  [[nodiscard]] explicit operator bool() const noexcept { return session != nullptr; }
+};
+
+class SessionTable {
+ public:
+  static constexpr std::size_t kMaxLocalAddresses = 16;
+  static constexpr std::uint32_t kMaxLeaves = 4096;
+
+  // `memory` must outlive the table. `workers`: how many will report quiescent states.
+  // Error: what could not be mapped.
+  [[nodiscard]] static std::expected<std::unique_ptr<SessionTable>, std::string> create(
+      contract::SessionMemory& memory, std::uint16_t workers);
+  ~SessionTable();
+  SessionTable(const SessionTable&) = delete;
+  SessionTable& operator=(const SessionTable&) = delete;
+
+  // --- main only ---
+
+  // Makes an address one that classify() takes GRE for, before its first session. False: too many.
+  bool add_local_address(Ipv4Address local) noexcept;
+  // Fills the free record and publishes it. Result: its new generation.
+  // Errors: kBadSlot, kCallIdInUse, kTooManyAddresses, kNoMemory, kBadMessage (Call ID 0).
+  [[nodiscard]] std::expected<std::uint32_t, contract::ReplyResult> install(
+      SlotId slot, const contract::InstallSession& request, std::uint64_t now_ns) noexcept;
+  // Leads the inner address to the session (again, when it was another before).
+  // kDone, kBadSlot, kAddressInUse, kNoMemory, kBadMessage (unspecified address).
+  [[nodiscard]] contract::ReplyResult bind_address(SlotId slot, Ipv4Address subscriber) noexcept;
+  void unbind_address(SlotId slot) noexcept;
+  // Takes the session out of both indexes; state kRemoving. The result is for quiescent().
+  // 0: the slot is not installed.
+  [[nodiscard]] std::uint64_t unlink(SlotId slot) noexcept;
+  // True once every worker that was inside its poll at unlink() has left it. Never blocks.
+  [[nodiscard]] bool quiescent(std::uint64_t token) const noexcept;
+  // After quiescence: wipes keys, state kFree. No-op when the slot is not kRemoving.
+  void release(SlotId slot) noexcept;
+  // Rebuilds the indexes from session memory, before any worker runs: finishes removals that were
+  // cut short and half-written key changes; a record that contradicts another is released.
+  // Result: sessions in service.
+  std::uint32_t adopt() noexcept;
+  // The record of a slot, or null when out of range. Any thread.
+  [[nodiscard]] contract::SessionRecord* record(SlotId slot) const noexcept {
+    return slot.value < records_.size() ? &records_[slot.value] : nullptr;
+  }
+
+  // --- workers ---
+
+  [[nodiscard]] bool is_local(Ipv4Address address) const noexcept {
+    return local_index(address) < kMaxLocalAddresses;
+  }
+  [[nodiscard]] FoundSession find(Ipv4Address local, OurCallId call) const noexcept {
+    const std::size_t index = local_index(local);
+    if (index >= kMaxLocalAddresses) return {};
+    return at(calls_[index][call.value].load(std::memory_order_acquire));
+  }
+  // The session with this inner address. Checked against the record.
+  [[nodiscard]] FoundSession find_by_address(Ipv4Address inner) const noexcept {
+    const auto* leaf = directory_[inner.value >> 12].load(std::memory_order_acquire);
+    if (leaf == nullptr) return {};
+    const FoundSession found = at((*leaf)[inner.value & 0xfff].load(std::memory_order_acquire));
+    if (!found || found.session->subscriber != inner) return {};
+    return found;
+  }
+  // The same session as before: for packets that waited in a ring.
+  [[nodiscard]] bool is_current(SlotId slot, std::uint32_t generation) const noexcept {
+    const contract::SessionRecord* found = record(slot);
+    return found != nullptr &&
+           found->state.load(std::memory_order_acquire) == contract::SlotState::kInstalled &&
+           found->generation.load(std::memory_order_relaxed) == generation;
+  }
+  // Owner of a call's bucket.
+  [[nodiscard]] WorkerId owner(OurCallId call) const noexcept {
+    return WorkerId(memory_.header().steering[steering_bucket(call)].load(std::memory_order_relaxed));
+  }
+
+  [[nodiscard]] contract::SessionMemory& memory() const noexcept { return memory_; }
+  // One variable for all that is published here. Thread ids are worker numbers.
+  [[nodiscard]] rte_rcu_qsbr& quiescence() const noexcept { return *qsbr_; }
+
+ private:
+  using Slot = std::atomic<std::uint32_t>;  // slot + 1; 0: none
+  using Leaf = std::array<Slot, 4096>;
+
+  SessionTable(contract::SessionMemory& memory) noexcept
+      : memory_(memory), records_(memory.sessions()) {}
+
+  [[nodiscard]] std::size_t local_index(Ipv4Address address) const noexcept {
+    const std::uint32_t count = local_count_.load(std::memory_order_acquire);
+    for (std::uint32_t i = 0; i < count; ++i)
+      if (locals_[i] == address) return i;
+    return kMaxLocalAddresses;
+  }
+  [[nodiscard]] FoundSession at(std::uint32_t slot_plus_one) const noexcept {
+    if (slot_plus_one == 0) return {};
+    return {&records_[slot_plus_one - 1], SlotId(slot_plus_one - 1)};
+  }
+  [[nodiscard]] Slot* leaf_entry(Ipv4Address inner) noexcept;  // null: no leaf
+  [[nodiscard]] Leaf* make_leaf(std::uint32_t directory_index) noexcept;
+  void index_call(std::size_t local, OurCallId call, std::uint32_t slot_plus_one) noexcept;
+
+  contract::SessionMemory& memory_;
+  std::span<contract::SessionRecord> records_;
+  // main: writes; workers: read. locals_[i] is written before local_count_ passes i.
+  std::array<Ipv4Address, kMaxLocalAddresses> locals_{};
+  std::atomic<std::uint32_t> local_count_{0};
+  std::array<Slot*, kMaxLocalAddresses> calls_{};  // each 65,536, mapped at create
+  std::atomic<Leaf*>* directory_ = nullptr;        // 2^20
+  // main only
+  Leaf* leaves_ = nullptr;  // kMaxLeaves, mapped, untouched until used
+  std::uint32_t leaves_used_ = 0;
+  std::unique_ptr<std::uint16_t[]> leaf_entries_;    // addresses bound in each leaf
+  std::unique_ptr<std::uint32_t[]> leaf_directory_;  // which directory entry leads to it
+  std::unique_ptr<std::uint32_t[]> bound_;           // by slot: inner address in the index, or 0
+  rte_rcu_qsbr* qsbr_ = nullptr;
+};
+
+}  // namespace pns::dataplane

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// StageContext: what the stages of one worker work with. Made once by the worker; `now_ns` is set at
+// each poll. References only; one worker.
+#pragma once
+
+#include <rte_mempool.h>
+
+#include <array>
+#include <cstdint>
+
+#include "dataplane/packet/burst.hpp"
+#include "dataplane/session/ack_list.hpp"
+#include "dataplane/session/next_hops.hpp"
+#include "dataplane/session/policer.hpp"
+#include "dataplane/session/session_table.hpp"
+#include "pns/base/ip_address.hpp"
+#include "pns/contract/session_memory.hpp"
+
+namespace pns::dataplane {
+
+struct PortSettings {
+  MacAddress mac{};
+  bool has_twin = false;
+  std::uint16_t mtu = 1500;  // octets of IP
+  EventBucket punt{0, 1};
+};
+
+struct StageContext {
+  SessionTable& sessions;
+  NextHops& next_hops;
+  contract::WorkerCounters& counters;
+  AckList& acks;
+  Burst& deferred;  // inner IPv4 packets made here; they go through the stages in the next turn
+  std::array<PortSettings, contract::kPorts>& ports;
+  rte_mempool* pool = nullptr;
+  WorkerId self;
+  Ipv4Address icmp_source;
+  std::uint64_t now_ns = 0;
+  bool control_attached = true;
+  EventBucket resolve{2'000, 256};   // packets to main for their neighbour
+  // Key changes beyond the inline cap, for all sessions of this worker: about a tenth of a core.
+  EventBucket key_steps{1'500, 16};  // packets of kMaxKeySteps each
+
+  [[nodiscard]] PortSettings& port(contract::PortRole role) noexcept {
+    return ports[static_cast<std::size_t>(role)];
+  }
+  [[nodiscard]] contract::PortCounters& port_counters(contract::PortRole role) noexcept {
+    return counters.ports[static_cast<std::size_t>(role)];
+  }
+};
+
+// Drops a packet of a session and puts it in the session's books.
+inline void drop_upstream(PacketContext& context, DropReason reason) noexcept {
+  if (context.session != nullptr) context.session->upstream.drops.add(1);
+  drop(context, reason);
+}
+inline void drop_downstream(PacketContext& context, DropReason reason) noexcept {
+  if (context.session != nullptr) context.session->downstream.drops.add(1);
+  drop(context, reason);
+}
+
+// Adds packets and octets of one session once per run of it.
+template <auto Half, class State>
+class RunCounter {
+ public:
+  RunCounter(contract::Counter State::*packets, contract::Counter State::*bytes) noexcept
+      : packets_counter_(packets), bytes_counter_(bytes) {}
+  RunCounter(const RunCounter&) = delete;
+  RunCounter& operator=(const RunCounter&) = delete;
+  ~RunCounter() { flush(); }
+
+  void add(contract::SessionRecord* session, std::uint64_t bytes) noexcept {
+    if (session != session_) {
+      flush();
+      session_ = session;
+    }
+    ++packets_;
+    bytes_ += bytes;
+  }
+
+ private:
+  void flush() noexcept {
+    if (packets_ == 0) return;
+    State& state = session_->*Half;
+    (state.*packets_counter_).add(packets_);
+    (state.*bytes_counter_).add(bytes_);
+    packets_ = 0;
+    bytes_ = 0;
+  }
+
+  contract::Counter State::*packets_counter_;
+  contract::Counter State::*bytes_counter_;
+  contract::SessionRecord* session_ = nullptr;
+  std::uint64_t packets_ = 0;
+  std::uint64_t bytes_ = 0;
+};
+
+using UpstreamRun = RunCounter<&contract::SessionRecord::upstream, contract::UpstreamState>;
+using DownstreamRun = RunCounter<&contract::SessionRecord::downstream, contract::DownstreamState>;
+
+}  // namespace pns::dataplane

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include "dataplane/packet/burst.hpp"
+#include "dataplane/session/stage.hpp"
+
+namespace pns::dataplane {
+
+// Lane kGre → kPpp. Checks the GRE header, finds the session by (destination, Call ID), checks that
+// the packet comes from its peer before anything changes, notes the acknowledgement it carries,
+// judges its sequence number and schedules our own acknowledgement. Takes outer headers and padding
+// off. Calls of another worker: kHandOver. Acknowledgement only: kConsumed. RFC 2637 §4.
+// At most Burst::kReceive packets.
+void gre_in(Burst& burst, StageContext& stage) noexcept;
+
+// A sequence number that MPPE has vouched for becomes the highest received.
+void confirm_far_sequence(StageContext& stage, const PacketContext& context) noexcept;
+
+}  // namespace pns::dataplane

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/upstream/inner_in.hpp"
+
+#include "dataplane/session/egress.hpp"
+#include "pns/wire/ipv4.hpp"
+#include "pns/wire/tcp.hpp"
+
+namespace pns::dataplane {
+namespace {
+
+using contract::SessionRecord;
+using contract::UpstreamState;
+
+DropReason inner_reason(DropReason outer) noexcept {
+  switch (outer) {
+    case DropReason::frame_truncated: return DropReason::inner_truncated;
+    case DropReason::ip_version: return DropReason::inner_version;
+    default: return DropReason::inner_header;
+  }
+}
+
+void check(StageContext& stage, rte_mbuf* packet, PacketContext& context) noexcept {
+  SessionRecord& session = *context.session;
+  const auto header = wire::parse_ipv4(octets_of(packet));
+  if (!header) return drop_upstream(context, inner_reason(header.error()));
+  if (header->source != session.subscriber)
+    return drop_upstream(context, DropReason::inner_source);
+  if (wire::is_unforwardable(header->destination))
+    return drop_upstream(context, DropReason::inner_destination);
+  if (!admit_octets(session.upstream.rate_spent_ns, stage.now_ns, header->total_length,
+                    session.rate_bits_per_second))
+    return drop_upstream(context, DropReason::rate_limited);
+  rte_pktmbuf_trim(packet, static_cast<std::uint16_t>(packet->data_len - header->total_length));
+  if (session.inner_mtu > 40)
+    wire::clamp_mss(octets_of(packet), *header, static_cast<std::uint16_t>(session.inner_mtu - 40));
+  context.destination = header->destination;
+  context.inner_length = header->total_length;
+  context.lane = Lane::kForward;
+}
+
+void report(StageContext& stage, PacketContext& context, const wire::IcmpError& error,
+            const wire::Ipv4Header& header, Bytes packet) noexcept {
+  if (context.session != nullptr)
+    send_icmp_error(stage, *context.session, context, error, header, packet);
+}
+
+// True when the packet may go on, with its TTL decremented.
+bool pay_ttl(StageContext& stage, rte_mbuf* packet, PacketContext& context,
+             const wire::Ipv4Header& header) noexcept {
+  if ((context.flags & kPacketTtlDone) != 0) return true;
+  if (header.time_to_live <= 1) {
+    report(stage, context, {wire::kIcmpTimeExceeded, 0, 0}, header, octets_of(packet));
+    drop_upstream(context, DropReason::ttl_expired);
+    return false;
+  }
+  wire::decrement_ttl(octets_of(packet));
+  context.flags |= kPacketTtlDone;
+  return true;
+}
+
+}  // namespace
+
+void inner_in(Burst& burst, StageContext& stage) noexcept {
+  for (rte_mbuf* packet : burst.all()) {
+    PacketContext& context = context_of(packet);
+    if (context.lane == Lane::kInner) check(stage, packet, context);
+  }
+}
+
+void forward(Burst& burst, StageContext& stage) noexcept {
+  std::array<std::uint32_t, Burst::kCapacity> destinations;
+  std::array<NextHopId, Burst::kCapacity> ids;
+  std::array<std::uint16_t, Burst::kCapacity> at;
+  std::size_t count = 0;
+  for (std::uint16_t i = 0; i < burst.count; ++i) {
+    const PacketContext& context = context_of(burst.packets[i]);
+    if (context.lane != Lane::kForward) continue;
+    destinations[count] = context.destination.value;
+    at[count++] = i;
+  }
+  if (count == 0) return;
+  stage.next_hops.lookup(std::span(destinations).first(count), std::span(ids).first(count));
+
+  UpstreamRun run(&UpstreamState::packets, &UpstreamState::bytes);
+  std::uint64_t packets = 0;
+  std::uint64_t octets = 0;
+  for (std::size_t n = 0; n < count; ++n) {
+    rte_mbuf* packet = burst.packets[at[n]];
+    PacketContext& context = context_of(packet);
+    SessionRecord* const from = context.session;
+    // Every packet here was parsed before; it cannot fail.
+    const auto header = wire::parse_ipv4(octets_of(packet));
+    if (!header) {
+      drop(context, DropReason::internal);
+      continue;
+    }
+    const FoundSession other = stage.sessions.find_by_address(context.destination);
+    if (other) {
+      if (!pay_ttl(stage, packet, context, *header)) continue;
+      attach(context, other.slot, *other.session);
+      context.lane = Lane::kDownstream;
+    } else {
+      const NextHop hop = stage.next_hops.get(ids[n]);
+      if (hop.kind == NextHopKind::kUnreachable) {
+        report(stage, context,
+               {wire::kIcmpDestinationUnreachable, wire::kIcmpCodeNetUnreachable, 0}, *header,
+               octets_of(packet));
+        drop_upstream(context, DropReason::no_route);
+        continue;
+      }
+      if (hop.kind != NextHopKind::kLocal && !pay_ttl(stage, packet, context, *header)) continue;
+      send_to_next_hop(stage, packet, hop, context.destination);
+      if (context.lane == Lane::kDrop) {
+        if (from != nullptr) from->upstream.drops.add(1);
+        continue;
+      }
+    }
+    if (from == nullptr) continue;
+    run.add(from, context.inner_length);
+    ++packets;
+    octets += context.inner_length;
+  }
+  if (packets != 0) {
+    stage.counters.upstream_packets.add(packets);
+    stage.counters.upstream_bytes.add(octets);
+  }
+}
+
+}  // namespace pns::dataplane

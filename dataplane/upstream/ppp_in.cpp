@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/upstream/ppp_in.hpp"
+
+#include "pns/mppe/mppe.hpp"
+#include "pns/wire/ppp.hpp"
+
+namespace pns::dataplane {
+namespace {
+
+using contract::SessionRecord;
+using wire::PppProtocol;
+
+// Control frames to the control process: 200 a second, 100 at once, per session.
+constexpr std::uint64_t kPuntCostNs = 5'000'000;
+constexpr std::uint64_t kPuntBurstNs = 100 * kPuntCostNs;
+
+// IPv4 that was not encrypted, or another network protocol, which is never open here.
+void take_network_data(rte_mbuf* packet, PacketContext& context, std::uint32_t flags,
+                       const wire::PppHeader& header) noexcept {
+  if ((flags & contract::kFlagMppeRequired) != 0 ||
+      context.session->upstream.mppe.mode != mppe::Mode::kOff)
+    return drop_upstream(context, DropReason::clear_text);
+  if ((flags & contract::kFlagIpv4Open) == 0 || !header.is(PppProtocol::kIpv4))
+    return drop_upstream(context, DropReason::network_not_open);
+  rte_pktmbuf_adj(packet, static_cast<std::uint16_t>(header.size()));
+  context.lane = Lane::kInner;
+}
+
+// Echo-Request and Discard-Request on an open link end here. False: not one of them.
+bool take_echo(StageContext& stage, rte_mbuf* packet, PacketContext& context,
+               const wire::PppHeader& header) noexcept {
+  const SessionRecord& session = *context.session;
+  const MutableBytes information = octets_of(packet).subspan(header.size());
+  auto echo = wire::parse_echo(information);
+  if (!echo) return false;
+  if (echo->code == wire::kLcpDiscardRequest) {
+    context.lane = Lane::kConsumed;
+    return true;
+  }
+  // Our own magic number is a loop; that is the control process's to judge.
+  if (echo->code != wire::kLcpEchoRequest ||
+      (echo->magic == session.our_magic && session.our_magic != 0))
+    return false;
+  echo->code = wire::kLcpEchoReply;
+  echo->magic = session.our_magic;
+  wire::write_echo(information, *echo);
+  rte_pktmbuf_adj(packet, static_cast<std::uint16_t>(header.size()));
+  rte_pktmbuf_trim(packet, static_cast<std::uint16_t>(packet->data_len - echo->length));
+  context.ppp_protocol = static_cast<std::uint16_t>(PppProtocol::kLcp);
+  context.lane = Lane::kPppOut;
+  stage.counters.consumed.add(1);
+  stage.counters.generated.add(1);
+  return true;
+}
+
+// From the Protocol field on, which becomes two octets.
+void punt_to_control(StageContext& stage, rte_mbuf* packet, PacketContext& context,
+                     const wire::PppHeader& header) noexcept {
+  if (!stage.control_attached) return drop_upstream(context, DropReason::punt_no_control);
+  if (!admit(context.session->upstream.punt_spent_ns, stage.now_ns, kPuntCostNs, kPuntBurstNs))
+    return drop_upstream(context, DropReason::punt_policed);
+  rte_pktmbuf_adj(packet, static_cast<std::uint16_t>(header.size()));
+  char* room = rte_pktmbuf_prepend(packet, 2);
+  if (room == nullptr) return drop_upstream(context, DropReason::no_headroom);
+  wire::PppHeader full;
+  full.protocol = header.protocol;
+  full.protocol_size = 2;
+  wire::write_ppp({reinterpret_cast<std::byte*>(room), 2}, full);
+  context.ppp_protocol = header.protocol;
+  context.lane = Lane::kControl;
+}
+
+void take(StageContext& stage, rte_mbuf* packet, PacketContext& context) noexcept {
+  const MutableBytes frame = octets_of(packet);
+  if (frame.size() > kMaxReceiveUnit) return drop_upstream(context, DropReason::ppp_too_long);
+  const auto header = wire::parse_ppp(frame);
+  if (!header) return drop_upstream(context, header.error());
+  SessionRecord& session = *context.session;
+  const std::uint32_t flags = session.flags.load(std::memory_order_relaxed);
+
+  if (header->is(PppProtocol::kMppe)) {
+    if (session.upstream.mppe.mode == mppe::Mode::kOff)
+      return drop_upstream(context, DropReason::mppe_not_open);
+    rte_pktmbuf_adj(packet, static_cast<std::uint16_t>(header->size()));
+    context.lane = Lane::kMppe;
+    return;
+  }
+  if (header->is(PppProtocol::kIpv4) || header->is(PppProtocol::kIpv6))
+    return take_network_data(packet, context, flags, *header);
+  if (header->is(PppProtocol::kLcp) && (flags & contract::kFlagLcpOpen) != 0 &&
+      take_echo(stage, packet, context, *header))
+    return;
+  if (header->is(PppProtocol::kCcp) && frame.size() >= header->size() + 4 &&
+      frame[header->size()] == std::byte{wire::kCcpResetRequest} &&
+      session.downstream.mppe.mode == mppe::Mode::kStateful) {
+    mppe::request_flush(session.downstream.mppe);
+    context.lane = Lane::kConsumed;
+    return;
+  }
+  punt_to_control(stage, packet, context, *header);
+}
+
+}  // namespace
+
+void ppp_in(Burst& burst, StageContext& stage) noexcept {
+  for (rte_mbuf* packet : burst.all()) {
+    PacketContext& context = context_of(packet);
+    if (context.lane == Lane::kPpp) take(stage, packet, context);
+  }
+}
+
+}  // namespace pns::dataplane

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * The XDP program of an xdp: port. It takes what the dataplane serves into the AF_XDP socket of the
+ * receive queue and leaves everything else to the kernel, which keeps addresses, ARP, TCP 1723, SSH.
+ * Built twice with clang:
+ *   PNS_PORT_ACCESS  every IPv4 packet of protocol 47 (GRE), fragments included
+ *   PNS_PORT_CORE    every IPv4 packet whose destination is in pns_prefixes (subscriber prefixes)
+ * DPDK's net_af_xdp loads the file and fills xsks_map; the dataplane fills pns_prefixes after that.
+ * A queue without a socket falls back to the kernel, so nothing breaks while the dataplane is away.
+ */
+#include <linux/bpf.h>
+#include <linux/if_ether.h>
+#include <linux/in.h>
+#include <linux/ip.h>
+
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+struct {
+  __uint(type, BPF_MAP_TYPE_XSKMAP);
+  __uint(max_entries, 64);
+  __type(key, __u32);
+  __type(value, __u32);
+} xsks_map SEC(".maps");
+
+#ifdef PNS_PORT_CORE
+struct prefix_key {
+  __u32 length;  /* bits */
+  __u32 address; /* network byte order */
+};
+
+struct {
+  __uint(type, BPF_MAP_TYPE_LPM_TRIE);
+  __uint(max_entries, 1024);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __type(key, struct prefix_key);
+  __type(value, __u8);
+} pns_prefixes SEC(".maps");
+#endif
+
+SEC("xdp")
+int pns_redirect(struct xdp_md *ctx) {
+  void *data = (void *)(long)ctx->data;
+  void *end = (void *)(long)ctx->data_end;
+  struct ethhdr *ethernet = data;
+  if ((void *)(ethernet + 1) > end || ethernet->h_proto != bpf_htons(ETH_P_IP)) return XDP_PASS;
+  struct iphdr *ip = (void *)(ethernet + 1);
+  if ((void *)(ip + 1) > end) return XDP_PASS;
+#ifdef PNS_PORT_ACCESS
+  if (ip->protocol != IPPROTO_GRE) return XDP_PASS;
+#else
+  struct prefix_key key = {.length = 32, .address = ip->daddr};
+  if (!bpf_map_lookup_elem(&pns_prefixes, &key)) return XDP_PASS;
+#endif
+  return bpf_redirect_map(&xsks_map, ctx->rx_queue_index, XDP_PASS);
+}
+
+char _license[] SEC("license") = "Dual BSD/GPL";

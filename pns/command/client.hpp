@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// `pns show` and `pns call`: what is asked of a running server, and how its answer is printed.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+
+namespace pns::command {
+
+// Exit statuses of these commands.
+inline constexpr int kDone = 0;
+inline constexpr int kRefused = 1;     // the server answered with an error
+inline constexpr int kNotRunning = 2;  // nobody answered
+
+struct ClientOptions {
+  std::filesystem::path run_dir;
+  std::optional<std::filesystem::path> socket;  // instead of RUN_DIR/control.sock
+  bool json = false;                            // print the server's JSON
+};
+
+// `what`: sessions, session, stats, connections, pools, workers, config. `name`: for session.
+[[nodiscard]] int run_show(const ClientOptions& options, const std::string& what,
+                           const std::string& name);
+[[nodiscard]] int run_call_clear(const ClientOptions& options, const std::string& name);
+
+}  // namespace pns::command

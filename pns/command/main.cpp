@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// `pns`: the operator's command. Reads the command line and hands over to one of the commands.
+#include <CLI/CLI.hpp>
+#include <string>
+
+#include "pns/command/check.hpp"
+#include "pns/command/client.hpp"
+#include "pns/command/supervisor.hpp"
+
+namespace {
+
+constexpr const char* kRunDir = "/run/pns";
+
+void add_client_options(CLI::App& command, pns::command::ClientOptions& options) {
+  command.add_option("--run-dir", options.run_dir, "run directory of the server")
+      ->default_val(kRunDir)
+      ->type_name("DIR");
+  command.add_option("--socket", options.socket, "management socket, instead of DIR/control.sock")
+      ->type_name("PATH");
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app{"PPTP network server.\nPPTP's cryptography is broken: use it only where you must."};
+  app.name("pns");
+  app.set_version_flag("--version", "pns " PNS_VERSION);
+  app.require_subcommand(1);
+  app.footer(
+      "Examples:\n"
+      "  pns check --config /etc/pns/pns.yaml\n"
+      "  pns run --config /etc/pns/pns.yaml\n"
+      "  pns show sessions\n"
+      "  pns show session alice --json\n"
+      "  pns call clear alice\n"
+      "Exit status: 0 done, 1 refused or failed, 2 the server is not running.");
+  int status = 0;
+
+  std::string config_file;
+  auto* check = app.add_subcommand("check", "Check a configuration; prints every error");
+  check->add_option("--config", config_file, "configuration file")->required()->type_name("FILE");
+  check->callback([&] { status = pns::command::run_check(config_file); });
+
+  pns::command::SupervisorOptions supervisor;
+  auto* run = app.add_subcommand(
+      "run", "Run the server in the foreground; prints `ready` when it serves, SIGTERM ends it");
+  run->add_option("--config", supervisor.config_file, "configuration file")
+      ->required()
+      ->type_name("FILE");
+  run->add_option("--run-dir", supervisor.run_dir, "directory of sockets and pid files")
+      ->default_val(kRunDir)
+      ->type_name("DIR");
+  run->callback([&] { status = pns::command::run_supervisor(supervisor); });
+
+  pns::command::ClientOptions client;
+  std::string name;
+  auto* show = app.add_subcommand("show", "Show the state of a running server");
+  show->require_subcommand(1);
+  for (const auto& [what, help] : {std::pair{"sessions", "every session, one line each"},
+                                   std::pair{"session", "everything about one session"},
+                                   std::pair{"stats", "counters of the whole server"},
+                                   std::pair{"connections", "control connections"},
+                                   std::pair{"pools", "address pools and what is leased"},
+                                   std::pair{"workers", "dataplane workers"},
+                                   std::pair{"config", "the configuration in effect"}}) {
+    auto* item = show->add_subcommand(what, help);
+    add_client_options(*item, client);
+    item->add_flag("--json", client.json, "print JSON");
+    if (std::string(what) == "session")
+      item->add_option("ID-or-USER", name, "number of a session, or a user's name")->required();
+    item->callback(
+        [&, what = std::string(what)] { status = pns::command::run_show(client, what, name); });
+  }
+
+  auto* call = app.add_subcommand("call", "Act on a call");
+  call->require_subcommand(1);
+  auto* clear = call->add_subcommand("clear", "End a call, telling the peer");
+  add_client_options(*clear, client);
+  clear->add_option("ID-or-USER", name, "number of a session, or a user's name")->required();
+  clear->callback([&] { status = pns::command::run_call_clear(client, name); });
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e) == 0 ? 0 : 1;  // help and version are no errors
+  }
+  return status;
+}

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Config: the operator's YAML file as validated, immutable plain structs, and the reader that makes
+// it. Fields are named as the keys are. Both planes, the supervisor and `pns check` read the file
+// with this same reader, so none of them can understand it differently.
+//
+// load() is strict: unknown keys, wrong types and impossible combinations are errors, and all of
+// them are reported, not only the first. Nothing here keeps state; called at start-up, any thread.
+// docs/configuration.md explains every key.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <expected>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "pns/base/ip_address.hpp"
+#include "pns/base/secret.hpp"
+
+namespace pns::config {
+
+using Milliseconds = std::chrono::milliseconds;
+using Microseconds = std::chrono::microseconds;
+
+struct Node {
+  std::string name = "pns";  // host name in Start-Control-Connection-Reply; 1..63 octets
+};
+
+struct Cores {
+  std::uint16_t main = 0;              // lcore of the dataplane's main thread
+  std::vector<std::uint16_t> workers;  // lcores, one worker each, none equal to main; never empty
+};
+
+enum class HugePages : std::uint8_t { kAuto, kOn, kOff };  // kOn: refuse to start without
+
+struct Memory {
+  HugePages hugepages = HugePages::kAuto;
+  std::uint32_t megabytes = 512;  // for the EAL: packet buffers, rings, tables
+};
+
+enum class IdleMode : std::uint8_t { kAuto, kSpin, kSleep, kWait };
+
+struct Idle {
+  IdleMode mode = IdleMode::kAuto;  // kAuto: wait when there are as many lcores as online CPUs
+  std::uint32_t spin_polls = 256;   // empty polls before a worker sleeps or waits
+  Microseconds sleep{50};           // kSleep: nap length
+  Milliseconds wait{10};            // kWait: longest poll(2)
+};
+
+struct Dataplane {
+  Cores cores;
+  Memory memory;
+  Idle idle;
+  std::uint32_t max_sessions = 16384;
+};
+
+enum class DeviceKind : std::uint8_t {
+  kXdp,   // "xdp:IFACE": kernel interface shared by an XDP program
+  kTap,   // "tap:IFACE": a TAP that the supervisor makes is the wire
+  kPci,   // "0000:3b:00.1"
+  kVdev,  // any other DPDK device string
+};
+
+struct Device {
+  DeviceKind kind = DeviceKind::kVdev;
+  std::string text;       // as written
+  std::string interface;  // kXdp, kTap: the name after the colon; else empty
+};
+
+struct Route {
+  Ipv4Prefix to;
+  Ipv4Address via;
+};
+
+struct Port {
+  Device device;
+  // The rest is for devices that take every packet (all but xdp:, where it is empty).
+  std::string twin;                   // name of the TAP twin
+  std::vector<Ipv4Prefix> addresses;  // put on the twin; host bits kept
+  std::vector<Route> routes;
+  std::optional<Ipv4Address> gateway;  // default route through this port
+
+  [[nodiscard]] bool has_twin() const noexcept { return device.kind != DeviceKind::kXdp; }
+};
+
+struct Ports {
+  Port access;
+  Port core;
+};
+
+struct Pptp {
+  std::vector<Ipv4Address> listen;  // TCP 1723; empty: every address of the access port
+  Milliseconds echo_interval{60'000};
+  std::uint32_t max_connections = 20000;
+};
+
+struct LcpEcho {
+  Milliseconds interval{30'000};  // 0: off
+  std::uint32_t failures = 4;     // unanswered requests that end a link
+};
+
+enum class AuthMethod : std::uint8_t { kEap, kMsChapV2, kMsChap, kChap, kPap };
+enum class MppePolicy : std::uint8_t { kOff, kPrefer, kRequire };
+enum class MppeMode : std::uint8_t { kStateless, kStateful, kAny };
+
+struct Mppe {
+  MppePolicy policy = MppePolicy::kRequire;
+  std::vector<std::uint8_t> key_bits = {
+      128};  // any of 128, 56, 40, each once; empty when policy is kOff
+  MppeMode mode = MppeMode::kStateless;
+};
+
+struct Ppp {
+  std::uint16_t mtu = 1400;  // octets of inner IP, before MPPE takes its 4
+  LcpEcho lcp_echo;
+  std::vector<AuthMethod> auth = {AuthMethod::kMsChapV2};  // in order of preference
+  Mppe mppe;
+  std::vector<Ipv4Address> dns;   // at most 2
+  std::vector<Ipv4Address> wins;  // at most 2
+};
+
+struct Pool {
+  std::vector<Ipv4Range> ranges;  // disjoint, in the order written, at least one
+  Ipv4Address gateway;            // our address in IPCP; in no range of any pool
+};
+
+enum class AaaSource : std::uint8_t { kLocal, kRadius };
+
+struct LocalAaa {
+  std::filesystem::path users_file;  // made absolute: relative ones are relative to the config file
+};
+
+struct RadiusServer {
+  Ipv4Address address;
+  std::uint16_t auth_port = 1812;
+  std::uint16_t accounting_port = 1813;
+  std::filesystem::path secret_file;
+  Milliseconds timeout{3'000};
+  std::uint32_t tries = 3;
+};
+
+struct Radius {
+  std::vector<RadiusServer> servers;
+  Milliseconds interim_interval{300'000};                   // accounting.interim_interval
+  std::optional<std::uint16_t> dynamic_authorization_port;  // dynamic_authorization.port
+};
+
+struct Aaa {
+  std::vector<AaaSource> order = {AaaSource::kLocal};
+  LocalAaa local;
+  std::optional<Radius> radius;
+};
+
+struct Endpoint {
+  Ipv4Address address;
+  std::uint16_t port = 0;
+};
+
+struct Metrics {
+  std::optional<Endpoint> listen = Endpoint{Ipv4Address(0x7f000001), 9655};  // empty: "off"
+};
+
+struct Management {
+  std::filesystem::path socket;  // empty: RUN_DIR/control.sock
+};
+
+enum class LogLevel : std::uint8_t { kTrace, kDebug, kInfo, kWarn, kError };
+enum class LogFormat : std::uint8_t { kText, kJson };
+
+struct Log {
+  LogLevel level = LogLevel::kInfo;
+  LogFormat format = LogFormat::kText;
+};
+
+struct Config {
+  std::filesystem::path file;  // where it was read from, absolute
+  Node node;
+  Dataplane dataplane;
+  Ports ports;
+  Pptp pptp;
+  Ppp ppp;
+  std::map<std::string, Pool> pools;  // "default" is always there
+  Aaa aaa;
+  Metrics metrics;
+  Management management;
+  Log log;
+};
+
+// One thing wrong with a file.
+struct ConfigError {
+  std::string file;
+  int line = 0;        // from 1; 0: the file as a whole
+  std::string key;     // dotted path, e.g. ppp.lcp_echo.interval; empty: the file as a whole
+  std::string reason;  // one line
+
+  // "file:line: key: reason"
+  [[nodiscard]] std::string to_string() const;
+};
+
+// Reads and validates. Error: everything that is wrong, in the order of the file.
+[[nodiscard]] std::expected<Config, std::vector<ConfigError>> load(
+    const std::filesystem::path& file);
+
+// The same from text; `file` is used in errors and to resolve relative paths.
+[[nodiscard]] std::expected<Config, std::vector<ConfigError>> parse(
+    const std::string& text, const std::filesystem::path& file);
+
+// One entry of the users file. Exactly one of password and nt_hash is set.
+struct LocalUser {
+  std::string name;
+  std::optional<std::string> password;
+  std::optional<Secret<16>> nt_hash;  // MD4 of the UTF-16LE password (RFC 2759 §8.3)
+  std::optional<Ipv4Address> address;
+  std::optional<std::string> pool;  // absent: "default"
+  std::optional<std::uint64_t> rate_bits_per_second;
+  std::vector<std::string> groups;
+};
+
+// Reads the users file alone. `warnings`, when given, receives what is unwise but not wrong (a file
+// that others may read).
+[[nodiscard]] std::expected<std::vector<LocalUser>, std::vector<ConfigError>> load_users(
+    const std::filesystem::path& file, std::vector<ConfigError>* warnings = nullptr);
+
+// Reads config.aaa.local.users_file and checks it against the configuration too: pools that exist,
+// fixed addresses that are nobody's gateway or interface address.
+[[nodiscard]] std::expected<std::vector<LocalUser>, std::vector<ConfigError>> load_users(
+    const Config& config, std::vector<ConfigError>* warnings = nullptr);
+
+// The effective configuration as JSON text, two spaces of indent, for `pns show config`. Holds no
+// secrets: users and shared secrets are in files of their own, which only their names stand for.
+[[nodiscard]] std::string dump_json(const Config& config);
+
+// Every key the reader knows, as dotted patterns; "*" stands for a name or a list entry:
+// pools.*.gateway. The reader refuses what is not here; docs/configuration.md must name each.
+[[nodiscard]] std::span<const std::string_view> known_keys() noexcept;
+[[nodiscard]] std::span<const std::string_view> known_user_keys() noexcept;
+
+[[nodiscard]] std::string_view name_of(HugePages value) noexcept;
+[[nodiscard]] std::string_view name_of(IdleMode value) noexcept;
+[[nodiscard]] std::string_view name_of(DeviceKind value) noexcept;
+[[nodiscard]] std::string_view name_of(AuthMethod value) noexcept;
+[[nodiscard]] std::string_view name_of(MppePolicy value) noexcept;
+[[nodiscard]] std::string_view name_of(MppeMode value) noexcept;
+[[nodiscard]] std::string_view name_of(AaaSource value) noexcept;
+[[nodiscard]] std::string_view name_of(LogLevel value) noexcept;
+[[nodiscard]] std::string_view name_of(LogFormat value) noexcept;
+
+}  // namespace pns::config

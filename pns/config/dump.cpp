@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The effective configuration as JSON, under the names of the file's keys.
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "pns/config/config.hpp"
+
+namespace pns::config {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json text(std::string_view value) { return std::string(value); }
+
+std::string duration_text(Microseconds value) {
+  const auto us = value.count();
+  if (us % 1'000'000 == 0) return fmt::format("{}s", us / 1'000'000);
+  if (us % 1'000 == 0) return fmt::format("{}ms", us / 1'000);
+  return fmt::format("{}us", us);
+}
+
+std::string range_text(const Ipv4Range& range) {
+  if (range.first == range.last) return range.first.to_string();
+  return range.first.to_string() + "-" + range.last.to_string();
+}
+
+template <class List, class Print>
+Json list(const List& values, Print print) {
+  Json array = Json::array();
+  for (const auto& value : values) array.push_back(print(value));
+  return array;
+}
+
+constexpr auto kPrintSelf = [](const auto& value) { return value.to_string(); };
+constexpr auto kPrintWord = [](auto value) { return text(name_of(value)); };
+
+Json port_json(const Port& port) {
+  Json json{{"device", port.device.text}};
+  if (!port.has_twin()) return json;
+  json["twin"] = port.twin;
+  json["addresses"] = list(port.addresses, kPrintSelf);
+  json["routes"] = list(port.routes, [](const Route& route) {
+    return Json{{"to", route.to.to_string()}, {"via", route.via.to_string()}};
+  });
+  if (port.gateway) json["gateway"] = port.gateway->to_string();
+  return json;
+}
+
+Json ppp_json(const Ppp& ppp) {
+  Json mppe{{"policy", text(name_of(ppp.mppe.policy))}};
+  if (ppp.mppe.policy != MppePolicy::kOff) {
+    mppe["key_bits"] = ppp.mppe.key_bits;
+    mppe["mode"] = text(name_of(ppp.mppe.mode));
+  }
+  return {
+      {"mtu", ppp.mtu},
+      {"lcp_echo",
+       {{"interval", duration_text(ppp.lcp_echo.interval)}, {"failures", ppp.lcp_echo.failures}}},
+      {"auth", list(ppp.auth, kPrintWord)},
+      {"mppe", mppe},
+      {"dns", list(ppp.dns, kPrintSelf)},
+      {"wins", list(ppp.wins, kPrintSelf)}};
+}
+
+Json aaa_json(const Aaa& aaa) {
+  Json json{{"order", list(aaa.order, kPrintWord)},
+            {"local", {{"users_file", aaa.local.users_file.string()}}}};
+  if (!aaa.radius) return json;
+  Json radius{{"servers", list(aaa.radius->servers,
+                               [](const RadiusServer& server) {
+                                 return Json{{"address", server.address.to_string()},
+                                             {"auth_port", server.auth_port},
+                                             {"accounting_port", server.accounting_port},
+                                             {"secret_file", server.secret_file.string()},
+                                             {"timeout", duration_text(server.timeout)},
+                                             {"tries", server.tries}};
+                               })},
+              {"accounting", {{"interim_interval", duration_text(aaa.radius->interim_interval)}}}};
+  if (aaa.radius->dynamic_authorization_port)
+    radius["dynamic_authorization"] = {{"port", *aaa.radius->dynamic_authorization_port}};
+  json["radius"] = radius;
+  return json;
+}
+
+}  // namespace
+
+std::string dump_json(const Config& config) {
+  Json json;
+  json["file"] = config.file.string();
+  json["node"] = {{"name", config.node.name}};
+  const Dataplane& dataplane = config.dataplane;
+  json["dataplane"] = {
+      {"cores", {{"main", dataplane.cores.main}, {"workers", dataplane.cores.workers}}},
+      {"memory",
+       {{"hugepages", text(name_of(dataplane.memory.hugepages))},
+        {"megabytes", dataplane.memory.megabytes}}},
+      {"idle",
+       {{"mode", text(name_of(dataplane.idle.mode))},
+        {"spin_polls", dataplane.idle.spin_polls},
+        {"sleep", duration_text(dataplane.idle.sleep)},
+        {"wait", duration_text(dataplane.idle.wait)}}},
+      {"max_sessions", dataplane.max_sessions}};
+  json["ports"] = {{"access", port_json(config.ports.access)},
+                   {"core", port_json(config.ports.core)}};
+  json["pptp"] = {{"listen", list(config.pptp.listen, kPrintSelf)},
+                  {"echo_interval", duration_text(config.pptp.echo_interval)},
+                  {"max_connections", config.pptp.max_connections}};
+  json["ppp"] = ppp_json(config.ppp);
+  json["pools"] = Json::object();
+  for (const auto& [name, pool] : config.pools)
+    json["pools"][name] = {{"ranges", list(pool.ranges, range_text)},
+                           {"gateway", pool.gateway.to_string()}};
+  json["aaa"] = aaa_json(config.aaa);
+  json["metrics"] = {
+      {"listen", config.metrics.listen
+                     ? fmt::format("{}:{}", config.metrics.listen->address.to_string(),
+                                   config.metrics.listen->port)
+                     : "off"}};
+  if (!config.management.socket.empty())
+    json["management"] = {{"socket", config.management.socket.string()}};
+  json["log"] = {{"level", text(name_of(config.log.level))},
+                 {"format", text(name_of(config.log.format))}};
+  return json.dump(2, ' ', false, Json::error_handler_t::replace);
+}
+
+}  // namespace pns::config

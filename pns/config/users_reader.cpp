@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The users file: user → {password | nt_hash, address?, pool?, rate?, groups?}. No value of a
+// secret is ever repeated in an error.
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <array>
+
+#include "pns/config/config.hpp"
+#include "pns/config/reader.hpp"
+
+namespace pns::config {
+namespace {
+
+constexpr auto kKeys = std::to_array<std::string_view>(
+    {"*.password", "*.nt_hash", "*.address", "*.pool", "*.rate", "*.groups"});
+
+Parsed<std::string> parse_password(std::string_view text) {
+  constexpr std::size_t kLongest = 256;  // RFC 2759 §8.3: 0 to 256 unicode characters
+  if (text.empty() || text.size() > kLongest)
+    return std::unexpected(fmt::format("must have 1 to {} octets", kLongest));
+  return std::string(text);
+}
+
+LocalUser read_user(Document& document, const std::string& name, const Section& section) {
+  LocalUser user;
+  user.name = name;
+  if (name.empty() || name.size() > 256)
+    document.error_at(section.path(), "a user's name has 1 to 256 octets");
+  section.read("password", user.password, parse_password);
+  section.read("nt_hash", user.nt_hash, parse_nt_hash);
+  section.read("address", user.address, [](auto text) { return parse_host_address(text); });
+  section.read("pool", user.pool, parse_text);
+  section.read("rate", user.rate_bits_per_second, parse_rate);
+  section.read_list("groups", user.groups, parse_text);
+  if (section.has("password") == section.has("nt_hash"))
+    document.error_at(section.path(), section.has("password")
+                                          ? "has both password and nt_hash: one is enough"
+                                          : "needs password or nt_hash");
+  if (user.address && user.pool)
+    document.error_at(section.path("pool"), "has no meaning beside a fixed address");
+  return user;
+}
+
+// Two users cannot have one fixed address.
+void check_duplicates(Document& document, const std::vector<LocalUser>& users) {
+  std::map<Ipv4Address, std::string> owners;
+  for (const LocalUser& user : users) {
+    if (!user.address) continue;
+    const auto [owner, is_new] = owners.emplace(*user.address, user.name);
+    if (!is_new)
+      document.error_at(
+          user.name + ".address",
+          fmt::format("{} is the address of {} already", user.address->to_string(), owner->second));
+  }
+}
+
+void check_against(Document& document, const Config& config, const std::vector<LocalUser>& users) {
+  for (const LocalUser& user : users) {
+    if (user.pool && !config.pools.contains(*user.pool))
+      document.error_at(user.name + ".pool", fmt::format("there is no pool {}", *user.pool));
+    if (!user.address) continue;
+    const std::string key = user.name + ".address";
+    for (const auto& [name, pool] : config.pools)
+      if (pool.gateway == *user.address)
+        document.error_at(
+            key, fmt::format("{} is the gateway of pool {}", user.address->to_string(), name));
+    for (const Port* port : {&config.ports.access, &config.ports.core})
+      for (const Ipv4Prefix& own : port->addresses)
+        if (own.address == *user.address)
+          document.error_at(
+              key, fmt::format("{} is an address of this server", user.address->to_string()));
+  }
+}
+
+void warn_if_readable(const std::filesystem::path& file, std::vector<ConfigError>& warnings) {
+  struct stat status {};
+  if (::stat(file.c_str(), &status) == 0 && (status.st_mode & S_IROTH) != 0)
+    warnings.push_back(
+        {file.string(), 0, "", "others may read it: it holds passwords (chmod 600)"});
+}
+
+std::expected<std::vector<LocalUser>, std::vector<ConfigError>> read_users(
+    const std::filesystem::path& file, const Config* config, std::vector<ConfigError>* warnings) {
+  Document document(file, kKeys);
+  std::vector<LocalUser> users;
+  if (auto text = read_file(file); !text) {
+    document.error(0, "", std::move(text.error()));
+  } else {
+    const YAML::Node root = document.parse(*text);
+    const Section top(document, root);
+    for (const auto& [name, section] : top.entries())
+      users.push_back(read_user(document, name, section));
+    check_duplicates(document, users);
+    if (config != nullptr) check_against(document, *config, users);
+    if (warnings != nullptr) warn_if_readable(file, *warnings);
+  }
+  if (!document.ok()) return std::unexpected(document.take_errors());
+  return users;
+}
+
+}  // namespace
+
+std::expected<std::vector<LocalUser>, std::vector<ConfigError>> load_users(
+    const std::filesystem::path& file, std::vector<ConfigError>* warnings) {
+  return read_users(file, nullptr, warnings);
+}
+
+std::expected<std::vector<LocalUser>, std::vector<ConfigError>> load_users(
+    const Config& config, std::vector<ConfigError>* warnings) {
+  return read_users(config.aaa.local.users_file, &config, warnings);
+}
+
+std::span<const std::string_view> known_user_keys() noexcept { return kKeys; }
+
+}  // namespace pns::config

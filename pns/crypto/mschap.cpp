@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pns/crypto/mschap.hpp"
+
+#include <algorithm>
+#include <vector>
+
+#include "pns/crypto/hash.hpp"
+
+namespace pns::crypto {
+namespace {
+
+// UTF-8 → UTF-16LE. Empty optional when the text is not well-formed UTF-8 (RFC 3629 §3).
+std::optional<std::vector<std::byte>> to_utf16le(std::string_view text) {
+  std::vector<std::byte> out;
+  out.reserve(2 * text.size());  // never grows, so no copy of a password is left behind
+  const auto put = [&out](std::uint32_t unit) {
+    out.push_back(static_cast<std::byte>(unit & 0xff));
+    out.push_back(static_cast<std::byte>(unit >> 8));
+  };
+  for (std::size_t i = 0; i < text.size();) {
+    const auto lead = static_cast<std::uint8_t>(text[i]);
+    std::size_t length = 0;
+    std::uint32_t code = 0;
+    std::uint32_t smallest = 0;
+    if (lead < 0x80) {
+      length = 1, code = lead, smallest = 0;
+    } else if ((lead & 0xe0) == 0xc0) {
+      length = 2, code = lead & 0x1fu, smallest = 0x80;
+    } else if ((lead & 0xf0) == 0xe0) {
+      length = 3, code = lead & 0x0fu, smallest = 0x800;
+    } else if ((lead & 0xf8) == 0xf0) {
+      length = 4, code = lead & 0x07u, smallest = 0x10000;
+    }
+    bool good = length != 0 && length <= text.size() - i;
+    for (std::size_t k = 1; good && k < length; ++k) {
+      const auto next = static_cast<std::uint8_t>(text[i + k]);
+      good = (next & 0xc0) == 0x80;
+      code = code << 6 | (next & 0x3fu);
+    }
+    if (!good || code < smallest || code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff)) {
+      wipe(out);
+      return std::nullopt;
+    }
+    if (code < 0x10000) {
+      put(code);
+    } else {
+      put(0xd800 + ((code - 0x10000) >> 10));
+      put(0xdc00 + ((code - 0x10000) & 0x3ff));
+    }
+    i += length;
+  }
+  return out;
+}
+
+Sha1Digest authenticator_digest(const PasswordHash& password_hash,
+                                std::span<const std::byte, 24> nt_response,
+                                std::span<const std::byte, 16> peer_challenge,
+                                std::span<const std::byte, 16> authenticator_challenge,
+                                std::string_view user) noexcept {
+  constexpr std::string_view kMagic1 = "Magic server to client signing constant";
+  constexpr std::string_view kMagic2 = "Pad to make it do more than one iteration";
+  const PasswordHash password_hash_hash = hash_nt_password_hash(password_hash);
+  const Sha1Digest digest =
+      sha1({password_hash_hash.bytes(), nt_response, as_octets(kMagic1)});
+  const Challenge8 challenge = challenge_hash(peer_challenge, authenticator_challenge, user);
+  return sha1({digest, challenge, as_octets(kMagic2)});
+}
+
+}  // namespace
+
+std::string_view user_without_domain(std::string_view user) noexcept {
+  const auto backslash = user.rfind('\\');
+  return backslash == std::string_view::npos ? user : user.substr(backslash + 1);
+}
+
+std::optional<PasswordHash> nt_password_hash(std::string_view password) {
+  auto unicode = to_utf16le(password);
+  if (!unicode) return std::nullopt;
+  auto digest = md4({*unicode});
+  wipe(*unicode);
+  PasswordHash out{std::span<const std::byte, 16>(digest)};
+  wipe(digest);
+  return out;
+}
+
+PasswordHash hash_nt_password_hash(const PasswordHash& password_hash) noexcept {
+  auto digest = md4({password_hash.bytes()});
+  PasswordHash out{std::span<const std::byte, 16>(digest)};
+  wipe(digest);
+  return out;
+}
+
+Challenge8 challenge_hash(std::span<const std::byte, 16> peer_challenge,
+                          std::span<const std::byte, 16> authenticator_challenge,
+                          std::string_view user) noexcept {
+  const Sha1Digest digest = sha1({peer_challenge, authenticator_challenge, as_octets(user)});
+  Challenge8 out;
+  std::copy_n(digest.begin(), out.size(), out.begin());
+  return out;
+}
+
+NtResponse challenge_response(std::span<const std::byte, 8> challenge,
+                              const PasswordHash& password_hash) noexcept {
+  std::array<std::byte, 21> z_password_hash{};
+  std::copy_n(password_hash.bytes().begin(), 16, z_password_hash.begin());
+  NtResponse out;
+  for (std::size_t i = 0; i < 3; ++i) {
+    const auto block = des_encrypt_block(
+        challenge, std::span<const std::byte, 7>(z_password_hash.data() + 7 * i, 7));
+    std::copy(block.begin(), block.end(), out.begin() + static_cast<std::ptrdiff_t>(8 * i));
+  }
+  wipe(z_password_hash);
+  return out;
+}
+
+NtResponse generate_nt_response(std::span<const std::byte, 16> authenticator_challenge,
+                                std::span<const std::byte, 16> peer_challenge,
+                                std::string_view user,
+                                const PasswordHash& password_hash) noexcept {
+  return challenge_response(challenge_hash(peer_challenge, authenticator_challenge, user),
+                            password_hash);
+}
+
+std::string generate_authenticator_response(const PasswordHash& password_hash,
+                                            std::span<const std::byte, 24> nt_response,
+                                            std::span<const std::byte, 16> peer_challenge,
+                                            std::span<const std::byte, 16> authenticator_challenge,
+                                            std::string_view user) {
+  constexpr std::string_view kDigits = "0123456789ABCDEF";
+  std::string out = "S=";
+  for (const std::byte octet :
+       authenticator_digest(password_hash, nt_response, peer_challenge, authenticator_challenge,
+                            user)) {
+    out += kDigits[std::to_integer<std::size_t>(octet >> 4)];
+    out += kDigits[std::to_integer<std::size_t>(octet & std::byte{0x0f})];
+  }
+  return out;
+}
+
+bool check_authenticator_response(const PasswordHash& password_hash,
+                                  std::span<const std::byte, 24> nt_response,
+                                  std::span<const std::byte, 16> peer_challenge,
+                                  std::span<const std::byte, 16> authenticator_challenge,
+                                  std::string_view user, std::string_view received) {
+  const std::string expected = generate_authenticator_response(
+      password_hash, nt_response, peer_challenge, authenticator_challenge, user);
+  if (received.size() < expected.size()) return false;
+  std::string head(received.substr(0, expected.size()));
+  // RFC 2759 §5 asks for upper case; some servers send lower case.
+  std::transform(head.begin(), head.end(), head.begin(), [](char c) {
+    return c >= 'a' && c <= 'f' ? static_cast<char>(c - 'a' + 'A') : c;
+  });
+  return equal_constant_time(as_octets(head), as_octets(expected));
+}
+
+}  // namespace pns::crypto

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pns/log/log.hpp"
+
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <array>
+#include <memory>
+
+namespace pns::log {
+namespace {
+
+struct State {
+  Format format = Format::kText;
+  std::string process = "pns";
+};
+State& state() {
+  static State instance;
+  return instance;
+}
+
+spdlog::level::level_enum to_spdlog(Level level) noexcept {
+  switch (level) {
+    case Level::kTrace: return spdlog::level::trace;
+    case Level::kDebug: return spdlog::level::debug;
+    case Level::kInfo: return spdlog::level::info;
+    case Level::kWarn: return spdlog::level::warn;
+    case Level::kError: return spdlog::level::err;
+  }
+  return spdlog::level::err;
+}
+
+constexpr std::array<std::string_view, 5> kLevelNames = {"trace", "debug", "info", "warn", "error"};
+
+bool is_bare(std::string_view value) noexcept {
+  if (value.empty()) return false;
+  for (const char c : value)
+    if (c <= ' ' || c > '~' || c == '"' || c == '=' || c == '\\') return false;
+  return true;
+}
+
+// Octets outside printable ASCII become \u00XX, which is valid in JSON and harmless on a terminal.
+void append_quoted(std::string& out, std::string_view value) {
+  out += '"';
+  for (const char c : value) {
+    if (c == '"' || c == '\\') {
+      out += '\\';
+      out += c;
+    } else if (c < ' ' || c > '~') {
+      out += fmt::format("\\u{:04x}", static_cast<unsigned char>(c));
+    } else {
+      out += c;
+    }
+  }
+  out += '"';
+}
+
+void append_pair(std::string& out, Format format, std::string_view key, std::string_view value,
+                 bool number) {
+  if (format == Format::kJson) {
+    if (out.size() > 1) out += ',';
+    append_quoted(out, key);
+    out += ':';
+    if (number)
+      out += value;
+    else
+      append_quoted(out, value);
+    return;
+  }
+  if (!out.empty()) out += ' ';
+  out += key;
+  out += '=';
+  if (is_bare(value))
+    out += value;
+  else
+    append_quoted(out, value);
+}
+
+}  // namespace
+
+void start(Level level, Format format, std::string process) {
+  state().format = format;
+  state().process = std::move(process);
+  auto logger = std::make_shared<spdlog::logger>(
+      "pns", std::make_shared<spdlog::sinks::stderr_sink_mt>());
+  logger->set_pattern(format == Format::kJson ? "{\"time\":\"%Y-%m-%dT%H:%M:%S.%eZ\",%v"
+                                              : "%Y-%m-%dT%H:%M:%S.%eZ %v",
+                      spdlog::pattern_time_type::utc);
+  logger->set_level(to_spdlog(level));
+  logger->flush_on(spdlog::level::trace);
+  spdlog::set_default_logger(std::move(logger));
+}
+
+bool enabled(Level level) noexcept {
+  return spdlog::default_logger_raw()->should_log(to_spdlog(level));
+}
+
+std::string render(Format format, std::string_view process, Level level, std::string_view event,
+                   Fields fields) {
+  std::string line = format == Format::kJson ? "{" : "";
+  append_pair(line, format, "level", kLevelNames.at(static_cast<std::size_t>(level)), false);
+  append_pair(line, format, "process", process, false);
+  append_pair(line, format, "event", event, false);
+  for (const Field& field : fields) append_pair(line, format, field.key, field.value, field.number);
+  if (format == Format::kJson) line += '}';
+  return line;
+}
+
+void write(Level level, std::string_view event, Fields fields) {
+  if (!enabled(level)) return;
+  const std::string line = render(state().format, state().process, level, event, fields);
+  // In JSON the pattern has opened the object already.
+  spdlog::default_logger_raw()->log(to_spdlog(level), "{}",
+                                    state().format == Format::kJson
+                                        ? std::string_view(line).substr(1)
+                                        : std::string_view(line));
+}
+
+}  // namespace pns::log

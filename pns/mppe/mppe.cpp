@@ -1,0 +1,342 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pns/mppe/mppe.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+
+#include "pns/base/secret.hpp"
+#include "pns/crypto/mppe_keys.hpp"
+#include "pns/mppe/rc4.hpp"
+
+namespace pns::mppe {
+namespace {
+
+using Key = Secret<16>;
+
+constexpr unsigned kHalfSpace = 2048;  // counts further ahead than this are behind
+
+// What a stateless direction keeps in the space of the cipher state it does not need.
+struct StatelessExtra {
+  // A second chain ahead of the first, while a gap is being closed. count is of its next packet.
+  std::array<std::byte, 16> ahead_key;
+  std::uint16_t ahead_count;
+  std::uint8_t ahead_valid;
+  std::array<std::uint8_t, 13> reserved;
+  // The change that is being made.
+  std::array<std::byte, 16> journal_key;
+  std::uint16_t journal_count;
+  std::uint8_t journal_valid;
+};
+static_assert(sizeof(StatelessExtra) <= sizeof(DirectionState::rc4_s));
+static_assert(alignof(StatelessExtra) == 2);
+static_assert(offsetof(DirectionState, rc4_s) % alignof(StatelessExtra) == 0);
+
+// The octets are only ever used through this type in stateless mode; init() starts its life there.
+StatelessExtra& extra(DirectionState& state) noexcept {
+  return *reinterpret_cast<StatelessExtra*>(state.rc4_s.data());
+}
+
+unsigned ahead_of(std::uint16_t count, std::uint16_t expected) noexcept {
+  return static_cast<unsigned>(count - expected) & kCoherencyMask;
+}
+std::uint16_t next_count(std::uint16_t count) noexcept {
+  return static_cast<std::uint16_t>((count + 1) & kCoherencyMask);
+}
+bool is_flag_packet(std::uint16_t count) noexcept { return (count & 0xff) == 0xff; }
+
+std::uint8_t octet(Bytes data, std::size_t at) noexcept {
+  return std::to_integer<std::uint8_t>(data[at]);
+}
+std::uint16_t word(Bytes data, std::size_t at) noexcept {
+  return static_cast<std::uint16_t>((octet(data, at) << 8) | octet(data, at + 1));
+}
+
+Bytes cipher_key(std::span<const std::byte, 16> key, unsigned key_bits) noexcept {
+  return key.first(crypto::key_octets(key_bits));
+}
+
+// Stores made before are seen before those made after, in memory that outlives the process: a kill
+// ends the program between two instructions and x86 keeps its stores in order.
+void order_stores() noexcept { std::atomic_signal_fence(std::memory_order_seq_cst); }
+
+// Decrypts the front of `data` on the side; when it is plausible, all of `data` in place.
+// `rc4` moves on in either case.
+bool decrypt_if_plausible(Rc4& rc4, MutableBytes data, bool certain) noexcept {
+  std::array<std::byte, kPlausibleHead> head;
+  const std::size_t size = std::min(data.size(), head.size());
+  std::memcpy(head.data(), data.data(), size);
+  rc4.apply(std::span(head).first(size));
+  if (!is_plausible(std::span(head).first(size), data.size(), certain)) return false;
+  std::memcpy(data.data(), head.data(), size);
+  rc4.apply(data.subspan(size));
+  return true;
+}
+
+void wipe_rc4(Rc4& rc4) noexcept { wipe(std::as_writable_bytes(std::span(rc4.s))); }
+
+// Moves the second chain one lot of steps towards `count`, from where it is or from the first.
+void move_ahead(DirectionState& state, std::uint16_t count) noexcept {
+  StatelessExtra& x = extra(state);
+  if (x.ahead_valid == 0 || ahead_of(count, x.ahead_count) >= kHalfSpace ||
+      ahead_of(x.ahead_count, state.coherency) >= kHalfSpace) {
+    x.ahead_key = state.session_key;
+    x.ahead_count = state.coherency;
+  }
+  x.ahead_valid = 0;  // while key and count disagree
+  order_stores();
+  const unsigned steps = std::min(kMaxKeySteps, ahead_of(count, x.ahead_count));
+  for (unsigned n = 0; n < steps; ++n) change_key(state.start_key, x.ahead_key, state.key_bits);
+  x.ahead_count = static_cast<std::uint16_t>((x.ahead_count + steps) & kCoherencyMask);
+  order_stores();
+  x.ahead_valid = 1;
+}
+
+std::expected<MutableBytes, DropReason> open_stateless(DirectionState& state,
+                                                       std::uint16_t header,
+                                                       MutableBytes data) noexcept {
+  if ((header & kFlushed) == 0) return std::unexpected(DropReason::mppe_flags);
+  const std::uint16_t count = header & kCoherencyMask;
+  const unsigned gap = ahead_of(count, state.coherency);
+  if (gap >= kHalfSpace) return std::unexpected(DropReason::mppe_gap);
+
+  Key key(std::span<const std::byte, 16>(state.session_key));
+  unsigned steps = gap;
+  if (gap > kMaxKeySteps) {
+    const StatelessExtra& x = extra(state);
+    const unsigned rest = ahead_of(count, x.ahead_count);
+    if (x.ahead_valid == 0 || ahead_of(x.ahead_count, state.coherency) > gap ||
+        rest > kMaxKeySteps) {
+      move_ahead(state, count);
+      return std::unexpected(DropReason::mppe_gap);
+    }
+    key = Key(std::span<const std::byte, 16>(x.ahead_key));
+    steps = rest;
+  }
+  for (unsigned n = 0; n <= steps; ++n) change_key(state.start_key, key.bytes(), state.key_bits);
+
+  Rc4 rc4;
+  rc4.set_key(cipher_key(key.bytes(), state.key_bits));
+  const bool good = decrypt_if_plausible(rc4, data, gap != 0);
+  wipe_rc4(rc4);
+  if (!good) return std::unexpected(DropReason::mppe_garbage);
+  commit(state, key.bytes(), next_count(count));
+  state.started = true;
+  return data;
+}
+
+std::expected<MutableBytes, DropReason> open_stateful(DirectionState& state, std::uint16_t header,
+                                                      MutableBytes data) noexcept {
+  const std::uint16_t count = header & kCoherencyMask;
+  const bool flushed = (header & kFlushed) != 0;
+  const unsigned gap = ahead_of(count, state.coherency);
+  if (gap >= kHalfSpace) return std::unexpected(DropReason::mppe_gap);
+  if ((state.flush_wanted || gap != 0) && !flushed) {
+    state.flush_wanted = true;
+    return std::unexpected(DropReason::mppe_resync);
+  }
+
+  Key key(std::span<const std::byte, 16>(state.session_key));
+  bool changed = false;
+  std::uint16_t at = state.coherency;
+  for (unsigned n = 0; n <= gap; ++n, at = next_count(at)) {
+    if (!is_flag_packet(at)) continue;
+    change_key(state.start_key, key.bytes(), state.key_bits);
+    changed = true;
+  }
+  Rc4 rc4;
+  if (changed || flushed) {
+    rc4.set_key(cipher_key(key.bytes(), state.key_bits));
+  } else {
+    rc4.s = state.rc4_s;
+    rc4.i = state.rc4_i;
+    rc4.j = state.rc4_j;
+  }
+  const bool certain = gap != 0 || state.flush_wanted;
+  bool good = decrypt_if_plausible(rc4, data, certain);
+  if (!good && flushed && !is_flag_packet(count)) {
+    // Linux changes its key where RFC 3078 §8.2 sets the same one up again.
+    change_key(state.start_key, key.bytes(), state.key_bits);
+    rc4.set_key(cipher_key(key.bytes(), state.key_bits));
+    good = decrypt_if_plausible(rc4, data, true);
+  }
+  if (good) {
+    std::ranges::copy(key.bytes(), state.session_key.begin());
+    state.coherency = next_count(count);
+    state.rc4_s = rc4.s;
+    state.rc4_i = rc4.i;
+    state.rc4_j = rc4.j;
+    state.flush_wanted = false;
+    state.started = true;
+  }
+  wipe_rc4(rc4);
+  if (!good) return std::unexpected(DropReason::mppe_garbage);
+  return data;
+}
+
+}  // namespace
+
+void change_key(std::span<const std::byte, 16> start_key, std::span<std::byte, 16> session_key,
+                unsigned key_bits) noexcept {
+  const std::size_t size = crypto::key_octets(key_bits);
+  crypto::get_new_key_from_sha(start_key, session_key, size, session_key);
+  Rc4 rc4;
+  rc4.set_key(session_key.first(size));
+  rc4.apply(session_key.first(size));
+  wipe_rc4(rc4);
+  crypto::reduce_key(session_key, key_bits);
+}
+
+void init(DirectionState& state, std::span<const std::byte, 16> start_key, unsigned key_bits,
+          Mode mode) noexcept {
+  forget(state);
+  if (mode == Mode::kOff) return;
+  state.key_bits = static_cast<std::uint8_t>(key_bits);
+  std::ranges::copy(start_key.first(crypto::key_octets(key_bits)), state.start_key.begin());
+  const Key first = crypto::first_session_key(state.start_key, key_bits);
+  std::ranges::copy(first.bytes(), state.session_key.begin());
+  if (mode == Mode::kStateful) {
+    Rc4 rc4;
+    rc4.set_key(cipher_key(state.session_key, key_bits));
+    state.rc4_s = rc4.s;
+    wipe_rc4(rc4);
+  }
+  order_stores();
+  state.mode = mode;
+}
+
+void forget(DirectionState& state) noexcept {
+  state.mode = Mode::kOff;
+  order_stores();
+  wipe(std::as_writable_bytes(std::span(&state, 1)));
+}
+
+std::expected<unsigned, DropReason> gap_of(const DirectionState& state, Bytes packet) noexcept {
+  if (state.mode == Mode::kOff) return std::unexpected(DropReason::mppe_not_open);
+  if (packet.size() <= kHeaderSize) return std::unexpected(DropReason::mppe_truncated);
+  const unsigned gap = ahead_of(word(packet, 0) & kCoherencyMask, state.coherency);
+  if (gap >= kHalfSpace) return std::unexpected(DropReason::mppe_gap);
+  return gap;
+}
+
+std::expected<MutableBytes, DropReason> open(DirectionState& state, MutableBytes packet) noexcept {
+  if (state.mode == Mode::kOff) return std::unexpected(DropReason::mppe_not_open);
+  if (packet.size() <= kHeaderSize) return std::unexpected(DropReason::mppe_truncated);
+  const std::uint16_t header = word(packet, 0);
+  if ((header & kEncrypted) == 0) return std::unexpected(DropReason::mppe_flags);
+  const MutableBytes data = packet.subspan(kHeaderSize);
+  return state.mode == Mode::kStateless ? open_stateless(state, header, data)
+                                        : open_stateful(state, header, data);
+}
+
+std::expected<MutableBytes, DropReason> seal(DirectionState& state, MutableBytes frame) noexcept {
+  if (state.mode == Mode::kOff) return std::unexpected(DropReason::mppe_not_open);
+  if (frame.size() <= kHeaderSize) return std::unexpected(DropReason::mppe_truncated);
+  const MutableBytes data = frame.subspan(kHeaderSize);
+  std::uint16_t header = kEncrypted;
+
+  Rc4 rc4;
+  if (state.mode == Mode::kStateless) {
+    header = static_cast<std::uint16_t>(header | kFlushed | state.coherency);
+    Key key(std::span<const std::byte, 16>(state.session_key));
+    change_key(state.start_key, key.bytes(), state.key_bits);
+    commit(state, key.bytes(), next_count(state.coherency));
+    rc4.set_key(cipher_key(key.bytes(), state.key_bits));
+    rc4.apply(data);
+  } else {
+    // After a Reset-Request we go on at the next flag packet: there RFC 3078 §8.2 and Linux, which
+    // differ on what a flushed packet does to the key, agree.
+    if (state.flush_wanted) state.coherency = static_cast<std::uint16_t>(state.coherency | 0xff);
+    const std::uint16_t count = state.coherency;
+    header = static_cast<std::uint16_t>(header | count);
+    if (is_flag_packet(count)) {
+      header = static_cast<std::uint16_t>(header | kFlushed);
+      Key key(std::span<const std::byte, 16>(state.session_key));
+      change_key(state.start_key, key.bytes(), state.key_bits);
+      rc4.set_key(cipher_key(key.bytes(), state.key_bits));
+      // Known limit: a process killed between this and the new coherency count loses the session's
+      // stateful encryption; stateless directions have a journal.
+      std::ranges::copy(key.bytes(), state.session_key.begin());
+    } else {
+      rc4.s = state.rc4_s;
+      rc4.i = state.rc4_i;
+      rc4.j = state.rc4_j;
+    }
+    state.flush_wanted = false;
+    state.coherency = next_count(count);
+    rc4.apply(data);
+    state.rc4_s = rc4.s;
+    state.rc4_i = rc4.i;
+    state.rc4_j = rc4.j;
+  }
+  wipe_rc4(rc4);
+  state.started = true;
+  frame[0] = static_cast<std::byte>(header >> 8);
+  frame[1] = static_cast<std::byte>(header);
+  return frame;
+}
+
+void request_flush(DirectionState& state) noexcept {
+  if (state.mode == Mode::kStateful) state.flush_wanted = true;
+}
+
+void commit(DirectionState& state, std::span<const std::byte, 16> session_key,
+            std::uint16_t coherency) noexcept {
+  StatelessExtra& x = extra(state);
+  std::ranges::copy(session_key, x.journal_key.begin());
+  x.journal_count = coherency;
+  order_stores();
+  x.journal_valid = 1;
+  order_stores();
+  std::ranges::copy(session_key, state.session_key.begin());
+  state.coherency = coherency;
+  x.ahead_valid = 0;
+  order_stores();
+  x.journal_valid = 0;
+}
+
+void recover(DirectionState& state) noexcept {
+  if (state.mode == Mode::kStateful) state.flush_wanted = true;
+  if (state.mode != Mode::kStateless) return;
+  StatelessExtra& x = extra(state);
+  if (x.journal_valid == 0) return;
+  state.session_key = x.journal_key;
+  state.coherency = x.journal_count;
+  x.ahead_valid = 0;
+  order_stores();
+  x.journal_valid = 0;
+}
+
+bool is_plausible(Bytes head, std::size_t size, bool certain) noexcept {
+  if (head.empty()) return false;
+  std::uint16_t protocol = octet(head, 0);
+  std::size_t at = 1;
+  if ((protocol & 1) == 0) {
+    if (head.size() < 2) return false;
+    protocol = word(head, 0);
+    at = 2;
+  }
+  if ((protocol & 1) == 0 || protocol < kFirstProtocol || protocol > kLastProtocol) return false;
+  const Bytes inner = head.subspan(at);
+  const std::size_t inner_size = size - at;
+  const std::uint8_t version = inner.empty() ? 0 : octet(inner, 0) >> 4;
+  if (protocol == 0x0021) {
+    if (version != 4) return false;
+    if (!certain) return true;
+    const std::size_t header = (octet(inner, 0) & 0xfU) * 4;
+    if (header < 20 || header > inner.size()) return false;
+    const std::size_t total = word(inner, 2);
+    if (total < header || total > inner_size) return false;
+    std::uint32_t sum = 0;
+    for (std::size_t n = 0; n < header; n += 2) sum += word(inner, n);
+    sum = (sum & 0xffff) + (sum >> 16);
+    return ((sum & 0xffff) + (sum >> 16)) == 0xffff;
+  }
+  if (protocol == 0x0057) {
+    if (version != 6) return false;
+    return !certain || (inner.size() >= 40 && word(inner, 4) + std::size_t{40} <= inner_size);
+  }
+  return !certain;
+}
+
+}  // namespace pns::mppe

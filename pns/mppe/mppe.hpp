@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// MPPE (RFC 3078): the scalar reference over a DirectionState. One state per direction, one owner.
+// 128, 56 and 40 bit, stateless and stateful.
+//
+// Not here: negotiation (CCP), key derivation from credentials (pns/crypto), the burst engine
+// (dataplane/mppe), which must agree with this octet for octet.
+//
+// Two rules beyond the RFC. A receiver derives keys on a copy and keeps them only when the plain
+// text looks right, so that a forged packet cannot spoil the chain; and no packet costs more than
+// kMaxKeySteps key changes. A gap beyond that is closed over several packets: each moves a second
+// chain ahead of the first, until a packet can be tried on it.
+//
+// MPPE protects no integrity and RC4 is weak; this is for peers that speak nothing better.
+// Nothing here allocates, throws or keeps a pointer. No temporary key outlives its call.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <expected>
+#include <span>
+
+#include "pns/base/bytes.hpp"
+#include "pns/base/drop_reason.hpp"
+#include "pns/mppe/state.hpp"
+
+namespace pns::mppe {
+
+//  0                   1                   2                   3
+//  0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
+// +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+// |A|B|C|D|    Coherency Count    |     Encrypted Data…           |
+// +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+inline constexpr std::uint16_t kFlushed = 0x8000;    // A: keys were set up for this packet
+inline constexpr std::uint16_t kEncrypted = 0x1000;  // D
+inline constexpr std::uint16_t kCoherencyMask = 0x0fff;
+inline constexpr std::size_t kHeaderSize = 2;
+
+// Protocols that may be encrypted (RFC 3078 §3).
+inline constexpr std::uint16_t kFirstProtocol = 0x0021;
+inline constexpr std::uint16_t kLastProtocol = 0x00fa;
+
+// Extra key changes one packet may cause.
+inline constexpr unsigned kMaxKeySteps = 64;
+
+// Sets a direction up from its asymmetric start key (RFC 3079 §3.3). key_bits: 40, 56 or 128; the
+// first 8 octets of the key are used for 40 and 56. mode kOff forgets everything.
+void init(DirectionState& state, std::span<const std::byte, 16> start_key, unsigned key_bits,
+          Mode mode) noexcept;
+
+// Overwrites keys and counters; mode kOff.
+void forget(DirectionState& state) noexcept;
+
+// Decrypts one packet in place. `packet`: MPPE header and encrypted data, no padding.
+// Result: the inner frame, from its Protocol field (one or two octets, a protocol that may be
+// encrypted) on. On failure the state still opens what it opened before, and the packet's data is
+// not to be used: mppe_not_open · mppe_truncated · mppe_flags · mppe_gap (late, or too far ahead for
+// now) · mppe_garbage · mppe_resync (stateful: packets were lost; ask for a reset, RFC 3078 §8.2).
+[[nodiscard]] std::expected<MutableBytes, DropReason> open(DirectionState& state,
+                                                           MutableBytes packet) noexcept;
+
+// How far ahead of the next expected count a packet is, 0 to 2,047; nothing for late packets,
+// truncated ones and directions that are off. Costs no key work.
+[[nodiscard]] std::expected<unsigned, DropReason> gap_of(const DirectionState& state,
+                                                         Bytes packet) noexcept;
+
+// Encrypts one packet in place. `frame`: kHeaderSize octets of room, then the inner frame from its
+// Protocol field on. The state has moved on before the first octet is encrypted, so a process that
+// dies here can lose a key but never use one twice. Result: the whole of `frame`; mppe_not_open;
+// mppe_truncated when there is no inner frame.
+[[nodiscard]] std::expected<MutableBytes, DropReason> seal(DirectionState& state,
+                                                           MutableBytes frame) noexcept;
+
+// Stateful sender: the peer sent a CCP Reset-Request; the next packet starts afresh, FLUSHED.
+void request_flush(DirectionState& state) noexcept;
+
+// A process died while it worked on this state: finishes a half-written key change, and makes a
+// stateful direction start afresh. Call once before the state is used again.
+void recover(DirectionState& state) noexcept;
+
+// --- the steps, for the burst engine ---
+
+// One key change (RFC 3078 §7.3) of `session_key` in place.
+void change_key(std::span<const std::byte, 16> start_key, std::span<std::byte, 16> session_key,
+                unsigned key_bits) noexcept;
+
+// Makes (key, coherency) the state of a stateless direction, in an order of stores that recover()
+// can finish when the process dies between any two of them.
+void commit(DirectionState& state, std::span<const std::byte, 16> session_key,
+            std::uint16_t coherency) noexcept;
+
+// Octets of plain text that is_plausible() wants to see, if there are so many.
+inline constexpr std::size_t kPlausibleHead = 64;
+
+// Whether decrypted text looks like a frame that may be encrypted: the protocol; IPv4's version.
+// `certain`: nothing but the right key makes it pass (IPv4 header checksum and lengths, IPv6
+// lengths): wanted when counts are missing, since a wrong guess would then cost the session.
+// `size`: octets of the whole inner frame, of which `head` is the front.
+[[nodiscard]] bool is_plausible(Bytes head, std::size_t size, bool certain) noexcept;
+
+}  // namespace pns::mppe

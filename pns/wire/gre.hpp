@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The enhanced GRE header of PPTP (RFC 2637 §4.1), GRE version 1. Any other GRE is refused with a
+// reason. Pure functions, any thread.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <expected>
+
+#include "pns/base/be.hpp"
+#include "pns/base/bytes.hpp"
+#include "pns/base/drop_reason.hpp"
+
+namespace pns::wire {
+
+inline constexpr std::uint16_t kGreChecksum = 0x8000;
+inline constexpr std::uint16_t kGreRouting = 0x4000;
+inline constexpr std::uint16_t kGreKey = 0x2000;
+inline constexpr std::uint16_t kGreSequence = 0x1000;
+inline constexpr std::uint16_t kGreStrictRoute = 0x0800;
+inline constexpr std::uint16_t kGreRecursion = 0x0700;
+inline constexpr std::uint16_t kGreAck = 0x0080;
+inline constexpr std::uint16_t kGreFlags = 0x0078;
+inline constexpr std::uint16_t kGreVersionMask = 0x0007;
+inline constexpr std::uint16_t kGreVersionPptp = 1;
+inline constexpr std::uint16_t kGreProtocolPpp = 0x880b;
+
+//  0                   1                   2                   3
+//  0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
+// +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+// |C|R|K|S|s|Recur|A| Flags | Ver |         Protocol Type         |
+// +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+// |    Key (HW) Payload Length    |       Key (LW) Call ID        |
+// +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+// |                  Sequence Number (if S is 1)                  |
+// +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+// |               Acknowledgment Number (if A is 1)               |
+// +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+struct GreWireHeader {
+  be16 flags;
+  be16 protocol;
+  be16 payload_length;
+  be16 call_id;
+};
+static_assert(sizeof(GreWireHeader) == 8 && alignof(GreWireHeader) == 1);
+static_assert(offsetof(GreWireHeader, call_id) == 6);
+
+inline constexpr std::size_t kGreMinimumSize = 8;
+inline constexpr std::size_t kGreMaximumSize = 16;
+
+struct GreHeader {
+  std::uint16_t payload_length = 0;  // octets of PPP frame
+  std::uint16_t call_id = 0;         // of the receiver
+  bool has_sequence = false;         // exactly when there is payload
+  bool has_ack = false;
+  std::uint32_t sequence = 0;
+  std::uint32_t ack = 0;
+
+  // Octets of this header.
+  [[nodiscard]] constexpr std::size_t size() const noexcept {
+    return kGreMinimumSize + (has_sequence ? 4U : 0U) + (has_ack ? 4U : 0U);
+  }
+  friend bool operator==(const GreHeader&, const GreHeader&) noexcept = default;
+};
+
+// The header at the front of `packet`, which ends where the IPv4 packet ends: the payload is the
+// payload_length octets after size(); surplus behind them is padding.
+// gre_truncated · gre_version · gre_protocol · gre_flags · gre_payload_length.
+[[nodiscard]] std::expected<GreHeader, DropReason> parse_gre(Bytes packet) noexcept;
+
+// Writes size() octets; 0 when they do not fit. has_sequence must agree with payload_length.
+std::size_t write_gre(MutableBytes out, const GreHeader& header) noexcept;
+
+}  // namespace pns::wire

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pns/wire/ppp.hpp"
+
+namespace pns::wire {
+namespace {
+
+std::uint8_t octet(Bytes data, std::size_t at) noexcept {
+  return std::to_integer<std::uint8_t>(data[at]);
+}
+
+}  // namespace
+
+std::expected<PppHeader, DropReason> parse_ppp_protocol(Bytes data) noexcept {
+  if (data.empty()) return std::unexpected(DropReason::ppp_truncated);
+  PppHeader header;
+  const std::uint8_t first = octet(data, 0);
+  if ((first & 1) != 0) {
+    header.protocol = first;
+    header.protocol_size = 1;
+    return header;
+  }
+  if (data.size() < 2) return std::unexpected(DropReason::ppp_truncated);
+  const std::uint8_t second = octet(data, 1);
+  if ((second & 1) == 0) return std::unexpected(DropReason::ppp_protocol);
+  header.protocol = static_cast<std::uint16_t>((first << 8) | second);
+  header.protocol_size = 2;
+  return header;
+}
+
+std::expected<PppHeader, DropReason> parse_ppp(Bytes frame) noexcept {
+  const bool framed =
+      frame.size() >= 2 && octet(frame, 0) == kPppAddress && octet(frame, 1) == kPppControl;
+  auto header = parse_ppp_protocol(framed ? frame.subspan(2) : frame);
+  if (header && framed) header->address_size = 2;
+  return header;
+}
+
+std::size_t write_ppp(MutableBytes out, const PppHeader& header) noexcept {
+  Writer writer(out);
+  if (header.address_size != 0) {
+    writer.write_u8(kPppAddress);
+    writer.write_u8(kPppControl);
+  }
+  if (header.protocol_size == 1)
+    writer.write_u8(static_cast<std::uint8_t>(header.protocol));
+  else
+    writer.write_u16(header.protocol);
+  return writer.ok() ? writer.size() : 0;
+}
+
+std::expected<EchoHeader, DropReason> parse_echo(Bytes information) noexcept {
+  Reader reader(information);
+  EchoHeader header;
+  header.code = reader.read_u8();
+  header.identifier = reader.read_u8();
+  header.length = reader.read_u16();
+  header.magic = reader.read_u32();
+  if (!reader.ok() || header.length < kLcpEchoSize || header.length > information.size())
+    return std::unexpected(DropReason::ppp_truncated);
+  return header;
+}
+
+std::size_t write_echo(MutableBytes out, const EchoHeader& header) noexcept {
+  Writer writer(out);
+  writer.write_u8(header.code);
+  writer.write_u8(header.identifier);
+  writer.write_u16(header.length);
+  writer.write_u32(header.magic);
+  return writer.ok() ? writer.size() : 0;
+}
+
+}  // namespace pns::wire
