@@ -6,7 +6,8 @@
  *   PNS_PORT_ACCESS  every IPv4 packet of protocol 47 (GRE), fragments included
  *   PNS_PORT_CORE    every IPv4 packet whose destination is in pns_prefixes (subscriber prefixes)
  * DPDK's net_af_xdp loads the file and fills xsks_map; the dataplane fills pns_prefixes after that.
- * A queue without a socket falls back to the kernel, so nothing breaks while the dataplane is away.
+ * While no dataplane is there, what is ours is dropped and not passed on: the kernel would answer GRE
+ * with ICMP protocol unreachable, and clients hang up on that. Lost packets they survive.
  */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
@@ -52,7 +53,7 @@ int pns_redirect(struct xdp_md *ctx) {
   struct prefix_key key = {.length = 32, .address = ip->daddr};
   if (!bpf_map_lookup_elem(&pns_prefixes, &key)) return XDP_PASS;
 #endif
-  return bpf_redirect_map(&xsks_map, ctx->rx_queue_index, XDP_PASS);
+  return bpf_redirect_map(&xsks_map, ctx->rx_queue_index, XDP_DROP);
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";

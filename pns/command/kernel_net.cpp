@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <ifaddrs.h>
+#include <linux/filter.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
 #include <netinet/in.h>
@@ -184,6 +185,16 @@ std::expected<UniqueFd, ListenError> listen_on(Ipv4Address address, std::uint16_
     return failed_call("bind");
   if (::listen(fd.get(), kBacklog) != 0) return failed_call("listen");
   return fd;
+}
+
+std::expected<UniqueFd, std::string> open_gre_guard() {
+  UniqueFd socket(::socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_GRE));
+  sock_filter keep_nothing = BPF_STMT(BPF_RET | BPF_K, 0);
+  const sock_fprog filter{1, &keep_nothing};
+  if (!socket || ::setsockopt(socket.get(), SOL_SOCKET, SO_ATTACH_FILTER, &filter,
+                              sizeof(filter)) != 0)
+    return std::unexpected(std::string("raw GRE socket: ") + std::strerror(errno));
+  return socket;
 }
 
 }  // namespace pns::command

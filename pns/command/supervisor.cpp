@@ -149,6 +149,7 @@ class Supervisor {
   std::array<UniqueFd, contract::kPorts> wires_;
   std::array<UniqueFd, contract::kPorts> twins_;
   std::array<bool, contract::kPorts> twin_configured_{};
+  UniqueFd gre_guard_;
   std::vector<Listener> listeners_;
   std::map<ConnectionId, StoredConnection> connections_;
   Plane control_;
@@ -168,6 +169,9 @@ Result Supervisor::prepare() {
   raise_descriptor_limit(config_.pptp.max_connections);
   if (auto done = make_session_memory(); !done) return done;
   if (auto done = open_taps(); !done) return done;
+  auto guard = open_gre_guard();
+  if (!guard) return std::unexpected(guard.error());
+  gre_guard_ = std::move(*guard);
   if (auto done = open_listeners(); !done) return done;
   run_dir_.remove_sockets();  // of a run that was killed
   std::uint64_t microseconds = 0;
