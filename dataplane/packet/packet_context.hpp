@@ -68,7 +68,7 @@ struct alignas(64) PacketContext {
   std::uint16_t inner_length = 0;   // octets of inner IP, for the books
   std::uint16_t next_hop_id = 0;    // scratch of the next-hop look-up
   std::uint16_t reserved = 0;
-  Ipv4Address destination;          // scratch of the next-hop look-up
+  Ipv4Address destination;          // inner; set from kForward on
   std::array<std::uint8_t, 16> spare{};
 };
 

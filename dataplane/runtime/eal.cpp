@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
-#include <rte_mbuf_pool_ops.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -16,11 +15,6 @@ namespace {
 
 constexpr std::uint64_t kHugePageMegabytes = 2;
 
-bool uses_xdp(const config::Config& config) noexcept {
-  return config.ports.access.device.kind == config::DeviceKind::kXdp ||
-         config.ports.core.device.kind == config::DeviceKind::kXdp;
-}
-
 void add_device(std::vector<std::string>& arguments, const config::Port& port) {
   if (port.device.kind == config::DeviceKind::kPci) {
     arguments.emplace_back("-a");
@@ -29,6 +23,11 @@ void add_device(std::vector<std::string>& arguments, const config::Port& port) {
 }
 
 }  // namespace
+
+bool uses_xdp(const config::Config& config) noexcept {
+  return config.ports.access.device.kind == config::DeviceKind::kXdp ||
+         config.ports.core.device.kind == config::DeviceKind::kXdp;
+}
 
 HostFacts read_host_facts() {
   HostFacts facts;

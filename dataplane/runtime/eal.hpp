@@ -33,6 +33,9 @@ struct EalPlan {
 // rte_eal_init with the plan. Error: DPDK's reason.
 [[nodiscard]] std::expected<void, std::string> start_eal(const EalPlan& plan);
 
+// True when a port shares a kernel interface by XDP.
+[[nodiscard]] bool uses_xdp(const config::Config& config) noexcept;
+
 // True when workers must not spin: as many lcores as CPUs, or more (configuration: idle.mode auto).
 [[nodiscard]] config::IdleMode resolve_idle_mode(const config::Config& config,
                                                  const HostFacts& host) noexcept;

@@ -82,6 +82,7 @@ bool send_icmp_error(StageContext& stage, contract::SessionRecord& session,
   made = PacketContext{};
   made.lane = Lane::kForward;
   made.flags = kPacketTtlDone | kPacketNoIcmp;
+  made.destination = header.source;
   return stage.deferred.append(report);
 }
 
