@@ -13,6 +13,8 @@ using wire::PppProtocol;
 
 // RFC 1661 §6.1: 1,500 octets can always be received, whatever MRU was agreed.
 constexpr std::size_t kLongestFrame = 1500 + wire::kPppFrameHeaderLength;
+// Nothing that matters here is shorter, however compressed its header is.
+constexpr std::size_t kShortestFrame = 4;
 
 constexpr bool is(std::uint16_t protocol, PppProtocol known) noexcept {
   return protocol == static_cast<std::uint16_t>(known);
@@ -106,7 +108,8 @@ model::LinkActions Link::start(TimePoint now) {
 }
 
 model::LinkActions Link::on_frame(Bytes ppp_frame, TimePoint now) {
-  if (ended_ || phase_ == LinkPhase::kDead || ppp_frame.size() > kLongestFrame) return {};
+  if (ended_ || phase_ == LinkPhase::kDead) return {};
+  if (ppp_frame.size() < kShortestFrame || ppp_frame.size() > kLongestFrame) return {};
   const auto frame = wire::parse_ppp_frame(ppp_frame);
   if (!frame) return {};
 
@@ -315,14 +318,14 @@ void Link::layer_down(Layer layer, Event cause, Run& run) {
   const bool peer_ends = cause == Event::kRtr || cause == Event::kRxjMinus;
   switch (layer) {
     case Layer::kLcp:
-      echo_at_.reset();
-      leave_network(run);
-      run.add(model::ConfigureLink{.open = false});
-      run.context.peer_mru = MruOption::kDefault;
       if (peer_ends && end_reason_ == EndReason::kNone)
         end_reason_ = cause == Event::kRtr ? EndReason::peer_disconnected : EndReason::code_rejected;
       set_phase(end_reason_ == EndReason::kNone ? LinkPhase::kEstablish : LinkPhase::kTerminate,
                 run);
+      echo_at_.reset();
+      leave_network(run);
+      run.add(model::ConfigureLink{.open = false});
+      run.context.peer_mru = MruOption::kDefault;
       return;
     case Layer::kCcp:
       encryption_ = Encryption::kPending;

@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <unordered_set>
 #include <charconv>
 #include <utility>
 
@@ -18,6 +19,9 @@ using model::SetupStage;
 namespace {
 
 constexpr std::size_t kLastEnds = 256;
+// Shares of contract::kCommandCredits; the rest is for commands of calls that are up.
+constexpr std::size_t kMaxInstallsInFlight = contract::kCommandCredits / 4;
+constexpr std::size_t kMaxRemovalsInFlight = contract::kCommandCredits / 4;
 constexpr std::size_t kMessageBuffer = wire::pptp::kLongestMessage;
 constexpr std::uint16_t kMppeOverhead = 4;  // octets of inner MTU (RFC 3078 §3)
 
@@ -51,6 +55,7 @@ struct Registry::Connection : std::enable_shared_from_this<Connection> {
   std::unordered_map<OurCallId, SlotId> calls;
   std::unordered_map<std::uint32_t, SlotId> offers;  // calls whose installation is not answered
   std::optional<pptp::ConnectionSnapshot> saved;     // as it stands in the store
+  std::unordered_set<std::uint32_t> withdrawn;       // offers in waiting_offers_ to pass over
   bool closed = false;
 };
 
@@ -66,7 +71,6 @@ struct Registry::Session {
   ConnectionId connection;
   std::uint32_t offer = 0;
   bool withdrawn = false;  // the peer took the offer back before the dataplane answered
-  bool remove_sent = false;
   OurCallId our_call_id;
   PeerCallId peer_call_id;
   Ipv4Address local;
@@ -224,9 +228,11 @@ void Registry::apply(Connection& connection, const model::ConnectionActions& act
     } else if (const auto* offer = std::get_if<model::OfferCall>(&action)) {
       begin_call(connection, *offer);
     } else if (const auto* withdraw = std::get_if<model::WithdrawOffer>(&action)) {
-      if (const auto found = connection.offers.find(withdraw->offer);
-          found != connection.offers.end())
-        if (Session* session = find(found->second)) session->withdrawn = true;
+      const auto found = connection.offers.find(withdraw->offer);
+      if (found == connection.offers.end())
+        connection.withdrawn.insert(withdraw->offer);  // it waits for its installation
+      else if (Session* session = find(found->second))
+        session->withdrawn = true;
     } else if (const auto* end = std::get_if<model::EndCall>(&action)) {
       if (const auto found = connection.calls.find(end->our_call_id);
           found != connection.calls.end())
@@ -341,6 +347,27 @@ void Registry::begin_call(Connection& connection, const model::OfferCall& offer)
   if (!parts_.dataplane.attached())
     return refuse_call(connection, offer.offer, GeneralError::kNoResource,
                        EndReason::dataplane_unavailable);
+  if (installs_in_flight_ >= kMaxInstallsInFlight) {
+    waiting_offers_.emplace_back(connection.id, offer);  // bounded by the calls of all connections
+    return;
+  }
+  install(connection, offer);
+}
+
+// Oldest first. An offer whose connection is gone, or that the machine gave up, is passed over.
+void Registry::install_waiting() {
+  while (!waiting_offers_.empty() && installs_in_flight_ < kMaxInstallsInFlight) {
+    const auto [id, offer] = waiting_offers_.front();
+    waiting_offers_.pop_front();
+    const auto found = connections_.find(id);
+    if (found == connections_.end()) continue;
+    const auto connection = found->second;
+    if (!connection->withdrawn.erase(offer.offer)) begin_call(*connection, offer);
+  }
+}
+
+void Registry::install(Connection& connection, const model::OfferCall& offer) {
+  using wire::pptp::GeneralError;
   if (free_slots_.empty())
     return refuse_call(connection, offer.offer, GeneralError::kNoResource,
                        EndReason::no_session_slot);
@@ -381,6 +408,7 @@ void Registry::begin_call(Connection& connection, const model::OfferCall& offer)
     return refuse_call(connection, offer.offer, GeneralError::kNoResource,
                        EndReason::dataplane_unavailable);
   }
+  ++installs_in_flight_;
   parts_.statistics.setups[static_cast<std::size_t>(SetupStage::kOffered)].add();
   connection.offers.emplace(offer.offer, slot);
   ++sessions_by_worker_.at(session->worker);
@@ -389,8 +417,17 @@ void Registry::begin_call(Connection& connection, const model::OfferCall& offer)
 
 void Registry::on_installed(SlotId slot, std::uint64_t serial,
                             const control::DataplaneLink::Reply& reply) {
+  --installs_in_flight_;
   Session* session = find(slot, serial);
-  if (session == nullptr) return;
+  if (session == nullptr) return install_waiting();
+  on_installed(*session, reply);
+  install_waiting();
+}
+
+void Registry::on_installed(Session& installed, const control::DataplaneLink::Reply& reply) {
+  Session* session = &installed;
+  const SlotId slot = session->handle.slot;
+  const std::uint64_t serial = session->serial;
   const auto found = connections_.find(session->connection);
   const auto connection = found == connections_.end() ? nullptr : found->second;
   if (connection) connection->offers.erase(session->offer);
@@ -400,12 +437,14 @@ void Registry::on_installed(SlotId slot, std::uint64_t serial,
               {{"slot", slot.value},
                {"peer", session->peer},
                {"result", reply ? contract::name_of(reply->result) : control::name_of(reply.error())}});
-    // When the dataplane was lost it may or may not have installed it: let remove find out.
+    // When the dataplane was lost it may or may not have installed it: session memory knows.
+    session->handle.generation = parts_.memory.sessions()[slot.value].generation.load(
+        std::memory_order_acquire);
     const std::uint32_t offer = session->offer;
-    session->state = Session::State::kRemoving;
-    if (reply) {
-      on_removed(slot, serial, contract::Reply{});
-    }
+    if (reply)
+      release(*session);
+    else
+      remove_from_dataplane(*session);
     if (connection)
       refuse_call(*connection, offer, wire::pptp::GeneralError::kNoResource,
                   reply ? EndReason::dataplane_refused : EndReason::dataplane_unavailable);
@@ -460,22 +499,37 @@ void Registry::end_session(Session& session, EndReason reason) {
 
 void Registry::remove_from_dataplane(Session& session) {
   session.state = Session::State::kRemoving;
-  const SlotId slot = session.handle.slot;
-  const std::uint64_t serial = session.serial;
-  const auto sent =
-      parts_.dataplane.remove(session.handle, [this, slot, serial](const auto& reply) {
-        on_removed(slot, serial, reply);
-      });
-  // Refused: on_dataplane_attached or the next answer tries again.
-  session.remove_sent = sent.has_value();
+  waiting_removals_.emplace_back(session.handle.slot, session.serial);
+  remove_waiting();
+}
+
+void Registry::remove_waiting() {
+  while (!waiting_removals_.empty() && removals_in_flight_ < kMaxRemovalsInFlight) {
+    const auto [slot, serial] = waiting_removals_.front();
+    if (Session* session = find(slot, serial); session != nullptr) {
+      const auto sent = parts_.dataplane.remove(
+          session->handle,
+          [this, slot, serial](const auto& reply) { on_removed(slot, serial, reply); });
+      if (!sent) return;  // tried again with the next answer, or when the dataplane is back
+      ++removals_in_flight_;
+    }
+    waiting_removals_.pop_front();
+  }
 }
 
 void Registry::on_removed(SlotId slot, std::uint64_t serial,
                           const control::DataplaneLink::Reply& reply) {
+  --removals_in_flight_;
   Session* session = find(slot, serial);
-  if (session == nullptr) return;
-  session->remove_sent = false;
-  if (!reply) return;  // the dataplane was lost: asked again when it is back
+  if (session != nullptr && reply) release(*session);
+  // Without an answer the dataplane was lost: asked again when it is back.
+  if (session != nullptr && !reply) waiting_removals_.emplace_back(slot, serial);
+  remove_waiting();
+}
+
+void Registry::release(Session& released) {
+  Session* session = &released;
+  const SlotId slot = session->handle.slot;
   // Only now can no packet meet the old session: everything it had is free again.
   call_ids(session->local).release(session->our_call_id, now());
   if (session->lease) parts_.pools.release(*session->lease);
@@ -853,10 +907,9 @@ void Registry::on_dataplane_attached() {
   parts_.statistics.dataplane_attaches.add();
   log::info("dataplane attached");
   remove_orphans();
+  remove_waiting();
+  install_waiting();
   if (when_attached_) std::exchange(when_attached_, nullptr)();
-  for (const auto& session : sessions_)
-    if (session && session->state == Session::State::kRemoving && !session->remove_sent)
-      remove_from_dataplane(*session);
 }
 
 void Registry::on_dataplane_detached() {

@@ -109,14 +109,19 @@ class Registry {
 
   // calls
   void begin_call(Connection& connection, const model::OfferCall& offer);
+  void install(Connection& connection, const model::OfferCall& offer);
+  void install_waiting();
   void refuse_call(Connection& connection, std::uint32_t offer, wire::pptp::GeneralError error,
                    EndReason reason);
   void on_installed(SlotId slot, std::uint64_t serial, const control::DataplaneLink::Reply& reply);
+  void on_installed(Session& session, const control::DataplaneLink::Reply& reply);
   void end_session(Session& session, EndReason reason);
   void remove_from_dataplane(Session& session);
+  void remove_waiting();
   void remove_orphans();
   [[nodiscard]] bool take_over(const StoredSession& stored);
   void save(Session& session);
+  void release(Session& session);
   void on_removed(SlotId slot, std::uint64_t serial, const control::DataplaneLink::Reply& reply);
 
   // links
@@ -154,6 +159,11 @@ class Registry {
   std::vector<SlotId> free_slots_;
   std::unordered_map<Ipv4Address, pptp::CallIdAllocator> call_ids_;
   std::vector<std::uint32_t> sessions_by_worker_;
+  // Commands that wait for their turn: an area that dials at once must not use up the credits.
+  std::deque<std::pair<ConnectionId, model::OfferCall>> waiting_offers_;
+  std::deque<std::pair<SlotId, std::uint64_t>> waiting_removals_;
+  std::size_t installs_in_flight_ = 0;
+  std::size_t removals_in_flight_ = 0;
   std::deque<std::pair<TimePoint, EndView>> last_ends_;
   std::uint64_t next_connection_ = 1;
   std::uint64_t next_serial_ = 1;
