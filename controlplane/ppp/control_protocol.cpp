@@ -39,6 +39,7 @@ void ControlProtocol::reset() noexcept {
   restart_at_.reset();
   request_outstanding_ = false;
   finish_reason_ = EndReason::kNone;
+  our_rounds_ = peer_rounds_ = 0;  // the layer below counts how often this happens
   opened_at_.reset();
 }
 
@@ -111,7 +112,6 @@ void ControlProtocol::perform(Action action, Event cause, Context& context) {
       for (ConfigOption* option : options()) option->commit();
       before_ack(context);
       if (generation_ != generation) return;
-      naks_sent_ = 0;
       send(LcpCode::kConfigureAck, answer_.identifier, answer_.options, context);
       return;
     }
@@ -303,6 +303,8 @@ bool ControlProtocol::judge(const wire::ControlPacket& packet, Context& context)
   Writer nakked(nakked_buffer);   // what the peer had asked for in their place
   Writer rejects(reject_buffer);
   std::bitset<256> seen, unresolved;
+  bool alone = false;  // one option's Nak is the whole answer
+  Bytes naks_alone;
 
   for (ConfigOption* option : options()) option->begin_judging();
   wire::OptionReader reader(packet.data);
@@ -314,6 +316,7 @@ bool ControlProtocol::judge(const wire::ControlPacket& packet, Context& context)
       continue;
     }
     seen[option->type] = true;
+    const std::size_t naks_before = naks.size();
     switch (known->judge(*option, naks, context)) {
       case Judgement::kAck:
         break;
@@ -324,11 +327,16 @@ bool ControlProtocol::judge(const wire::ControlPacket& packet, Context& context)
       case Judgement::kReject:
         rejects.write_bytes(option->whole);
         break;
+      case Judgement::kNakAlone:
+        alone = true;
+        naks_alone = naks.written().subspan(naks_before);
+        break;
     }
+    if (alone) break;
   }
   if (!check_options(context)) return false;
   for (ConfigOption* option : options()) {
-    if (seen[option->type()]) continue;
+    if (alone || seen[option->type()]) continue;
     const std::size_t before = naks.size();
     option->judge_missing(naks);
     if (naks.size() != before) unresolved[option->type()] = true;
@@ -339,7 +347,9 @@ bool ControlProtocol::judge(const wire::ControlPacket& packet, Context& context)
     answer_.code = code;
     answer_.options.assign(options.begin(), options.end());
   };
-  if (rejects.size() != 0) {
+  if (alone) {
+    answer_with(LcpCode::kConfigureNak, naks_alone);
+  } else if (rejects.size() != 0) {
     answer_with(LcpCode::kConfigureReject, rejects.written());
   } else if (naks.size() == 0) {
     answer_with(LcpCode::kConfigureAck, packet.data);

@@ -148,7 +148,7 @@ class ControlProtocol {
 
   bool peer_requested_ = false;  // since irc
   unsigned early_resends_ = 0;   // since irc
-  unsigned naks_sent_ = 0;       // without an Ack in between
+  unsigned naks_sent_ = 0;       // in this negotiation
   unsigned our_rounds_ = 0;
   unsigned peer_rounds_ = 0;
   std::optional<TimePoint> opened_at_;

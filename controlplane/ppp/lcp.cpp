@@ -114,10 +114,12 @@ Judgement MagicOption::judge(const wire::Option& option, Writer& nak, Context& c
     pending_ = wanted->magic;
     return Judgement::kAck;
   }
-  // §6.4: equal numbers mean that our own packets may be coming back.
-  if (wanted && wanted->magic != 0 && ++collisions_ >= kLoopAfter) fail(EndReason::lcp_loop);
   wire::MagicNumber{draw_magic(ours_, context)}.write(nak);
-  return Judgement::kNak;
+  if (!wanted || wanted->magic == 0) return Judgement::kNak;
+  // §6.4: equal numbers mean that our own packets may be coming back. Then a Reject of what we ask for
+  // ourselves (authentication) would come back too, and look like the peer's.
+  if (++collisions_ >= kLoopAfter) fail(EndReason::lcp_loop);
+  return Judgement::kNakAlone;
 }
 
 // ---- PFC, ACFC

@@ -14,7 +14,12 @@
 
 namespace pns::ppp {
 
-enum class Judgement : std::uint8_t { kAck, kNak, kReject };
+enum class Judgement : std::uint8_t {
+  kAck,
+  kNak,
+  kReject,
+  kNakAlone,  // Nak'ed, and nothing else in the request is worth an answer
+};
 
 class ConfigOption {
  public:
@@ -39,7 +44,7 @@ class ConfigOption {
   // ---- The peer's Configure-Request. For each: begin_judging, judge or judge_missing, and commit if
   // the whole request was good.
   virtual void begin_judging() {}
-  // Writes a better option of this type when it answers kNak.
+  // Writes a better option of this type when it answers kNak or kNakAlone.
   [[nodiscard]] virtual Judgement judge(const wire::Option& option, Writer& nak, Context& context) = 0;
   // The peer did not name this option: may write one that it should ask for.
   virtual void judge_missing(Writer&) {}

@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <asio/post.hpp>
 #include <unordered_set>
 #include <charconv>
 #include <utility>
@@ -19,6 +20,7 @@ using model::SetupStage;
 namespace {
 
 constexpr std::size_t kLastEnds = 256;
+constexpr auto kLastWords = Milliseconds(300);  // from the end of a link to Call-Disconnect-Notify
 // Shares of contract::kCommandCredits; the rest is for commands of calls that are up.
 constexpr std::size_t kMaxInstallsInFlight = contract::kCommandCredits / 4;
 constexpr std::size_t kMaxRemovalsInFlight = contract::kCommandCredits / 4;
@@ -88,6 +90,7 @@ struct Registry::Session {
   TimePoint started;
   std::optional<TimePoint> opened;
   std::size_t stage = 0;
+  EndReason link_end = EndReason::kNone;  // the link is over, the peer is about to be told
 };
 
 Registry::Registry(Parts parts)
@@ -124,9 +127,9 @@ Registry::Session* Registry::find(SlotId slot, std::uint64_t serial) const noexc
 
 void Registry::accept(UniqueFd fd, Ipv4Address local, Ipv4Address peer, std::uint16_t peer_port) {
   parts_.statistics.connections_accepted.add();
-  if (shutting_down_ || connections_.size() >= parts_.config.pptp.max_connections) {
+  if (shut_down_ != ShutDown::kNo || connections_.size() >= parts_.config.pptp.max_connections) {
     const auto reason =
-        shutting_down_ ? EndReason::shutting_down : EndReason::connection_limit;
+        shut_down_ != ShutDown::kNo ? EndReason::shutting_down : EndReason::connection_limit;
     parts_.statistics.connection_ends[static_cast<std::size_t>(reason)].add();
     if (connection_log_.allow(now()))
       log::warn("connection refused", {{"peer", peer},
@@ -276,7 +279,7 @@ void Registry::close(Connection& connection, EndReason reason) {
                                     {"suppressed", connection_log_.take_suppressed()}});
   connections_.erase(connection.id);
   parts_.statistics.connections.set(static_cast<std::int64_t>(connections_.size()));
-  if (shutting_down_ && connections_.empty() && shut_down_done_) shut_down_timer_.cancel();
+  advance_shut_down();
 }
 
 void Registry::arm_timer(Connection& connection) {
@@ -341,7 +344,7 @@ void Registry::refuse_call(Connection& connection, std::uint32_t offer,
 
 void Registry::begin_call(Connection& connection, const model::OfferCall& offer) {
   using wire::pptp::GeneralError;
-  if (shutting_down_)
+  if (shut_down_ != ShutDown::kNo)
     return refuse_call(connection, offer.offer, GeneralError::kNoResource,
                        EndReason::shutting_down);
   if (!parts_.dataplane.attached())
@@ -472,6 +475,7 @@ void Registry::on_installed(Session& installed, const control::DataplaneLink::Re
 
 void Registry::end_session(Session& session, EndReason reason) {
   if (session.state != Session::State::kUp) return;
+  if (session.link_end != EndReason::kNone) reason = session.link_end;  // it came first
   const SlotId slot = session.handle.slot;
   if (const auto found = connections_.find(session.connection); found != connections_.end())
     found->second->calls.erase(session.our_call_id);
@@ -495,6 +499,7 @@ void Registry::end_session(Session& session, EndReason reason) {
   if (last_ends_.size() > kLastEnds) last_ends_.pop_back();
   if (session.opened) (void)parts_.store.erase(slot);
   remove_from_dataplane(session);
+  advance_shut_down();
 }
 
 void Registry::remove_from_dataplane(Session& session) {
@@ -602,6 +607,7 @@ void Registry::perform(Session& session, const model::OpenIpv4& action) {
       std::min(parts_.config.ppp.mtu, session.peer_mru) - (encrypted ? kMppeOverhead : 0));
   contract::OpenIpv4 open;
   open.subscriber = action.subscriber;
+  if (session.lease) open.gateway = session.lease->gateway;
   open.inner_mtu = session.mtu;
   open.rate_bits_per_second = session.rate_bits_per_second.value_or(0);
   const SlotId slot = session.handle.slot;
@@ -668,8 +674,23 @@ void Registry::perform(Session& session, const model::PhaseChanged& action) {
 }
 
 void Registry::perform(Session& session, const model::LinkEnded& action) {
+  if (session.link_end != EndReason::kNone) return;
+  session.link_end = action.reason;
+  // The peer's PPP reads our last frame before its control connection hears that the call is gone;
+  // many peers clear the call themselves meanwhile.
+  if (shut_down_ != ShutDown::kNo) return tell_peer(session);
+  session.timer.expires_after(kLastWords);
+  session.timer.async_wait([this, slot = session.handle.slot,
+                            serial = session.serial](const asio::error_code& error) {
+    Session* alive = find(slot, serial);
+    if (!error && alive != nullptr && alive->state == Session::State::kUp) tell_peer(*alive);
+  });
+}
+
+// Call-Disconnect-Notify, and the end of the session.
+void Registry::tell_peer(Session& session) {
   const auto found = connections_.find(session.connection);
-  if (found == connections_.end()) return end_session(session, action.reason);
+  if (found == connections_.end()) return end_session(session, session.link_end);
   const auto connection = found->second;
   const auto& record = parts_.memory.sessions()[session.handle.slot.value];
   pptp::CallStatistics call;
@@ -679,7 +700,7 @@ void Registry::perform(Session& session, const model::LinkEnded& action) {
   call.tx_bytes = record.downstream.gre_bytes.get();
   call.duration = std::chrono::duration_cast<Seconds>(now() - session.started);
   apply(*connection,
-        connection->machine.end_call(session.our_call_id, action.reason, call, now()));
+        connection->machine.end_call(session.our_call_id, session.link_end, call, now()));
 }
 
 std::optional<model::Lease> Registry::lease_for(const model::AuthGrant& grant,
@@ -730,7 +751,7 @@ void Registry::on_auth_result(SlotId slot, std::uint64_t serial, const model::Au
 }
 
 void Registry::arm_timer(Session& session) {
-  if (session.state != Session::State::kUp || !session.link) return;
+  if (session.state != Session::State::kUp || session.link_end != EndReason::kNone) return;
   const auto deadline = session.link->deadline();
   if (deadline == session.armed) return;
   session.armed = deadline;
@@ -919,26 +940,54 @@ void Registry::on_dataplane_detached() {
 
 // ---- the operator -----------------------------------------------------------------------------
 
+// First the links, with Terminate-Request and its answer, so that each peer's PPP knows; a call whose
+// link has ended gets its Disconnect-Notify. Then the connections, with Stop-Request and its answer.
 void Registry::shut_down(Milliseconds within, std::function<void()> done) {
-  if (shutting_down_) return;
-  shutting_down_ = true;
+  if (shut_down_ != ShutDown::kNo) return;
+  shut_down_ = ShutDown::kLinks;
   shut_down_done_ = std::move(done);
   log::info("ending all calls", {{"connections", connections_.size()}});
+  for (const auto& session : sessions_)
+    if (session && session->state == Session::State::kUp)
+      apply(*session, session->link->close(EndReason::shutting_down, now()));
+  shut_down_until_ = now() + within;
+  wait_shut_down(now() + within / 2);
+  advance_shut_down();
+}
+
+void Registry::wait_shut_down(TimePoint until) {
+  shut_down_timer_.expires_at(
+      std::chrono::time_point_cast<std::chrono::steady_clock::duration>(until));
+  shut_down_timer_.async_wait([this](const asio::error_code& error) {
+    if (error) return;
+    shut_down_ == ShutDown::kLinks ? stop_connections() : finish_shut_down();
+  });
+}
+
+// Called whenever a call or a connection has ended.
+void Registry::advance_shut_down() {
+  if (shut_down_ == ShutDown::kLinks &&
+      std::ranges::all_of(connections_, [](const auto& entry) { return entry.second->calls.empty(); }))
+    asio::post(parts_.context, [this] { stop_connections(); });
+  else if (shut_down_ == ShutDown::kConnections && connections_.empty())
+    asio::post(parts_.context, [this] { finish_shut_down(); });
+}
+
+void Registry::stop_connections() {
+  if (shut_down_ != ShutDown::kLinks) return;
+  shut_down_ = ShutDown::kConnections;
+  wait_shut_down(shut_down_until_);
   std::vector<std::shared_ptr<Connection>> all;
   all.reserve(connections_.size());
   for (const auto& [id, connection] : connections_) all.push_back(connection);
-  for (const auto& connection : all) {
-    // Terminate-Request first, so that the peer's PPP knows; then Disconnect-Notify and Stop.
-    for (const auto& [call, slot] : connection->calls)
-      if (Session* session = find(slot))
-        for (const auto& action : session->link->close(EndReason::shutting_down, now()))
-          if (const auto* frame = std::get_if<model::SendFrame>(&action)) perform(*session, *frame);
+  for (const auto& connection : all)
     apply(*connection, connection->machine.stop(EndReason::shutting_down, now()));
-  }
-  shut_down_timer_.expires_after(connections_.empty() ? Milliseconds(0) : within);
-  shut_down_timer_.async_wait([this](const asio::error_code&) {
-    if (shut_down_done_) std::exchange(shut_down_done_, nullptr)();
-  });
+  advance_shut_down();
+}
+
+void Registry::finish_shut_down() {
+  shut_down_timer_.cancel();
+  if (shut_down_done_) std::exchange(shut_down_done_, nullptr)();
 }
 
 bool Registry::clear(std::string_view id_or_user) {

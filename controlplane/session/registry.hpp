@@ -124,6 +124,12 @@ class Registry {
   void release(Session& session);
   void on_removed(SlotId slot, std::uint64_t serial, const control::DataplaneLink::Reply& reply);
 
+  // the end of the process
+  void wait_shut_down(TimePoint until);
+  void advance_shut_down();
+  void stop_connections();
+  void finish_shut_down();
+
   // links
   void apply(Session& session, const model::LinkActions& actions);
   void perform(Session& session, const model::SendFrame& action);
@@ -135,6 +141,7 @@ class Registry {
   void perform(Session& session, const model::Authenticate& action);
   void perform(Session& session, const model::PhaseChanged& action);
   void perform(Session& session, const model::LinkEnded& action);
+  void tell_peer(Session& session);
   void on_auth_result(SlotId slot, std::uint64_t serial, const model::AuthResult& result);
   [[nodiscard]] std::optional<model::Lease> lease_for(const model::AuthGrant& grant,
                                                       OurCallId our_call_id);
@@ -167,7 +174,9 @@ class Registry {
   std::deque<std::pair<TimePoint, EndView>> last_ends_;
   std::uint64_t next_connection_ = 1;
   std::uint64_t next_serial_ = 1;
-  bool shutting_down_ = false;
+  enum class ShutDown : std::uint8_t { kNo, kLinks, kConnections };
+  ShutDown shut_down_ = ShutDown::kNo;
+  TimePoint shut_down_until_{};
   std::function<void()> shut_down_done_;
   std::function<void()> when_attached_;
   std::vector<SlotId> orphans_;  // slots that an earlier process left and nobody knows

@@ -82,6 +82,7 @@ void arm_mppe(SessionRecord& session, const contract::ArmMppe& arm) noexcept {
 
 void open_ipv4(SessionRecord& session, const contract::OpenIpv4& open) noexcept {
   session.subscriber = open.subscriber;
+  session.gateway = open.gateway;
   session.inner_mtu = open.inner_mtu;
   session.rate_bits_per_second = open.rate_bits_per_second;
   set_flags(session, contract::kFlagIpv4Open, 0);

@@ -2,6 +2,7 @@
 #include "dataplane/upstream/inner_in.hpp"
 
 #include "dataplane/session/egress.hpp"
+#include "pns/wire/icmp.hpp"
 #include "pns/wire/ipv4.hpp"
 #include "pns/wire/tcp.hpp"
 
@@ -17,6 +18,20 @@ DropReason inner_reason(DropReason outer) noexcept {
     case DropReason::ip_version: return DropReason::inner_version;
     default: return DropReason::inner_header;
   }
+}
+
+// Answers a ping to one of our own addresses, back down the same session. False: it is none.
+bool answer(StageContext& stage, rte_mbuf* packet, PacketContext& context,
+            const wire::Ipv4Header& header) noexcept {
+  if (!wire::answer_echo(octets_of(packet), header)) return false;
+  UpstreamState& books = context.session->upstream;
+  books.packets.add(1);
+  books.bytes.add(context.inner_length);
+  stage.counters.upstream_packets.add(1);
+  stage.counters.upstream_bytes.add(context.inner_length);
+  context.flags |= kPacketTtlDone | kPacketNoIcmp;
+  context.lane = Lane::kDownstream;
+  return true;
 }
 
 void check(StageContext& stage, rte_mbuf* packet, PacketContext& context) noexcept {
@@ -36,6 +51,9 @@ void check(StageContext& stage, rte_mbuf* packet, PacketContext& context) noexce
   context.destination = header->destination;
   context.inner_length = header->total_length;
   context.lane = Lane::kForward;
+  // Our side of the link is no interface of the kernel's: its pings are answered here.
+  if (header->destination == session.gateway && !answer(stage, packet, context, *header))
+    drop_upstream(context, DropReason::inner_destination);
 }
 
 void report(StageContext& stage, PacketContext& context, const wire::IcmpError& error,
@@ -108,6 +126,11 @@ void forward(Burst& burst, StageContext& stage) noexcept {
         drop_upstream(context, DropReason::no_route);
         continue;
       }
+      // The kernel has no route back to a subscriber: a ping to the server's own addresses is
+      // answered here too, the rest is the twin's.
+      if (hop.kind == NextHopKind::kLocal && from != nullptr &&
+          answer(stage, packet, context, *header))
+        continue;
       if (hop.kind != NextHopKind::kLocal && !pay_ttl(stage, packet, context, *header)) continue;
       send_to_next_hop(stage, packet, hop, context.destination);
       if (context.lane == Lane::kDrop) {

@@ -80,8 +80,10 @@ struct ArmMppe {
 
 struct OpenIpv4 {
   Ipv4Address subscriber;
+  Ipv4Address gateway;             // our address in IPCP: pings to it are answered
   std::uint16_t inner_mtu = 1400;  // octets of inner IP, MPPE overhead already taken off
   std::uint16_t reserved = 0;
+  std::uint32_t reserved2 = 0;
   std::uint64_t rate_bits_per_second = 0;
 };
 

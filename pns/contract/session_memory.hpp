@@ -146,6 +146,7 @@ struct alignas(64) SessionRecord {
   // --- link: owner writes on command; control and metrics read ---
   std::atomic<std::uint32_t> flags{0};       // kFlag…
   Ipv4Address subscriber;                    // inner address; 0 until IPCP opened
+  Ipv4Address gateway;                       // our inner address
   std::uint32_t our_magic = 0;               // for Echo-Reply
   std::uint16_t inner_mtu = 0;               // octets of inner IP that fit downstream
   std::uint16_t peer_mru = 0;                // octets

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "pns/wire/checksum.hpp"
 
@@ -52,6 +53,31 @@ std::size_t write_icmp_error(MutableBytes out, const IcmpError& error, Ipv4Addre
       be16::from_host(internet_checksum(out.subspan(kIpv4HeaderSize, sizeof(icmp) + quoted)));
   std::memcpy(out.data() + kIpv4HeaderSize, &icmp, sizeof(icmp));
   return length;
+}
+
+bool answer_echo(MutableBytes packet, const Ipv4Header& header) noexcept {
+  constexpr std::uint8_t kReplyTimeToLive = 64;
+  if (header.protocol != kIpProtocolIcmp || header.is_fragment() ||
+      packet.size() < header.header_length + sizeof(IcmpErrorHeader))
+    return false;
+  IcmpErrorHeader icmp;
+  auto* const icmp_at = packet.data() + header.header_length;
+  std::memcpy(&icmp, icmp_at, sizeof(icmp));
+  if (icmp.type != kIcmpEchoRequest || icmp.code != 0) return false;
+  icmp.type = kIcmpEchoReply;
+  icmp.checksum = be16::from_host(
+      update_checksum(icmp.checksum.host(), kIcmpEchoRequest << 8, kIcmpEchoReply << 8));
+  std::memcpy(icmp_at, &icmp, sizeof(icmp));
+
+  Ipv4WireHeader ip;
+  std::memcpy(&ip, packet.data(), sizeof(ip));
+  std::swap(ip.source, ip.destination);  // a sum does not mind the order
+  const auto before = static_cast<std::uint16_t>(ip.time_to_live << 8 | ip.protocol);
+  ip.time_to_live = kReplyTimeToLive;
+  const auto after = static_cast<std::uint16_t>(ip.time_to_live << 8 | ip.protocol);
+  ip.checksum = be16::from_host(update_checksum(ip.checksum.host(), before, after));
+  std::memcpy(packet.data(), &ip, sizeof(ip));
+  return true;
 }
 
 }  // namespace pns::wire

@@ -62,4 +62,8 @@ struct IcmpError {
 std::size_t write_icmp_error(MutableBytes out, const IcmpError& error, Ipv4Address source,
                              const Ipv4Header& header, Bytes packet) noexcept;
 
+// Turns a whole Echo Request, `header` parsed from `packet`, into its reply, in place: addresses
+// swapped, time to live 64, checksums mended. False, and nothing changed, for anything else (fragments too).
+bool answer_echo(MutableBytes packet, const Ipv4Header& header) noexcept;
+
 }  // namespace pns::wire
