@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Lab: three namespaces around one server.
+
+    guests ── bridge ── access port │ server │ core port ── intranet host
+    [inet: 198.51.100.0/24]         [pns]                    [intranet: 10.0.0.0/24]
+
+ports="xdp": veth pairs; the server's ends are ordinary interfaces of namespace pns.
+ports="tap": the server's wires are TAPs that move into inet and intranet once it is ready.
+"""
+import ipaddress
+import os
+import pathlib
+import re
+import secrets
+import shutil
+
+from . import guest as guests
+from . import host
+from . import server as servers
+
+SOURCE = pathlib.Path(__file__).resolve().parents[3]
+STATE = pathlib.Path("/run/pns-lab")
+
+ACCESS = "198.51.100.1"
+FIRST_GUEST = ipaddress.IPv4Address("198.51.100.11")
+CORE = "10.0.0.1"
+HOST = "10.0.0.53"  # the intranet's host
+POOL = "10.64.0.0/16"
+HUGE_PAGES_NEEDED = 320  # the server's 512 MiB of packet memory, its sessions, and room
+
+TAP_PORTS = f"""ports:
+  access: {{device: "tap:wire0", addresses: [{ACCESS}/24]}}
+  core: {{device: "tap:wire1", addresses: [{CORE}/24]}}
+"""
+
+
+def _namespace_names(lab_id):
+    return {role: f"pns-{lab_id}-{role}" for role in ("inet", "pns", "intranet")}
+
+
+def _remove_namespaces(lab_id):
+    existing = {line.split()[0] for line in host.run(["ip", "netns", "list"]).stdout.splitlines()
+                if line.split()}
+    for name in _namespace_names(lab_id).values():
+        if name in existing:
+            host.run(["ip", "netns", "delete", name], check=False)
+
+
+def _forget(state):
+    """Removes what a lab left on the machine, from its state directory alone."""
+    _remove_namespaces(state.name)
+    try:
+        host.change_huge_pages(-int((state / "huge-pages").read_text()))
+    except (OSError, ValueError):
+        pass
+    shutil.rmtree(f"/run/pns-lab-uml-{state.name}", ignore_errors=True)
+    shutil.rmtree(state, ignore_errors=True)
+    try:
+        STATE.rmdir()  # the last one out
+    except OSError:
+        pass
+
+
+def clean_dead_labs():
+    """Removes labs whose owner is gone (killed, out of power). Returns their ids."""
+    removed = []
+    for state in sorted(STATE.glob("*")) if STATE.is_dir() else []:
+        try:
+            pid, started = (int(word) for word in (state / "owner").read_text().split())
+        except (OSError, ValueError):
+            pid, started = 0, 0
+        if pid and host.start_time(pid) == started:
+            continue
+        _forget(state)
+        removed.append(state.name)
+    return removed
+
+
+class Lab:
+    def __init__(self, ports="auto", binaries=None, keep=None):
+        """`ports`: xdp, tap, or auto (xdp where huge pages are to be had). `binaries`: directory of
+        pns and its planes. `keep`: where logs are copied at the end."""
+        host.require()
+        clean_dead_labs()
+        self.id = secrets.token_hex(3)
+        self.directory = STATE / self.id
+        self.binaries = pathlib.Path(binaries or SOURCE / "build" / "bin")
+        self.keep = keep
+        self.guests = []
+        self.servers = []
+        self.processes = []  # others, started with start_in
+        self.next_address = FIRST_GUEST
+        STATE.mkdir(mode=0o700, exist_ok=True)
+        self.directory.mkdir(mode=0o700)
+        (self.directory / "owner").write_text(f"{os.getpid()} {host.start_time(os.getpid())}")
+        try:
+            self.ports = self._choose_ports(ports)
+            names = _namespace_names(self.id)
+            self.inet = host.Namespace(names["inet"])
+            self.pns = host.Namespace(names["pns"])
+            self.intranet = host.Namespace(names["intranet"])
+            self._lay_cables()
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def _choose_ports(self, wanted):
+        if wanted == "tap":
+            return "tap"
+        lacking = HUGE_PAGES_NEEDED - host.free_huge_pages()
+        if lacking > 0:
+            added = host.change_huge_pages(lacking)
+            (self.directory / "huge-pages").write_text(str(added))
+        if host.free_huge_pages() >= HUGE_PAGES_NEEDED:
+            return "xdp"
+        if wanted == "xdp":
+            raise host.Missing(f"no {HUGE_PAGES_NEEDED} huge pages for --ports xdp")
+        return "tap"
+
+    def _lay_cables(self):
+        self.inet.ip("link", "add", "br0", "type", "bridge", "forward_delay", "0")
+        self.inet.ip("link", "set", "br0", "up")
+        if self.ports == "tap":
+            return
+        for near, far, namespace in (("access0", "access1", self.inet),
+                                     ("core0", "core1", self.intranet)):
+            self.pns.ip("link", "add", near, "type", "veth", "peer", "name", far, "netns",
+                        namespace.name)
+            namespace.offloads_off(far)
+        self.pns.ip("address", "add", f"{ACCESS}/24", "dev", "access0")
+        self.pns.ip("address", "add", f"{CORE}/24", "dev", "core0")
+        self.pns.ip("link", "set", "access0", "up")
+        self.pns.ip("link", "set", "core0", "up")
+        self._plug("access1", "core1")
+
+    def _plug(self, access, core):
+        """The far ends: into the bridge, and into the intranet's host."""
+        self.inet.ip("link", "set", access, "master", "br0", "up")
+        self.intranet.ip("address", "add", f"{HOST}/24", "dev", core)
+        self.intranet.ip("link", "set", core, "up")
+        self.intranet.ip("route", "add", POOL, "via", CORE)
+
+    def config(self, changes=None):
+        """deploy/quickstart.yaml with this lab's ports. `changes`: top-level key → its YAML block."""
+        text = (SOURCE / "deploy" / "quickstart.yaml").read_text()
+        changes = dict(changes or {})
+        if self.ports == "tap":
+            changes["ports"] = TAP_PORTS
+        for key, block in changes.items():
+            # a top-level key and everything below it that is indented, empty or a comment
+            text, count = re.subn(rf"^{key}:.*\n(?:[ \t#].*\n|\n)*", "", text, flags=re.MULTILINE)
+            text += ("" if text.endswith("\n") else "\n") + block
+            if count > 1:
+                raise host.LabError(f"quickstart.yaml has {key} more than once")
+        return text
+
+    def start_server(self, users=None, changes=None, name="server"):
+        """`users`: name → password, or name → the mapping of one user as YAML flow text."""
+        directory = self.directory / name
+        directory.mkdir(exist_ok=True)
+        users = users or {"alice": "wonderland"}
+        lines = [f"{user}: {value}" if value.startswith("{") else f"{user}: {{password: '{value}'}}"
+                 for user, value in users.items()]
+        users_file = directory / "users.yaml"
+        users_file.touch(mode=0o600)
+        users_file.write_text("\n".join(lines) + "\n")
+        config_file = directory / "pns.yaml"
+        config_file.write_text(self.config(changes))
+        server = servers.Server(self.pns, self.binaries, config_file, directory)
+        self.servers.append(server)
+        server.wait_ready()
+        if self.ports == "tap":
+            self.pns.ip("link", "set", "wire0", "netns", self.inet.name)
+            self.pns.ip("link", "set", "wire1", "netns", self.intranet.name)
+            self._plug("wire0", "wire1")
+        return server
+
+    def start_guest(self, addresses=1):
+        """A guest with so many addresses. It boots meanwhile: wait_boot() before use."""
+        number = len(self.guests) + 1
+        tap = f"guest{number}"
+        self.inet.ip("tuntap", "add", "dev", tap, "mode", "tap")
+        self.inet.ip("link", "set", tap, "master", "br0", "up")
+        own = [str(self.next_address + i) for i in range(addresses)]
+        self.next_address += addresses
+        guest = guests.Guest(self, f"guest{number}", self.inet, tap, own, ACCESS)
+        self.guests.append(guest)
+        return guest
+
+    def start_in(self, namespace, *words, **options):
+        """A process that ends with the lab."""
+        process = namespace.start(*words, **options)
+        self.processes.append(process)
+        return process
+
+    def close(self):
+        for guest in self.guests:
+            guest.power_off()
+        for process in self.processes:
+            host.end(process)
+        for server in self.servers:
+            server.end()
+        if self.keep:
+            shutil.rmtree(self.keep, ignore_errors=True)
+            shutil.copytree(self.directory, self.keep, ignore=_is_no_log, dirs_exist_ok=True)
+        _forget(self.directory)
+
+
+def _is_no_log(directory, names):
+    """Sockets and the like are not copied."""
+    return [name for name in names
+            if not (pathlib.Path(directory, name).is_dir() or pathlib.Path(directory, name).is_file())]

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What the test files of this directory share: a theme is a class of cases on one lab, carried out
+in the order written. Options: --ports xdp|tap|auto, --binaries DIR, --keep DIR (logs).
+Exit status: 0 passed, 1 failed, 77 a precondition that is named is missing."""
+import argparse
+import pathlib
+import sys
+import unittest
+
+import pnslab
+
+OPTIONS = argparse.Namespace(ports="auto", binaries=None, keep=None)
+
+
+class Theme(unittest.TestCase):
+    """Starts a lab with a server and `guests` guests of `addresses` addresses each."""
+
+    guests = 1
+    addresses = 1
+    users = {"alice": "wonderland"}
+    changes = None  # of the configuration: top-level key → YAML block
+    longMessage = True
+
+    @classmethod
+    def setUpClass(cls):
+        keep = pathlib.Path(OPTIONS.keep) / cls.__name__ if OPTIONS.keep else None
+        try:
+            cls.lab = pnslab.Lab(OPTIONS.ports, OPTIONS.binaries, keep)
+        except pnslab.Missing as missing:
+            raise unittest.SkipTest(str(missing)) from None
+        try:
+            booting = [cls.lab.start_guest(cls.addresses) for _ in range(cls.guests)]
+            cls.server = cls.lab.start_server(cls.users, cls.changes)
+            for guest in booting:
+                guest.wait_boot()
+        except BaseException:
+            cls.lab.close()
+            raise
+        print(f"{cls.__name__}: lab {cls.lab.id}, ports {cls.lab.ports}", file=sys.stderr)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.lab.close()
+
+    def tearDown(self):
+        outcome = self._outcome.result
+        if any(case is self for case, _ in outcome.failures + outcome.errors):
+            print(f"--- {self.id()}: server log\n{self.server.log_tail()}", file=sys.stderr)
+            for session in [guest.sessions[-1] for guest in self.lab.guests if guest.sessions][:1]:
+                print(f"--- its last client's pppd log\n{session.log()}", file=sys.stderr)
+        # A case that failed half-way must not be the next one's trouble.
+        left = [session for guest in self.lab.guests for session in guest.sessions
+                if session.job.done() is None]
+        for session in left:
+            session.hang_up()
+        if left and self.server.process.poll() is None:
+            self.server.wait_sessions(0)
+
+    @property
+    def guest(self):
+        return self.lab.guests[0]
+
+    def connect(self, user="alice", guest=None, **options):
+        """A session that is up, and the server knows it."""
+        session = (guest or self.guest).dial(user, self.users[user], **options).wait_up()
+        pnslab.wait_until(lambda: self.find(session), 5, f"the server shows {session.address}")
+        return session
+
+    def find(self, session):
+        """The server's view of a session; None when it has none."""
+        for shown in self.server.sessions():
+            if shown["address"] == session.address:
+                return shown
+        return None
+
+    def ping(self, guest, target, *options, count=3):
+        """Pings from a guest: (sent, received). An interval below 0.2 s is fine: it is root there."""
+        output = guest.run(f"ping -c {count} {' '.join(options)} {target} || true", timeout=count + 30)
+        return ping_counts(output)
+
+    def serve_iperf(self):
+        """An iperf3 server on the intranet's host."""
+        process = self.lab.start_in(self.lab.intranet, "iperf3", "-s", "-B", HOST,
+                                    stdout=-3, stderr=-3)  # subprocess.DEVNULL
+        pnslab.wait_until(
+            lambda: ":5201" in self.lab.intranet.run("ss", "-Hltn").stdout, 10, "iperf3 listens")
+        return process
+
+
+HOST = "10.0.0.53"
+
+
+def ping_counts(output):
+    """(sent, received) out of what ping printed."""
+    for line in output.splitlines():
+        words = line.split()
+        if "packets transmitted" in line:
+            return int(words[0]), int(words[words.index("received,") - 1])
+    raise pnslab.LabError(f"no summary of ping in: {output!r}")
+
+
+def main(*themes):
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--ports", choices=("auto", "xdp", "tap"), default="auto")
+    parser.add_argument("--binaries", help="directory of pns and its planes")
+    parser.add_argument("--keep", help="directory for logs")
+    parser.add_argument("cases", nargs="*", help="names of cases; all of them by default")
+    parser.parse_args(namespace=OPTIONS)
+    suite = unittest.TestSuite()
+    for theme in themes:
+        for name in vars(theme):
+            if name.startswith("test_") and (not OPTIONS.cases or name in OPTIONS.cases):
+                suite.addTest(theme(name))
+    result = unittest.TextTestRunner(verbosity=2).run(suite)
+    if not result.wasSuccessful():
+        sys.exit(1)
+    if result.testsRun == 0:
+        for _, reason in result.skipped:
+            print(f"skipped: {reason}", file=sys.stderr)
+        sys.exit(77 if result.skipped else 1)
+    sys.exit(0)

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// A plane for the supervisor's tests, both of them by its name (pns-control, pns-dataplane). What
+// it does is in RUN_DIR/fake-NAME, read at start:
+//   (absent)      become ready, beat, obey kStop
+//   never-ready   end with status 3 before kReady
+//   stubborn      become ready and ignore kStop
+// The control one accepts on its listeners, stores each connection and answers `who` with its pid,
+// `grants` with what it was given, `forget` by making the supervisor forget the connection.
+#include <poll.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <map>
+#include <string>
+
+#include "pns/contract/session_memory.hpp"
+#include "pns/contract/supervisor_protocol.hpp"
+
+using namespace pns;
+using namespace pns::contract;
+
+namespace {
+
+void say(int socket, SupervisorMessageType type, std::uint64_t connection = 0, int fd = -1) {
+  SupervisorMessage message;
+  message.type = type;
+  message.connection = ConnectionId(connection);
+  if (!send_supervisor_message(socket, message, fd)) std::exit(4);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const bool is_control = std::string(argv[0]).ends_with("pns-control");
+  std::string run_dir;
+  int supervisor = -1;
+  for (int i = 1; i + 1 < argc; i += 2) {
+    if (std::strcmp(argv[i], "--run-dir") == 0) run_dir = argv[i + 1];
+    if (std::strcmp(argv[i], "--supervisor-fd") == 0) supervisor = std::atoi(argv[i + 1]);
+  }
+  std::string mode;
+  std::ifstream(run_dir + (is_control ? "/fake-control" : "/fake-dataplane")) >> mode;
+  ::puts("a plane's stdout must not reach the supervisor's");
+  ::fflush(stdout);
+
+  auto grants = receive_grants(supervisor, 5000);
+  if (!grants) return 5;
+  auto memory = SessionMemory::attach(grants->session_memory.get());
+  if (!memory) return 6;
+  if (mode == "never-ready") return 3;
+  say(supervisor, SupervisorMessageType::kReady);
+
+  const std::size_t granted = grants->connections.size();
+  std::map<int, std::uint64_t> connections;
+  std::uint64_t next_id = 1;
+  for (auto& connection : grants->connections) {
+    next_id = std::max(next_id, connection.id.value + 1);
+    connections.emplace(connection.fd.release(), connection.id.value);
+  }
+  bool dataplane_serves = grants->dataplane_serves;
+  for (;;) {
+    std::vector<pollfd> wait = {{supervisor, POLLIN, 0}};
+    for (const auto& listener : grants->listeners) wait.push_back({listener.fd.get(), POLLIN, 0});
+    for (const auto& [fd, id] : connections) wait.push_back({fd, POLLIN, 0});
+    (void)::poll(wait.data(), wait.size(), 500);
+    say(supervisor, SupervisorMessageType::kWatchdog);
+    for (std::size_t i = 0; i < wait.size(); ++i) {
+      if (wait[i].revents == 0) continue;
+      if (i == 0) {
+        const auto received = receive_supervisor_message(supervisor);
+        if (!received) return 7;
+        if (received->message.type == SupervisorMessageType::kPlaneState)
+          dataplane_serves = received->message.value != 0;
+        if (received->message.type == SupervisorMessageType::kStop && mode != "stubborn") return 0;
+      } else if (i <= grants->listeners.size()) {
+        const int fd = ::accept4(wait[i].fd, nullptr, nullptr, SOCK_CLOEXEC);
+        if (fd < 0) continue;
+        connections.emplace(fd, next_id);
+        say(supervisor, SupervisorMessageType::kStoreConnection, next_id++, fd);
+      } else {
+        std::array<char, 64> text{};
+        const ssize_t got = ::read(wait[i].fd, text.data(), text.size() - 1);
+        if (got <= 0) {
+          say(supervisor, SupervisorMessageType::kForgetConnection, connections.at(wait[i].fd));
+          connections.erase(wait[i].fd);
+          ::close(wait[i].fd);
+          continue;
+        }
+        const std::string word(text.data(), static_cast<std::size_t>(got));
+        std::string answer;
+        if (word == "who") answer = std::to_string(::getpid());
+        if (word == "grants")
+          answer = "connections " + std::to_string(granted) + " dataplane " +
+                   std::to_string(dataplane_serves) + " starts " +
+                   std::to_string(memory->header().control_starts.load()) + "/" +
+                   std::to_string(memory->header().dataplane_starts.load());
+        if (word == "forget") {
+          say(supervisor, SupervisorMessageType::kForgetConnection, connections.at(wait[i].fd));
+          answer = "forgotten";
+        }
+        if (::send(wait[i].fd, answer.data(), answer.size(), MSG_NOSIGNAL) < 0) return 8;
+      }
+    }
+  }
+}

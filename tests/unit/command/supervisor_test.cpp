@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// `pns run` as a process, with fake planes (fake_plane.cpp). Uses loopback addresses derived from
+// the process id, so that several runs can live on one host.
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <optional>
+#include <sstream>
+#include <string>
+
+#include "pns/base/unique_fd.hpp"
+
+using namespace std::chrono_literals;
+using pns::UniqueFd;
+
+namespace {
+
+constexpr auto kPatience = 10s;
+
+// Asks again and again until it holds. False: not in time.
+template <class Condition>
+bool wait_until(Condition condition, std::chrono::milliseconds limit = kPatience) {
+  const auto deadline = std::chrono::steady_clock::now() + limit;
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > deadline) return false;
+    ::usleep(2000);
+  }
+  return true;
+}
+
+std::string contents_of(const std::filesystem::path& file) {
+  std::ostringstream text;
+  text << std::ifstream(file).rdbuf();
+  return text.str();
+}
+
+std::string loopback_address() {
+  const int pid = ::getpid();
+  return "127." + std::to_string(64 + pid % 64) + "." + std::to_string(pid / 64 % 250) + ".1";
+}
+
+// A scratch directory with a configuration, and the `pns run` processes started from it.
+class Lab {
+ public:
+  Lab() {
+    std::string name = (std::filesystem::temp_directory_path() / "pns-supervisor-XXXXXX").string();
+    REQUIRE(::mkdtemp(name.data()) != nullptr);
+    directory_ = name;
+    std::ofstream(directory_ / "users.yaml") << "alice: {password: x}\n";
+    std::ofstream(directory_ / "pns.yaml")
+        << "ports:\n  access: {device: 'xdp:lo'}\n  core: {device: 'xdp:none'}\n"
+        << "pptp: {listen: [" << loopback_address() << "]}\n"
+        << "pools: {default: {ranges: [10.64.0.2-10.64.0.9], gateway: 10.64.0.1}}\n"
+        << "aaa: {local: {users_file: users.yaml}}\n"
+        << "dataplane: {max_sessions: 16, memory: {hugepages: off}}\n";
+    std::filesystem::create_directory(run_dir());
+  }
+  Lab(const Lab&) = delete;
+  Lab& operator=(const Lab&) = delete;
+  ~Lab() {
+    if (pid_ > 0) {
+      ::kill(pid_, SIGKILL);
+      ::waitpid(pid_, nullptr, 0);
+    }
+    std::filesystem::remove_all(directory_);
+  }
+
+  [[nodiscard]] std::filesystem::path run_dir() const { return directory_ / "run"; }
+  [[nodiscard]] std::string log() const { return contents_of(directory_ / "log"); }
+  [[nodiscard]] std::string out() const { return contents_of(directory_ / "out"); }
+  [[nodiscard]] pid_t pid() const { return pid_; }
+
+  // How a fake plane behaves; see fake_plane.cpp.
+  void behave(const std::string& plane, const std::string& mode) const {
+    std::ofstream(run_dir() / ("fake-" + plane)) << mode;
+  }
+
+  // Starts `pns run`. Its stdout and stderr go to files.
+  pid_t start(const std::string& suffix = "") {
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    const std::string out = (directory_ / ("out" + suffix)).string();
+    const std::string log = (directory_ / ("log" + suffix)).string();
+    posix_spawn_file_actions_addopen(&actions, 1, out.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    posix_spawn_file_actions_addopen(&actions, 2, log.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    std::string program = PNS_FAKES "/pns";
+    std::string run = "run";
+    std::string config_option = "--config";
+    std::string config = (directory_ / "pns.yaml").string();
+    std::string run_dir_option = "--run-dir";
+    std::string run_directory = run_dir().string();
+    char* arguments[] = {program.data(),
+                         run.data(),
+                         config_option.data(),
+                         config.data(),
+                         run_dir_option.data(),
+                         run_directory.data(),
+                         nullptr};
+    pid_t pid = -1;
+    REQUIRE(::posix_spawn(&pid, program.c_str(), &actions, nullptr, arguments, environ) == 0);
+    posix_spawn_file_actions_destroy(&actions);
+    if (suffix.empty()) pid_ = pid;
+    return pid;
+  }
+
+  void start_and_wait() {
+    start();
+    INFO(log());
+    REQUIRE(wait_until([&] { return out() == "ready\n"; }));
+  }
+
+  // The exit status of a `pns run`, when it ends in time.
+  std::optional<int> wait_exit(pid_t pid, std::chrono::milliseconds limit = kPatience) {
+    int status = 0;
+    if (!wait_until([&] { return ::waitpid(pid, &status, WNOHANG) == pid; }, limit))
+      return std::nullopt;
+    if (pid == pid_) pid_ = -1;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
+  }
+
+  // Pid of a plane from its pid file; 0 when there is none.
+  [[nodiscard]] pid_t plane(const std::string& name) const {
+    const std::string text = contents_of(run_dir() / (name + ".pid"));
+    return text.empty() ? 0 : std::stoi(text);
+  }
+
+ private:
+  std::filesystem::path directory_;
+  pid_t pid_ = -1;
+};
+
+class Client {
+ public:
+  Client() : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(1723);
+    REQUIRE(::inet_pton(AF_INET, loopback_address().c_str(), &address.sin_addr) == 1);
+    REQUIRE(::connect(fd_.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0);
+  }
+  // Sends a word; returns the answer, empty when none comes or the connection is closed.
+  std::string ask(const std::string& word) {
+    REQUIRE(::send(fd_.get(), word.data(), word.size(), MSG_NOSIGNAL) ==
+            static_cast<ssize_t>(word.size()));
+    pollfd wait{fd_.get(), POLLIN, 0};
+    if (::poll(&wait, 1, 10'000) != 1) return {};
+    char text[128];
+    const ssize_t got = ::recv(fd_.get(), text, sizeof(text), 0);
+    return got <= 0 ? std::string() : std::string(text, static_cast<std::size_t>(got));
+  }
+
+ private:
+  UniqueFd fd_;
+};
+
+}  // namespace
+
+TEST_CASE("supervisor: prints ready once, and nothing else, on stdout", "[command]") {
+  Lab lab;
+  lab.start_and_wait();
+  CHECK(lab.plane("control") > 0);
+  CHECK(lab.plane("dataplane") > 0);
+  CHECK(lab.plane("supervisor") == lab.pid());
+  struct stat status {};
+  REQUIRE(::stat(lab.run_dir().c_str(), &status) == 0);
+  CHECK((status.st_mode & 0777) == 0700);
+
+  // A plane that comes back must not make it ready a second time.
+  const pid_t before = lab.plane("control");
+  REQUIRE(::kill(before, SIGKILL) == 0);
+  REQUIRE(wait_until([&] { return lab.plane("control") > 0 && lab.plane("control") != before; }));
+  Client client;
+  REQUIRE(client.ask("who") == std::to_string(lab.plane("control")));
+  CHECK(lab.out() == "ready\n");
+}
+
+TEST_CASE("supervisor: SIGTERM ends both planes and exits 0, leaving no pid file", "[command]") {
+  Lab lab;
+  lab.start_and_wait();
+  const pid_t control = lab.plane("control");
+  const pid_t dataplane = lab.plane("dataplane");
+  REQUIRE(::kill(lab.pid(), SIGTERM) == 0);
+  CHECK(lab.wait_exit(lab.pid()) == 0);
+  CHECK(::kill(control, 0) != 0);
+  CHECK(::kill(dataplane, 0) != 0);
+  CHECK(lab.plane("control") == 0);
+  CHECK(lab.plane("dataplane") == 0);
+  CHECK(lab.plane("supervisor") == 0);
+}
+
+TEST_CASE("supervisor: a control process that is killed gets its connections back", "[command]") {
+  Lab lab;
+  lab.start_and_wait();
+  Client first;
+  Client second;
+  const std::string before = first.ask("who");
+  REQUIRE(before == std::to_string(lab.plane("control")));
+  REQUIRE(second.ask("who") == before);
+
+  REQUIRE(::kill(std::stoi(before), SIGKILL) == 0);
+  // The same TCP connections are answered, by another process.
+  const std::string after = first.ask("who");
+  CHECK(after != before);
+  CHECK_FALSE(after.empty());
+  CHECK(second.ask("who") == after);
+  CHECK(first.ask("grants") == "connections 2 dataplane 1 starts 2/1");
+}
+
+TEST_CASE("supervisor: a forgotten connection is not handed over", "[command]") {
+  Lab lab;
+  lab.start_and_wait();
+  Client forgotten;
+  Client kept;
+  const std::string before = kept.ask("who");
+  REQUIRE(forgotten.ask("forget") == "forgotten");
+  REQUIRE(::kill(std::stoi(before), SIGKILL) == 0);
+  REQUIRE(kept.ask("who") != before);
+  CHECK(kept.ask("grants") == "connections 1 dataplane 1 starts 2/1");
+  CHECK(forgotten.ask("who").empty());  // closed with the process that had it
+}
+
+TEST_CASE("supervisor: a dataplane that is killed is started again and control told", "[command]") {
+  Lab lab;
+  lab.start_and_wait();
+  Client client;
+  const pid_t before = lab.plane("dataplane");
+  REQUIRE(::kill(before, SIGKILL) == 0);
+  REQUIRE(
+      wait_until([&] { return client.ask("grants") == "connections 0 dataplane 1 starts 1/2"; }));
+  CHECK(lab.plane("dataplane") != before);
+}
+
+TEST_CASE("supervisor: planes that die again and again are started again with pauses",
+          "[command]") {
+  Lab lab;
+  lab.start_and_wait();
+  for (int death = 0; death < 3; ++death) {
+    const pid_t before = lab.plane("control");
+    REQUIRE(before > 0);
+    REQUIRE(::kill(before, SIGKILL) == 0);
+    REQUIRE(wait_until([&] { return lab.plane("control") > 0 && lab.plane("control") != before; }));
+  }
+  CHECK_THAT(lab.log(), Catch::Contains("restart_in_ms=0"));
+  CHECK_THAT(lab.log(), Catch::Contains("restart_in_ms=100"));
+  CHECK_THAT(lab.log(), Catch::Contains("restart_in_ms=200"));
+}
+
+TEST_CASE("supervisor: a plane that never gets ready is an error that says why", "[command]") {
+  for (const std::string plane : {"control", "dataplane"}) {
+    Lab lab;
+    lab.behave(plane, "never-ready");
+    const pid_t pid = lab.start();
+    CHECK(lab.wait_exit(pid) == 1);
+    CHECK(lab.out().empty());
+    CHECK_THAT(lab.log(),
+               Catch::Contains("pns-" + plane + " ended before it was ready: exit status 3"));
+  }
+}
+
+TEST_CASE("supervisor: a second instance is refused and the first goes on", "[command]") {
+  Lab lab;
+  lab.start_and_wait();
+  const pid_t control = lab.plane("control");
+  const pid_t second = lab.start(".second");
+  CHECK(lab.wait_exit(second) == 1);
+  const std::string log = contents_of(lab.run_dir().parent_path() / "log.second");
+  CHECK_THAT(log, Catch::Contains("another pns runs here (process " + std::to_string(lab.pid())));
+  Client client;
+  CHECK(client.ask("who") == std::to_string(control));
+}
+
+TEST_CASE("supervisor: a plane that ignores kStop is killed, at once by a second signal",
+          "[command]") {
+  Lab lab;
+  lab.behave("control", "stubborn");
+  lab.start_and_wait();
+  REQUIRE(::kill(lab.pid(), SIGTERM) == 0);
+  REQUIRE(wait_until([&] { return lab.log().find("event=signal") != std::string::npos; }));
+  REQUIRE(::kill(lab.pid(), SIGTERM) == 0);
+  CHECK(lab.wait_exit(lab.pid(), 3s) == 0);
+}
+
+TEST_CASE("supervisor: planes die with it", "[command]") {
+  Lab lab;
+  lab.start_and_wait();
+  const pid_t control = lab.plane("control");
+  const pid_t dataplane = lab.plane("dataplane");
+  REQUIRE(::kill(lab.pid(), SIGKILL) == 0);
+  REQUIRE(lab.wait_exit(lab.pid()) == 1000 + SIGKILL);
+  // They are orphans now: gone, or a zombie that nobody has waited for yet.
+  const auto is_gone = [](pid_t pid) {
+    const std::string status = contents_of("/proc/" + std::to_string(pid) + "/status");
+    return status.empty() || status.find("State:\tZ") != std::string::npos;
+  };
+  CHECK(wait_until([&] { return is_gone(control) && is_gone(dataplane); }));
+}
+
+TEST_CASE("supervisor: a configuration that is wrong starts nothing", "[command]") {
+  Lab lab;
+  std::ofstream(lab.run_dir().parent_path() / "pns.yaml", std::ios::app) << "log: {level: loud}\n";
+  const pid_t pid = lab.start();
+  CHECK(lab.wait_exit(pid) == 1);
+  CHECK_THAT(lab.log(), Catch::Contains("pns.yaml:8: log.level: 'loud' is not one of"));
+}
+
+// Takes 30 s: a ctest of its own.
+TEST_CASE("supervisor: a plane that says nothing for 30 s is aborted and started again",
+          "[command][.slow]") {
+  Lab lab;
+  lab.start_and_wait();
+  const pid_t before = lab.plane("dataplane");
+  REQUIRE(::kill(before, SIGSTOP) == 0);  // alive, and silent
+  Client client;
+  REQUIRE(wait_until([&] { return client.ask("grants").ends_with("starts 1/2"); }, 40s));
+  CHECK(lab.plane("dataplane") != before);
+  CHECK_THAT(lab.log(), Catch::Contains("event=silent plane=dataplane"));
+}

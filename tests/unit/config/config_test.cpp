@@ -1,0 +1,440 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pns/config/config.hpp"
+
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <fstream>
+#include <sstream>
+
+using namespace pns;
+using namespace pns::config;
+using namespace std::chrono_literals;
+
+namespace {
+
+// The least that is a whole configuration. Keys of `extra` are added as YAML text.
+const std::string kMinimal = R"(ports:
+  access: {device: "xdp:eth0"}
+  core: {device: "xdp:eth1"}
+pools:
+  default: {ranges: [10.64.0.2-10.64.0.254], gateway: 10.64.0.1}
+aaa:
+  local: {users_file: users.yaml}
+)";
+
+std::vector<std::string> errors_of(const std::string& text) {
+  std::vector<std::string> lines;
+  const auto config = parse(text, "pns.yaml");
+  if (!config)
+    for (const ConfigError& error : config.error()) lines.push_back(error.to_string());
+  return lines;
+}
+
+// The one error that `text` gives.
+std::string error_of(const std::string& text) {
+  const auto errors = errors_of(text);
+  if (errors.size() == 1) return errors.front();
+  std::string all = std::to_string(errors.size()) + " errors:";
+  for (const auto& error : errors) all += "\n" + error;
+  return all;
+}
+
+std::string replaced(std::string text, const std::string& from, const std::string& to) {
+  const auto at = text.find(from);
+  REQUIRE(at != std::string::npos);
+  return text.replace(at, from.size(), to);
+}
+
+std::string contents_of(const std::string& path) {
+  std::ifstream file(std::string(PNS_SOURCE_DIR) + "/" + path);
+  REQUIRE(file);
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+Ipv4Address ip(const char* text) { return Ipv4Address::parse(text).value(); }
+
+}  // namespace
+
+TEST_CASE("config: a minimal file has the documented defaults", "[config]") {
+  const auto config = parse(kMinimal, "/etc/pns/pns.yaml");
+  REQUIRE(config);
+  CHECK(config->file == "/etc/pns/pns.yaml");
+  CHECK(config->node.name == "pns");
+  CHECK(config->dataplane.cores.main == 0);
+  CHECK(config->dataplane.cores.workers == std::vector<std::uint16_t>{1});
+  CHECK(config->dataplane.memory.hugepages == HugePages::kAuto);
+  CHECK(config->dataplane.memory.megabytes == 512);
+  CHECK(config->dataplane.idle.mode == IdleMode::kAuto);
+  CHECK(config->dataplane.idle.spin_polls == 256);
+  CHECK(config->dataplane.idle.sleep == 50us);
+  CHECK(config->dataplane.idle.wait == 10ms);
+  CHECK(config->dataplane.max_sessions == 16384);
+  CHECK(config->ports.access.device.kind == DeviceKind::kXdp);
+  CHECK(config->ports.access.device.interface == "eth0");
+  CHECK_FALSE(config->ports.access.has_twin());
+  CHECK(config->ports.access.twin.empty());
+  CHECK(config->pptp.listen.empty());
+  CHECK(config->pptp.echo_interval == 60s);
+  CHECK(config->pptp.max_connections == 20000);
+  CHECK(config->ppp.mtu == 1400);
+  CHECK(config->ppp.lcp_echo.interval == 30s);
+  CHECK(config->ppp.lcp_echo.failures == 4);
+  CHECK(config->ppp.auth == std::vector{AuthMethod::kMsChapV2});
+  CHECK(config->ppp.mppe.policy == MppePolicy::kRequire);
+  CHECK(config->ppp.mppe.key_bits == std::vector<std::uint8_t>{128});
+  CHECK(config->ppp.mppe.mode == MppeMode::kStateless);
+  CHECK(config->ppp.dns.empty());
+  CHECK(config->aaa.order == std::vector{AaaSource::kLocal});
+  CHECK(config->aaa.local.users_file == "/etc/pns/users.yaml");
+  REQUIRE(config->metrics.listen);
+  CHECK(config->metrics.listen->address == ip("127.0.0.1"));
+  CHECK(config->metrics.listen->port == 9655);
+  CHECK(config->management.socket.empty());
+  CHECK(config->log.level == LogLevel::kInfo);
+  CHECK(config->log.format == LogFormat::kText);
+}
+
+TEST_CASE("config: every value of a full file arrives", "[config]") {
+  const auto config = parse(R"(
+node: {name: lns-7.example}
+dataplane:
+  cores: {main: 4, workers: [5, 6]}
+  memory: {hugepages: on, megabytes: 2048}
+  idle: {mode: sleep, spin_polls: 16, sleep: 20us, wait: 5ms}
+  max_sessions: 60000
+ports:
+  access:
+    device: "0000:3b:00.1"
+    twin: acc
+    addresses: [198.51.100.1/24, 198.51.100.2/24]
+    gateway: 198.51.100.254
+  core:
+    device: tap:corewire
+    addresses: [10.0.0.1/24]
+    routes: [{to: 10.0.0.0/9, via: 10.0.0.254}]
+pptp: {listen: [198.51.100.2], echo_interval: 2m, max_connections: 7}
+ppp:
+  mtu: 1300
+  lcp_echo: {interval: 0, failures: 2}
+  auth: [mschapv2]
+  mppe: {policy: prefer, key_bits: [128, 40], mode: any}
+  dns: [10.0.0.53, 10.0.0.54]
+  wins: [10.0.0.55]
+pools:
+  default: {ranges: [10.64.0.2-10.64.0.9, 10.64.1.1], gateway: 10.64.0.1}
+  staff: {ranges: [10.65.0.2-10.65.0.9], gateway: 10.64.0.1}
+aaa: {order: [local], local: {users_file: /srv/users}}
+metrics: {listen: off}
+management: {socket: /tmp/x.sock}
+log: {level: debug, format: json}
+)",
+                            "pns.yaml");
+  REQUIRE(config);
+  CHECK(config->node.name == "lns-7.example");
+  CHECK(config->dataplane.cores.main == 4);
+  CHECK(config->dataplane.cores.workers == std::vector<std::uint16_t>{5, 6});
+  CHECK(config->dataplane.memory.hugepages == HugePages::kOn);
+  CHECK(config->dataplane.memory.megabytes == 2048);
+  CHECK(config->dataplane.idle.mode == IdleMode::kSleep);
+  CHECK(config->dataplane.idle.spin_polls == 16);
+  CHECK(config->dataplane.idle.sleep == 20us);
+  CHECK(config->dataplane.idle.wait == 5ms);
+  CHECK(config->dataplane.max_sessions == 60000);
+  const Port& access = config->ports.access;
+  CHECK(access.device.kind == DeviceKind::kPci);
+  CHECK(access.twin == "acc");
+  REQUIRE(access.addresses.size() == 2);
+  CHECK(access.addresses[1].to_string() == "198.51.100.2/24");
+  CHECK(access.gateway == ip("198.51.100.254"));
+  const Port& core = config->ports.core;
+  CHECK(core.device.kind == DeviceKind::kTap);
+  CHECK(core.device.interface == "corewire");
+  CHECK(core.twin == "pns-core");
+  REQUIRE(core.routes.size() == 1);
+  CHECK(core.routes[0].to.to_string() == "10.0.0.0/9");
+  CHECK(core.routes[0].via == ip("10.0.0.254"));
+  CHECK_FALSE(core.gateway);
+  CHECK(config->pptp.listen == std::vector{ip("198.51.100.2")});
+  CHECK(config->pptp.echo_interval == 120s);
+  CHECK(config->pptp.max_connections == 7);
+  CHECK(config->ppp.mtu == 1300);
+  CHECK(config->ppp.lcp_echo.interval == 0s);
+  CHECK(config->ppp.lcp_echo.failures == 2);
+  CHECK(config->ppp.mppe.policy == MppePolicy::kPrefer);
+  CHECK(config->ppp.mppe.key_bits == std::vector<std::uint8_t>{128, 40});
+  CHECK(config->ppp.mppe.mode == MppeMode::kAny);
+  CHECK(config->ppp.dns == std::vector{ip("10.0.0.53"), ip("10.0.0.54")});
+  CHECK(config->ppp.wins == std::vector{ip("10.0.0.55")});
+  REQUIRE(config->pools.size() == 2);
+  REQUIRE(config->pools.at("default").ranges.size() == 2);
+  CHECK(config->pools.at("default").ranges[0].size() == 8);
+  CHECK(config->pools.at("default").ranges[1].first == ip("10.64.1.1"));
+  CHECK(config->pools.at("staff").gateway == ip("10.64.0.1"));
+  CHECK(config->aaa.local.users_file == "/srv/users");
+  CHECK_FALSE(config->metrics.listen);
+  CHECK(config->management.socket == "/tmp/x.sock");
+  CHECK(config->log.level == LogLevel::kDebug);
+  CHECK(config->log.format == LogFormat::kJson);
+}
+
+TEST_CASE("config: an error names file, line, key and reason", "[config]") {
+  CHECK(error_of(kMinimal + "ppp:\n  lcp_echo:\n    interval: soon\n") ==
+        "pns.yaml:10: ppp.lcp_echo.interval: 'soon' is not a duration (a number with us, ms, s, m, "
+        "h or d)");
+}
+
+TEST_CASE("config: all errors are reported, in the order of the file", "[config]") {
+  const auto errors =
+      errors_of(kMinimal + "ppp:\n  mtu: 9000\n  colour: red\nlog: {level: loud}\n");
+  REQUIRE(errors.size() == 3);
+  CHECK(errors[0] == "pns.yaml:9: ppp.mtu: 9000 is out of range (576 to 1500)");
+  CHECK(errors[1] ==
+        "pns.yaml:10: ppp.colour: unknown key; known here: mtu, lcp_echo, auth, mppe, dns, wins");
+  CHECK(errors[2] ==
+        "pns.yaml:11: log.level: 'loud' is not one of trace, debug, info, warn, error");
+}
+
+TEST_CASE("config: what is not YAML, or not one mapping, is refused", "[config]") {
+  CHECK_THAT(error_of("ports: [unclosed\nx: y"), Catch::StartsWith("pns.yaml:2: not YAML: "));
+  CHECK(error_of(kMinimal + "---\nnode: {}\n") == "pns.yaml: holds more than one YAML document");
+  CHECK_THAT(errors_of("[1, 2]").front(), Catch::Contains("must be a mapping"));
+}
+
+TEST_CASE("config: an empty file tells everything that is missing", "[config]") {
+  const auto errors = errors_of("");
+  const std::vector<std::string> expected = {
+      "pns.yaml: ports.access.device: must be given", "pns.yaml: ports.core.device: must be given",
+      "pns.yaml: pools.default: must be given",
+      "pns.yaml: aaa.local.users_file: must be given when aaa.order names local"};
+  CHECK(errors == expected);
+}
+
+TEST_CASE("config: a file that cannot be read is an error of the file", "[config]") {
+  const auto config = load("/nonexistent/pns.yaml");
+  REQUIRE_FALSE(config);
+  REQUIRE(config.error().size() == 1);
+  CHECK(config.error().front().to_string() ==
+        "/nonexistent/pns.yaml: cannot open: No such file or directory");
+}
+
+TEST_CASE("config: one error for each thing that is wrong", "[config]") {
+  struct Row {
+    std::string text;
+    std::string error;
+  };
+  const std::string kTwins =
+      replaced(replaced(kMinimal, R"({device: "xdp:eth0"})",
+                        R"({device: "tap:w0", addresses: [192.0.2.1/24]})"),
+               R"({device: "xdp:eth1"})", R"({device: "tap:w1", addresses: [10.0.0.1/24]})");
+  REQUIRE(parse(kTwins, "pns.yaml"));
+
+  const Row rows[] = {
+      // keys
+      {kMinimal + "nodes: {name: x}\n",
+       "pns.yaml:8: nodes: unknown key; known here: node, dataplane, ports, pptp, ppp, pools, aaa, "
+       "metrics, management, log"},
+      {kMinimal + "pools:\n  default: {}\n", "pns.yaml:8: pools: appears twice (first in line 4)"},
+      {kMinimal + "log:\n  level: info\n  level: debug\n",
+       "pns.yaml:10: log.level: appears twice (first in line 9)"},
+      {kMinimal + "log: {level: }\n", "pns.yaml:8: log.level: has no value"},
+      {kMinimal + "log: {level: [info]}\n", "pns.yaml:8: log.level: must be a single value"},
+      {kMinimal + "log: info\n", "pns.yaml:8: log: must be a mapping of keys to values"},
+      {kMinimal + "ppp: {dns: 10.0.0.53}\n", "pns.yaml:8: ppp.dns: must be a list"},
+      {kMinimal + "ppp: {dns: [{a: b}]}\n", "pns.yaml:8: ppp.dns.0: must be a single value"},
+      {kMinimal + "ppp: {dns: [10.0.0.53, 10.0.0.53]}\n",
+       "pns.yaml:8: ppp.dns.1: '10.0.0.53' is in the list twice"},
+      // dataplane
+      {kMinimal + "dataplane: {cores: {main: 2, workers: [1, 2]}}\n",
+       "pns.yaml:8: dataplane.cores.workers: lcore 2 is dataplane.cores.main: a worker needs its "
+       "own"},
+      {kMinimal + "dataplane: {cores: {main: 1}}\n",
+       "pns.yaml:8: dataplane.cores.workers: lcore 1 is dataplane.cores.main: a worker needs its "
+       "own"},
+      {kMinimal + "dataplane: {cores: {workers: []}}\n",
+       "pns.yaml:8: dataplane.cores.workers: at least one worker is needed"},
+      {kMinimal + "dataplane: {cores: {workers: [128]}}\n",
+       "pns.yaml:8: dataplane.cores.workers.0: 128 is out of range (0 to 127)"},
+      {kMinimal + "dataplane: {idle: {mode: lazy}}\n",
+       "pns.yaml:8: dataplane.idle.mode: 'lazy' is not one of auto, spin, sleep, wait"},
+      {kMinimal + "dataplane: {idle: {wait: 1500us}}\n",
+       "pns.yaml:8: dataplane.idle.wait: '1500us' is finer than this key can be"},
+      {kMinimal + "dataplane: {memory: {hugepages: yes}}\n",
+       "pns.yaml:8: dataplane.memory.hugepages: 'yes' is not one of auto, on, off"},
+      {kMinimal + "dataplane: {max_sessions: many}\n",
+       "pns.yaml:8: dataplane.max_sessions: 'many' is not a whole number"},
+      {kMinimal + "dataplane: {max_sessions: -1}\n",
+       "pns.yaml:8: dataplane.max_sessions: '-1' is not a whole number"},
+      // ports
+      {replaced(kMinimal, R"(device: "xdp:eth1")", ""),
+       "pns.yaml:3: ports.core.device: must be given"},
+      {replaced(kMinimal, "xdp:eth1", "eth1"),
+       "pns.yaml:3: ports.core.device: 'eth1' is not a device: xdp:IFACE, tap:IFACE, a PCI address "
+       "(0000:3b:00.1) or a DPDK device string (net_…)"},
+      {replaced(kMinimal, "xdp:eth1", "xdp:a-name-far-too-long"),
+       "pns.yaml:3: ports.core.device: 'a-name-far-too-long' is not a name for a network "
+       "interface"},
+      {replaced(kMinimal, "xdp:eth1", "xdp:eth0"),
+       "pns.yaml:3: ports.core.device: xdp:eth0 is the access port already"},
+      {replaced(kMinimal, R"({device: "xdp:eth1"})", R"({device: "xdp:eth1", twin: t})"),
+       "pns.yaml:3: ports.core.twin: not with xdp:eth1: that interface is the kernel's, which "
+       "keeps "
+       "its own addresses and routes"},
+      {replaced(kTwins, "addresses: [192.0.2.1/24]", ""),
+       "pns.yaml:2: ports.access.addresses: must be given when pptp.listen is not: there is no "
+       "address to listen on"},
+      {replaced(kTwins, "[10.0.0.1/24]", "[10.0.0.1]"),
+       "pns.yaml:3: ports.core.addresses.0: '10.0.0.1' is not an address with its prefix length "
+       "(10.0.0.1/24)"},
+      {replaced(kTwins, "[10.0.0.1/24]", "[10.0.0.0/24]"),
+       "pns.yaml:3: ports.core.addresses.0: 10.0.0.0/24 is the network address of its network, not "
+       "a host's"},
+      {replaced(kTwins, "[10.0.0.1/24]", "[192.0.2.9/25]"),
+       "pns.yaml:3: ports.core.addresses: 192.0.2.9/25 and 192.0.2.1/24 of ports.access.addresses "
+       "are one network"},
+      {replaced(kTwins, R"("tap:w1")", R"("tap:w1", gateway: 10.1.0.1)"),
+       "pns.yaml:3: ports.core.gateway: 10.1.0.1 is in no network of this port"},
+      {replaced(kTwins, R"("tap:w1")", R"("tap:w1", routes: [{to: 10.1.0.0/16, via: 10.9.0.1}])"),
+       "pns.yaml:3: ports.core.routes.0.via: 10.9.0.1 is in no network of this port"},
+      {replaced(kTwins, R"("tap:w1")", R"("tap:w1", routes: [{to: 10.1.0.0/16}])"),
+       "pns.yaml:3: ports.core.routes.0.via: must be given"},
+      {replaced(kTwins, R"("tap:w1")", R"("tap:w1", routes: [{to: 10.1.0.5/16, via: 10.0.0.9}])"),
+       "pns.yaml:3: ports.core.routes.0.to: 10.1.0.5/16 has host bits set: 10.1.0.0/16 is meant?"},
+      {replaced(kTwins, R"("tap:w1")", R"("tap:w1", twin: pns-access)"),
+       "pns.yaml:3: ports.core.twin: pns-access is the access port's twin already"},
+      {replaced(kTwins, R"("tap:w1")", R"("tap:w1", twin: w0)"),
+       "pns.yaml:3: ports.core.twin: w0 is the interface of a port's device already"},
+      // pptp
+      {kMinimal + "pptp: {listen: [192.0.2.1, 192.0.2.1]}\n",
+       "pns.yaml:8: pptp.listen.1: '192.0.2.1' is in the list twice"},
+      {kMinimal + "pptp: {listen: [0.0.0.0]}\n",
+       "pns.yaml:8: pptp.listen.0: 0.0.0.0 is not a unicast address of a host"},
+      {kMinimal + "pptp: {echo_interval: 60}\n",
+       "pns.yaml:8: pptp.echo_interval: '60' is not a duration (a number with us, ms, s, m, h or "
+       "d)"},
+      // ppp
+      {kMinimal + "ppp: {auth: [mschapv3]}\n",
+       "pns.yaml:8: ppp.auth.0: 'mschapv3' is not one of eap, mschapv2, mschap, chap, pap"},
+      {kMinimal + "ppp: {auth: []}\n", "pns.yaml:8: ppp.auth: at least one method is needed"},
+      {kMinimal + "ppp: {auth: [mschapv2, eap]}\n",
+       "pns.yaml:8: ppp.auth.1: eap is not available in this version"},
+      {kMinimal + "ppp: {mppe: {policy: off, key_bits: [128]}}\n",
+       "pns.yaml:8: ppp.mppe.key_bits: has no meaning with ppp.mppe.policy off"},
+      {kMinimal + "ppp: {mppe: {policy: off, mode: any}}\n",
+       "pns.yaml:8: ppp.mppe.mode: has no meaning with ppp.mppe.policy off"},
+      {kMinimal + "ppp: {mppe: {key_bits: [64]}}\n",
+       "pns.yaml:8: ppp.mppe.key_bits.0: '64' is not one of 128, 56, 40"},
+      {kMinimal + "ppp: {mppe: {key_bits: []}}\n",
+       "pns.yaml:8: ppp.mppe.key_bits: at least one key length is needed"},
+      {kMinimal + "ppp: {dns: [10.0.0.1, 10.0.0.2, 10.0.0.3]}\n",
+       "pns.yaml:8: ppp.dns: at most two servers"},
+      // pools
+      {replaced(kMinimal, "default:", "other:"), "pns.yaml:4: pools.default: must be given"},
+      {replaced(kMinimal, "10.64.0.2-10.64.0.254", "10.64.0.1-10.64.0.254"),
+       "pns.yaml:5: pools.default.gateway: 10.64.0.1 is inside pools.default.ranges.0"},
+      {replaced(kMinimal, "10.64.0.2-10.64.0.254", "10.64.0.9-10.64.0.2"),
+       "pns.yaml:5: pools.default.ranges.0: 10.64.0.9-10.64.0.2 ends before it starts"},
+      {replaced(kMinimal, "10.64.0.2-10.64.0.254", "10.64.0.0/24"),
+       "pns.yaml:5: pools.default.ranges.0: '10.64.0.0/24' is not a range of addresses "
+       "(10.64.0.2-10.64.0.254)"},
+      {replaced(kMinimal,
+                "aaa:", "  b: {ranges: [10.64.0.254-10.64.1.9], gateway: 10.64.0.1}\naaa:"),
+       "pns.yaml:5: pools.default.ranges.0: overlaps 10.64.0.254-10.64.1.9 of pools.b.ranges.0"},
+      {replaced(kTwins, "10.64.0.2-10.64.0.254", "10.0.0.0-10.0.0.9"),
+       "pns.yaml:5: pools.default.ranges.0: contains 10.0.0.1, which is of ports.core.addresses"},
+      {kMinimal + "pptp: {listen: [10.64.0.7]}\n",
+       "pns.yaml:5: pools.default.ranges.0: contains 10.64.0.7, which is of pptp.listen"},
+      // aaa
+      {replaced(kMinimal, "aaa:", "aaa:\n  order: [local, radius]"),
+       "pns.yaml:7: aaa.order.1: radius is not available in this version"},
+      {replaced(kMinimal, "aaa:", "aaa:\n  radius: {servers: [{address: 10.0.0.9}]}"),
+       "pns.yaml:7: aaa.radius.servers.0.secret_file: must be given"},
+      {replaced(kMinimal, "local: {users_file: users.yaml}", "order: [local]"),
+       "pns.yaml:6: aaa.local.users_file: must be given when aaa.order names local"},
+      // the rest
+      {kMinimal + "metrics: {listen: 9655}\n",
+       "pns.yaml:8: metrics.listen: '9655' is not an IPv4 address and a port (127.0.0.1:9655), nor "
+       "off"},
+      {kMinimal + "management: {socket: control.sock}\n",
+       "pns.yaml:8: management.socket: 'control.sock' is not an absolute path of at most 107 "
+       "octets"},
+      {kMinimal + "node: {name: \"two words\"}\n",
+       "pns.yaml:8: node.name: 'two words' is not a node name (1 to 63 letters, digits, '-', '.', "
+       "'_')"},
+  };
+  for (const Row& row : rows) CHECK(error_of(row.text) == row.error);
+}
+
+TEST_CASE("config: MPPE required with methods that give no keys is impossible", "[config]") {
+  const auto errors = errors_of(kMinimal + "ppp: {auth: [pap, chap], mppe: {policy: require}}\n");
+  CHECK(
+      std::count(errors.begin(), errors.end(),
+                 "pns.yaml:8: ppp.mppe.policy: require cannot be met: no method of ppp.auth gives "
+                 "MPPE keys (mschapv2, mschap and eap do)") == 1);
+}
+
+TEST_CASE("config: the reader reads every key that it knows", "[config]") {
+  // A value that no key accepts must be refused in the name of the key.
+  for (const std::string_view known : known_keys()) {
+    std::string key(known);
+    std::string yaml;
+    std::string indent;
+    std::string path;
+    std::istringstream words(key);
+    std::string word;
+    std::vector<std::string> parts;
+    while (std::getline(words, word, '.')) parts.push_back(word);
+    for (std::size_t i = 0; i < parts.size(); ++i) {
+      const bool last = i + 1 == parts.size();
+      const bool in_list = parts[i] == "*" && parts[0] != "pools";
+      const std::string name = parts[i] != "*" ? parts[i] : in_list ? "0" : "default";
+      path += (path.empty() ? "" : ".") + name;
+      yaml += in_list ? indent + "-" : indent + name + ":";
+      yaml += last ? " {wrong: [1]}\n" : "\n";
+      indent += "  ";
+    }
+    const auto config = parse(yaml, "pns.yaml");
+    REQUIRE_FALSE(config);
+    const bool named =
+        std::any_of(config.error().begin(), config.error().end(),
+                    [&](const ConfigError& e) { return e.key == path && e.line > 0; });
+    INFO(yaml);
+    CHECK(named);
+  }
+}
+
+TEST_CASE("config: docs/configuration.md and deploy/pns.yaml name every key", "[config]") {
+  const std::string page = contents_of("docs/configuration.md");
+  const std::string sample = contents_of("deploy/pns.yaml");
+  for (const std::string_view key : known_keys()) {
+    INFO(key);
+    CHECK(page.find("`" + std::string(key) + "`") != std::string::npos);
+    const std::string last(key.substr(key.rfind('.') + 1));
+    CHECK(sample.find(last + ":") != std::string::npos);
+  }
+  for (const std::string_view key : known_user_keys()) {
+    INFO(key);
+    CHECK(page.find("`" + std::string(key) + "`") != std::string::npos);
+  }
+}
+
+TEST_CASE("config: the samples in deploy/ load", "[config]") {
+  const auto config = load(std::string(PNS_SOURCE_DIR) + "/deploy/pns.yaml");
+  if (!config) FAIL(config.error().front().to_string());
+  const auto users = load_users(*config);
+  if (!users) FAIL(users.error().front().to_string());
+  CHECK(users->size() == 2);
+}
+
+TEST_CASE("config: the dump holds what is in effect and can be read as JSON", "[config]") {
+  const auto config = parse(kMinimal, "/etc/pns/pns.yaml");
+  REQUIRE(config);
+  const std::string json = dump_json(*config);
+  CHECK_THAT(json, Catch::Contains(R"("device": "xdp:eth0")"));
+  CHECK_THAT(json, Catch::Contains(R"("sleep": "50us")"));
+  CHECK_THAT(json, Catch::Contains(R"("interval": "30s")"));
+  CHECK_THAT(json, Catch::Contains(R"("10.64.0.2-10.64.0.254")"));
+  CHECK_THAT(json, Catch::Contains(R"("policy": "require")"));
+  CHECK_THAT(json, Catch::Contains(R"("users_file": "/etc/pns/users.yaml")"));
+}

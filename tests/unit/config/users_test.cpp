@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <sys/stat.h>
+
+#include <catch2/catch.hpp>
+#include <fstream>
+
+#include "pns/config/config.hpp"
+
+using namespace pns;
+using namespace pns::config;
+
+namespace {
+
+// A users file of this test, removed afterwards.
+class UsersFile {
+ public:
+  explicit UsersFile(const std::string& text, mode_t mode = 0600) {
+    std::string name = (std::filesystem::temp_directory_path() / "pns-users-XXXXXX").string();
+    const int fd = ::mkstemp(name.data());
+    REQUIRE(fd >= 0);
+    ::close(fd);
+    path_ = name;
+    std::ofstream(path_) << text;
+    REQUIRE(::chmod(path_.c_str(), mode) == 0);
+  }
+  UsersFile(const UsersFile&) = delete;
+  UsersFile& operator=(const UsersFile&) = delete;
+  ~UsersFile() { std::filesystem::remove(path_); }
+  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+// The one error of a users file, without the file's name.
+std::string error_of(const std::string& text) {
+  const UsersFile file(text);
+  const auto users = load_users(file.path());
+  if (users) return "no error";
+  if (users.error().size() != 1) return std::to_string(users.error().size()) + " errors";
+  return users.error().front().to_string().substr(file.path().string().size());
+}
+
+}  // namespace
+
+TEST_CASE("users: every value arrives", "[config]") {
+  const UsersFile file(R"(
+alice: {password: "pass word"}
+"CORP\\bob":
+  nt_hash: 8846f7eaee8fb117ad06bdd830b7586c
+  address: 10.64.0.9
+  rate: 20mbit
+  groups: [staff, night]
+carol: {password: 1234, pool: staff}
+)");
+  std::vector<ConfigError> warnings;
+  const auto users = load_users(file.path(), &warnings);
+  REQUIRE(users);
+  CHECK(warnings.empty());
+  REQUIRE(users->size() == 3);
+  const LocalUser& bob = (*users)[0];  // in the order of their names
+  CHECK(bob.name == "CORP\\bob");
+  CHECK_FALSE(bob.password);
+  REQUIRE(bob.nt_hash);
+  CHECK(bob.nt_hash->bytes()[0] == std::byte{0x88});
+  CHECK(bob.nt_hash->bytes()[15] == std::byte{0x6c});
+  CHECK(bob.address == Ipv4Address(0x0a400009));
+  CHECK(bob.rate_bits_per_second == 20'000'000);
+  CHECK(bob.groups == std::vector<std::string>{"staff", "night"});
+  const LocalUser& alice = (*users)[1];
+  CHECK(alice.password == "pass word");
+  CHECK_FALSE(alice.nt_hash);
+  CHECK_FALSE(alice.address);
+  CHECK_FALSE(alice.pool);
+  CHECK_FALSE(alice.rate_bits_per_second);
+  CHECK((*users)[2].password == "1234");
+  CHECK((*users)[2].pool == "staff");
+}
+
+TEST_CASE("users: an empty file has no users", "[config]") {
+  const UsersFile file("# nobody yet\n");
+  const auto users = load_users(file.path());
+  REQUIRE(users);
+  CHECK(users->empty());
+}
+
+TEST_CASE("users: one error for each thing that is wrong", "[config]") {
+  CHECK(error_of("alice: {}\n") == ":1: alice: needs password or nt_hash");
+  CHECK(error_of("alice: {password: x, nt_hash: 8846f7eaee8fb117ad06bdd830b7586c}\n") ==
+        ":1: alice: has both password and nt_hash: one is enough");
+  CHECK(error_of("alice: {password: ''}\n") == ":1: alice.password: must have 1 to 256 octets");
+  CHECK(
+      error_of("alice: {password: x, pasword: y}\n") ==
+      ":1: alice.pasword: unknown key; known here: password, nt_hash, address, pool, rate, groups");
+  CHECK(error_of("alice: {password: x, rate: 20}\n") ==
+        ":1: alice.rate: '20' is not a rate (a number with bit, kbit, mbit or gbit)");
+  CHECK(error_of("alice: {password: x, address: here}\n") ==
+        ":1: alice.address: 'here' is not an IPv4 address");
+  CHECK(error_of("alice: {password: x, address: 10.0.0.9, pool: p}\n") ==
+        ":1: alice.pool: has no meaning beside a fixed address");
+  CHECK(error_of("alice: {password: x}\nbob: {password: y}\nalice: {password: z}\n") ==
+        ":3: alice: appears twice (first in line 1)");
+  CHECK(error_of(
+            "alice: {password: x, address: 10.0.0.9}\nbob: {password: y, address: 10.0.0.9}\n") ==
+        ":2: bob.address: 10.0.0.9 is the address of alice already");
+  CHECK(error_of("alice\n") == ": must be a mapping of keys to values");
+}
+
+TEST_CASE("users: an error never repeats a secret", "[config]") {
+  const std::string error = error_of("alice: {nt_hash: 8846f7eaee8fb117ad06bdd830b758}\n");
+  CHECK(error == ":1: alice.nt_hash: must be 32 hexadecimal digits");
+}
+
+TEST_CASE("users: a file that others may read gives a warning", "[config]") {
+  const UsersFile file("alice: {password: x}\n", 0644);
+  std::vector<ConfigError> warnings;
+  REQUIRE(load_users(file.path(), &warnings));
+  REQUIRE(warnings.size() == 1);
+  CHECK_THAT(warnings.front().to_string(), Catch::EndsWith("others may read it: it holds passwords "
+                                                           "(chmod 600)"));
+}
+
+TEST_CASE("users: the file is checked against the configuration", "[config]") {
+  const UsersFile file(R"(
+alice: {password: x, pool: nowhere}
+bob: {password: x, address: 10.64.0.1}
+carol: {password: x, address: 10.0.0.1}
+dave: {password: x, address: 10.64.0.7}
+)");
+  auto config = parse(R"(
+ports:
+  access: {device: "xdp:eth0"}
+  core: {device: "tap:w1", addresses: [10.0.0.1/24]}
+pools:
+  default: {ranges: [10.64.0.2-10.64.0.254], gateway: 10.64.0.1}
+aaa: {local: {users_file: /none}}
+)",
+                      "pns.yaml");
+  REQUIRE(config);
+  config->aaa.local.users_file = file.path();
+  const auto users = load_users(*config);
+  REQUIRE_FALSE(users);
+  REQUIRE(users.error().size() == 3);
+  CHECK(users.error()[0].reason == "there is no pool nowhere");
+  CHECK(users.error()[1].reason == "10.64.0.1 is the gateway of pool default");
+  CHECK(users.error()[2].reason == "10.0.0.1 is an address of this server");
+}
