@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Accounting: told of each session's start, use and end (RFC 2866). Called on the event loop's thread;
-// an implementation queues what it has to send and never blocks.
+// Accounting: told of each session's start, use and end (RFC 2866). Called on the event loop's
+// thread; an implementation queues what it has to send and never blocks.
 #pragma once
 
 #include <cstdint>

@@ -20,8 +20,8 @@ struct MsChapV2Proof {
 MsChapV2Proof prove(const model::MsChapV2Credentials& credentials, std::string_view sent_user,
                     const crypto::PasswordHash& nt_hash) {
   const std::string_view user = crypto::user_without_domain(sent_user);
-  const auto expected = crypto::generate_nt_response(
-      credentials.authenticator_challenge, credentials.peer_challenge, user, nt_hash);
+  const auto expected = crypto::generate_nt_response(credentials.authenticator_challenge,
+                                                     credentials.peer_challenge, user, nt_hash);
   const auto hash_hash = crypto::hash_nt_password_hash(nt_hash);
   const auto master = crypto::get_master_key(hash_hash.bytes(), credentials.nt_response);
   return {.response_is_right = equal_constant_time(expected, credentials.nt_response),

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// LocalAuthenticator: accounts held in memory, from users.yaml (read by pns/config). An unknown user
-// takes the same path, and so the same time, as a wrong password. No I/O; one thread (the event loop).
+// LocalAuthenticator: accounts held in memory, from users.yaml (read by pns/config). An unknown
+// user takes the same path, and so the same time, as a wrong password. No I/O; one thread (the
+// event loop).
 #pragma once
 
 #include <cstdint>

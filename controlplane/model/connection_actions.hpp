@@ -33,6 +33,11 @@ struct WithdrawOffer {
   std::uint32_t offer = 0;
 };
 
+// The peer's request for a call was refused, for this reason; the Reply that says so stands before it.
+struct RefuseCall {
+  EndReason reason;
+};
+
 // The call is over: free its session. Messages that tell the peer so stand before it.
 struct EndCall {
   OurCallId our_call_id;
@@ -45,7 +50,7 @@ struct CloseConnection {
 };
 
 using ConnectionAction =
-    std::variant<SendMessage, OfferCall, WithdrawOffer, EndCall, CloseConnection>;
+    std::variant<SendMessage, OfferCall, WithdrawOffer, RefuseCall, EndCall, CloseConnection>;
 using ConnectionActions = std::vector<ConnectionAction>;
 
 }  // namespace pns::model

@@ -6,8 +6,7 @@
 
 namespace pns::pools {
 
-AddressPool::AddressPool(const PoolConfig& config)
-    : name_(config.name), gateway_(config.gateway) {
+AddressPool::AddressPool(const PoolConfig& config) : name_(config.name), gateway_(config.gateway) {
   std::vector<Ipv4Range> sorted = config.ranges;
   std::sort(sorted.begin(), sorted.end(),
             [](const Ipv4Range& a, const Ipv4Range& b) { return a.first < b.first; });
@@ -77,9 +76,9 @@ bool AddressPool::contains(Ipv4Address address) const noexcept {
 }
 
 std::optional<std::uint32_t> AddressPool::index_of(Ipv4Address address) const noexcept {
-  const auto after = std::upper_bound(
-      ranges_.begin(), ranges_.end(), address,
-      [](Ipv4Address a, const Range& range) { return a < range.addresses.first; });
+  const auto after =
+      std::upper_bound(ranges_.begin(), ranges_.end(), address,
+                       [](Ipv4Address a, const Range& range) { return a < range.addresses.first; });
   if (after == ranges_.begin()) return std::nullopt;
   const Range& range = *(after - 1);
   if (!range.addresses.contains(address)) return std::nullopt;
@@ -87,9 +86,9 @@ std::optional<std::uint32_t> AddressPool::index_of(Ipv4Address address) const no
 }
 
 Ipv4Address AddressPool::address_of(std::uint32_t index) const noexcept {
-  const auto after = std::upper_bound(
-      ranges_.begin(), ranges_.end(), index,
-      [](std::uint32_t i, const Range& range) { return i < range.first_index; });
+  const auto after =
+      std::upper_bound(ranges_.begin(), ranges_.end(), index,
+                       [](std::uint32_t i, const Range& range) { return i < range.first_index; });
   const Range& range = *(after - 1);
   return Ipv4Address(range.addresses.first.value + (index - range.first_index));
 }

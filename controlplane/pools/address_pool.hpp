@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// AddressPool: the subscriber addresses of one named pool. Allocation takes the address that has been
-// free the longest, in a steering bucket (low 8 bits of the address) that the caller prefers where one
-// is free; allocate, claim and release cost the same however full the pool is. 8 octets of memory per
-// address. No I/O, one thread (the event loop).
+// AddressPool: the subscriber addresses of one named pool. Allocation takes the address that has
+// been free the longest, in a steering bucket (low 8 bits of the address) that the caller prefers
+// where one is free; allocate, claim and release cost the same however full the pool is. 8 octets
+// of memory per address. No I/O, one thread (the event loop).
 #pragma once
 
 #include <array>
@@ -49,8 +49,8 @@ class AddressPool {
   // Gives an address back; false when it was not taken from here.
   bool release(Ipv4Address address);
 
-  // Takes an address out for good, before anything was leased: somebody's gateway. One that is not of
-  // this pool is ignored.
+  // Takes an address out for good, before anything was leased: somebody's gateway. One that is not
+  // of this pool is ignored.
   void reserve(Ipv4Address address) noexcept;
 
   // Whether the address lies in a range of this pool (the gateway too).

@@ -42,17 +42,15 @@ std::expected<model::Lease, PoolError> PoolSet::allocate(std::string_view pool,
   return model::Lease{*address, found->gateway(), found->name()};
 }
 
-std::expected<model::Lease, PoolError> PoolSet::claim(Ipv4Address address,
-                                                      std::string_view pool) {
+std::expected<model::Lease, PoolError> PoolSet::claim(Ipv4Address address, std::string_view pool) {
   if (AddressPool* const inside = containing(address)) {
     if (!inside->claim(address)) return std::unexpected(PoolError::kTaken);
     return model::Lease{address, inside->gateway(), inside->name()};
   }
   const AddressPool* const named = find(pool);
   if (named == nullptr) return std::unexpected(PoolError::kUnknownPool);
-  const bool is_gateway = std::any_of(pools_.begin(), pools_.end(), [address](const auto& p) {
-    return p.gateway() == address;
-  });
+  const bool is_gateway = std::any_of(pools_.begin(), pools_.end(),
+                                      [address](const auto& p) { return p.gateway() == address; });
   if (!can_be_leased(address) || is_gateway || !outside_.insert(address).second)
     return std::unexpected(PoolError::kTaken);
   return model::Lease{address, named->gateway(), ""};
@@ -85,9 +83,8 @@ AddressPool* PoolSet::find(std::string_view name) noexcept {
 }
 
 AddressPool* PoolSet::containing(Ipv4Address address) noexcept {
-  const auto pool = std::find_if(pools_.begin(), pools_.end(), [address](const AddressPool& p) {
-    return p.contains(address);
-  });
+  const auto pool = std::find_if(pools_.begin(), pools_.end(),
+                                 [address](const AddressPool& p) { return p.contains(address); });
   return pool == pools_.end() ? nullptr : &*pool;
 }
 

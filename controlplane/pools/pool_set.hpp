@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// PoolSet: every pool of the server by name, and the fixed addresses of accounts. What it hands out is
-// a model::Lease, and no address is leased twice whichever way it was asked for. No I/O, one thread
-// (the event loop).
+// PoolSet: every pool of the server by name, and the fixed addresses of accounts. What it hands out
+// is a model::Lease, and no address is leased twice whichever way it was asked for. No I/O, one
+// thread (the event loop).
 #pragma once
 
 #include <cstdint>
@@ -31,7 +31,8 @@ struct PoolStatus {
 
 class PoolSet {
  public:
-  // Throws std::invalid_argument as AddressPool does, and for two pools that overlap or share a name.
+  // Throws std::invalid_argument as AddressPool does, and for two pools that overlap or share a
+  // name.
   explicit PoolSet(const std::vector<PoolConfig>& configs);
 
   // An address of the named pool, in a preferred bucket where one is free.

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// AuthenticatorSide: one authentication method, from the side that demands it. PAP, CHAP-MD5, MS-CHAP,
-// MS-CHAPv2 and EAP differ in their packets; this is what a Link sees of them. Sans-I/O, one thread.
+// AuthenticatorSide: one authentication method, from the side that demands it. PAP, CHAP-MD5,
+// MS-CHAP, MS-CHAPv2 and EAP differ in their packets; this is what a Link sees of them. Sans-I/O,
+// one thread.
 #pragma once
 
 #include <optional>

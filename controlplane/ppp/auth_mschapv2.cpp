@@ -22,12 +22,18 @@ std::string hex(Bytes octets) {
 // RFC 2759 §6.
 std::string_view failure_text(std::uint16_t error) noexcept {
   switch (error) {
-    case 646: return "Restricted logon hours";
-    case 647: return "Account disabled";
-    case 648: return "Password expired";
-    case 649: return "No dial-in permission";
-    case 709: return "Change password failed";
-    default: return "Authentication failed";
+    case 646:
+      return "Restricted logon hours";
+    case 647:
+      return "Account disabled";
+    case 648:
+      return "Password expired";
+    case 649:
+      return "No dial-in permission";
+    case 709:
+      return "Change password failed";
+    default:
+      return "Authentication failed";
   }
 }
 
@@ -48,8 +54,8 @@ void MsChapV2Authenticator::send_challenge(Context& context) {
   wire::ChapValue{challenge_, name.first(std::min<std::size_t>(name.size(), 64))}.write(writer);
   context.send(wire::PppProtocol::kChap, static_cast<std::uint8_t>(wire::ChapCode::kChallenge),
                identifier_, writer.written());
-  repeat_at_ = context.now + (challenges_sent_ == 0 ? settings_.first_restart_timer
-                                                    : settings_.restart_timer);
+  repeat_at_ = context.now +
+               (challenges_sent_ == 0 ? settings_.first_restart_timer : settings_.restart_timer);
   ++challenges_sent_;
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// MS-CHAPv2, the server's side (RFC 2759 over RFC 1994): Challenge, Response, Success or Failure. The
-// response is judged by AAA, not here. No retry and no password change is offered. Sans-I/O.
+// MS-CHAPv2, the server's side (RFC 2759 over RFC 1994): Challenge, Response, Success or Failure.
+// The response is judged by AAA, not here. No retry and no password change is offered. Sans-I/O.
 #pragma once
 
 #include <array>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The option negotiation automaton of RFC 1661 §4.1 as one table: rows are events, columns are states,
-// in the order and with the short names of the RFC. The table alone; counters, timers and packets are
-// in control_protocol.hpp. constexpr data, any thread.
+// The option negotiation automaton of RFC 1661 §4.1 as one table: rows are events, columns are
+// states, in the order and with the short names of the RFC. The table alone; counters, timers and
+// packets are in control_protocol.hpp. constexpr data, any thread.
 #pragma once
 
 #include <array>
@@ -31,18 +31,18 @@ enum class Event : std::uint8_t {  // §4.3
   kDown,
   kOpen,
   kClose,
-  kToPlus,   // TO+: timeout, counter > 0
-  kToMinus,  // TO-: timeout, counter expired
-  kRcrPlus,  // RCR+: Configure-Request, good
-  kRcrMinus, // RCR-: Configure-Request, bad
-  kRca,      // Configure-Ack
-  kRcn,      // Configure-Nak or -Reject
-  kRtr,      // Terminate-Request
-  kRta,      // Terminate-Ack
-  kRuc,      // unknown code
-  kRxjPlus,  // RXJ+: Code- or Protocol-Reject, permitted
-  kRxjMinus, // RXJ-: Code- or Protocol-Reject, catastrophic
-  kRxr,      // Echo-Request, Echo-Reply, Discard-Request
+  kToPlus,    // TO+: timeout, counter > 0
+  kToMinus,   // TO-: timeout, counter expired
+  kRcrPlus,   // RCR+: Configure-Request, good
+  kRcrMinus,  // RCR-: Configure-Request, bad
+  kRca,       // Configure-Ack
+  kRcn,       // Configure-Nak or -Reject
+  kRtr,       // Terminate-Request
+  kRta,       // Terminate-Ack
+  kRuc,       // unknown code
+  kRxjPlus,   // RXJ+: Code- or Protocol-Reject, permitted
+  kRxjMinus,  // RXJ-: Code- or Protocol-Reject, catastrophic
+  kRxr,       // Echo-Request, Echo-Reply, Discard-Request
 };
 inline constexpr std::size_t kEventCount = 16;
 
@@ -63,8 +63,9 @@ enum class Action : std::uint8_t {  // §4.4
   kSer,  // Send-Echo-Reply
 };
 
-// The footnotes: p passive option, r restart option, x crossed connection. None of them changes what
-// this server does: it neither waits passively nor restarts, and a crossed Ack is not told apart.
+// The footnotes: p passive option, r restart option, x crossed connection. None of them changes
+// what this server does: it neither waits passively nor restarts, and a crossed Ack is not told
+// apart.
 enum class Footnote : std::uint8_t { kNone, kPassive, kRestart, kCrossed };
 
 struct Transition {
@@ -135,7 +136,7 @@ inline constexpr auto& kAutomaton = automaton_notation::table;
 
 [[nodiscard]] constexpr std::string_view name_of(State state) noexcept {
   constexpr std::array<std::string_view, kStateCount> kNames = {
-      "initial", "starting", "closed",   "stopped",  "closing",
+      "initial",  "starting", "closed",   "stopped",  "closing",
       "stopping", "req-sent", "ack-rcvd", "ack-sent", "opened"};
   return kNames[static_cast<std::size_t>(state)];
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// CCP (RFC 1962) for one purpose: MPPE (RFC 3078 §2). Exactly one strength is asked for and taken, with
-// or without the stateless bit as configured, the same in both directions. MPPC and every other
-// compression is refused. Resets are the dataplane's matter. Sans-I/O.
+// CCP (RFC 1962) for one purpose: MPPE (RFC 3078 §2). Exactly one strength is asked for and taken,
+// with or without the stateless bit as configured, the same in both directions. MPPC and every
+// other compression is refused. Resets are the dataplane's matter. Sans-I/O.
 #pragma once
 
 #include <array>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// What the protocol machines of a link share while one event is handled: the time, randomness, where
-// actions go, and whom to tell of what happened. Made by Link for each call from outside; nobody keeps
-// it. Event-loop thread.
+// What the protocol machines of a link share while one event is handled: the time, randomness,
+// where actions go, and whom to tell of what happened. Made by Link for each call from outside;
+// nobody keeps it. Event-loop thread.
 #pragma once
 
 #include <cstdint>
@@ -38,6 +38,8 @@ class LayerObserver {
   virtual void layer_failed(Layer layer, EndReason reason) = 0;
   // A CCP Configure-Ack is about to leave: the peer may encrypt as soon as it is there.
   virtual void before_ccp_ack(const MppeAgreement& agreed) = 0;
+  // An IPCP Configure-Ack is about to leave: with its own Ack the peer may send data at once.
+  virtual void before_ipcp_ack() = 0;
   // Credentials are complete.
   virtual void credentials(model::AuthRequest request) = 0;
   // The peer failed to authenticate; what there was to tell it has been told.

@@ -23,9 +23,7 @@ constexpr bool is_ending(State state) noexcept {
   return state == State::kClosing || state == State::kStopping;
 }
 
-bool equal(Bytes a, Bytes b) noexcept {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end());
-}
+bool equal(Bytes a, Bytes b) noexcept { return std::equal(a.begin(), a.end(), b.begin(), b.end()); }
 
 }  // namespace
 
@@ -56,8 +54,8 @@ void ControlProtocol::run(Event event, Context& context) {
   const Transition& t = transition(event, from);
   if (!t.legal) return;
 
-  const bool requests = std::find(t.actions.begin(), t.actions.end(), Action::kScr) !=
-                        t.actions.end();
+  const bool requests =
+      std::find(t.actions.begin(), t.actions.end(), Action::kScr) != t.actions.end();
   const bool peer_caused = event >= Event::kRcrPlus;
   if (requests && peer_caused && !count_round(our_rounds_, context)) return;
 
@@ -174,8 +172,8 @@ void ControlProtocol::send(LcpCode code, std::uint8_t identifier, Bytes data,
 }
 
 void ControlProtocol::send_request(Context& context) {
-  // A repeated request keeps its Identifier, so that an answer to either copy counts. A changed one,
-  // or one after an answer, takes a new one (RFC 1661 §5.1).
+  // A repeated request keeps its Identifier, so that an answer to either copy counts. A changed
+  // one, or one after an answer, takes a new one (RFC 1661 §5.1).
   if (request_changed_ || !request_outstanding_) {
     std::array<std::byte, kRequestCapacity> buffer;
     Writer writer(buffer);
@@ -299,8 +297,8 @@ void ControlProtocol::on_configure_request(const wire::ControlPacket& packet, Co
 
 bool ControlProtocol::judge(const wire::ControlPacket& packet, Context& context) {
   std::array<std::byte, kAnswerCapacity> nak_buffer, nakked_buffer, reject_buffer;
-  Writer naks(nak_buffer);        // what we suggest
-  Writer nakked(nakked_buffer);   // what the peer had asked for in their place
+  Writer naks(nak_buffer);       // what we suggest
+  Writer nakked(nakked_buffer);  // what the peer had asked for in their place
   Writer rejects(reject_buffer);
   std::bitset<256> seen, unresolved;
   bool alone = false;  // one option's Nak is the whole answer

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// ControlProtocol: what LCP, CCP and IPCP have in common (RFC 1661 §4, §5): the automaton, its restart
-// timer and counters, and the judging of Configure packets option by option. Derived classes bring
-// their options and what is special to them. Sans-I/O, one thread; memory is fixed apart from the last
-// request, which is as long as its options.
+// ControlProtocol: what LCP, CCP and IPCP have in common (RFC 1661 §4, §5): the automaton, its
+// restart timer and counters, and the judging of Configure packets option by option. Derived
+// classes bring their options and what is special to them. Sans-I/O, one thread; memory is fixed
+// apart from the last request, which is as long as its options.
 //
 // Beyond the RFC, and all of it bounded:
 //  - an answer counts once: a second Ack, Nak or Reject of one request is discarded;
-//  - a peer that shows it was not ready for our request (Terminate-Ack, or a first request of its own
-//    well after ours) gets ours again at once instead of at the next timeout;
+//  - a peer that shows it was not ready for our request (Terminate-Ack, or a first request of
+//    its own well after ours) gets ours again at once instead of at the next timeout;
 //  - a negotiation of more than kMaximumRounds rounds ends.
 #pragma once
 
@@ -51,8 +51,8 @@ struct ProtocolReasons {
 
 class ControlProtocol {
  public:
-  // Requests we send because of the peer's packets (not of a timeout), and bad requests of the peer,
-  // each since the protocol was last open for kStableAfter.
+  // Requests we send because of the peer's packets (not of a timeout), and bad requests of the
+  // peer, each since the protocol was last open for kStableAfter.
   static constexpr unsigned kMaximumRounds = 30;
   static constexpr Duration kStableAfter = Seconds(10);
   // A peer's first request this long after ours: it may not have been ready for ours.

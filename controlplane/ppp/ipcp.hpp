@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// IPCP (RFC 1332, RFC 1877): the subscriber gets the address that was leased and no other, and is told
-// of DNS and WINS servers when it asks. Header compression and the obsolete option 1 are rejected.
-// Sans-I/O.
+// IPCP (RFC 1332, RFC 1877): the subscriber gets the address that was leased and no other, and is
+// told of DNS and WINS servers when it asks. Header compression and the obsolete option 1 are
+// rejected. Sans-I/O.
 #pragma once
 
 #include <array>
@@ -58,6 +58,7 @@ class Ipcp final : public ControlProtocol {
 
  private:
   [[nodiscard]] std::span<ConfigOption* const> options() noexcept override { return options_; }
+  void before_ack(Context& context) override { context.observer.before_ipcp_ack(); }
 
   IpAddressOption address_;
   NameServerOption primary_dns_{wire::IpcpOption::kPrimaryDns};

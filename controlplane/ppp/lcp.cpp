@@ -116,8 +116,8 @@ Judgement MagicOption::judge(const wire::Option& option, Writer& nak, Context& c
   }
   wire::MagicNumber{draw_magic(ours_, context)}.write(nak);
   if (!wanted || wanted->magic == 0) return Judgement::kNak;
-  // §6.4: equal numbers mean that our own packets may be coming back. Then a Reject of what we ask for
-  // ourselves (authentication) would come back too, and look like the peer's.
+  // §6.4: equal numbers mean that our own packets may be coming back. Then a Reject of what we ask
+  // for ourselves (authentication) would come back too, and look like the peer's.
   if (++collisions_ >= kLoopAfter) fail(EndReason::lcp_loop);
   return Judgement::kNakAlone;
 }
@@ -180,8 +180,8 @@ bool Lcp::on_other_code(const wire::ControlPacket& packet, Context& context) {
       send(LcpCode::kEchoReply, packet.identifier, reply, context);
       return true;
     }
-    case LcpCode::kEchoReply:       // any packet is a sign of life to Link; the number is not judged:
-                                    // some peers send our own back, and loops show in the requests
+    case LcpCode::kEchoReply:  // any packet is a sign of life to Link; the number is not judged:
+                               // some peers send our own back, and loops show in the requests
     case LcpCode::kProtocolReject:  // Link has taken it when it counted
     case LcpCode::kDiscardRequest:
     case LcpCode::kIdentification:

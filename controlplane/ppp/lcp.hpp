@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // LCP (RFC 1661): its options and the packets that only it has. We ask for MRU, an authentication
-// protocol, Magic-Number, PFC and ACFC; we take MRU, ACCM, Magic-Number, PFC and ACFC, and reject the
-// rest (callback, quality, and authentication of ourselves). Sans-I/O.
+// protocol, Magic-Number, PFC and ACFC; we take MRU, ACCM, Magic-Number, PFC and ACFC, and reject
+// the rest (callback, quality, and authentication of ourselves). Sans-I/O.
 #pragma once
 
 #include <array>
@@ -89,7 +89,10 @@ class MagicOption final : public ConfigOption {
   void on_reject(Context&) override { ours_ = 0; }
   void begin_judging() override { pending_ = 0; }
   [[nodiscard]] Judgement judge(const wire::Option& option, Writer& nak, Context& context) override;
-  void commit() override { peers_ = pending_; collisions_ = 0; }
+  void commit() override {
+    peers_ = pending_;
+    collisions_ = 0;
+  }
 
   [[nodiscard]] std::uint32_t ours() const noexcept { return ours_; }
   [[nodiscard]] std::uint32_t peers() const noexcept { return peers_; }
@@ -99,8 +102,9 @@ class MagicOption final : public ConfigOption {
   }
 
  private:
-  static constexpr unsigned kLoopAfter = 5;  // equal numbers in a row: chance is out of the question
-  std::uint32_t ours_ = 0;                   // 0: not asked for
+  static constexpr unsigned kLoopAfter =
+      5;                    // equal numbers in a row: chance is out of the question
+  std::uint32_t ours_ = 0;  // 0: not asked for
   std::uint32_t pending_ = 0;
   std::uint32_t peers_ = 0;
   unsigned collisions_ = 0;

@@ -50,6 +50,7 @@ class Link::Run final : public LayerObserver {
     link_.layer_failed(layer, reason, *this);
   }
   void before_ccp_ack(const MppeAgreement& agreed) override { link_.before_ccp_ack(agreed, *this); }
+  void before_ipcp_ack() override { link_.settle_ipv4(*this); }
   void credentials(model::AuthRequest request) override {
     link_.credentials(std::move(request), *this);
   }
@@ -115,13 +116,12 @@ model::LinkActions Link::on_frame(Bytes ppp_frame, TimePoint now) {
 
   Run run(*this, now);
   const bool network = phase_ == LinkPhase::kNetwork || phase_ == LinkPhase::kOpen;
-  const bool known = is(frame->protocol, PppProtocol::kLcp) ||
-                     is(frame->protocol, PppProtocol::kChap) ||
-                     is(frame->protocol, PppProtocol::kCcp) ||
-                     is(frame->protocol, PppProtocol::kIpcp);
+  const bool known =
+      is(frame->protocol, PppProtocol::kLcp) || is(frame->protocol, PppProtocol::kChap) ||
+      is(frame->protocol, PppProtocol::kCcp) || is(frame->protocol, PppProtocol::kIpcp);
   if (!known) {
-    // RFC 1661 §3.4: before the network phase, and in Terminate, the rest is discarded. Network data
-    // in the clear is the dataplane's; one that strays here is not answered either.
+    // RFC 1661 §3.4: before the network phase, and in Terminate, the rest is discarded. Network
+    // data in the clear is the dataplane's; one that strays here is not answered either.
     const bool data =
         is(frame->protocol, PppProtocol::kIpv4) || is(frame->protocol, PppProtocol::kMppe);
     if (network && !data) send_protocol_reject(*frame, run);
@@ -254,8 +254,8 @@ void Link::on_ccp(const wire::PppFrame& frame, const wire::ControlPacket& packet
 
 void Link::on_ipcp(const wire::ControlPacket& packet, Run& run) {
   if (encryption_ != Encryption::kPending) return ipcp_.on_packet(packet, run.context);
-  // IPCP is held until CCP is settled. The peer's request is kept and answered then, so that it need
-  // not wait for its timer; anything else can only belong to an older negotiation.
+  // IPCP is held until CCP is settled. The peer's request is kept and answered then, so that it
+  // need not wait for its timer; anything else can only belong to an older negotiation.
   if (packet.code == static_cast<std::uint8_t>(LcpCode::kConfigureRequest))
     held_ipcp_request_.assign(packet.whole.begin(), packet.whole.end());
 }
@@ -319,7 +319,8 @@ void Link::layer_down(Layer layer, Event cause, Run& run) {
   switch (layer) {
     case Layer::kLcp:
       if (peer_ends && end_reason_ == EndReason::kNone)
-        end_reason_ = cause == Event::kRtr ? EndReason::peer_disconnected : EndReason::code_rejected;
+        end_reason_ =
+            cause == Event::kRtr ? EndReason::peer_disconnected : EndReason::code_rejected;
       set_phase(end_reason_ == EndReason::kNone ? LinkPhase::kEstablish : LinkPhase::kTerminate,
                 run);
       echo_at_.reset();
@@ -349,7 +350,8 @@ void Link::layer_finished(Layer layer, EndReason reason, Run& run) {
       return;
     case Layer::kCcp:
       if (encryption_ == Encryption::kPending)
-        encryption_refused(reason == EndReason::ccp_timeout ? reason : EndReason::mppe_refused, run);
+        encryption_refused(reason == EndReason::ccp_timeout ? reason : EndReason::mppe_refused,
+                           run);
       return;
     case Layer::kIpcp:
       terminate(reason, run);
@@ -371,8 +373,8 @@ void Link::before_ccp_ack(const MppeAgreement& agreed, Run& run) {
     terminate(EndReason::mppe_closed, run);
     return;
   }
-  run.add(model::ArmMppe{
-      .keys = *keys_, .key_bits = agreed.key_bits, .stateless = agreed.stateless});
+  run.add(
+      model::ArmMppe{.keys = *keys_, .key_bits = agreed.key_bits, .stateless = agreed.stateless});
   armed_ = agreed;
 }
 
@@ -467,25 +469,28 @@ void Link::start_ipcp(Run& run) {
   }
   if (!held_ipcp_request_.empty()) {
     const std::vector<std::byte> held = std::exchange(held_ipcp_request_, {});
-    if (const auto packet = wire::parse_control_packet(held))
-      ipcp_.on_packet(*packet, run.context);
+    if (const auto packet = wire::parse_control_packet(held)) ipcp_.on_packet(*packet, run.context);
   }
   settle_ipv4(run);
 }
 
-// Lets data flow exactly while IPCP is open and encryption is settled.
+// Lets data flow from the moment our IPCP Configure-Ack is about to leave: the peer's Ack and its
+// first packet may come together. The phase is open when both Acks are there.
 void Link::settle_ipv4(Run& run) {
-  const bool open = ipcp_.is_open() && encryption_ != Encryption::kPending && network_ && !ended_ &&
-                    phase_ != LinkPhase::kTerminate;
-  if (open == ipv4_open_) return;
-  ipv4_open_ = open;
-  if (open) {
-    run.add(model::OpenIpv4{network_->subscriber_address});
-    set_phase(LinkPhase::kOpen, run);
-  } else {
-    run.add(model::CloseIpv4{});
-    if (phase_ == LinkPhase::kOpen) set_phase(LinkPhase::kNetwork, run);
+  const bool possible = encryption_ != Encryption::kPending && network_ && !ended_ &&
+                        phase_ != LinkPhase::kTerminate;
+  const bool flows = possible && ipcp_.state() >= State::kAckSent;
+  if (flows != ipv4_open_) {
+    ipv4_open_ = flows;
+    if (flows)
+      run.add(model::OpenIpv4{network_->subscriber_address});
+    else
+      run.add(model::CloseIpv4{});
   }
+  if (possible && ipcp_.is_open())
+    set_phase(LinkPhase::kOpen, run);
+  else if (phase_ == LinkPhase::kOpen)
+    set_phase(LinkPhase::kNetwork, run);
 }
 
 void Link::disarm(Run& run) {

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Link: one PPP link seen from the server (RFC 1661 §3): LCP, then authentication, then CCP with MPPE
-// (RFC 3078) and IPCP. It joins the protocol machines of this folder. Sans-I/O: each call returns the
-// actions its caller (session::Registry) must perform, in order. One thread (the event loop); memory
-// is bounded. Network data never comes here: the dataplane forwards it and punts the rest.
+// Link: one PPP link seen from the server (RFC 1661 §3): LCP, then authentication, then CCP with
+// MPPE (RFC 3078) and IPCP. It joins the protocol machines of this folder. Sans-I/O: each call
+// returns the actions its caller (session::Registry) must perform, in order. One thread (the event
+// loop); memory is bounded. Network data never comes here: the dataplane forwards it and punts the
+// rest.
 //
 // What keeps set-up free of waiting:
 //  - the link is in its Network phase before CHAP Success leaves, so NCPs that follow it are heard;
@@ -48,15 +49,17 @@ struct LinkSnapshot {
   LcpAgreement lcp;
   std::string user;
   model::AuthMethod auth = model::AuthMethod::kNone;
-  std::optional<MppeAgreement> mppe;      // absent: not encrypted
-  std::optional<model::MppeKeys> keys;    // start keys; without them a CCP that the peer opens anew ends the link
+  std::optional<MppeAgreement> mppe;  // absent: not encrypted
+  // Start keys. Without them a CCP that the peer opens anew ends the link.
+  std::optional<model::MppeKeys> keys;
   model::NetworkParameters network;
 };
 
 class Link {
  public:
   Link(const LinkSettings& settings, RandomSource& random, TimePoint now);
-  // An open link taken over after a restart. Sends nothing; the next echo is due an interval from now.
+  // An open link taken over after a restart. Sends nothing; the next echo is due an interval from
+  // now.
   Link(const LinkSettings& settings, const LinkSnapshot& snapshot, RandomSource& random,
        TimePoint now);
   ~Link();
@@ -78,8 +81,8 @@ class Link {
   // Instead of on_auth_result with a grant: accepted, but no address is free. Ends the link.
   [[nodiscard]] model::LinkActions on_no_address(TimePoint now);
 
-  // Ends the link politely: Terminate-Request, bounded wait for its Ack, LinkEnded with this reason.
-  // Data stops at once. A link that is ending keeps its first reason.
+  // Ends the link politely: Terminate-Request, bounded wait for its Ack, LinkEnded with this
+  // reason. Data stops at once. A link that is ending keeps its first reason.
   [[nodiscard]] model::LinkActions close(EndReason reason, TimePoint now);
 
   // The earliest moment at which on_deadline must be called; empty when there is none.
@@ -96,9 +99,9 @@ class Link {
   friend class Run;
 
   enum class Encryption : std::uint8_t {
-    kPending,   // CCP is being negotiated: IPCP is held
-    kOn,        // CCP is open
-    kOff,       // policy off, or policy prefer and the peer does not encrypt
+    kPending,  // CCP is being negotiated: IPCP is held
+    kOn,       // CCP is open
+    kOff,      // policy off, or policy prefer and the peer does not encrypt
   };
 
   void set_phase(model::LinkPhase phase, Run& run);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// ConfigOption: one configuration option of LCP, CCP or IPCP as a small object. ControlProtocol walks
-// the packets and calls the verbs; an option knows its own value and nothing of packets, timers or
-// states. What the peer wants takes effect only at commit(), when our Configure-Ack leaves.
+// ConfigOption: one configuration option of LCP, CCP or IPCP as a small object. ControlProtocol
+// walks the packets and calls the verbs; an option knows its own value and nothing of packets,
+// timers or states. What the peer wants takes effect only at commit(), when our Configure-Ack
+// leaves.
 #pragma once
 
 #include <cstdint>
@@ -41,16 +42,17 @@ class ConfigOption {
   // The peer does not take this option.
   virtual void on_reject(Context&) {}
 
-  // ---- The peer's Configure-Request. For each: begin_judging, judge or judge_missing, and commit if
-  // the whole request was good.
+  // ---- The peer's Configure-Request. For each: begin_judging, judge or judge_missing, and commit
+  // if the whole request was good.
   virtual void begin_judging() {}
   // Writes a better option of this type when it answers kNak or kNakAlone.
-  [[nodiscard]] virtual Judgement judge(const wire::Option& option, Writer& nak, Context& context) = 0;
+  [[nodiscard]] virtual Judgement judge(const wire::Option& option, Writer& nak,
+                                        Context& context) = 0;
   // The peer did not name this option: may write one that it should ask for.
   virtual void judge_missing(Writer&) {}
   virtual void commit() {}
-  // Max-Failure Naks of this option did not help. A reason ends the negotiation; kNone lets it go on
-  // with this option rejected (or left out).
+  // Max-Failure Naks of this option did not help. A reason ends the negotiation; kNone lets it go
+  // on with this option rejected (or left out).
   [[nodiscard]] virtual EndReason on_unresolved() { return EndReason::kNone; }
 
   // Set by any verb when negotiation cannot succeed any more.

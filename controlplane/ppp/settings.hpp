@@ -34,16 +34,17 @@ struct MppeStrengths {
 };
 
 struct LinkSettings {
-  std::uint16_t mru = 1400;         // octets we ask the peer to send at most (ppp.mtu)
-  std::string name = "pns";         // in CHAP challenges; at most 64 octets go out
+  std::uint16_t mru = 1400;  // octets we ask the peer to send at most (ppp.mtu)
+  std::string name = "pns";  // in CHAP challenges; at most 64 octets go out
   std::vector<model::AuthMethod> auth = {model::AuthMethod::kMsChapV2};  // in order of preference
-  Ipv4Address peer;                 // outer address of the subscriber, for AuthRequest
+  Ipv4Address peer;  // outer address of the subscriber, for AuthRequest
 
   MppePolicy mppe = MppePolicy::kRequire;
   MppeStrengths mppe_strengths;
   MppeMode mppe_mode = MppeMode::kStateless;
 
-  // LCP echo from this machine; 0: the dataplane does it. After `failures` unanswered ones the link ends.
+  // LCP echo from this machine; 0: the dataplane does it. After `failures` unanswered ones the link
+  // ends.
   Duration lcp_echo_interval = Seconds(30);
   unsigned lcp_echo_failures = 4;
 

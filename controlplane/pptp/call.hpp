@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Call: one call of a control connection, from the PAC's side of an outgoing call (RFC 2637 §3.2.4.1:
-// the subscriber dials, and so acts as PNS). A state holds only what is valid in it. A value; no I/O.
+// Call: one call of a control connection, from the PAC's side of an outgoing call (RFC 2637
+// §3.2.4.1: the subscriber dials, and so acts as PNS). A state holds only what is valid in it. A
+// value; no I/O.
 //
-//   idle ── Outgoing-Call-Request ──► WaitCsAnswer ── accepted / OCRP result 1 ──► Established
-//                                        │                                            │
-//                    refused / OCRP, Call-Clear-Request / CDN            Call-Clear-Request, CDN, local end
-//                                        ▼                                            ▼
-//                                       gone                                         gone
+//   idle ─ Outgoing-Call-Request ─► WaitCsAnswer ─ accepted / OCRP result 1 ─► Established
+//                                       │                                        │
+//            refused / OCRP; Call-Clear / CDN             Call-Clear / CDN; local end / CDN
+//                                       ▼                                        ▼
+//                                     gone                                     gone
 #pragma once
 
 #include <cstdint>

@@ -19,9 +19,9 @@ std::uint32_t uniform_below(std::uint32_t bound, RandomSource& random) {
 }  // namespace
 
 CallIdAllocator::CallIdAllocator(Duration quarantine)
-    : quarantine_(quarantine),
-      free_(std::make_unique<std::array<Bucket, kSteeringBuckets>>()) {
-  for (std::uint32_t id = 1; id <= 0xffff; ++id) put_free(OurCallId(static_cast<std::uint16_t>(id)));
+    : quarantine_(quarantine), free_(std::make_unique<std::array<Bucket, kSteeringBuckets>>()) {
+  for (std::uint32_t id = 1; id <= 0xffff; ++id)
+    put_free(OurCallId(static_cast<std::uint16_t>(id)));
 }
 
 void CallIdAllocator::put_free(OurCallId id) noexcept {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// CallIdAllocator: the Call IDs of one local address (RFC 2637 §3.2.2). An id is drawn uniformly from
-// the free ones, is never 0, and after release rests for the quarantine so that stale GRE meets no new
-// call. Every operation costs the same when one id is free as when all are. 66 KiB per address. One
-// thread (the event loop).
+// CallIdAllocator: the Call IDs of one local address (RFC 2637 §3.2.2). An id is drawn uniformly
+// from the free ones, is never 0, and after release rests for the quarantine so that stale GRE
+// meets no new call. Every operation costs the same when one id is free as when all are. 66 KiB per
+// address. One thread (the event loop).
 #pragma once
 
 #include <array>

@@ -14,7 +14,8 @@ using model::OfferCall;
 using model::SendMessage;
 using model::WithdrawOffer;
 
-constexpr std::uint64_t kTokensPerMessage = 1'000'000'000;  // a token is a nanosecond of one per second
+constexpr std::uint64_t kTokensPerMessage =
+    1'000'000'000;  // a token is a nanosecond of one per second
 
 template <class Enum>
 constexpr std::uint8_t octet(Enum value) noexcept {
@@ -55,11 +56,10 @@ DisconnectCodes disconnect_codes(EndReason reason) noexcept {
 
 pptp_wire::Text<128> statistics_text(const CallStatistics& s) {
   if (s.rx_packets == 0 && s.rx_bytes == 0 && s.tx_packets == 0 && s.tx_bytes == 0) return {};
-  return pptp_wire::to_text<128>("rxp=" + std::to_string(s.rx_packets) +
-                                 " rxb=" + std::to_string(s.rx_bytes) +
-                                 " txp=" + std::to_string(s.tx_packets) +
-                                 " txb=" + std::to_string(s.tx_bytes) +
-                                 " s=" + std::to_string(s.duration.count()));
+  return pptp_wire::to_text<128>(
+      "rxp=" + std::to_string(s.rx_packets) + " rxb=" + std::to_string(s.rx_bytes) +
+      " txp=" + std::to_string(s.tx_packets) + " txb=" + std::to_string(s.tx_bytes) +
+      " s=" + std::to_string(s.duration.count()));
 }
 
 pptp_wire::CallDisconnectNotify disconnect_notify(OurCallId our_call_id, EndReason reason,
@@ -90,8 +90,7 @@ ControlConnection::ControlConnection(const ConnectionSettings& settings,
   peer_firmware_revision_ = snapshot.peer_firmware_revision;
   calls_.reserve(snapshot.calls.size());
   for (const auto& call : snapshot.calls)
-    calls_.emplace_back(call.peer_call_id, call.serial_number,
-                        Call::Established{call.our_call_id});
+    calls_.emplace_back(call.peer_call_id, call.serial_number, Call::Established{call.our_call_id});
 }
 
 // ---- From the peer
@@ -159,16 +158,15 @@ void ControlConnection::on(const pptp_wire::StartControlConnectionRequest& reque
 
 void ControlConnection::on(const pptp_wire::StopControlConnectionRequest&, TimePoint,
                            Actions& out) {
-  send(out, pptp_wire::StopControlConnectionReply{
-                .result_code = octet(pptp_wire::StopResult::kOk)});
-  const EndReason reason = state_ == State::kWaitStopReply ? stop_reason_
-                                                           : EndReason::peer_stopped_connection;
+  send(out,
+       pptp_wire::StopControlConnectionReply{.result_code = octet(pptp_wire::StopResult::kOk)});
+  const EndReason reason =
+      state_ == State::kWaitStopReply ? stop_reason_ : EndReason::peer_stopped_connection;
   drop_calls(reason, out);
   close(reason, out);
 }
 
-void ControlConnection::on(const pptp_wire::StopControlConnectionReply&, TimePoint,
-                           Actions& out) {
+void ControlConnection::on(const pptp_wire::StopControlConnectionReply&, TimePoint, Actions& out) {
   if (state_ != State::kWaitStopReply) {
     ++counters_.messages_ignored;
     return;
@@ -211,8 +209,7 @@ void ControlConnection::on(const pptp_wire::OutgoingCallRequest& request, TimePo
                           .maximum_bps = request.maximum_bps});
 }
 
-void ControlConnection::on(const pptp_wire::IncomingCallRequest& request, TimePoint,
-                           Actions& out) {
+void ControlConnection::on(const pptp_wire::IncomingCallRequest& request, TimePoint, Actions& out) {
   send(out, pptp_wire::IncomingCallReply{
                 .peers_call_id = request.call_id,
                 .result_code = octet(pptp_wire::IncomingCallResult::kDoNotAccept)});
@@ -242,8 +239,7 @@ void ControlConnection::on(const pptp_wire::CallClearRequest& request, TimePoint
   calls_.erase(call);
 }
 
-void ControlConnection::on(const pptp_wire::CallDisconnectNotify& notify, TimePoint,
-                           Actions& out) {
+void ControlConnection::on(const pptp_wire::CallDisconnectNotify& notify, TimePoint, Actions& out) {
   // The field names the id that the PAC assigned (§2.13), which is ours here; a peer that thinks of
   // itself as the PAC sends its own.
   auto call = find_by_ours(OurCallId(notify.call_id));
@@ -274,8 +270,7 @@ void ControlConnection::on(const Unasked&, TimePoint, Actions&) {
   ++counters_.messages_ignored;
 }
 
-model::ConnectionActions ControlConnection::on_frame_error(pptp_wire::FrameError error,
-                                                           TimePoint) {
+model::ConnectionActions ControlConnection::on_frame_error(pptp_wire::FrameError error, TimePoint) {
   Actions out;
   if (state_ == State::kClosed) return out;
   const EndReason reason = pptp_wire::end_reason_of(error);
@@ -304,12 +299,12 @@ model::ConnectionActions ControlConnection::on_call_accepted(std::uint32_t offer
   }
   const std::uint32_t maximum_bps = call->waiting()->maximum_bps;
   call->accept(our_call_id);
-  send(out, pptp_wire::OutgoingCallReply{
-                .call_id = our_call_id.value,
-                .peers_call_id = call->peer_call_id().value,
-                .result_code = octet(pptp_wire::OutgoingCallResult::kConnected),
-                .connect_speed = std::min(maximum_bps, settings_.connect_speed),
-                .packet_recv_window_size = settings_.receive_window});
+  send(out,
+       pptp_wire::OutgoingCallReply{.call_id = our_call_id.value,
+                                    .peers_call_id = call->peer_call_id().value,
+                                    .result_code = octet(pptp_wire::OutgoingCallResult::kConnected),
+                                    .connect_speed = std::min(maximum_bps, settings_.connect_speed),
+                                    .packet_recv_window_size = settings_.receive_window});
   return out;
 }
 
@@ -361,8 +356,8 @@ model::ConnectionActions ControlConnection::stop(EndReason reason, TimePoint now
 std::optional<TimePoint> ControlConnection::deadline() const {
   if (state_ == State::kClosed) return std::nullopt;
   if (state_ != State::kEstablished) return state_deadline_;
-  TimePoint earliest = echo_sent_ ? *echo_sent_ + settings_.echo_timeout
-                                  : last_received_ + settings_.echo_interval;
+  TimePoint earliest =
+      echo_sent_ ? *echo_sent_ + settings_.echo_timeout : last_received_ + settings_.echo_interval;
   for (const Call& call : calls_)
     if (const auto* waiting = call.waiting()) earliest = std::min(earliest, waiting->answer_by);
   return earliest;
@@ -428,9 +423,9 @@ bool ControlConnection::take_token(TimePoint now) noexcept {
   const std::uint64_t full = kTokensPerMessage * settings_.message_burst;
   if (now > tokens_at_ && settings_.messages_per_second != 0) {
     // Bounded before the multiplication, so that it cannot overflow after a long silence.
-    const auto elapsed = std::min<std::uint64_t>(
-        static_cast<std::uint64_t>((now - tokens_at_).count()),
-        full / settings_.messages_per_second + 1);
+    const auto elapsed =
+        std::min<std::uint64_t>(static_cast<std::uint64_t>((now - tokens_at_).count()),
+                                full / settings_.messages_per_second + 1);
     tokens_ = std::min(full, tokens_ + elapsed * settings_.messages_per_second);
   }
   tokens_at_ = std::max(tokens_at_, now);
@@ -459,10 +454,10 @@ std::vector<Call>::iterator ControlConnection::find_by_ours(OurCallId id) noexce
 void ControlConnection::refuse(PeerCallId peer_call_id, pptp_wire::OutgoingCallResult result,
                                pptp_wire::GeneralError error, EndReason reason, Actions& out) {
   ++counters_.calls_refused;
-  ++refused_[static_cast<std::size_t>(reason)];
   send(out, pptp_wire::OutgoingCallReply{.peers_call_id = peer_call_id.value,
                                          .result_code = octet(result),
                                          .error_code = octet(error)});
+  out.push_back(model::RefuseCall{reason});
 }
 
 void ControlConnection::drop_calls(EndReason reason, Actions& out) {

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// ControlConnection: one PPTP control connection and its calls (RFC 2637 §3.1, §3.2), for the case in
-// which the subscriber dials: it opens TCP, acts as PNS and sends Outgoing-Call-Requests; we act as
-// PAC. A sans-I/O machine: every call returns the actions its caller (session::Registry) must perform,
-// in order. One thread (the event loop); memory is bounded by maximum_calls.
+// ControlConnection: one PPTP control connection and its calls (RFC 2637 §3.1, §3.2), for the case
+// in which the subscriber dials: it opens TCP, acts as PNS and sends Outgoing-Call-Requests; we act
+// as PAC. A sans-I/O machine: every call returns the actions its caller (session::Registry) must
+// perform, in order. One thread (the event loop); memory is bounded by maximum_calls.
 //
-// Not here: framing (StreamFramer), Call ID choice (CallIdAllocator), the PPP inside (controlplane/ppp).
-// Not yet: calls that we place, and Incoming-Call-Request, which is answered "do not accept".
+// Not here: framing (StreamFramer), Call ID choice (CallIdAllocator), the PPP inside
+// (controlplane/ppp). Not yet: calls that we place, and Incoming-Call-Request, which is answered
+// "do not accept".
 #pragma once
 
 #include <array>
@@ -30,21 +31,23 @@ struct ConnectionSettings {
   std::string host_name = "pns";    // at most 64 octets go out
   std::string vendor_name = "pns";  // at most 64 octets go out
   std::uint16_t firmware_revision = 1;
-  std::uint16_t maximum_channels = 0;           // as advertised; 0: no claim
-  std::uint32_t connect_speed = 1'000'000'000;  // OCRP: bits per second, never above the peer's maximum
-  std::uint16_t receive_window = 64;            // OCRP: packets we can take unacknowledged
-  Duration echo_interval = Seconds(60);         // silence before our Echo-Request
-  Duration echo_timeout = Seconds(60);          // silence after it before the connection is closed
-  Duration setup_timeout = Seconds(60);         // TCP accepted to Start-Control-Connection-Request
-  Duration answer_timeout = Seconds(10);        // OfferCall to our caller's answer
-  Duration stop_timeout = Seconds(5);           // our Stop-Request to its reply
-  std::size_t maximum_calls = 1024;             // on this connection
+  std::uint16_t maximum_channels = 0;  // as advertised; 0: no claim
+  std::uint32_t connect_speed =
+      1'000'000'000;                      // OCRP: bits per second, never above the peer's maximum
+  std::uint16_t receive_window = 64;      // OCRP: packets we can take unacknowledged
+  Duration echo_interval = Seconds(60);   // silence before our Echo-Request
+  Duration echo_timeout = Seconds(60);    // silence after it before the connection is closed
+  Duration setup_timeout = Seconds(60);   // TCP accepted to Start-Control-Connection-Request
+  Duration answer_timeout = Seconds(10);  // OfferCall to our caller's answer
+  Duration stop_timeout = Seconds(5);     // our Stop-Request to its reply
+  std::size_t maximum_calls = 1024;       // on this connection
   // Token bucket over all messages of the peer: a burst, then this many a second.
   std::uint32_t message_burst = 2000;
   std::uint32_t messages_per_second = 200;
 };
 
-// What a Call-Disconnect-Notify tells of a call, as text (RFC 2637 §2.13). All zero: nothing is told.
+// What a Call-Disconnect-Notify tells of a call, as text (RFC 2637 §2.13). All zero: nothing is
+// told.
 struct CallStatistics {
   std::uint64_t rx_packets = 0;  // from the subscriber
   std::uint64_t rx_bytes = 0;
@@ -72,10 +75,10 @@ struct ConnectionSnapshot {
 // What this connection has seen. Counted by the machine, read by its caller.
 struct ConnectionCounters {
   std::uint64_t messages_received = 0;
-  std::uint64_t messages_ignored = 0;    // unasked replies, unknown calls, repeated answers
-  std::uint64_t wan_error_notifies = 0;  // RFC 2637 §2.14
-  std::uint64_t set_link_infos = 0;      // §2.15
-  std::uint64_t calls_refused = 0;       // OCRP other than Connected
+  std::uint64_t messages_ignored = 0;          // unasked replies, unknown calls, repeated answers
+  std::uint64_t wan_error_notifies = 0;        // RFC 2637 §2.14
+  std::uint64_t set_link_infos = 0;            // §2.15
+  std::uint64_t calls_refused = 0;             // OCRP other than Connected
   std::uint64_t clear_with_wrong_call_id = 0;  // taken for the only call there is
 };
 
@@ -99,8 +102,8 @@ class ControlConnection {
   // ends every call. No CloseConnection follows.
   [[nodiscard]] model::ConnectionActions on_tcp_closed(EndReason reason, TimePoint now);
 
-  // ---- Answers to OfferCall. An offer that was withdrawn meanwhile is no longer known: an accepted
-  // one gives EndCall at once (so that nothing leaks), a refused one gives nothing.
+  // ---- Answers to OfferCall. An offer that was withdrawn meanwhile is no longer known: an
+  // accepted one gives EndCall at once (so that nothing leaks), a refused one gives nothing.
   [[nodiscard]] model::ConnectionActions on_call_accepted(std::uint32_t offer,
                                                           OurCallId our_call_id, TimePoint now);
   [[nodiscard]] model::ConnectionActions on_call_refused(std::uint32_t offer,
@@ -112,8 +115,8 @@ class ControlConnection {
   // Ends an established call: Call-Disconnect-Notify with our Call ID, then EndCall.
   [[nodiscard]] model::ConnectionActions end_call(OurCallId our_call_id, EndReason reason,
                                                   const CallStatistics& statistics, TimePoint now);
-  // Ends every call and the connection: notifies, Stop-Control-Connection-Request, then waits for its
-  // reply for stop_timeout. Closes at once when the connection was never established.
+  // Ends every call and the connection: notifies, Stop-Control-Connection-Request, then waits for
+  // its reply for stop_timeout. Closes at once when the connection was never established.
   [[nodiscard]] model::ConnectionActions stop(EndReason reason, TimePoint now);
 
   // ---- Time. The earliest moment at which on_deadline must be called; empty when there is none.
@@ -124,10 +127,6 @@ class ControlConnection {
   [[nodiscard]] State state() const noexcept { return state_; }
   [[nodiscard]] const std::vector<Call>& calls() const noexcept { return calls_; }
   [[nodiscard]] const ConnectionCounters& counters() const noexcept { return counters_; }
-  // Calls refused so far, for this reason.
-  [[nodiscard]] std::uint32_t refused(EndReason reason) const noexcept {
-    return refused_[static_cast<std::size_t>(reason)];
-  }
   // Octets from the peer: escape them before printing.
   [[nodiscard]] std::string_view peer_host_name() const noexcept { return peer_host_name_; }
   [[nodiscard]] std::string_view peer_vendor_name() const noexcept { return peer_vendor_name_; }
@@ -166,8 +165,8 @@ class ControlConnection {
   ConnectionSettings settings_;
   State state_ = State::kWaitStart;
   TimePoint last_received_{};
-  TimePoint state_deadline_{};              // of kWaitStart and kWaitStopReply
-  std::optional<TimePoint> echo_sent_;      // an Echo-Request is out and nothing came since
+  TimePoint state_deadline_{};          // of kWaitStart and kWaitStopReply
+  std::optional<TimePoint> echo_sent_;  // an Echo-Request is out and nothing came since
   std::uint32_t next_echo_identifier_ = 1;
   std::uint32_t next_offer_ = 1;
   EndReason stop_reason_ = EndReason::kNone;
@@ -181,7 +180,6 @@ class ControlConnection {
   std::string peer_vendor_name_;
   std::uint16_t peer_firmware_revision_ = 0;
   ConnectionCounters counters_;
-  std::array<std::uint32_t, kEndReasonCount> refused_{};
 };
 
 }  // namespace pns::pptp

@@ -236,6 +236,8 @@ void Registry::apply(Connection& connection, const model::ConnectionActions& act
         connection.withdrawn.insert(withdraw->offer);  // it waits for its installation
       else if (Session* session = find(found->second))
         session->withdrawn = true;
+    } else if (const auto* refusal = std::get_if<model::RefuseCall>(&action)) {
+      count_refusal(connection, refusal->reason);
     } else if (const auto* end = std::get_if<model::EndCall>(&action)) {
       if (const auto found = connection.calls.find(end->our_call_id);
           found != connection.calls.end())
@@ -332,14 +334,17 @@ std::bitset<kSteeringBuckets> Registry::buckets_of(WorkerId worker) const {
 
 void Registry::refuse_call(Connection& connection, std::uint32_t offer,
                            wire::pptp::GeneralError error, EndReason reason) {
+  apply(connection, connection.machine.on_call_refused(
+                        offer, wire::pptp::OutgoingCallResult::kGeneralError, error, reason, now()));
+}
+
+void Registry::count_refusal(const Connection& connection, EndReason reason) {
   parts_.statistics.call_ends[static_cast<std::size_t>(reason)].add();
   if (refusal_log_.allow(now()))
     log::warn("call refused", {{"connection", connection.id.value},
                                {"peer", connection.peer},
                                {"reason", name_of(reason)},
                                {"suppressed", refusal_log_.take_suppressed()}});
-  apply(connection, connection.machine.on_call_refused(
-                        offer, wire::pptp::OutgoingCallResult::kGeneralError, error, reason, now()));
 }
 
 void Registry::begin_call(Connection& connection, const model::OfferCall& offer) {

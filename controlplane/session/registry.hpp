@@ -113,6 +113,7 @@ class Registry {
   void install_waiting();
   void refuse_call(Connection& connection, std::uint32_t offer, wire::pptp::GeneralError error,
                    EndReason reason);
+  void count_refusal(const Connection& connection, EndReason reason);
   void on_installed(SlotId slot, std::uint64_t serial, const control::DataplaneLink::Reply& reply);
   void on_installed(Session& session, const control::DataplaneLink::Reply& reply);
   void end_session(Session& session, EndReason reason);

@@ -16,11 +16,6 @@ using contract::SessionRecord;
 
 constexpr std::uint16_t kIpv4Protocol = static_cast<std::uint16_t>(wire::PppProtocol::kIpv4);
 
-DropReason inner_reason(DropReason outer) noexcept {
-  return outer == DropReason::frame_truncated ? DropReason::inner_truncated
-                                              : DropReason::inner_header;
-}
-
 void to_seal(PacketContext& context, std::uint16_t length) noexcept {
   context.inner_length = length;
   context.ppp_protocol = kIpv4Protocol;
@@ -52,13 +47,8 @@ void make_fit(Burst& burst, StageContext& stage, rte_mbuf* packet, PacketContext
 }
 
 void take(Burst& burst, StageContext& stage, rte_mbuf* packet, PacketContext& context) noexcept {
-  const auto header = wire::parse_ipv4(octets_of(packet));
-  if (!header) return drop_downstream(context, inner_reason(header.error()));
-  if (context.session == nullptr) {
-    const FoundSession found = stage.sessions.find_by_address(header->destination);
-    if (!found) return drop(context, DropReason::no_session);
-    attach(context, found.slot, *found.session);
-  }
+  // Whoever chose this lane has parsed the header and found the session.
+  const wire::Ipv4Header header = wire::read_ipv4(octets_of(packet));
   SessionRecord& session = *context.session;
   const WorkerId owner = stage.sessions.owner(session.our_call_id);
   if (owner != stage.self) {
@@ -73,25 +63,25 @@ void take(Burst& burst, StageContext& stage, rte_mbuf* packet, PacketContext& co
   if ((flags & contract::kFlagMppeRequired) != 0 &&
       session.downstream.mppe.mode == mppe::Mode::kOff)
     return drop_downstream(context, DropReason::clear_text);
-  if (packet->data_len > header->total_length)
-    rte_pktmbuf_trim(packet, static_cast<std::uint16_t>(packet->data_len - header->total_length));
+  if (packet->data_len > header.total_length)
+    rte_pktmbuf_trim(packet, static_cast<std::uint16_t>(packet->data_len - header.total_length));
   if ((context.flags & kPacketTtlDone) == 0) {
-    if (header->time_to_live <= 1) {
-      send_icmp_error(stage, session, context, {wire::kIcmpTimeExceeded, 0, 0}, *header,
+    if (header.time_to_live <= 1) {
+      send_icmp_error(stage, session, context, {wire::kIcmpTimeExceeded, 0, 0}, header,
                       octets_of(packet));
       return drop_downstream(context, DropReason::ttl_expired);
     }
     wire::decrement_ttl(octets_of(packet));
     context.flags |= kPacketTtlDone;
   }
-  if (!admit_octets(session.downstream.rate_spent_ns, stage.now_ns, header->total_length,
+  if (!admit_octets(session.downstream.rate_spent_ns, stage.now_ns, header.total_length,
                     session.rate_bits_per_second))
     return drop_downstream(context, DropReason::rate_limited);
-  if (header->total_length > session.inner_mtu)
-    return make_fit(burst, stage, packet, context, *header);
+  if (header.total_length > session.inner_mtu)
+    return make_fit(burst, stage, packet, context, header);
   if (session.inner_mtu > 40)
-    wire::clamp_mss(octets_of(packet), *header, static_cast<std::uint16_t>(session.inner_mtu - 40));
-  to_seal(context, header->total_length);
+    wire::clamp_mss(octets_of(packet), header, static_cast<std::uint16_t>(session.inner_mtu - 40));
+  to_seal(context, header.total_length);
 }
 
 }  // namespace

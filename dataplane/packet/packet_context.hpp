@@ -32,7 +32,7 @@ enum class Lane : std::uint8_t {
   // --- either way ---
   kForward,  // inner IPv4, checked, wants a next hop or another session
   // --- downstream ---
-  kDownstream,  // inner IPv4 for a subscriber; session known or to be found by destination
+  kDownstream,  // inner IPv4 for a subscriber, checked; session is the subscriber's
   kSeal,        // inner IPv4 that fits, wants encryption or not
   kPppOut,      // what ppp_protocol says, wants its PPP header
   kGreOut,      // PPP frame; empty: acknowledgement only
@@ -68,8 +68,11 @@ struct alignas(64) PacketContext {
   std::uint16_t inner_length = 0;   // octets of inner IP, for the books
   std::uint16_t next_hop_id = 0;    // scratch of the next-hop look-up
   std::uint16_t reserved = 0;
-  Ipv4Address destination;          // inner; set from kForward on
-  std::array<std::uint8_t, 16> spare{};
+  Ipv4Address destination;          // kGre: outer; from kForward on: inner
+  Ipv4Address source;               // kGre: outer
+  std::uint16_t payload_at = 0;     // kGre: octets of Ethernet and IPv4 header
+  std::uint16_t outer_length = 0;   // kGre: octets of outer IP
+  std::array<std::uint8_t, 8> spare{};
 };
 
 static_assert(sizeof(PacketContext) == 64, "one cache line per packet");

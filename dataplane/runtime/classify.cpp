@@ -40,6 +40,11 @@ void classify_one(StageContext& stage, rte_mbuf* packet, PortRole port) noexcept
       return punt_to_kernel(stage, context, port, DropReason::not_ip);
     if (header->is_fragment()) return drop(context, DropReason::outer_fragment);
     trim_padding(packet, *header);
+    context.source = header->source;
+    context.destination = header->destination;
+    context.payload_at =
+        static_cast<std::uint16_t>(wire::kEthernetHeaderSize + header->header_length);
+    context.outer_length = header->total_length;
     context.lane = Lane::kGre;
     return;
   }

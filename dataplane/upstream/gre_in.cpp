@@ -4,9 +4,7 @@
 #include <rte_prefetch.h>
 
 #include "dataplane/session/window.hpp"
-#include "pns/wire/ethernet.hpp"
 #include "pns/wire/gre.hpp"
-#include "pns/wire/ipv4.hpp"
 
 namespace pns::dataplane {
 namespace {
@@ -14,22 +12,10 @@ namespace {
 using contract::SessionRecord;
 using contract::UpstreamState;
 
-struct Parsed {
-  wire::GreHeader gre;
-  Ipv4Address source;
-  std::uint16_t payload_at = 0;  // octets from the start of the frame
-  std::uint16_t outer_length = 0;
-};
-
-// Frame → session, or another fate.
-void find_session(StageContext& stage, rte_mbuf* packet, Parsed& parsed) noexcept {
+// Frame → session, or another fate. classify() has checked the outer header.
+void find_session(StageContext& stage, rte_mbuf* packet, wire::GreHeader& header) noexcept {
   PacketContext& context = context_of(packet);
-  // classify() has checked the header; a packet that was handed over carries no parse.
-  const MutableBytes ip = octets_of(packet).subspan(wire::kEthernetHeaderSize);
-  const auto header = wire::parse_ipv4(ip);
-  if (!header) return drop(context, header.error());
-  const auto gre =
-      wire::parse_gre(ip.subspan(header->header_length, header->total_length - header->header_length));
+  const auto gre = wire::parse_gre(octets_of(packet).subspan(context.payload_at));
   if (!gre) return drop(context, gre.error());
   const OurCallId call(gre->call_id);
   const WorkerId owner = stage.sessions.owner(call);
@@ -39,17 +25,13 @@ void find_session(StageContext& stage, rte_mbuf* packet, Parsed& parsed) noexcep
     context.worker = owner;
     return;
   }
-  const FoundSession found = stage.sessions.find(header->destination, call);
+  const FoundSession found = stage.sessions.find(context.destination, call);
   if (!found) return drop(context, DropReason::gre_unknown_call);
   rte_prefetch0(found.session);
   rte_prefetch0(&found.session->upstream);
   context.session = found.session;
   context.slot = found.slot;
-  parsed.gre = *gre;
-  parsed.source = header->source;
-  parsed.payload_at = static_cast<std::uint16_t>(wire::kEthernetHeaderSize +
-                                                 header->header_length + gre->size());
-  parsed.outer_length = header->total_length;
+  header = *gre;
 }
 
 void schedule_ack(StageContext& stage, UpstreamState& up, SlotId slot) noexcept {
@@ -75,11 +57,11 @@ void take_ack(StageContext& stage, SessionRecord& session, std::uint32_t ack) no
 }  // namespace
 
 void gre_in(Burst& burst, StageContext& stage) noexcept {
-  std::array<Parsed, Burst::kReceive> parsed;
-  const std::size_t count = std::min<std::size_t>(burst.count, parsed.size());
+  std::array<wire::GreHeader, Burst::kReceive> headers;
+  const std::size_t count = std::min<std::size_t>(burst.count, headers.size());
   for (std::size_t i = 0; i < count; ++i)
     if (context_of(burst.packets[i]).lane == Lane::kGre)
-      find_session(stage, burst.packets[i], parsed[i]);
+      find_session(stage, burst.packets[i], headers[i]);
 
   UpstreamRun run(&UpstreamState::gre_packets, &UpstreamState::gre_bytes);
   std::uint64_t gaps = 0;
@@ -89,33 +71,33 @@ void gre_in(Burst& burst, StageContext& stage) noexcept {
     if (context.lane != Lane::kGre) continue;
     SessionRecord& session = *context.session;
     UpstreamState& up = session.upstream;
-    const Parsed& p = parsed[i];
-    if (session.peer != p.source) {
+    const wire::GreHeader& gre = headers[i];
+    if (session.peer != context.source) {
       drop(context, DropReason::gre_wrong_peer);
       continue;
     }
     context.generation = session.generation.load(std::memory_order_relaxed);
-    if (p.gre.has_ack) take_ack(stage, session, p.gre.ack);
+    if (gre.has_ack) take_ack(stage, session, gre.ack);
     up.last_receive_ns.store(stage.now_ns, std::memory_order_relaxed);
-    if (!p.gre.has_sequence) {
+    if (!gre.has_sequence) {
       context.lane = Lane::kConsumed;
       continue;
     }
     const bool mppe = up.mppe.mode != mppe::Mode::kOff;
-    const auto verdict = window::accept(up, p.gre.sequence, mppe, gaps);
+    const auto verdict = window::accept(up, gre.sequence, mppe, gaps);
     if (!verdict) {
       drop_upstream(context, verdict.error());
       continue;
     }
-    context.sequence = p.gre.sequence;
+    context.sequence = gre.sequence;
     if (*verdict == window::Verdict::kNext)
       schedule_ack(stage, up, context.slot);
     else if (mppe)
       context.flags |= kPacketFarSequence;
-    run.add(&session, p.outer_length);
+    run.add(&session, context.outer_length);
 
-    rte_pktmbuf_adj(packet, p.payload_at);
-    rte_pktmbuf_trim(packet, static_cast<std::uint16_t>(packet->data_len - p.gre.payload_length));
+    rte_pktmbuf_adj(packet, static_cast<std::uint16_t>(context.payload_at + gre.size()));
+    rte_pktmbuf_trim(packet, static_cast<std::uint16_t>(packet->data_len - gre.payload_length));
     context.lane = Lane::kPpp;
   }
   if (gaps != 0) stage.counters.sequence_gaps.add(gaps);

@@ -57,17 +57,16 @@ void check(StageContext& stage, rte_mbuf* packet, PacketContext& context) noexce
 }
 
 void report(StageContext& stage, PacketContext& context, const wire::IcmpError& error,
-            const wire::Ipv4Header& header, Bytes packet) noexcept {
+            Bytes packet) noexcept {
   if (context.session != nullptr)
-    send_icmp_error(stage, *context.session, context, error, header, packet);
+    send_icmp_error(stage, *context.session, context, error, wire::read_ipv4(packet), packet);
 }
 
 // True when the packet may go on, with its TTL decremented.
-bool pay_ttl(StageContext& stage, rte_mbuf* packet, PacketContext& context,
-             const wire::Ipv4Header& header) noexcept {
+bool pay_ttl(StageContext& stage, rte_mbuf* packet, PacketContext& context) noexcept {
   if ((context.flags & kPacketTtlDone) != 0) return true;
-  if (header.time_to_live <= 1) {
-    report(stage, context, {wire::kIcmpTimeExceeded, 0, 0}, header, octets_of(packet));
+  if (wire::time_to_live(octets_of(packet)) <= 1) {
+    report(stage, context, {wire::kIcmpTimeExceeded, 0, 0}, octets_of(packet));
     drop_upstream(context, DropReason::ttl_expired);
     return false;
   }
@@ -106,22 +105,16 @@ void forward(Burst& burst, StageContext& stage) noexcept {
     rte_mbuf* packet = burst.packets[at[n]];
     PacketContext& context = context_of(packet);
     SessionRecord* const from = context.session;
-    // Every packet here was parsed before; it cannot fail.
-    const auto header = wire::parse_ipv4(octets_of(packet));
-    if (!header) {
-      drop(context, DropReason::internal);
-      continue;
-    }
     const FoundSession other = stage.sessions.find_by_address(context.destination);
     if (other) {
-      if (!pay_ttl(stage, packet, context, *header)) continue;
+      if (!pay_ttl(stage, packet, context)) continue;
       attach(context, other.slot, *other.session);
       context.lane = Lane::kDownstream;
     } else {
       const NextHop hop = stage.next_hops.get(ids[n]);
       if (hop.kind == NextHopKind::kUnreachable) {
         report(stage, context,
-               {wire::kIcmpDestinationUnreachable, wire::kIcmpCodeNetUnreachable, 0}, *header,
+               {wire::kIcmpDestinationUnreachable, wire::kIcmpCodeNetUnreachable, 0},
                octets_of(packet));
         drop_upstream(context, DropReason::no_route);
         continue;
@@ -129,9 +122,9 @@ void forward(Burst& burst, StageContext& stage) noexcept {
       // The kernel has no route back to a subscriber: a ping to the server's own addresses is
       // answered here too, the rest is the twin's.
       if (hop.kind == NextHopKind::kLocal && from != nullptr &&
-          answer(stage, packet, context, *header))
+          answer(stage, packet, context, wire::read_ipv4(octets_of(packet))))
         continue;
-      if (hop.kind != NextHopKind::kLocal && !pay_ttl(stage, packet, context, *header)) continue;
+      if (hop.kind != NextHopKind::kLocal && !pay_ttl(stage, packet, context)) continue;
       send_to_next_hop(stage, packet, hop, context.destination);
       if (context.lane == Lane::kDrop) {
         if (from != nullptr) from->upstream.drops.add(1);

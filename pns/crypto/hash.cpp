@@ -78,7 +78,7 @@ std::array<std::byte, 8> des_key_with_parity(std::span<const std::byte, 7> key) 
 }
 
 std::array<std::byte, 8> des_encrypt_block(std::span<const std::byte, 8> clear,
-                                     std::span<const std::byte, 7> key) noexcept {
+                                           std::span<const std::byte, 7> key) noexcept {
   auto wide = des_key_with_parity(key);
   des_ctx context;
   // Zero means a weak key; the key comes from a password hash and is used as it is.

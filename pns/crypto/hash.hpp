@@ -32,7 +32,7 @@ using Sha1Digest = std::array<std::byte, 20>;
     std::span<const std::byte, 7> key) noexcept;
 
 // DesEncrypt (RFC 2759 §8.6): one block under a key of seven octets.
-[[nodiscard]] std::array<std::byte, 8> des_encrypt_block(std::span<const std::byte, 8> clear,
-                                                   std::span<const std::byte, 7> key) noexcept;
+[[nodiscard]] std::array<std::byte, 8> des_encrypt_block(
+    std::span<const std::byte, 8> clear, std::span<const std::byte, 7> key) noexcept;
 
 }  // namespace pns::crypto

@@ -16,7 +16,7 @@ namespace pns::crypto {
 
 // Whose key is wanted, from this server's point of view (RFC 3079 §3.4 with IsServer = true).
 enum class KeyDirection : std::uint8_t {
-  kServerSend,     // we encrypt, the client decrypts: "On the client side, this is the receive key…"
+  kServerSend,  // we encrypt, the client decrypts: "On the client side, this is the receive key…"
   kServerReceive,  // the client encrypts, we decrypt: "On the client side, this is the send key…"
 };
 
@@ -43,8 +43,8 @@ void get_new_key_from_sha(std::span<const std::byte, 16> start_key,
                           std::span<const std::byte, 16> session_key, std::size_t key_length,
                           std::span<std::byte, 16> out) noexcept;
 
-// Sets the salt octets that weaken a key to key_bits: 40 writes D1 26 9E over octets 0..2, 56 writes
-// D1 over octet 0, 128 leaves the key as it is (RFC 3079 §3.1, §3.2; RFC 3078 §7.3).
+// Sets the salt octets that weaken a key to key_bits: 40 writes D1 26 9E over octets 0..2, 56
+// writes D1 over octet 0, 128 leaves the key as it is (RFC 3079 §3.1, §3.2; RFC 3078 §7.3).
 void reduce_key(std::span<std::byte, 16> key, unsigned key_bits) noexcept;
 
 // Octets of a key of this strength that take part in hashing and RC4: 16 for 128, else 8.
@@ -52,10 +52,10 @@ void reduce_key(std::span<std::byte, 16> key, unsigned key_bits) noexcept;
   return key_bits == 128 ? 16 : 8;
 }
 
-// The first session key of a direction (RFC 3079 §3.1-3.3): get_new_key_from_sha(start, start), then
-// reduce_key. RC4 is set up with its first key_octets(key_bits) octets. A stateful session encrypts
-// its packet 0 with this key. A stateless session makes one RFC 3078 §7.3 key change before every
-// packet, packet 0 included, as all known peers do (Linux ppp_mppe.c: mppe_rekey).
+// The first session key of a direction (RFC 3079 §3.1-3.3): get_new_key_from_sha(start, start),
+// then reduce_key. RC4 is set up with its first key_octets(key_bits) octets. A stateful session
+// encrypts its packet 0 with this key. A stateless session makes one RFC 3078 §7.3 key change
+// before every packet, packet 0 included, as all known peers do (Linux ppp_mppe.c: mppe_rekey).
 [[nodiscard]] Secret<16> first_session_key(std::span<const std::byte, 16> start_key,
                                            unsigned key_bits) noexcept;
 

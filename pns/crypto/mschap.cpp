@@ -60,8 +60,7 @@ Sha1Digest authenticator_digest(const PasswordHash& password_hash,
   constexpr std::string_view kMagic1 = "Magic server to client signing constant";
   constexpr std::string_view kMagic2 = "Pad to make it do more than one iteration";
   const PasswordHash password_hash_hash = hash_nt_password_hash(password_hash);
-  const Sha1Digest digest =
-      sha1({password_hash_hash.bytes(), nt_response, as_octets(kMagic1)});
+  const Sha1Digest digest = sha1({password_hash_hash.bytes(), nt_response, as_octets(kMagic1)});
   const Challenge8 challenge = challenge_hash(peer_challenge, authenticator_challenge, user);
   return sha1({digest, challenge, as_octets(kMagic2)});
 }
@@ -115,8 +114,7 @@ NtResponse challenge_response(std::span<const std::byte, 8> challenge,
 
 NtResponse generate_nt_response(std::span<const std::byte, 16> authenticator_challenge,
                                 std::span<const std::byte, 16> peer_challenge,
-                                std::string_view user,
-                                const PasswordHash& password_hash) noexcept {
+                                std::string_view user, const PasswordHash& password_hash) noexcept {
   return challenge_response(challenge_hash(peer_challenge, authenticator_challenge, user),
                             password_hash);
 }
@@ -128,9 +126,8 @@ std::string generate_authenticator_response(const PasswordHash& password_hash,
                                             std::string_view user) {
   constexpr std::string_view kDigits = "0123456789ABCDEF";
   std::string out = "S=";
-  for (const std::byte octet :
-       authenticator_digest(password_hash, nt_response, peer_challenge, authenticator_challenge,
-                            user)) {
+  for (const std::byte octet : authenticator_digest(password_hash, nt_response, peer_challenge,
+                                                    authenticator_challenge, user)) {
     out += kDigits[std::to_integer<std::size_t>(octet >> 4)];
     out += kDigits[std::to_integer<std::size_t>(octet & std::byte{0x0f})];
   }

@@ -42,10 +42,10 @@ using Challenge8 = std::array<std::byte, 8>;
                                             const PasswordHash& password_hash) noexcept;
 
 // GenerateNTResponse (§8.1) from the password's hash.
-[[nodiscard]] NtResponse generate_nt_response(std::span<const std::byte, 16> authenticator_challenge,
-                                              std::span<const std::byte, 16> peer_challenge,
-                                              std::string_view user,
-                                              const PasswordHash& password_hash) noexcept;
+[[nodiscard]] NtResponse generate_nt_response(
+    std::span<const std::byte, 16> authenticator_challenge,
+    std::span<const std::byte, 16> peer_challenge, std::string_view user,
+    const PasswordHash& password_hash) noexcept;
 
 // GenerateAuthenticatorResponse (§8.7) from the password's hash: "S=" and 40 upper-case hex digits.
 [[nodiscard]] std::string generate_authenticator_response(
@@ -53,8 +53,8 @@ using Challenge8 = std::array<std::byte, 8>;
     std::span<const std::byte, 16> peer_challenge,
     std::span<const std::byte, 16> authenticator_challenge, std::string_view user);
 
-// CheckAuthenticatorResponse (§8.8), the client's side of it. `received` begins with "S=" and 40 hex
-// digits; what follows is not judged.
+// CheckAuthenticatorResponse (§8.8), the client's side of it. `received` begins with "S=" and 40
+// hex digits; what follows is not judged.
 [[nodiscard]] bool check_authenticator_response(
     const PasswordHash& password_hash, std::span<const std::byte, 24> nt_response,
     std::span<const std::byte, 16> peer_challenge,

@@ -81,9 +81,17 @@ struct Ipv4Header {
 // frame_truncated · ip_version · ip_header_length · ip_total_length · ip_checksum.
 [[nodiscard]] std::expected<Ipv4Header, DropReason> parse_ipv4(Bytes packet) noexcept;
 
+// The header of a packet that parse_ipv4() has accepted before, without checking again.
+[[nodiscard]] Ipv4Header read_ipv4(Bytes packet) noexcept;
+
 // Writes 20 octets (no options; header_length is ignored) with the right checksum.
 // 0 when they do not fit.
 std::size_t write_ipv4(MutableBytes out, const Ipv4Header& header) noexcept;
+
+// TTL of a parsed packet.
+[[nodiscard]] inline std::uint8_t time_to_live(Bytes packet) noexcept {
+  return std::to_integer<std::uint8_t>(packet[offsetof(Ipv4WireHeader, time_to_live)]);
+}
 
 // Takes one from the TTL of a parsed packet and mends the checksum (RFC 1141, RFC 1624).
 // The TTL must not be 0.

@@ -72,8 +72,8 @@ struct ControlPacket {
 };
 
 enum class PacketError : std::uint8_t {
-  kTruncated,   // shorter than the header
-  kBadLength,   // Length below 4 or beyond the frame: discard (RFC 1661 §5)
+  kTruncated,  // shorter than the header
+  kBadLength,  // Length below 4 or beyond the frame: discard (RFC 1661 §5)
 };
 
 [[nodiscard]] std::expected<ControlPacket, PacketError> parse_control_packet(
@@ -134,7 +134,8 @@ struct AsyncControlCharacterMap {  // RFC 1662 §7.1
                          const AsyncControlCharacterMap&) = default;
 };
 
-// §6.2. With CHAP one octet names the algorithm; other protocols may carry any data, which is not kept.
+// §6.2. With CHAP one octet names the algorithm; other protocols may carry any data, which is not
+// kept.
 struct AuthenticationProtocol {
   static constexpr std::uint8_t kType = 3;
   std::uint16_t protocol = 0;
@@ -192,12 +193,12 @@ struct AddressOption {
 // CCP: MPPE (RFC 3078 §2.1). All 32 bits are kept, so that unknown ones can be refused.
 struct MppeSupportedBits {
   static constexpr std::uint8_t kType = 18;
-  static constexpr std::uint32_t kStateless = 0x01000000;    // H
-  static constexpr std::uint32_t k56 = 0x00000080;           // M
-  static constexpr std::uint32_t k128 = 0x00000040;          // S
-  static constexpr std::uint32_t k40 = 0x00000020;           // L
-  static constexpr std::uint32_t kObsolete = 0x00000010;     // D
-  static constexpr std::uint32_t kMppc = 0x00000001;         // C
+  static constexpr std::uint32_t kStateless = 0x01000000;  // H
+  static constexpr std::uint32_t k56 = 0x00000080;         // M
+  static constexpr std::uint32_t k128 = 0x00000040;        // S
+  static constexpr std::uint32_t k40 = 0x00000020;         // L
+  static constexpr std::uint32_t kObsolete = 0x00000010;   // D
+  static constexpr std::uint32_t kMppc = 0x00000001;       // C
   static constexpr std::uint32_t kStrengths = k56 | k128 | k40;
   std::uint32_t bits = 0;
   [[nodiscard]] static std::optional<MppeSupportedBits> parse(Bytes data) noexcept;

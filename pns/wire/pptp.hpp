@@ -34,12 +34,12 @@ namespace pns::wire::pptp {
 
 inline constexpr std::uint16_t kTcpPort = 1723;
 inline constexpr std::uint32_t kMagicCookie = 0x1A2B3C4D;
-inline constexpr std::uint16_t kProtocolVersion = 0x0100;     // version 1, revision 0
-inline constexpr std::uint16_t kControlMessage = 1;           // PPTP Message Type
-inline constexpr std::size_t kHeaderLength = 12;              // up to and with Reserved0
-inline constexpr std::size_t kShortestMessage = 16;           // no type is shorter
-inline constexpr std::size_t kLongestMessage = 220;           // the longest fixed length
-inline constexpr std::size_t kLongestToleratedMessage = 1023; // a padded one, read over exactly
+inline constexpr std::uint16_t kProtocolVersion = 0x0100;      // version 1, revision 0
+inline constexpr std::uint16_t kControlMessage = 1;            // PPTP Message Type
+inline constexpr std::size_t kHeaderLength = 12;               // up to and with Reserved0
+inline constexpr std::size_t kShortestMessage = 16;            // no type is shorter
+inline constexpr std::size_t kLongestMessage = 220;            // the longest fixed length
+inline constexpr std::size_t kLongestToleratedMessage = 1023;  // a padded one, read over exactly
 
 enum class ControlMessageType : std::uint16_t {
   kStartControlConnectionRequest = 1,
@@ -60,7 +60,8 @@ enum class ControlMessageType : std::uint16_t {
 };
 inline constexpr std::uint16_t kControlMessageTypeCount = 15;
 
-// The fixed length of a type in octets, header included; 0 for a type that is not one of the fifteen.
+// The fixed length of a type in octets, header included; 0 for a type that is not one of the
+// fifteen.
 [[nodiscard]] constexpr std::size_t fixed_length(std::uint16_t control_message_type) noexcept {
   constexpr std::array<std::uint16_t, kControlMessageTypeCount + 1> kLengths = {
       0, 156, 156, 16, 16, 16, 20, 168, 32, 220, 24, 28, 16, 148, 40, 24};
@@ -106,10 +107,14 @@ enum class StartResult : std::uint8_t {  // §2.2
   kNotAuthorized = 4,
   kBadVersion = 5,
 };
-enum class StopReason : std::uint8_t { kNone = 1, kStopProtocol = 2, kStopLocalShutdown = 3 };  // §2.3
-enum class StopResult : std::uint8_t { kOk = 1, kGeneralError = 2 };                            // §2.4
-enum class EchoResult : std::uint8_t { kOk = 1, kGeneralError = 2 };                            // §2.6
-enum class OutgoingCallResult : std::uint8_t {  // §2.8
+enum class StopReason : std::uint8_t {
+  kNone = 1,
+  kStopProtocol = 2,
+  kStopLocalShutdown = 3
+};                                                                    // §2.3
+enum class StopResult : std::uint8_t { kOk = 1, kGeneralError = 2 };  // §2.4
+enum class EchoResult : std::uint8_t { kOk = 1, kGeneralError = 2 };  // §2.6
+enum class OutgoingCallResult : std::uint8_t {                        // §2.8
   kConnected = 1,
   kGeneralError = 2,
   kNoCarrier = 3,
@@ -118,7 +123,11 @@ enum class OutgoingCallResult : std::uint8_t {  // §2.8
   kTimeOut = 6,
   kDoNotAccept = 7,  // administratively prohibited
 };
-enum class IncomingCallResult : std::uint8_t { kConnect = 1, kGeneralError = 2, kDoNotAccept = 3 };  // §2.10
+enum class IncomingCallResult : std::uint8_t {
+  kConnect = 1,
+  kGeneralError = 2,
+  kDoNotAccept = 3
+};                                            // §2.10
 enum class DisconnectResult : std::uint8_t {  // §2.13
   kLostCarrier = 1,
   kGeneralError = 2,
@@ -279,12 +288,11 @@ struct SetLinkInfo {  // §2.15
 };
 
 // Alternatives in the order of ControlMessageType: index() + 1 is the type.
-using Message =
-    std::variant<StartControlConnectionRequest, StartControlConnectionReply,
-                 StopControlConnectionRequest, StopControlConnectionReply, EchoRequest, EchoReply,
-                 OutgoingCallRequest, OutgoingCallReply, IncomingCallRequest, IncomingCallReply,
-                 IncomingCallConnected, CallClearRequest, CallDisconnectNotify, WanErrorNotify,
-                 SetLinkInfo>;
+using Message = std::variant<StartControlConnectionRequest, StartControlConnectionReply,
+                             StopControlConnectionRequest, StopControlConnectionReply, EchoRequest,
+                             EchoReply, OutgoingCallRequest, OutgoingCallReply, IncomingCallRequest,
+                             IncomingCallReply, IncomingCallConnected, CallClearRequest,
+                             CallDisconnectNotify, WanErrorNotify, SetLinkInfo>;
 static_assert(std::variant_size_v<Message> == kControlMessageTypeCount);
 
 [[nodiscard]] constexpr ControlMessageType type_of(const Message& message) noexcept {
@@ -302,17 +310,21 @@ enum class FrameError : std::uint8_t {
 
 [[nodiscard]] constexpr EndReason end_reason_of(FrameError error) noexcept {
   switch (error) {
-    case FrameError::kBadMagicCookie: return EndReason::bad_magic_cookie;
-    case FrameError::kBadLength: return EndReason::bad_length;
-    case FrameError::kBadMessageType: return EndReason::bad_message_type;
-    case FrameError::kUnknownControlType: return EndReason::unknown_control_type;
+    case FrameError::kBadMagicCookie:
+      return EndReason::bad_magic_cookie;
+    case FrameError::kBadLength:
+      return EndReason::bad_length;
+    case FrameError::kBadMessageType:
+      return EndReason::bad_message_type;
+    case FrameError::kUnknownControlType:
+      return EndReason::unknown_control_type;
   }
   return EndReason::internal_error;
 }
 
 // Judges the start of a message from however many of its octets are there. The Length field as soon
-// as it can be read; nothing while it cannot; an error as soon as the octets that prove it are there,
-// so a bad start is refused without waiting for the rest.
+// as it can be read; nothing while it cannot; an error as soon as the octets that prove it are
+// there, so a bad start is refused without waiting for the rest.
 [[nodiscard]] std::expected<std::optional<std::size_t>, FrameError> check_header(
     Bytes start) noexcept;
 
