@@ -3,8 +3,8 @@
 // pns-control: the event-loop process. Started by the supervisor, which grants it session memory,
 // the TCP 1723 listeners and the connections of an earlier control process. Reads top to bottom as
 // the start-up order:
-//   arguments → configuration → users → grants → session memory → parts → store → registry → management →
-//   metrics → privileges → listeners → dataplane → ready → the loop.
+//   arguments → configuration → users → grants → session memory → parts → store → registry → privileges →
+//   management → metrics → the rest of them → listeners → dataplane → ready → the loop.
 
 #include <linux/capability.h>
 #include <sys/prctl.h>
@@ -16,9 +16,11 @@
 #include <asio/io_context.hpp>
 #include <asio/signal_set.hpp>
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <exception>
 #include <filesystem>
+#include <initializer_list>
 #include <memory>
 #include <mutex>
 #include <stdexcept>
@@ -60,12 +62,18 @@ T need(std::expected<T, std::vector<config::ConfigError>> value) {
   return std::move(*value);
 }
 
-// Nothing that follows needs root: the sockets are granted, the files are read.
-void drop_privileges() {
+// Gives up root but for these capabilities. Of this thread and those it starts from now on: a thread
+// that runs already would keep everything.
+void drop_privileges(std::initializer_list<unsigned> kept) {
   __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
-  std::array<__user_cap_data_struct, 2> none{};
+  std::array<__user_cap_data_struct, 2> data{};
+  for (const unsigned capability : kept) {
+    auto& half = data.at(capability / 32);
+    half.permitted |= 1U << (capability % 32);
+    half.effective |= 1U << (capability % 32);
+  }
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
-      ::syscall(SYS_capset, &header, none.data()) != 0)
+      ::syscall(SYS_capset, &header, data.data()) != 0)
     log::warn("privileges not dropped", {{"error", std::strerror(errno)}});
 }
 
@@ -149,11 +157,13 @@ int run(const std::filesystem::path& config_file, const std::filesystem::path& r
     });
     return management::render_sessions(views);
   };
+  // The sockets are granted, the files are read. What is left is for metrics.listen below port 1024.
+  drop_privileges({CAP_NET_BIND_SERVICE});
   const auto socket = config.management.socket.empty() ? run_dir / "control.sock"
                                                        : config.management.socket;
-  management::Server management(
+  auto management = std::make_unique<management::Server>(
       loop, socket,
-      {.sessions = [&] { return management::render_sessions(registry->sessions()); },
+      management::Server::Handlers{.sessions = [&] { return management::render_sessions(registry->sessions()); },
        .session = matching,
        .clear = [&](std::string_view id_or_user) { return registry->clear(id_or_user); },
        .connections = [&] { return management::render_connections(registry->connections()); },
@@ -179,7 +189,7 @@ int run(const std::filesystem::path& config_file, const std::filesystem::path& r
         config.metrics.listen->address, config.metrics.listen->port,
         std::make_shared<metrics::Collector>(memory, statistics,
                                              [&] { return pool_figures.get(); }));
-  drop_privileges();
+  drop_privileges({});
 
   for (auto& granted : grants.listeners) {
     listeners.push_back(std::make_unique<Listener>(
@@ -205,9 +215,11 @@ int run(const std::filesystem::path& config_file, const std::filesystem::path& r
                                  {"listeners", listeners.size()}});
   });
   loop.run();
+  management.reset();
   log::info("control stopped");
-  (void)metrics_endpoint.release();  // its destructor waits two seconds for nothing but the exit
-  return 0;
+  // Not by return: the scrape threads read what lies on this stack, and to end them takes two seconds.
+  std::fflush(nullptr);
+  ::_exit(0);
 }
 
 }  // namespace
@@ -222,6 +234,7 @@ int main(int argc, char** argv) {
   app.add_option("--run-dir", run_dir, "directory of sockets");
   app.add_option("--supervisor-fd", supervisor_fd, "socket to the supervisor")->required();
   CLI11_PARSE(app, argc, argv);
+  pns::log::start(pns::log::Level::kInfo, pns::log::Format::kText, "control");
   try {
     return pns::control::run(config_file, run_dir, pns::UniqueFd(supervisor_fd));
   } catch (const std::exception& error) {

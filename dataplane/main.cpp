@@ -23,6 +23,7 @@
 #include <time.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <filesystem>
 #include <memory>
 #include <stdexcept>
@@ -113,12 +114,32 @@ struct WorkerPlace {
   WorkerConfig config;
 };
 
+void drop_privileges();
+
 int run_worker(void* argument) {
+  drop_privileges();  // each thread its own: EAL made this one while we had them all
   static_cast<WorkerLoop*>(argument)->run();
   return 0;
 }
 
-// Keeps what netlink, AF_XDP and neighbours need and gives up the rest of root.
+// Stops the workers before anything they use goes away, whichever way run() is left.
+class RunningWorkers {
+ public:
+  explicit RunningWorkers(const std::vector<std::unique_ptr<WorkerPlace>>& places) : places_(places) {}
+  RunningWorkers(const RunningWorkers&) = delete;
+  RunningWorkers& operator=(const RunningWorkers&) = delete;
+  ~RunningWorkers() { stop(); }
+  void stop() {
+    for (const auto& place : places_)
+      if (place->loop) place->loop->stop();
+    rte_eal_mp_wait_lcore();
+  }
+
+ private:
+  const std::vector<std::unique_ptr<WorkerPlace>>& places_;
+};
+
+// Of the calling thread: keeps what netlink, AF_XDP and neighbours need and gives up the rest of root.
 void drop_privileges() {
   constexpr std::array kKept = {CAP_NET_ADMIN, CAP_NET_RAW, CAP_IPC_LOCK, CAP_BPF};
   __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
@@ -289,7 +310,11 @@ int run(const std::filesystem::path& config_file, const std::filesystem::path& r
     else if (!config.ports.core.addresses.empty())
       place->config.icmp_source = config.ports.core.addresses.front().address;
     WorkerLoop::Settings settings;
-    settings.mode = idle;
+    // A port that nothing can be waited on must not nap for as long as the others may.
+    const bool can_wait = std::ranges::all_of(ports, [i = place->config.id.value](const Port& port) {
+      return port.rx_queues.size() <= i || port.capabilities.can_wait;
+    });
+    settings.mode = idle == config::IdleMode::kWait && !can_wait ? config::IdleMode::kSleep : idle;
     settings.spin_polls = config.dataplane.idle.spin_polls;
     settings.sleep = config.dataplane.idle.sleep;
     settings.wait = config.dataplane.idle.wait;
@@ -303,12 +328,13 @@ int run(const std::filesystem::path& config_file, const std::filesystem::path& r
     place->loop = std::make_unique<WorkerLoop>(*place->worker, place->doorbell, settings);
   }
   need(endpoint.listen(run_dir / "dataplane.sock"));
+  drop_privileges();
   punt.start();
+  RunningWorkers running(places);
   for (const auto& place : places)
     if (rte_eal_remote_launch(run_worker, place->loop.get(), place->lcore) != 0)
       fail(fmt::format("lcore {} cannot be started", place->lcore));
 
-  drop_privileges();
   send_to_supervisor(supervisor.get(), contract::SupervisorMessageType::kReady);
   log::info("dataplane serves", {{"sessions", adopted},
                                  {"workers", workers},
@@ -331,22 +357,20 @@ int run(const std::filesystem::path& config_file, const std::filesystem::path& r
       next_route_timer_ns = now_ns + kRouteTimerNs;
     }
     main_doorbell.prepare_sleep();
-    if (endpoint.prepare_sleep()) {
-      fds = {{supervisor.get(), POLLIN, 0},
-             {signal_fd.get(), POLLIN, 0},
-             {main_doorbell.fd(), POLLIN, 0},
-             {routes.fd(), POLLIN, 0}};
-      endpoint.add_poll_fds(fds);
-      const int limit = endpoint.poll_timeout_ms();
-      (void)::poll(fds.data(), fds.size(), limit < 0 ? 100 : limit);
-    } else {
-      for (auto& fd : fds) fd.revents = 0;
-    }
+    // With work at hand only a look: netlink and the supervisor must not starve while it never ends.
+    const bool idle_turn = endpoint.prepare_sleep();
+    fds = {{supervisor.get(), POLLIN, 0},
+           {signal_fd.get(), POLLIN, 0},
+           {main_doorbell.fd(), POLLIN, 0},
+           {routes.fd(), POLLIN, 0}};
+    endpoint.add_poll_fds(fds);
+    const int limit = endpoint.poll_timeout_ms();
+    (void)::poll(fds.data(), fds.size(), !idle_turn ? 0 : limit < 0 ? 100 : limit);
     main_doorbell.cancel_sleep();
     main_doorbell.drain();
     now_ns = monotonic_now_ns();
     endpoint.turn(now_ns);
-    if (fds.size() > 3 && fds[3].revents != 0) {
+    if (fds[3].revents != 0) {
       routes.on_readable(now_ns);
       take_local_addresses();
       header.neighbours.reset();
@@ -354,8 +378,8 @@ int run(const std::filesystem::path& config_file, const std::filesystem::path& r
       header.routes.reset();
       header.routes.add(routes.routes());
     }
-    if (fds.size() > 1 && fds[1].revents != 0) stopping = true;
-    if (!fds.empty() && fds[0].revents != 0) {
+    if (fds[1].revents != 0) stopping = true;
+    if (fds[0].revents != 0) {
       auto message = contract::receive_supervisor_message(supervisor.get());
       if (!message && message.error() != contract::ReceiveError::kWouldBlock)
         fail("the supervisor is gone");
@@ -363,8 +387,7 @@ int run(const std::filesystem::path& config_file, const std::filesystem::path& r
         stopping = true;
     }
   }
-  for (const auto& place : places) place->loop->stop();
-  rte_eal_mp_wait_lcore();
+  running.stop();
   places.clear();
   for (Port& port : ports) close_port(port);
   log::info("dataplane stopped");
@@ -383,6 +406,7 @@ int main(int argc, char** argv) {
   app.add_option("--run-dir", run_dir, "directory of sockets");
   app.add_option("--supervisor-fd", supervisor_fd, "socket to the supervisor")->required();
   CLI11_PARSE(app, argc, argv);
+  pns::log::start(pns::log::Level::kInfo, pns::log::Format::kText, "dataplane");
   try {
     return pns::dataplane::run(config_file, run_dir, pns::UniqueFd(supervisor_fd));
   } catch (const std::exception& error) {

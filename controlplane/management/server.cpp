@@ -9,6 +9,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <deque>
+#include <exception>
 #include <future>
 #include <mutex>
 #include <nlohmann/json.hpp>
@@ -20,11 +21,13 @@ namespace pns::management {
 namespace {
 
 constexpr auto kLoopTimeout = std::chrono::seconds(5);
+constexpr auto kLoopSlice = std::chrono::milliseconds(100);
 constexpr std::size_t kThreads = 4;
 constexpr std::size_t kMaxQueuedConnections = 64;
 constexpr std::size_t kMaxRequest = 64 * 1024;
 
-// httplib's pool queues without bound; this one refuses beyond kMaxQueuedConnections.
+// httplib's pool queues without bound; in this one the thread that accepts waits for room, and callers
+// wait in the socket's backlog. (A task cannot be refused: it alone knows which descriptor to close.)
 class BoundedPool final : public httplib::TaskQueue {
  public:
   explicit BoundedPool(std::size_t threads) {
@@ -32,8 +35,8 @@ class BoundedPool final : public httplib::TaskQueue {
   }
   void enqueue(std::function<void()> task) override {
     {
-      const std::scoped_lock lock(mutex_);
-      if (tasks_.size() >= kMaxQueuedConnections) return;  // the connection is closed unread
+      std::unique_lock lock(mutex_);
+      room_.wait(lock, [this] { return tasks_.size() < kMaxQueuedConnections; });
       tasks_.push_back(std::move(task));
     }
     ready_.notify_one();
@@ -56,12 +59,14 @@ class BoundedPool final : public httplib::TaskQueue {
       auto task = std::move(tasks_.front());
       tasks_.pop_front();
       lock.unlock();
+      room_.notify_one();
       task();
     }
   }
 
   std::mutex mutex_;
   std::condition_variable ready_;
+  std::condition_variable room_;
   std::deque<std::function<void()>> tasks_;
   std::vector<std::thread> threads_;
   bool stop_ = false;
@@ -72,14 +77,25 @@ template <class Result>
 std::optional<Result> on_loop(asio::io_context& loop, std::function<Result()> work) {
   auto promise = std::make_shared<std::promise<Result>>();
   auto future = promise->get_future();
-  asio::post(loop, [promise, work = std::move(work)] { promise->set_value(work()); });
-  if (future.wait_for(kLoopTimeout) != std::future_status::ready) return std::nullopt;
+  asio::post(loop, [promise, work = std::move(work)] {
+    try {
+      promise->set_value(work());
+    } catch (...) {
+      promise->set_exception(std::current_exception());  // the request's failure, not the loop's
+    }
+  });
+  // In slices: a loop that has ended answers nobody, and must not hold up the end of the process.
+  const auto until = std::chrono::steady_clock::now() + kLoopTimeout;
+  while (future.wait_for(kLoopSlice) != std::future_status::ready)
+    if (loop.stopped() || std::chrono::steady_clock::now() >= until) return std::nullopt;
   return future.get();
 }
 
 void refuse(httplib::Response& response, int status, const std::string& why) {
   response.status = status;
-  response.set_content(nlohmann::json{{"error", why}}.dump(), "application/json");
+  using nlohmann::json;  // `why` may hold what a caller wrote: not UTF-8, perhaps
+  response.set_content(json{{"error", why}}.dump(-1, ' ', false, json::error_handler_t::replace),
+                       "application/json");
 }
 
 }  // namespace

@@ -19,7 +19,7 @@ void Context::send(wire::PppProtocol protocol, std::uint8_t code, std::uint8_t i
   if (wire::write_control_packet(MutableBytes(frame).subspan(wire::kPppFrameHeaderLength), code,
                                  identifier, data) == 0)
     return;  // only beyond 65,531 octets of data, which nobody here has
-  actions.emplace_back(std::in_place_type<model::SendFrame>, std::move(frame));
+  actions.emplace_back(std::in_place_type<model::SendFrame>, model::SendFrame{std::move(frame)});
 }
 
 }  // namespace pns::ppp

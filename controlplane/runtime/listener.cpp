@@ -44,6 +44,7 @@ void Listener::wait() {
 }
 
 void Listener::accept_some() {
+  if (!socket_.is_open()) return;  // stopped while this turn waited for the loop
   for (int i = 0; i < kAcceptBatch; ++i) {
     sockaddr_in peer{};
     socklen_t length = sizeof(peer);

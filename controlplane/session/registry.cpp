@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "controlplane/session/settings.hpp"
+#include "pns/mppe/state.hpp"
 #include "pns/wire/pptp.hpp"
 
 namespace pns::session {
@@ -20,6 +21,7 @@ using model::SetupStage;
 namespace {
 
 constexpr std::size_t kLastEnds = 256;
+constexpr auto kRemovalRetry = Milliseconds(50);
 constexpr auto kLastWords = Milliseconds(300);  // from the end of a link to Call-Disconnect-Notify
 // Shares of contract::kCommandCredits; the rest is for commands of calls that are up.
 constexpr std::size_t kMaxInstallsInFlight = contract::kCommandCredits / 4;
@@ -85,6 +87,8 @@ struct Registry::Session {
   std::optional<std::uint64_t> rate_bits_per_second;
   std::uint16_t peer_mru = 1500;
   std::uint16_t mtu = 0;
+  std::optional<contract::ConfigureLink> configured;  // while LCP is open
+  std::string lease_user;                             // whom the lease was given to
   asio::steady_timer timer;
   std::optional<TimePoint> armed;
   TimePoint started;
@@ -100,6 +104,7 @@ Registry::Registry(Parts parts)
       sessions_(parts.memory.header().max_sessions),
       sessions_by_worker_(contract::kMaxWorkers, 0),
       shut_down_timer_(parts.context),
+      removal_timer_(parts.context),
       refusal_log_(20, std::chrono::seconds(1)),
       connection_log_(50, std::chrono::seconds(1)) {
   free_slots_.reserve(sessions_.size());
@@ -356,7 +361,12 @@ void Registry::begin_call(Connection& connection, const model::OfferCall& offer)
     return refuse_call(connection, offer.offer, GeneralError::kNoResource,
                        EndReason::dataplane_unavailable);
   if (installs_in_flight_ >= kMaxInstallsInFlight) {
-    waiting_offers_.emplace_back(connection.id, offer);  // bounded by the calls of all connections
+    // Those of closed connections lie here until their turn: peers that dial, close and dial again
+    // while the dataplane is slow must find an end.
+    if (waiting_offers_.size() >= sessions_.size())
+      return refuse_call(connection, offer.offer, GeneralError::kNoResource,
+                         EndReason::no_session_slot);
+    waiting_offers_.emplace_back(connection.id, offer);
     return;
   }
   install(connection, offer);
@@ -426,10 +436,9 @@ void Registry::install(Connection& connection, const model::OfferCall& offer) {
 void Registry::on_installed(SlotId slot, std::uint64_t serial,
                             const control::DataplaneLink::Reply& reply) {
   --installs_in_flight_;
-  Session* session = find(slot, serial);
-  if (session == nullptr) return install_waiting();
-  on_installed(*session, reply);
+  if (Session* session = find(slot, serial); session != nullptr) on_installed(*session, reply);
   install_waiting();
+  remove_waiting();
 }
 
 void Registry::on_installed(Session& installed, const control::DataplaneLink::Reply& reply) {
@@ -449,7 +458,8 @@ void Registry::on_installed(Session& installed, const control::DataplaneLink::Re
     session->handle.generation = parts_.memory.sessions()[slot.value].generation.load(
         std::memory_order_acquire);
     const std::uint32_t offer = session->offer;
-    if (reply)
+    // A slot that is not free over there must become so, or it would refuse every call from now on.
+    if (reply && reply->result != contract::ReplyResult::kBadSlot)
       release(*session);
     else
       remove_from_dataplane(*session);
@@ -520,11 +530,35 @@ void Registry::remove_waiting() {
       const auto sent = parts_.dataplane.remove(
           session->handle,
           [this, slot, serial](const auto& reply) { on_removed(slot, serial, reply); });
-      if (!sent) return;  // tried again with the next answer, or when the dataplane is back
+      if (!sent) return remove_later();
       ++removals_in_flight_;
     }
     waiting_removals_.pop_front();
   }
+  // What an earlier process left has time.
+  while (!orphans_.empty() && removals_in_flight_ < kMaxRemovalsInFlight) {
+    const SlotId slot = orphans_.back();
+    const auto& record = parts_.memory.sessions()[slot.value];
+    const SessionHandle handle{slot, record.generation.load(std::memory_order_acquire)};
+    const auto sent = parts_.dataplane.remove(
+        handle, [this, slot](const control::DataplaneLink::Reply& reply) {
+          --removals_in_flight_;
+          (reply ? free_slots_ : orphans_).push_back(slot);
+          remove_waiting();
+        });
+    if (!sent) return remove_later();
+    orphans_.pop_back();
+    ++removals_in_flight_;
+  }
+}
+
+// No room for a command: tried again soon. With no dataplane: when it is back.
+void Registry::remove_later() {
+  if (!parts_.dataplane.attached()) return;
+  removal_timer_.expires_after(kRemovalRetry);
+  removal_timer_.async_wait([this](const asio::error_code& error) {
+    if (!error) remove_waiting();
+  });
 }
 
 void Registry::on_removed(SlotId slot, std::uint64_t serial,
@@ -588,6 +622,7 @@ void Registry::perform(Session& session, const model::ConfigureLink& action) {
   link.send_pfc = action.send_pfc;
   link.our_magic = action.our_magic;
   link.peer_mru = action.peer_mru;
+  session.configured = action.open ? std::optional(link) : std::nullopt;
   require(session, parts_.dataplane.configure_link(session.handle, link));
 }
 
@@ -605,11 +640,14 @@ void Registry::perform(Session& session, const model::DisarmMppe&) {
   require(session, parts_.dataplane.disarm_mppe(session.handle));
 }
 
+std::uint16_t Registry::inner_mtu(const Session& session) const {
+  const bool encrypted = session.link->status().mppe != "none";
+  return static_cast<std::uint16_t>(std::min(parts_.config.ppp.mtu, session.peer_mru) -
+                                    (encrypted ? kMppeOverhead : 0));
+}
+
 void Registry::perform(Session& session, const model::OpenIpv4& action) {
-  const auto status = session.link->status();
-  const bool encrypted = status.mppe != "none";
-  session.mtu = static_cast<std::uint16_t>(
-      std::min(parts_.config.ppp.mtu, session.peer_mru) - (encrypted ? kMppeOverhead : 0));
+  session.mtu = inner_mtu(session);
   contract::OpenIpv4 open;
   open.subscriber = action.subscriber;
   if (session.lease) open.gateway = session.lease->gateway;
@@ -650,6 +688,9 @@ void Registry::perform(Session& session, const model::Authenticate& action) {
 
 void Registry::perform(Session& session, const model::PhaseChanged& action) {
   parts_.statistics.sessions_by_phase[static_cast<std::size_t>(session.phase)].add(-1);
+  // Negotiated anew, or ending: nothing a successor could carry on as open.
+  if (session.phase == model::LinkPhase::kOpen && action.phase != model::LinkPhase::kOpen)
+    (void)parts_.store.erase(session.handle.slot);
   session.phase = action.phase;
   parts_.statistics.sessions_by_phase[static_cast<std::size_t>(session.phase)].add();
   if (action.phase != model::LinkPhase::kOpen || session.opened) return;
@@ -747,8 +788,14 @@ void Registry::on_auth_result(SlotId slot, std::uint64_t serial, const model::Au
   parts_.statistics.auth_accepted.add();
   session->user = result->user;
   session->rate_bits_per_second = result->rate_bits_per_second;
-  // Re-authentication keeps the lease.
+  // Re-authentication keeps the lease; another account gets one of its own. (The address is out of the
+  // dataplane's index: the link closed IPv4 before it asked again.)
+  if (session->lease && session->lease_user != result->user) {
+    parts_.pools.release(*session->lease);
+    session->lease.reset();
+  }
   if (!session->lease) session->lease = lease_for(*result, session->our_call_id);
+  session->lease_user = result->user;
   if (!session->lease) return apply(*session, session->link->on_no_address(now()));
   reach(*session, SetupStage::kAuthenticated);
   apply(*session,
@@ -808,7 +855,7 @@ void Registry::save(Session& session) {
                     .lease = *session.lease,
                     .started_ns = monotonic_ns(session.started),
                     .opened_ns = monotonic_ns(session.opened.value_or(now())),
-                    .mtu = session.mtu,
+                    .mtu = inner_mtu(session),
                     .rate_bits_per_second = session.rate_bits_per_second,
                     .link = std::move(*snapshot)});
 }
@@ -816,7 +863,6 @@ void Registry::save(Session& session) {
 void Registry::take_over(std::vector<contract::Grants::Connection> connections) {
   const auto stored_connections = parts_.store.connections();
   const auto stored_sessions = parts_.store.sessions();
-  parts_.store.clear();  // what is carried on is written again
   std::vector<std::shared_ptr<Connection>> carried;
   std::size_t closed = 0;
   for (auto& granted : connections) {
@@ -846,6 +892,13 @@ void Registry::take_over(std::vector<contract::Grants::Connection> connections) 
     save(*connection);
     connection->socket->start();
   }
+  // Last, so that a process that is killed in here leaves to the next one what it found itself.
+  std::vector<ConnectionId> kept_connections;
+  for (const auto& [id, connection] : connections_) kept_connections.push_back(id);
+  std::vector<SlotId> kept_sessions;
+  for (const auto& session : sessions_)
+    if (session) kept_sessions.push_back(session->handle.slot);
+  parts_.store.keep_only(kept_connections, kept_sessions);
   if (connections.empty() && orphans_.empty()) return;
   log::info("took over from an earlier control process", {{"connections", carried.size()},
                                                           {"connections_closed", closed},
@@ -893,9 +946,15 @@ bool Registry::take_over(const StoredSession& stored) {
   session->phase = model::LinkPhase::kOpen;
   session->lease = stored.lease;
   session->user = stored.link.user;
+  session->lease_user = stored.link.user;
+  session->configured = {.open = true,
+                         .send_acfc = stored.link.lcp.send_acfc,
+                         .send_pfc = stored.link.lcp.send_pfc,
+                         .our_magic = stored.link.lcp.our_magic,
+                         .peer_mru = stored.link.lcp.peer_mru};
   session->rate_bits_per_second = stored.rate_bits_per_second;
   session->peer_mru = stored.link.lcp.peer_mru;
-  session->mtu = record.inner_mtu;
+  session->mtu = stored.mtu;
   session->started = TimePoint(Duration(stored.started_ns));
   session->opened = TimePoint(Duration(stored.opened_ns));
   session->stage = static_cast<std::size_t>(SetupStage::kOpen);
@@ -913,18 +972,31 @@ void Registry::when_attached(std::function<void()> ready) {
   if (parts_.dataplane.attached() && when_attached_) std::exchange(when_attached_, nullptr)();
 }
 
-void Registry::remove_orphans() {
-  for (const SlotId slot : std::exchange(orphans_, {})) {
-    const auto& record = parts_.memory.sessions()[slot.value];
-    const SessionHandle handle{slot, record.generation.load(std::memory_order_relaxed)};
-    const auto sent = parts_.dataplane.remove(
-        handle, [this, slot](const control::DataplaneLink::Reply& reply) {
-          if (reply)
-            free_slots_.push_back(slot);
-          else
-            orphans_.push_back(slot);
-        });
-    if (!sent) orphans_.push_back(slot);
+// What the dataplane has is what lies in session memory; commands that were in the channel when it was
+// lost never came. A call whose set-up lost one would hang for ever without a word.
+void Registry::check_sessions() {
+  for (std::size_t slot = 0; slot < sessions_.size(); ++slot) {
+    Session* session = sessions_[slot].get();
+    if (session == nullptr || session->state != Session::State::kUp) continue;
+    const auto& record = parts_.memory.sessions()[slot];
+    const auto flags = record.flags.load(std::memory_order_acquire);
+    const bool there =
+        record.state.load(std::memory_order_acquire) == contract::SlotState::kInstalled &&
+        record.generation.load(std::memory_order_relaxed) == session->handle.generation;
+    const bool open = session->phase == model::LinkPhase::kOpen;
+    // Between authentication and the end of set-up the keys may be among what was lost.
+    const bool keys_sure =
+        open ? session->link->status().mppe == "none" ||
+                   record.downstream.mppe.mode != mppe::Mode::kOff
+             : session->phase != model::LinkPhase::kNetwork;
+    if (!there || !keys_sure) {
+      perform(*session, model::LinkEnded{EndReason::dataplane_unavailable});
+      continue;
+    }
+    if (session->configured && (flags & contract::kFlagLcpOpen) == 0)
+      require(*session, parts_.dataplane.configure_link(session->handle, *session->configured));
+    if (open && (flags & contract::kFlagIpv4Open) == 0 && session->lease)
+      perform(*session, model::OpenIpv4{session->lease->address});
   }
 }
 
@@ -932,7 +1004,7 @@ void Registry::on_dataplane_attached() {
   parts_.statistics.dataplane_attached.set(1);
   parts_.statistics.dataplane_attaches.add();
   log::info("dataplane attached");
-  remove_orphans();
+  check_sessions();
   remove_waiting();
   install_waiting();
   if (when_attached_) std::exchange(when_attached_, nullptr)();

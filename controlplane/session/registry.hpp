@@ -119,7 +119,8 @@ class Registry {
   void end_session(Session& session, EndReason reason);
   void remove_from_dataplane(Session& session);
   void remove_waiting();
-  void remove_orphans();
+  void remove_later();
+  void check_sessions();
   [[nodiscard]] bool take_over(const StoredSession& stored);
   void save(Session& session);
   void release(Session& session);
@@ -146,6 +147,7 @@ class Registry {
   void on_auth_result(SlotId slot, std::uint64_t serial, const model::AuthResult& result);
   [[nodiscard]] std::optional<model::Lease> lease_for(const model::AuthGrant& grant,
                                                       OurCallId our_call_id);
+  [[nodiscard]] std::uint16_t inner_mtu(const Session& session) const;
   [[nodiscard]] model::NetworkParameters network_parameters(const model::Lease& lease) const;
   void arm_timer(Session& session);
   void reach(Session& session, model::SetupStage stage);
@@ -182,6 +184,7 @@ class Registry {
   std::function<void()> when_attached_;
   std::vector<SlotId> orphans_;  // slots that an earlier process left and nobody knows
   asio::steady_timer shut_down_timer_;
+  asio::steady_timer removal_timer_;
   log::RateLimit refusal_log_;
   log::RateLimit connection_log_;
 };

@@ -6,7 +6,11 @@
 
 #include <cstring>
 #include <nlohmann/json.hpp>
+#include <stdexcept>
+#include <unordered_set>
 #include <utility>
+
+#include "pns/log/log.hpp"
 
 namespace pns::session {
 namespace {
@@ -27,6 +31,13 @@ std::string text_of(const json& value) {
   return {binary.begin(), binary.end()};
 }
 Ipv4Address address_of(const json& value) { return Ipv4Address(value.get<std::uint32_t>()); }
+
+model::AuthMethod auth_of(const json& value) {
+  const auto method = value.get<unsigned>();
+  if (method > static_cast<unsigned>(model::AuthMethod::kEap))
+    throw std::out_of_range("authentication method");
+  return static_cast<model::AuthMethod>(method);
+}
 
 json to_json(const StoredConnection& c) {
   json calls = json::array();
@@ -104,7 +115,7 @@ StoredSession session_from(const json& j) {
   if (j.contains("rate")) s.rate_bits_per_second = j.at("rate").get<std::uint64_t>();
   auto& link = s.link;
   link.user = text_of(j.at("user"));
-  link.auth = static_cast<model::AuthMethod>(j.at("auth").get<std::uint8_t>());
+  link.auth = auth_of(j.at("auth"));
   const auto& lcp = j.at("lcp");
   link.lcp = {lcp.at(0).get<std::uint32_t>(), lcp.at(1).get<std::uint32_t>(),
               lcp.at(2).get<std::uint16_t>(), lcp.at(3).get<bool>(), lcp.at(4).get<bool>()};
@@ -124,34 +135,52 @@ StoredSession session_from(const json& j) {
 
 std::expected<ResumeStore, std::string> ResumeStore::open(const std::filesystem::path& directory,
                                                           std::uint32_t max_sessions) {
-  const auto failed = [&](const char* what, int error) {
-    return std::unexpected(
-        fmt::format("store {}: {}: {}", directory.string(), what, mdb_strerror(error)));
-  };
   std::error_code ignored;
   std::filesystem::create_directories(directory, ignored);
   std::filesystem::permissions(directory, std::filesystem::perms::owner_all, ignored);
   ResumeStore store;
-  int error = mdb_env_create(&store.environment_);
-  if (error != 0) return failed("create", error);
-  (void)mdb_env_set_maxdbs(store.environment_, 2);
-  (void)mdb_env_set_mapsize(store.environment_,
+  int error = store.open_environment(directory, max_sessions);
+  if (error == MDB_INVALID || error == MDB_VERSION_MISMATCH || error == MDB_CORRUPTED ||
+      error == MDB_PAGE_NOTFOUND || error == MDB_INCOMPATIBLE) {
+    log::warn("the store was damaged and is made anew",
+              {{"directory", directory.string()}, {"error", mdb_strerror(error)}});
+    std::filesystem::remove(directory / "data.mdb", ignored);
+    std::filesystem::remove(directory / "lock.mdb", ignored);
+    error = store.open_environment(directory, max_sessions);
+  }
+  if (error != 0)
+    return std::unexpected(fmt::format("store {}: {}", directory.string(), mdb_strerror(error)));
+  return store;
+}
+
+// 0, or LMDB's error with nothing left open.
+int ResumeStore::open_environment(const std::filesystem::path& directory,
+                                  std::uint32_t max_sessions) {
+  const auto close = [this](int error) {
+    if (environment_ != nullptr) mdb_env_close(std::exchange(environment_, nullptr));
+    return error;
+  };
+  int error = mdb_env_create(&environment_);
+  if (error != 0) return close(error);
+  (void)mdb_env_set_maxdbs(environment_, 2);
+  (void)mdb_env_set_mapsize(environment_,
                             std::max(kLeastMap, std::size_t{max_sessions} * 2 * kOctetsPerSession));
   // No sync: the store must outlive the process, not the host, whose memory the calls live in.
-  error = mdb_env_open(store.environment_, directory.c_str(), MDB_NOSYNC | MDB_NOTLS, 0600);
-  if (error != 0) return failed("open", error);
+  error = mdb_env_open(environment_, directory.c_str(), MDB_NOSYNC | MDB_NOTLS, 0600);
+  if (error != 0) return close(error);
+  // A process that was killed while it read would keep its pages from being used again.
+  (void)mdb_reader_check(environment_, nullptr);
   MDB_txn* transaction = nullptr;
-  if ((error = mdb_txn_begin(store.environment_, nullptr, 0, &transaction)) != 0)
-    return failed("begin", error);
+  if ((error = mdb_txn_begin(environment_, nullptr, 0, &transaction)) != 0) return close(error);
   if ((error = mdb_dbi_open(transaction, "connections", MDB_CREATE | MDB_INTEGERKEY,
-                            &store.connections_)) != 0 ||
-      (error = mdb_dbi_open(transaction, "sessions", MDB_CREATE | MDB_INTEGERKEY,
-                            &store.sessions_)) != 0) {
+                            &connections_)) != 0 ||
+      (error = mdb_dbi_open(transaction, "sessions", MDB_CREATE | MDB_INTEGERKEY, &sessions_)) !=
+          0) {
     mdb_txn_abort(transaction);
-    return failed("open database", error);
+    return close(error);
   }
-  if ((error = mdb_txn_commit(transaction)) != 0) return failed("commit", error);
-  return store;
+  if ((error = mdb_txn_commit(transaction)) != 0) return close(error);
+  return 0;
 }
 
 ResumeStore::ResumeStore(ResumeStore&& other) noexcept
@@ -207,6 +236,30 @@ void ResumeStore::clear() {
   (void)mdb_txn_commit(transaction);
 }
 
+void ResumeStore::keep_only(const std::vector<ConnectionId>& connections,
+                            const std::vector<SlotId>& sessions) {
+  std::unordered_set<std::uint64_t> kept_connections;
+  for (const ConnectionId id : connections) kept_connections.insert(id.value);
+  std::unordered_set<std::uint64_t> kept_sessions;
+  for (const SlotId slot : sessions) kept_sessions.insert(slot.value);
+  MDB_txn* transaction = nullptr;
+  if (mdb_txn_begin(environment_, nullptr, 0, &transaction) != 0) return;
+  for (const auto& [database, kept] : {std::pair{connections_, &kept_connections},
+                                       std::pair{sessions_, &kept_sessions}}) {
+    MDB_cursor* cursor = nullptr;
+    if (mdb_cursor_open(transaction, database, &cursor) != 0) continue;
+    MDB_val name{};
+    MDB_val value{};
+    while (mdb_cursor_get(cursor, &name, &value, MDB_NEXT) == 0) {
+      std::uint64_t key = 0;
+      if (name.mv_size == sizeof(key)) std::memcpy(&key, name.mv_data, sizeof(key));
+      if (name.mv_size != sizeof(key) || !kept->contains(key)) (void)mdb_cursor_del(cursor, 0);
+    }
+    mdb_cursor_close(cursor);
+  }
+  (void)mdb_txn_commit(transaction);
+}
+
 template <class Visit>
 void ResumeStore::read(unsigned database, Visit visit) const {
   MDB_txn* transaction = nullptr;
@@ -220,7 +273,7 @@ void ResumeStore::read(unsigned database, Visit visit) const {
       try {
         const json record = json::from_cbor(octets_begin, octets_begin + value.mv_size);
         if (record.at("version").get<std::uint32_t>() == kRecordVersion) visit(record);
-      } catch (const json::exception&) {
+      } catch (const std::exception&) {
         // Half a record or one of another program: its call is not taken over.
       }
     }

@@ -50,7 +50,8 @@ struct StoredSession {
 
 class ResumeStore {
  public:
-  // Opens or makes the store. Error: LMDB's reason.
+  // Opens or makes the store; one that is damaged, or another program's, is made anew: the calls in it
+  // are lost, not the server. Error: LMDB's reason.
   [[nodiscard]] static std::expected<ResumeStore, std::string> open(
       const std::filesystem::path& directory, std::uint32_t max_sessions);
   ResumeStore(ResumeStore&& other) noexcept;
@@ -63,6 +64,8 @@ class ResumeStore {
   bool erase(ConnectionId id);
   bool erase(SlotId slot);
   void clear();
+  // Erases every record but these, in one transaction; also those that cannot be read.
+  void keep_only(const std::vector<ConnectionId>& connections, const std::vector<SlotId>& sessions);
 
   [[nodiscard]] std::vector<StoredConnection> connections() const;
   [[nodiscard]] std::vector<StoredSession> sessions() const;
@@ -70,6 +73,8 @@ class ResumeStore {
 
  private:
   ResumeStore() noexcept = default;
+  [[nodiscard]] int open_environment(const std::filesystem::path& directory,
+                                     std::uint32_t max_sessions);
   bool write(unsigned database, std::uint64_t key, const std::vector<std::uint8_t>* value);
   template <class Visit>
   void read(unsigned database, Visit visit) const;

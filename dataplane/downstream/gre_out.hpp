@@ -6,11 +6,11 @@
 
 namespace pns::dataplane {
 
-// Lane kGreOut → kTransmit, kResolve. Puts GRE and the outer IPv4 header before a PPP frame, with the
-// session's next sequence number (stored before the packet can leave) and the acknowledgement that
-// is owed, and finds the way to the peer. An empty frame becomes an acknowledgement alone, or
-// nothing when none is owed. Packets beyond the port's MTU leave in fragments: DF stays clear, since
-// few PPTP peers survive a black hole. RFC 2637 §4.
+// Lane kGreOut → kTransmit, kResolve. Puts GRE and the outer IPv4 header before a PPP frame, with
+// the session's next sequence number (stored before the packet can leave) and the acknowledgement
+// that is owed, and finds the way to the peer. An empty frame becomes an acknowledgement alone, or
+// nothing when none is owed. Packets beyond the port's MTU leave in fragments: DF stays clear,
+// since few PPTP peers survive a black hole. RFC 2637 §4.
 void gre_out(Burst& burst, StageContext& stage) noexcept;
 
 // An mbuf in lane kGreOut that becomes an acknowledgement alone. Null: no buffer.

@@ -28,8 +28,8 @@ void make_fit(Burst& burst, StageContext& stage, rte_mbuf* packet, PacketContext
   if (header.dont_fragment) {
     const wire::IcmpError error{wire::kIcmpDestinationUnreachable,
                                 wire::kIcmpCodeFragmentationNeeded, session.inner_mtu};
-    const bool reported = send_icmp_error(stage, session, context, error, header,
-                                          octets_of(packet));
+    const bool reported =
+        send_icmp_error(stage, session, context, error, header, octets_of(packet));
     return drop_downstream(context,
                            reported ? DropReason::too_big : DropReason::too_big_unreported);
   }
@@ -90,7 +90,7 @@ void inner_out(Burst& burst, StageContext& stage) noexcept {
   const std::uint16_t count = burst.count;
   for (std::uint16_t i = 0; i < count; ++i) {
     const PacketContext& context = context_of(burst.packets[i]);
-    if (context.lane != Lane::kDownstream || context.session == nullptr) continue;
+    if (context.lane != Lane::kDownstream) continue;
     rte_prefetch0(context.session);
     rte_prefetch0(&context.session->downstream);
     rte_prefetch0(&context.session->downstream.mppe);

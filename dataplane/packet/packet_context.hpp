@@ -47,7 +47,7 @@ enum class Lane : std::uint8_t {
 };
 
 // PacketContext::flags
-inline constexpr std::uint16_t kPacketTtlDone = 1U << 0;      // another stage has decremented the TTL
+inline constexpr std::uint16_t kPacketTtlDone = 1U << 0;  // another stage has decremented the TTL
 inline constexpr std::uint16_t kPacketFarSequence = 1U << 1;  // window moves only if MPPE vouches
 inline constexpr std::uint16_t kPacketInjected = 1U << 2;     // from the control process
 inline constexpr std::uint16_t kPacketNoIcmp = 1U << 3;       // made here: no ICMP error about it
@@ -62,16 +62,16 @@ struct alignas(64) PacketContext {
   SlotId slot;                     // valid while session is set, and for kControl
   std::uint32_t generation = 0;
   contract::SessionRecord* session = nullptr;
-  std::uint32_t sequence = 0;       // GRE, as received
-  Ipv4Address next_hop;             // kResolve
-  WorkerId worker;                  // kHandOver
-  std::uint16_t inner_length = 0;   // octets of inner IP, for the books
-  std::uint16_t next_hop_id = 0;    // scratch of the next-hop look-up
+  std::uint32_t sequence = 0;      // GRE, as received
+  Ipv4Address next_hop;            // kResolve
+  WorkerId worker;                 // kHandOver
+  std::uint16_t inner_length = 0;  // octets of inner IP, for the books
+  std::uint16_t next_hop_id = 0;   // scratch of the next-hop look-up
   std::uint16_t reserved = 0;
-  Ipv4Address destination;          // kGre: outer; from kForward on: inner
-  Ipv4Address source;               // kGre: outer
-  std::uint16_t payload_at = 0;     // kGre: octets of Ethernet and IPv4 header
-  std::uint16_t outer_length = 0;   // kGre: octets of outer IP
+  Ipv4Address destination;         // kGre: outer; from kForward on: inner
+  Ipv4Address source;              // kGre: outer
+  std::uint16_t payload_at = 0;    // kGre: octets of Ethernet and IPv4 header
+  std::uint16_t outer_length = 0;  // kGre: octets of outer IP
   std::array<std::uint8_t, 8> spare{};
 };
 

@@ -181,6 +181,14 @@ void Endpoint::handle(const contract::ReceivedMessage& message, std::uint64_t no
     header_.channel_commands_invalid.add(1);
     return reply(header, ReplyResult::kBadSlot, 0);
   }
+  if (header.type == MessageType::kRemoveSession) {
+    // On its way out already, asked for by a control process that is gone: done when it is done.
+    const auto known = std::ranges::find(removals_, header.slot, &Removal::slot);
+    if (known != removals_.end()) {
+      known->request = header.request;
+      return;
+    }
+  }
   if (!sessions_.is_current(header.slot, header.generation)) {
     // Gone already: to remove it once more is done, anything else comes too late.
     return reply(header,

@@ -144,12 +144,10 @@ std::expected<void, std::string> start_ethdev(Port& port, std::uint16_t workers,
         error != 0)
       return failed(port, fmt::format("transmit queue {}: {}", queue, rte_strerror(-error)));
 
-  const auto before = packet_sockets();
   if (const int error = rte_eth_dev_start(id); error != 0)
     return failed(port, fmt::format("start: {}", rte_strerror(-error)));
-  auto sockets = packet_sockets();
   // af_xdp opens its sockets in queue set-up, af_packet at probe: take all that nobody else has.
-  for (const int fd : sockets) port.wait_fds.push_back(fd);
+  for (const int fd : packet_sockets()) port.wait_fds.push_back(fd);
 
   rte_ether_addr mac{};
   if (rte_eth_macaddr_get(id, &mac) == 0) std::copy_n(mac.addr_bytes, 6, port.mac.begin());

@@ -19,8 +19,7 @@ std::uint16_t read_frames(int fd, rte_mempool* pool, std::span<rte_mbuf*> packet
   while (count < packets.size()) {
     rte_mbuf* packet = rte_pktmbuf_alloc(pool);
     if (packet == nullptr) break;
-    const auto got =
-        ::read(fd, rte_pktmbuf_mtod(packet, void*), rte_pktmbuf_tailroom(packet));
+    const auto got = ::read(fd, rte_pktmbuf_mtod(packet, void*), rte_pktmbuf_tailroom(packet));
     if (got <= 0) {
       rte_pktmbuf_free(packet);
       break;

@@ -84,9 +84,13 @@ int Routes::fd() const noexcept { return nl_cache_mngr_get_fd(manager_); }
 
 void Routes::on_readable(std::uint64_t now_ns) {
   if (nl_cache_mngr_data_ready(manager_) < 0) {
-    // Events were lost (socket overrun): read everything anew.
-    for (nl_cache* cache : {address_cache_, neighbour_cache_, route_cache_})
-      (void)nl_cache_refill(request_socket_, cache);
+    // Events were lost (socket overrun): read everything anew. By a socket of its own: on the one for
+    // requests lie the kernel's unread refusals, which would be taken for the answer.
+    nl_sock* const socket = nl_socket_alloc();
+    if (socket != nullptr && nl_connect(socket, NETLINK_ROUTE) == 0)
+      for (nl_cache* cache : {address_cache_, neighbour_cache_, route_cache_})
+        (void)nl_cache_refill(socket, cache);
+    if (socket != nullptr) nl_socket_free(socket);
     changed_ = true;
   }
   if (!std::exchange(changed_, false)) return;
@@ -159,6 +163,26 @@ void Routes::read_routes(std::map<Ipv4Prefix, Key>& wanted) {
   });
 }
 
+// A host route to each neighbour that the kernel would reach directly. Only to those: the kernel also
+// learns who asks for its addresses, so that anybody on a link could make himself a neighbour under
+// an address that lives elsewhere, and draw its traffic.
+void Routes::add_neighbours(std::map<Ipv4Prefix, Key>& wanted) const {
+  const auto on_link = [&wanted](const Neighbour& neighbour) {
+    for (int length = 32; length >= 0; --length) {
+      const Ipv4Prefix prefix{neighbour.second, static_cast<std::uint8_t>(length)};
+      const auto route = wanted.find({prefix.network(), prefix.length});
+      if (route != wanted.end())
+        return route->second == Key{NextHopKind::kGlean, neighbour.first, Ipv4Address()};
+    }
+    return false;
+  };
+  std::vector<Neighbour> direct;
+  for (const auto& [neighbour, mac] : macs_)
+    if (on_link(neighbour)) direct.push_back(neighbour);
+  for (const Neighbour& neighbour : direct)
+    wanted[{neighbour.second, 32}] = {NextHopKind::kGlean, neighbour.first, neighbour.second};
+}
+
 NextHop Routes::next_hop_of(const Key& key) const {
   NextHop hop;
   hop.kind = key.kind;
@@ -196,8 +220,7 @@ void Routes::rebuild(std::uint64_t now_ns) {
   std::map<Ipv4Prefix, Key> wanted;
   read_neighbours();
   read_routes(wanted);
-  for (const auto& [neighbour, mac] : macs_)
-    wanted[{neighbour.second, 32}] = {NextHopKind::kGlean, neighbour.first, neighbour.second};
+  add_neighbours(wanted);
   read_addresses(wanted);
 
   // Next hops first, so that a route never leads to one that is not written yet.

@@ -87,6 +87,7 @@ class Routes {
   void read_neighbours();
   void read_addresses(std::map<Ipv4Prefix, Key>& wanted);
   void read_routes(std::map<Ipv4Prefix, Key>& wanted);
+  void add_neighbours(std::map<Ipv4Prefix, Key>& wanted) const;
   [[nodiscard]] bool port_of(int ifindex, contract::PortRole& port) const noexcept;
   [[nodiscard]] NextHopId id_of(const Key& key);
   [[nodiscard]] NextHop next_hop_of(const Key& key) const;

@@ -233,16 +233,23 @@ void Worker::execute(rte_mbuf* packet, Burst& frames) noexcept {
       case WorkerCommandType::kConfigureLink:
         configure_link(session, command.body.configure_link);
         break;
-      case WorkerCommandType::kArmMppe: arm_mppe(session, command.body.arm_mppe); break;
+      case WorkerCommandType::kArmMppe:
+        arm_mppe(session, command.body.arm_mppe);
+        break;
       case WorkerCommandType::kDisarmMppe:
         mppe::forget(session.upstream.mppe);
         mppe::forget(session.downstream.mppe);
         break;
-      case WorkerCommandType::kOpenIpv4: open_ipv4(session, command.body.open_ipv4); break;
-      case WorkerCommandType::kCloseIpv4: close_ipv4(session); break;
+      case WorkerCommandType::kOpenIpv4:
+        open_ipv4(session, command.body.open_ipv4);
+        break;
+      case WorkerCommandType::kCloseIpv4:
+        close_ipv4(session);
+        break;
       case WorkerCommandType::kInjectFrame:
       case WorkerCommandType::kTransmitRaw:
-      default: break;
+      default:
+        break;
     }
   }
   if (command.type == WorkerCommandType::kArmMppe) {
@@ -371,8 +378,7 @@ void Worker::send_early_acks() noexcept {
   Burst burst;
   for (const SlotId slot : early) {
     SessionRecord& session = *sessions_.record(slot);
-    if (!session.upstream.ack_pending ||
-        session.upstream.unacked_packets < kAdvertisedWindow / 2)
+    if (!session.upstream.ack_pending || session.upstream.unacked_packets < kAdvertisedWindow / 2)
       continue;  // data took it along
     if (rte_mbuf* packet = make_ack(stage_, slot, session); packet != nullptr)
       (void)burst.append(packet);
@@ -402,9 +408,9 @@ void Worker::transmit(PortRole role, std::span<rte_mbuf*> packets) noexcept {
 std::size_t Worker::push(rte_ring* ring, Doorbell* doorbell, std::span<rte_mbuf*> packets,
                          DropReason otherwise) noexcept {
   const auto wanted = static_cast<unsigned>(packets.size());
-  const unsigned pushed =
-      ring == nullptr ? 0
-                      : rte_ring_sp_enqueue_burst(ring, as_objects(packets.data()), wanted, nullptr);
+  const unsigned pushed = ring == nullptr ? 0
+                                          : rte_ring_sp_enqueue_burst(
+                                                ring, as_objects(packets.data()), wanted, nullptr);
   if (pushed != 0 && doorbell != nullptr) doorbell->ring();
   if (unlikely(pushed != wanted)) {
     count_drops(otherwise, wanted - pushed);
@@ -446,11 +452,21 @@ void Worker::finish(Burst& burst) noexcept {
     const PacketContext& context = context_of(packet);
     const std::size_t port = index_of(context.port);
     switch (context.lane) {
-      case Lane::kTransmit: sent[port].add(packet); break;
-      case Lane::kPunt: punted[port].add(packet); break;
-      case Lane::kResolve: unresolved[port].add(packet); break;
-      case Lane::kControl: control.add(packet); break;
-      case Lane::kHandOver: handed.add(packet); break;
+      case Lane::kTransmit:
+        sent[port].add(packet);
+        break;
+      case Lane::kPunt:
+        punted[port].add(packet);
+        break;
+      case Lane::kResolve:
+        unresolved[port].add(packet);
+        break;
+      case Lane::kControl:
+        control.add(packet);
+        break;
+      case Lane::kHandOver:
+        handed.add(packet);
+        break;
       case Lane::kConsumed:
         ++consumed;
         freed.add(packet);

@@ -50,9 +50,9 @@ struct WorkerConfig {
   WorkerId id;
   std::uint16_t worker_count = 1;
   std::array<Port, contract::kPorts> ports;
-  rte_mempool* pool = nullptr;    // private area kMbufPrivateSize, headroom RTE_PKTMBUF_HEADROOM
-  rte_ring* commands = nullptr;   // in, from main: WorkerCommand
-  rte_ring* to_main = nullptr;    // out
+  rte_mempool* pool = nullptr;   // private area kMbufPrivateSize, headroom RTE_PKTMBUF_HEADROOM
+  rte_ring* commands = nullptr;  // in, from main: WorkerCommand
+  rte_ring* to_main = nullptr;   // out
   Doorbell* main_doorbell = nullptr;
   // By the other worker's number; null for this one. SPSC each.
   std::array<rte_ring*, contract::kMaxWorkers> handover_in{};

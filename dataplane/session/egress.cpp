@@ -69,9 +69,9 @@ bool send_icmp_error(StageContext& stage, contract::SessionRecord& session,
     return false;
   rte_mbuf* report = rte_pktmbuf_alloc(stage.pool);
   if (report == nullptr) return false;
-  const std::size_t length = wire::write_icmp_error(
-      {rte_pktmbuf_mtod(report, std::byte*), rte_pktmbuf_tailroom(report)}, error,
-      stage.icmp_source, header, packet);
+  const std::size_t length =
+      wire::write_icmp_error({rte_pktmbuf_mtod(report, std::byte*), rte_pktmbuf_tailroom(report)},
+                             error, stage.icmp_source, header, packet);
   if (length == 0) {
     rte_pktmbuf_free(report);
     return false;

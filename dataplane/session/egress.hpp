@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // The last step of either direction: an IPv4 packet and its next hop become an Ethernet frame on a
-// port, a request to main for a MAC address, or a frame for the kernel. And the ICMP errors that the
-// stages cause. One worker.
+// port, a request to main for a MAC address, or a frame for the kernel. And the ICMP errors that
+// the stages cause. One worker.
 #pragma once
 
 #include <rte_mbuf.h>

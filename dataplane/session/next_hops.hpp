@@ -2,9 +2,9 @@
 //
 // NextHops: where an IPv4 packet goes from here. A longest-prefix table (rte_fib, DIR-24-8, 16-bit
 // next-hop numbers) and an array of next hops. Main writes; workers read without locks: a table
-// entry changes in one store, a next hop behind a sequence lock. A prefix that is being replaced may
-// lead one packet by the old way.
-// Memory: 32 MiB for the table, 128 KiB for 1,024 longer-than-/24 groups per 256 routes.
+// entry changes in one store, a next hop behind a sequence lock. A prefix that is being replaced
+// may lead one packet by the old way. Memory: 32 MiB for the table, 128 KiB for 1,024
+// longer-than-/24 groups per 256 routes.
 #pragma once
 
 #include <atomic>
@@ -65,8 +65,7 @@ class NextHops {
   // --- any thread ---
   // ids[i] for destinations[i] (host order); at most kMaxLookup at a time, both spans equal.
   static constexpr std::size_t kMaxLookup = 128;
-  void lookup(std::span<const std::uint32_t> destinations,
-              std::span<NextHopId> ids) const noexcept;
+  void lookup(std::span<const std::uint32_t> destinations, std::span<NextHopId> ids) const noexcept;
   [[nodiscard]] NextHopId lookup(Ipv4Address destination) const noexcept;
 
  private:

@@ -38,7 +38,8 @@ struct EventBucket {
 
 // A session's rate limit over octets: 100 ms worth at once. Rate 0: everything passes.
 [[nodiscard]] inline bool admit_octets(std::uint64_t& spent_until, std::uint64_t now_ns,
-                                       std::uint64_t octets, std::uint64_t bits_per_second) noexcept {
+                                       std::uint64_t octets,
+                                       std::uint64_t bits_per_second) noexcept {
   constexpr std::uint64_t kBurstNs = 100'000'000;
   if (bits_per_second == 0) return true;
   const std::uint64_t cost = octets * 8 * 1'000'000'000ULL / bits_per_second;

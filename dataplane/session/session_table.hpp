@@ -103,7 +103,8 @@ class SessionTable {
   }
   // Owner of a call's bucket.
   [[nodiscard]] WorkerId owner(OurCallId call) const noexcept {
-    return WorkerId(memory_.header().steering[steering_bucket(call)].load(std::memory_order_relaxed));
+    return WorkerId(
+        memory_.header().steering[steering_bucket(call)].load(std::memory_order_relaxed));
   }
 
   [[nodiscard]] contract::SessionMemory& memory() const noexcept { return memory_; }

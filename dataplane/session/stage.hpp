@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// StageContext: what the stages of one worker work with. Made once by the worker; `now_ns` is set at
-// each poll. References only; one worker.
+// StageContext: what the stages of one worker work with. Made once by the worker; `now_ns` is set
+// at each poll. References only; one worker.
 #pragma once
 
 #include <rte_mempool.h>
@@ -38,7 +38,7 @@ struct StageContext {
   Ipv4Address icmp_source;
   std::uint64_t now_ns = 0;
   bool control_attached = true;
-  EventBucket resolve{2'000, 256};   // packets to main for their neighbour
+  EventBucket resolve{2'000, 256};  // packets to main for their neighbour
   // Key changes beyond the inline cap, for all sessions of this worker: about a tenth of a core.
   EventBucket key_steps{1'500, 16};  // packets of kMaxKeySteps each
 

@@ -33,7 +33,8 @@ enum class Verdict : std::uint8_t {
 
 namespace detail {
 
-inline void move(contract::UpstreamState& up, std::uint32_t sequence, std::uint32_t highest) noexcept {
+inline void move(contract::UpstreamState& up, std::uint32_t sequence,
+                 std::uint32_t highest) noexcept {
   const std::uint32_t missing = sequence - highest - 1;
   if (missing != 0) up.sequence_gaps.add(missing);
   up.highest_sequence.store(sequence, std::memory_order_relaxed);

@@ -14,9 +14,12 @@ using contract::UpstreamState;
 
 DropReason inner_reason(DropReason outer) noexcept {
   switch (outer) {
-    case DropReason::frame_truncated: return DropReason::inner_truncated;
-    case DropReason::ip_version: return DropReason::inner_version;
-    default: return DropReason::inner_header;
+    case DropReason::frame_truncated:
+      return DropReason::inner_truncated;
+    case DropReason::ip_version:
+      return DropReason::inner_version;
+    default:
+      return DropReason::inner_header;
   }
 }
 
@@ -38,8 +41,7 @@ void check(StageContext& stage, rte_mbuf* packet, PacketContext& context) noexce
   SessionRecord& session = *context.session;
   const auto header = wire::parse_ipv4(octets_of(packet));
   if (!header) return drop_upstream(context, inner_reason(header.error()));
-  if (header->source != session.subscriber)
-    return drop_upstream(context, DropReason::inner_source);
+  if (header->source != session.subscriber) return drop_upstream(context, DropReason::inner_source);
   if (wire::is_unforwardable(header->destination))
     return drop_upstream(context, DropReason::inner_destination);
   if (!admit_octets(session.upstream.rate_spent_ns, stage.now_ns, header->total_length,

@@ -31,8 +31,8 @@ bool may_step(StageContext& stage, SessionRecord& session, unsigned gap) noexcep
 
 // CCP Reset-Request without data (RFC 3078 §8.2, RFC 1962 §3).
 void request_reset(Burst& burst, StageContext& stage, const PacketContext& context) noexcept {
-  if (burst.full() || !admit(context.session->upstream.reset_spent_ns, stage.now_ns, kResetCostNs,
-                             kResetBurstNs))
+  if (burst.full() ||
+      !admit(context.session->upstream.reset_spent_ns, stage.now_ns, kResetCostNs, kResetBurstNs))
     return;
   rte_mbuf* request = rte_pktmbuf_alloc(stage.pool);
   if (request == nullptr) return;
@@ -73,8 +73,8 @@ void open_one(Burst& burst, StageContext& stage, rte_mbuf* packet,
   if (!protocol->is(wire::PppProtocol::kIpv4) ||
       (session.flags.load(std::memory_order_relaxed) & contract::kFlagIpv4Open) == 0)
     return drop_upstream(context, DropReason::network_not_open);
-  rte_pktmbuf_adj(packet, static_cast<std::uint16_t>(octets.size() - inner->size() +
-                                                     protocol->size()));
+  rte_pktmbuf_adj(packet,
+                  static_cast<std::uint16_t>(octets.size() - inner->size() + protocol->size()));
   context.lane = Lane::kInner;
 }
 

@@ -192,9 +192,10 @@ std::expected<Channel, std::string> Channel::receive(int socket, int timeout_ms)
   if (::poll(&wait, 1, timeout_ms) <= 0)
     return std::unexpected("channel: the dataplane sends no channel");
   std::uint64_t magic = 0;
-  std::array<int, 3> fds{-1, -1, -1};
+  std::array<UniqueFd, 3> fds;
+  std::size_t count = 0;
   iovec io{&magic, sizeof(magic)};
-  alignas(cmsghdr) std::array<std::byte, CMSG_SPACE(sizeof(fds))> control{};
+  alignas(cmsghdr) std::array<std::byte, CMSG_SPACE(3 * sizeof(int))> control{};
   msghdr header{};
   header.msg_iov = &io;
   header.msg_iovlen = 1;
@@ -203,16 +204,18 @@ std::expected<Channel, std::string> Channel::receive(int socket, int timeout_ms)
   const auto got = ::recvmsg(socket, &header, MSG_CMSG_CLOEXEC);
   if (got <= 0) return std::unexpected("channel: the dataplane closed the socket");
   for (cmsghdr* item = CMSG_FIRSTHDR(&header); item != nullptr; item = CMSG_NXTHDR(&header, item))
-    if (item->cmsg_level == SOL_SOCKET && item->cmsg_type == SCM_RIGHTS &&
-        item->cmsg_len == CMSG_LEN(sizeof(fds)))
-      std::memcpy(fds.data(), CMSG_DATA(item), sizeof(fds));
-  UniqueFd memory(fds[0]);
-  UniqueFd commands(fds[1]);
-  UniqueFd events(fds[2]);
-  if (got != static_cast<ssize_t>(sizeof(magic)) || magic != kChannelMagic || !memory ||
-      !commands || !events)
+    if (item->cmsg_level == SOL_SOCKET && item->cmsg_type == SCM_RIGHTS)
+      // However many came, each is ours now and must be closed. (Padding has room for a fourth.)
+      for (std::size_t at = 0; CMSG_LEN(at + sizeof(int)) <= item->cmsg_len; at += sizeof(int)) {
+        int fd = -1;
+        std::memcpy(&fd, CMSG_DATA(item) + at, sizeof(fd));
+        UniqueFd owned(fd);
+        if (count < fds.size()) fds.at(count) = std::move(owned);
+        ++count;
+      }
+  if (got != static_cast<ssize_t>(sizeof(magic)) || magic != kChannelMagic || count != fds.size())
     return std::unexpected("channel: malformed hand-shake");
-  auto channel = map(std::move(memory), std::move(commands), std::move(events));
+  auto channel = map(std::move(fds[0]), std::move(fds[1]), std::move(fds[2]));
   if (!channel) return channel;
   if (channel->layout_->magic != kChannelMagic || channel->layout_->version != kChannelVersion ||
       channel->layout_->ring_capacity != kRingCapacity)

@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <cmath>
 #include <cstdint>
 #include <initializer_list>
 #include <string>
@@ -41,7 +42,15 @@ struct Field {
   Field(std::string_view k, Ipv4Address v) : key(k), value(v.to_string()) {}
   template <class Number>
     requires std::is_arithmetic_v<Number>
-  Field(std::string_view k, Number v) : key(k), value(fmt::format("{}", v)), number(true) {}
+  Field(std::string_view k, Number v) : key(k), value(fmt::format("{}", v)), number(is_number(v)) {}
+
+ private:
+  // JSON knows neither nan nor inf, and a char is a text.
+  template <class Number>
+  [[nodiscard]] static bool is_number(Number v) noexcept {
+    if constexpr (std::is_floating_point_v<Number>) return std::isfinite(v);
+    return !std::is_same_v<Number, char>;
+  }
 };
 using Fields = std::initializer_list<Field>;
 

@@ -92,8 +92,7 @@ void move_ahead(DirectionState& state, std::uint16_t count) noexcept {
   x.ahead_valid = 1;
 }
 
-std::expected<MutableBytes, DropReason> open_stateless(DirectionState& state,
-                                                       std::uint16_t header,
+std::expected<MutableBytes, DropReason> open_stateless(DirectionState& state, std::uint16_t header,
                                                        MutableBytes data) noexcept {
   if ((header & kFlushed) == 0) return std::unexpected(DropReason::mppe_flags);
   const std::uint16_t count = header & kCoherencyMask;
@@ -336,8 +335,9 @@ bool is_plausible(Bytes head, std::size_t size, bool certain) noexcept {
     if (version != 6) return false;
     return !certain || (inner.size() >= 40 && word(inner, 4) + std::size_t{40} <= inner_size);
   }
-  // Another protocol that may be encrypted is none that this server opens. A chain that stays behind
-  // by such a packet costs one more step for the next; one that a forgery moved costs a packet.
+  // Another protocol that may be encrypted is none that this server opens. A chain that stays
+  // behind by such a packet costs one more step for the next; one that a forgery moved costs a
+  // packet.
   return false;
 }
 

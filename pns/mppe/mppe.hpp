@@ -52,9 +52,10 @@ void init(DirectionState& state, std::span<const std::byte, 16> start_key, unsig
 void forget(DirectionState& state) noexcept;
 
 // Decrypts one packet in place. `packet`: MPPE header and encrypted data, no padding.
-// Result: the inner frame, from its Protocol field (one or two octets; IPv4 or IPv6) on. On failure the state still opens what it opened before, and the packet's data is
-// not to be used: mppe_not_open · mppe_truncated · mppe_flags · mppe_gap (late, or too far ahead for
-// now) · mppe_garbage · mppe_resync (stateful: packets were lost; ask for a reset, RFC 3078 §8.2).
+// Result: the inner frame, from its Protocol field (one or two octets; IPv4 or IPv6) on. On failure
+// the state still opens what it opened before, and the packet's data is not to be used:
+// mppe_not_open · mppe_truncated · mppe_flags · mppe_gap (late, or too far ahead for now) ·
+// mppe_garbage · mppe_resync (stateful: packets were lost; ask for a reset, RFC 3078 §8.2).
 [[nodiscard]] std::expected<MutableBytes, DropReason> open(DirectionState& state,
                                                            MutableBytes packet) noexcept;
 

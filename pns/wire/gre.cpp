@@ -27,8 +27,7 @@ std::expected<GreHeader, DropReason> parse_gre(Bytes packet) noexcept {
   GreWireHeader wire;
   std::memcpy(&wire, packet.data(), sizeof(wire));
   const std::uint16_t flags = wire.flags.host();
-  if ((flags & kGreVersionMask) != kGreVersionPptp)
-    return std::unexpected(DropReason::gre_version);
+  if ((flags & kGreVersionMask) != kGreVersionPptp) return std::unexpected(DropReason::gre_version);
   if (wire.protocol.host() != kGreProtocolPpp) return std::unexpected(DropReason::gre_protocol);
   if ((flags & kMustBeZero) != 0 || (flags & kGreKey) == 0)
     return std::unexpected(DropReason::gre_flags);
@@ -54,9 +53,9 @@ std::expected<GreHeader, DropReason> parse_gre(Bytes packet) noexcept {
 std::size_t write_gre(MutableBytes out, const GreHeader& header) noexcept {
   if (out.size() < header.size()) return 0;
   GreWireHeader wire{};
-  wire.flags = be16::from_host(static_cast<std::uint16_t>(
-      kGreKey | kGreVersionPptp | (header.has_sequence ? kGreSequence : 0) |
-      (header.has_ack ? kGreAck : 0)));
+  wire.flags = be16::from_host(static_cast<std::uint16_t>(kGreKey | kGreVersionPptp |
+                                                          (header.has_sequence ? kGreSequence : 0) |
+                                                          (header.has_ack ? kGreAck : 0)));
   wire.protocol = be16::from_host(kGreProtocolPpp);
   wire.payload_length = be16::from_host(header.payload_length);
   wire.call_id = be16::from_host(header.call_id);

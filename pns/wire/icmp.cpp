@@ -29,8 +29,8 @@ bool may_cause_icmp_error(const Ipv4Header& header, Bytes packet) noexcept {
 std::size_t write_icmp_error(MutableBytes out, const IcmpError& error, Ipv4Address source,
                              const Ipv4Header& header, Bytes packet) noexcept {
   constexpr std::size_t kHeaders = kIpv4HeaderSize + sizeof(IcmpErrorHeader);
-  const std::size_t quoted = std::min({packet.size(), std::size_t{header.total_length},
-                                       kMaxIcmpError - kHeaders});
+  const std::size_t quoted =
+      std::min({packet.size(), std::size_t{header.total_length}, kMaxIcmpError - kHeaders});
   const std::size_t length = kHeaders + quoted;
   if (out.size() < length) return 0;
 

@@ -63,7 +63,8 @@ std::size_t write_icmp_error(MutableBytes out, const IcmpError& error, Ipv4Addre
                              const Ipv4Header& header, Bytes packet) noexcept;
 
 // Turns a whole Echo Request, `header` parsed from `packet`, into its reply, in place: addresses
-// swapped, time to live 64, checksums mended. False, and nothing changed, for anything else (fragments too).
+// swapped, time to live 64, checksums mended. False, and nothing changed, for anything else
+// (fragments too).
 bool answer_echo(MutableBytes packet, const Ipv4Header& header) noexcept;
 
 }  // namespace pns::wire

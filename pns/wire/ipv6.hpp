@@ -50,8 +50,7 @@ struct Ipv6Header {
   if (packet.size() < kIpv6HeaderSize) return std::unexpected(DropReason::frame_truncated);
   Ipv6WireHeader wire;
   std::memcpy(&wire, packet.data(), sizeof(wire));
-  if ((wire.version_class_label.host() >> 28) != 6)
-    return std::unexpected(DropReason::ip_version);
+  if ((wire.version_class_label.host() >> 28) != 6) return std::unexpected(DropReason::ip_version);
   const std::uint16_t payload_length = wire.payload_length.host();
   if (payload_length > packet.size() - kIpv6HeaderSize)
     return std::unexpected(DropReason::ip_total_length);

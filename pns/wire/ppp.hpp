@@ -43,7 +43,8 @@ inline constexpr std::size_t kPppHeaderMaximum = 4;
 // octet is even or the first of two odd.
 [[nodiscard]] std::expected<PppHeader, DropReason> parse_ppp_protocol(Bytes data) noexcept;
 
-// With or without FF 03 and with either Protocol size, whatever was negotiated (RFC 1661 §6.5, §6.6).
+// With or without FF 03 and with either Protocol size, whatever was negotiated (RFC 1661 §6.5,
+// §6.6).
 [[nodiscard]] std::expected<PppHeader, DropReason> parse_ppp(Bytes frame) noexcept;
 
 // Writes header.size() octets; 0 when they do not fit. protocol_size 1 needs a protocol that can be

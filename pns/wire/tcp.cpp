@@ -59,8 +59,8 @@ bool clamp_mss(MutableBytes packet, const Ipv4Header& header, std::uint16_t limi
   if (length < header.header_length + kTcpHeaderSize) return false;
   const MutableBytes segment = packet.subspan(header.header_length, length - header.header_length);
   if ((octet(segment, kTcpFlags) & kTcpSyn) == 0) return false;
-  const std::size_t options_end = std::min<std::size_t>((octet(segment, kTcpDataOffset) >> 4) * 4U,
-                                                        segment.size());
+  const std::size_t options_end =
+      std::min<std::size_t>((octet(segment, kTcpDataOffset) >> 4) * 4U, segment.size());
   const std::size_t at = find_mss(segment, options_end);
   if (at == 0) return false;
   const std::uint16_t before = word(segment, at);

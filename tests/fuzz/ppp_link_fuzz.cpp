@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// A conversation with a ppp::Link. First octet: its settings. Then steps: an octet that says what
+// happens and what goes with it. Some steps answer as a good peer would, so that a fuzzer gets past
+// LCP and authentication; the others are anything.
+#include <optional>
+#include <vector>
+
+#include "controlplane/ppp/link.hpp"
+#include "tests/fuzz/fuzz.hpp"
+#include "tests/support/fake_random.hpp"
+
+namespace {
+
+using namespace pns;
+using namespace pns::ppp;
+
+constexpr std::uint16_t kLcp = 0xc021, kChap = 0xc223, kCcp = 0x80fd, kIpcp = 0x8021;
+
+std::vector<std::byte> make_frame(std::uint16_t protocol, std::uint8_t code,
+                                  std::uint8_t identifier, Bytes data) {
+  std::vector<std::byte> out(8 + data.size());
+  Writer writer(out);
+  writer.write_u16(0xff03);
+  writer.write_u16(protocol);
+  writer.write_u8(code);
+  writer.write_u8(identifier);
+  writer.write_u16(static_cast<std::uint16_t>(4 + data.size()));
+  writer.write_bytes(data);
+  return out;
+}
+
+struct LastRequest {
+  std::uint8_t identifier = 0;
+  std::vector<std::byte> options;
+};
+
+class Driver {
+ public:
+  explicit Driver(const LinkSettings& settings)
+      : settings_(settings), link_(std::in_place, settings, random_, now_) {}
+
+  Link& link() { return *link_; }
+  [[nodiscard]] bool ended() const { return ended_; }
+
+  void perform(const model::LinkActions& actions) {
+    for (const auto& action : actions) {
+      PNS_CLAIM(!ended_);
+      std::visit([this](const auto& a) { on(a); }, action);
+    }
+    PNS_CLAIM(actions.size() <= 40);
+    if (ended_) PNS_CLAIM(!link_->deadline() && link_->phase() == model::LinkPhase::kDead);
+    // Whatever is not open or over has a timer that will end it.
+    if (!ended_ && started && link_->phase() != model::LinkPhase::kOpen)
+      PNS_CLAIM(link_->deadline().has_value());
+    // Data may flow from our IPCP Ack on, and does while the link is open.
+    const auto phase = link_->phase();
+    if (phase == model::LinkPhase::kOpen) PNS_CLAIM(ipv4_open_);
+    if (ipv4_open_)
+      PNS_CLAIM(phase == model::LinkPhase::kOpen || phase == model::LinkPhase::kNetwork);
+    if (ipv4_open_ && settings_.mppe == MppePolicy::kRequire) PNS_CLAIM(armed_);
+  }
+
+  void frame(Bytes octets) { perform(link_->on_frame(octets, now_)); }
+
+  void acknowledge(std::uint16_t protocol) {
+    const LastRequest& last = protocol == kLcp ? lcp_ : protocol == kCcp ? ccp_ : ipcp_;
+    frame(make_frame(protocol, 2, last.identifier, last.options));
+  }
+
+  void respond() {
+    std::vector<std::byte> body(50 + 4, std::byte{0x11});
+    body[0] = std::byte{49};
+    frame(make_frame(kChap, 2, challenge_identifier_, body));
+  }
+
+  void answer(bool grant, bool keys, bool address) {
+    model::AuthResult result = std::unexpected(model::AuthDenial{});
+    if (grant) {
+      result = model::AuthGrant{};
+      result->user = "user";
+      if (keys) result->mppe.emplace();
+      if (questions_ > 0) granted_ = true;
+    }
+    if (questions_ > 0) --questions_;
+    perform(link_->on_auth_result(
+        result,
+        address ? std::optional(model::NetworkParameters{.our_address = Ipv4Address(0x0a000001),
+                                                         .subscriber_address = kLease,
+                                                         .dns = {Ipv4Address(0x0a000002)},
+                                                         .wins = {}})
+                : std::nullopt,
+        now_));
+  }
+
+  void no_address() {
+    if (questions_ > 0) --questions_;
+    perform(link_->on_no_address(now_));
+  }
+
+  void advance(Duration by) {
+    now_ += by;
+    for (int i = 0; link_->deadline() && *link_->deadline() <= now_; ++i) {
+      PNS_CLAIM(i < 2);  // one call serves everything that is due
+      perform(link_->on_deadline(now_));
+    }
+  }
+
+  void restart() {
+    const auto snapshot = link_->snapshot();
+    PNS_CLAIM(snapshot.has_value() == (link_->phase() == model::LinkPhase::kOpen));
+    if (!snapshot) return;
+    const auto before = link_->status();
+    link_.emplace(settings_, *snapshot, random_, now_);
+    const auto after = link_->status();
+    PNS_CLAIM(before.mppe == after.mppe && before.address == after.address &&
+              before.peer_mru == after.peer_mru);
+    questions_ = 0;
+  }
+
+  bool started = false;
+  [[nodiscard]] TimePoint now() const { return now_; }
+
+ private:
+  static constexpr Ipv4Address kLease{0x0a000005};
+
+  void on(const model::SendFrame& send) {
+    PNS_CLAIM(send.frame.size() >= 8 && send.frame.size() <= 1504);
+    const auto frame = wire::parse_ppp_frame(send.frame);
+    PNS_CLAIM(frame.has_value());
+    const auto packet = wire::parse_control_packet(frame->information);
+    PNS_CLAIM(packet.has_value() && packet->whole.size() == frame->information.size());
+    if (packet->code == 1 && frame->protocol != kChap) {
+      PNS_CLAIM(wire::options_well_formed(packet->data));
+      LastRequest& last = frame->protocol == kLcp ? lcp_ : frame->protocol == kCcp ? ccp_ : ipcp_;
+      last.identifier = packet->identifier;
+      last.options.assign(packet->data.begin(), packet->data.end());
+    }
+    if (frame->protocol == kChap && packet->code == 1) challenge_identifier_ = packet->identifier;
+    // Nobody is told Success without a grant, nor reaches the NCPs.
+    if (frame->protocol == kChap && packet->code == 3) PNS_CLAIM(granted_);
+    if (frame->protocol == kCcp || frame->protocol == kIpcp) PNS_CLAIM(granted_);
+    // No Ack to the peer's CCP request before both directions are armed.
+    if (frame->protocol == kCcp && packet->code == 2 && !packet->data.empty()) PNS_CLAIM(armed_);
+    // No address but the lease is ever acknowledged.
+    if (frame->protocol == kIpcp && packet->code == 2) {
+      wire::OptionReader options(packet->data);
+      while (const auto option = options.next())
+        if (option->type == 3) PNS_CLAIM(wire::AddressOption::parse(*option)->address == kLease);
+    }
+  }
+  void on(const model::ConfigureLink& configure) {
+    PNS_CLAIM(configure.open != lcp_open_);
+    lcp_open_ = configure.open;
+    PNS_CLAIM(configure.peer_mru >= 128);
+    granted_ = false;
+  }
+  void on(const model::ArmMppe& arm) {
+    PNS_CLAIM(granted_);
+    PNS_CLAIM(!ipv4_open_);
+    PNS_CLAIM(arm.key_bits == 40 || arm.key_bits == 56 || arm.key_bits == 128);
+    armed_ = true;
+  }
+  void on(const model::DisarmMppe&) {
+    PNS_CLAIM(armed_ && !ipv4_open_);
+    armed_ = false;
+  }
+  void on(const model::OpenIpv4& open) {
+    PNS_CLAIM(!ipv4_open_ && granted_ && lcp_open_ && open.subscriber == kLease);
+    ipv4_open_ = true;
+  }
+  void on(const model::CloseIpv4&) {
+    PNS_CLAIM(ipv4_open_);
+    ipv4_open_ = false;
+  }
+  void on(const model::Authenticate& ask) {
+    PNS_CLAIM(lcp_open_ && ask.request.user.size() <= 256);
+    PNS_CLAIM(++questions_ == 1);
+  }
+  void on(const model::PhaseChanged&) {}
+  void on(const model::LinkEnded& end) {
+    PNS_CLAIM(end.reason != EndReason::kNone);
+    PNS_CLAIM(!ipv4_open_ && !armed_ && !lcp_open_);
+    ended_ = true;
+  }
+
+  LinkSettings settings_;
+  test::FakeRandom random_;
+  TimePoint now_{Seconds(1000)};
+  std::optional<Link> link_;
+  LastRequest lcp_, ccp_, ipcp_;
+  std::uint8_t challenge_identifier_ = 0;
+  int questions_ = 0;
+  bool granted_ = false;
+  bool lcp_open_ = false;
+  bool armed_ = false;
+  bool ipv4_open_ = false;
+  bool ended_ = false;
+};
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  fuzz::Input input(data, size);
+  const std::uint8_t configuration = input.octet();
+  LinkSettings settings;
+  settings.mppe = static_cast<MppePolicy>(configuration % 3);
+  settings.mppe_mode = static_cast<MppeMode>(configuration / 4 % 3);
+  settings.mppe_strengths = {.bits40 = (configuration & 0x20) != 0,
+                             .bits56 = (configuration & 0x40) != 0,
+                             .bits128 = (configuration & 0x80) == 0};
+  if ((configuration & 0xe0) == 0x80) settings.mppe_strengths.bits128 = true;
+  Driver driver(settings);
+  driver.started = true;
+  driver.perform(driver.link().start(driver.now()));
+
+  while (!input.empty()) {
+    const std::uint8_t step = input.octet();
+    switch (step & 15) {
+      case 0:  // any frame
+        driver.frame(input.octets(input.octet()));
+        break;
+      case 1:
+      case 2:
+      case 3:
+      case 4: {  // a packet with a good header
+        constexpr std::uint16_t kProtocols[] = {kLcp, kChap, kCcp, kIpcp};
+        const std::uint8_t code = input.octet();
+        const std::uint8_t identifier = input.octet();
+        driver.frame(
+            make_frame(kProtocols[(step & 15) - 1], code, identifier, input.octets(input.octet())));
+        break;
+      }
+      case 5:
+        driver.acknowledge(kLcp);
+        break;
+      case 6:
+        driver.acknowledge(kCcp);
+        break;
+      case 7:
+        driver.acknowledge(kIpcp);
+        break;
+      case 8:
+        driver.respond();
+        break;
+      case 9:
+        driver.answer(true, true, true);
+        break;
+      case 10:
+        driver.answer((step & 0x10) != 0, (step & 0x20) != 0, (step & 0x40) != 0);
+        break;
+      case 11:
+        driver.advance(Milliseconds(100) * input.octet());
+        break;
+      case 12:
+        if ((step & 0xf0) == 0)
+          driver.perform(driver.link().close(EndReason::idle_timeout, driver.now()));
+        if ((step & 0xf0) == 0x10) driver.no_address();
+        break;
+      case 13:
+        driver.restart();
+        break;
+      case 14: {  // the usual requests of a good peer
+        constexpr std::uint8_t kLcpOptions[] = {1, 4, 5, 0x78, 5, 6, 1, 2, 3, 4, 7, 2, 8, 2};
+        constexpr std::uint8_t kCcpOptions[] = {18, 6, 1, 0, 0, 0x40};
+        constexpr std::uint8_t kIpcpOptions[] = {3, 6, 10, 0, 0, 5};
+        if ((step & 0x30) == 0)
+          driver.frame(make_frame(kLcp, 1, step, std::as_bytes(std::span(kLcpOptions))));
+        else if ((step & 0x30) == 0x10)
+          driver.frame(make_frame(kCcp, 1, step, std::as_bytes(std::span(kCcpOptions))));
+        else
+          driver.frame(make_frame(kIpcp, 1, step, std::as_bytes(std::span(kIpcpOptions))));
+        break;
+      }
+      default:
+        break;
+    }
+  }
+  // Left alone, everything comes to an end, but for an open link whose peer has rejected our
+  // echoes.
+  for (int i = 0; i < 2000 && driver.link().deadline(); ++i) driver.advance(Seconds(1));
+  PNS_CLAIM(driver.ended() ||
+            (driver.link().phase() == model::LinkPhase::kOpen && !driver.link().deadline()));
+  return 0;
+}

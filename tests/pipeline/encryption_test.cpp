@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <catch2/catch.hpp>
+
+#include "pns/mppe/mppe.hpp"
+#include "tests/pipeline/world.hpp"
+
+using namespace pns;
+using namespace pns::test;
+using Counts = std::map<std::string, std::uint64_t>;
+
+namespace {
+
+// The subscriber's end of a session that World::arm() has armed.
+struct Peer {
+  mppe::DirectionState send;
+  mppe::DirectionState receive;
+
+  explicit Peer(bool stateless = true, unsigned bits = 128) {
+    std::array<std::byte, 16> ours;
+    std::array<std::byte, 16> theirs;
+    for (std::size_t i = 0; i < 16; ++i) {
+      ours[i] = static_cast<std::byte>(0x10 + i);
+      theirs[i] = static_cast<std::byte>(0x80 + i);
+    }
+    const auto mode = stateless ? mppe::Mode::kStateless : mppe::Mode::kStateful;
+    mppe::init(send, theirs, bits, mode);
+    mppe::init(receive, ours, bits, mode);
+  }
+  // An inner frame (Protocol field on) as a PPP frame.
+  Octets seal(Bytes inner) {
+    Octets frame(inner.size() + 2);
+    std::copy(inner.begin(), inner.end(), frame.begin() + 2);
+    REQUIRE(mppe::seal(send, frame));
+    return ppp("00fd", frame);
+  }
+  // A frame we sent → the inner frame, or the reason.
+  std::string open(const Octets& frame) {
+    const unsigned flags = get16(frame, 34);
+    const std::size_t at = 42 + ((flags & 0x1000) != 0 ? 4U : 0U) + ((flags & 0x80) != 0 ? 4U : 0U);
+    REQUIRE(hex(Bytes(frame).subspan(at, 4)) == "ff0300fd");
+    Octets packet(frame.begin() + static_cast<long>(at) + 4, frame.end());
+    const auto inner = mppe::open(receive, packet);
+    return inner ? hex(*inner) : std::string(name_of(inner.error()));
+  }
+};
+
+Octets up_data(const Subscriber& s, unsigned id = 0, unsigned ttl = 64) {
+  return concat(
+      {octets("0021"),
+       ip({.source = s.address, .destination = kServer, .ttl = ttl, .id = id}, pattern(60))});
+}
+
+}  // namespace
+
+TEST_CASE("pipeline: encrypted both ways, every strength and mode", "[pipeline][mppe]") {
+  for (const bool stateless : {true, false})
+    for (const unsigned bits : {40U, 56U, 128U}) {
+      World world;
+      const Subscriber s = world.add(2, true, true);
+      world.arm(s, stateless, bits);
+      Peer peer(stateless, bits);
+      for (unsigned n = 0; n < 300; ++n) {
+        world.receive(kAccess, from_peer(s, n, peer.seal(up_data(s, n))));
+        const Octets down =
+            ip({.source = kServer, .destination = s.address, .id = n}, pattern(40 + n));
+        world.receive(kCore, from_core(down));
+        world.run();
+        const auto out = world.sent(kCore);
+        REQUIRE(out.size() == 1);
+        const Octets expected = up_data(s, n, 63);
+        REQUIRE(hex(out[0]) == hex(to_core(Bytes(expected).subspan(2))));
+        const auto back = world.sent(kAccess);
+        REQUIRE(back.size() == 1);
+        REQUIRE(peer.open(back[0]) ==
+                "0021" + hex(ip({.source = kServer, .destination = s.address, .ttl = 63, .id = n},
+                                pattern(40 + n))));
+      }
+    }
+}
+
+TEST_CASE("pipeline: many packets of one session in one burst keep order and keys",
+          "[pipeline][mppe]") {
+  World world;
+  const Subscriber s = world.add(2, true, true);
+  world.arm(s);
+  Peer peer;
+  for (unsigned n = 0; n < 32; ++n)
+    world.receive(kAccess, from_peer(s, n, peer.seal(up_data(s, n))));
+  for (unsigned n = 0; n < 32; ++n)
+    world.receive(kCore, from_core(ip({.source = kServer, .destination = s.address, .id = n},
+                                      pattern(1480))));
+  world.run();
+  CHECK(world.sent(kCore).size() == 32);
+  unsigned pieces = 0;
+  for (const Octets& frame : world.sent(kAccess)) {
+    if ((get16(frame, 34) & 0x1000) == 0) continue;  // the early ack
+    CHECK(peer.open(frame).starts_with("0021"));
+    ++pieces;
+  }
+  CHECK(pieces == 64);  // 1,500 octets in two pieces each
+}
+
+TEST_CASE("pipeline: control protocols are never encrypted, and pass clear both ways",
+          "[pipeline][mppe]") {
+  World world;
+  const Subscriber s = world.add(2, true, true);
+  world.arm(s);
+  world.inject(s, "ff03 80fd 05010004");
+  world.inject(s, "ff03 c021 09010008 00000000");
+  world.receive(kAccess, from_peer(s, 0, ppp("80fd", octets("05010004"))));
+  world.run();
+  const auto out = world.sent(kAccess);
+  REQUIRE(out.size() == 2);
+  CHECK(hex(Bytes(out[0]).subspan(46, 4)) == "ff0380fd");
+  CHECK(hex(Bytes(out[1]).subspan(46, 4)) == "ff03c021");
+  CHECK(world.control().size() == 1);
+}
+
+TEST_CASE("pipeline: a compressed inner protocol is taken and, when agreed, sent",
+          "[pipeline][mppe][rfc1661-6.5]") {
+  World world;
+  const Subscriber s = world.add(2, true, true);
+  world.arm(s);
+  Peer peer;
+  const Octets inner = up_data(s);
+  world.receive(kAccess, from_peer(s, 0, peer.seal(Bytes(inner).subspan(1))));
+  world.run();
+  CHECK(world.sent(kCore).size() == 1);
+  world.record(s).flags.fetch_or(contract::kFlagSendPfc);
+  world.receive(kCore, from_core(ip({.source = kServer, .destination = s.address}, pattern(8))));
+  world.run();
+  const auto out = world.sent(kAccess);
+  REQUIRE(out.size() == 1);
+  // PFC shortens the outer protocol too: FF 03 FD.
+  CHECK(hex(Bytes(out[0]).subspan(50, 3)) == "ff03fd");
+  Octets packet(out[0].begin() + 53, out[0].end());
+  const auto opened = mppe::open(peer.receive, packet);
+  REQUIRE(opened);
+  CHECK(hex(opened->first(2)) == "2145");
+}
+
+TEST_CASE("pipeline: LCP, MPPE and other control protocols inside MPPE are dropped",
+          "[pipeline][mppe][conformance-53]") {
+  World world;
+  const Subscriber s = world.add(2, true, true);
+  world.arm(s);
+  Peer peer;
+  (void)world.counted();
+  std::uint32_t sequence = 0;
+  for (const char* inner : {"00fd 9001 aabb", "c021 05010004", "8021 01010004", "80fd 05010004"})
+    world.receive(kAccess, from_peer(s, sequence++, peer.seal(octets(inner))));
+  world.receive(kAccess, from_peer(s, sequence++, peer.seal(octets("0057 60000000 00003b40"))));
+  world.run();
+  const auto drops = world.drops();
+  CHECK(drops.at("mppe_garbage") ==
+        5);  // IPv6 without its whole header proves nothing behind a gap
+  world.receive(kAccess, from_peer(s, sequence++, peer.seal(up_data(s))));
+  world.run();
+  CHECK(world.sent(kCore).size() == 1);
+  Octets ipv6 = octets("0057 60000000 00003b40");
+  ipv6.resize(42);
+  world.receive(kAccess, from_peer(s, sequence++, peer.seal(ipv6)));
+  world.run();
+  CHECK(world.drops() == Counts{{"network_not_open", 1}});
+}
+
+TEST_CASE("pipeline: anti-spoofing looks at what was decrypted",
+          "[pipeline][mppe][conformance-55]") {
+  World world;
+  const Subscriber s = world.add(2, true, true);
+  const Subscriber other = world.add(3, true, true);
+  world.arm(s);
+  Peer peer;
+  (void)world.counted();
+  world.receive(kAccess, from_peer(s, 0, peer.seal(up_data(other))));
+  world.run();
+  CHECK(world.drops() == Counts{{"inner_source", 1}});
+  CHECK(world.sent(kCore).empty());
+}
+
+TEST_CASE("pipeline: a forged packet far ahead, number and count, leaves the session whole",
+          "[pipeline][mppe][conformance-31][conformance-51]") {
+  World world;
+  const Subscriber s = world.add(2, true, true);
+  world.arm(s);
+  Peer peer;
+  world.receive(kAccess, from_peer(s, 0, peer.seal(up_data(s, 0))));
+  world.run();
+  for (const unsigned ahead : {2U, 50U, 64U, 65U, 500U, 2000U}) {
+    Octets forged = octets("9000 5566778899aabbccddeeff00112233445566778899");
+    put16(forged, 0, 0x9000 + ((1 + ahead) & 0xfff));
+    world.receive(kAccess, from_peer(s, 1 + ahead * 1000, ppp("00fd", forged)));
+  }
+  world.run();
+  CHECK(world.sent(kCore).size() == 1);
+  for (unsigned n = 1; n < 5; ++n)
+    world.receive(kAccess, from_peer(s, n, peer.seal(up_data(s, n))));
+  world.run();
+  CHECK(world.sent(kCore).size() == 4);
+}
+
+TEST_CASE("pipeline: a long loss is made good", "[pipeline][mppe]") {
+  World world;
+  const Subscriber s = world.add(2, true, true);
+  world.arm(s);
+  Peer peer;
+  world.receive(kAccess, from_peer(s, 0, peer.seal(up_data(s, 0))));
+  for (unsigned n = 1; n <= 700; ++n) (void)peer.seal(up_data(s, n));  // lost
+  world.run();
+  (void)world.sent(kCore);
+  (void)world.counted();
+  unsigned delivered = 0;
+  for (unsigned n = 701; n < 740; ++n) {
+    world.receive(kAccess, from_peer(s, n, peer.seal(up_data(s, n))));
+    world.run();
+    delivered += static_cast<unsigned>(world.sent(kCore).size());
+  }
+  CHECK(delivered >= 27);
+  CHECK(world.record(s).upstream.highest_sequence.load() == 739);
+  const auto counted = world.counted();
+  CHECK(counted.at("drop mppe_gap") == 39 - delivered);
+  CHECK(counted.at("sequence_gaps") == 700 + 39 - delivered);
+}
+
+TEST_CASE("pipeline: 3,000 late packets cost nothing", "[pipeline][mppe][conformance-52]") {
+  World world;
+  const Subscriber s = world.add(2, true, true);
+  world.arm(s);
+  Peer peer;
+  std::vector<Octets> old;
+  for (unsigned n = 0; n < 200; ++n) {
+    old.push_back(from_peer(s, n, peer.seal(up_data(s, n))));
+    world.receive(kAccess, old.back());
+    if (n % 20 == 19) world.run();
+  }
+  (void)world.counted();
+  (void)world.sent(kCore);
+  for (unsigned n = 0; n < 3000; ++n) {
+    world.receive(kAccess, old[n % 200]);
+    if (n % 100 == 99) world.run();
+  }
+  auto counted = world.counted();
+  CHECK(counted.at("drop gre_late") + counted.at("drop gre_duplicate") == 3000);
+  CHECK(counted.count("mppe_key_steps") == 0);
+  world.receive(kAccess, from_peer(s, 200, peer.seal(up_data(s, 200))));
+  world.run();
+  CHECK(world.sent(kCore).size() == 1);
+}
+
+TEST_CASE("pipeline: forged gaps cannot buy more key changes than the budget", "[pipeline][mppe]") {
+  World world;
+  const Subscriber s = world.add(2, true, true);
+  world.arm(s);
+  (void)world.counted();
+  for (unsigned n = 0; n < 2000; ++n) {
+    Octets forged = octets("9000 5566778899aabbccddeeff00112233445566778899");
+    put16(forged, 0, 0x9000 + 60);
+    world.receive(kAccess, from_peer(s, n, ppp("00fd", forged)));
+    if (n % 100 == 99) world.run();
+  }
+  CHECK(world.counted().at("mppe_key_steps") <= 64 * 64);
+}
+
+TEST_CASE("pipeline: stateful loss asks the peer for a reset, a reset makes us flush",
+          "[pipeline][mppe][rfc3078-8.2]") {
+  World world;
+  const Subscriber s = world.add(2, true, true);
+  world.arm(s, false);
+  Peer peer(false);
+  world.receive(kAccess, from_peer(s, 0, peer.seal(up_data(s, 0))));
+  (void)peer.seal(up_data(s, 1));  // lost
+  for (unsigned n = 2; n < 5; ++n)
+    world.receive(kAccess, from_peer(s, n, peer.seal(up_data(s, n))));
+  world.run();
+  CHECK(world.sent(kCore).size() == 1);
+  auto out = world.sent(kAccess);
+  unsigned requests = 0;
+  for (const auto& frame : out)
+    requests += hex(frame).find("ff0380fd0e") != std::string::npos ? 1 : 0;
+  CHECK(requests == 2);
+  mppe::request_flush(peer.send);
+  world.receive(kAccess, from_peer(s, 5, peer.seal(up_data(s, 5))));
+  world.run();
+  CHECK(world.sent(kCore).size() == 1);
+  // The other way round.
+  world.receive(kCore, from_core(ip({.source = kServer, .destination = s.address}, pattern(8))));
+  world.run();
+  (void)world.sent(kAccess);  // lost
+  world.receive(kCore, from_core(ip({.source = kServer, .destination = s.address}, pattern(8))));
+  world.run();
+  out = world.sent(kAccess);
+  REQUIRE(out.size() == 1);
+  CHECK(peer.open(out[0]) == "mppe_resync");
+  world.receive(kAccess, from_peer(s, 6, ppp("80fd", octets("0e010004"))));
+  world.receive(kCore, from_core(ip({.source = kServer, .destination = s.address}, pattern(8))));
+  world.run();
+  CHECK(world.control().empty());
+  out = world.sent(kAccess);
+  REQUIRE(out.size() == 1);
+  CHECK(peer.open(out[0]).starts_with("002145"));
+}
+
+TEST_CASE("pipeline: disarmed, nothing passes where encryption is required",
+          "[pipeline][mppe][conformance-50]") {
+  World world;
+  const Subscriber s = world.add(2, true, true);
+  world.arm(s);
+  Peer peer;
+  world.command(s, WorkerCommandType::kDisarmMppe);
+  world.run();
+  (void)world.counted();
+  world.receive(kAccess, from_peer(s, 0, peer.seal(up_data(s))));
+  world.receive(kCore, from_core(ip({.source = kServer, .destination = s.address}, pattern(8))));
+  world.inject(s, "ff03 0021 45");
+  world.run();
+  CHECK(world.drops() == Counts{{"mppe_not_open", 1}, {"clear_text", 2}});
+  CHECK(world.sent(kAccess).empty());
+}

@@ -1,0 +1,448 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "tests/pipeline/world.hpp"
+
+#include <rte_eth_ring.h>
+#include <rte_ethdev.h>
+#include <rte_mempool.h>
+
+#include <catch2/catch.hpp>
+#include <cstring>
+
+#include "pns/base/drop_reason.hpp"
+
+namespace pns::test {
+namespace {
+
+using namespace dataplane;
+
+constexpr unsigned kQueues = 2;
+
+MacAddress mac(std::string_view hex) {
+  MacAddress out{};
+  const Octets o = octets(hex);
+  std::memcpy(out.data(), o.data(), 6);
+  return out;
+}
+
+// Ring ports live as long as the process: two queues each, shared by all Worlds.
+struct RingPorts {
+  rte_mempool* pool = nullptr;
+  std::array<std::array<rte_ring*, kQueues>, 2> rx{}, tx{};
+  std::array<std::uint16_t, 2> id{};
+  std::unique_ptr<NextHops> next_hops;
+
+  RingPorts() {
+    pool = rte_pktmbuf_pool_create("world", 8191, 0, kMbufPrivateSize, RTE_MBUF_DEFAULT_BUF_SIZE,
+                                   static_cast<int>(rte_socket_id()));
+    REQUIRE(pool != nullptr);
+    for (unsigned port = 0; port < 2; ++port) {
+      for (unsigned queue = 0; queue < kQueues; ++queue) {
+        const auto suffix = std::to_string(port) + std::to_string(queue);
+        rx[port][queue] = rte_ring_create(("rx" + suffix).c_str(), 1024, 0, 0);
+        tx[port][queue] = rte_ring_create(("tx" + suffix).c_str(), 1024, 0, 0);
+        REQUIRE((rx[port][queue] != nullptr && tx[port][queue] != nullptr));
+      }
+      const int made = rte_eth_from_rings(port == 0 ? "access" : "core", rx[port].data(), kQueues,
+                                          tx[port].data(), kQueues, 0);
+      REQUIRE(made >= 0);
+      id[port] = static_cast<std::uint16_t>(made);
+      const rte_eth_conf conf{};
+      REQUIRE(rte_eth_dev_configure(id[port], kQueues, kQueues, &conf) == 0);
+      for (std::uint16_t queue = 0; queue < kQueues; ++queue) {
+        REQUIRE(rte_eth_rx_queue_setup(id[port], queue, 64, 0, nullptr, pool) == 0);
+        REQUIRE(rte_eth_tx_queue_setup(id[port], queue, 64, 0, nullptr) == 0);
+      }
+      REQUIRE(rte_eth_dev_start(id[port]) == 0);
+    }
+    auto made = NextHops::create("world");
+    REQUIRE(made);
+    next_hops = std::move(*made);
+    const auto add = [&](std::uint16_t number, const NextHop& hop, const char* prefix) {
+      REQUIRE(next_hops->set(NextHopId(number), hop));
+      REQUIRE(next_hops->add_route(*Ipv4Prefix::parse(prefix), NextHopId(number)));
+    };
+    const NextHop access{
+        NextHopKind::kResolved, kAccess, mac(kAccessRouterMac), mac(kAccessMac), {}};
+    const NextHop core{NextHopKind::kResolved, kCore, mac(kCoreRouterMac), mac(kCoreMac), {}};
+    const NextHop glean{NextHopKind::kGlean, kCore, {}, mac(kCoreMac), {}};
+    const NextHop gateway{
+        NextHopKind::kGlean, kCore, {}, mac(kCoreMac), Ipv4Address(address("10.0.0.254"))};
+    const NextHop local{NextHopKind::kLocal, kCore, {}, {}, {}};
+    add(1, access, "203.0.113.0/24");
+    add(2, core, "10.0.0.0/8");
+    add(3, glean, "10.99.0.0/16");
+    add(4, gateway, "192.168.0.0/16");
+    add(5, local, "10.0.0.1/32");
+    add(6, local, "198.51.100.1/32");
+  }
+};
+
+RingPorts& ports() {
+  static RingPorts* const the = new RingPorts;  // outlives EAL, which the end of main takes down
+  return *the;
+}
+
+Octets take_octets(rte_mbuf* packet) {
+  Octets out(packet->pkt_len);
+  std::size_t at = 0;
+  for (const rte_mbuf* segment = packet; segment != nullptr; segment = segment->next) {
+    std::memcpy(out.data() + at, rte_pktmbuf_mtod(segment, const std::byte*), segment->data_len);
+    at += segment->data_len;
+  }
+  rte_pktmbuf_free(packet);
+  return out;
+}
+
+rte_mbuf* make_packet(Bytes frame) {
+  rte_mbuf* packet = rte_pktmbuf_alloc(ports().pool);
+  REQUIRE(packet != nullptr);
+  auto* room = rte_pktmbuf_append(packet, static_cast<std::uint16_t>(frame.size()));
+  REQUIRE(room != nullptr);
+  std::memcpy(room, frame.data(), frame.size());
+  // What a driver leaves in the private area is not ours to trust.
+  std::memset(rte_mbuf_to_priv(packet), 0xa5, kMbufPrivateSize);
+  return packet;
+}
+
+std::vector<Octets> drain(rte_ring* ring) {
+  std::vector<Octets> out;
+  void* packet = nullptr;
+  while (rte_ring_dequeue(ring, &packet) == 0)
+    out.push_back(take_octets(static_cast<rte_mbuf*>(packet)));
+  return out;
+}
+
+}  // namespace
+
+World::World(WorldOptions options)
+    : options_(options), control_attached_(options.control_attached) {
+  auto made = contract::SessionMemory::create(options_.max_sessions, false, 1);
+  REQUIRE(made);
+  fd_ = std::move(*made);
+  auto attached = contract::SessionMemory::attach(fd_.get());
+  REQUIRE(attached);
+  memory_ = std::move(*attached);
+  next_hops_ = ports().next_hops.get();
+  start(options_.workers);
+}
+
+World::~World() {
+  for (const auto port : {kAccess, kCore}) {
+    for (auto& frame : sent(port)) leftovers_.push_back(frame);
+    (void)punted(port);
+  }
+  (void)control();
+  (void)resolves();
+  check_books();
+  stop();
+  CHECK(rte_mempool_in_use_count(ports().pool) == 0);
+}
+
+rte_mempool* World::pool() { return ports().pool; }
+
+rte_ring* World::make_ring() {
+  static unsigned number = 0;
+  rte_ring* ring = rte_ring_create(("r" + std::to_string(number++)).c_str(), options_.ring_size, 0,
+                                   RING_F_SP_ENQ | RING_F_SC_DEQ | RING_F_EXACT_SZ);
+  REQUIRE(ring != nullptr);
+  rings_.push_back(ring);
+  return ring;
+}
+
+void World::start(std::uint16_t count) {
+  auto& header = memory_.header();
+  header.worker_count.store(count);
+  for (unsigned bucket = 0; bucket < kSteeringBuckets; ++bucket)
+    header.steering[bucket].store(static_cast<std::uint8_t>(bucket % count));
+  auto table = SessionTable::create(memory_, count);
+  REQUIRE(table);
+  table_ = std::move(*table);
+  table_->add_local_address(Ipv4Address(address(kLocal)));
+  table_->adopt();
+
+  std::vector<WorkerConfig> configs(count);
+  for (unsigned w = 0; w < count; ++w) {
+    WorkerConfig& config = configs[w];
+    config.id = WorkerId(static_cast<std::uint16_t>(w));
+    config.worker_count = count;
+    for (unsigned p = 0; p < 2; ++p) {
+      auto& port = config.ports[p];
+      const auto queue = static_cast<std::uint16_t>(w);
+      port.rx_queues = {RxQueue::ethdev(ports().id[p], queue)};
+      port.tx_queue = TxQueue::ethdev(ports().id[p], queue);
+      port.mac = mac(p == 0 ? kAccessMac : kCoreMac);
+      port.has_twin = options_.twins;
+      port.mtu = options_.mtu;
+      port.punt_rate = options_.punt_rate;
+      port.punt_burst = options_.punt_burst;
+      if (options_.twins) {
+        port.to_twin = make_ring();
+        port.from_twin = make_ring();
+        to_twin_[p].push_back(port.to_twin);
+        from_twin_[p].push_back(port.from_twin);
+      }
+    }
+    config.pool = ports().pool;
+    config.commands = make_ring();
+    config.to_main = make_ring();
+    commands_.push_back(config.commands);
+    to_main_.push_back(config.to_main);
+    config.icmp_source = Ipv4Address(address(kIcmpSource));
+    config.control_attached = &control_attached_;
+    doorbells_.push_back(std::make_unique<Doorbell>());
+  }
+  for (unsigned from = 0; from < count; ++from)
+    for (unsigned to = 0; to < count; ++to) {
+      configs[from].worker_doorbells[to] = doorbells_[to].get();
+      if (from == to) continue;
+      rte_ring* ring = make_ring();
+      configs[from].handover_out[to] = ring;
+      configs[to].handover_in[from] = ring;
+    }
+  for (WorkerConfig& config : configs)
+    workers_.push_back(std::make_unique<Worker>(std::move(config), *table_, *next_hops_));
+}
+
+void World::stop() {
+  workers_.clear();
+  table_.reset();
+  for (rte_ring* ring : rings_) {
+    (void)drain(ring);
+    rte_ring_free(ring);
+  }
+  rings_.clear();
+  commands_.clear();
+  to_main_.clear();
+  for (unsigned p = 0; p < 2; ++p) {
+    to_twin_[p].clear();
+    from_twin_[p].clear();
+  }
+  doorbells_.clear();
+}
+
+void World::restart(std::uint16_t workers) {
+  stop();
+  start(workers);
+}
+
+Subscriber World::add(unsigned n, bool open, bool mppe_required) {
+  Subscriber s;
+  s.n = n;
+  s.peer = "203.0.113." + std::to_string(n);
+  s.address = "10.64.0." + std::to_string(n);
+  contract::InstallSession request;
+  request.our_call_id = OurCallId(static_cast<std::uint16_t>(s.call()));
+  request.peer_call_id = PeerCallId(static_cast<std::uint16_t>(s.peer_call()));
+  request.local = Ipv4Address(address(kLocal));
+  request.peer = Ipv4Address(address(s.peer));
+  request.mppe_required = mppe_required;
+  const auto generation = table_->install(s.slot(), request, now_ns_);
+  REQUIRE(generation);
+  s.generation = *generation;
+  if (!open) return s;
+  WorkerCommand::Body body;
+  body.configure_link = {};
+  body.configure_link.open = true;
+  body.configure_link.our_magic = 0x11223344;
+  command(s, WorkerCommandType::kConfigureLink, body);
+  REQUIRE(table_->bind_address(s.slot(), Ipv4Address(address(s.address))) ==
+          contract::ReplyResult::kDone);
+  body.open_ipv4 = {};
+  body.open_ipv4.subscriber = Ipv4Address(address(s.address));
+  body.open_ipv4.inner_mtu = 1400;
+  command(s, WorkerCommandType::kOpenIpv4, body);
+  run();
+  return s;
+}
+
+void World::arm(const Subscriber& s, bool stateless, unsigned bits) {
+  WorkerCommand::Body body;
+  body.arm_mppe = {};
+  body.arm_mppe.key_bits = static_cast<std::uint8_t>(bits);
+  body.arm_mppe.stateless = stateless;
+  for (std::size_t i = 0; i < 16; ++i) {
+    body.arm_mppe.send_start_key[i] = static_cast<std::byte>(0x10 + i);
+    body.arm_mppe.receive_start_key[i] = static_cast<std::byte>(0x80 + i);
+  }
+  command(s, WorkerCommandType::kArmMppe, body);
+  run();
+}
+
+void World::command(const Subscriber& s, WorkerCommandType type, WorkerCommand::Body body,
+                    Bytes frame) {
+  WorkerCommand command;
+  command.type = type;
+  command.slot = s.slot();
+  command.generation = s.generation;
+  command.body = body;
+  rte_mbuf* packet = make_command(ports().pool, command, frame);
+  REQUIRE(packet != nullptr);
+  const unsigned owner = table_->owner(OurCallId(static_cast<std::uint16_t>(s.call()))).value;
+  REQUIRE(rte_ring_enqueue(commands_[owner], packet) == 0);
+}
+
+void World::transmit_raw(contract::PortRole port, Bytes frame) {
+  WorkerCommand command;
+  command.type = WorkerCommandType::kTransmitRaw;
+  command.port = port;
+  rte_mbuf* packet = make_command(ports().pool, command, frame);
+  REQUIRE(packet != nullptr);
+  REQUIRE(rte_ring_enqueue(commands_[0], packet) == 0);
+}
+
+void World::receive(contract::PortRole port, Bytes frame, unsigned queue) {
+  receive_mbuf(port, make_packet(frame), queue);
+}
+
+void World::receive_mbuf(contract::PortRole port, rte_mbuf* packet, unsigned queue) {
+  REQUIRE(rte_ring_enqueue(ports().rx[static_cast<std::size_t>(port)][queue], packet) == 0);
+}
+
+void World::from_twin(contract::PortRole port, Bytes frame) {
+  REQUIRE(rte_ring_enqueue(from_twin_[static_cast<std::size_t>(port)][0], make_packet(frame)) == 0);
+}
+
+void World::run() {
+  for (unsigned quiet = 0; quiet < 2;) {
+    bool busy = false;
+    for (auto& worker : workers_) {
+      cycles_ += 1000;
+      busy |= !worker->poll_once(Tsc{cycles_}, now_ns_).idle();
+    }
+    quiet = busy ? 0 : quiet + 1;
+  }
+}
+
+std::vector<Octets> World::sent(contract::PortRole port) {
+  std::vector<Octets> out;
+  for (rte_ring* ring : ports().tx[static_cast<std::size_t>(port)])
+    for (auto& frame : drain(ring)) out.push_back(std::move(frame));
+  return out;
+}
+
+std::vector<Octets> World::punted(contract::PortRole port) {
+  std::vector<Octets> out;
+  for (rte_ring* ring : to_twin_[static_cast<std::size_t>(port)])
+    for (auto& frame : drain(ring)) out.push_back(std::move(frame));
+  return out;
+}
+
+std::vector<ControlFrame> World::control() {
+  std::vector<ControlFrame> out;
+  for (rte_ring* ring : to_main_) {
+    void* packet = nullptr;
+    while (rte_ring_dequeue(ring, &packet) == 0)
+      from_main_.push_back(static_cast<rte_mbuf*>(packet));
+  }
+  std::vector<rte_mbuf*> others;
+  for (rte_mbuf* packet : from_main_) {
+    const PacketContext context = context_of(packet);
+    if (context.lane == Lane::kControl)
+      out.push_back({context.slot, context.generation, take_octets(packet)});
+    else
+      others.push_back(packet);
+  }
+  from_main_ = std::move(others);
+  return out;
+}
+
+std::vector<ResolveRequest> World::resolves() {
+  std::vector<ResolveRequest> out;
+  for (rte_ring* ring : to_main_) {
+    void* packet = nullptr;
+    while (rte_ring_dequeue(ring, &packet) == 0)
+      from_main_.push_back(static_cast<rte_mbuf*>(packet));
+  }
+  std::vector<rte_mbuf*> others;
+  for (rte_mbuf* packet : from_main_) {
+    const PacketContext context = context_of(packet);
+    if (context.lane == Lane::kResolve)
+      out.push_back({context.next_hop, context.port, take_octets(packet)});
+    else
+      others.push_back(packet);
+  }
+  from_main_ = std::move(others);
+  return out;
+}
+
+std::map<std::string, std::uint64_t> World::totals() const {
+  std::map<std::string, std::uint64_t> out;
+  for (const contract::WorkerCounters& c : memory_.workers()) {
+    const std::array<const char*, 2> names = {"access", "core"};
+    for (unsigned p = 0; p < 2; ++p) {
+      const std::string name = names[p];
+      out[name + "_rx"] += c.ports[p].rx_packets.get();
+      out[name + "_tx"] += c.ports[p].tx_packets.get();
+      out[name + "_punted"] += c.ports[p].punted.get();
+    }
+    out["punted_control"] += c.punted_control.get();
+    out["injected"] += c.injected.get();
+    out["generated"] += c.generated.get();
+    out["consumed"] += c.consumed.get();
+    out["handed_out"] += c.handed_out.get();
+    out["handed_in"] += c.handed_in.get();
+    out["acks_sent"] += c.acks_sent.get();
+    out["acks_received"] += c.acks_received.get();
+    out["sequence_gaps"] += c.sequence_gaps.get();
+    out["mppe_key_steps"] += c.mppe_key_steps.get();
+    out["upstream_packets"] += c.upstream_packets.get();
+    out["upstream_bytes"] += c.upstream_bytes.get();
+    out["downstream_packets"] += c.downstream_packets.get();
+    out["downstream_bytes"] += c.downstream_bytes.get();
+    for (std::size_t r = 0; r < kDropReasonCount; ++r)
+      out["drop " + std::string(name_of(static_cast<DropReason>(r)))] += c.drops[r].get();
+  }
+  return out;
+}
+
+std::map<std::string, std::uint64_t> World::counted() {
+  auto now = totals();
+  std::map<std::string, std::uint64_t> out;
+  for (const auto& [name, value] : now)
+    if (value != last_[name]) out[name] = value - last_[name];
+  last_ = std::move(now);
+  return out;
+}
+
+std::map<std::string, std::uint64_t> World::drops() {
+  std::map<std::string, std::uint64_t> out;
+  for (const auto& [name, value] : counted())
+    if (name.starts_with("drop ")) out[name.substr(5)] = value;
+  return out;
+}
+
+void World::check_books() {
+  std::uint64_t in = 0;
+  std::uint64_t out = 0;
+  for (const auto& [name, value] : totals()) {
+    if (name.ends_with("_rx") || name == "injected" || name == "generated" || name == "handed_in")
+      in += value;
+    if (name.ends_with("_tx") || name.ends_with("_punted") || name == "punted_control" ||
+        name == "handed_out" || name == "consumed" || name.starts_with("drop "))
+      out += value;
+  }
+  CHECK(in == out);
+}
+
+Octets from_peer(const Subscriber& s, std::optional<std::uint32_t> sequence, Bytes ppp_frame,
+                 std::optional<std::uint32_t> ack) {
+  return ethernet(kAccessMac, kAccessRouterMac, 0x0800,
+                  ip({.source = s.peer, .destination = kLocal, .protocol = 47, .ttl = 57},
+                     gre({.call = s.call(), .sequence = sequence, .ack = ack}, ppp_frame)));
+}
+
+Octets to_peer(const Subscriber& s, unsigned id, std::optional<std::uint32_t> sequence,
+               Bytes ppp_frame, std::optional<std::uint32_t> ack) {
+  return ethernet(kAccessRouterMac, kAccessMac, 0x0800,
+                  ip({.source = kLocal, .destination = s.peer, .protocol = 47, .ttl = 64, .id = id},
+                     gre({.call = s.peer_call(), .sequence = sequence, .ack = ack}, ppp_frame)));
+}
+
+Octets from_core(Bytes packet) { return ethernet(kCoreMac, kCoreRouterMac, 0x0800, packet); }
+Octets to_core(Bytes packet) { return ethernet(kCoreRouterMac, kCoreMac, 0x0800, packet); }
+
+Octets ppp(std::string_view protocol, Bytes information) {
+  return concat({octets("ff03"), octets(protocol), information});
+}
+
+}  // namespace pns::test

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// World: real workers with all their stages between ring ports, and hands on every end: frames in
+// and out of both ports, the twins, and main (which plays the control process). Workers are polled
+// in turn in this thread; time stands still unless told otherwise.
+//
+// At its end each World checks that nothing was lost on the books (received + injected + generated
+// + handed in = sent + punted + to control + handed out + consumed + drops) and that no buffer is
+// out.
+#pragma once
+
+#include <rte_ring.h>
+
+#include <array>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "dataplane/runtime/worker.hpp"
+#include "dataplane/session/next_hops.hpp"
+#include "dataplane/session/session_table.hpp"
+#include "pns/contract/session_memory.hpp"
+#include "tests/support/octets.hpp"
+#include "tests/support/packets.hpp"
+
+namespace pns::test {
+
+inline constexpr std::string_view kAccessMac = "020000000001";
+inline constexpr std::string_view kCoreMac = "020000000002";
+inline constexpr std::string_view kAccessRouterMac = "020000000011";
+inline constexpr std::string_view kCoreRouterMac = "020000000012";
+inline constexpr std::string_view kLocal = "198.51.100.1";
+inline constexpr std::string_view kServer = "10.0.0.9";  // a host behind the core router
+inline constexpr std::string_view kIcmpSource = "10.64.0.1";
+
+using dataplane::WorkerCommand;
+using dataplane::WorkerCommandType;
+inline constexpr auto kAccess = contract::PortRole::kAccess;
+inline constexpr auto kCore = contract::PortRole::kCore;
+
+// A subscriber with its session. Number n: slot n, call 0x0100 + n, peer 203.0.113.n,
+// address 10.64.0.n, peer's Call ID 0x2200 + n.
+struct Subscriber {
+  unsigned n = 0;
+  std::uint32_t generation = 0;
+  std::string peer;
+  std::string address;
+  [[nodiscard]] unsigned call() const { return 0x0100 + n; }
+  [[nodiscard]] unsigned peer_call() const { return 0x2200 + n; }
+  [[nodiscard]] SlotId slot() const { return SlotId(n); }
+};
+
+struct WorldOptions {
+  std::uint16_t workers = 1;
+  bool twins = true;
+  bool control_attached = true;
+  unsigned ring_size = 256;  // of every ring but the ports'
+  std::uint32_t punt_rate = 0;
+  std::uint32_t punt_burst = 1;
+  std::uint16_t mtu = 1500;
+  std::uint32_t max_sessions = 64;  // at most 250: subscribers are numbered by an octet
+};
+
+struct ControlFrame {
+  SlotId slot;
+  std::uint32_t generation = 0;
+  Octets frame;
+};
+struct ResolveRequest {
+  Ipv4Address next_hop;
+  contract::PortRole port{};
+  Octets frame;
+};
+
+class World {
+ public:
+  explicit World(WorldOptions options = {});
+  ~World();
+
+  // --- sessions ---
+  // Installed; link open, IPv4 open in the clear, unless told otherwise.
+  Subscriber add(unsigned n, bool open = true, bool mppe_required = false);
+  // Both directions, same start key; and the peer's two states.
+  void arm(const Subscriber& s, bool stateless = true, unsigned bits = 128);
+  [[nodiscard]] contract::SessionRecord& record(const Subscriber& s) {
+    return memory_.sessions()[s.n];
+  }
+  void command(const Subscriber& s, WorkerCommandType type, WorkerCommand::Body body = {},
+               Bytes frame = {});
+  void inject(const Subscriber& s, std::string_view hex) {
+    command(s, WorkerCommandType::kInjectFrame, {}, octets(hex));
+  }
+  void transmit_raw(contract::PortRole port, Bytes frame);
+
+  // --- packets ---
+  void receive(contract::PortRole port, Bytes frame, unsigned queue = 0);
+  // An mbuf of the test's making.
+  void receive_mbuf(contract::PortRole port, rte_mbuf* packet, unsigned queue = 0);
+  void from_twin(contract::PortRole port, Bytes frame);
+  // Polls all workers in turn until they have been idle twice.
+  void run();
+  void advance(std::uint64_t ns) { now_ns_ += ns; }
+  [[nodiscard]] std::vector<Octets> sent(contract::PortRole port);
+  [[nodiscard]] std::vector<Octets> punted(contract::PortRole port);
+  [[nodiscard]] std::vector<ControlFrame> control();
+  [[nodiscard]] std::vector<ResolveRequest> resolves();
+
+  // --- books ---
+  // All counters that are not zero since the last call, by name.
+  [[nodiscard]] std::map<std::string, std::uint64_t> counted();
+  // Only drops.
+  [[nodiscard]] std::map<std::string, std::uint64_t> drops();
+
+  // Destroys workers and table and makes new ones over the same session memory.
+  void restart(std::uint16_t workers);
+
+  [[nodiscard]] dataplane::SessionTable& table() { return *table_; }
+  [[nodiscard]] dataplane::NextHops& next_hops() { return *next_hops_; }
+  [[nodiscard]] dataplane::Worker& worker(unsigned n = 0) { return *workers_[n]; }
+  [[nodiscard]] rte_mempool* pool();
+  [[nodiscard]] std::uint64_t now_ns() const { return now_ns_; }
+  [[nodiscard]] const std::vector<Octets>& leftovers() const { return leftovers_; }
+
+ private:
+  [[nodiscard]] rte_ring* make_ring();
+  void start(std::uint16_t workers);
+  void stop();
+  void check_books();
+  [[nodiscard]] std::map<std::string, std::uint64_t> totals() const;
+
+  WorldOptions options_;
+  UniqueFd fd_;
+  contract::SessionMemory memory_;
+  std::unique_ptr<dataplane::SessionTable> table_;
+  dataplane::NextHops* next_hops_ = nullptr;
+  std::vector<rte_ring*> rings_;
+  std::vector<rte_ring*> commands_, to_main_;
+  std::array<std::vector<rte_ring*>, 2> to_twin_, from_twin_;
+  std::vector<std::unique_ptr<dataplane::Doorbell>> doorbells_;
+  std::vector<std::unique_ptr<dataplane::Worker>> workers_;
+  std::atomic<bool> control_attached_;
+  std::vector<rte_mbuf*> from_main_;  // popped from to_main, not yet asked for
+  std::uint64_t now_ns_ = 1'000'000'000;
+  std::uint64_t cycles_ = 0;
+  std::map<std::string, std::uint64_t> last_;
+  std::vector<Octets> leftovers_;
+};
+
+// --- frames of the usual kind ---
+
+// PPP over GRE over IPv4 over Ethernet, as the peer's router delivers it.
+Octets from_peer(const Subscriber& s, std::optional<std::uint32_t> sequence, Bytes ppp,
+                 std::optional<std::uint32_t> ack = {});
+// As our side sends it: outer TTL 64, no TOS, DF clear.
+Octets to_peer(const Subscriber& s, unsigned id, std::optional<std::uint32_t> sequence, Bytes ppp,
+               std::optional<std::uint32_t> ack = {});
+Octets from_core(Bytes packet);
+Octets to_core(Bytes packet);
+// FF 03 and a Protocol before it.
+Octets ppp(std::string_view protocol, Bytes information);
+
+}  // namespace pns::test

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "controlplane/pptp/call_id_allocator.hpp"
+
+#include <catch2/catch.hpp>
+#include <set>
+#include <vector>
+
+#include "tests/support/fake_clock.hpp"
+#include "tests/support/fake_random.hpp"
+
+using namespace pns;
+using namespace pns::pptp;
+using pns::test::FakeClock;
+using pns::test::FakeRandom;
+
+TEST_CASE("call ids: all 65,535 are handed out, each once, and never 0",
+          "[pptp][rfc2637-3.2.2][conformance-24]") {
+  CallIdAllocator ids;
+  FakeRandom random;
+  FakeClock clock;
+  std::set<std::uint16_t> seen;
+  for (int i = 0; i < 65535; ++i) {
+    const auto id = ids.allocate(random, clock.now());
+    REQUIRE(id.has_value());
+    REQUIRE(id->value != 0);
+    REQUIRE(seen.insert(id->value).second);
+  }
+  CHECK_FALSE(ids.allocate(random, clock.now()).has_value());
+  CHECK(ids.in_use() == 65535);
+  CHECK(ids.available(clock.now()) == 0);
+}
+
+TEST_CASE("call ids: a released id rests for the quarantine", "[pptp][wire-facts-29]") {
+  CallIdAllocator ids(Seconds(60));
+  FakeRandom random;
+  FakeClock clock;
+  for (int i = 0; i < 65535; ++i) REQUIRE(ids.allocate(random, clock.now()).has_value());
+  ids.release(OurCallId(77), clock.now());
+  ids.release(OurCallId(77), clock.now());  // twice is once
+  ids.release(OurCallId(0), clock.now());
+  CHECK(ids.in_use() == 65534);
+  CHECK_FALSE(ids.allocate(random, clock.now()).has_value());
+  clock.advance(Seconds(60) - Duration(1));
+  CHECK_FALSE(ids.allocate(random, clock.now()).has_value());
+  clock.advance(Duration(1));
+  CHECK(ids.allocate(random, clock.now()) == OurCallId(77));
+  CHECK_FALSE(ids.allocate(random, clock.now()).has_value());
+}
+
+TEST_CASE("call ids: only wanted steering buckets are used", "[pptp]") {
+  CallIdAllocator ids;
+  FakeRandom random;
+  FakeClock clock;
+  BucketMask buckets;
+  buckets[3] = buckets[200] = true;
+  for (int i = 0; i < 512; ++i) {
+    const auto id = ids.allocate(buckets, random, clock.now());
+    REQUIRE(id.has_value());
+    CHECK((steering_bucket(*id) == 3 || steering_bucket(*id) == 200));
+  }
+  CHECK_FALSE(ids.allocate(buckets, random, clock.now()).has_value());
+  CHECK_FALSE(ids.allocate(BucketMask(), random, clock.now()).has_value());
+  CHECK(ids.allocate(random, clock.now()).has_value());
+}
+
+TEST_CASE("call ids: bucket 0 has one id less, for 0 is none", "[pptp]") {
+  CallIdAllocator ids;
+  FakeRandom random;
+  FakeClock clock;
+  BucketMask zero;
+  zero[0] = true;
+  int count = 0;
+  while (ids.allocate(zero, random, clock.now())) ++count;
+  CHECK(count == 255);
+}
+
+TEST_CASE("call ids: a claimed id is not handed out", "[pptp]") {
+  CallIdAllocator ids;
+  FakeRandom random;
+  FakeClock clock;
+  CHECK_FALSE(ids.claim(OurCallId(0)));
+  CHECK(ids.claim(OurCallId(1234)));
+  CHECK_FALSE(ids.claim(OurCallId(1234)));
+  for (int i = 0; i < 65534; ++i) REQUIRE(ids.allocate(random, clock.now()) != OurCallId(1234));
+  CHECK_FALSE(ids.allocate(random, clock.now()).has_value());
+}
+
+TEST_CASE("call ids: an id claimed out of quarantine starts a new rest when it is released",
+          "[pptp]") {
+  CallIdAllocator ids(Seconds(60));
+  FakeRandom random;
+  FakeClock clock;
+  for (int i = 0; i < 65535; ++i) REQUIRE(ids.allocate(random, clock.now()).has_value());
+  ids.release(OurCallId(5), clock.now());
+  clock.advance(Seconds(50));
+  CHECK(ids.claim(OurCallId(5)));
+  ids.release(OurCallId(5), clock.now());
+  clock.advance(Seconds(20));
+  CHECK_FALSE(ids.allocate(random, clock.now()).has_value());
+  clock.advance(Seconds(40));
+  CHECK(ids.allocate(random, clock.now()) == OurCallId(5));
+}
+
+TEST_CASE("call ids: the draw is spread over the free set", "[pptp]") {
+  CallIdAllocator ids;
+  FakeRandom random;
+  FakeClock clock;
+  std::array<int, 16> by_high{};
+  std::array<int, 16> by_low{};
+  int successors = 0;
+  std::uint16_t previous = 0;
+  for (int i = 0; i < 4096; ++i) {
+    const auto id = ids.allocate(random, clock.now());
+    REQUIRE(id.has_value());
+    ++by_high[id->value >> 12];
+    ++by_low[id->value & 15];
+    if (id->value == previous + 1) ++successors;
+    previous = id->value;
+  }
+  for (int i = 0; i < 16; ++i) {  // 256 expected, six standard deviations are 93
+    CHECK(std::abs(by_high[static_cast<std::size_t>(i)] - 256) < 93);
+    CHECK(std::abs(by_low[static_cast<std::size_t>(i)] - 256) < 93);
+  }
+  CHECK(successors < 10);
+}

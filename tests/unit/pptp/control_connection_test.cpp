@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// What is special to this server. What RFC 2637 demands is in tests/conformance/rfc2637_test.cpp.
+#include "controlplane/pptp/control_connection.hpp"
+
+#include <catch2/catch.hpp>
+
+#include "tests/support/fake_clock.hpp"
+#include "tests/support/pptp_actions.hpp"
+
+using namespace pns;
+using namespace pns::pptp;
+using namespace pns::test;
+using namespace pns::wire::pptp;
+using State = ControlConnection::State;
+
+TEST_CASE("connection: two calls with one peer Call ID are refused, always the same way",
+          "[pptp][wire-facts-5][conformance-18]") {
+  FakeClock clock;
+  auto connection = established_connection(clock);
+  const auto first = connection.on_message(OutgoingCallRequest{.call_id = 7}, clock.now());
+  REQUIRE(only<model::OfferCall>(first) != nullptr);
+  for (int i = 0; i < 2; ++i) {  // while it is offered, and when it is up
+    const auto again = connection.on_message(OutgoingCallRequest{.call_id = 7}, clock.now());
+    const auto* reply = refusal(again, EndReason::call_id_in_use);
+    REQUIRE(reply != nullptr);
+    CHECK(reply->result_code == 2);
+    CHECK(reply->error_code == 5);
+    CHECK(reply->peers_call_id == 7);
+    CHECK(reply->call_id == 0);
+    CHECK(pns::test::refused(again) == EndReason::call_id_in_use);
+    if (i == 0)
+      (void)connection.on_call_accepted(only<model::OfferCall>(first)->offer, OurCallId(100),
+                                        clock.now());
+  }
+  CHECK(connection.calls().size() == 1);
+}
+
+TEST_CASE("connection: Call ID 0 of the peer is as good as any", "[pptp][wire-facts-4]") {
+  FakeClock clock;
+  auto connection = established_connection(clock);
+  CHECK(open_call(connection, clock, 0, OurCallId(100)));
+  const auto cleared = connection.on_message(CallClearRequest{0}, clock.now());
+  CHECK(ended(cleared, OurCallId(100)) == EndReason::peer_cleared_call);
+}
+
+TEST_CASE("connection: a clear with a strange Call ID means the only call there is",
+          "[pptp][wire-facts-3]") {
+  FakeClock clock;
+  auto connection = established_connection(clock);
+  REQUIRE(open_call(connection, clock, 7, OurCallId(100)));
+  SECTION("one call") {
+    const auto cleared = connection.on_message(CallClearRequest{9999}, clock.now());
+    CHECK(ended(cleared, OurCallId(100)) == EndReason::peer_cleared_call);
+    CHECK(connection.counters().clear_with_wrong_call_id == 1);
+  }
+  SECTION("two calls") {
+    REQUIRE(open_call(connection, clock, 8, OurCallId(101)));
+    CHECK(connection.on_message(CallClearRequest{9999}, clock.now()).empty());
+    CHECK(connection.calls().size() == 2);
+    CHECK(connection.counters().messages_ignored == 1);
+  }
+  SECTION("no call") {
+    (void)connection.on_message(CallClearRequest{7}, clock.now());
+    CHECK(connection.on_message(CallClearRequest{7}, clock.now()).empty());
+  }
+}
+
+TEST_CASE("connection: a disconnect from our side carries our own Call ID and what was counted",
+          "[pptp][wire-facts-2]") {
+  FakeClock clock;
+  auto connection = established_connection(clock);
+  REQUIRE(open_call(connection, clock, 7, OurCallId(100)));
+  const auto actions = connection.end_call(
+      OurCallId(100), EndReason::operator_cleared,
+      {.rx_packets = 1, .rx_bytes = 2, .tx_packets = 3, .tx_bytes = 4, .duration = Seconds(5)},
+      clock.now());
+  REQUIRE(actions.size() == 2);
+  const auto* notify = message<CallDisconnectNotify>(actions[0]);
+  REQUIRE(notify != nullptr);
+  CHECK(notify->call_id == 100);
+  CHECK(notify->result_code == 3);
+  CHECK(text_of(notify->call_statistics) == "rxp=1 rxb=2 txp=3 txb=4 s=5");
+  CHECK(ended(actions, OurCallId(100)) == EndReason::operator_cleared);
+  CHECK(connection.end_call(OurCallId(100), EndReason::operator_cleared, {}, clock.now()).empty());
+}
+
+TEST_CASE("connection: the largest statistics still fit", "[pptp]") {
+  FakeClock clock;
+  auto connection = established_connection(clock);
+  REQUIRE(open_call(connection, clock, 7, OurCallId(100)));
+  const std::uint64_t most = ~std::uint64_t{0};
+  const auto actions = connection.end_call(OurCallId(100), EndReason::idle_timeout,
+                                           {.rx_packets = most,
+                                            .rx_bytes = most,
+                                            .tx_packets = most,
+                                            .tx_bytes = most,
+                                            .duration = Seconds::max()},
+                                           clock.now());
+  CHECK(text_of(message<CallDisconnectNotify>(actions[0])->call_statistics).size() <= 128);
+}
+
+TEST_CASE("connection: speeds, windows, bearer and framing are never a reason to refuse",
+          "[pptp][conformance-19][conformance-20]") {
+  FakeClock clock;
+  auto connection = established_connection(clock);
+  const OutgoingCallRequest strange{.call_id = 7,
+                                    .minimum_bps = 0xffffffff,
+                                    .maximum_bps = 300,
+                                    .bearer_type = 0xffffffff,
+                                    .framing_type = 0,
+                                    .packet_recv_window_size = 0,
+                                    .phone_number_length = 65535};
+  const auto offered = connection.on_message(strange, clock.now());
+  const auto* offer = only<model::OfferCall>(offered);
+  REQUIRE(offer != nullptr);
+  CHECK(offer->peer_window == 0);
+  const auto accepted = connection.on_call_accepted(offer->offer, OurCallId(1), clock.now());
+  CHECK(only_message<OutgoingCallReply>(accepted)->connect_speed == 300);
+}
+
+TEST_CASE("connection: more calls than a connection may have are refused with No-Resource",
+          "[pptp][rfc2637-2.16]") {
+  FakeClock clock;
+  ConnectionSettings settings;
+  settings.maximum_calls = 2;
+  auto connection = established_connection(clock, settings);
+  REQUIRE(open_call(connection, clock, 1, OurCallId(1)));
+  REQUIRE(open_call(connection, clock, 2, OurCallId(2)));
+  const auto refused = connection.on_message(OutgoingCallRequest{.call_id = 3}, clock.now());
+  const auto* reply = refusal(refused, EndReason::too_many_calls);
+  REQUIRE(reply != nullptr);
+  CHECK(reply->result_code == 2);
+  CHECK(reply->error_code == 4);
+  CHECK(pns::test::refused(refused) == EndReason::too_many_calls);
+}
+
+TEST_CASE("connection: an offer can be refused, late, in any order", "[pptp]") {
+  FakeClock clock;
+  auto connection = established_connection(clock);
+  const auto first = connection.on_message(OutgoingCallRequest{.call_id = 1}, clock.now());
+  const auto second = connection.on_message(OutgoingCallRequest{.call_id = 2}, clock.now());
+  const auto accepted = connection.on_call_accepted(only<model::OfferCall>(second)->offer,
+                                                    OurCallId(20), clock.now());
+  CHECK(only_message<OutgoingCallReply>(accepted)->peers_call_id == 2);
+  const auto refused = connection.on_call_refused(
+      only<model::OfferCall>(first)->offer, OutgoingCallResult::kDoNotAccept, GeneralError::kNone,
+      EndReason::no_session_slot, clock.now());
+  const auto* reply = refusal(refused, EndReason::no_session_slot);
+  REQUIRE(reply != nullptr);
+  CHECK(reply->peers_call_id == 1);
+  CHECK(reply->result_code == 7);
+  CHECK(pns::test::refused(refused) == EndReason::no_session_slot);
+  CHECK(connection.calls().size() == 1);
+}
+
+TEST_CASE("connection: an answer to an offer that is gone leaks nothing",
+          "[pptp][conformance-23]") {
+  FakeClock clock;
+  auto connection = established_connection(clock);
+  const auto offered = connection.on_message(OutgoingCallRequest{.call_id = 1}, clock.now());
+  const std::uint32_t offer = only<model::OfferCall>(offered)->offer;
+  SECTION("withdrawn by a clear") {
+    const auto cleared = connection.on_message(CallClearRequest{1}, clock.now());
+    REQUIRE(cleared.size() == 2);
+    CHECK(message<CallDisconnectNotify>(cleared[0])->result_code == 4);
+    CHECK(std::get<model::WithdrawOffer>(cleared[1]).offer == offer);
+  }
+  SECTION("withdrawn by the end of TCP") {
+    const auto closed = connection.on_tcp_closed(EndReason::peer_reset_tcp, clock.now());
+    REQUIRE(only<model::WithdrawOffer>(closed) != nullptr);
+  }
+  SECTION("withdrawn because nobody answered") {
+    clock.advance(ConnectionSettings{}.answer_timeout);
+    const auto late = connection.on_deadline(clock.now());
+    REQUIRE(late.size() == 3);
+    CHECK(std::get<model::WithdrawOffer>(late[0]).offer == offer);
+    REQUIRE(refusal(late, EndReason::dataplane_unavailable) != nullptr);
+    CHECK(refusal(late, EndReason::dataplane_unavailable)->result_code == 2);
+  }
+  const auto accepted = connection.on_call_accepted(offer, OurCallId(9), clock.now());
+  CHECK(ended(accepted, OurCallId(9)) == EndReason::peer_cleared_call);
+  CHECK(connection
+            .on_call_refused(offer, OutgoingCallResult::kBusy, GeneralError::kNone,
+                             EndReason::no_call_id, clock.now())
+            .empty());
+}
+
+TEST_CASE("connection: a flood of messages closes it and ends its calls",
+          "[pptp][conformance-17]") {
+  FakeClock clock;
+  ConnectionSettings settings;
+  auto connection = established_connection(clock, settings);
+  REQUIRE(open_call(connection, clock, 1, OurCallId(1)));
+  std::size_t answered = 0;
+  bool closed = false;
+  for (std::uint32_t i = 0; i < 20'000 && !closed; ++i) {
+    const auto actions = connection.on_message(EchoRequest{i}, clock.now());
+    if (only_message<EchoReply>(actions) != nullptr) ++answered;
+    if (closes_with(actions) == EndReason::message_flood) {
+      CHECK(ended(actions, OurCallId(1)) == EndReason::message_flood);
+      closed = true;
+    }
+  }
+  CHECK(closed);
+  CHECK(answered <= settings.message_burst);
+  CHECK(answered >= settings.message_burst - 3);
+  CHECK(connection.on_message(EchoRequest{1}, clock.now()).empty());
+}
+
+TEST_CASE("connection: messages at the permitted rate go on for ever", "[pptp]") {
+  FakeClock clock;
+  ConnectionSettings settings;
+  settings.message_burst = 10;
+  settings.messages_per_second = 5;
+  auto connection = established_connection(clock, settings);
+  for (std::uint32_t i = 0; i < 1000; ++i) {
+    clock.advance(Milliseconds(200));
+    REQUIRE(only_message<EchoReply>(connection.on_message(EchoRequest{i}, clock.now())) != nullptr);
+  }
+  clock.advance(Seconds(1'000'000'000));  // a long silence does not overflow the bucket
+  for (std::uint32_t i = 0; i < 10; ++i)
+    CHECK(closes_with(connection.on_message(EchoRequest{i}, clock.now())) == std::nullopt);
+  CHECK(closes_with(connection.on_message(EchoRequest{99}, clock.now())) ==
+        EndReason::message_flood);
+}
+
+TEST_CASE("connection: it goes on after a restart where it was", "[pptp]") {
+  FakeClock clock;
+  auto connection = established_connection(clock);
+  REQUIRE(open_call(connection, clock, 7, OurCallId(100)));
+  REQUIRE(open_call(connection, clock, 8, OurCallId(101)));
+  (void)connection.on_message(OutgoingCallRequest{.call_id = 9},
+                              clock.now());  // not answered: lost
+  clock.advance(Seconds(60));
+  const auto echo = connection.on_deadline(clock.now());
+  REQUIRE(message<EchoRequest>(echo.back()) != nullptr);
+  const auto identifier = message<EchoRequest>(echo.back())->identifier;
+  const auto snapshot = connection.snapshot();
+  REQUIRE(snapshot.has_value());
+  CHECK(snapshot->calls.size() == 2);
+  CHECK(snapshot->peer_host_name == "client");
+
+  ControlConnection again(ConnectionSettings{}, *snapshot, clock.now());
+  CHECK(again.state() == State::kEstablished);
+  CHECK(again.snapshot() == snapshot);
+  CHECK(again.peer_vendor_name() == "vendor");
+  clock.advance(Seconds(60));
+  const auto next = again.on_deadline(clock.now());
+  CHECK(only_message<EchoRequest>(next)->identifier != identifier);
+  const auto cleared = again.on_message(CallClearRequest{8}, clock.now());
+  CHECK(ended(cleared, OurCallId(101)) == EndReason::peer_cleared_call);
+  CHECK(message<CallDisconnectNotify>(cleared[0])->call_id == 101);
+}
+
+TEST_CASE("connection: nothing is remembered of one that is not established", "[pptp]") {
+  FakeClock clock;
+  ControlConnection connection(ConnectionSettings{}, clock.now());
+  CHECK_FALSE(connection.snapshot().has_value());
+}
+
+TEST_CASE("connection: stopping says goodbye and waits, but not for ever", "[pptp][rfc2637-2.3]") {
+  FakeClock clock;
+  ConnectionSettings settings;
+  auto connection = established_connection(clock, settings);
+  REQUIRE(open_call(connection, clock, 7, OurCallId(100)));
+  const auto actions = connection.stop(EndReason::shutting_down, clock.now());
+  REQUIRE(actions.size() == 3);
+  CHECK(message<CallDisconnectNotify>(actions[0])->call_id == 100);
+  CHECK(std::get<model::EndCall>(actions[1]).our_call_id == OurCallId(100));
+  CHECK(message<StopControlConnectionRequest>(actions[2])->reason == 3);
+  CHECK(connection.stop(EndReason::shutting_down, clock.now()).empty());
+
+  SECTION("the peer replies") {
+    const auto last = connection.on_message(StopControlConnectionReply{1, 0}, clock.now());
+    CHECK(closes_with(last) == EndReason::shutting_down);
+  }
+  SECTION("the peer stops at the same time") {
+    const auto last = connection.on_message(StopControlConnectionRequest{1}, clock.now());
+    CHECK(message<StopControlConnectionReply>(last[0]) != nullptr);
+    CHECK(closes_with(last) == EndReason::shutting_down);
+  }
+  SECTION("the peer is silent") {
+    CHECK(connection.on_message(EchoRequest{1}, clock.now()).empty());
+    CHECK(connection.on_message(OutgoingCallRequest{.call_id = 1}, clock.now()).empty());
+    REQUIRE(connection.deadline() == clock.now() + settings.stop_timeout);
+    clock.advance(settings.stop_timeout);
+    CHECK(closes_with(connection.on_deadline(clock.now())) == EndReason::shutting_down);
+  }
+  CHECK(connection.state() == State::kClosed);
+  CHECK_FALSE(connection.deadline().has_value());
+}
+
+TEST_CASE("connection: stopping before the start just closes", "[pptp]") {
+  FakeClock clock;
+  ControlConnection connection(ConnectionSettings{}, clock.now());
+  const auto actions = connection.stop(EndReason::shutting_down, clock.now());
+  CHECK(actions.size() == 1);
+  CHECK(closes_with(actions) == EndReason::shutting_down);
+}
+
+TEST_CASE("connection: a closed one does nothing whatever happens", "[pptp]") {
+  FakeClock clock;
+  auto connection = established_connection(clock);
+  REQUIRE(open_call(connection, clock, 7, OurCallId(100)));
+  const auto closed = connection.on_tcp_closed(EndReason::peer_closed_tcp, clock.now());
+  CHECK(closed.size() == 1);
+  CHECK(ended(closed, OurCallId(100)) == EndReason::peer_closed_tcp);
+  clock.advance(Seconds(1000));
+  CHECK(connection.on_message(EchoRequest{1}, clock.now()).empty());
+  CHECK(connection.on_frame_error(FrameError::kBadLength, clock.now()).empty());
+  CHECK(connection.on_tcp_closed(EndReason::peer_reset_tcp, clock.now()).empty());
+  CHECK(connection.on_deadline(clock.now()).empty());
+  CHECK(connection.stop(EndReason::shutting_down, clock.now()).empty());
+  CHECK(connection.end_call(OurCallId(100), EndReason::idle_timeout, {}, clock.now()).empty());
+}
