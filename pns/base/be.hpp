@@ -21,15 +21,16 @@ class BigEndian {
   // The wire form of a host-order value.
   [[nodiscard]] static constexpr BigEndian from_host(Host value) noexcept {
     BigEndian out;
-    for (std::size_t i = 0; i < sizeof(Host); ++i)
-      out.octets_[i] = static_cast<std::uint8_t>(value >> (8 * (sizeof(Host) - 1 - i)));
+    if constexpr (std::endian::native == std::endian::little) value = std::byteswap(value);
+    out.octets_ = std::bit_cast<std::array<std::uint8_t, sizeof(Host)>>(value);
     return out;
   }
 
   // The host-order value.
   [[nodiscard]] constexpr Host host() const noexcept {
-    Host value = 0;
-    for (const std::uint8_t octet : octets_) value = static_cast<Host>((value << 8) | octet);
+    // Not a loop over octets: g++ 12 at -O2 would keep it one.
+    const auto value = std::bit_cast<Host>(octets_);
+    if constexpr (std::endian::native == std::endian::little) return std::byteswap(value);
     return value;
   }
 

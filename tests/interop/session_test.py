@@ -3,6 +3,7 @@
 """One Linux client: its life from dialling to hanging up, and the server's end."""
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 
@@ -49,9 +50,11 @@ class Session(theme.Theme):
         self.assertEqual(server.stdout.readline(), "serving\n")
         server.stdout.close()
         session = self.connect()
+        # By way of the guest's own directory: it may see nothing of the one the sources lie in.
+        shutil.copy(TRANSFER, self.guest.directory)
         expected = pnslab.host.run([sys.executable, "-B", str(TRANSFER), "digest", str(count)]).stdout
         for verb in ("upload", "download"):
-            digest = self.guest.run(f"python3 -B {TRANSFER} {verb} {HOST} 5000 {count}")
+            digest = self.guest.run(f"python3 -B /run/lab/{TRANSFER.name} {verb} {HOST} 5000 {count}")
             self.assertEqual(digest, expected, verb)
         session.hang_up()
 
