@@ -12,8 +12,20 @@ using contract::SupervisorMessage;
 using contract::SupervisorMessageType;
 
 namespace {
+
 constexpr auto kBeatInterval = std::chrono::seconds(2);
+
+enum class Outcome : std::uint8_t { kSent, kFull, kHopeless };
+
+// kHopeless: the supervisor is gone (which wait_message() tells); to try again would never end.
+Outcome try_send(int socket, const SupervisorMessage& message, int fd) noexcept {
+  if (contract::send_supervisor_message(socket, message, fd)) return Outcome::kSent;
+  const bool full = errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS ||
+                    errno == ENOMEM || errno == ETOOMANYREFS;
+  return full ? Outcome::kFull : Outcome::kHopeless;
 }
+
+}  // namespace
 
 SupervisorLink::SupervisorLink(asio::io_context& context, UniqueFd socket, Events events)
     : socket_(context, socket.release()), beat_timer_(context), events_(std::move(events)) {}
@@ -49,9 +61,7 @@ void SupervisorLink::forget_connection(ConnectionId id) {
 }
 
 void SupervisorLink::send(const SupervisorMessage& message, int fd) {
-  if (backlog_.empty() &&
-      contract::send_supervisor_message(socket_.native_handle(), message, fd))
-    return;
+  if (backlog_.empty() && try_send(socket_.native_handle(), message, fd) != Outcome::kFull) return;
   // Keep a duplicate: the caller may close its descriptor before the message leaves.
   UniqueFd duplicate(fd >= 0 ? ::fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1);
   backlog_.push_back({message, std::move(duplicate)});
@@ -66,9 +76,8 @@ void SupervisorLink::wait_writable() {
                        writing_ = false;
                        if (error) return;
                        while (!backlog_.empty() &&
-                              contract::send_supervisor_message(socket_.native_handle(),
-                                                                backlog_.front().message,
-                                                                backlog_.front().fd.get()))
+                              try_send(socket_.native_handle(), backlog_.front().message,
+                                       backlog_.front().fd.get()) != Outcome::kFull)
                          backlog_.pop_front();
                        if (!backlog_.empty()) wait_writable();
                      });

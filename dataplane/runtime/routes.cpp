@@ -11,7 +11,6 @@
 #include <netlink/route/neighbour.h>
 #include <netlink/route/nexthop.h>
 #include <netlink/route/route.h>
-#include <rte_ether.h>
 
 #include <algorithm>
 #include <cstring>
@@ -36,6 +35,12 @@ std::optional<Ipv4Address> ipv4_of(nl_addr* address) noexcept {
   be32 wire;
   std::memcpy(&wire, nl_addr_get_binary_addr(address), sizeof(wire));
   return Ipv4Address(wire);
+}
+
+// The destination is the first field of an Ethernet header. A frame that came out of a tunnel may lie
+// at any address.
+void write_destination(rte_mbuf* packet, const MacAddress& mac) noexcept {
+  std::memcpy(rte_pktmbuf_mtod(packet, std::uint8_t*), mac.data(), mac.size());
 }
 
 template <class Object, class Visit>
@@ -282,8 +287,7 @@ void Routes::hold(contract::PortRole port, Ipv4Address next_hop, rte_mbuf* packe
   const Neighbour neighbour{port, next_hop};
   if (const auto mac = macs_.find(neighbour); mac != macs_.end()) {
     // Resolved while the packet was on its way here.
-    auto* ethernet = rte_pktmbuf_mtod(packet, rte_ether_hdr*);
-    std::memcpy(ethernet->dst_addr.addr_bytes, mac->second.data(), mac->second.size());
+    write_destination(packet, mac->second);
     return release_(port, packet);
   }
   const auto known = waiting_.find(neighbour);
@@ -316,8 +320,7 @@ void Routes::release_resolved() {
       continue;
     }
     for (auto& [deadline, packet] : entry->second.packets) {
-      auto* ethernet = rte_pktmbuf_mtod(packet, rte_ether_hdr*);
-      std::memcpy(ethernet->dst_addr.addr_bytes, mac->second.data(), mac->second.size());
+      write_destination(packet, mac->second);
       release_(entry->first.first, packet);
     }
     waiting_packets_ -= entry->second.packets.size();
