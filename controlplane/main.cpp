@@ -3,8 +3,9 @@
 // pns-control: the event-loop process. Started by the supervisor, which grants it session memory,
 // the TCP 1723 listeners and the connections of an earlier control process. Reads top to bottom as
 // the start-up order:
-//   arguments → configuration → users → grants → session memory → parts → store → registry → privileges →
-//   management → metrics → the rest of them → listeners → dataplane → ready → the loop.
+//   arguments → configuration → users → grants → session memory → parts → store → registry →
+//   privileges → management → metrics → the rest of them → listeners → dataplane → ready → the
+//   loop.
 
 #include <linux/capability.h>
 #include <sys/prctl.h>
@@ -62,8 +63,8 @@ T need(std::expected<T, std::vector<config::ConfigError>> value) {
   return std::move(*value);
 }
 
-// Gives up root but for these capabilities. Of this thread and those it starts from now on: a thread
-// that runs already would keep everything.
+// Gives up root but for these capabilities. Of this thread and those it starts from now on: a
+// thread that runs already would keep everything.
 void drop_privileges(std::initializer_list<unsigned> kept) {
   __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
   std::array<__user_cap_data_struct, 2> data{};
@@ -121,8 +122,7 @@ int run(const std::filesystem::path& config_file, const std::filesystem::path& r
   model::Statistics statistics;
   pools::PoolSet pools(session::make_pools(config));
   aaa::LocalAuthenticator authenticator(std::move(users), random);
-  auto store =
-      need(session::ResumeStore::open(run_dir / "store", memory.header().max_sessions));
+  auto store = need(session::ResumeStore::open(run_dir / "store", memory.header().max_sessions));
 
   // The registry and what it talks to know each other; the events are wired before anything runs.
   session::Registry* registry = nullptr;
@@ -157,21 +157,23 @@ int run(const std::filesystem::path& config_file, const std::filesystem::path& r
     });
     return management::render_sessions(views);
   };
-  // The sockets are granted, the files are read. What is left is for metrics.listen below port 1024.
+  // The sockets are granted, the files are read. What is left is for metrics.listen below port
+  // 1024.
   drop_privileges({CAP_NET_BIND_SERVICE});
-  const auto socket = config.management.socket.empty() ? run_dir / "control.sock"
-                                                       : config.management.socket;
+  const auto socket =
+      config.management.socket.empty() ? run_dir / "control.sock" : config.management.socket;
   auto management = std::make_unique<management::Server>(
       loop, socket,
-      management::Server::Handlers{.sessions = [&] { return management::render_sessions(registry->sessions()); },
-       .session = matching,
-       .clear = [&](std::string_view id_or_user) { return registry->clear(id_or_user); },
-       .connections = [&] { return management::render_connections(registry->connections()); },
-       .pools = [&] { return management::render_pools(pools.status()); },
-       .workers = [&] { return management::render_workers(memory); },
-       .stats =
-           [&] { return management::render_stats(statistics, memory, registry->last_ends()); },
-       .config = [&] { return config::dump_json(config); }});
+      management::Server::Handlers{
+          .sessions = [&] { return management::render_sessions(registry->sessions()); },
+          .session = matching,
+          .clear = [&](std::string_view id_or_user) { return registry->clear(id_or_user); },
+          .connections = [&] { return management::render_connections(registry->connections()); },
+          .pools = [&] { return management::render_pools(pools.status()); },
+          .workers = [&] { return management::render_workers(memory); },
+          .stats =
+              [&] { return management::render_stats(statistics, memory, registry->last_ends()); },
+          .config = [&] { return config::dump_json(config); }});
 
   PoolFigures pool_figures;
   asio::steady_timer pool_timer(loop);
@@ -211,13 +213,14 @@ int run(const std::filesystem::path& config_file, const std::filesystem::path& r
   registry->when_attached([&] {
     for (auto& listener : listeners) listener->start();
     supervisor.ready();
-    log::info("control serves", {{"users", authenticator.user_count()},
-                                 {"listeners", listeners.size()}});
+    log::info("control serves",
+              {{"users", authenticator.user_count()}, {"listeners", listeners.size()}});
   });
   loop.run();
   management.reset();
   log::info("control stopped");
-  // Not by return: the scrape threads read what lies on this stack, and to end them takes two seconds.
+  // Not by return: the scrape threads read what lies on this stack, and to end them takes two
+  // seconds.
   std::fflush(nullptr);
   ::_exit(0);
 }

@@ -2,8 +2,8 @@
 //
 // pns-dataplane: the poll-mode process. Started by the supervisor, which grants it session memory,
 // the TAPs and the socket to talk back. Reads top to bottom as the start-up order:
-//   arguments → configuration → grants → EAL → pools → ports → twins → routes → sessions → workers →
-//   endpoint → ready → the main loop.
+//   arguments → configuration → grants → EAL → pools → ports → twins → routes → sessions → workers
+//   → endpoint → ready → the main loop.
 // After SIGKILL it starts the same way and goes on with the sessions it finds in session memory.
 
 #include <fmt/format.h>
@@ -74,8 +74,9 @@ std::uint64_t monotonic_now_ns() {
 }
 
 // `gapless`: objects lie end to end, also over the border of two pages. net_af_xdp of DPDK 22.11
-// registers object count times object size with the kernel; with gaps the last objects fall outside,
-// and whatever is sent from one of those is lost without a trace. Not for NICs without an IOMMU.
+// registers object count times object size with the kernel; with gaps the last objects fall
+// outside, and whatever is sent from one of those is lost without a trace. Not for NICs without an
+// IOMMU.
 rte_mempool* make_pool(const char* name, unsigned buffers, bool gapless) {
   const unsigned element = sizeof(rte_mbuf) + kMbufPrivateSize + RTE_MBUF_DEFAULT_BUF_SIZE;
   rte_mempool* pool = rte_mempool_create_empty(
@@ -125,7 +126,8 @@ int run_worker(void* argument) {
 // Stops the workers before anything they use goes away, whichever way run() is left.
 class RunningWorkers {
  public:
-  explicit RunningWorkers(const std::vector<std::unique_ptr<WorkerPlace>>& places) : places_(places) {}
+  explicit RunningWorkers(const std::vector<std::unique_ptr<WorkerPlace>>& places)
+      : places_(places) {}
   RunningWorkers(const RunningWorkers&) = delete;
   RunningWorkers& operator=(const RunningWorkers&) = delete;
   ~RunningWorkers() { stop(); }
@@ -139,7 +141,8 @@ class RunningWorkers {
   const std::vector<std::unique_ptr<WorkerPlace>>& places_;
 };
 
-// Of the calling thread: keeps what netlink, AF_XDP and neighbours need and gives up the rest of root.
+// Of the calling thread: keeps what netlink, AF_XDP and neighbours need and gives up the rest of
+// root.
 void drop_privileges() {
   constexpr std::array kKept = {CAP_NET_ADMIN, CAP_NET_RAW, CAP_IPC_LOCK, CAP_BPF};
   __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
@@ -311,9 +314,10 @@ int run(const std::filesystem::path& config_file, const std::filesystem::path& r
       place->config.icmp_source = config.ports.core.addresses.front().address;
     WorkerLoop::Settings settings;
     // A port that nothing can be waited on must not nap for as long as the others may.
-    const bool can_wait = std::ranges::all_of(ports, [i = place->config.id.value](const Port& port) {
-      return port.rx_queues.size() <= i || port.capabilities.can_wait;
-    });
+    const bool can_wait =
+        std::ranges::all_of(ports, [i = place->config.id.value](const Port& port) {
+          return port.rx_queues.size() <= i || port.capabilities.can_wait;
+        });
     settings.mode = idle == config::IdleMode::kWait && !can_wait ? config::IdleMode::kSleep : idle;
     settings.spin_polls = config.dataplane.idle.spin_polls;
     settings.sleep = config.dataplane.idle.sleep;
@@ -357,7 +361,8 @@ int run(const std::filesystem::path& config_file, const std::filesystem::path& r
       next_route_timer_ns = now_ns + kRouteTimerNs;
     }
     main_doorbell.prepare_sleep();
-    // With work at hand only a look: netlink and the supervisor must not starve while it never ends.
+    // With work at hand only a look: netlink and the supervisor must not starve while it never
+    // ends.
     const bool idle_turn = endpoint.prepare_sleep();
     fds = {{supervisor.get(), POLLIN, 0},
            {signal_fd.get(), POLLIN, 0},

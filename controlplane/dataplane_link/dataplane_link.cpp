@@ -227,8 +227,7 @@ DataplaneLink::Sent DataplaneLink::open_ipv4(SessionHandle session, const contra
 }
 
 DataplaneLink::Sent DataplaneLink::close_ipv4(SessionHandle session) {
-  return send(contract::MessageType::kCloseIpv4, session.slot, session.generation, {}, {},
-              nullptr);
+  return send(contract::MessageType::kCloseIpv4, session.slot, session.generation, {}, {}, nullptr);
 }
 
 DataplaneLink::Sent DataplaneLink::inject(SessionHandle session, Bytes frame) {

@@ -29,9 +29,12 @@ enum class IpcError : std::uint8_t { kDetached, kNoCredit, kRingFull };
 
 [[nodiscard]] constexpr std::string_view name_of(IpcError error) noexcept {
   switch (error) {
-    case IpcError::kDetached: return "dataplane not attached";
-    case IpcError::kNoCredit: return "too many commands outstanding";
-    case IpcError::kRingFull: return "command ring full";
+    case IpcError::kDetached:
+      return "dataplane not attached";
+    case IpcError::kNoCredit:
+      return "too many commands outstanding";
+    case IpcError::kRingFull:
+      return "command ring full";
   }
   return "invalid";
 }

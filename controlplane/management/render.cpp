@@ -109,8 +109,7 @@ std::string render_workers(const contract::SessionMemory& memory) {
   return dump(out);
 }
 
-std::string render_stats(const model::Statistics& statistics,
-                         const contract::SessionMemory& memory,
+std::string render_stats(const model::Statistics& statistics, const contract::SessionMemory& memory,
                          const std::vector<session::EndView>& last_ends) {
   const auto& header = memory.header();
   ordered_json phases = ordered_json::object();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// JSON of the management API, from views and counters. Pure functions; strings that came from a peer
-// are made valid UTF-8.
+// JSON of the management API, from views and counters. Pure functions; strings that came from a
+// peer are made valid UTF-8.
 #pragma once
 
 #include <string>

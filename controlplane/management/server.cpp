@@ -26,8 +26,9 @@ constexpr std::size_t kThreads = 4;
 constexpr std::size_t kMaxQueuedConnections = 64;
 constexpr std::size_t kMaxRequest = 64 * 1024;
 
-// httplib's pool queues without bound; in this one the thread that accepts waits for room, and callers
-// wait in the socket's backlog. (A task cannot be refused: it alone knows which descriptor to close.)
+// httplib's pool queues without bound; in this one the thread that accepts waits for room, and
+// callers wait in the socket's backlog. (A task cannot be refused: it alone knows which descriptor
+// to close.)
 class BoundedPool final : public httplib::TaskQueue {
  public:
   explicit BoundedPool(std::size_t threads) {
@@ -111,7 +112,7 @@ Server::Server(asio::io_context& loop, const std::filesystem::path& socket, Hand
 
   const auto get = [&](const char* pattern, std::function<std::string()> handler) {
     server_->Get(pattern, [&loop, handler = std::move(handler)](const httplib::Request&,
-                                                               httplib::Response& response) {
+                                                                httplib::Response& response) {
       const auto body = on_loop<std::string>(loop, handler);
       if (!body) return refuse(response, 503, "the control process is busy");
       response.set_content(*body, "application/json");
@@ -123,16 +124,15 @@ Server::Server(asio::io_context& loop, const std::filesystem::path& socket, Hand
   get("/v1/workers", handlers.workers);
   get("/v1/stats", handlers.stats);
   get("/v1/config", handlers.config);
-  server_->Get(R"(/v1/sessions/([^/]{1,256}))",
-               [&loop, session = handlers.session](const httplib::Request& request,
-                                                   httplib::Response& response) {
-                 const std::string name = request.matches[1];
-                 const auto body =
-                     on_loop<std::string>(loop, [session, name] { return session(name); });
-                 if (!body) return refuse(response, 503, "the control process is busy");
-                 if (*body == "[]") return refuse(response, 404, "no such session: " + name);
-                 response.set_content(*body, "application/json");
-               });
+  server_->Get(R"(/v1/sessions/([^/]{1,256}))", [&loop, session = handlers.session](
+                                                    const httplib::Request& request,
+                                                    httplib::Response& response) {
+    const std::string name = request.matches[1];
+    const auto body = on_loop<std::string>(loop, [session, name] { return session(name); });
+    if (!body) return refuse(response, 503, "the control process is busy");
+    if (*body == "[]") return refuse(response, 404, "no such session: " + name);
+    response.set_content(*body, "application/json");
+  });
   server_->Delete(R"(/v1/sessions/([^/]{1,256}))",
                   [&loop, clear = handlers.clear](const httplib::Request& request,
                                                   httplib::Response& response) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Server: the management API, HTTP/JSON on a unix socket that only root may open. `pns` uses nothing
-// else, and neither need anyone:
+// Server: the management API, HTTP/JSON on a unix socket that only root may open. `pns` uses
+// nothing else, and neither need anyone:
 //   GET    /v1/sessions             array, one object per session
 //   GET    /v1/sessions/{id|user}   array of the sessions that match
 //   DELETE /v1/sessions/{id|user}   ends them

@@ -50,26 +50,38 @@ constexpr std::array<std::string_view, contract::kPorts> kPortNames = {"access",
 
 void add_worker_families(std::vector<MetricFamily>& out, const contract::SessionMemory& memory) {
   const auto& header = memory.header();
-  const std::size_t count =
-      std::min<std::size_t>(header.worker_count.load(std::memory_order_relaxed),
-                            contract::kMaxWorkers);
+  const std::size_t count = std::min<std::size_t>(
+      header.worker_count.load(std::memory_order_relaxed), contract::kMaxWorkers);
   const auto workers = memory.workers().first(count);
 
-  auto rx_packets = family("pns_port_receive_packets_total", "Frames taken from a port", MetricType::Counter);
-  auto rx_bytes = family("pns_port_receive_bytes_total", "Bytes of frames taken from a port", MetricType::Counter);
-  auto tx_packets = family("pns_port_transmit_packets_total", "Frames a port accepted", MetricType::Counter);
-  auto tx_bytes = family("pns_port_transmit_bytes_total", "Bytes of frames a port accepted", MetricType::Counter);
-  auto punts = family("pns_punts_total", "Packets handed to the kernel twin or the control process", MetricType::Counter);
-  auto packets = family("pns_tunnel_packets_total", "Inner packets carried, by direction", MetricType::Counter);
-  auto bytes = family("pns_tunnel_bytes_total", "Bytes of inner IP carried, by direction", MetricType::Counter);
-  auto drops = family("pns_dataplane_drops_total", "Packets dropped, by direction and reason", MetricType::Counter);
-  auto handovers = family("pns_handover_packets_total", "Packets handed between workers", MetricType::Counter);
+  auto rx_packets =
+      family("pns_port_receive_packets_total", "Frames taken from a port", MetricType::Counter);
+  auto rx_bytes = family("pns_port_receive_bytes_total", "Bytes of frames taken from a port",
+                         MetricType::Counter);
+  auto tx_packets =
+      family("pns_port_transmit_packets_total", "Frames a port accepted", MetricType::Counter);
+  auto tx_bytes = family("pns_port_transmit_bytes_total", "Bytes of frames a port accepted",
+                         MetricType::Counter);
+  auto punts = family("pns_punts_total", "Packets handed to the kernel twin or the control process",
+                      MetricType::Counter);
+  auto packets = family("pns_tunnel_packets_total", "Inner packets carried, by direction",
+                        MetricType::Counter);
+  auto bytes = family("pns_tunnel_bytes_total", "Bytes of inner IP carried, by direction",
+                      MetricType::Counter);
+  auto drops = family("pns_dataplane_drops_total", "Packets dropped, by direction and reason",
+                      MetricType::Counter);
+  auto handovers =
+      family("pns_handover_packets_total", "Packets handed between workers", MetricType::Counter);
   auto acks = family("pns_gre_acks_total", "Stand-alone acknowledgements", MetricType::Counter);
-  auto gaps = family("pns_gre_sequence_gaps_total", "GRE sequence numbers never seen", MetricType::Counter);
-  auto steps = family("pns_mppe_key_steps_total", "Extra key changes because of gaps", MetricType::Counter);
+  auto gaps =
+      family("pns_gre_sequence_gaps_total", "GRE sequence numbers never seen", MetricType::Counter);
+  auto steps =
+      family("pns_mppe_key_steps_total", "Extra key changes because of gaps", MetricType::Counter);
   auto polls = family("pns_worker_polls_total", "Turns of the poll loop", MetricType::Counter);
-  auto busy = family("pns_worker_busy_cycles_total", "TSC cycles of turns that found packets", MetricType::Counter);
-  auto other = family("pns_worker_frames_total", "Frames made or ended in the dataplane", MetricType::Counter);
+  auto busy = family("pns_worker_busy_cycles_total", "TSC cycles of turns that found packets",
+                     MetricType::Counter);
+  auto other = family("pns_worker_frames_total", "Frames made or ended in the dataplane",
+                      MetricType::Counter);
 
   for (std::size_t i = 0; i < count; ++i) {
     const auto& w = workers[i];
@@ -130,11 +142,10 @@ void add_control_families(std::vector<MetricFamily>& out, const model::Statistic
   out.push_back(std::move(connection_ends));
   out.push_back(std::move(call_ends));
 
-  auto messages = family("pns_control_messages_total", "PPTP control messages, by direction and type",
-                         MetricType::Counter);
+  auto messages = family("pns_control_messages_total",
+                         "PPTP control messages, by direction and type", MetricType::Counter);
   for (std::size_t type = 1; type < s.messages_received.size(); ++type) {
-    const std::string name(
-        wire::pptp::name_of(static_cast<wire::pptp::ControlMessageType>(type)));
+    const std::string name(wire::pptp::name_of(static_cast<wire::pptp::ControlMessageType>(type)));
     add(messages, {{"direction", "received"}, {"type", name}}, s.messages_received[type].get());
     add(messages, {{"direction", "sent"}, {"type", name}}, s.messages_sent[type].get());
   }
@@ -146,13 +157,14 @@ void add_control_families(std::vector<MetricFamily>& out, const model::Statistic
     add(sessions, {{"phase", std::string(model::name_of(static_cast<model::LinkPhase>(phase)))}},
         s.sessions_by_phase[phase].get());
   out.push_back(std::move(sessions));
-  auto setups = family("pns_setups_total", "Calls whose set-up reached a stage", MetricType::Counter);
+  auto setups =
+      family("pns_setups_total", "Calls whose set-up reached a stage", MetricType::Counter);
   for (std::size_t stage = 0; stage < model::kSetupStages; ++stage)
     add(setups, {{"stage", std::string(model::kSetupStageNames[stage])}}, s.setups[stage].get());
   out.push_back(std::move(setups));
 
-  auto setup_time = family("pns_setup_duration_seconds",
-                           "Outgoing-Call-Request to IPCP open", MetricType::Histogram);
+  auto setup_time = family("pns_setup_duration_seconds", "Outgoing-Call-Request to IPCP open",
+                           MetricType::Histogram);
   ClientMetric histogram;
   std::int64_t cumulative = 0;
   for (std::size_t i = 0; i < model::kSetupTimeBoundsMs.size(); ++i) {
@@ -200,15 +212,15 @@ std::vector<MetricFamily> Collector::Collect() const {
   add_worker_families(out, memory_);
 
   const auto& header = memory_.header();
-  out.push_back(single("pns_sessions_max", "Sessions that fit", MetricType::Gauge,
-                       header.max_sessions));
-  auto starts = family("pns_plane_starts_total", "Processes started by the supervisor",
-                       MetricType::Counter);
+  out.push_back(
+      single("pns_sessions_max", "Sessions that fit", MetricType::Gauge, header.max_sessions));
+  auto starts =
+      family("pns_plane_starts_total", "Processes started by the supervisor", MetricType::Counter);
   add(starts, {{"plane", "control"}}, header.control_starts.load(std::memory_order_relaxed));
   add(starts, {{"plane", "dataplane"}}, header.dataplane_starts.load(std::memory_order_relaxed));
   out.push_back(std::move(starts));
-  auto channel = family("pns_channel_dropped_total", "Messages between the planes that were refused",
-                        MetricType::Counter);
+  auto channel = family("pns_channel_dropped_total",
+                        "Messages between the planes that were refused", MetricType::Counter);
   add(channel, {{"kind", "event_ring_full"}}, header.channel_events_dropped.get());
   add(channel, {{"kind", "invalid_command"}}, header.channel_commands_invalid.get());
   out.push_back(std::move(channel));
@@ -223,8 +235,8 @@ std::vector<MetricFamily> Collector::Collect() const {
                        header.neighbours.get()));
 
   auto size = family("pns_pool_addresses", "Addresses of a pool", MetricType::Gauge);
-  auto used = family("pns_pool_addresses_used", "Addresses of a pool that are leased",
-                     MetricType::Gauge);
+  auto used =
+      family("pns_pool_addresses_used", "Addresses of a pool that are leased", MetricType::Gauge);
   for (const PoolUse& pool : pools_()) {
     add(size, {{"pool", pool.name}}, pool.size);
     add(used, {{"pool", pool.name}}, pool.used);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // Collector: everything /metrics shows, read at scrape time from the counters in session memory and
-// from Statistics. The only user of prometheus-cpp. Collect() runs on the exposer's thread and reads
-// relaxed atomics only; nothing on a packet path or the event loop waits for a scrape.
+// from Statistics. The only user of prometheus-cpp. Collect() runs on the exposer's thread and
+// reads relaxed atomics only; nothing on a packet path or the event loop waits for a scrape.
 #pragma once
 
 #include <prometheus/collectable.h>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// What a pptp::ControlConnection asks its caller (session::Registry) to do, in order. It does no I/O.
+// What a pptp::ControlConnection asks its caller (session::Registry) to do, in order. It does no
+// I/O.
 #pragma once
 
 #include <cstdint>
@@ -24,7 +25,7 @@ struct OfferCall {
   std::uint32_t offer = 0;  // names this request on this connection
   PeerCallId peer_call_id;
   std::uint16_t serial_number = 0;
-  std::uint16_t peer_window = 0;       // packets the peer can receive
+  std::uint16_t peer_window = 0;  // packets the peer can receive
   std::uint32_t maximum_bps = 0;
 };
 
@@ -33,7 +34,8 @@ struct WithdrawOffer {
   std::uint32_t offer = 0;
 };
 
-// The peer's request for a call was refused, for this reason; the Reply that says so stands before it.
+// The peer's request for a call was refused, for this reason; the Reply that says so stands before
+// it.
 struct RefuseCall {
   EndReason reason;
 };

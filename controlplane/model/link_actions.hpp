@@ -15,7 +15,14 @@
 
 namespace pns::model {
 
-enum class LinkPhase : std::uint8_t { kDead, kEstablish, kAuthenticate, kNetwork, kOpen, kTerminate };
+enum class LinkPhase : std::uint8_t {
+  kDead,
+  kEstablish,
+  kAuthenticate,
+  kNetwork,
+  kOpen,
+  kTerminate
+};
 
 [[nodiscard]] constexpr std::string_view name_of(LinkPhase phase) noexcept {
   constexpr std::array<std::string_view, 6> kNames = {"dead",    "establish", "authenticate",
@@ -23,7 +30,8 @@ enum class LinkPhase : std::uint8_t { kDead, kEstablish, kAuthenticate, kNetwork
   return kNames[static_cast<std::size_t>(phase)];
 }
 
-// Send one PPP frame in the clear, from the Address field on (FF 03 protocol …); at most 1,504 octets.
+// Send one PPP frame in the clear, from the Address field on (FF 03 protocol …); at most 1,504
+// octets.
 struct SendFrame {
   std::vector<std::byte> frame;
 };
@@ -31,7 +39,7 @@ struct SendFrame {
 // What the dataplane must know of LCP. Sent when LCP opens (open = true) and when it leaves Opened.
 struct ConfigureLink {
   bool open = false;
-  std::uint32_t our_magic = 0;    // for Echo-Reply; 0 when not negotiated
+  std::uint32_t our_magic = 0;  // for Echo-Reply; 0 when not negotiated
   std::uint32_t peer_magic = 0;
   std::uint16_t peer_mru = 1500;  // octets: the most the peer takes
   bool send_acfc = false;         // peer agreed: we may leave out FF 03
@@ -75,8 +83,8 @@ using LinkActions = std::vector<LinkAction>;
 
 // What the network phase offers the subscriber. From the pool and the configuration.
 struct NetworkParameters {
-  Ipv4Address our_address;         // the gateway's address in IPCP
-  Ipv4Address subscriber_address;  // the lease
+  Ipv4Address our_address;            // the gateway's address in IPCP
+  Ipv4Address subscriber_address;     // the lease
   std::array<Ipv4Address, 2> dns{};   // unspecified: not offered (RFC 1877 options 129, 131)
   std::array<Ipv4Address, 2> wins{};  // unspecified: not offered (RFC 1877 options 130, 132)
 };

@@ -30,7 +30,15 @@ class Count {
 inline constexpr std::size_t kLinkPhases = 6;
 
 // How far a call's set-up came; each call passes each stage at most once.
-enum class SetupStage : std::uint8_t { kOffered, kInstalled, kLcpOpen, kAuthenticated, kCcpOpen, kOpen, kCount };
+enum class SetupStage : std::uint8_t {
+  kOffered,
+  kInstalled,
+  kLcpOpen,
+  kAuthenticated,
+  kCcpOpen,
+  kOpen,
+  kCount
+};
 inline constexpr std::size_t kSetupStages = static_cast<std::size_t>(SetupStage::kCount);
 inline constexpr std::array<std::string_view, kSetupStages> kSetupStageNames = {
     "offered", "installed", "lcp_open", "authenticated", "ccp_open", "open"};

@@ -477,8 +477,8 @@ void Link::start_ipcp(Run& run) {
 // Lets data flow from the moment our IPCP Configure-Ack is about to leave: the peer's Ack and its
 // first packet may come together. The phase is open when both Acks are there.
 void Link::settle_ipv4(Run& run) {
-  const bool possible = encryption_ != Encryption::kPending && network_ && !ended_ &&
-                        phase_ != LinkPhase::kTerminate;
+  const bool possible =
+      encryption_ != Encryption::kPending && network_ && !ended_ && phase_ != LinkPhase::kTerminate;
   const bool flows = possible && ipcp_.state() >= State::kAckSent;
   if (flows != ipv4_open_) {
     ipv4_open_ = flows;

@@ -79,8 +79,7 @@ void ControlSocket::on_readable() {
       std::array<std::byte, kPeekSize> consumed;
       const auto taken =
           ::recv(socket_.native_handle(), consumed.data(), framing.message, MSG_DONTWAIT);
-      if (taken != static_cast<ssize_t>(framing.message))
-        return fail(EndReason::peer_reset_tcp);
+      if (taken != static_cast<ssize_t>(framing.message)) return fail(EndReason::peer_reset_tcp);
       progressed = true;
       events_.message(head.first(framing.message));
       head = head.subspan(framing.message);

@@ -71,33 +71,32 @@ void SupervisorLink::send(const SupervisorMessage& message, int fd) {
 void SupervisorLink::wait_writable() {
   if (writing_) return;
   writing_ = true;
-  socket_.async_wait(asio::posix::stream_descriptor::wait_write,
-                     [this](const asio::error_code& error) {
-                       writing_ = false;
-                       if (error) return;
-                       while (!backlog_.empty() &&
-                              try_send(socket_.native_handle(), backlog_.front().message,
-                                       backlog_.front().fd.get()) != Outcome::kFull)
-                         backlog_.pop_front();
-                       if (!backlog_.empty()) wait_writable();
-                     });
+  socket_.async_wait(
+      asio::posix::stream_descriptor::wait_write, [this](const asio::error_code& error) {
+        writing_ = false;
+        if (error) return;
+        while (!backlog_.empty() && try_send(socket_.native_handle(), backlog_.front().message,
+                                             backlog_.front().fd.get()) != Outcome::kFull)
+          backlog_.pop_front();
+        if (!backlog_.empty()) wait_writable();
+      });
 }
 
 void SupervisorLink::wait_message() {
-  socket_.async_wait(asio::posix::stream_descriptor::wait_read, [this](
-                                                                    const asio::error_code& error) {
-    if (error) return;
-    for (;;) {
-      auto received = contract::receive_supervisor_message(socket_.native_handle());
-      if (!received) {
-        if (received.error() == contract::ReceiveError::kWouldBlock) break;
-        return events_.lost();
-      }
-      if (received->message.type == SupervisorMessageType::kStop)
-        events_.stop(Milliseconds(received->message.value));
-    }
-    wait_message();
-  });
+  socket_.async_wait(
+      asio::posix::stream_descriptor::wait_read, [this](const asio::error_code& error) {
+        if (error) return;
+        for (;;) {
+          auto received = contract::receive_supervisor_message(socket_.native_handle());
+          if (!received) {
+            if (received.error() == contract::ReceiveError::kWouldBlock) break;
+            return events_.lost();
+          }
+          if (received->message.type == SupervisorMessageType::kStop)
+            events_.stop(Milliseconds(received->message.value));
+        }
+        wait_message();
+      });
 }
 
 void SupervisorLink::beat() {

@@ -5,8 +5,8 @@
 
 #include <algorithm>
 #include <asio/post.hpp>
-#include <unordered_set>
 #include <charconv>
+#include <unordered_set>
 #include <utility>
 
 #include "controlplane/session/settings.hpp"
@@ -32,10 +32,14 @@ constexpr std::uint16_t kMppeOverhead = 4;  // octets of inner MTU (RFC 3078 §3
 std::string_view name_of(pptp::ControlConnection::State state) noexcept {
   using State = pptp::ControlConnection::State;
   switch (state) {
-    case State::kWaitStart: return "wait-start";
-    case State::kEstablished: return "established";
-    case State::kWaitStopReply: return "wait-stop-reply";
-    case State::kClosed: return "closed";
+    case State::kWaitStart:
+      return "wait-start";
+    case State::kEstablished:
+      return "established";
+    case State::kWaitStopReply:
+      return "wait-stop-reply";
+    case State::kClosed:
+      return "closed";
   }
   return "invalid";
 }
@@ -178,7 +182,9 @@ std::shared_ptr<Registry::Connection> Registry::add_connection(
                 } else if (head.size() >= **length) {
                   framing.message = **length;
                 } else {
-                  framing.needed = **length;
+                  // The whole header first: a bad one is refused without waiting for the rest.
+                  framing.needed = std::max(wire::pptp::kHeaderLength,
+                                            head.size() < wire::pptp::kHeaderLength ? 0 : **length);
                 }
                 return framing;
               },
@@ -339,8 +345,9 @@ std::bitset<kSteeringBuckets> Registry::buckets_of(WorkerId worker) const {
 
 void Registry::refuse_call(Connection& connection, std::uint32_t offer,
                            wire::pptp::GeneralError error, EndReason reason) {
-  apply(connection, connection.machine.on_call_refused(
-                        offer, wire::pptp::OutgoingCallResult::kGeneralError, error, reason, now()));
+  apply(connection,
+        connection.machine.on_call_refused(offer, wire::pptp::OutgoingCallResult::kGeneralError,
+                                           error, reason, now()));
 }
 
 void Registry::count_refusal(const Connection& connection, EndReason reason) {
@@ -450,13 +457,13 @@ void Registry::on_installed(Session& installed, const control::DataplaneLink::Re
   if (connection) connection->offers.erase(session->offer);
 
   if (!reply || reply->result != contract::ReplyResult::kDone) {
-    log::warn("dataplane refused a session",
-              {{"slot", slot.value},
-               {"peer", session->peer},
-               {"result", reply ? contract::name_of(reply->result) : control::name_of(reply.error())}});
+    log::warn("dataplane refused a session", {{"slot", slot.value},
+                                              {"peer", session->peer},
+                                              {"result", reply ? contract::name_of(reply->result)
+                                                               : control::name_of(reply.error())}});
     // When the dataplane was lost it may or may not have installed it: session memory knows.
-    session->handle.generation = parts_.memory.sessions()[slot.value].generation.load(
-        std::memory_order_acquire);
+    session->handle.generation =
+        parts_.memory.sessions()[slot.value].generation.load(std::memory_order_acquire);
     const std::uint32_t offer = session->offer;
     // A slot that is not free over there must become so, or it would refuse every call from now on.
     if (reply && reply->result != contract::ReplyResult::kBadSlot)
@@ -508,9 +515,8 @@ void Registry::end_session(Session& session, EndReason reason) {
                            {"tx_bytes", record.downstream.bytes.get()}});
   parts_.statistics.call_ends[static_cast<std::size_t>(reason)].add();
   parts_.statistics.sessions_by_phase[static_cast<std::size_t>(session.phase)].add(-1);
-  last_ends_.emplace_front(
-      now(), EndView{session.user, session.peer, std::string(name_of(reason)), 0,
-                     static_cast<std::uint64_t>(duration)});
+  last_ends_.emplace_front(now(), EndView{session.user, session.peer, std::string(name_of(reason)),
+                                          0, static_cast<std::uint64_t>(duration)});
   if (last_ends_.size() > kLastEnds) last_ends_.pop_back();
   if (session.opened) (void)parts_.store.erase(slot);
   remove_from_dataplane(session);
@@ -540,8 +546,8 @@ void Registry::remove_waiting() {
     const SlotId slot = orphans_.back();
     const auto& record = parts_.memory.sessions()[slot.value];
     const SessionHandle handle{slot, record.generation.load(std::memory_order_acquire)};
-    const auto sent = parts_.dataplane.remove(
-        handle, [this, slot](const control::DataplaneLink::Reply& reply) {
+    const auto sent =
+        parts_.dataplane.remove(handle, [this, slot](const control::DataplaneLink::Reply& reply) {
           --removals_in_flight_;
           (reply ? free_slots_ : orphans_).push_back(slot);
           remove_waiting();
@@ -655,19 +661,18 @@ void Registry::perform(Session& session, const model::OpenIpv4& action) {
   open.rate_bits_per_second = session.rate_bits_per_second.value_or(0);
   const SlotId slot = session.handle.slot;
   const std::uint64_t serial = session.serial;
-  require(session,
-          parts_.dataplane.open_ipv4(
-              session.handle, open,
-              [this, slot, serial](const control::DataplaneLink::Reply& reply) {
-                Session* alive = find(slot, serial);
-                if (alive == nullptr || alive->state != Session::State::kUp) return;
-                if (reply && reply->result == contract::ReplyResult::kDone) return;
-                log::warn("dataplane refused an address",
-                          {{"session", slot.value},
-                           {"result", reply ? contract::name_of(reply->result)
-                                            : control::name_of(reply.error())}});
-                if (reply) perform(*alive, model::LinkEnded{EndReason::dataplane_refused});
-              }));
+  require(session, parts_.dataplane.open_ipv4(
+                       session.handle, open,
+                       [this, slot, serial](const control::DataplaneLink::Reply& reply) {
+                         Session* alive = find(slot, serial);
+                         if (alive == nullptr || alive->state != Session::State::kUp) return;
+                         if (reply && reply->result == contract::ReplyResult::kDone) return;
+                         log::warn("dataplane refused an address",
+                                   {{"session", slot.value},
+                                    {"result", reply ? contract::name_of(reply->result)
+                                                     : control::name_of(reply.error())}});
+                         if (reply) perform(*alive, model::LinkEnded{EndReason::dataplane_refused});
+                       }));
 }
 
 void Registry::perform(Session& session, const model::CloseIpv4&) {
@@ -726,11 +731,11 @@ void Registry::perform(Session& session, const model::LinkEnded& action) {
   // many peers clear the call themselves meanwhile.
   if (shut_down_ != ShutDown::kNo) return tell_peer(session);
   session.timer.expires_after(kLastWords);
-  session.timer.async_wait([this, slot = session.handle.slot,
-                            serial = session.serial](const asio::error_code& error) {
-    Session* alive = find(slot, serial);
-    if (!error && alive != nullptr && alive->state == Session::State::kUp) tell_peer(*alive);
-  });
+  session.timer.async_wait(
+      [this, slot = session.handle.slot, serial = session.serial](const asio::error_code& error) {
+        Session* alive = find(slot, serial);
+        if (!error && alive != nullptr && alive->state == Session::State::kUp) tell_peer(*alive);
+      });
 }
 
 // Call-Disconnect-Notify, and the end of the session.
@@ -788,8 +793,8 @@ void Registry::on_auth_result(SlotId slot, std::uint64_t serial, const model::Au
   parts_.statistics.auth_accepted.add();
   session->user = result->user;
   session->rate_bits_per_second = result->rate_bits_per_second;
-  // Re-authentication keeps the lease; another account gets one of its own. (The address is out of the
-  // dataplane's index: the link closed IPv4 before it asked again.)
+  // Re-authentication keeps the lease; another account gets one of its own. (The address is out of
+  // the dataplane's index: the link closed IPv4 before it asked again.)
   if (session->lease && session->lease_user != result->user) {
     parts_.pools.release(*session->lease);
     session->lease.reset();
@@ -813,13 +818,13 @@ void Registry::arm_timer(Session& session) {
   }
   session.timer.expires_at(
       std::chrono::time_point_cast<std::chrono::steady_clock::duration>(*deadline));
-  session.timer.async_wait([this, slot = session.handle.slot,
-                            serial = session.serial](const asio::error_code& error) {
-    Session* alive = find(slot, serial);
-    if (error || alive == nullptr || alive->state != Session::State::kUp) return;
-    alive->armed.reset();
-    apply(*alive, alive->link->on_deadline(now()));
-  });
+  session.timer.async_wait(
+      [this, slot = session.handle.slot, serial = session.serial](const asio::error_code& error) {
+        Session* alive = find(slot, serial);
+        if (error || alive == nullptr || alive->state != Session::State::kUp) return;
+        alive->armed.reset();
+        apply(*alive, alive->link->on_deadline(now()));
+      });
 }
 
 void Registry::reach(Session& session, SetupStage stage) {
@@ -846,18 +851,17 @@ void Registry::save(Session& session) {
   auto snapshot = session.link->snapshot();
   if (!snapshot || !session.lease) return;
   snapshot->keys.reset();  // keys do not go to the store
-  (void)parts_.store.put(
-      StoredSession{.slot = session.handle.slot,
-                    .generation = session.handle.generation,
-                    .connection = session.connection,
-                    .our_call_id = session.our_call_id,
-                    .peer_call_id = session.peer_call_id,
-                    .lease = *session.lease,
-                    .started_ns = monotonic_ns(session.started),
-                    .opened_ns = monotonic_ns(session.opened.value_or(now())),
-                    .mtu = inner_mtu(session),
-                    .rate_bits_per_second = session.rate_bits_per_second,
-                    .link = std::move(*snapshot)});
+  (void)parts_.store.put(StoredSession{.slot = session.handle.slot,
+                                       .generation = session.handle.generation,
+                                       .connection = session.connection,
+                                       .our_call_id = session.our_call_id,
+                                       .peer_call_id = session.peer_call_id,
+                                       .lease = *session.lease,
+                                       .started_ns = monotonic_ns(session.started),
+                                       .opened_ns = monotonic_ns(session.opened.value_or(now())),
+                                       .mtu = inner_mtu(session),
+                                       .rate_bits_per_second = session.rate_bits_per_second,
+                                       .link = std::move(*snapshot)});
 }
 
 void Registry::take_over(std::vector<contract::Grants::Connection> connections) {
@@ -875,8 +879,8 @@ void Registry::take_over(std::vector<contract::Grants::Connection> connections) 
       (void)::shutdown(granted.fd.get(), SHUT_RDWR);
       continue;
     }
-    auto connection = add_connection(granted.id, std::move(granted.fd), granted.local,
-                                     granted.peer, granted.tcp_port, &known->machine);
+    auto connection = add_connection(granted.id, std::move(granted.fd), granted.local, granted.peer,
+                                     granted.tcp_port, &known->machine);
     connection->opened = TimePoint(Duration(known->opened_ns));
     carried.push_back(std::move(connection));
   }
@@ -887,8 +891,8 @@ void Registry::take_over(std::vector<contract::Grants::Connection> connections) 
     const auto snapshot = connection->machine.snapshot();
     for (const auto& call : snapshot ? snapshot->calls : decltype(snapshot->calls){})
       if (!connection->calls.contains(call.our_call_id))
-        apply(*connection, connection->machine.end_call(
-                               call.our_call_id, EndReason::control_restarted, {}, now()));
+        apply(*connection, connection->machine.end_call(call.our_call_id,
+                                                        EndReason::control_restarted, {}, now()));
     save(*connection);
     connection->socket->start();
   }
@@ -937,9 +941,8 @@ bool Registry::take_over(const StoredSession& stored) {
   session->peer_call_id = stored.peer_call_id;
   session->local = record.local;
   session->peer = record.peer;
-  session->worker = parts_.memory.header()
-                        .steering[steering_bucket(stored.our_call_id)]
-                        .load(std::memory_order_relaxed);
+  session->worker = parts_.memory.header().steering[steering_bucket(stored.our_call_id)].load(
+      std::memory_order_relaxed);
   auto settings = link_settings_;
   settings.peer = record.peer;
   session->link = std::make_unique<ppp::Link>(settings, stored.link, parts_.random, now());
@@ -972,8 +975,8 @@ void Registry::when_attached(std::function<void()> ready) {
   if (parts_.dataplane.attached() && when_attached_) std::exchange(when_attached_, nullptr)();
 }
 
-// What the dataplane has is what lies in session memory; commands that were in the channel when it was
-// lost never came. A call whose set-up lost one would hang for ever without a word.
+// What the dataplane has is what lies in session memory; commands that were in the channel when it
+// was lost never came. A call whose set-up lost one would hang for ever without a word.
 void Registry::check_sessions() {
   for (std::size_t slot = 0; slot < sessions_.size(); ++slot) {
     Session* session = sessions_[slot].get();
@@ -985,10 +988,9 @@ void Registry::check_sessions() {
         record.generation.load(std::memory_order_relaxed) == session->handle.generation;
     const bool open = session->phase == model::LinkPhase::kOpen;
     // Between authentication and the end of set-up the keys may be among what was lost.
-    const bool keys_sure =
-        open ? session->link->status().mppe == "none" ||
-                   record.downstream.mppe.mode != mppe::Mode::kOff
-             : session->phase != model::LinkPhase::kNetwork;
+    const bool keys_sure = open ? session->link->status().mppe == "none" ||
+                                      record.downstream.mppe.mode != mppe::Mode::kOff
+                                : session->phase != model::LinkPhase::kNetwork;
     if (!there || !keys_sure) {
       perform(*session, model::LinkEnded{EndReason::dataplane_unavailable});
       continue;
@@ -1017,8 +1019,9 @@ void Registry::on_dataplane_detached() {
 
 // ---- the operator -----------------------------------------------------------------------------
 
-// First the links, with Terminate-Request and its answer, so that each peer's PPP knows; a call whose
-// link has ended gets its Disconnect-Notify. Then the connections, with Stop-Request and its answer.
+// First the links, with Terminate-Request and its answer, so that each peer's PPP knows; a call
+// whose link has ended gets its Disconnect-Notify. Then the connections, with Stop-Request and its
+// answer.
 void Registry::shut_down(Milliseconds within, std::function<void()> done) {
   if (shut_down_ != ShutDown::kNo) return;
   shut_down_ = ShutDown::kLinks;
@@ -1043,8 +1046,9 @@ void Registry::wait_shut_down(TimePoint until) {
 
 // Called whenever a call or a connection has ended.
 void Registry::advance_shut_down() {
-  if (shut_down_ == ShutDown::kLinks &&
-      std::ranges::all_of(connections_, [](const auto& entry) { return entry.second->calls.empty(); }))
+  if (shut_down_ == ShutDown::kLinks && std::ranges::all_of(connections_, [](const auto& entry) {
+        return entry.second->calls.empty();
+      }))
     asio::post(parts_.context, [this] { stop_connections(); });
   else if (shut_down_ == ShutDown::kConnections && connections_.empty())
     asio::post(parts_.context, [this] { finish_shut_down(); });
@@ -1095,8 +1099,8 @@ std::vector<SessionView> Registry::sessions() const {
     view.local = session->local;
     if (session->lease && session->phase == model::LinkPhase::kOpen)
       view.address = session->lease->address;
-    view.state = session->state == Session::State::kRemoving ? "removing"
-                                                             : model::name_of(session->phase);
+    view.state =
+        session->state == Session::State::kRemoving ? "removing" : model::name_of(session->phase);
     view.our_call_id = session->our_call_id;
     view.peer_call_id = session->peer_call_id;
     if (session->link) {
@@ -1154,8 +1158,8 @@ std::vector<EndView> Registry::last_ends() const {
   const auto time = now();
   for (const auto& [when, end] : last_ends_) {
     views.push_back(end);
-    views.back().ago_s = static_cast<std::uint64_t>(
-        std::chrono::duration_cast<Seconds>(time - when).count());
+    views.back().ago_s =
+        static_cast<std::uint64_t>(std::chrono::duration_cast<Seconds>(time - when).count());
   }
   return views;
 }

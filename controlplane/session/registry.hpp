@@ -2,7 +2,8 @@
 //
 // Registry: the one place that knows a call, its link, its lease and its dataplane slot together,
 // and the only one that carries out what the protocol machines ask for: it owns the sockets, the
-// timers, the AAA requests, the leases and the commands to the dataplane. The machines decide, it does.
+// timers, the AAA requests, the leases and the commands to the dataplane. The machines decide, it
+// does.
 //
 // Life of a call: offered (Outgoing-Call-Request) → installing (the dataplane is told) → up (Reply
 // sent, PPP runs) → ended (told the peer) → removing (the dataplane lets go; then slot, Call ID and
@@ -70,8 +71,8 @@ class Registry {
   void accept(UniqueFd fd, Ipv4Address local, Ipv4Address peer, std::uint16_t peer_port);
 
   // Carries on where an earlier control process was killed: the connections it left with the
-  // supervisor, the calls that the store and session memory agree on. What cannot be carried on ends.
-  // Call once, before anything else.
+  // supervisor, the calls that the store and session memory agree on. What cannot be carried on
+  // ends. Call once, before anything else.
   void take_over(std::vector<contract::Grants::Connection> connections);
 
   // Calls `ready` when the dataplane is attached and what an earlier process left is in order.

@@ -120,8 +120,8 @@ StoredSession session_from(const json& j) {
   link.lcp = {lcp.at(0).get<std::uint32_t>(), lcp.at(1).get<std::uint32_t>(),
               lcp.at(2).get<std::uint16_t>(), lcp.at(3).get<bool>(), lcp.at(4).get<bool>()};
   if (j.contains("mppe"))
-    link.mppe = ppp::MppeAgreement{j.at("mppe").at(0).get<std::uint8_t>(),
-                                   j.at("mppe").at(1).get<bool>()};
+    link.mppe =
+        ppp::MppeAgreement{j.at("mppe").at(0).get<std::uint8_t>(), j.at("mppe").at(1).get<bool>()};
   link.network.our_address = address_of(j.at("our_address"));
   link.network.subscriber_address = address_of(j.at("subscriber"));
   for (std::size_t i = 0; i < 2; ++i) {
@@ -244,8 +244,8 @@ void ResumeStore::keep_only(const std::vector<ConnectionId>& connections,
   for (const SlotId slot : sessions) kept_sessions.insert(slot.value);
   MDB_txn* transaction = nullptr;
   if (mdb_txn_begin(environment_, nullptr, 0, &transaction) != 0) return;
-  for (const auto& [database, kept] : {std::pair{connections_, &kept_connections},
-                                       std::pair{sessions_, &kept_sessions}}) {
+  for (const auto& [database, kept] :
+       {std::pair{connections_, &kept_connections}, std::pair{sessions_, &kept_sessions}}) {
     MDB_cursor* cursor = nullptr;
     if (mdb_cursor_open(transaction, database, &cursor) != 0) continue;
     MDB_val name{};

@@ -50,8 +50,8 @@ struct StoredSession {
 
 class ResumeStore {
  public:
-  // Opens or makes the store; one that is damaged, or another program's, is made anew: the calls in it
-  // are lost, not the server. Error: LMDB's reason.
+  // Opens or makes the store; one that is damaged, or another program's, is made anew: the calls in
+  // it are lost, not the server. Error: LMDB's reason.
   [[nodiscard]] static std::expected<ResumeStore, std::string> open(
       const std::filesystem::path& directory, std::uint32_t max_sessions);
   ResumeStore(ResumeStore&& other) noexcept;

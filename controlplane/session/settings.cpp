@@ -12,29 +12,40 @@ namespace {
 
 model::AuthMethod method_of(config::AuthMethod method) noexcept {
   switch (method) {
-    case config::AuthMethod::kEap: return model::AuthMethod::kEap;
-    case config::AuthMethod::kMsChapV2: return model::AuthMethod::kMsChapV2;
-    case config::AuthMethod::kMsChap: return model::AuthMethod::kMsChap;
-    case config::AuthMethod::kChap: return model::AuthMethod::kChapMd5;
-    case config::AuthMethod::kPap: return model::AuthMethod::kPap;
+    case config::AuthMethod::kEap:
+      return model::AuthMethod::kEap;
+    case config::AuthMethod::kMsChapV2:
+      return model::AuthMethod::kMsChapV2;
+    case config::AuthMethod::kMsChap:
+      return model::AuthMethod::kMsChap;
+    case config::AuthMethod::kChap:
+      return model::AuthMethod::kChapMd5;
+    case config::AuthMethod::kPap:
+      return model::AuthMethod::kPap;
   }
   return model::AuthMethod::kNone;
 }
 
 ppp::MppePolicy policy_of(config::MppePolicy policy) noexcept {
   switch (policy) {
-    case config::MppePolicy::kOff: return ppp::MppePolicy::kOff;
-    case config::MppePolicy::kPrefer: return ppp::MppePolicy::kPrefer;
-    case config::MppePolicy::kRequire: return ppp::MppePolicy::kRequire;
+    case config::MppePolicy::kOff:
+      return ppp::MppePolicy::kOff;
+    case config::MppePolicy::kPrefer:
+      return ppp::MppePolicy::kPrefer;
+    case config::MppePolicy::kRequire:
+      return ppp::MppePolicy::kRequire;
   }
   return ppp::MppePolicy::kRequire;
 }
 
 ppp::MppeMode mode_of(config::MppeMode mode) noexcept {
   switch (mode) {
-    case config::MppeMode::kStateless: return ppp::MppeMode::kStateless;
-    case config::MppeMode::kStateful: return ppp::MppeMode::kStateful;
-    case config::MppeMode::kAny: return ppp::MppeMode::kAny;
+    case config::MppeMode::kStateless:
+      return ppp::MppeMode::kStateless;
+    case config::MppeMode::kStateful:
+      return ppp::MppeMode::kStateful;
+    case config::MppeMode::kAny:
+      return ppp::MppeMode::kAny;
   }
   return ppp::MppeMode::kStateless;
 }
@@ -62,6 +73,7 @@ pptp::ConnectionSettings make_connection_settings(const config::Config& config) 
   pptp::ConnectionSettings settings;
   settings.host_name = config.node.name;
   settings.echo_interval = config.pptp.echo_interval;
+  settings.echo_timeout = config.pptp.echo_interval;  // RFC 2637 §3.1.4: 60 s and 60 s by default
   return settings;
 }
 

@@ -43,7 +43,9 @@ std::expected<EalPlan, std::string> plan_eal(const config::Config& config, const
   EalPlan plan;
   const bool enough = host.free_huge_megabytes >= memory.megabytes;
   switch (memory.hugepages) {
-    case config::HugePages::kAuto: plan.huge_pages = enough; break;
+    case config::HugePages::kAuto:
+      plan.huge_pages = enough;
+      break;
     case config::HugePages::kOn:
       if (!enough)
         return std::unexpected(
@@ -51,7 +53,9 @@ std::expected<EalPlan, std::string> plan_eal(const config::Config& config, const
                         memory.megabytes, host.free_huge_megabytes));
       plan.huge_pages = true;
       break;
-    case config::HugePages::kOff: plan.huge_pages = false; break;
+    case config::HugePages::kOff:
+      plan.huge_pages = false;
+      break;
   }
   if (uses_xdp(config) && !plan.huge_pages)
     return std::unexpected(fmt::format(
@@ -72,8 +76,14 @@ std::expected<EalPlan, std::string> plan_eal(const config::Config& config, const
                                        highest, host.online_cpus));
 
   auto& a = plan.arguments;
-  a = {"-l", lcores, "--main-lcore", std::to_string(config.dataplane.cores.main), "--no-telemetry",
-       "--log-level=4", "-m", std::to_string(memory.megabytes)};
+  a = {"-l",
+       lcores,
+       "--main-lcore",
+       std::to_string(config.dataplane.cores.main),
+       "--no-telemetry",
+       "--log-level=4",
+       "-m",
+       std::to_string(memory.megabytes)};
   const bool any_pci = config.ports.access.device.kind == config::DeviceKind::kPci ||
                        config.ports.core.device.kind == config::DeviceKind::kPci;
   // Without --no-pci EAL would probe (and could take over) the host's own interface.

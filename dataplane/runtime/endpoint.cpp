@@ -152,11 +152,13 @@ void Endpoint::take_commands(std::uint64_t now_ns) {
   contract::ReceivedMessage message;
   for (int i = 0; i < kCommandBatch && channel_ && !backlogged(); ++i) {
     switch (commands_.pop(message)) {
-      case contract::RingConsumer::Outcome::kEmpty: return;
+      case contract::RingConsumer::Outcome::kEmpty:
+        return;
       case contract::RingConsumer::Outcome::kCorrupt:
         log::error("command ring is corrupt; channel dropped");
         return detach();
-      case contract::RingConsumer::Outcome::kMessage: break;
+      case contract::RingConsumer::Outcome::kMessage:
+        break;
     }
     handle(message, now_ns);
     if (message.header.type == MessageType::kArmMppe)
@@ -198,21 +200,24 @@ void Endpoint::handle(const contract::ReceivedMessage& message, std::uint64_t no
   }
   switch (header.type) {
     case MessageType::kRemoveSession:
-      removals_.push_back({header.slot, header.generation, header.request,
-                           sessions_.unlink(header.slot)});
+      removals_.push_back(
+          {header.slot, header.generation, header.request, sessions_.unlink(header.slot)});
       return;
     case MessageType::kOpenIpv4: {
       const auto open = message.body_as<contract::OpenIpv4>();
-      const auto result = open ? sessions_.bind_address(header.slot, open->subscriber)
-                               : ReplyResult::kBadMessage;
+      const auto result =
+          open ? sessions_.bind_address(header.slot, open->subscriber) : ReplyResult::kBadMessage;
       if (result == ReplyResult::kDone) forward(message);
       return reply(header, result, header.generation);
     }
-    case MessageType::kCloseIpv4: sessions_.unbind_address(header.slot); return forward(message);
+    case MessageType::kCloseIpv4:
+      sessions_.unbind_address(header.slot);
+      return forward(message);
     case MessageType::kConfigureLink:
     case MessageType::kArmMppe:
     case MessageType::kDisarmMppe:
-    case MessageType::kInjectFrame: return forward(message);
+    case MessageType::kInjectFrame:
+      return forward(message);
     default:
       header_.channel_commands_invalid.add(1);
       return reply(header, ReplyResult::kBadMessage, 0);
@@ -240,12 +245,16 @@ void Endpoint::forward(const contract::ReceivedMessage& message) {
       if (body) wipe(std::as_writable_bytes(std::span(&*body, 1)));
       break;
     }
-    case MessageType::kOpenIpv4: command.body.open_ipv4 = *message.body_as<contract::OpenIpv4>(); break;
-    case MessageType::kInjectFrame: valid = !message.payload().empty(); break;
-    default: break;
+    case MessageType::kOpenIpv4:
+      command.body.open_ipv4 = *message.body_as<contract::OpenIpv4>();
+      break;
+    case MessageType::kInjectFrame:
+      valid = !message.payload().empty();
+      break;
+    default:
+      break;
   }
-  rte_mbuf* packet =
-      valid ? make_command(command_pool_, command, message.payload()) : nullptr;
+  rte_mbuf* packet = valid ? make_command(command_pool_, command, message.payload()) : nullptr;
   wipe(std::as_writable_bytes(std::span(&command, 1)));
   if (packet == nullptr) {
     header_.channel_commands_invalid.add(1);

@@ -86,7 +86,8 @@ std::expected<std::uint16_t, std::string> probe_xdp(const Port& port, std::uint1
   if (index == 0) return failed(port, "no such interface");
   const auto program = xdp_program(port.role);
   if (!std::filesystem::exists(program))
-    return failed(port, fmt::format("{} is not beside the executable", program.filename().string()));
+    return failed(port,
+                  fmt::format("{} is not beside the executable", program.filename().string()));
   // A dataplane that was killed left its program attached, and the driver refuses to replace one.
   (void)bpf_xdp_detach(index, 0, nullptr);
   return probe_vdev(port, fmt::format("net_af_xdp{}", static_cast<int>(port.role)),
@@ -97,7 +98,8 @@ std::expected<std::uint16_t, std::string> probe_xdp(const Port& port, std::uint1
 std::expected<std::uint16_t, std::string> probe_device(const Port& port, const config::Port& config,
                                                        std::uint16_t queues) {
   switch (config.device.kind) {
-    case config::DeviceKind::kXdp: return probe_xdp(port, queues);
+    case config::DeviceKind::kXdp:
+      return probe_xdp(port, queues);
     case config::DeviceKind::kPci: {
       std::uint16_t id = 0;
       if (rte_eth_dev_get_port_by_name(config.device.text.c_str(), &id) != 0)
@@ -228,8 +230,8 @@ std::vector<Ipv4Prefix> prefixes_of(const Ipv4Range& range) {
     while (bits < 32 && (at & ((std::uint64_t{2} << bits) - 1)) == 0 &&
            at + (std::uint64_t{2} << bits) - 1 <= last)
       ++bits;
-    prefixes.push_back({Ipv4Address(static_cast<std::uint32_t>(at)),
-                        static_cast<std::uint8_t>(32 - bits)});
+    prefixes.push_back(
+        {Ipv4Address(static_cast<std::uint32_t>(at)), static_cast<std::uint8_t>(32 - bits)});
     at += std::uint64_t{1} << bits;
   }
   return prefixes;

@@ -34,10 +34,10 @@ struct Port {
   std::uint16_t mtu = 1500;  // octets of IP
   bool has_twin = false;
   PortCapabilities capabilities;
-  std::vector<RxQueue> rx_queues;  // index modulo workers = worker
-  std::vector<TxQueue> tx_queues;  // one for each worker
-  std::vector<int> wait_fds;       // poll(2) for reading; not owned
-  UniqueFd wire;                   // tap: only
+  std::vector<RxQueue> rx_queues;        // index modulo workers = worker
+  std::vector<TxQueue> tx_queues;        // one for each worker
+  std::vector<int> wait_fds;             // poll(2) for reading; not owned
+  UniqueFd wire;                         // tap: only
   std::uint16_t ethdev_id = UINT16_MAX;  // other kinds
 };
 

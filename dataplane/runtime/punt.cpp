@@ -72,8 +72,8 @@ unsigned Punt::from_kernel(Twin& twin) noexcept {
   while (moved < kBatch) {
     rte_mbuf* packet = rte_pktmbuf_alloc(pool_);
     if (packet == nullptr) break;
-    const auto got = ::read(twin.fd.get(), rte_pktmbuf_mtod(packet, void*),
-                            rte_pktmbuf_tailroom(packet));
+    const auto got =
+        ::read(twin.fd.get(), rte_pktmbuf_mtod(packet, void*), rte_pktmbuf_tailroom(packet));
     if (got <= 0) {
       rte_pktmbuf_free(packet);
       break;

@@ -29,16 +29,15 @@ constexpr int kUsableStates =
     NUD_REACHABLE | NUD_STALE | NUD_DELAY | NUD_PROBE | NUD_PERMANENT | NUD_NOARP;
 
 std::optional<Ipv4Address> ipv4_of(nl_addr* address) noexcept {
-  if (address == nullptr || nl_addr_get_family(address) != AF_INET ||
-      nl_addr_get_len(address) != 4)
+  if (address == nullptr || nl_addr_get_family(address) != AF_INET || nl_addr_get_len(address) != 4)
     return std::nullopt;
   be32 wire;
   std::memcpy(&wire, nl_addr_get_binary_addr(address), sizeof(wire));
   return Ipv4Address(wire);
 }
 
-// The destination is the first field of an Ethernet header. A frame that came out of a tunnel may lie
-// at any address.
+// The destination is the first field of an Ethernet header. A frame that came out of a tunnel may
+// lie at any address.
 void write_destination(rte_mbuf* packet, const MacAddress& mac) noexcept {
   std::memcpy(rte_pktmbuf_mtod(packet, std::uint8_t*), mac.data(), mac.size());
 }
@@ -76,9 +75,9 @@ std::expected<void, std::string> Routes::start() {
   const auto on_change = [](nl_cache*, nl_object*, int, void* self) {
     static_cast<Routes*>(self)->changed_ = true;
   };
-  for (const auto& [name, cache] : {std::pair{"route/addr", &address_cache_},
-                                    std::pair{"route/neigh", &neighbour_cache_},
-                                    std::pair{"route/route", &route_cache_}})
+  for (const auto& [name, cache] :
+       {std::pair{"route/addr", &address_cache_}, std::pair{"route/neigh", &neighbour_cache_},
+        std::pair{"route/route", &route_cache_}})
     if (const int error = nl_cache_mngr_add(manager_, name, on_change, this, cache); error < 0)
       return failed(name, error);
   rebuild(0);
@@ -89,8 +88,8 @@ int Routes::fd() const noexcept { return nl_cache_mngr_get_fd(manager_); }
 
 void Routes::on_readable(std::uint64_t now_ns) {
   if (nl_cache_mngr_data_ready(manager_) < 0) {
-    // Events were lost (socket overrun): read everything anew. By a socket of its own: on the one for
-    // requests lie the kernel's unread refusals, which would be taken for the answer.
+    // Events were lost (socket overrun): read everything anew. By a socket of its own: on the one
+    // for requests lie the kernel's unread refusals, which would be taken for the answer.
     nl_sock* const socket = nl_socket_alloc();
     if (socket != nullptr && nl_connect(socket, NETLINK_ROUTE) == 0)
       for (nl_cache* cache : {address_cache_, neighbour_cache_, route_cache_})
@@ -146,9 +145,9 @@ void Routes::read_routes(std::map<Ipv4Prefix, Key>& wanted) {
       return;
     nl_addr* destination = rtnl_route_get_dst(route);
     const auto network = ipv4_of(destination).value_or(Ipv4Address());
-    const Ipv4Prefix prefix{
-        network, static_cast<std::uint8_t>(
-                     destination == nullptr ? 0U : nl_addr_get_prefixlen(destination))};
+    const Ipv4Prefix prefix{network,
+                            static_cast<std::uint8_t>(
+                                destination == nullptr ? 0U : nl_addr_get_prefixlen(destination))};
     Key key{NextHopKind::kUnreachable, {}, {}};
     if (rtnl_route_get_type(route) == RTN_UNICAST && rtnl_route_get_nnexthops(route) > 0) {
       rtnl_nexthop* hop = rtnl_route_nexthop_n(route, 0);
@@ -168,9 +167,9 @@ void Routes::read_routes(std::map<Ipv4Prefix, Key>& wanted) {
   });
 }
 
-// A host route to each neighbour that the kernel would reach directly. Only to those: the kernel also
-// learns who asks for its addresses, so that anybody on a link could make himself a neighbour under
-// an address that lives elsewhere, and draw its traffic.
+// A host route to each neighbour that the kernel would reach directly. Only to those: the kernel
+// also learns who asks for its addresses, so that anybody on a link could make himself a neighbour
+// under an address that lives elsewhere, and draw its traffic.
 void Routes::add_neighbours(std::map<Ipv4Prefix, Key>& wanted) const {
   const auto on_link = [&wanted](const Neighbour& neighbour) {
     for (int length = 32; length >= 0; --length) {
@@ -235,8 +234,7 @@ void Routes::rebuild(std::uint64_t now_ns) {
     if (id.value == 0) continue;
     if (used.emplace(key, true).second) (void)next_hops_.set(id, next_hop_of(key));
     const bool gateway = key.kind == NextHopKind::kGlean && !key.address.is_unspecified();
-    if (gateway && !macs_.contains({key.port, key.address}) &&
-        waiting_.size() < kMaxWaiting &&
+    if (gateway && !macs_.contains({key.port, key.address}) && waiting_.size() < kMaxWaiting &&
         waiting_.try_emplace({key.port, key.address}).second) {
       ask_kernel({key.port, key.address});
       waiting_[{key.port, key.address}].asked_ns = now_ns;

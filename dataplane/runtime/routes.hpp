@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Routes: the kernel's routes, neighbours and addresses of our two interfaces, kept in NextHops. The
-// kernel stays the one place where routing is configured: ip(8), FRR and BIRD need nothing new. After
-// each netlink event the wanted set is computed and the difference applied.
+// Routes: the kernel's routes, neighbours and addresses of our two interfaces, kept in NextHops.
+// The kernel stays the one place where routing is configured: ip(8), FRR and BIRD need nothing new.
+// After each netlink event the wanted set is computed and the difference applied.
 //
 // Packets whose next hop has no MAC address yet wait here, a few for each and for a bounded time,
 // while the kernel resolves it. Neighbours we use are marked managed, so the kernel keeps them
@@ -54,8 +54,8 @@ class Routes {
   [[nodiscard]] int fd() const noexcept;
   void on_readable(std::uint64_t now_ns);
 
-  // Takes a packet that waits for `next_hop` on `port`: Ethernet, all but its destination. Frees the
-  // oldest ones when too many wait.
+  // Takes a packet that waits for `next_hop` on `port`: Ethernet, all but its destination. Frees
+  // the oldest ones when too many wait.
   void hold(contract::PortRole port, Ipv4Address next_hop, rte_mbuf* packet, std::uint64_t now_ns);
   // Frees what waited too long, asks again for what is still unknown. Call about every 100 ms.
   void on_timer(std::uint64_t now_ns);

@@ -52,9 +52,9 @@ void WorkerLoop::run() noexcept {
       base_ns = read_monotonic_ns();
       base_cycles = cycles;
     }
-    const auto now_ns = base_ns + static_cast<std::uint64_t>(
-                                      static_cast<double>(cycles - base_cycles) *
-                                      settings_.ns_per_cycle);
+    const auto now_ns =
+        base_ns + static_cast<std::uint64_t>(static_cast<double>(cycles - base_cycles) *
+                                             settings_.ns_per_cycle);
     if (!worker_.poll_once(Tsc{cycles}, now_ns).idle()) {
       empty_polls = 0;
       continue;

@@ -31,7 +31,9 @@ class Reader {
   // False once any read has asked for more octets than were left.
   [[nodiscard]] bool ok() const noexcept { return ok_; }
   [[nodiscard]] std::size_t position() const noexcept { return position_; }
-  [[nodiscard]] std::size_t remaining() const noexcept { return ok_ ? data_.size() - position_ : 0; }
+  [[nodiscard]] std::size_t remaining() const noexcept {
+    return ok_ ? data_.size() - position_ : 0;
+  }
 
   std::uint8_t read_u8() noexcept { return static_cast<std::uint8_t>(read_integer(1)); }
   std::uint16_t read_u16() noexcept { return static_cast<std::uint16_t>(read_integer(2)); }
@@ -45,7 +47,7 @@ class Reader {
 
   // Copies the next sizeof(T) octets into a wire struct (any alignment).
   template <class T>
-    requires std::is_trivially_copyable_v<T>
+  requires std::is_trivially_copyable_v<T>
   bool read_struct(T& out) noexcept {
     if (!take(sizeof(T))) return false;
     std::memcpy(static_cast<void*>(&out), data_.data() + position_ - sizeof(T), sizeof(T));
@@ -87,7 +89,9 @@ class Writer {
   // False once any write did not fit; nothing is written from then on.
   [[nodiscard]] bool ok() const noexcept { return ok_; }
   [[nodiscard]] std::size_t size() const noexcept { return position_; }
-  [[nodiscard]] std::size_t remaining() const noexcept { return ok_ ? data_.size() - position_ : 0; }
+  [[nodiscard]] std::size_t remaining() const noexcept {
+    return ok_ ? data_.size() - position_ : 0;
+  }
   [[nodiscard]] MutableBytes written() const noexcept { return data_.first(position_); }
 
   void write_u8(std::uint8_t value) noexcept { write_integer(value, 1); }
@@ -106,10 +110,8 @@ class Writer {
   }
 
   template <class T>
-    requires std::is_trivially_copyable_v<T>
-  void write_struct(const T& value) noexcept {
-    write_bytes(std::as_bytes(std::span(&value, 1)));
-  }
+  requires std::is_trivially_copyable_v<T>
+  void write_struct(const T& value) noexcept { write_bytes(std::as_bytes(std::span(&value, 1))); }
 
   // Overwrites two octets already written, for a length known only at the end.
   void patch_u16(std::size_t at, std::uint16_t value) noexcept {

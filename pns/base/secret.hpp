@@ -5,13 +5,13 @@
 // whose reader wipes the slot instead (style: ownership).
 #pragma once
 
+#include <string.h>  // explicit_bzero
 #include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <span>
-#include <string.h>  // explicit_bzero
 
 #include "pns/base/bytes.hpp"
 

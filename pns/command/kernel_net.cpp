@@ -191,8 +191,8 @@ std::expected<UniqueFd, std::string> open_gre_guard() {
   UniqueFd socket(::socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_GRE));
   sock_filter keep_nothing = BPF_STMT(BPF_RET | BPF_K, 0);
   const sock_fprog filter{1, &keep_nothing};
-  if (!socket || ::setsockopt(socket.get(), SOL_SOCKET, SO_ATTACH_FILTER, &filter,
-                              sizeof(filter)) != 0)
+  if (!socket ||
+      ::setsockopt(socket.get(), SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter)) != 0)
     return std::unexpected(std::string("raw GRE socket: ") + std::strerror(errno));
   return socket;
 }

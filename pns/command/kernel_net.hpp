@@ -45,9 +45,9 @@ struct ListenError {
 [[nodiscard]] std::expected<UniqueFd, ListenError> listen_on(Ipv4Address address,
                                                              std::uint16_t tcp_port);
 
-// A raw socket that takes GRE (protocol 47) and keeps none of it. While it is open the kernel does not
-// answer GRE with ICMP protocol unreachable, on which clients hang up: it covers the moments in which
-// no dataplane takes the packets, its restart above all.
+// A raw socket that takes GRE (protocol 47) and keeps none of it. While it is open the kernel does
+// not answer GRE with ICMP protocol unreachable, on which clients hang up: it covers the moments in
+// which no dataplane takes the packets, its restart above all.
 [[nodiscard]] std::expected<UniqueFd, std::string> open_gre_guard();
 
 }  // namespace pns::command

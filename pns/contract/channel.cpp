@@ -27,16 +27,14 @@ void copy_in(std::byte* ring, std::uint64_t position, Bytes source) noexcept {
   const std::size_t at = position & (kRingCapacity - 1);
   const std::size_t first = std::min(source.size(), kRingCapacity - at);
   if (first != 0) std::memcpy(ring + at, source.data(), first);
-  if (first != source.size())
-    std::memcpy(ring, source.data() + first, source.size() - first);
+  if (first != source.size()) std::memcpy(ring, source.data() + first, source.size() - first);
 }
 
 void copy_out(const std::byte* ring, std::uint64_t position, MutableBytes target) noexcept {
   const std::size_t at = position & (kRingCapacity - 1);
   const std::size_t first = std::min(target.size(), kRingCapacity - at);
   if (first != 0) std::memcpy(target.data(), ring + at, first);
-  if (first != target.size())
-    std::memcpy(target.data() + first, ring, target.size() - first);
+  if (first != target.size()) std::memcpy(target.data() + first, ring, target.size() - first);
 }
 
 void zero(std::byte* ring, std::uint64_t position, std::size_t length) noexcept {

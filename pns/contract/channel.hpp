@@ -7,8 +7,9 @@
 // end-of-file tells that the other side is gone.
 //
 // A record is a MessageHeader, its body and its payload, rounded up to 8 octets. A slot becomes
-// visible by one release store. The consumer copies a record out once and validates the copy; octets
-// that were read are zeroed, so no key stays behind. A full ring is an outcome, not an error.
+// visible by one release store. The consumer copies a record out once and validates the copy;
+// octets that were read are zeroed, so no key stays behind. A full ring is an outcome, not an
+// error.
 //
 // Threads: one producer thread and one consumer thread per ring. No locks, no allocation.
 #pragma once
@@ -37,8 +38,8 @@ inline constexpr std::size_t kMaxBody = 64;                         // octets
 
 // Positions count octets since the start and never wrap (2^64).
 struct RingIndices {
-  alignas(64) std::atomic<std::uint64_t> head{0};  // producer: writes; consumer: reads
-  alignas(64) std::atomic<std::uint64_t> tail{0};  // consumer: writes; producer: reads
+  alignas(64) std::atomic<std::uint64_t> head{0};               // producer: writes; consumer: reads
+  alignas(64) std::atomic<std::uint64_t> tail{0};               // consumer: writes; producer: reads
   alignas(64) std::atomic<std::uint32_t> consumer_sleeping{0};  // consumer: writes; producer: reads
 };
 
@@ -79,7 +80,8 @@ class RingProducer {
                int event_fd) noexcept
       : indices_(&indices), octets_(octets.data()), event_fd_(event_fd) {}
 
-  // Appends one message if that leaves at least `reserve` octets free. False: full, nothing written.
+  // Appends one message if that leaves at least `reserve` octets free. False: full, nothing
+  // written.
   [[nodiscard]] bool push(MessageHeader header, Bytes body, Bytes payload,
                           std::size_t reserve = 0) noexcept;
   // Wakes the consumer if it sleeps. Call once after a run of push().

@@ -3,7 +3,8 @@
 // What the planes say to each other over a Channel: a closed list of commands (control →
 // dataplane) and events (dataplane → control). Each is a MessageHeader, then the body struct that
 // its type names, then, for frames, the octets of a PPP frame. Trivially copyable; copied out of
-// the ring once and validated before use. Commands of one session are carried out in the order sent.
+// the ring once and validated before use. Commands of one session are carried out in the order
+// sent.
 #pragma once
 
 #include <array>
@@ -34,8 +35,8 @@ enum class MessageType : std::uint16_t {
   kInjectFrame = 8,     // payload: PPP frame from the Address field on, in the clear
   kPing = 9,            // answered; shows that the dataplane serves its channel
   // dataplane → control
-  kReply = 64,          // body Reply; request as in the command
-  kPuntedFrame = 65,    // payload: PPP control frame from the Protocol field on (FF 03 removed)
+  kReply = 64,        // body Reply; request as in the command
+  kPuntedFrame = 65,  // payload: PPP control frame from the Protocol field on (FF 03 removed)
 };
 
 struct MessageHeader {
@@ -44,7 +45,7 @@ struct MessageHeader {
   std::uint32_t payload_size = 0;  // octets after the body
   std::uint32_t request = 0;       // names a command in its Reply; 0: no answer wanted
   SlotId slot;
-  std::uint32_t generation = 0;    // of the session meant; a stale one is refused
+  std::uint32_t generation = 0;  // of the session meant; a stale one is refused
   std::uint32_t reserved = 0;
 };
 static_assert(sizeof(MessageHeader) == 24);
@@ -89,11 +90,11 @@ struct OpenIpv4 {
 
 enum class ReplyResult : std::uint32_t {
   kDone = 0,
-  kBadSlot = 1,          // out of range or not free
-  kBadGeneration = 2,    // the session is another one by now
+  kBadSlot = 1,        // out of range or not free
+  kBadGeneration = 2,  // the session is another one by now
   kCallIdInUse = 3,
   kAddressInUse = 4,
-  kTooManyAddresses = 5, // local addresses
+  kTooManyAddresses = 5,  // local addresses
   kBadMessage = 6,
   kNoMemory = 7,
 };
@@ -112,7 +113,8 @@ struct Reply {
 };
 
 static_assert(std::is_trivially_copyable_v<InstallSession> &&
-              std::is_trivially_copyable_v<ConfigureLink> && std::is_trivially_copyable_v<ArmMppe> &&
-              std::is_trivially_copyable_v<OpenIpv4> && std::is_trivially_copyable_v<Reply>);
+              std::is_trivially_copyable_v<ConfigureLink> &&
+              std::is_trivially_copyable_v<ArmMppe> && std::is_trivially_copyable_v<OpenIpv4> &&
+              std::is_trivially_copyable_v<Reply>);
 
 }  // namespace pns::contract

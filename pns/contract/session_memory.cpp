@@ -64,8 +64,7 @@ SessionMemory::~SessionMemory() {
 }
 
 std::expected<UniqueFd, std::string> SessionMemory::create(std::uint32_t max_sessions,
-                                                           bool huge_pages,
-                                                           std::uint64_t now_ns) {
+                                                           bool huge_pages, std::uint64_t now_ns) {
   if (max_sessions == 0) return std::unexpected("session memory: max_sessions is 0");
   const std::size_t wanted = content_size(max_sessions);
   std::size_t size = round_up(wanted, kHugePageSize);
@@ -123,20 +122,18 @@ std::expected<SessionMemory, std::string> SessionMemory::attach(int fd) {
     return std::unexpected(
         differs("header size", std::size_t{header.header_size}, sizeof(SessionMemoryHeader)));
   if (header.worker_counters_size != sizeof(WorkerCounters))
-    return std::unexpected(differs("worker counters size",
-                                   std::size_t{header.worker_counters_size},
+    return std::unexpected(differs("worker counters size", std::size_t{header.worker_counters_size},
                                    sizeof(WorkerCounters)));
   if (header.session_record_size != sizeof(SessionRecord))
     return std::unexpected(differs("session record size", std::size_t{header.session_record_size},
                                    sizeof(SessionRecord)));
   if (header.drop_reason_count != kDropReasonCount)
-    return std::unexpected(differs("drop reason count", std::size_t{header.drop_reason_count},
-                                   kDropReasonCount));
+    return std::unexpected(
+        differs("drop reason count", std::size_t{header.drop_reason_count}, kDropReasonCount));
   if (header.total_size != size)
     return std::unexpected(differs("total size", std::size_t{header.total_size}, size));
   if (header.max_sessions == 0 || content_size(header.max_sessions) > size)
-    return std::unexpected(
-        differs("content size", content_size(header.max_sessions), size));
+    return std::unexpected(differs("content size", content_size(header.max_sessions), size));
   return memory;
 }
 

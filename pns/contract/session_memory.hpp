@@ -60,21 +60,22 @@ struct PortCounters {
   Counter punted;                // towards the kernel (twin)
 };
 
-// One worker's books. Conservation: rx + injected + handed in = tx + punted + control + handed out + Σ drops
-// (each packet counted exactly once where it ends). Worker: writes; metrics: reads.
+// One worker's books. Conservation: rx + injected + handed in = tx + punted + control + handed out
+// + Σ drops (each packet counted exactly once where it ends). Worker: writes; metrics: reads.
 struct alignas(64) WorkerCounters {
   std::array<PortCounters, kPorts> ports;
-  Counter punted_control;      // PPP control frames handed to the control process
-  Counter injected;            // frames from the control process sent towards a peer
-  Counter generated;           // frames made here: stand-alone acks, Echo-Replies, ICMP errors
-  Counter consumed;            // frames that ended here on purpose: ack-only, answered Echo-Requests
+  Counter punted_control;  // PPP control frames handed to the control process
+  Counter injected;        // frames from the control process sent towards a peer
+  Counter generated;       // frames made here: stand-alone acks, Echo-Replies, ICMP errors
+  Counter consumed;        // frames that ended here on purpose: ack-only, answered Echo-Requests
   Counter handed_out, handed_in;  // between workers
   Counter acks_sent, acks_received;
-  Counter sequence_gaps;       // GRE sequence numbers never seen
-  Counter mppe_key_steps;      // extra key changes because of gaps
+  Counter sequence_gaps;   // GRE sequence numbers never seen
+  Counter mppe_key_steps;  // extra key changes because of gaps
   Counter polls, idle_polls;
-  Counter busy_cycles;         // TSC cycles of non-empty polls
-  Counter upstream_packets, upstream_bytes;      // inner packets delivered to the core, bytes of inner IP
+  Counter busy_cycles;  // TSC cycles of non-empty polls
+  Counter upstream_packets,
+      upstream_bytes;  // inner packets delivered to the core, bytes of inner IP
   Counter downstream_packets, downstream_bytes;  // inner packets sent to subscribers
   std::array<Counter, kDropReasonCount> drops;
 };
@@ -95,21 +96,23 @@ inline constexpr std::uint32_t kFlagCapture = 1U << 5;       // reserved for cap
 
 // The receive half. Owner: writes; control and metrics: read the counters.
 struct alignas(64) UpstreamState {
-  std::atomic<std::uint32_t> highest_sequence{0};  // owner's upstream half: writes; its downstream half: reads (ack)
-  bool sequence_started = false;                   // a first payload packet was seen (any number)
-  bool ack_pending = false;                        // highest_sequence is not acknowledged yet
-  std::uint16_t unacked_packets = 0;               // since the last ack we sent
+  std::atomic<std::uint32_t> highest_sequence{
+      0};                         // owner's upstream half: writes; its downstream half: reads (ack)
+  bool sequence_started = false;  // a first payload packet was seen (any number)
+  bool ack_pending = false;       // highest_sequence is not acknowledged yet
+  std::uint16_t unacked_packets = 0;  // since the last ack we sent
   std::uint32_t highest_ack_received = 0;
   bool ack_received = false;
-  bool far_pending = false;                        // far_sequence waits for a second packet to follow it
-  std::uint64_t ack_due_ns = 0;                    // CLOCK_MONOTONIC; when a stand-alone ack leaves
-  std::atomic<std::uint64_t> last_receive_ns{0};   // CLOCK_MONOTONIC; owner: writes; control: reads
-  Counter packets, bytes;    // inner packets delivered upstream, bytes of inner IP
+  bool far_pending = false;      // far_sequence waits for a second packet to follow it
+  std::uint64_t ack_due_ns = 0;  // CLOCK_MONOTONIC; when a stand-alone ack leaves
+  std::atomic<std::uint64_t> last_receive_ns{0};  // CLOCK_MONOTONIC; owner: writes; control: reads
+  Counter packets, bytes;          // inner packets delivered upstream, bytes of inner IP
   Counter gre_packets, gre_bytes;  // GRE packets accepted, bytes of the outer IP packet
-  Counter drops;             // all reasons
+  Counter drops;                   // all reasons
   Counter sequence_gaps;
-  std::uint32_t far_sequence = 0;    // a number too far ahead to be believed at once
-  // Token buckets of the owner, each the time until which what passed is paid for (CLOCK_MONOTONIC).
+  std::uint32_t far_sequence = 0;  // a number too far ahead to be believed at once
+  // Token buckets of the owner, each the time until which what passed is paid for
+  // (CLOCK_MONOTONIC).
   std::uint64_t punt_spent_ns = 0;       // control frames to the control process
   std::uint64_t rate_spent_ns = 0;       // rate_bits_per_second, upstream
   std::uint64_t key_steps_spent_ns = 0;  // packets that cost many MPPE key changes
@@ -119,7 +122,8 @@ struct alignas(64) UpstreamState {
 
 // The send half. Owner: writes; control and metrics: read the counters.
 struct alignas(64) DownstreamState {
-  std::uint32_t next_sequence = 0;  // number of the next packet that carries payload; stored before it leaves
+  std::uint32_t next_sequence =
+      0;  // number of the next packet that carries payload; stored before it leaves
   std::uint32_t last_ack_sent = 0;
   bool ack_ever_sent = false;
   std::uint16_t ip_identification = 0;
@@ -138,19 +142,19 @@ struct alignas(64) SessionRecord {
   std::atomic<std::uint32_t> generation{0};  // odd numbers never mean anything; +1 at each install
   OurCallId our_call_id;
   PeerCallId peer_call_id;
-  Ipv4Address local;  // our outer address, the one the peer dialled
-  Ipv4Address peer;   // the peer's outer address
+  Ipv4Address local;              // our outer address, the one the peer dialled
+  Ipv4Address peer;               // the peer's outer address
   std::uint16_t peer_window = 0;  // packets
   std::uint16_t reserved = 0;
   std::uint64_t installed_ns = 0;  // CLOCK_MONOTONIC
   // --- link: owner writes on command; control and metrics read ---
-  std::atomic<std::uint32_t> flags{0};       // kFlag…
-  Ipv4Address subscriber;                    // inner address; 0 until IPCP opened
-  Ipv4Address gateway;                       // our inner address
-  std::uint32_t our_magic = 0;               // for Echo-Reply
-  std::uint16_t inner_mtu = 0;               // octets of inner IP that fit downstream
-  std::uint16_t peer_mru = 0;                // octets
-  std::uint64_t rate_bits_per_second = 0;    // 0: no limit
+  std::atomic<std::uint32_t> flags{0};     // kFlag…
+  Ipv4Address subscriber;                  // inner address; 0 until IPCP opened
+  Ipv4Address gateway;                     // our inner address
+  std::uint32_t our_magic = 0;             // for Echo-Reply
+  std::uint16_t inner_mtu = 0;             // octets of inner IP that fit downstream
+  std::uint16_t peer_mru = 0;              // octets
+  std::uint64_t rate_bits_per_second = 0;  // 0: no limit
   alignas(64) UpstreamState upstream;
   alignas(64) DownstreamState downstream;
 };
@@ -175,12 +179,12 @@ struct alignas(64) SessionMemoryHeader {
   std::atomic<std::uint64_t> tsc_hz{0};
   std::array<std::atomic<std::uint8_t>, kSteeringBuckets> steering{};  // bucket → worker
   // --- supervisor: writes; control: reads ---
-  std::atomic<std::uint32_t> control_starts{0};    // processes started, the first included
+  std::atomic<std::uint32_t> control_starts{0};  // processes started, the first included
   std::atomic<std::uint32_t> dataplane_starts{0};
   // --- dataplane main: writes; metrics: reads ---
-  Counter channel_events_dropped;   // punted frames that found the ring to control full
-  Counter channel_commands_invalid; // commands refused because a field was out of range
-  Counter neighbours, routes;       // entries known (set, not summed)
+  Counter channel_events_dropped;    // punted frames that found the ring to control full
+  Counter channel_commands_invalid;  // commands refused because a field was out of range
+  Counter neighbours, routes;        // entries known (set, not summed)
   Counter twin_to_kernel, twin_from_kernel, twin_dropped;  // frames through the TAP twins
 };
 
@@ -202,9 +206,9 @@ class SessionMemory {
 
   [[nodiscard]] explicit operator bool() const noexcept { return base_ != nullptr; }
   [[nodiscard]] SessionMemoryHeader& header() const noexcept;
-  [[nodiscard]] std::span<WorkerCounters> workers() const noexcept;   // kMaxWorkers
-  [[nodiscard]] std::span<SessionRecord> sessions() const noexcept;   // max_sessions
-  [[nodiscard]] std::size_t size() const noexcept { return size_; }   // octets mapped
+  [[nodiscard]] std::span<WorkerCounters> workers() const noexcept;  // kMaxWorkers
+  [[nodiscard]] std::span<SessionRecord> sessions() const noexcept;  // max_sessions
+  [[nodiscard]] std::size_t size() const noexcept { return size_; }  // octets mapped
 
  private:
   void* base_ = nullptr;

@@ -89,10 +89,12 @@ std::expected<Grants, std::string> receive_grants(int socket, int timeout_ms) {
         grants.session_memory = std::move(received->fd);
         break;
       case SupervisorMessageType::kGrantWire:
-        if (message.port < grants.wires.size()) grants.wires[message.port] = std::move(received->fd);
+        if (message.port < grants.wires.size())
+          grants.wires[message.port] = std::move(received->fd);
         break;
       case SupervisorMessageType::kGrantTwin:
-        if (message.port < grants.twins.size()) grants.twins[message.port] = std::move(received->fd);
+        if (message.port < grants.twins.size())
+          grants.twins[message.port] = std::move(received->fd);
         break;
       case SupervisorMessageType::kGrantListener:
         grants.listeners.push_back({std::move(received->fd), message.local, message.tcp_port});
@@ -101,9 +103,13 @@ std::expected<Grants, std::string> receive_grants(int socket, int timeout_ms) {
         grants.connections.push_back({std::move(received->fd), message.connection, message.local,
                                       message.peer, message.tcp_port});
         break;
-      case SupervisorMessageType::kPlaneState: grants.dataplane_serves = message.value != 0; break;
-      case SupervisorMessageType::kGrantsComplete: return grants;
-      default: return std::unexpected("unexpected message from the supervisor");
+      case SupervisorMessageType::kPlaneState:
+        grants.dataplane_serves = message.value != 0;
+        break;
+      case SupervisorMessageType::kGrantsComplete:
+        return grants;
+      default:
+        return std::unexpected("unexpected message from the supervisor");
     }
   }
 }

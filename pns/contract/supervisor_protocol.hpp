@@ -37,11 +37,11 @@ enum class SupervisorMessageType : std::uint32_t {
   kTwinReady = 8,           // the twin has its MAC, addresses and is up; port     dataplane
   kPlaneState = 9,          // value: 1 dataplane serves, 0 it does not            control
   // plane → supervisor
-  kReady = 32,              // serves
-  kSetTwin = 33,            // port; mac; value: MTU in octets                     dataplane
-  kStoreConnection = 34,    // fd: accepted TCP socket; connection, local, peer    control
-  kForgetConnection = 35,   // connection                                          control
-  kWatchdog = 36,           // the plane's loop turns; at least every 2 s          both
+  kReady = 32,             // serves
+  kSetTwin = 33,           // port; mac; value: MTU in octets                     dataplane
+  kStoreConnection = 34,   // fd: accepted TCP socket; connection, local, peer    control
+  kForgetConnection = 35,  // connection                                          control
+  kWatchdog = 36,          // the plane's loop turns; at least every 2 s          both
 };
 
 struct SupervisorMessage {

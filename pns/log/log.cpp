@@ -21,11 +21,16 @@ State& state() {
 
 spdlog::level::level_enum to_spdlog(Level level) noexcept {
   switch (level) {
-    case Level::kTrace: return spdlog::level::trace;
-    case Level::kDebug: return spdlog::level::debug;
-    case Level::kInfo: return spdlog::level::info;
-    case Level::kWarn: return spdlog::level::warn;
-    case Level::kError: return spdlog::level::err;
+    case Level::kTrace:
+      return spdlog::level::trace;
+    case Level::kDebug:
+      return spdlog::level::debug;
+    case Level::kInfo:
+      return spdlog::level::info;
+    case Level::kWarn:
+      return spdlog::level::warn;
+    case Level::kError:
+      return spdlog::level::err;
   }
   return spdlog::level::err;
 }
@@ -81,8 +86,8 @@ void append_pair(std::string& out, Format format, std::string_view key, std::str
 void start(Level level, Format format, std::string process) {
   state().format = format;
   state().process = std::move(process);
-  auto logger = std::make_shared<spdlog::logger>(
-      "pns", std::make_shared<spdlog::sinks::stderr_sink_mt>());
+  auto logger =
+      std::make_shared<spdlog::logger>("pns", std::make_shared<spdlog::sinks::stderr_sink_mt>());
   logger->set_pattern(format == Format::kJson ? "{\"time\":\"%Y-%m-%dT%H:%M:%S.%eZ\",%v"
                                               : "%Y-%m-%dT%H:%M:%S.%eZ %v",
                       spdlog::pattern_time_type::utc);
@@ -110,10 +115,9 @@ void write(Level level, std::string_view event, Fields fields) {
   if (!enabled(level)) return;
   const std::string line = render(state().format, state().process, level, event, fields);
   // In JSON the pattern has opened the object already.
-  spdlog::default_logger_raw()->log(to_spdlog(level), "{}",
-                                    state().format == Format::kJson
-                                        ? std::string_view(line).substr(1)
-                                        : std::string_view(line));
+  spdlog::default_logger_raw()->log(
+      to_spdlog(level), "{}",
+      state().format == Format::kJson ? std::string_view(line).substr(1) : std::string_view(line));
 }
 
 }  // namespace pns::log

@@ -41,8 +41,8 @@ struct Field {
   Field(std::string_view k, bool v) : key(k), value(v ? "true" : "false"), number(true) {}
   Field(std::string_view k, Ipv4Address v) : key(k), value(v.to_string()) {}
   template <class Number>
-    requires std::is_arithmetic_v<Number>
-  Field(std::string_view k, Number v) : key(k), value(fmt::format("{}", v)), number(is_number(v)) {}
+  requires std::is_arithmetic_v<Number> Field(std::string_view k, Number v)
+      : key(k), value(fmt::format("{}", v)), number(is_number(v)) {}
 
  private:
   // JSON knows neither nan nor inf, and a char is a text.
@@ -57,10 +57,14 @@ using Fields = std::initializer_list<Field>;
 [[nodiscard]] bool enabled(Level level) noexcept;
 void write(Level level, std::string_view event, Fields fields);
 
-inline void debug(std::string_view event, Fields fields = {}) { write(Level::kDebug, event, fields); }
+inline void debug(std::string_view event, Fields fields = {}) {
+  write(Level::kDebug, event, fields);
+}
 inline void info(std::string_view event, Fields fields = {}) { write(Level::kInfo, event, fields); }
 inline void warn(std::string_view event, Fields fields = {}) { write(Level::kWarn, event, fields); }
-inline void error(std::string_view event, Fields fields = {}) { write(Level::kError, event, fields); }
+inline void error(std::string_view event, Fields fields = {}) {
+  write(Level::kError, event, fields);
+}
 
 // The text of one line without time stamp; for tests of the escaping.
 [[nodiscard]] std::string render(Format format, std::string_view process, Level level,

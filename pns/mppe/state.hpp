@@ -15,11 +15,11 @@ enum class Mode : std::uint8_t { kOff = 0, kStateless = 1, kStateful = 2 };
 
 struct DirectionState {
   Mode mode = Mode::kOff;
-  std::uint8_t key_bits = 0;         // 40, 56 or 128
-  std::uint16_t coherency = 0;       // count of the next packet, 12 bits
-  bool flush_wanted = false;         // receive: discard until FLUSHED; send: set FLUSHED on the next
-  bool started = false;              // a first packet went through
-  std::uint8_t rc4_i = 0;            // stateful only
+  std::uint8_t key_bits = 0;    // 40, 56 or 128
+  std::uint16_t coherency = 0;  // count of the next packet, 12 bits
+  bool flush_wanted = false;    // receive: discard until FLUSHED; send: set FLUSHED on the next
+  bool started = false;         // a first packet went through
+  std::uint8_t rc4_i = 0;       // stateful only
   std::uint8_t rc4_j = 0;
   std::array<std::byte, 16> start_key{};    // asymmetric start key (RFC 3079 §3.3)
   std::array<std::byte, 16> session_key{};  // key of the last packet (stateless) or of now

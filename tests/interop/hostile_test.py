@@ -82,6 +82,13 @@ class Hostile(theme.Theme):
             self.assertEqual(client.receive()[0], 2)
             self.assertTrue(client.alive())
 
+    def test_05_a_wrong_header_is_refused_without_waiting_for_the_rest(self):
+        with self.peer() as client:
+            client.send(message(1)[:2])
+            client.send(message(1, cookie=1)[2:12])
+            self.assertTrue(client.closed_within(1))
+        self.ends("bad_magic_cookie", 1)
+
     def test_05_a_wrong_cookie_closes_first_or_later(self):
         with self.peer() as client:
             self.assertTrue(client.send(message(1, cookie=0)).closed_within())
@@ -185,6 +192,9 @@ class Hostile(theme.Theme):
             self.assertEqual(kind, 5)
             client.send(message(6, request[12:16] + b"\x01"))
             self.assertTrue(client.alive())
+            self.assertEqual(client.receive(8)[0], 5)
+            self.assertTrue(client.closed_within(8))  # no answer this time
+        self.ends("connection_echo_timeout", 1)
 
     def test_18_call_ids_in_use_and_zero(self):
         with self.peer() as client:

@@ -89,7 +89,10 @@ class Client : public std::enable_shared_from_this<Client> {
 class Run {
  public:
   explicit Run(const Options& given)
-      : options(given), tick_(context), limit_(context), server(address_of(given.server, "--server")) {
+      : options(given),
+        tick_(context),
+        limit_(context),
+        server(address_of(given.server, "--server")) {
     settings.user = options.user;
     settings.password = options.password;
     if (!options.ping.empty()) settings.ping = address_of(options.ping, "--ping");
@@ -227,7 +230,8 @@ void Run::receive(std::size_t index) {
         if (error) return;
         std::array<std::byte, 4096> packet;
         for (int i = 0; i < 256; ++i) {
-          const auto got = ::recv(sources[index].fd.get(), packet.data(), packet.size(), MSG_DONTWAIT);
+          const auto got =
+              ::recv(sources[index].fd.get(), packet.data(), packet.size(), MSG_DONTWAIT);
           if (got < 28) break;
           const std::size_t ip = (std::to_integer<std::size_t>(packet[0]) & 0x0f) * 4;
           be32 from;
@@ -377,9 +381,10 @@ int Run::go() {
 
 int main(int argc, char** argv) {
   using namespace pns::loadgen;
-  CLI::App app("Emulates PPTP subscribers; prints JSON; exit status 0 when every session came up and "
-               "ended politely",
-               "pns-loadgen");
+  CLI::App app(
+      "Emulates PPTP subscribers; prints JSON; exit status 0 when every session came up and "
+      "ended politely",
+      "pns-loadgen");
   Options options;
   app.add_option("--server", options.server, "address of the server")->required();
   app.add_option("--source", options.source, "first source address, configured here")->required();

@@ -42,8 +42,8 @@ std::uint16_t checksum(Bytes data) noexcept {
 }  // namespace
 
 std::string_view name_of(Stage stage) noexcept {
-  constexpr std::array<std::string_view, 12> kNames = {"connect", "start", "call",    "lcp",
-                                                       "auth",    "ccp",   "ipcp",    "ping",
+  constexpr std::array<std::string_view, 12> kNames = {"connect", "start",   "call", "lcp",
+                                                       "auth",    "ccp",     "ipcp", "ping",
                                                        "up",      "closing", "done", "failed"};
   return kNames[static_cast<std::size_t>(stage)];
 }
@@ -89,7 +89,8 @@ void Subscriber::on_connected(TimePoint now) {
 void Subscriber::on_control(const wire::pptp::Message& message, TimePoint now) {
   if (const auto* reply = std::get_if<wire::pptp::StartControlConnectionReply>(&message)) {
     if (stage_ != Stage::kStart) return fail("unasked Start-Reply");
-    if (reply->result_code != 1) return fail("Start-Reply result " + std::to_string(reply->result_code));
+    if (reply->result_code != 1)
+      return fail("Start-Reply result " + std::to_string(reply->result_code));
     first_answer_ = now - started_;
     enter(Stage::kCall, now);
     wire::pptp::OutgoingCallRequest call;
@@ -196,8 +197,7 @@ void Subscriber::on_gre(Bytes packet, TimePoint now) {
     return;
   }
   // Old and repeated packets are not delivered.
-  if (highest_received_ &&
-      static_cast<std::int32_t>(header->sequence - *highest_received_) <= 0)
+  if (highest_received_ && static_cast<std::int32_t>(header->sequence - *highest_received_) <= 0)
     return;
   highest_received_ = header->sequence;
   std::array<std::byte, 2048> frame;
@@ -211,20 +211,25 @@ void Subscriber::on_frame(MutableBytes frame, TimePoint now) {
   const auto parsed = wire::parse_ppp_frame(frame);
   if (!parsed) return;
   switch (static_cast<PppProtocol>(parsed->protocol)) {
-    case PppProtocol::kLcp: return on_lcp(parsed->information, now);
-    case PppProtocol::kChap: return on_chap(parsed->information, now);
-    case PppProtocol::kCcp: return on_ccp(parsed->information, now);
-    case PppProtocol::kIpcp: return on_ipcp(parsed->information, now);
+    case PppProtocol::kLcp:
+      return on_lcp(parsed->information, now);
+    case PppProtocol::kChap:
+      return on_chap(parsed->information, now);
+    case PppProtocol::kCcp:
+      return on_ccp(parsed->information, now);
+    case PppProtocol::kIpcp:
+      return on_ipcp(parsed->information, now);
     case PppProtocol::kMppe: {
-      const auto inner =
-          mppe::open(receive_cipher_, frame.last(parsed->information.size()));
+      const auto inner = mppe::open(receive_cipher_, frame.last(parsed->information.size()));
       if (!inner) return fail("cannot decrypt: " + std::string(pns::name_of(inner.error())));
       const auto data = wire::parse_ppp_frame(*inner);
       if (data && data->protocol == number(PppProtocol::kIpv4)) on_ipv4(data->information, now);
       return;
     }
-    case PppProtocol::kIpv4: return fail("IPv4 in the clear");
-    default: return;
+    case PppProtocol::kIpv4:
+      return fail("IPv4 in the clear");
+    default:
+      return;
   }
 }
 
@@ -237,7 +242,9 @@ void Subscriber::on_lcp(Bytes information, TimePoint now) {
                   packet->data);
       lcp_acked_by_us_ = true;
       break;
-    case LcpCode::kConfigureAck: lcp_acked_by_peer_ = true; break;
+    case LcpCode::kConfigureAck:
+      lcp_acked_by_peer_ = true;
+      break;
     case LcpCode::kEchoRequest: {
       std::array<std::byte, 4> body;
       Writer out(body);
@@ -246,12 +253,15 @@ void Subscriber::on_lcp(Bytes information, TimePoint now) {
       return;
     }
     case LcpCode::kTerminateRequest:
-      send_packet(number(PppProtocol::kLcp), number(LcpCode::kTerminateAck), packet->identifier, {});
+      send_packet(number(PppProtocol::kLcp), number(LcpCode::kTerminateAck), packet->identifier,
+                  {});
       if (stage_ != Stage::kClosing) fail("the server terminated LCP");
       return;
     case LcpCode::kConfigureNak:
-    case LcpCode::kConfigureReject: return fail("LCP options refused");
-    default: return;
+    case LcpCode::kConfigureReject:
+      return fail("LCP options refused");
+    default:
+      return;
   }
   if (stage_ == Stage::kLcp && lcp_acked_by_us_ && lcp_acked_by_peer_) enter(Stage::kAuth, now);
 }
@@ -267,8 +277,7 @@ void Subscriber::on_chap(Bytes information, TimePoint now) {
       return fail("malformed challenge");
     std::ranges::copy(challenge->value, challenge_.begin());
     random_.fill(peer_challenge_);
-    nt_response_ =
-        crypto::generate_nt_response(challenge_, peer_challenge_, settings_.user, *hash);
+    nt_response_ = crypto::generate_nt_response(challenge_, peer_challenge_, settings_.user, *hash);
     std::array<std::byte, 49> value;
     Writer response(value);
     wire::MsChapV2Response{peer_challenge_, nt_response_}.write(response);
@@ -286,12 +295,12 @@ void Subscriber::on_chap(Bytes information, TimePoint now) {
                                               settings_.user, text.substr(0, 42)))
       return fail("authenticator response is wrong");
     // Both directions are armed before anything of the network phase is sent or read.
-    const auto master = crypto::get_master_key(
-        crypto::hash_nt_password_hash(*hash).bytes(), nt_response_);
-    const auto to_server = crypto::get_asymmetric_start_key(master.bytes(), 128,
-                                                            crypto::KeyDirection::kServerReceive);
-    const auto from_server = crypto::get_asymmetric_start_key(master.bytes(), 128,
-                                                              crypto::KeyDirection::kServerSend);
+    const auto master =
+        crypto::get_master_key(crypto::hash_nt_password_hash(*hash).bytes(), nt_response_);
+    const auto to_server =
+        crypto::get_asymmetric_start_key(master.bytes(), 128, crypto::KeyDirection::kServerReceive);
+    const auto from_server =
+        crypto::get_asymmetric_start_key(master.bytes(), 128, crypto::KeyDirection::kServerSend);
     mppe::init(send_cipher_, to_server.bytes(), 128, mppe::Mode::kStateless);
     mppe::init(receive_cipher_, from_server.bytes(), 128, mppe::Mode::kStateless);
     enter(Stage::kCcp, now);
@@ -310,11 +319,16 @@ void Subscriber::on_ccp(Bytes information, TimePoint now) {
                   packet->data);
       ccp_acked_by_us_ = true;
       break;
-    case LcpCode::kConfigureAck: ccp_acked_by_peer_ = true; break;
+    case LcpCode::kConfigureAck:
+      ccp_acked_by_peer_ = true;
+      break;
     case LcpCode::kConfigureNak:
-    case LcpCode::kConfigureReject: return fail("CCP options refused");
-    case LcpCode::kTerminateRequest: return fail("the server terminated CCP");
-    default: return;
+    case LcpCode::kConfigureReject:
+      return fail("CCP options refused");
+    case LcpCode::kTerminateRequest:
+      return fail("the server terminated CCP");
+    default:
+      return;
   }
   if (stage_ == Stage::kCcp && ccp_acked_by_us_ && ccp_acked_by_peer_) {
     enter(Stage::kIpcp, now);
@@ -342,9 +356,13 @@ void Subscriber::on_ipcp(Bytes information, TimePoint now) {
       ++identifier_;
       return request(number(PppProtocol::kIpcp), now);
     }
-    case LcpCode::kConfigureAck: ipcp_acked_by_peer_ = true; break;
-    case LcpCode::kConfigureReject: return fail("IPCP options refused");
-    default: return;
+    case LcpCode::kConfigureAck:
+      ipcp_acked_by_peer_ = true;
+      break;
+    case LcpCode::kConfigureReject:
+      return fail("IPCP options refused");
+    default:
+      return;
   }
   if (stage_ == Stage::kIpcp && ipcp_acked_by_us_ && ipcp_acked_by_peer_) {
     if (settings_.ping.is_unspecified()) return up(now);
@@ -424,15 +442,20 @@ void Subscriber::on_tick(TimePoint now) {
       ++retransmissions_;
       if (!lcp_acked_by_peer_) request(number(PppProtocol::kLcp), now);
       return;
-    case Stage::kAuth: ++retransmissions_; return;  // the server asks again
+    case Stage::kAuth:
+      ++retransmissions_;
+      return;  // the server asks again
     case Stage::kCcp:
       ++retransmissions_;
       return request(number(PppProtocol::kCcp), now);
     case Stage::kIpcp:
       ++retransmissions_;
       return request(number(PppProtocol::kIpcp), now);
-    case Stage::kPing: ++retransmissions_; return send_ping(now);
-    default: return;
+    case Stage::kPing:
+      ++retransmissions_;
+      return send_ping(now);
+    default:
+      return;
   }
 }
 

@@ -2,8 +2,8 @@
 //
 // Subscriber: one emulated PPTP client that answers at once, without a breath between question and
 // answer: the peer that exposes every race of a server. PPTP call, LCP, MS-CHAPv2, CCP (MPPE-128
-// stateless), IPCP, then ICMP Echo through the tunnel. Shares codecs and ciphers with the server and
-// none of its machines. No I/O: octets in, octets out by way of Wire; time is a parameter.
+// stateless), IPCP, then ICMP Echo through the tunnel. Shares codecs and ciphers with the server
+// and none of its machines. No I/O: octets in, octets out by way of Wire; time is a parameter.
 //
 // Not a real client: it takes what it asked for or fails, with one reason.
 #pragma once
@@ -28,13 +28,24 @@ namespace pns::loadgen {
 struct SubscriberSettings {
   std::string user;
   std::string password;
-  Ipv4Address ping;              // intranet host; unspecified: up is enough
-  unsigned pings = 1;            // that must be answered
+  Ipv4Address ping;                  // intranet host; unspecified: up is enough
+  unsigned pings = 1;                // that must be answered
   std::uint32_t first_sequence = 1;  // Linux starts at 1, others at 0
 };
 
 enum class Stage : std::uint8_t {
-  kConnect, kStart, kCall, kLcp, kAuth, kCcp, kIpcp, kPing, kUp, kClosing, kDone, kFailed
+  kConnect,
+  kStart,
+  kCall,
+  kLcp,
+  kAuth,
+  kCcp,
+  kIpcp,
+  kPing,
+  kUp,
+  kClosing,
+  kDone,
+  kFailed
 };
 [[nodiscard]] std::string_view name_of(Stage stage) noexcept;
 

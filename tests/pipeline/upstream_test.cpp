@@ -235,6 +235,18 @@ TEST_CASE("pipeline: control frames go to the control process from the Protocol 
   CHECK(world.counted() == Counts{{"access_rx", 8}, {"punted_control", 8}});
 }
 
+TEST_CASE("pipeline: a PPP frame of 1,532 octets is taken", "[pipeline][rfc2637-1.4]") {
+  World world;
+  const Subscriber s = world.add(2);
+  const Octets longest = ppp("c021", pattern(1528));
+  REQUIRE(longest.size() == 1532);
+  world.receive(kAccess, from_peer(s, 0, longest));
+  world.run();
+  const auto out = world.control();
+  REQUIRE(out.size() == 1);
+  CHECK(hex(out[0].frame) == hex(Bytes(longest).subspan(2)));  // from the Protocol field on
+}
+
 TEST_CASE("pipeline: everything else on a port is the kernel's", "[pipeline]") {
   World world;
   const Subscriber s = world.add(2);

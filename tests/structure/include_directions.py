@@ -41,7 +41,7 @@ ALLOWED = {
 # Libraries that only one folder may use.
 ONLY = {
     r"yaml-cpp/": ["pns/config"],
-    r"prometheus/": ["controlplane/metrics"],
+    r"prometheus/": ["controlplane/metrics", "tests"],
     r"nettle/": ["pns/crypto"],
     r"spdlog/": ["pns/log"],
     r"rte_\w+\.h": ["dataplane", "tests"],

@@ -550,6 +550,22 @@ TEST_CASE("ipcp: name servers are told where there are any", "[ppp][rfc1877-1]")
   CHECK(packets(ack, kIpcp, kConfAck).size() == 1);
 }
 
+TEST_CASE("ipcp: name servers of both kinds are told, first and second", "[ppp][rfc1877-1]") {
+  LinkPair pair(AtIpcp::off({}));
+  pair.network.dns = {Ipv4Address(0x0a000035), Ipv4Address(0x0a000036)};
+  pair.network.wins = {Ipv4Address(0x0a000037), Ipv4Address(0x0a000038)};
+  pair.client.ncps_upon_success = false;
+  pair.start();
+  const auto ask = [&](const char* options) {
+    return pair.link.on_frame(frame(kIpcp, kConfReq, 1, options), pair.clock.now());
+  };
+  const auto nak = ask("03060a400005 810600000000 820600000000 830600000000 840600000000");
+  CHECK(packet(nak, kIpcp, kConfNak).data ==
+        octets("81060a000035 82060a000037 83060a000036 84060a000038"));
+  const auto ack = ask("03060a400005 81060a000035 82060a000037 83060a000036 84060a000038");
+  CHECK(packets(ack, kIpcp, kConfAck).size() == 1);
+}
+
 TEST_CASE("ipcp: forty bad requests are bounded and none is acknowledged",
           "[ppp][conformance-54]") {
   AtIpcp at;

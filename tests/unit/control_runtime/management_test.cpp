@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The management API over its real socket, its JSON, and the metrics of the same counters.
+#include <httplib.h>
+#include <prometheus/metric_family.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <asio/executor_work_guard.hpp>
+#include <asio/io_context.hpp>
+#include <asio/post.hpp>
+#include <atomic>
+#include <catch2/catch.hpp>
+#include <chrono>
+#include <filesystem>
+#include <future>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <thread>
+
+#include "controlplane/management/render.hpp"
+#include "controlplane/management/server.hpp"
+#include "controlplane/metrics/collector.hpp"
+
+using namespace pns;
+using namespace pns::management;
+using nlohmann::json;
+
+namespace {
+
+struct World {
+  std::filesystem::path directory;
+  asio::io_context loop{1};
+  asio::executor_work_guard<asio::io_context::executor_type> work{loop.get_executor()};
+  std::thread thread;
+  std::vector<std::string> cleared;
+  std::unique_ptr<Server> server;
+
+  World() {
+    std::string name = (std::filesystem::temp_directory_path() / "pns-mgmt-XXXXXX").string();
+    REQUIRE(::mkdtemp(name.data()) != nullptr);
+    directory = name;
+    make_server();
+    thread = std::thread([this] { loop.run(); });
+  }
+  void make_server() {
+    server = std::make_unique<Server>(
+        loop, socket(),
+        Server::Handlers{
+            .sessions = [] { return std::string("[1]"); },
+            .session =
+                [](std::string_view name) { return std::string(name == "alice" ? "[2]" : "[]"); },
+            .clear =
+                [this](std::string_view name) {
+                  cleared.emplace_back(name);
+                  return name == "alice";
+                },
+            .connections = [] { return std::string("[]"); },
+            .pools = [] { return std::string("[]"); },
+            .workers = [] { return std::string("[]"); },
+            .stats = []() -> std::string { throw std::runtime_error("broken"); },
+            .config = [] { return std::string("{}"); }});
+  }
+  ~World() {
+    server.reset();
+    loop.stop();
+    if (thread.joinable()) thread.join();
+    std::filesystem::remove_all(directory);
+  }
+  [[nodiscard]] std::filesystem::path socket() const { return directory / "control.sock"; }
+  [[nodiscard]] httplib::Client client() const {
+    httplib::Client out(socket().string());
+    out.set_address_family(AF_UNIX);
+    return out;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("management: requests are answered from the event loop", "[management]") {
+  World world;
+  auto client = world.client();
+  auto result = client.Get("/v1/sessions");
+  REQUIRE(result);
+  CHECK(result->status == 200);
+  CHECK(result->body == "[1]");
+  CHECK(client.Get("/v1/sessions/alice")->body == "[2]");
+  CHECK(client.Get("/v1/sessions/bob")->status == 404);
+  CHECK(json::parse(client.Get("/v1/sessions/bob")->body).contains("error"));
+  CHECK(client.Get("/nothing")->status == 404);
+  CHECK(json::parse(client.Get("/nothing")->body).contains("error"));
+  CHECK(client.Delete("/v1/sessions/alice")->status == 200);
+  CHECK(client.Delete("/v1/sessions/bob")->status == 404);
+  CHECK(world.cleared == std::vector<std::string>{"alice", "bob"});
+}
+
+TEST_CASE("management: a name that is no UTF-8 gets its answer", "[management]") {
+  World world;
+  auto client = world.client();
+  const auto result = client.Get("/v1/sessions/%ff%fe");
+  REQUIRE(result);
+  CHECK(result->status == 404);
+  CHECK(json::parse(result->body).contains("error"));
+}
+
+TEST_CASE("management: a handler that throws fails its request, not the loop", "[management]") {
+  World world;
+  auto client = world.client();
+  const auto broken = client.Get("/v1/stats");
+  REQUIRE(broken);
+  CHECK(broken->status == 500);
+  CHECK(client.Get("/v1/sessions")->status == 200);
+}
+
+TEST_CASE("management: the socket is its owner's alone and goes with the server", "[management]") {
+  World world;
+  struct stat status {};
+  REQUIRE(::stat(world.socket().c_str(), &status) == 0);
+  CHECK((status.st_mode & 0777) == 0600);
+  world.server.reset();
+  CHECK_FALSE(std::filesystem::exists(world.socket()));
+  world.make_server();  // also over what a killed process left
+  CHECK(world.client().Get("/v1/sessions")->status == 200);
+  CHECK_THROWS_AS(Server(world.loop, world.directory / "no" / "such" / "place", {}),
+                  std::runtime_error);
+}
+
+TEST_CASE("management: callers beyond the queue wait, and none is forgotten", "[management]") {
+  World world;
+  std::promise<void> gate;
+  std::atomic<bool> held{false};
+  asio::post(world.loop, [&, opened = gate.get_future().share()] {
+    held = true;
+    opened.wait();
+  });
+  while (!held) std::this_thread::yield();
+  constexpr int kCallers = 80;  // four are being served, 64 queue
+  std::atomic<int> connected{0};
+  std::atomic<int> served{0};
+  std::vector<std::thread> callers;
+  for (int i = 0; i < kCallers; ++i)
+    callers.emplace_back([&] {
+      const UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+      sockaddr_un address{};
+      address.sun_family = AF_UNIX;
+      world.socket().string().copy(address.sun_path, sizeof(address.sun_path) - 1);
+      const timeval limit{10, 0};
+      (void)::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+      if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0)
+        return;
+      const std::string request =
+          "GET /v1/sessions HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+      (void)!::write(fd.get(), request.data(), request.size());
+      ++connected;
+      std::string answer(1024, ' ');
+      const auto got = ::read(fd.get(), answer.data(), answer.size());
+      if (got > 0 && answer.starts_with("HTTP/1.1 200")) ++served;
+    });
+  while (connected < 70) std::this_thread::yield();
+  gate.set_value();
+  for (auto& caller : callers) caller.join();
+  CHECK(served == kCallers);
+}
+
+TEST_CASE("management: a loop that has ended holds no caller and no exit", "[management]") {
+  World world;
+  world.loop.stop();
+  world.thread.join();
+  const auto started = std::chrono::steady_clock::now();
+  const auto result = world.client().Get("/v1/sessions");
+  REQUIRE(result);
+  CHECK(result->status == 503);
+  CHECK(std::chrono::steady_clock::now() - started < std::chrono::seconds(2));
+}
+
+TEST_CASE("management: names of any octets are rendered as valid JSON", "[management]") {
+  session::SessionView view;
+  for (int octet = 0; octet < 256; ++octet) view.user += static_cast<char>(octet);
+  view.state = "open";
+  const auto sessions = json::parse(render_sessions({view}));
+  REQUIRE(sessions.size() == 1);
+  for (const char* key :
+       {"user", "peer", "address", "state", "our_call_id", "peer_call_id", "auth", "mppe", "worker",
+        "uptime_s", "rx_packets", "rx_bytes", "tx_packets", "tx_bytes"})
+    CHECK(sessions[0].contains(key));
+  session::ConnectionView connection;
+  connection.host_name = connection.vendor = view.user;
+  CHECK(json::parse(render_connections({connection})).size() == 1);
+}
+
+TEST_CASE("metrics: every family has its prefix, one type, and no series twice", "[metrics]") {
+  const UniqueFd fd = std::move(*contract::SessionMemory::create(4, false, 1));
+  const auto memory = std::move(*contract::SessionMemory::attach(fd.get()));
+  memory.header().worker_count = 2;
+  memory.workers()[0].drops[1].add(3);
+  model::Statistics statistics;
+  statistics.setup_time_buckets[2].add(5);
+  statistics.setup_time_count.add(5);
+  const metrics::Collector collector(memory, statistics, [] {
+    return std::vector<metrics::Collector::PoolUse>{{"default", 10, 3}};
+  });
+  std::set<std::string> names;
+  for (const auto& family : collector.Collect()) {
+    INFO(family.name);
+    CHECK(family.name.starts_with("pns_"));
+    CHECK_FALSE(family.help.empty());
+    CHECK(names.insert(family.name).second);
+    std::set<std::string> series;
+    for (const auto& metric : family.metric) {
+      std::string labels;
+      for (const auto& label : metric.label) labels += label.name + "=" + label.value + ",";
+      CHECK(series.insert(labels).second);
+    }
+  }
+  CHECK(names.contains("pns_pool_addresses_used"));
+  const auto stats = json::parse(render_stats(statistics, memory, {}));
+  CHECK(stats.at("sessions_max") == 4);
+  CHECK(json::parse(render_workers(memory)).size() == 2);
+}

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "controlplane/runtime/supervisor_link.hpp"
+
+#include <sys/stat.h>
+
+#include <memory>
+#include <vector>
+
+#include "tests/unit/control_runtime/loop.hpp"
+
+using namespace pns;
+using namespace pns::control;
+using namespace pns::contract;
+using namespace pns::test;
+
+namespace {
+
+struct World {
+  asio::io_context loop{1};
+  UniqueFd supervisor;
+  std::vector<Milliseconds> stops;
+  int lost = 0;
+  std::unique_ptr<SupervisorLink> link;
+
+  World() {
+    std::array<int, 2> fds{};
+    REQUIRE(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds.data()) ==
+            0);
+    supervisor.reset(fds[0]);
+    link = std::make_unique<SupervisorLink>(
+        loop, UniqueFd(fds[1]),
+        SupervisorLink::Events{.stop = [this](Milliseconds within) { stops.push_back(within); },
+                               .lost = [this] { ++lost; }});
+  }
+};
+
+bool same_file(int a, int b) {
+  struct stat first {};
+  struct stat second {};
+  return ::fstat(a, &first) == 0 && ::fstat(b, &second) == 0 && first.st_ino == second.st_ino &&
+         first.st_dev == second.st_dev;
+}
+
+}  // namespace
+
+TEST_CASE("supervisor link: beats, says ready, hears stop", "[runtime]") {
+  World world;
+  world.link->start();
+  auto message = receive_supervisor_message(world.supervisor.get());
+  REQUIRE(message);
+  CHECK(message->message.type == SupervisorMessageType::kWatchdog);
+  world.link->ready();
+  message = receive_supervisor_message(world.supervisor.get());
+  REQUIRE(message);
+  CHECK(message->message.type == SupervisorMessageType::kReady);
+  SupervisorMessage stop;
+  stop.type = SupervisorMessageType::kStop;
+  stop.value = 1234;
+  REQUIRE(send_supervisor_message(world.supervisor.get(), stop));
+  REQUIRE(until(world.loop, [&] { return !world.stops.empty(); }));
+  CHECK(world.stops[0] == Milliseconds(1234));
+}
+
+TEST_CASE("supervisor link: a supervisor that is gone is told once", "[runtime]") {
+  World world;
+  world.link->start();
+  world.supervisor.reset();
+  REQUIRE(until(world.loop, [&] { return world.lost != 0; }));
+  world.link->ready();
+  drain(world.loop);
+  CHECK(world.lost == 1);
+}
+
+TEST_CASE("supervisor link: what a slow supervisor has not taken waits in order, descriptors too",
+          "[runtime]") {
+  World world;
+  world.link->start();
+  constexpr std::uint64_t kConnections = 2000;
+  const TcpPair pair;
+  for (std::uint64_t id = 1; id <= kConnections; ++id) {
+    // Closed at once: the link must hold its own.
+    const UniqueFd fd(::dup(pair.ours.get()));
+    world.link->store_connection(ConnectionId(id), fd.get(), Ipv4Address(1), Ipv4Address(2), 3);
+    if (id % 2 == 0) world.link->forget_connection(ConnectionId(id));
+  }
+  CHECK(world.link->backlog() > 0);
+  std::uint64_t next = 1;
+  bool forget = false;
+  bool in_order = true;
+  REQUIRE(until(world.loop, [&] {
+    while (auto received = receive_supervisor_message(world.supervisor.get())) {
+      const auto& message = received->message;
+      if (message.type == SupervisorMessageType::kWatchdog) continue;
+      if (forget) {
+        in_order &= message.type == SupervisorMessageType::kForgetConnection &&
+                    message.connection.value == next;
+      } else {
+        in_order &= message.type == SupervisorMessageType::kStoreConnection &&
+                    message.connection.value == next && message.tcp_port == 3 &&
+                    same_file(received->fd.get(), pair.ours.get());
+      }
+      if (!forget && next % 2 == 0) {
+        forget = true;
+      } else {
+        forget = false;
+        ++next;
+      }
+    }
+    return next == kConnections + 1;
+  }));
+  CHECK(in_order);
+  CHECK(world.link->backlog() == 0);
+}

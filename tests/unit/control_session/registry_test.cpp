@@ -1,0 +1,619 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Registry with real sockets, the real Channel and real PPP machines; see world.hpp for what is
+// fake.
+#include "controlplane/session/registry.hpp"
+
+#include <catch2/catch.hpp>
+
+#include "tests/unit/control_session/world.hpp"
+
+using namespace pns;
+using namespace pns::test;
+using namespace pns::wire::pptp;
+using contract::MessageType;
+using contract::ReplyResult;
+
+namespace {
+
+bool open_calls(Control& control, std::size_t wanted) {
+  return control.until([&] {
+    const auto sessions = control.registry->sessions();
+    return static_cast<std::size_t>(
+               std::ranges::count(sessions, "open", &session::SessionView::state)) == wanted;
+  });
+}
+
+// A call from the first message to IPCP open.
+void establish(Control& control, Caller& caller, std::uint16_t call_id = 1,
+               std::size_t wanted = 1) {
+  caller.start(control);
+  caller.dial(call_id);
+  REQUIRE(open_calls(control, wanted));
+}
+
+std::optional<std::uint8_t> answer(Control& control, Caller& caller) {
+  if (!control.until([&] { return caller.last<OutgoingCallReply>() != nullptr; }))
+    return std::nullopt;
+  return caller.last<OutgoingCallReply>()->result_code;
+}
+
+constexpr auto kConnected = static_cast<std::uint8_t>(OutgoingCallResult::kConnected);
+constexpr auto kGeneral = static_cast<std::uint8_t>(OutgoingCallResult::kGeneralError);
+constexpr auto kNoResource = static_cast<std::uint8_t>(GeneralError::kNoResource);
+
+}  // namespace
+
+TEST_CASE("registry: the Reply leaves only after the dataplane has installed the call",
+          "[registry]") {
+  Host host;
+  Control control(host);
+  Caller caller(control);
+  caller.start(control);
+  host.dataplane.hold_installs = true;
+  caller.dial(7);
+  REQUIRE(control.until([&] { return host.dataplane.held() == 1; }));
+  control.settle();
+  CHECK(caller.last<OutgoingCallReply>() == nullptr);
+  CHECK(control.registry->sessions().empty());
+  host.dataplane.hold_installs = false;
+  REQUIRE(answer(control, caller) == kConnected);
+  CHECK(caller.last<OutgoingCallReply>()->peers_call_id == 7);
+  CHECK(caller.last<OutgoingCallReply>()->call_id ==
+        host.memory.sessions()[host.dataplane.installed_calls.at(0).first].our_call_id.value);
+  REQUIRE(open_calls(control, 1));
+  const auto view = control.registry->sessions().at(0);
+  CHECK(view.user == "User");
+  CHECK(view.mppe == "mppe128-stateless");
+  CHECK(view.mtu == 1396);
+  CHECK(view.peer_call_id.value == 7);
+  CHECK(control.leases() == 1);
+  CHECK(control.until([&] { return host.memory.sessions()[view.id].subscriber == view.address; }));
+}
+
+TEST_CASE("registry: a peer that hangs up frees the call and everything it had", "[registry]") {
+  Host host;
+  Control control(host);
+  Caller caller(control);
+  establish(control, caller);
+  const auto check = [&] {
+    CHECK(control.until([&] { return control.all_free(); }));
+    CHECK(control.store.sessions().empty());
+    CHECK(control.statistics.sessions_by_phase[static_cast<std::size_t>(model::LinkPhase::kOpen)]
+              .get() == 0);
+  };
+  SECTION("by Call-Clear-Request") {
+    caller.send(CallClearRequest{.call_id = 1});
+    REQUIRE(control.until([&] { return caller.last<CallDisconnectNotify>() != nullptr; }));
+    check();
+    CHECK(control.registry->connections().size() == 1);
+    CHECK(control.ended(EndReason::peer_cleared_call) == 1);
+  }
+  SECTION("by closing TCP") {
+    (void)caller.read();  // with something unread it would be a reset
+    caller.hang_up();
+    check();
+    CHECK(control.registry->connections().empty());
+    CHECK(control.ended(EndReason::peer_closed_tcp) == 1);
+    CHECK(control.store.connections().empty());
+    CHECK(control.until([&] { return host.stored.empty(); }));
+  }
+  SECTION("by a reset") {
+    const linger reset{1, 0};
+    REQUIRE(::setsockopt(caller.socket.get(), SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)) == 0);
+    caller.hang_up();
+    check();
+    CHECK(control.registry->connections().empty());
+  }
+  SECTION("by octets that are no PPTP") {
+    caller.send(octets("00 10 00 01 de ad be ef 00 05 00 00 00 00 00 00"));
+    check();
+    CHECK(control.ended(EndReason::bad_magic_cookie) == 1);
+    CHECK(control.until([&] { return caller.closed(); }));
+  }
+}
+
+TEST_CASE("registry: an install that the dataplane refuses is a general error and leaves nothing",
+          "[registry]") {
+  Host host(2);
+  Control control(host);
+  Caller caller(control);
+  caller.start(control);
+  host.dataplane.refuse_install =
+      GENERATE(ReplyResult::kCallIdInUse, ReplyResult::kNoMemory, ReplyResult::kTooManyAddresses);
+  for (std::uint16_t call = 1; call <= 5; ++call) {  // more than there are slots
+    caller.dial(call);
+    REQUIRE(control.until([&] { return caller.count<OutgoingCallReply>() == call; }));
+    CHECK(caller.last<OutgoingCallReply>()->result_code == kGeneral);
+    CHECK(caller.last<OutgoingCallReply>()->error_code == kNoResource);
+  }
+  CHECK(control.ended(EndReason::dataplane_refused) == 5);
+  CHECK(control.all_free());
+  host.dataplane.refuse_install.reset();
+  caller.dial(9);
+  CHECK(open_calls(control, 1));
+}
+
+TEST_CASE("registry: a slot that the dataplane thinks in use is cleared there, not tried for ever",
+          "[registry]") {
+  Host host(1);
+  Control control(host);
+  Caller caller(control);
+  caller.start(control);
+  auto& record = host.memory.sessions()[0];  // free when the registry was made
+  record.generation = 40;
+  record.state = contract::SlotState::kInstalled;
+  caller.dial(1);
+  REQUIRE(answer(control, caller) == kGeneral);
+  REQUIRE(control.until([&] { return host.dataplane.seen[MessageType::kRemoveSession] == 1; }));
+  control.settle();
+  CHECK(control.all_free());
+  caller.dial(2);
+  CHECK(open_calls(control, 1));
+}
+
+TEST_CASE("registry: a connection that closes during install takes the call with it",
+          "[registry]") {
+  Host host(1);
+  Control control(host);
+  for (int round = 0; round < 3; ++round) {
+    Caller caller(control);
+    caller.start(control);
+    host.dataplane.hold_installs = true;
+    caller.dial(1);
+    REQUIRE(control.until([&] { return host.dataplane.held() == 1; }));
+    caller.hang_up();
+    REQUIRE(control.until([&] { return control.registry->connections().empty(); }));
+    host.dataplane.hold_installs = false;
+    CHECK(control.until(
+        [&] { return host.dataplane.seen[MessageType::kRemoveSession] == round + 1; }));
+    control.settle();
+    CHECK(control.all_free());
+  }
+  Caller caller(control);
+  establish(control, caller);
+}
+
+TEST_CASE("registry: an offer that the peer takes back is removed when it is installed",
+          "[registry]") {
+  Host host(1);
+  Control control(host);
+  Caller caller(control);
+  caller.start(control);
+  host.dataplane.hold_installs = true;
+  caller.dial(1);
+  REQUIRE(control.until([&] { return host.dataplane.held() == 1; }));
+  caller.send(CallClearRequest{.call_id = 1});
+  REQUIRE(control.until([&] { return caller.last<CallDisconnectNotify>() != nullptr; }));
+  host.dataplane.hold_installs = false;
+  REQUIRE(control.until([&] { return host.dataplane.seen[MessageType::kRemoveSession] == 1; }));
+  control.settle();
+  CHECK(caller.last<OutgoingCallReply>() == nullptr);
+  CHECK(control.all_free());
+  caller.dial(2);
+  CHECK(open_calls(control, 1));
+}
+
+TEST_CASE("registry: without a free slot a call is refused with error 4, and served after one ends",
+          "[registry]") {
+  Host host(2);
+  Control control(host);
+  Caller caller(control);
+  caller.start(control);
+  caller.dial(1);
+  caller.dial(2);
+  REQUIRE(open_calls(control, 2));
+  caller.dial(3);
+  REQUIRE(control.until([&] { return caller.count<OutgoingCallReply>() == 3; }));
+  CHECK(caller.last<OutgoingCallReply>()->result_code == kGeneral);
+  CHECK(caller.last<OutgoingCallReply>()->error_code == 4);
+  CHECK(control.ended(EndReason::no_session_slot) == 1);
+  // The slot counts as used until the dataplane says that no worker sees the session.
+  host.dataplane.hold_removals = true;
+  caller.send(CallClearRequest{.call_id = 1});
+  REQUIRE(control.until([&] { return host.dataplane.held() == 1; }));
+  caller.dial(4);
+  REQUIRE(control.until([&] { return caller.count<OutgoingCallReply>() == 4; }));
+  CHECK(caller.last<OutgoingCallReply>()->result_code == kGeneral);
+  CHECK(control.leases() == 2);
+  host.dataplane.hold_removals = false;
+  REQUIRE(control.until([&] { return control.leases() == 1; }));
+  caller.dial(5);
+  CHECK(open_calls(control, 2));
+}
+
+TEST_CASE("registry: a dataplane lost while it installs costs the call, not the slot",
+          "[registry]") {
+  Host host(1);
+  Control control(host);
+  Caller caller(control);
+  caller.start(control);
+  const bool had_installed = GENERATE(false, true);
+  host.dataplane.hold_installs = true;
+  caller.dial(1);
+  REQUIRE(control.until([&] { return host.dataplane.held() == 1; }));
+  if (had_installed) {  // and died before it could say so
+    auto& record = host.memory.sessions()[0];
+    record.generation = record.generation + 1;
+    record.state = contract::SlotState::kInstalled;
+  }
+  host.dataplane.die();
+  REQUIRE(answer(control, caller) == kGeneral);
+  CHECK(control.ended(EndReason::dataplane_unavailable) == 1);
+  caller.dial(2);  // none is there
+  REQUIRE(control.until([&] { return caller.count<OutgoingCallReply>() == 2; }));
+  CHECK(caller.last<OutgoingCallReply>()->error_code == kNoResource);
+  host.dataplane.hold_installs = false;
+  host.dataplane.back();
+  REQUIRE(control.until([&] { return control.dataplane.attached(); }));
+  control.settle();
+  CHECK(control.all_free());
+  caller.dial(3);
+  CHECK(open_calls(control, 1));
+}
+
+TEST_CASE("registry: a dataplane lost while it removes is asked again when it is back",
+          "[registry]") {
+  Host host(1);
+  Control control(host);
+  Caller caller(control);
+  establish(control, caller);
+  host.dataplane.hold_removals = true;
+  caller.send(CallClearRequest{.call_id = 1});
+  REQUIRE(control.until([&] { return host.dataplane.held() == 1; }));
+  host.dataplane.die();
+  REQUIRE(control.until([&] { return !control.dataplane.attached(); }));
+  CHECK(control.leases() == 1);
+  host.dataplane.hold_removals = false;
+  host.dataplane.back();
+  REQUIRE(control.until([&] { return control.all_free(); }));
+  caller.dial(2);
+  CHECK(open_calls(control, 1));
+}
+
+TEST_CASE("registry: established calls outlive the dataplane, half-set-up ones end with a word",
+          "[registry]") {
+  Host host;
+  Control control(host);
+  Caller old(control);
+  establish(control, old);
+  Caller fresh(control);
+  fresh.start(control);
+  // The keys of the second call are among what is lost with the channel.
+  bool lost = false;
+  host.dataplane.lose = [&](MessageType type) { return lost |= type == MessageType::kArmMppe; };
+  fresh.dial(2);
+  REQUIRE(control.until([&] { return lost; }));
+  host.dataplane.die();
+  REQUIRE(control.until([&] { return !control.dataplane.attached(); }));
+  host.dataplane.lose = nullptr;
+  host.dataplane.back();
+  REQUIRE(control.until([&] { return fresh.last<CallDisconnectNotify>() != nullptr; }));
+  CHECK(control.ended(EndReason::dataplane_unavailable) == 1);
+  CHECK(old.last<CallDisconnectNotify>() == nullptr);
+  CHECK(open_calls(control, 1));
+  fresh.dial(3);
+  CHECK(open_calls(control, 2));
+}
+
+TEST_CASE("registry: an Open that was lost with the dataplane is said again", "[registry]") {
+  Host host;
+  Control control(host);
+  Caller caller(control);
+  caller.start(control);
+  bool lost = false;
+  host.dataplane.lose = [&](MessageType type) { return lost |= type == MessageType::kOpenIpv4; };
+  caller.dial(1);
+  REQUIRE(control.until([&] { return lost; }));
+  host.dataplane.die();
+  REQUIRE(control.until([&] { return !control.dataplane.attached(); }));
+  host.dataplane.lose = nullptr;
+  host.dataplane.back();
+  CHECK(control.until(
+      [&] { return (host.memory.sessions()[0].flags & contract::kFlagIpv4Open) != 0; }));
+  CHECK(host.memory.sessions()[0].inner_mtu == 1396);
+  CHECK(open_calls(control, 1));
+}
+
+TEST_CASE("registry: a session that a new dataplane does not have ends", "[registry]") {
+  Host host;
+  Control control(host);
+  Caller caller(control);
+  establish(control, caller);
+  host.dataplane.die();
+  REQUIRE(control.until([&] { return !control.dataplane.attached(); }));
+  host.memory.sessions()[control.registry->sessions().at(0).id].state = contract::SlotState::kFree;
+  host.dataplane.back();
+  CHECK(control.until([&] { return caller.last<CallDisconnectNotify>() != nullptr; }));
+  CHECK(control.until([&] { return control.all_free(); }));
+}
+
+TEST_CASE("registry: an address that the dataplane refuses ends the call", "[registry]") {
+  Host host;
+  Control control(host);
+  Caller caller(control);
+  caller.start(control);
+  host.dataplane.refuse_open = ReplyResult::kAddressInUse;
+  caller.dial(1);
+  CHECK(control.until([&] { return caller.last<CallDisconnectNotify>() != nullptr; }));
+  CHECK(control.until([&] { return control.all_free(); }));
+  CHECK(control.ended(EndReason::dataplane_refused) == 1);
+}
+
+TEST_CASE("registry: a wrong password ends the call and takes no lease", "[registry]") {
+  Host host;
+  Control control(host);
+  Caller caller(control);
+  caller.start(control);
+  host.dataplane.hold_installs = true;
+  caller.dial(1);
+  REQUIRE(control.until([&] { return host.dataplane.held() == 1; }));
+  host.dataplane.hold_installs = false;
+  REQUIRE(control.until([&] {
+    if (!host.dataplane.clients.empty()) host.dataplane.clients.begin()->second.password = "wrong";
+    return caller.last<CallDisconnectNotify>() != nullptr;
+  }));
+  CHECK(control.ended(EndReason::auth_failed) == 1);
+  CHECK(control.statistics.auth_denied.get() == 1);
+  CHECK(control.until([&] { return control.all_free(); }));
+}
+
+TEST_CASE("registry: a peer that logs in again as somebody else gets that account's address",
+          "[registry]") {
+  Host host;
+  Control control(host);
+  Caller caller(control);
+  establish(control, caller);
+  auto view = control.registry->sessions().at(0);
+  CHECK(view.address != Ipv4Address(0x0a400063));
+  auto& client = host.dataplane.clients.at(view.id);
+  client.user = "Other";
+  client.password = "otherPass";
+  control.registry->on_punted({SlotId(view.id), host.memory.sessions()[view.id].generation},
+                              Bytes(frame(kLcp, kConfReq, 0x55, client.lcp_options)).subspan(2));
+  REQUIRE(control.until([&] {
+    const auto now = control.registry->sessions();
+    return now.size() == 1 && now[0].state == "open" && now[0].user == "Other";
+  }));
+  CHECK(control.registry->sessions().at(0).address == Ipv4Address(0x0a400063));
+  CHECK(control.leases() == 1);
+}
+
+TEST_CASE("registry: connections over the limit are closed at once", "[registry]") {
+  Host host;
+  host.config.pptp.max_connections = 2;
+  Control control(host);
+  Caller first(control);
+  Caller second(control);
+  Caller third(control);
+  CHECK(control.until([&] { return third.closed(); }));
+  CHECK(control.registry->connections().size() == 2);
+  first.hang_up();
+  REQUIRE(control.until([&] { return control.registry->connections().size() == 1; }));
+  Caller fourth(control);
+  establish(control, fourth);
+  CHECK_FALSE(second.closed());
+}
+
+TEST_CASE("registry: the operator's clear ends the link, then the call", "[registry]") {
+  Host host;
+  Control control(host);
+  Caller caller(control);
+  establish(control, caller);
+  CHECK_FALSE(control.registry->clear("nobody"));
+  CHECK_FALSE(control.registry->clear("99"));
+  REQUIRE(control.registry->clear("User"));
+  CHECK(control.until([&] { return caller.last<CallDisconnectNotify>() != nullptr; }));
+  CHECK(control.until([&] { return control.all_free(); }));
+  CHECK(control.ended(EndReason::operator_cleared) == 1);
+  CHECK(control.registry->last_ends().at(0).reason == "operator_cleared");
+}
+
+TEST_CASE("registry: shutting down tells every peer, and is done once", "[registry]") {
+  Host host;
+  Control control(host);
+  int done = 0;
+  SECTION("with calls") {
+    Caller caller(control);
+    establish(control, caller);
+    Caller idle(control);
+    idle.start(control);
+    control.registry->shut_down(Milliseconds(4000), [&] { ++done; });
+    REQUIRE(control.until([&] { return caller.last<StopControlConnectionRequest>() != nullptr; }));
+    REQUIRE(control.until([&] { return idle.last<StopControlConnectionRequest>() != nullptr; }));
+    CHECK(caller.last<CallDisconnectNotify>() != nullptr);
+    CHECK(done == 0);
+    caller.send(StopControlConnectionReply{.result_code = 1});
+    idle.send(StopControlConnectionReply{.result_code = 1});
+    CHECK(control.until([&] { return done == 1; }));
+    CHECK(control.until([&] { return control.all_free(); }));
+    Caller late(control);
+    CHECK(control.until([&] { return late.closed(); }));
+  }
+  SECTION("with nothing") {
+    control.registry->shut_down(Milliseconds(60'000), [&] { ++done; });
+    CHECK(control.until([&] { return done == 1; }));
+  }
+  SECTION("with peers that answer nothing, within its bound") {
+    Caller caller(control);
+    establish(control, caller);
+    host.dataplane.run_ppp = false;
+    const auto started = std::chrono::steady_clock::now();
+    control.registry->shut_down(Milliseconds(400), [&] { ++done; });
+    CHECK(control.until([&] { return done == 1; }));
+    CHECK(std::chrono::steady_clock::now() - started < std::chrono::milliseconds(1500));
+  }
+  SECTION("while a call is being installed") {
+    Caller caller(control);
+    caller.start(control);
+    host.dataplane.hold_installs = true;
+    caller.dial(1);
+    REQUIRE(control.until([&] { return host.dataplane.held() == 1; }));
+    control.registry->shut_down(Milliseconds(400), [&] { ++done; });
+    REQUIRE(control.until([&] { return caller.last<StopControlConnectionRequest>() != nullptr; }));
+    host.dataplane.hold_installs = false;
+    CHECK(control.until([&] { return done == 1 && control.all_free(); }));
+  }
+  control.settle();
+  CHECK(done == 1);
+}
+
+TEST_CASE("registry: more installs than may be under way wait for their turn", "[registry]") {
+  Host host(700);
+  host.config.pools["default"].ranges = {{Ipv4Address(0x0a400002), Ipv4Address(0x0a403ffe)}};
+  host.dataplane.run_ppp = false;
+  Control control(host);
+  Caller caller(control);
+  caller.start(control);
+  host.dataplane.hold_installs = true;
+  for (std::uint16_t call = 1; call <= 600; ++call) caller.dial(call);
+  caller.barrier(control);
+  CHECK(control.until([&] { return host.dataplane.held() == contract::kCommandCredits / 4; }));
+  for (std::uint16_t call = 301; call <= 350; ++call)  // these wait, and are taken back
+    caller.send(CallClearRequest{.call_id = call});
+  caller.barrier(control);
+  host.dataplane.hold_installs = false;
+  REQUIRE(control.until([&] { return caller.count<OutgoingCallReply>() == 550; }));
+  control.settle();
+  CHECK(host.dataplane.installed_calls.size() == 550);
+  CHECK(control.registry->sessions().size() == 550);
+  caller.hang_up();
+  CHECK(control.until([&] { return control.all_free(); }));
+}
+
+TEST_CASE("registry: what waits for its turn is bounded, however often peers dial and leave",
+          "[registry]") {
+  Host host(300);
+  host.dataplane.run_ppp = false;
+  Control control(host);
+  host.dataplane.hold_installs = true;
+  for (int round = 0; round < 4; ++round) {
+    Caller caller(control);
+    caller.start(control);
+    for (std::uint16_t call = 1; call <= 300; ++call) caller.dial(call);
+    caller.barrier(control);
+    caller.hang_up();
+    REQUIRE(control.until([&] { return control.registry->connections().empty(); }));
+  }
+  // 256 under way and 300 waiting, of 1,200.
+  CHECK(control.ended(EndReason::no_session_slot) == 4 * 300 - 256 - 300);
+  host.dataplane.hold_installs = false;
+  CHECK(control.until([&] { return control.all_free() && host.dataplane.held() == 0; }));
+}
+
+TEST_CASE("registry: a control process that is killed leaves its calls to the next one",
+          "[registry][resume]") {
+  Host host;
+  auto first = std::make_unique<Control>(host);
+  Caller caller(*first);
+  establish(*first, caller);
+  Caller idle(*first);
+  idle.start(*first);
+  Caller silent(*first);  // never sent its Start-Request
+  Caller dialling(*first);
+  dialling.start(*first);
+  host.dataplane.run_ppp = false;
+  dialling.dial(5);  // stays in LCP
+  REQUIRE(first->until([&] { return dialling.last<OutgoingCallReply>() != nullptr; }));
+  first->settle();
+  const auto before = first->registry->sessions();
+  REQUIRE(before.size() == 2);
+  first.reset();
+  host.dataplane.run_ppp = true;
+
+  Control second(host);
+  REQUIRE(second.until([&] { return second.registry->sessions().size() == 1; }));
+  const auto after = second.registry->sessions().at(0);
+  const auto& known = *std::ranges::find(before, after.id, &session::SessionView::id);
+  CHECK(after.state == "open");
+  CHECK(after.user == known.user);
+  CHECK(after.address == known.address);
+  CHECK(after.our_call_id == known.our_call_id);
+  CHECK(after.mppe == known.mppe);
+  CHECK(after.mtu == known.mtu);
+  CHECK(second.leases() == 1);
+  // The half-set-up call is told and its slot is free; the connection that never started is closed.
+  CHECK(second.until([&] { return dialling.last<CallDisconnectNotify>() != nullptr; }));
+  CHECK(second.until([&] { return silent.closed(); }));
+  CHECK(second.until([&] { return host.dataplane.slots_in_use() == 1; }));
+  CHECK(second.registry->connections().size() == 3);
+  CHECK(second.until([&] { return host.stored.size() == 3; }));
+  // Everything works on: echo, a new call, the end of the old one.
+  idle.send(EchoRequest{.identifier = 77});
+  CHECK(second.until([&] { return idle.last<EchoReply>() != nullptr; }));
+  dialling.dial(6);
+  CHECK(open_calls(second, 2));
+  caller.send(CallClearRequest{.call_id = 1});
+  CHECK(second.until([&] { return caller.last<CallDisconnectNotify>() != nullptr; }));
+  CHECK(open_calls(second, 1));
+  CHECK(second.store.sessions().size() == 1);
+}
+
+TEST_CASE("registry: a message of which half had come is finished by the next process",
+          "[registry][resume]") {
+  Host host;
+  auto first = std::make_unique<Control>(host);
+  Caller caller(*first);
+  caller.start(*first);
+  std::array<std::byte, kLongestMessage> whole{};
+  const auto size = write_message(whole, OutgoingCallRequest{.call_id = 3, .maximum_bps = 1000});
+  caller.send(Bytes(whole).first(50));
+  first->settle();
+  first.reset();
+  Control second(host);
+  caller.send(Bytes(whole).subspan(50, size - 50));
+  REQUIRE(second.until([&] { return caller.last<OutgoingCallReply>() != nullptr; }));
+  CHECK(caller.last<OutgoingCallReply>()->peers_call_id == 3);
+}
+
+TEST_CASE("registry: a call that is being negotiated anew is not carried on as open",
+          "[registry][resume]") {
+  Host host;
+  auto first = std::make_unique<Control>(host);
+  Caller caller(*first);
+  establish(*first, caller);
+  const auto id = first->registry->sessions().at(0).id;
+  REQUIRE(first->store.sessions().size() == 1);
+  host.dataplane.run_ppp = false;
+  first->registry->on_punted(
+      {SlotId(id), host.memory.sessions()[id].generation},
+      Bytes(frame(kLcp, kConfReq, 0x55, PppClient().lcp_options)).subspan(2));
+  CHECK(first->store.sessions().empty());
+  first.reset();
+  Control second(host);
+  CHECK(second.until([&] { return caller.last<CallDisconnectNotify>() != nullptr; }));
+  CHECK(second.until([&] { return second.all_free(); }));
+}
+
+TEST_CASE("registry: more slots than there are credits are cleared after a start without a store",
+          "[registry][resume]") {
+  Host host(3000);
+  for (auto& record : host.memory.sessions()) {
+    record.generation = 5;
+    record.our_call_id = OurCallId(1);
+    record.state = contract::SlotState::kInstalled;
+  }
+  Control control(host);
+  CHECK(control.until([&] { return host.dataplane.slots_in_use() == 0; }));
+  Caller caller(control);
+  establish(control, caller);
+}
+
+TEST_CASE("registry: records of nobody are gone from the store after a start",
+          "[registry][resume]") {
+  Host host;
+  {
+    auto store = session::ResumeStore::open(host.directory / "store", 64).value();
+    session::StoredConnection connection;
+    connection.id = ConnectionId(900);
+    store.put(connection);
+    session::StoredSession stored;
+    stored.slot = SlotId(3);
+    stored.connection = ConnectionId(900);
+    store.put(stored);
+  }
+  Control control(host);
+  CHECK(control.store.connections().empty());
+  CHECK(control.store.sessions().empty());
+  CHECK(control.registry->sessions().empty());
+}

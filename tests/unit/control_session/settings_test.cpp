@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "controlplane/session/settings.hpp"
+
+#include <catch2/catch.hpp>
+#include <stdexcept>
+
+#include "pns/crypto/mschap.hpp"
+
+using namespace pns;
+using namespace pns::session;
+
+TEST_CASE("settings: every key of ppp reaches the links", "[settings]") {
+  config::Config config;
+  config.node.name = "gate";
+  config.ppp.mtu = 1320;
+  config.ppp.auth = {config::AuthMethod::kEap, config::AuthMethod::kChap, config::AuthMethod::kPap,
+                     config::AuthMethod::kMsChap, config::AuthMethod::kMsChapV2};
+  config.ppp.mppe = {
+      .policy = config::MppePolicy::kPrefer, .key_bits = {40, 128}, .mode = config::MppeMode::kAny};
+  config.ppp.lcp_echo = {.interval = std::chrono::milliseconds(1500), .failures = 9};
+  const auto link = make_link_settings(config);
+  CHECK(link.mru == 1320);
+  CHECK(link.name == "gate");
+  CHECK(link.auth == std::vector{model::AuthMethod::kEap, model::AuthMethod::kChapMd5,
+                                 model::AuthMethod::kPap, model::AuthMethod::kMsChap,
+                                 model::AuthMethod::kMsChapV2});
+  CHECK(link.mppe == ppp::MppePolicy::kPrefer);
+  CHECK(link.mppe_mode == ppp::MppeMode::kAny);
+  CHECK(link.mppe_strengths.bits40);
+  CHECK_FALSE(link.mppe_strengths.bits56);
+  CHECK(link.mppe_strengths.bits128);
+  CHECK(link.lcp_echo_interval == std::chrono::milliseconds(1500));
+  CHECK(link.lcp_echo_failures == 9);
+  config.ppp.mppe = {
+      .policy = config::MppePolicy::kOff, .key_bits = {}, .mode = config::MppeMode::kStateful};
+  const auto off = make_link_settings(config);
+  CHECK(off.mppe == ppp::MppePolicy::kOff);
+  CHECK(off.mppe_mode == ppp::MppeMode::kStateful);
+  CHECK_FALSE(off.mppe_strengths.bits128);
+}
+
+TEST_CASE("settings: connections and pools are as configured", "[settings]") {
+  config::Config config;
+  config.node.name = "gate";
+  config.pptp.echo_interval = std::chrono::milliseconds(12'345);
+  config.pools["b"] = {.ranges = {{Ipv4Address(5), Ipv4Address(9)}}, .gateway = Ipv4Address(4)};
+  const auto connection = make_connection_settings(config);
+  CHECK(connection.host_name == "gate");
+  CHECK(connection.echo_interval == std::chrono::milliseconds(12'345));
+  const auto pools = make_pools(config);
+  REQUIRE(pools.size() == 1);
+  CHECK(pools[0].name == "b");
+  CHECK(pools[0].gateway == Ipv4Address(4));
+  CHECK(pools[0].ranges == config.pools["b"].ranges);
+}
+
+TEST_CASE("settings: passwords become hashes, and what cannot is refused by name", "[settings]") {
+  std::vector<config::LocalUser> users(2);
+  users[0].name = "alice";
+  users[0].password = "clientPass";
+  users[0].address = Ipv4Address(7);
+  users[0].rate_bits_per_second = 5;
+  users[0].groups = {"staff"};
+  users[1].name = "bob";
+  users[1].nt_hash = crypto::nt_password_hash("secret").value();
+  users[1].pool = "guests";
+  const auto made = make_users(users);
+  REQUIRE(made.size() == 2);
+  CHECK(
+      std::ranges::equal(made[0].nt_hash.bytes(), crypto::nt_password_hash("clientPass")->bytes()));
+  CHECK(made[0].pool == "default");
+  CHECK(made[0].address == Ipv4Address(7));
+  CHECK(made[0].rate_bits_per_second == 5);
+  CHECK(made[0].groups == std::vector<std::string>{"staff"});
+  CHECK(std::ranges::equal(made[1].nt_hash.bytes(), users[1].nt_hash->bytes()));
+  CHECK(made[1].pool == "guests");
+  users[0].password = "\xff";
+  CHECK_THROWS_WITH(make_users(users), Catch::Contains("alice"));
+}

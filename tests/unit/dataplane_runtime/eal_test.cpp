@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/runtime/eal.hpp"
+
+#include <algorithm>
+#include <catch2/catch.hpp>
+
+using namespace pns;
+using namespace pns::dataplane;
+
+namespace {
+
+config::Config lab() {
+  config::Config config;
+  config.dataplane.cores = {.main = 0, .workers = {1, 2}};
+  config.dataplane.memory.megabytes = 512;
+  config.ports.access.device = {config::DeviceKind::kTap, "tap:a", "a"};
+  config.ports.core.device = {config::DeviceKind::kTap, "tap:c", "c"};
+  return config;
+}
+
+bool has(const EalPlan& plan, std::string_view argument) {
+  return std::ranges::find(plan.arguments, argument) != plan.arguments.end();
+}
+std::string after(const EalPlan& plan, std::string_view argument) {
+  const auto found = std::ranges::find(plan.arguments, argument);
+  return found == plan.arguments.end() || found + 1 == plan.arguments.end() ? "" : *(found + 1);
+}
+
+}  // namespace
+
+TEST_CASE("eal: auto takes huge pages exactly when enough are free", "[dataplane][eal]") {
+  auto config = lab();
+  const auto with = plan_eal(config, {.online_cpus = 4, .free_huge_megabytes = 512});
+  REQUIRE(with);
+  CHECK(with->huge_pages);
+  CHECK(has(*with, "--in-memory"));
+  CHECK_FALSE(has(*with, "--no-huge"));
+  const auto without = plan_eal(config, {.online_cpus = 4, .free_huge_megabytes = 511});
+  REQUIRE(without);
+  CHECK_FALSE(without->huge_pages);
+  CHECK(has(*without, "--no-huge"));
+  CHECK(after(*without, "-m") == "512");
+}
+
+TEST_CASE("eal: huge pages that are demanded and missing are an error that says both numbers",
+          "[dataplane][eal]") {
+  auto config = lab();
+  config.dataplane.memory.hugepages = config::HugePages::kOn;
+  const auto plan = plan_eal(config, {.online_cpus = 4, .free_huge_megabytes = 100});
+  REQUIRE_FALSE(plan);
+  CHECK(plan.error().find("512") != std::string::npos);
+  CHECK(plan.error().find("100") != std::string::npos);
+  config.dataplane.memory.hugepages = config::HugePages::kOff;
+  const auto off = plan_eal(config, {.online_cpus = 4, .free_huge_megabytes = 4096});
+  REQUIRE(off);
+  CHECK_FALSE(off->huge_pages);
+}
+
+TEST_CASE("eal: an xdp port without huge pages is refused", "[dataplane][eal]") {
+  auto config = lab();
+  CHECK_FALSE(uses_xdp(config));
+  config.ports.core.device = {config::DeviceKind::kXdp, "xdp:eth0", "eth0"};
+  CHECK(uses_xdp(config));
+  CHECK_FALSE(plan_eal(config, {.online_cpus = 4, .free_huge_megabytes = 0}));
+  CHECK(plan_eal(config, {.online_cpus = 4, .free_huge_megabytes = 512}));
+}
+
+TEST_CASE("eal: cores go in as configured, one that is not there is refused", "[dataplane][eal]") {
+  auto config = lab();
+  config.dataplane.cores = {.main = 3, .workers = {1, 2}};
+  const auto plan = plan_eal(config, {.online_cpus = 4});
+  REQUIRE(plan);
+  CHECK(after(*plan, "-l") == "3,1,2");
+  CHECK(after(*plan, "--main-lcore") == "3");
+  CHECK_FALSE(plan_eal(config, {.online_cpus = 3}));
+  config.dataplane.cores = {.main = 0, .workers = {4}};
+  CHECK_FALSE(plan_eal(config, {.online_cpus = 4}));
+}
+
+TEST_CASE("eal: only PCI ports let EAL look at the bus, and only at them", "[dataplane][eal]") {
+  auto config = lab();
+  const auto none = plan_eal(config, {.online_cpus = 4});
+  REQUIRE(none);
+  CHECK(has(*none, "--no-pci"));
+  config.ports.core.device = {config::DeviceKind::kPci, "0000:3b:00.1", ""};
+  const auto one = plan_eal(config, {.online_cpus = 4, .free_huge_megabytes = 512});
+  REQUIRE(one);
+  CHECK_FALSE(has(*one, "--no-pci"));
+  CHECK(after(*one, "-a") == "0000:3b:00.1");
+  CHECK(std::ranges::count(one->arguments, "-a") == 1);
+}
+
+TEST_CASE("eal: auto waits when there are as many lcores as CPUs", "[dataplane][eal]") {
+  auto config = lab();  // three lcores
+  CHECK(resolve_idle_mode(config, {.online_cpus = 2}) == config::IdleMode::kWait);
+  CHECK(resolve_idle_mode(config, {.online_cpus = 3}) == config::IdleMode::kWait);
+  CHECK(resolve_idle_mode(config, {.online_cpus = 4}) == config::IdleMode::kSpin);
+  config.dataplane.idle.mode = config::IdleMode::kSleep;
+  CHECK(resolve_idle_mode(config, {.online_cpus = 1}) == config::IdleMode::kSleep);
+}

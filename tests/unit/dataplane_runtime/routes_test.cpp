@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Routes against the real kernel, in a network namespace that the process makes for itself. ip(8)
+// configures it as an operator would. Skipped without the right to make one.
+#include "dataplane/runtime/routes.hpp"
+
+#include <poll.h>
+#include <rte_ether.h>
+#include <rte_mbuf.h>
+#include <sched.h>
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+#include <chrono>
+#include <cstdlib>
+#include <cstring>
+
+using namespace pns;
+using namespace pns::dataplane;
+using contract::PortRole;
+
+namespace {
+
+const MacAddress kAccessMac{2, 0, 0, 0, 0, 1};
+const MacAddress kCoreMac{2, 0, 0, 0, 0, 2};
+
+Ipv4Address ip(const char* text) { return Ipv4Address::parse(text).value(); }
+
+void run(const std::string& command) {
+  INFO(command);
+  REQUIRE(std::system(("ip " + command).c_str()) == 0);
+}
+
+// One namespace for the process; interfaces and routes anew for each test.
+void fresh_network() {
+  static const bool made = ::unshare(CLONE_NEWNET) == 0;
+  if (!made || std::system("ip link show lo > /dev/null 2>&1") != 0) {
+    WARN("no network namespace: skipped");
+    ::_exit(77);
+  }
+  (void)!std::system("ip link del t-access 2> /dev/null; ip link del t-core 2> /dev/null");
+  run("link add t-access type veth peer name t-access-far");
+  run("link add t-core type veth peer name t-core-far");
+  for (const char* name : {"t-access", "t-access-far", "t-core", "t-core-far"})
+    run(std::string("link set ") + name + " up");
+  run("addr add 198.51.100.1/24 dev t-access");
+  run("addr add 10.0.0.1/24 dev t-core");
+}
+
+rte_mempool* pool() {
+  static rte_mempool* made =
+      rte_pktmbuf_pool_create("routes-test", 2047, 0, 0, 2048, SOCKET_ID_ANY);
+  return made;
+}
+
+struct World {
+  std::unique_ptr<NextHops> next_hops;
+  std::vector<std::pair<PortRole, rte_mbuf*>> released;
+  std::unique_ptr<Routes> routes;
+  std::uint64_t now_ns = 1;
+
+  World() {
+    static int number = 0;
+    next_hops = NextHops::create(("t" + std::to_string(number++)).c_str(), 1024).value();
+    routes = std::make_unique<Routes>(
+        *next_hops,
+        std::array{Routes::PortInfo{"t-access", kAccessMac}, Routes::PortInfo{"t-core", kCoreMac}},
+        [this](PortRole port, rte_mbuf* packet) { released.emplace_back(port, packet); });
+    REQUIRE(routes->start());
+  }
+  ~World() {
+    for (auto& [port, packet] : released) rte_pktmbuf_free(packet);
+    routes.reset();
+    CHECK(rte_mempool_in_use_count(pool()) == 0);
+  }
+
+  NextHop to(const char* address) const { return next_hops->get(next_hops->lookup(ip(address))); }
+
+  // Takes netlink events until the condition holds.
+  template <class Condition>
+  bool until(Condition condition) {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(5);
+    while (!condition()) {
+      if (std::chrono::steady_clock::now() > end) return false;
+      pollfd wait{routes->fd(), POLLIN, 0};
+      if (::poll(&wait, 1, 100) > 0) routes->on_readable(now_ns);
+    }
+    return true;
+  }
+
+  rte_mbuf* packet() {
+    rte_mbuf* made = rte_pktmbuf_alloc(pool());
+    REQUIRE(made != nullptr);
+    std::memset(rte_pktmbuf_append(made, 60), 0, 60);
+    return made;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("routes: a connected network is on link, our own address is local",
+          "[dataplane][routes]") {
+  fresh_network();
+  World world;
+  const auto host = world.to("10.0.0.9");
+  CHECK(host.kind == NextHopKind::kGlean);
+  CHECK(host.port == PortRole::kCore);
+  CHECK(host.source == kCoreMac);
+  CHECK(host.gateway.is_unspecified());
+  CHECK(world.to("198.51.100.200").port == PortRole::kAccess);
+  CHECK(world.to("10.0.0.1").kind == NextHopKind::kLocal);
+  CHECK(world.to("198.51.100.1").kind == NextHopKind::kLocal);
+  CHECK(world.to("192.0.2.1").kind == NextHopKind::kUnreachable);
+  CHECK(world.routes->addresses(PortRole::kAccess) == std::vector{ip("198.51.100.1")});
+
+  run("addr add 10.0.0.2/24 dev t-core");
+  CHECK(world.until([&] { return world.to("10.0.0.2").kind == NextHopKind::kLocal; }));
+  run("addr del 10.0.0.2/24 dev t-core");
+  CHECK(world.until([&] { return world.to("10.0.0.2").kind == NextHopKind::kGlean; }));
+}
+
+TEST_CASE("routes: a neighbour that appears is resolved, one that goes is on link again",
+          "[dataplane][routes]") {
+  fresh_network();
+  World world;
+  run("neigh add 10.0.0.9 lladdr 02:11:22:33:44:55 dev t-core nud reachable");
+  REQUIRE(world.until([&] { return world.to("10.0.0.9").kind == NextHopKind::kResolved; }));
+  const auto hop = world.to("10.0.0.9");
+  CHECK(hop.destination == MacAddress{2, 0x11, 0x22, 0x33, 0x44, 0x55});
+  CHECK(hop.source == kCoreMac);
+  CHECK(world.to("10.0.0.10").kind == NextHopKind::kGlean);
+  run("neigh replace 10.0.0.9 lladdr 02:11:22:33:44:66 dev t-core nud reachable");
+  CHECK(world.until([&] { return world.to("10.0.0.9").destination[5] == 0x66; }));
+  run("neigh del 10.0.0.9 dev t-core");
+  CHECK(world.until([&] { return world.to("10.0.0.9").kind == NextHopKind::kGlean; }));
+}
+
+TEST_CASE("routes: a neighbour counts only where the kernel would reach it directly",
+          "[dataplane][routes]") {
+  fresh_network();
+  World world;
+  // What the kernel holds after an ARP request that claimed a core server's address on the access
+  // side.
+  run("neigh add 10.0.0.53 lladdr 02:66:66:66:66:66 dev t-access nud stale");
+  run("neigh add 203.0.113.5 lladdr 02:66:66:66:66:66 dev t-access nud stale");
+  run("neigh add 198.51.100.77 lladdr 02:77:77:77:77:77 dev t-access nud stale");
+  REQUIRE(world.until([&] { return world.to("198.51.100.77").kind == NextHopKind::kResolved; }));
+  CHECK(world.to("10.0.0.53").port == PortRole::kCore);
+  CHECK(world.to("10.0.0.53").kind == NextHopKind::kGlean);
+  CHECK(world.to("203.0.113.5").kind == NextHopKind::kUnreachable);
+  // A host route through a gateway is not bent by a neighbour entry either.
+  run("route add 10.0.0.60/32 via 10.0.0.254 dev t-core");
+  run("neigh add 10.0.0.60 lladdr 02:66:66:66:66:66 dev t-core nud stale");
+  REQUIRE(world.until([&] { return world.to("10.0.0.60").gateway == ip("10.0.0.254"); }));
+}
+
+TEST_CASE("routes: a default route goes by way of its gateway, resolved once that is known",
+          "[dataplane][routes]") {
+  fresh_network();
+  World world;
+  run("route add default via 198.51.100.254");
+  REQUIRE(world.until([&] { return world.to("8.8.8.8").kind == NextHopKind::kGlean; }));
+  CHECK(world.to("8.8.8.8").gateway == ip("198.51.100.254"));
+  run("neigh replace 198.51.100.254 lladdr 02:aa:aa:aa:aa:aa dev t-access nud reachable");
+  REQUIRE(world.until([&] { return world.to("8.8.8.8").kind == NextHopKind::kResolved; }));
+  CHECK(world.to("8.8.8.8").destination == MacAddress{2, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa});
+  CHECK(world.to("10.0.0.9").port == PortRole::kCore);
+  run("route del default");
+  CHECK(world.until([&] { return world.to("8.8.8.8").kind == NextHopKind::kUnreachable; }));
+}
+
+TEST_CASE("routes: the better metric wins, and what is blackholed is unreachable",
+          "[dataplane][routes]") {
+  fresh_network();
+  World world;
+  run("route add 172.16.0.0/16 via 10.0.0.2 metric 200");
+  run("route add 172.16.0.0/16 via 10.0.0.3 metric 100");
+  run("route add blackhole 172.16.9.0/24");
+  REQUIRE(world.until([&] { return world.to("172.16.1.1").gateway == ip("10.0.0.3"); }));
+  CHECK(world.until([&] { return world.to("172.16.9.1").kind == NextHopKind::kUnreachable; }));
+  run("route del 172.16.0.0/16 via 10.0.0.3 metric 100");
+  CHECK(world.until([&] { return world.to("172.16.1.1").gateway == ip("10.0.0.2"); }));
+}
+
+TEST_CASE("routes: packets wait for their neighbour, and leave with its MAC",
+          "[dataplane][routes]") {
+  fresh_network();
+  World world;
+  for (int i = 0; i < 20; ++i)
+    world.routes->hold(PortRole::kCore, ip("10.0.0.9"), world.packet(), world.now_ns);
+  CHECK(world.routes->unresolved_drops() == 4);  // sixteen may wait for one neighbour
+  run("neigh replace 10.0.0.9 lladdr 02:11:22:33:44:55 dev t-core nud reachable");
+  REQUIRE(world.until([&] { return world.released.size() == 16; }));
+  const auto* ethernet = rte_pktmbuf_mtod(world.released.front().second, const rte_ether_hdr*);
+  CHECK(ethernet->dst_addr.addr_bytes[5] == 0x55);
+  CHECK(world.released.front().first == PortRole::kCore);
+  world.routes->hold(PortRole::kCore, ip("10.0.0.9"), world.packet(), world.now_ns);
+  CHECK(world.released.size() == 17);  // known by now
+}
+
+TEST_CASE("routes: packets for a neighbour that never answers are dropped, and waiting is bounded",
+          "[dataplane][routes]") {
+  fresh_network();
+  World world;
+  for (std::uint32_t i = 0; i < 2000; ++i)
+    world.routes->hold(PortRole::kCore, Ipv4Address(0x0a000000 + 2 + i % 400), world.packet(),
+                       world.now_ns);
+  CHECK(rte_mempool_in_use_count(pool()) <= 1024);
+  for (int second = 0; second < 12; ++second) world.routes->on_timer(world.now_ns += 1'000'000'000);
+  CHECK(rte_mempool_in_use_count(pool()) == 0);
+  CHECK(world.routes->unresolved_drops() == 2000);
+  // Its place is free again.
+  world.routes->hold(PortRole::kCore, ip("10.0.0.250"), world.packet(), world.now_ns);
+  CHECK(rte_mempool_in_use_count(pool()) == 1);
+}
+
+TEST_CASE("routes: an interface that is made anew is found again", "[dataplane][routes]") {
+  fresh_network();
+  World world;
+  run("link del t-core");
+  CHECK(world.until([&] { return world.to("10.0.0.9").kind == NextHopKind::kUnreachable; }));
+  run("link add t-core type veth peer name t-core-far");
+  run("link set t-core-far up");
+  run("link set t-core up");
+  run("addr add 10.0.0.1/24 dev t-core");
+  CHECK(world.until([&] { return world.to("10.0.0.9").kind == NextHopKind::kGlean; }));
+}

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pns/log/log.hpp"
+
+#include <catch2/catch.hpp>
+#include <limits>
+#include <nlohmann/json.hpp>
+
+using namespace pns;
+using namespace pns::log;
+
+namespace {
+
+std::string text(Fields fields) {
+  return render(Format::kText, "control", Level::kInfo, "call up", fields);
+}
+nlohmann::json json(Fields fields) {
+  return nlohmann::json::parse(render(Format::kJson, "control", Level::kInfo, "call up", fields));
+}
+
+}  // namespace
+
+TEST_CASE("log: a line in text is key=value, quoted where it must be", "[log]") {
+  CHECK(
+      text({{"session", 7}, {"peer", Ipv4Address(0xc6336401)}, {"user", "alice"}, {"ok", true}}) ==
+      R"(level=info process=control event="call up" session=7 peer=198.51.100.1 user=alice ok=true)");
+  CHECK(text({{"user", ""}}).ends_with(R"( user="")"));
+  CHECK(text({{"user", "a b"}}).ends_with(R"( user="a b")"));
+  CHECK(text({{"user", "a=b"}}).ends_with(R"( user="a=b")"));
+}
+
+TEST_CASE("log: nothing from the wire breaks a line or a terminal", "[log]") {
+  CHECK(text({{"user", "x\nlevel=error"}}).ends_with(R"( user="x\u000alevel=error")"));
+  CHECK(text({{"user", R"(DOM\bob "B")"}}).ends_with(R"( user="DOM\\bob \"B\"")"));
+  CHECK(text({{"user", "\x1b[2J\x7f"}}).ends_with(R"( user="\u001b[2J\u007f")"));
+  CHECK(text({{"user", std::string_view("a\0b", 3)}}).ends_with(R"( user="a\u0000b")"));
+  CHECK(text({{"user", "\xc3\xa9"}}).ends_with(R"( user="\u00c3\u00a9")"));
+  std::string every;
+  for (int octet = 0; octet < 256; ++octet) every += static_cast<char>(octet);
+  for (const char c : text({{"user", every}})) CHECK((c >= ' ' && c <= '~'));
+}
+
+TEST_CASE("log: every line in JSON is one valid object", "[log]") {
+  const auto object = json({{"session", 7},
+                            {"rate", std::uint64_t{18'446'744'073'709'551'615U}},
+                            {"change", -3},
+                            {"open", false},
+                            {"user", "a \"quoted\" \\ name\n"}});
+  CHECK(object.at("level") == "info");
+  CHECK(object.at("process") == "control");
+  CHECK(object.at("event") == "call up");
+  CHECK(object.at("session") == 7);
+  CHECK(object.at("rate") == 18'446'744'073'709'551'615U);
+  CHECK(object.at("change") == -3);
+  CHECK(object.at("open") == false);
+  CHECK(object.at("user") == "a \"quoted\" \\ name\n");
+  std::string every;
+  for (int octet = 0; octet < 256; ++octet) every += static_cast<char>(octet);
+  CHECK_NOTHROW(json({{"user", every}}));
+}
+
+TEST_CASE("log: values that are no JSON numbers become texts", "[log]") {
+  CHECK(json({{"x", std::numeric_limits<double>::infinity()}}).at("x") == "inf");
+  CHECK(json({{"x", std::numeric_limits<double>::quiet_NaN()}}).at("x").is_string());
+  CHECK(json({{"x", 'c'}}).at("x") == "c");
+  CHECK(json({{"x", 0.5}}).at("x") == 0.5);
+}
+
+TEST_CASE("log: a rate limit lets a burst through and counts what it holds back", "[log]") {
+  RateLimit limit(3, std::chrono::seconds(1));
+  TimePoint now{std::chrono::seconds(100)};
+  for (int i = 0; i < 3; ++i) CHECK(limit.allow(now));
+  for (int i = 0; i < 5; ++i) CHECK_FALSE(limit.allow(now));
+  now += std::chrono::milliseconds(999);
+  CHECK_FALSE(limit.allow(now));
+  now += std::chrono::milliseconds(1);
+  CHECK(limit.allow(now));
+  CHECK(limit.take_suppressed() == 6);
+  CHECK(limit.take_suppressed() == 0);
+}
