@@ -207,6 +207,12 @@ std::expected<Port, std::string> open_port(contract::PortRole role, const config
   const bool xdp = settings.device.kind == config::DeviceKind::kXdp;
   const auto rx_queues = static_cast<std::uint16_t>(
       xdp ? std::min<std::size_t>(workers, kernel_rx_queues(port.kernel_interface)) : workers);
+  // The XDP program drops what arrives on a queue without a socket: say so before it happens.
+  if (const std::size_t queues = xdp ? kernel_rx_queues(port.kernel_interface) : 0;
+      queues > rx_queues)
+    return failed(port, fmt::format("the interface has {} receive queues and {} would be served: "
+                                    "ethtool -L {} combined {}",
+                                    queues, rx_queues, port.kernel_interface, rx_queues));
   const auto others = packet_sockets();
   auto id = probe_device(port, settings, rx_queues);
   if (!id) return std::unexpected(id.error());
