@@ -7,10 +7,7 @@
 //   privileges → management → metrics → the rest of them → listeners → dataplane → ready → the
 //   loop.
 
-#include <linux/capability.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -40,6 +37,7 @@
 #include "controlplane/session/registry.hpp"
 #include "controlplane/session/resume_store.hpp"
 #include "controlplane/session/settings.hpp"
+#include "pns/base/privileges.hpp"
 #include "pns/base/random.hpp"
 #include "pns/config/config.hpp"
 #include "pns/contract/session_memory.hpp"
@@ -63,18 +61,8 @@ T need(std::expected<T, std::vector<config::ConfigError>> value) {
   return std::move(*value);
 }
 
-// Gives up root but for these capabilities. Of this thread and those it starts from now on: a
-// thread that runs already would keep everything.
-void drop_privileges(std::initializer_list<unsigned> kept) {
-  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
-  std::array<__user_cap_data_struct, 2> data{};
-  for (const unsigned capability : kept) {
-    auto& half = data.at(capability / 32);
-    half.permitted |= 1U << (capability % 32);
-    half.effective |= 1U << (capability % 32);
-  }
-  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
-      ::syscall(SYS_capset, &header, data.data()) != 0)
+void give_up_root(std::initializer_list<unsigned> kept) {
+  if (!drop_privileges(kept))
     log::warn("privileges not dropped", {{"error", std::strerror(errno)}});
 }
 
@@ -159,7 +147,7 @@ int run(const std::filesystem::path& config_file, const std::filesystem::path& r
   };
   // The sockets are granted, the files are read. What is left is for metrics.listen below port
   // 1024.
-  drop_privileges({CAP_NET_BIND_SERVICE});
+  give_up_root({CAP_NET_BIND_SERVICE});
   const auto socket =
       config.management.socket.empty() ? run_dir / "control.sock" : config.management.socket;
   auto management = std::make_unique<management::Server>(
@@ -191,7 +179,7 @@ int run(const std::filesystem::path& config_file, const std::filesystem::path& r
         config.metrics.listen->address, config.metrics.listen->port,
         std::make_shared<metrics::Collector>(memory, statistics,
                                              [&] { return pool_figures.get(); }));
-  drop_privileges({});
+  give_up_root({});
 
   for (auto& granted : grants.listeners) {
     listeners.push_back(std::make_unique<Listener>(

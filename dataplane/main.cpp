@@ -7,7 +7,6 @@
 // After SIGKILL it starts the same way and goes on with the sessions it finds in session memory.
 
 #include <fmt/format.h>
-#include <linux/capability.h>
 #include <poll.h>
 #include <rte_cycles.h>
 #include <rte_eal.h>
@@ -18,7 +17,6 @@
 #include <rte_mempool.h>
 #include <rte_ring.h>
 #include <signal.h>
-#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <time.h>
 
@@ -39,6 +37,7 @@
 #include "dataplane/runtime/worker_loop.hpp"
 #include "dataplane/session/next_hops.hpp"
 #include "dataplane/session/session_table.hpp"
+#include "pns/base/privileges.hpp"
 #include "pns/config/config.hpp"
 #include "pns/contract/session_memory.hpp"
 #include "pns/contract/supervisor_protocol.hpp"
@@ -115,10 +114,10 @@ struct WorkerPlace {
   WorkerConfig config;
 };
 
-void drop_privileges();
+void give_up_root();
 
 int run_worker(void* argument) {
-  drop_privileges();  // each thread its own: EAL made this one while we had them all
+  give_up_root();  // each thread its own: EAL made this one while we had them all
   static_cast<WorkerLoop*>(argument)->run();
   return 0;
 }
@@ -141,19 +140,9 @@ class RunningWorkers {
   const std::vector<std::unique_ptr<WorkerPlace>>& places_;
 };
 
-// Of the calling thread: keeps what netlink, AF_XDP and neighbours need and gives up the rest of
-// root.
-void drop_privileges() {
-  constexpr std::array kKept = {CAP_NET_ADMIN, CAP_NET_RAW, CAP_IPC_LOCK, CAP_BPF};
-  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
-  std::array<__user_cap_data_struct, 2> data{};
-  for (const int capability : kKept) {
-    auto& half = data.at(static_cast<std::size_t>(capability / 32));
-    half.permitted |= 1U << (capability % 32);
-    half.effective |= 1U << (capability % 32);
-  }
-  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
-      ::syscall(SYS_capset, &header, data.data()) != 0)
+// Of the calling thread: keeps what netlink, AF_XDP and neighbours need.
+void give_up_root() {
+  if (!drop_privileges({CAP_NET_ADMIN, CAP_NET_RAW, CAP_IPC_LOCK, CAP_BPF}))
     log::warn("privileges not dropped", {{"error", std::strerror(errno)}});
 }
 
@@ -332,7 +321,7 @@ int run(const std::filesystem::path& config_file, const std::filesystem::path& r
     place->loop = std::make_unique<WorkerLoop>(*place->worker, place->doorbell, settings);
   }
   need(endpoint.listen(run_dir / "dataplane.sock"));
-  drop_privileges();
+  give_up_root();
   punt.start();
   RunningWorkers running(places);
   for (const auto& place : places)
