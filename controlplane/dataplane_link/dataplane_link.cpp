@@ -230,6 +230,16 @@ DataplaneLink::Sent DataplaneLink::close_ipv4(SessionHandle session) {
   return send(contract::MessageType::kCloseIpv4, session.slot, session.generation, {}, {}, nullptr);
 }
 
+DataplaneLink::Sent DataplaneLink::open_ipv6(SessionHandle session, const contract::OpenIpv6& open,
+                                             Completion done) {
+  return send(contract::MessageType::kOpenIpv6, session.slot, session.generation, octets_of(open),
+              {}, &done);
+}
+
+DataplaneLink::Sent DataplaneLink::close_ipv6(SessionHandle session) {
+  return send(contract::MessageType::kCloseIpv6, session.slot, session.generation, {}, {}, nullptr);
+}
+
 DataplaneLink::Sent DataplaneLink::inject(SessionHandle session, Bytes frame) {
   return send(contract::MessageType::kInjectFrame, session.slot, session.generation, {}, frame,
               nullptr);

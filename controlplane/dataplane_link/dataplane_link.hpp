@@ -88,6 +88,9 @@ class DataplaneLink {
   [[nodiscard]] Sent open_ipv4(SessionHandle session, const contract::OpenIpv4& open,
                                Completion done);
   [[nodiscard]] Sent close_ipv4(SessionHandle session);
+  [[nodiscard]] Sent open_ipv6(SessionHandle session, const contract::OpenIpv6& open,
+                               Completion done);
+  [[nodiscard]] Sent close_ipv6(SessionHandle session);
   // A PPP frame, clear, from the Address field on; at most contract::kMaxFrame octets.
   [[nodiscard]] Sent inject(SessionHandle session, Bytes frame);
   // Wakes the dataplane once for all that was sent since.

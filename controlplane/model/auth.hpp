@@ -51,9 +51,10 @@ struct MppeKeys {
 struct AuthGrant {
   std::string user;  // the account's name
   AuthMethod method = AuthMethod::kNone;
-  std::string authenticator_response;  // MS-CHAPv2: "S=" and 40 hex digits (RFC 2759 §5)
-  std::optional<MppeKeys> mppe;        // absent: the method gives no keys
-  std::optional<Ipv4Address> address;  // fixed address; absent: from the pool
+  std::string authenticator_response;       // MS-CHAPv2: "S=" and 40 hex digits (RFC 2759 §5)
+  std::optional<MppeKeys> mppe;             // absent: the method gives no keys
+  std::optional<Ipv4Address> address;       // fixed address; absent: from the pool
+  std::optional<Ipv6Prefix> ipv6_prefix{};  // fixed /64; absent: from the pool, where it has any
   std::string pool = "default";
   std::optional<std::uint64_t> rate_bits_per_second;
   std::vector<std::string> groups;

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string_view>
 #include <variant>
 #include <vector>
@@ -62,6 +63,14 @@ struct OpenIpv4 {
 
 struct CloseIpv4 {};
 
+// IPv6CP is open: data may flow for the leased prefix. Identifiers as in RFC 5072 §4.1, host order.
+struct OpenIpv6 {
+  std::uint64_t our_interface_id = 0;
+  std::uint64_t peer_interface_id = 0;
+};
+
+struct CloseIpv6 {};
+
 // Ask AAA; the answer comes back as Link::on_auth_result.
 struct Authenticate {
   AuthRequest request;
@@ -78,15 +87,23 @@ struct LinkEnded {
 };
 
 using LinkAction = std::variant<SendFrame, ConfigureLink, ArmMppe, DisarmMppe, OpenIpv4, CloseIpv4,
-                                Authenticate, PhaseChanged, LinkEnded>;
+                                OpenIpv6, CloseIpv6, Authenticate, PhaseChanged, LinkEnded>;
 using LinkActions = std::vector<LinkAction>;
+
+// What the subscriber is told in Router Advertisements (RFC 4861, RFC 8106).
+struct Ipv6Parameters {
+  Ipv6Prefix prefix;                 // a /64, the session's own
+  std::array<Ipv6Address, 3> dns{};  // unspecified: not offered
+  friend bool operator==(const Ipv6Parameters&, const Ipv6Parameters&) = default;
+};
 
 // What the network phase offers the subscriber. From the pool and the configuration.
 struct NetworkParameters {
-  Ipv4Address our_address;            // the gateway's address in IPCP
-  Ipv4Address subscriber_address;     // the lease
-  std::array<Ipv4Address, 2> dns{};   // unspecified: not offered (RFC 1877 options 129, 131)
-  std::array<Ipv4Address, 2> wins{};  // unspecified: not offered (RFC 1877 options 130, 132)
+  Ipv4Address our_address;               // the gateway's address in IPCP
+  Ipv4Address subscriber_address;        // the lease
+  std::array<Ipv4Address, 2> dns{};      // unspecified: not offered (RFC 1877 options 129, 131)
+  std::array<Ipv4Address, 2> wins{};     // unspecified: not offered (RFC 1877 options 130, 132)
+  std::optional<Ipv6Parameters> ipv6{};  // absent: IPv6CP is not spoken
 };
 
 }  // namespace pns::model

@@ -652,6 +652,20 @@ std::uint16_t Registry::inner_mtu(const Session& session) const {
                                     (encrypted ? kMppeOverhead : 0));
 }
 
+control::DataplaneLink::Completion Registry::address_answer(const Session& session) {
+  return [this, slot = session.handle.slot,
+          serial = session.serial](const control::DataplaneLink::Reply& reply) {
+    Session* alive = find(slot, serial);
+    if (alive == nullptr || alive->state != Session::State::kUp) return;
+    if (reply && reply->result == contract::ReplyResult::kDone) return;
+    log::warn(
+        "dataplane refused an address",
+        {{"session", slot.value},
+         {"result", reply ? contract::name_of(reply->result) : control::name_of(reply.error())}});
+    if (reply) perform(*alive, model::LinkEnded{EndReason::dataplane_refused});
+  };
+}
+
 void Registry::perform(Session& session, const model::OpenIpv4& action) {
   session.mtu = inner_mtu(session);
   contract::OpenIpv4 open;
@@ -659,24 +673,26 @@ void Registry::perform(Session& session, const model::OpenIpv4& action) {
   if (session.lease) open.gateway = session.lease->gateway;
   open.inner_mtu = session.mtu;
   open.rate_bits_per_second = session.rate_bits_per_second.value_or(0);
-  const SlotId slot = session.handle.slot;
-  const std::uint64_t serial = session.serial;
-  require(session, parts_.dataplane.open_ipv4(
-                       session.handle, open,
-                       [this, slot, serial](const control::DataplaneLink::Reply& reply) {
-                         Session* alive = find(slot, serial);
-                         if (alive == nullptr || alive->state != Session::State::kUp) return;
-                         if (reply && reply->result == contract::ReplyResult::kDone) return;
-                         log::warn("dataplane refused an address",
-                                   {{"session", slot.value},
-                                    {"result", reply ? contract::name_of(reply->result)
-                                                     : control::name_of(reply.error())}});
-                         if (reply) perform(*alive, model::LinkEnded{EndReason::dataplane_refused});
-                       }));
+  require(session, parts_.dataplane.open_ipv4(session.handle, open, address_answer(session)));
 }
 
 void Registry::perform(Session& session, const model::CloseIpv4&) {
   require(session, parts_.dataplane.close_ipv4(session.handle));
+}
+
+void Registry::perform(Session& session, const model::OpenIpv6& action) {
+  if (!session.lease || !session.lease->ipv6_prefix) return;
+  contract::OpenIpv6 open;
+  open.prefix = session.lease->ipv6_prefix->address.high;
+  open.our_interface_id = action.our_interface_id;
+  open.peer_interface_id = action.peer_interface_id;
+  open.inner_mtu = inner_mtu(session);
+  open.rate_bits_per_second = session.rate_bits_per_second.value_or(0);
+  require(session, parts_.dataplane.open_ipv6(session.handle, open, address_answer(session)));
+}
+
+void Registry::perform(Session& session, const model::CloseIpv6&) {
+  require(session, parts_.dataplane.close_ipv6(session.handle));
 }
 
 void Registry::perform(Session& session, const model::Authenticate& action) {

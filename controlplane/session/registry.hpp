@@ -141,6 +141,8 @@ class Registry {
   void perform(Session& session, const model::DisarmMppe& action);
   void perform(Session& session, const model::OpenIpv4& action);
   void perform(Session& session, const model::CloseIpv4& action);
+  void perform(Session& session, const model::OpenIpv6& action);
+  void perform(Session& session, const model::CloseIpv6& action);
   void perform(Session& session, const model::Authenticate& action);
   void perform(Session& session, const model::PhaseChanged& action);
   void perform(Session& session, const model::LinkEnded& action);
@@ -152,6 +154,8 @@ class Registry {
   [[nodiscard]] model::NetworkParameters network_parameters(const model::Lease& lease) const;
   void arm_timer(Session& session);
   void reach(Session& session, model::SetupStage stage);
+  // What becomes of a session whose address the dataplane was asked to take.
+  [[nodiscard]] control::DataplaneLink::Completion address_answer(const Session& session);
   // A command that must not be lost was refused: the call cannot go on.
   void require(Session& session, const control::DataplaneLink::Sent& sent);
 

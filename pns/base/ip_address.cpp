@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "pns/base/ip_address.hpp"
 
+#include <arpa/inet.h>
+
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstdio>
@@ -54,6 +57,38 @@ std::optional<Ipv4Prefix> Ipv4Prefix::parse(std::string_view text) noexcept {
 }
 
 std::string Ipv4Prefix::to_string() const {
+  return address.to_string() + "/" + std::to_string(length);
+}
+
+std::optional<Ipv6Address> Ipv6Address::parse(std::string_view text) noexcept {
+  std::array<char, INET6_ADDRSTRLEN> terminated{};
+  if (text.size() >= terminated.size()) return std::nullopt;
+  std::ranges::copy(text, terminated.begin());
+  Octets octets{};
+  // A NUL inside the text would end it early.
+  if (text.find('\0') != std::string_view::npos ||
+      ::inet_pton(AF_INET6, terminated.data(), octets.data()) != 1)
+    return std::nullopt;
+  return Ipv6Address(octets);
+}
+
+std::string Ipv6Address::to_string() const {
+  std::array<char, INET6_ADDRSTRLEN> text{};
+  const Octets octets = wire();
+  return ::inet_ntop(AF_INET6, octets.data(), text.data(), text.size());
+}
+
+std::optional<Ipv6Prefix> Ipv6Prefix::parse(std::string_view text) noexcept {
+  const auto slash = text.find('/');
+  if (slash == std::string_view::npos) return std::nullopt;
+  const auto address = Ipv6Address::parse(text.substr(0, slash));
+  auto rest = text.substr(slash + 1);
+  const auto length = take_decimal(rest, 128);
+  if (!address || !length || !rest.empty()) return std::nullopt;
+  return Ipv6Prefix{*address, static_cast<std::uint8_t>(*length)};
+}
+
+std::string Ipv6Prefix::to_string() const {
   return address.to_string() + "/" + std::to_string(length);
 }
 

@@ -78,13 +78,21 @@ struct Route {
   Ipv4Address via;
 };
 
+struct Ipv6Route {
+  Ipv6Prefix to;
+  Ipv6Address via;
+};
+
 struct Port {
   Device device;
   // The rest is for devices that take every packet (all but xdp:, where it is empty).
-  std::string twin;                   // name of the TAP twin
-  std::vector<Ipv4Prefix> addresses;  // put on the twin; host bits kept
+  std::string twin;                        // name of the TAP twin
+  std::vector<Ipv4Prefix> addresses;       // put on the twin; host bits kept
+  std::vector<Ipv6Prefix> ipv6_addresses;  // of the same list
   std::vector<Route> routes;
+  std::vector<Ipv6Route> ipv6_routes;  // of the same list
   std::optional<Ipv4Address> gateway;  // default route through this port
+  std::optional<Ipv6Address> ipv6_gateway;
 
   [[nodiscard]] bool has_twin() const noexcept { return device.kind != DeviceKind::kXdp; }
 };
@@ -94,10 +102,35 @@ struct Ports {
   Port core;
 };
 
+// The reorder stage of GRE (RFC 2637 §4.3), before MPPE.
+struct Reorder {
+  std::uint16_t packets = 32;  // held per session; 0: off
+  Milliseconds wait{10};       // at most, for what is missing
+};
+
+// RFC 2637 §4.2: what the peer's advertised window does to our sending.
+enum class SendWindow : std::uint8_t {
+  kIgnore,    // nothing: never blocks
+  kAdaptive,  // sliding window with adaptive time-outs (§4.4); bounded queue
+};
+
+// Fragments of outer packets (RFC 2637 §1.4).
+struct Reassembly {
+  std::uint32_t packets = 1024;  // being put together at once, each worker; 0: off
+  Milliseconds wait{1'000};      // for the rest of a packet
+};
+
+struct Gre {
+  Reorder reorder;
+  SendWindow send_window = SendWindow::kIgnore;
+  Reassembly reassembly;
+};
+
 struct Pptp {
   std::vector<Ipv4Address> listen;  // TCP 1723; empty: every address of the access port
   Milliseconds echo_interval{60'000};
   std::uint32_t max_connections = 20000;
+  Gre gre;
 };
 
 struct LcpEcho {
@@ -121,13 +154,15 @@ struct Ppp {
   LcpEcho lcp_echo;
   std::vector<AuthMethod> auth = {AuthMethod::kMsChapV2};  // in order of preference
   Mppe mppe;
-  std::vector<Ipv4Address> dns;   // at most 2
-  std::vector<Ipv4Address> wins;  // at most 2
+  std::vector<Ipv4Address> dns;       // at most 2
+  std::vector<Ipv6Address> ipv6_dns;  // of the same list, at most 3
+  std::vector<Ipv4Address> wins;      // at most 2
 };
 
 struct Pool {
-  std::vector<Ipv4Range> ranges;  // disjoint, in the order written, at least one
-  Ipv4Address gateway;            // our address in IPCP; in no range of any pool
+  std::vector<Ipv4Range> ranges;          // disjoint, in the order written, at least one
+  Ipv4Address gateway;                    // our address in IPCP; in no range of any pool
+  std::vector<Ipv6Prefix> ipv6_prefixes;  // each session gets a /64 of them; empty: no IPv6
 };
 
 enum class AaaSource : std::uint8_t { kLocal, kRadius };
@@ -217,7 +252,8 @@ struct LocalUser {
   std::optional<std::string> password;
   std::optional<Secret<16>> nt_hash;  // MD4 of the UTF-16LE password (RFC 2759 §8.3)
   std::optional<Ipv4Address> address;
-  std::optional<std::string> pool;  // absent: "default"
+  std::optional<Ipv6Prefix> ipv6_prefix{};  // a /64
+  std::optional<std::string> pool;          // absent: "default"
   std::optional<std::uint64_t> rate_bits_per_second;
   std::vector<std::string> groups;
 };
@@ -244,6 +280,7 @@ struct LocalUser {
 [[nodiscard]] std::string_view name_of(HugePages value) noexcept;
 [[nodiscard]] std::string_view name_of(IdleMode value) noexcept;
 [[nodiscard]] std::string_view name_of(DeviceKind value) noexcept;
+[[nodiscard]] std::string_view name_of(SendWindow value) noexcept;
 [[nodiscard]] std::string_view name_of(AuthMethod value) noexcept;
 [[nodiscard]] std::string_view name_of(MppePolicy value) noexcept;
 [[nodiscard]] std::string_view name_of(MppeMode value) noexcept;

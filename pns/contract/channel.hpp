@@ -32,7 +32,7 @@ namespace pns::contract {
 
 inline constexpr std::uint64_t kChannelMagic = 0x504e534348414e31;  // "PNSCHAN1"
 // Raise when messages.hpp or the layout below changes.
-inline constexpr std::uint32_t kChannelVersion = 1;
+inline constexpr std::uint32_t kChannelVersion = 2;
 inline constexpr std::size_t kRingCapacity = std::size_t{1} << 20;  // octets, power of two
 inline constexpr std::size_t kMaxBody = 64;                         // octets
 

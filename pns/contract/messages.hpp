@@ -34,9 +34,13 @@ enum class MessageType : std::uint16_t {
   kCloseIpv4 = 7,       // no body
   kInjectFrame = 8,     // payload: PPP frame from the Address field on, in the clear
   kPing = 9,            // answered; shows that the dataplane serves its channel
+  kOpenIpv6 = 10,       // body OpenIpv6
+  kCloseIpv6 = 11,      // no body
   // dataplane → control
-  kReply = 64,        // body Reply; request as in the command
-  kPuntedFrame = 65,  // payload: PPP control frame from the Protocol field on (FF 03 removed)
+  kReply = 64,  // body Reply; request as in the command
+  // payload: PPP frame from the Protocol field on (FF 03 removed): a control frame, or IPv6 that is
+  // ours to answer (Router Solicitation), decrypted
+  kPuntedFrame = 65,
 };
 
 struct MessageHeader {
@@ -88,6 +92,15 @@ struct OpenIpv4 {
   std::uint64_t rate_bits_per_second = 0;
 };
 
+struct OpenIpv6 {
+  std::uint64_t prefix = 0;             // upper half of the subscriber's /64, host order
+  std::uint64_t our_interface_id = 0;   // RFC 5072: fe80:: and this is our address on the link
+  std::uint64_t peer_interface_id = 0;  // likewise the subscriber's
+  std::uint64_t rate_bits_per_second = 0;
+  std::uint16_t inner_mtu = 1400;  // octets of inner IP, MPPE overhead already taken off
+  std::array<std::uint8_t, 6> reserved{};
+};
+
 enum class ReplyResult : std::uint32_t {
   kDone = 0,
   kBadSlot = 1,        // out of range or not free
@@ -115,6 +128,6 @@ struct Reply {
 static_assert(std::is_trivially_copyable_v<InstallSession> &&
               std::is_trivially_copyable_v<ConfigureLink> &&
               std::is_trivially_copyable_v<ArmMppe> && std::is_trivially_copyable_v<OpenIpv4> &&
-              std::is_trivially_copyable_v<Reply>);
+              std::is_trivially_copyable_v<OpenIpv6> && std::is_trivially_copyable_v<Reply>);
 
 }  // namespace pns::contract

@@ -32,7 +32,7 @@ namespace pns::contract {
 
 inline constexpr std::uint64_t kSessionMemoryMagic = 0x504e53534d454d31;  // "PNSSMEM1"
 // Raise when any struct of this file changes its layout or a field its meaning.
-inline constexpr std::uint32_t kSessionMemoryVersion = 1;
+inline constexpr std::uint32_t kSessionMemoryVersion = 2;
 inline constexpr std::size_t kMaxWorkers = 64;
 inline constexpr std::size_t kPorts = 2;
 
@@ -93,6 +93,7 @@ inline constexpr std::uint32_t kFlagMppeRequired = 1U << 2;  // no network data 
 inline constexpr std::uint32_t kFlagSendAcfc = 1U << 3;      // leave out FF 03 when sending
 inline constexpr std::uint32_t kFlagSendPfc = 1U << 4;       // one-octet protocols when sending
 inline constexpr std::uint32_t kFlagCapture = 1U << 5;       // reserved for capture
+inline constexpr std::uint32_t kFlagIpv6Open = 1U << 6;      // IPv6 may pass
 
 // The receive half. Owner: writes; control and metrics: read the counters.
 struct alignas(64) UpstreamState {
@@ -155,6 +156,9 @@ struct alignas(64) SessionRecord {
   std::uint16_t inner_mtu = 0;             // octets of inner IP that fit downstream
   std::uint16_t peer_mru = 0;              // octets
   std::uint64_t rate_bits_per_second = 0;  // 0: no limit
+  std::uint64_t ipv6_prefix = 0;       // upper half of the subscriber's /64, host order; 0: none
+  std::uint64_t our_interface_id = 0;  // RFC 5072 §4.1, host order
+  std::uint64_t peer_interface_id = 0;
   alignas(64) UpstreamState upstream;
   alignas(64) DownstreamState downstream;
 };

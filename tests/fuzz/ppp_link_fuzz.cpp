@@ -173,6 +173,14 @@ class Driver {
     PNS_CLAIM(ipv4_open_);
     ipv4_open_ = false;
   }
+  void on(const model::OpenIpv6&) {
+    PNS_CLAIM(!ipv6_open_ && granted_ && lcp_open_);
+    ipv6_open_ = true;
+  }
+  void on(const model::CloseIpv6&) {
+    PNS_CLAIM(ipv6_open_);
+    ipv6_open_ = false;
+  }
   void on(const model::Authenticate& ask) {
     PNS_CLAIM(lcp_open_ && ask.request.user.size() <= 256);
     PNS_CLAIM(++questions_ == 1);
@@ -195,6 +203,7 @@ class Driver {
   bool lcp_open_ = false;
   bool armed_ = false;
   bool ipv4_open_ = false;
+  bool ipv6_open_ = false;
   bool ended_ = false;
 };
 
