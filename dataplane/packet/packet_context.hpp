@@ -25,10 +25,11 @@ namespace pns::dataplane {
 enum class Lane : std::uint8_t {
   kReceived = 0,  // Ethernet; classify has not seen it
   // --- upstream ---
-  kGre,    // outer IPv4 checked and for one of our addresses; Ethernet
-  kPpp,    // PPP, from Address or Protocol field
-  kMppe,   // MPPE header
-  kInner,  // inner IPv4, unchecked, from session
+  kFragment,  // of an outer IPv4 packet for one of our addresses; Ethernet
+  kGre,       // outer IPv4 checked and for one of our addresses; Ethernet
+  kPpp,       // PPP, from Address or Protocol field
+  kMppe,      // MPPE header
+  kInner,     // inner IPv4, unchecked, from session
   // --- either way ---
   kForward,  // inner IPv4, checked, wants a next hop or another session
   // --- downstream ---
@@ -51,6 +52,7 @@ inline constexpr std::uint16_t kPacketTtlDone = 1U << 0;  // another stage has d
 inline constexpr std::uint16_t kPacketFarSequence = 1U << 1;  // window moves only if MPPE vouches
 inline constexpr std::uint16_t kPacketInjected = 1U << 2;     // from the control process
 inline constexpr std::uint16_t kPacketNoIcmp = 1U << 3;       // made here: no ICMP error about it
+inline constexpr std::uint16_t kPacketReleased = 1U << 4;     // has waited for the send window
 
 struct alignas(64) PacketContext {
   Lane lane = Lane::kReceived;
