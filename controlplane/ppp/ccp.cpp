@@ -2,6 +2,8 @@
 #include "controlplane/ppp/ccp.hpp"
 
 #include <algorithm>
+#include <bit>
+#include <utility>
 
 namespace pns::ppp {
 namespace {
@@ -48,8 +50,14 @@ MppeAgreement MppeOption::strongest() const noexcept {
   return choose(Bits::kStrengths | Bits::kStateless).value_or(MppeAgreement{});
 }
 
+std::uint32_t MppeOption::permitted() const noexcept {
+  return (strengths_.bits128 ? Bits::k128 : 0) | (strengths_.bits56 ? Bits::k56 : 0) |
+         (strengths_.bits40 ? Bits::k40 : 0);
+}
+
 void MppeOption::restart(Context&) {
   ours_ = strongest();
+  offers_all_ = std::popcount(permitted()) > 1;
   acknowledged_ = false;
   stale_ = false;
   peers_.reset();
@@ -59,14 +67,21 @@ void MppeOption::restart(Context&) {
 void MppeOption::request(Writer& out) {
   acknowledged_ = false;
   stale_ = false;
-  Bits{to_bits(ours_)}.write(out);
+  Bits{to_bits(ours_) | (offers_all_ ? permitted() : 0)}.write(out);
+}
+
+void MppeOption::on_reject(Context&) {
+  // Some peers reject what they should choose from.
+  if (!std::exchange(offers_all_, false)) fail(EndReason::mppe_refused);
 }
 
 void MppeOption::on_nak(const wire::Option& option, Context&) {
   const auto suggested = Bits::parse(option.data);
   const auto choice = suggested ? choose(suggested->bits) : std::nullopt;
   // Once the peer's request was acknowledged, its bits hold for both directions.
-  const bool usable = choice && *choice != ours_ && (!peers_ || *peers_ == *choice);
+  const bool is_news = offers_all_ || (choice && *choice != ours_);
+  const bool usable = choice && is_news && (!peers_ || *peers_ == *choice);
+  offers_all_ = false;
   if (usable)
     ours_ = *choice;
   else if (++useless_naks_ >= kUselessNaks)
@@ -90,8 +105,9 @@ void MppeOption::judge_missing(Writer& nak) { Bits{to_bits(ours_)}.write(nak); }
 
 void MppeOption::commit() {
   peers_ = pending_;
-  if (pending_ && *pending_ != ours_) {
+  if (pending_ && (*pending_ != ours_ || offers_all_)) {
     ours_ = *pending_;
+    offers_all_ = false;
     stale_ = true;
   }
 }

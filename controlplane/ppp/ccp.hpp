@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// CCP (RFC 1962) for one purpose: MPPE (RFC 3078 §2). Exactly one strength is asked for and taken,
-// with or without the stateless bit as configured, the same in both directions. MPPC and every
-// other compression is refused. Resets are the dataplane's matter. Sans-I/O.
+// CCP (RFC 1962) for one purpose: MPPE (RFC 3078 §2). Every permitted strength is offered at first
+// and exactly one is taken, with or without the stateless bit as configured, the same in both
+// directions. MPPC and every other compression is refused. Resets are the dataplane's matter.
+// Sans-I/O.
 #pragma once
 
 #include <array>
@@ -22,7 +23,7 @@ class MppeOption final : public ConfigOption {
   void request(Writer& out) override;
   void on_ack() override { acknowledged_ = true; }
   void on_nak(const wire::Option& option, Context&) override;
-  void on_reject(Context&) override { fail(EndReason::mppe_refused); }
+  void on_reject(Context&) override;
   void begin_judging() override { pending_.reset(); }
   [[nodiscard]] Judgement judge(const wire::Option& option, Writer& nak, Context&) override;
   void judge_missing(Writer& nak) override;
@@ -42,10 +43,12 @@ class MppeOption final : public ConfigOption {
   // The best permitted agreement within the offered bits; empty when no strength is common.
   [[nodiscard]] std::optional<MppeAgreement> choose(std::uint32_t offered) const noexcept;
   [[nodiscard]] MppeAgreement strongest() const noexcept;
+  [[nodiscard]] std::uint32_t permitted() const noexcept;  // bits of the strengths
 
   MppeStrengths strengths_;
   MppeMode mode_;
   MppeAgreement ours_;
+  bool offers_all_ = false;  // the request names every permitted strength, for the peer to choose
   bool acknowledged_ = false;
   bool stale_ = false;
   std::optional<MppeAgreement> pending_;

@@ -17,9 +17,9 @@ constexpr unsigned kFreeSteps = 8;
 // Larger ones: 200 packets a second, 64 at once, per session.
 constexpr std::uint64_t kStepsCostNs = 5'000'000;
 constexpr std::uint64_t kStepsBurstNs = 64 * kStepsCostNs;
-// Reset-Requests: one a second, two at once.
-constexpr std::uint64_t kResetCostNs = 1'000'000'000;
-constexpr std::uint64_t kResetBurstNs = 2 * kResetCostNs;
+// Reset-Requests: ten a second, five at once. A lost one is repeated with the next packet.
+constexpr std::uint64_t kResetCostNs = 100'000'000;
+constexpr std::uint64_t kResetBurstNs = 5 * kResetCostNs;
 
 // Whether the session and the worker can pay for the key changes of a packet this far ahead.
 bool may_step(StageContext& stage, SessionRecord& session, unsigned gap) noexcept {

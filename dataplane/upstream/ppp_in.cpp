@@ -53,6 +53,34 @@ bool take_echo(StageContext& stage, rte_mbuf* packet, PacketContext& context,
   return true;
 }
 
+// The resets of stateful encryption end here (RFC 1962 §3, RFC 3078 §8.2). Our next packet is a
+// flushed one in any case; the Ack is for peers that decrypt nothing before they have it (Linux).
+// False: not a reset, or none of our concern.
+bool take_reset(StageContext& stage, rte_mbuf* packet, PacketContext& context,
+                const wire::PppHeader& header) noexcept {
+  constexpr std::size_t kResetLength = 4;
+  SessionRecord& session = *context.session;
+  const MutableBytes information = octets_of(packet).subspan(header.size());
+  if (session.downstream.mppe.mode != mppe::Mode::kStateful || information.size() < kResetLength)
+    return false;
+  if (information[0] == std::byte{wire::kCcpResetAck}) {
+    context.lane = Lane::kConsumed;
+    return true;
+  }
+  if (information[0] != std::byte{wire::kCcpResetRequest}) return false;
+  mppe::request_flush(session.downstream.mppe);
+  information[0] = std::byte{wire::kCcpResetAck};
+  information[2] = std::byte{0};
+  information[3] = static_cast<std::byte>(kResetLength);
+  rte_pktmbuf_adj(packet, static_cast<std::uint16_t>(header.size()));
+  rte_pktmbuf_trim(packet, static_cast<std::uint16_t>(packet->data_len - kResetLength));
+  context.ppp_protocol = static_cast<std::uint16_t>(PppProtocol::kCcp);
+  context.lane = Lane::kPppOut;
+  stage.counters.consumed.add(1);
+  stage.counters.generated.add(1);
+  return true;
+}
+
 // From the Protocol field on, which becomes two octets.
 void punt_to_control(StageContext& stage, rte_mbuf* packet, PacketContext& context,
                      const wire::PppHeader& header) noexcept {
@@ -90,13 +118,7 @@ void take(StageContext& stage, rte_mbuf* packet, PacketContext& context) noexcep
   if (header->is(PppProtocol::kLcp) && (flags & contract::kFlagLcpOpen) != 0 &&
       take_echo(stage, packet, context, *header))
     return;
-  if (header->is(PppProtocol::kCcp) && frame.size() >= header->size() + 4 &&
-      frame[header->size()] == std::byte{wire::kCcpResetRequest} &&
-      session.downstream.mppe.mode == mppe::Mode::kStateful) {
-    mppe::request_flush(session.downstream.mppe);
-    context.lane = Lane::kConsumed;
-    return;
-  }
+  if (header->is(PppProtocol::kCcp) && take_reset(stage, packet, context, *header)) return;
   punt_to_control(stage, packet, context, *header);
 }
 

@@ -60,6 +60,9 @@ Bytes cipher_key(std::span<const std::byte, 16> key, unsigned key_bits) noexcept
 // ends the program between two instructions and x86 keeps its stores in order.
 void order_stores() noexcept { std::atomic_signal_fence(std::memory_order_seq_cst); }
 
+// Stateful: flushed packets in a row that may be lost without losing a Linux peer's key.
+constexpr unsigned kMaxLostFlushes = 8;
+
 // Decrypts the front of `data` on the side; when it is plausible, all of `data` in place.
 // `rc4` moves on in either case.
 bool decrypt_if_plausible(Rc4& rc4, MutableBytes data, bool certain) noexcept {
@@ -153,12 +156,14 @@ std::expected<MutableBytes, DropReason> open_stateful(DirectionState& state, std
   }
   const bool certain = gap != 0 || state.flush_wanted;
   bool good = decrypt_if_plausible(rc4, data, certain);
-  if (!good && flushed && !is_flag_packet(count)) {
-    // Linux changes its key where RFC 3078 §8.2 sets the same one up again.
-    change_key(state.start_key, key.bytes(), state.key_bits);
-    rc4.set_key(cipher_key(key.bytes(), state.key_bits));
-    good = decrypt_if_plausible(rc4, data, true);
-  }
+  // Linux changes its key where RFC 3078 §8.2 sets the same one up again: one step more for this
+  // flushed packet, and for each that was lost before it.
+  if (flushed && (certain || !is_flag_packet(count)))
+    for (unsigned n = 0; !good && n < kMaxLostFlushes; ++n) {
+      change_key(state.start_key, key.bytes(), state.key_bits);
+      rc4.set_key(cipher_key(key.bytes(), state.key_bits));
+      good = decrypt_if_plausible(rc4, data, true);
+    }
   if (good) {
     std::ranges::copy(key.bytes(), state.session_key.begin());
     state.coherency = next_count(count);

@@ -75,6 +75,7 @@ inline constexpr std::uint8_t kLcpEchoRequest = 9;
 inline constexpr std::uint8_t kLcpEchoReply = 10;
 inline constexpr std::uint8_t kLcpDiscardRequest = 11;
 inline constexpr std::uint8_t kCcpResetRequest = 14;  // RFC 1962 §3
+inline constexpr std::uint8_t kCcpResetAck = 15;
 inline constexpr std::size_t kLcpEchoSize = 8;
 
 struct EchoHeader {

@@ -101,7 +101,7 @@ def require():
         raise Missing("no /dev/net/tun")
     tools = {"ip": "iproute2", "linux.uml": "user-mode-linux", "pppd": "ppp", "pptp": "pptp-linux",
              "busybox": "busybox-static", "ping": "iputils-ping", "unshare": "util-linux",
-             "ethtool": "ethtool", "iperf3": "iperf3"}
+             "ethtool": "ethtool", "iperf3": "iperf3", "nft": "nftables"}
     for tool, package in tools.items():
         if shutil.which(tool, path="/usr/sbin:/usr/bin:/sbin:/bin") is None:
             raise Missing(f"no {tool} (Debian package {package})")

@@ -23,6 +23,9 @@ STATE = pathlib.Path("/run/pns-lab")
 
 ACCESS = "198.51.100.1"
 FIRST_GUEST = ipaddress.IPv4Address("198.51.100.11")
+HOME_ROUTER = "192.168.7.1"  # see build_home()
+HOME_WAN = "198.51.100.200"
+FIRST_AT_HOME = ipaddress.IPv4Address("192.168.7.11")
 CORE = "10.0.0.1"
 HOST = "10.0.0.53"  # the intranet's host
 POOL = "10.64.0.0/16"
@@ -35,7 +38,7 @@ TAP_PORTS = f"""ports:
 
 
 def _namespace_names(lab_id):
-    return {role: f"pns-{lab_id}-{role}" for role in ("inet", "pns", "intranet")}
+    return {role: f"pns-{lab_id}-{role}" for role in ("inet", "pns", "intranet", "home")}
 
 
 def _remove_namespaces(lab_id):
@@ -89,6 +92,7 @@ class Lab:
         self.guests = []
         self.servers = []
         self.processes = []  # others, started with start_in
+        self.home = None
         self.next_address = FIRST_GUEST
         STATE.mkdir(mode=0o700, exist_ok=True)
         self.directory.mkdir(mode=0o700)
@@ -181,17 +185,57 @@ class Lab:
             self._plug("wire0", "wire1")
         return server
 
-    def start_guest(self, addresses=1):
-        """A guest with so many addresses. It boots meanwhile: wait_boot() before use."""
+    def start_guest(self, addresses=1, home=False):
+        """A guest with so many addresses. It boots meanwhile: wait_boot() before use. `home`: behind
+        the router of build_home()."""
         number = len(self.guests) + 1
         tap = f"guest{number}"
-        self.inet.ip("tuntap", "add", "dev", tap, "mode", "tap")
-        self.inet.ip("link", "set", tap, "master", "br0", "up")
-        own = [str(self.next_address + i) for i in range(addresses)]
-        self.next_address += addresses
-        guest = guests.Guest(self, f"guest{number}", self.inet, tap, own, ACCESS)
+        namespace = self.home if home else self.inet
+        namespace.ip("tuntap", "add", "dev", tap, "mode", "tap")
+        namespace.ip("link", "set", tap, "master", "br0", "up")
+        first = FIRST_AT_HOME + len(self.guests) if home else self.next_address
+        own = [str(first + i) for i in range(addresses)]
+        if not home:
+            self.next_address += addresses
+        guest = guests.Guest(self, f"guest{number}", namespace, tap, own, ACCESS)
         self.guests.append(guest)
         return guest
+
+    def build_home(self, helper=True):
+        """A home router: namespace with a bridge for guests, and masquerade towards inet with the
+        kernel's PPTP helper (or without it)."""
+        self.home = host.Namespace(_namespace_names(self.id)["home"])
+        self.home.ip("link", "add", "br0", "type", "bridge", "forward_delay", "0")
+        self.home.ip("address", "add", f"{HOME_ROUTER}/24", "dev", "br0")
+        self.home.ip("link", "set", "br0", "up")
+        self.home.ip("link", "add", "wan", "type", "veth", "peer", "name", "home", "netns",
+                     self.inet.name)
+        self.home.offloads_off("wan")
+        self.home.ip("address", "add", f"{HOME_WAN}/24", "dev", "wan")
+        self.home.ip("link", "set", "wan", "up")
+        self.inet.offloads_off("home")
+        self.inet.ip("link", "set", "home", "master", "br0", "up")
+        self.home.sysctl("net/ipv4/ip_forward", "1")
+        rules = """table ip nat {
+  ct helper pptp { type "pptp" protocol tcp; }
+  chain out { type nat hook postrouting priority srcnat; oifname "wan" masquerade; }
+%s}""" % ("""  chain helpers { type filter hook prerouting priority 0; tcp dport 1723 ct helper set "pptp"; }
+""" if helper else "")
+        (self.directory / "home.nft").write_text(rules)
+        self.home.run("nft", "-f", str(self.directory / "home.nft"))
+
+    def lose_gre(self, one_in):
+        """From now on one GRE packet in so many is lost in the bridge, either way; 0: none."""
+        self.inet.run("nft", "delete", "table", "bridge", "loss", check=False)
+        if one_in == 0:
+            return
+        (self.directory / "loss.nft").write_text("""table bridge loss {
+  chain forward {
+    type filter hook forward priority 0
+    ip protocol gre numgen random mod %d 0 drop
+  }
+}""" % one_in)
+        self.inet.run("nft", "-f", str(self.directory / "loss.nft"))
 
     def start_in(self, namespace, *words, **options):
         """A process that ends with the lab."""
