@@ -6,6 +6,7 @@
 
 #include <rte_mempool.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 
@@ -16,6 +17,7 @@
 #include "dataplane/session/session_table.hpp"
 #include "pns/base/ip_address.hpp"
 #include "pns/contract/session_memory.hpp"
+#include "pns/wire/ipv6.hpp"
 
 namespace pns::dataplane {
 
@@ -31,11 +33,12 @@ struct StageContext {
   NextHops& next_hops;
   contract::WorkerCounters& counters;
   AckList& acks;
-  Burst& deferred;  // inner IPv4 packets made here; they go through the stages in the next turn
+  Burst& deferred;  // inner packets made here; they go through the stages in the next turn
   std::array<PortSettings, contract::kPorts>& ports;
   rte_mempool* pool = nullptr;
   WorkerId self;
   Ipv4Address icmp_source;
+  Ipv6Address icmp_source_ipv6;
   std::uint64_t now_ns = 0;
   bool control_attached = true;
   EventBucket resolve{2'000, 256};  // packets to main for their neighbour
@@ -49,6 +52,13 @@ struct StageContext {
     return counters.ports[static_cast<std::size_t>(role)];
   }
 };
+
+// Octets of the largest IPv6 packet a session takes. Never below what every link must carry (RFC
+// 8200 §5): every PPP peer takes 1,500 octets (RFC 1661 §6.1), and what is larger than the outer
+// path leaves in fragments.
+[[nodiscard]] inline std::uint16_t ipv6_mtu(const contract::SessionRecord& session) noexcept {
+  return std::max(session.inner_mtu, wire::kIpv6MinimumMtu);
+}
 
 // Drops a packet of a session and puts it in the session's books.
 inline void drop_upstream(PacketContext& context, DropReason reason) noexcept {
