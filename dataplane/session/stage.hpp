@@ -38,12 +38,12 @@ struct StageContext {
   rte_mempool* pool = nullptr;
   WorkerId self;
   Ipv4Address icmp_source;
-  Ipv6Address icmp_source_ipv6;
   std::uint64_t now_ns = 0;
   bool control_attached = true;
   EventBucket resolve{2'000, 256};  // packets to main for their neighbour
   // Key changes beyond the inline cap, for all sessions of this worker: about a tenth of a core.
   EventBucket key_steps{1'500, 16};  // packets of kMaxKeySteps each
+  Ipv6Address icmp_source_ipv6;
 
   [[nodiscard]] PortSettings& port(contract::PortRole role) noexcept {
     return ports[static_cast<std::size_t>(role)];

@@ -120,18 +120,18 @@ void check(StageContext& stage, rte_mbuf* packet, PacketContext& context) noexce
   context.lane = Lane::kForwardIpv6;
 }
 
+// The header is read again: in the usual case it need not lie in memory.
 void report(StageContext& stage, PacketContext& context, const wire::Icmpv6Error& error,
-            const wire::Ipv6Header& header, Bytes packet) noexcept {
+            Bytes packet) noexcept {
   if (context.session != nullptr)
-    send_icmp_error(stage, *context.session, context, error, header, packet);
+    send_icmp_error(stage, *context.session, context, error, wire::read_ipv6(packet), packet);
 }
 
 // True when the packet may go on, with its hop limit decremented.
-bool pay_hop_limit(StageContext& stage, rte_mbuf* packet, PacketContext& context,
-                   const wire::Ipv6Header& header) noexcept {
+bool pay_hop_limit(StageContext& stage, rte_mbuf* packet, PacketContext& context) noexcept {
   if ((context.flags & kPacketTtlDone) != 0) return true;
-  if (header.hop_limit <= 1) {
-    report(stage, context, {wire::kIcmpv6TimeExceeded, 0, 0}, header, octets_of(packet));
+  if (wire::hop_limit(octets_of(packet)) <= 1) {
+    report(stage, context, {wire::kIcmpv6TimeExceeded, 0, 0}, octets_of(packet));
     drop_upstream(context, DropReason::ttl_expired);
     return false;
   }
@@ -144,10 +144,10 @@ bool pay_hop_limit(StageContext& stage, rte_mbuf* packet, PacketContext& context
 // this half.
 bool forward_one(StageContext& stage, rte_mbuf* packet, PacketContext& context,
                  NextHopId id) noexcept {
-  const wire::Ipv6Header header = wire::read_ipv6(octets_of(packet));
+  const Ipv6Address destination = wire::read_ipv6(octets_of(packet)).destination;
   SessionRecord* const from = context.session;
-  if (const FoundSession other = stage.sessions.find_by_prefix(header.destination.high); other) {
-    if (!pay_hop_limit(stage, packet, context, header)) return false;
+  if (const FoundSession other = stage.sessions.find_by_prefix(destination.high); other) {
+    if (!pay_hop_limit(stage, packet, context)) return false;
     attach(context, other.slot, *other.session);
     context.lane = Lane::kDownstreamIpv6;
     return true;
@@ -155,27 +155,28 @@ bool forward_one(StageContext& stage, rte_mbuf* packet, PacketContext& context,
   const NextHop hop = stage.next_hops.get(id);
   if (hop.kind == NextHopKind::kUnreachable) {
     report(stage, context, {wire::kIcmpv6DestinationUnreachable, wire::kIcmpv6CodeNoRoute, 0},
-           header, octets_of(packet));
+           octets_of(packet));
     drop_upstream(context, DropReason::no_route);
     return false;
   }
   if (hop.kind == NextHopKind::kLocal) {
     // The kernel has no route back to a subscriber: a ping to the server's own addresses is
     // answered here too, the rest is the twin's.
-    if (from != nullptr && wire::answer_echo(octets_of(packet), header)) {
+    if (from != nullptr &&
+        wire::answer_echo(octets_of(packet), wire::read_ipv6(octets_of(packet)))) {
       send_back(stage, context, Lane::kDownstreamIpv6);
       return false;  // in the books already
     }
   } else {
-    if (!pay_hop_limit(stage, packet, context, header)) return false;
+    if (!pay_hop_limit(stage, packet, context)) return false;
     const std::uint16_t mtu = stage.port(hop.port).mtu;
-    if (header.total_length() > mtu) {
-      report(stage, context, {wire::kIcmpv6PacketTooBig, 0, mtu}, header, octets_of(packet));
+    if (packet->data_len > mtu) {
+      report(stage, context, {wire::kIcmpv6PacketTooBig, 0, mtu}, octets_of(packet));
       drop_upstream(context, DropReason::too_big);
       return false;
     }
   }
-  send_to_next_hop(stage, packet, hop, header.destination);
+  send_to_next_hop(stage, packet, hop, destination);
   if (context.lane != Lane::kDrop) return true;
   if (from != nullptr) from->upstream.drops.add(1);
   return false;
