@@ -146,6 +146,21 @@ void give_up_root() {
     log::warn("privileges not dropped", {{"error", std::strerror(errno)}});
 }
 
+// What may wait is bounded by a share of the buffers, so that waiting packets never use them up.
+void set_gre(WorkerConfig& worker, const config::Gre& gre, std::size_t workers) {
+  const auto nanoseconds = [](auto duration) {
+    return static_cast<std::uint64_t>(std::chrono::nanoseconds(duration).count());
+  };
+  const auto share = static_cast<std::uint32_t>(worker.pool->size / workers);
+  worker.reassembly = {.packets = std::min(gre.reassembly.packets, share / 64),
+                       .wait_ns = nanoseconds(gre.reassembly.wait)};
+  worker.reorder = {.packets = gre.reorder.packets,
+                    .wait_ns = nanoseconds(gre.reorder.wait),
+                    .packets_in_all = share / 8};
+  worker.send_window = {.adaptive = gre.send_window == config::SendWindow::kAdaptive,
+                        .packets_in_all = share / 8};
+}
+
 SubscriberPrefixes subscriber_prefixes(const config::Config& config) {
   SubscriberPrefixes all;
   for (const auto& [name, pool] : config.pools) {
@@ -317,6 +332,7 @@ int run(const std::filesystem::path& config_file, const std::filesystem::path& r
     else if (!config.ports.core.addresses.empty())
       place->config.icmp_source = config.ports.core.addresses.front().address;
     place->config.icmp_source_ipv6 = ipv6_source(routes, config);
+    set_gre(place->config, config.pptp.gre, places.size());
     WorkerLoop::Settings settings;
     // A port that nothing can be waited on must not nap for as long as the others may.
     const bool can_wait =

@@ -70,6 +70,7 @@ model::AuthResult LocalAuthenticator::decide(const model::AuthRequest& request) 
                           .authenticator_response = std::move(proof.authenticator_response),
                           .mppe = proof.keys,
                           .address = user.address,
+                          .ipv6_prefix = user.ipv6_prefix,
                           .pool = user.pool,
                           .rate_bits_per_second = user.rate_bits_per_second,
                           .groups = user.groups};

@@ -22,7 +22,8 @@ namespace pns::aaa {
 struct LocalUser {
   std::string name;
   Secret<16> nt_hash;  // MD4 of the password in UTF-16LE: as good as the password, so a secret
-  std::optional<Ipv4Address> address;  // fixed; absent: from the pool
+  std::optional<Ipv4Address> address;       // fixed; absent: from the pool
+  std::optional<Ipv6Prefix> ipv6_prefix{};  // likewise, a /64
   std::string pool = "default";
   std::optional<std::uint64_t> rate_bits_per_second;
   std::vector<std::string> groups;

@@ -33,6 +33,7 @@ std::string render_sessions(const std::vector<session::SessionView>& sessions) {
                    {"peer", s.peer.to_string()},
                    {"local", s.local.to_string()},
                    {"address", s.address.is_unspecified() ? "" : s.address.to_string()},
+                   {"ipv6_prefix", s.ipv6_prefix ? s.ipv6_prefix->to_string() : ""},
                    {"state", s.state},
                    {"our_call_id", s.our_call_id.value},
                    {"peer_call_id", s.peer_call_id.value},
@@ -76,7 +77,9 @@ std::string render_pools(const std::vector<pools::PoolStatus>& pools) {
                    {"gateway", pool.gateway.to_string()},
                    {"size", pool.size},
                    {"used", pool.in_use},
-                   {"free", pool.size - pool.in_use}});
+                   {"free", pool.size - pool.in_use},
+                   {"ipv6_size", pool.ipv6_size},
+                   {"ipv6_used", pool.ipv6_in_use}});
   return dump(out);
 }
 

@@ -67,6 +67,7 @@ struct CloseIpv4 {};
 struct OpenIpv6 {
   std::uint64_t our_interface_id = 0;
   std::uint64_t peer_interface_id = 0;
+  friend bool operator==(const OpenIpv6&, const OpenIpv6&) = default;
 };
 
 struct CloseIpv6 {};

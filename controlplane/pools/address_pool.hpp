@@ -26,6 +26,7 @@ struct PoolConfig {
   std::string name;
   std::vector<Ipv4Range> ranges;  // must not overlap
   Ipv4Address gateway;            // our side of the link; never leased, may lie inside a range
+  std::vector<Ipv6Prefix> ipv6_prefixes{};  // at most 64 bits long; empty: no IPv6
 };
 
 class AddressPool {

@@ -26,6 +26,7 @@ PoolSet::PoolSet(const std::vector<PoolConfig>& configs) {
                                         " overlap");
     }
     pools_.emplace_back(configs[i]);
+    prefixes_.emplace_back(configs[i].ipv6_prefixes);
   }
   // A gateway of one pool may lie inside another: it is our own address and nobody's lease.
   for (AddressPool& pool : pools_)
@@ -56,12 +57,38 @@ std::expected<model::Lease, PoolError> PoolSet::claim(Ipv4Address address, std::
   return model::Lease{address, named->gateway(), ""};
 }
 
+void PoolSet::add_ipv6(model::Lease& lease, std::string_view pool,
+                       const std::optional<Ipv6Prefix>& fixed) {
+  if (fixed) {
+    PrefixPool* const inside = containing(*fixed);
+    if (inside != nullptr ? inside->claim(*fixed) : outside_prefixes_.insert(fixed->address).second)
+      lease.ipv6_prefix = *fixed;
+    return;
+  }
+  if (const AddressPool* const named = find(pool))
+    lease.ipv6_prefix = prefixes_[static_cast<std::size_t>(named - pools_.data())].allocate();
+}
+
 bool PoolSet::restore(const model::Lease& lease) {
-  if (AddressPool* const inside = containing(lease.address)) return inside->claim(lease.address);
-  return outside_.insert(lease.address).second;
+  AddressPool* const inside = containing(lease.address);
+  if (inside != nullptr ? !inside->claim(lease.address) : !outside_.insert(lease.address).second)
+    return false;
+  if (!lease.ipv6_prefix) return true;
+  model::Lease again = lease;
+  again.ipv6_prefix.reset();
+  add_ipv6(again, "", lease.ipv6_prefix);
+  if (again.ipv6_prefix) return true;
+  release(again);
+  return false;
 }
 
 void PoolSet::release(const model::Lease& lease) {
+  if (lease.ipv6_prefix) {
+    if (PrefixPool* const pool = containing(*lease.ipv6_prefix))
+      pool->release(*lease.ipv6_prefix);
+    else
+      outside_prefixes_.erase(lease.ipv6_prefix->address);
+  }
   if (AddressPool* const inside = containing(lease.address))
     inside->release(lease.address);
   else
@@ -71,8 +98,9 @@ void PoolSet::release(const model::Lease& lease) {
 std::vector<PoolStatus> PoolSet::status() const {
   std::vector<PoolStatus> out;
   out.reserve(pools_.size());
-  for (const AddressPool& pool : pools_)
-    out.push_back({pool.name(), pool.gateway(), pool.size(), pool.in_use()});
+  for (std::size_t i = 0; i < pools_.size(); ++i)
+    out.push_back({pools_[i].name(), pools_[i].gateway(), pools_[i].size(), pools_[i].in_use(),
+                   prefixes_[i].size(), prefixes_[i].in_use()});
   return out;
 }
 
@@ -86,6 +114,12 @@ AddressPool* PoolSet::containing(Ipv4Address address) noexcept {
   const auto pool = std::find_if(pools_.begin(), pools_.end(),
                                  [address](const AddressPool& p) { return p.contains(address); });
   return pool == pools_.end() ? nullptr : &*pool;
+}
+
+PrefixPool* PoolSet::containing(const Ipv6Prefix& prefix) noexcept {
+  const auto pool = std::find_if(prefixes_.begin(), prefixes_.end(),
+                                 [&](const PrefixPool& p) { return p.contains(prefix); });
+  return pool == prefixes_.end() ? nullptr : &*pool;
 }
 
 }  // namespace pns::pools

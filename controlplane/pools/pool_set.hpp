@@ -13,6 +13,7 @@
 
 #include "controlplane/model/lease.hpp"
 #include "controlplane/pools/address_pool.hpp"
+#include "controlplane/pools/prefix_pool.hpp"
 
 namespace pns::pools {
 
@@ -27,6 +28,8 @@ struct PoolStatus {
   Ipv4Address gateway;
   std::size_t size = 0;
   std::size_t in_use = 0;
+  std::uint64_t ipv6_size = 0;  // /64s
+  std::size_t ipv6_in_use = 0;
 };
 
 class PoolSet {
@@ -45,6 +48,11 @@ class PoolSet {
   [[nodiscard]] std::expected<model::Lease, PoolError> claim(Ipv4Address address,
                                                              std::string_view pool);
 
+  // Adds a /64 to a lease: the fixed one, else one of the named pool. Without IPv6 there, or with
+  // none free, the lease stays as it is.
+  void add_ipv6(model::Lease& lease, std::string_view pool,
+                const std::optional<Ipv6Prefix>& fixed = std::nullopt);
+
   // Takes a lease again that lived through a restart, under its own address and gateway. False when
   // the address is taken. A pool that the configuration no longer has does not matter.
   [[nodiscard]] bool restore(const model::Lease& lease);
@@ -58,8 +66,12 @@ class PoolSet {
   [[nodiscard]] AddressPool* find(std::string_view name) noexcept;
   [[nodiscard]] AddressPool* containing(Ipv4Address address) noexcept;
 
+  [[nodiscard]] PrefixPool* containing(const Ipv6Prefix& prefix) noexcept;
+
   std::vector<AddressPool> pools_;
+  std::vector<PrefixPool> prefixes_;         // one beside each of pools_
   std::unordered_set<Ipv4Address> outside_;  // leased addresses of no pool
+  std::unordered_set<Ipv6Address> outside_prefixes_;
 };
 
 }  // namespace pns::pools

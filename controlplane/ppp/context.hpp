@@ -18,7 +18,7 @@
 
 namespace pns::ppp {
 
-enum class Layer : std::uint8_t { kLcp, kCcp, kIpcp };
+enum class Layer : std::uint8_t { kLcp, kCcp, kIpcp, kIpv6cp };
 
 // Both directions use the same: RFC 3078 lets them differ, no peer does.
 struct MppeAgreement {
@@ -38,8 +38,8 @@ class LayerObserver {
   virtual void layer_failed(Layer layer, EndReason reason) = 0;
   // A CCP Configure-Ack is about to leave: the peer may encrypt as soon as it is there.
   virtual void before_ccp_ack(const MppeAgreement& agreed) = 0;
-  // An IPCP Configure-Ack is about to leave: with its own Ack the peer may send data at once.
-  virtual void before_ipcp_ack() = 0;
+  // An IPCP or IPV6CP Configure-Ack is about to leave: with its own the peer may send data at once.
+  virtual void before_ncp_ack() = 0;
   // Credentials are complete.
   virtual void credentials(model::AuthRequest request) = 0;
   // The peer failed to authenticate; what there was to tell it has been told.

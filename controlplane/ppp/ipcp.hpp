@@ -58,7 +58,7 @@ class Ipcp final : public ControlProtocol {
 
  private:
   [[nodiscard]] std::span<ConfigOption* const> options() noexcept override { return options_; }
-  void before_ack(Context& context) override { context.observer.before_ipcp_ack(); }
+  void before_ack(Context& context) override { context.observer.before_ncp_ack(); }
 
   IpAddressOption address_;
   NameServerOption primary_dns_{wire::IpcpOption::kPrimaryDns};

@@ -50,7 +50,7 @@ class Link::Run final : public LayerObserver {
     link_.layer_failed(layer, reason, *this);
   }
   void before_ccp_ack(const MppeAgreement& agreed) override { link_.before_ccp_ack(agreed, *this); }
-  void before_ipcp_ack() override { link_.settle_ipv4(*this); }
+  void before_ncp_ack() override { link_.settle_networks(*this); }
   void credentials(model::AuthRequest request) override {
     link_.credentials(std::move(request), *this);
   }
@@ -74,6 +74,7 @@ Link::Link(const LinkSettings& settings, RandomSource& random, TimePoint)
       lcp_(settings),
       ccp_(settings),
       ipcp_(settings),
+      ipv6cp_(settings),
       rejects_(settings.rejects_per_second) {}
 
 Link::Link(const LinkSettings& settings, const LinkSnapshot& snapshot, RandomSource& random,
@@ -92,6 +93,11 @@ Link::Link(const LinkSettings& settings, const LinkSnapshot& snapshot, RandomSou
   ipcp_.set_network(snapshot.network);
   ipcp_.restore_opened(now);
   ipv4_open_ = true;
+  if (snapshot.ipv6 && network_->ipv6) {
+    ipv6cp_.restore(snapshot.ipv6->ours, snapshot.ipv6->peers, now);
+    ipv6_open_ = model::OpenIpv6{snapshot.ipv6->ours, snapshot.ipv6->peers};
+    advertiser_.resume(*network_->ipv6, snapshot.ipv6->ours, inner_mtu(), now);
+  }
   schedule_echo(now);
 }
 
@@ -118,7 +124,12 @@ model::LinkActions Link::on_frame(Bytes ppp_frame, TimePoint now) {
   const bool network = phase_ == LinkPhase::kNetwork || phase_ == LinkPhase::kOpen;
   const bool known =
       is(frame->protocol, PppProtocol::kLcp) || is(frame->protocol, PppProtocol::kChap) ||
-      is(frame->protocol, PppProtocol::kCcp) || is(frame->protocol, PppProtocol::kIpcp);
+      is(frame->protocol, PppProtocol::kCcp) || is(frame->protocol, PppProtocol::kIpcp) ||
+      is(frame->protocol, PppProtocol::kIpv6cp);
+  if (is(frame->protocol, PppProtocol::kIpv6) && ipv6_open_) {
+    advertiser_.on_packet(frame->information, run.context);
+    return std::move(run.actions);
+  }
   if (!known) {
     // RFC 1661 §3.4: before the network phase, and in Terminate, the rest is discarded. Network
     // data in the clear is the dataplane's; one that strays here is not answered either.
@@ -144,7 +155,14 @@ model::LinkActions Link::on_frame(Bytes ppp_frame, TimePoint now) {
       if (network) on_ccp(*frame, *packet, run);
       break;
     case PppProtocol::kIpcp:
-      if (network) on_ipcp(*packet, run);
+      if (network) on_ncp(ipcp_, held_ipcp_request_, *packet, run);
+      break;
+    case PppProtocol::kIpv6cp:
+      if (!network) break;
+      if (network_->ipv6)
+        on_ncp(ipv6cp_, held_ipv6cp_request_, *packet, run);
+      else
+        send_protocol_reject(*frame, run);
       break;
     default:
       break;
@@ -192,6 +210,8 @@ std::optional<TimePoint> Link::deadline() const {
   consider(lcp_.deadline());
   consider(ccp_.deadline());
   consider(ipcp_.deadline());
+  consider(ipv6cp_.deadline());
+  consider(advertiser_.deadline());
   if (auth_) consider(auth_->deadline());
   consider(answer_by_);
   consider(echo_at_);
@@ -205,6 +225,8 @@ model::LinkActions Link::on_deadline(TimePoint now) {
   if (auth_) auth_->on_timer(run.context);
   ccp_.on_timer(run.context);
   ipcp_.on_timer(run.context);
+  ipv6cp_.on_timer(run.context);
+  advertiser_.on_timer(run.context);
   if (answer_by_ && now >= *answer_by_) {
     answer_by_.reset();
     terminate(EndReason::auth_unavailable, run);
@@ -222,6 +244,8 @@ LinkStatus Link::status() const {
     out.mppe = "mppe" + std::to_string(armed_->key_bits) +
                (armed_->stateless ? "-stateless" : "-stateful");
   if (ipv4_open_ && network_) out.address = network_->subscriber_address;
+  if (ipv6_open_ && ipv6cp_.is_open() && network_ && network_->ipv6)
+    out.ipv6_prefix = network_->ipv6->prefix;
   out.peer_mru = lcp_.agreement().peer_mru;
   return out;
 }
@@ -233,7 +257,11 @@ std::optional<LinkSnapshot> Link::snapshot() const {
                       .auth = auth_method_,
                       .mppe = encryption_ == Encryption::kOn ? armed_ : std::nullopt,
                       .keys = keys_,
-                      .network = *network_};
+                      .network = *network_,
+                      .ipv6 = ipv6cp_.is_open()
+                                  ? std::optional(LinkSnapshot::InterfaceIds{
+                                        ipv6cp_.our_interface_id(), ipv6cp_.peer_interface_id()})
+                                  : std::nullopt};
 }
 
 // ---- Frames by protocol
@@ -252,12 +280,13 @@ void Link::on_ccp(const wire::PppFrame& frame, const wire::ControlPacket& packet
   ccp_.on_packet(packet, run.context);
 }
 
-void Link::on_ipcp(const wire::ControlPacket& packet, Run& run) {
-  if (encryption_ != Encryption::kPending) return ipcp_.on_packet(packet, run.context);
-  // IPCP is held until CCP is settled. The peer's request is kept and answered then, so that it
-  // need not wait for its timer; anything else can only belong to an older negotiation.
+void Link::on_ncp(ControlProtocol& ncp, std::vector<std::byte>& held_request,
+                  const wire::ControlPacket& packet, Run& run) {
+  if (encryption_ != Encryption::kPending) return ncp.on_packet(packet, run.context);
+  // Held until CCP is settled. The peer's request is kept and answered then, so that it need not
+  // wait for its timer; anything else can only belong to an older negotiation.
   if (packet.code == static_cast<std::uint8_t>(LcpCode::kConfigureRequest))
-    held_ipcp_request_.assign(packet.whole.begin(), packet.whole.end());
+    held_request.assign(packet.whole.begin(), packet.whole.end());
 }
 
 void Link::on_protocol_reject(Bytes data, Run& run) {
@@ -275,6 +304,9 @@ void Link::on_protocol_reject(Bytes data, Run& run) {
       break;
     case PppProtocol::kIpcp:
       ipcp_.on_protocol_rejected(EndReason::ipcp_refused, run.context);
+      break;
+    case PppProtocol::kIpv6cp:
+      ipv6cp_.on_protocol_rejected(EndReason::ncp_no_convergence, run.context);
       break;
     default:
       break;
@@ -306,10 +338,15 @@ void Link::layer_up(Layer layer, Run& run) {
     case Layer::kCcp:
       encryption_ = Encryption::kOn;
       was_encrypted_ = true;
-      start_ipcp(run);
+      start_ncps(run);
       return;
     case Layer::kIpcp:
-      settle_ipv4(run);
+      settle_networks(run);
+      return;
+    case Layer::kIpv6cp:
+      settle_networks(run);
+      if (ipv6_open_)
+        advertiser_.start(*network_->ipv6, ipv6cp_.our_interface_id(), inner_mtu(), run.context);
       return;
   }
 }
@@ -330,12 +367,15 @@ void Link::layer_down(Layer layer, Event cause, Run& run) {
       return;
     case Layer::kCcp:
       encryption_ = Encryption::kPending;
-      settle_ipv4(run);
+      settle_networks(run);
       disarm(run);
       if (peer_ends) terminate(EndReason::mppe_closed, run);
       return;
+    case Layer::kIpv6cp:
+      settle_networks(run);
+      return;
     case Layer::kIpcp:
-      settle_ipv4(run);
+      settle_networks(run);
       if (peer_ends)
         terminate(cause == Event::kRtr ? EndReason::peer_disconnected : EndReason::ipcp_refused,
                   run);
@@ -356,13 +396,19 @@ void Link::layer_finished(Layer layer, EndReason reason, Run& run) {
     case Layer::kIpcp:
       terminate(reason, run);
       return;
+    case Layer::kIpv6cp:  // the link goes on without
+      settle_networks(run);
+      return;
   }
 }
 
 void Link::layer_failed(Layer layer, EndReason reason, Run& run) {
-  if (layer == Layer::kCcp)
+  if (layer == Layer::kCcp) {
     encryption_refused(reason, run);
-  else
+  } else if (layer == Layer::kIpv6cp) {
+    ipv6cp_.close(run.context);
+    settle_networks(run);
+  } else
     terminate(reason, run);
 }
 
@@ -439,7 +485,7 @@ void Link::enter_network(const model::AuthGrant& grant, const model::NetworkPara
   } else if (was_encrypted_) {
     terminate(EndReason::mppe_closed, run);
   } else {
-    start_ipcp(run);
+    start_ncps(run);
   }
 }
 
@@ -451,34 +497,49 @@ void Link::leave_network(Run& run) {
   answer_by_.reset();
   ccp_.reset();
   ipcp_.reset();
+  ipv6cp_.reset();
   encryption_ = Encryption::kPending;
-  settle_ipv4(run);
+  settle_networks(run);
   disarm(run);
   held_ipcp_request_.clear();
+  held_ipv6cp_request_.clear();
   keys_.reset();
   network_.reset();
   user_.clear();
   auth_method_ = model::AuthMethod::kNone;
 }
 
-void Link::start_ipcp(Run& run) {
-  if (ipcp_.state() == State::kInitial) {
-    ipcp_.set_network(*network_);
-    ipcp_.open(run.context);
-    ipcp_.up(run.context);
+void Link::start_ncps(Run& run) {
+  ipcp_.set_network(*network_);
+  start(ipcp_, held_ipcp_request_, run);
+  if (network_ && network_->ipv6) start(ipv6cp_, held_ipv6cp_request_, run);
+  settle_networks(run);
+}
+
+void Link::start(ControlProtocol& ncp, std::vector<std::byte>& held_request, Run& run) {
+  if (ncp.state() == State::kInitial) {
+    ncp.open(run.context);
+    ncp.up(run.context);
   }
-  if (!held_ipcp_request_.empty()) {
-    const std::vector<std::byte> held = std::exchange(held_ipcp_request_, {});
-    if (const auto packet = wire::parse_control_packet(held)) ipcp_.on_packet(*packet, run.context);
-  }
+  if (held_request.empty()) return;
+  const std::vector<std::byte> held = std::exchange(held_request, {});
+  if (const auto packet = wire::parse_control_packet(held)) ncp.on_packet(*packet, run.context);
+}
+
+bool Link::network_possible() const noexcept {
+  return encryption_ != Encryption::kPending && network_ && !ended_ &&
+         phase_ != LinkPhase::kTerminate;
+}
+
+void Link::settle_networks(Run& run) {
   settle_ipv4(run);
+  settle_ipv6(run);
 }
 
 // Lets data flow from the moment our IPCP Configure-Ack is about to leave: the peer's Ack and its
 // first packet may come together. The phase is open when both Acks are there.
 void Link::settle_ipv4(Run& run) {
-  const bool possible =
-      encryption_ != Encryption::kPending && network_ && !ended_ && phase_ != LinkPhase::kTerminate;
+  const bool possible = network_possible();
   const bool flows = possible && ipcp_.state() >= State::kAckSent;
   if (flows != ipv4_open_) {
     ipv4_open_ = flows;
@@ -491,6 +552,25 @@ void Link::settle_ipv4(Run& run) {
     set_phase(LinkPhase::kOpen, run);
   else if (phase_ == LinkPhase::kOpen)
     set_phase(LinkPhase::kNetwork, run);
+}
+
+// The same for IPv6, which has no part in the phase.
+void Link::settle_ipv6(Run& run) {
+  const bool flows =
+      network_possible() && ipv6cp_.state() >= State::kAckSent && ipv6cp_.peer_interface_id() != 0;
+  if (!flows || !ipv6cp_.is_open()) advertiser_.stop();
+  std::optional<model::OpenIpv6> wanted;
+  if (flows) wanted = {ipv6cp_.our_interface_id(), ipv6cp_.peer_interface_id()};
+  if (wanted == ipv6_open_) return;
+  if (ipv6_open_) run.add(model::CloseIpv6{});
+  if (wanted) run.add(*wanted);
+  ipv6_open_ = wanted;
+}
+
+std::uint16_t Link::inner_mtu() const noexcept {
+  constexpr std::uint16_t kMppeOverhead = 4;  // RFC 3078 §3
+  return static_cast<std::uint16_t>(std::min(settings_.mru, lcp_.agreement().peer_mru) -
+                                    (encryption_ == Encryption::kOn ? kMppeOverhead : 0));
 }
 
 void Link::disarm(Run& run) {
@@ -507,7 +587,7 @@ void Link::encryption_refused(EndReason reason, Run& run) {
   disarm(run);
   encryption_ = Encryption::kOff;
   ccp_.close(run.context);
-  start_ipcp(run);
+  start_ncps(run);
 }
 
 void Link::terminate(EndReason reason, Run& run) {

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // Link: one PPP link seen from the server (RFC 1661 §3): LCP, then authentication, then CCP with
-// MPPE (RFC 3078) and IPCP. It joins the protocol machines of this folder. Sans-I/O: each call
-// returns the actions its caller (session::Registry) must perform, in order. One thread (the event
-// loop); memory is bounded. Network data never comes here: the dataplane forwards it and punts the
-// rest.
+// MPPE (RFC 3078), IPCP and, where a prefix was leased, IPV6CP (RFC 5072). It joins the protocol
+// machines of this folder. Sans-I/O: each call returns the actions its caller (session::Registry)
+// must perform, in order. One thread (the event loop); memory is bounded. Of network data only
+// Router Solicitations come here: the dataplane forwards the rest.
 //
 // What keeps set-up free of waiting:
 //  - the link is in its Network phase before CHAP Success leaves, so NCPs that follow it are heard;
-//  - while MPPE is wanted, IPCP is held until CCP is settled, and a peer's IPCP request that comes
-//    earlier is kept and answered then;
+//  - while MPPE is wanted, IPCP and IPV6CP are held until CCP is settled, and a peer's requests
+//    that come earlier are kept and answered then;
 //  - ArmMppe comes before the CCP Configure-Ack that lets the peer encrypt.
 // MPPE that was open is never given up for clear text, whatever the policy: the link ends instead.
 #pragma once
@@ -25,7 +25,9 @@
 #include "controlplane/ppp/auth_mschapv2.hpp"
 #include "controlplane/ppp/ccp.hpp"
 #include "controlplane/ppp/ipcp.hpp"
+#include "controlplane/ppp/ipv6cp.hpp"
 #include "controlplane/ppp/lcp.hpp"
+#include "controlplane/ppp/router_advertiser.hpp"
 #include "controlplane/ppp/settings.hpp"
 #include "pns/base/bytes.hpp"
 #include "pns/base/random.hpp"
@@ -41,6 +43,7 @@ struct LinkStatus {
   std::string user;                                   // the account; empty until authenticated
   std::string mppe = "none";                          // "mppe128-stateless", "mppe40-stateful", …
   Ipv4Address address;                                // the lease; unspecified until IPCP is open
+  std::optional<Ipv6Prefix> ipv6_prefix;              // the lease; empty until IPV6CP is open
   std::uint16_t peer_mru = 1500;                      // octets
 };
 
@@ -53,6 +56,11 @@ struct LinkSnapshot {
   // Start keys. Without them a CCP that the peer opens anew ends the link.
   std::optional<model::MppeKeys> keys;
   model::NetworkParameters network;
+  struct InterfaceIds {
+    std::uint64_t ours = 0;
+    std::uint64_t peers = 0;
+  };
+  std::optional<InterfaceIds> ipv6{};  // absent: IPV6CP is not open
 };
 
 class Link {
@@ -108,7 +116,8 @@ class Link {
   // ---- Frames by protocol.
   void on_lcp(const wire::ControlPacket& packet, Run& run);
   void on_ccp(const wire::PppFrame& frame, const wire::ControlPacket& packet, Run& run);
-  void on_ipcp(const wire::ControlPacket& packet, Run& run);
+  void on_ncp(ControlProtocol& ncp, std::vector<std::byte>& held_request,
+              const wire::ControlPacket& packet, Run& run);
   void on_protocol_reject(Bytes data, Run& run);
   void send_protocol_reject(const wire::PppFrame& frame, Run& run);
   // ---- What the machines tell (LayerObserver, by way of Run).
@@ -123,8 +132,14 @@ class Link {
   void enter_network(const model::AuthGrant& grant, const model::NetworkParameters& network,
                      Run& run);
   void leave_network(Run& run);
-  void start_ipcp(Run& run);
+  void start_ncps(Run& run);
+  void start(ControlProtocol& ncp, std::vector<std::byte>& held_request, Run& run);
+  void settle_networks(Run& run);
   void settle_ipv4(Run& run);
+  void settle_ipv6(Run& run);
+  // Network protocols may be open now: authenticated, encryption settled, not ending.
+  [[nodiscard]] bool network_possible() const noexcept;
+  [[nodiscard]] std::uint16_t inner_mtu() const noexcept;  // octets
   void disarm(Run& run);
   void encryption_refused(EndReason reason, Run& run);
   // Takes the answer to an Authenticate. False: nobody waits for it any more.
@@ -144,6 +159,8 @@ class Link {
   std::unique_ptr<AuthenticatorSide> auth_;  // while authenticating, and then to repeat its verdict
   Ccp ccp_;
   Ipcp ipcp_;
+  Ipv6cp ipv6cp_;
+  RouterAdvertiser advertiser_;
   RejectLimiter rejects_;
 
   // A question to AAA. While one is open no other is asked: its answer could not be told apart.
@@ -160,7 +177,10 @@ class Link {
   std::optional<MppeAgreement> armed_;
   bool was_encrypted_ = false;  // ever: from then on there is no way back to clear text
   bool ipv4_open_ = false;      // OpenIpv4 was sent
-  std::vector<std::byte> held_ipcp_request_;  // the peer's latest while IPCP is held
+  std::optional<model::OpenIpv6> ipv6_open_;  // as it was sent
+  // The peer's latest requests while NCPs are held.
+  std::vector<std::byte> held_ipcp_request_;
+  std::vector<std::byte> held_ipv6cp_request_;
 
   std::optional<TimePoint> echo_at_;
   std::uint8_t echo_identifier_ = 0;

@@ -27,6 +27,7 @@ constexpr auto kLastWords = Milliseconds(300);  // from the end of a link to Cal
 constexpr std::size_t kMaxInstallsInFlight = contract::kCommandCredits / 4;
 constexpr std::size_t kMaxRemovalsInFlight = contract::kCommandCredits / 4;
 constexpr std::size_t kMessageBuffer = wire::pptp::kLongestMessage;
+constexpr std::uint16_t kLeastIpv6Mtu = 1280;
 constexpr std::uint16_t kMppeOverhead = 4;  // octets of inner MTU (RFC 3078 §3)
 
 std::string_view name_of(pptp::ControlConnection::State state) noexcept {
@@ -92,6 +93,7 @@ struct Registry::Session {
   std::uint16_t peer_mru = 1500;
   std::uint16_t mtu = 0;
   std::optional<contract::ConfigureLink> configured;  // while LCP is open
+  std::optional<model::OpenIpv6> ipv6;                // while IPV6CP lets data flow
   std::string lease_user;                             // whom the lease was given to
   asio::steady_timer timer;
   std::optional<TimePoint> armed;
@@ -593,11 +595,13 @@ void Registry::release(Session& released) {
 void Registry::apply(Session& session, const model::LinkActions& actions) {
   const SlotId slot = session.handle.slot;
   const std::uint64_t serial = session.serial;
-  const bool opens = std::ranges::any_of(actions, [](const model::LinkAction& action) {
+  const bool changes = std::ranges::any_of(actions, [](const model::LinkAction& action) {
     const auto* phase = std::get_if<model::PhaseChanged>(&action);
-    return phase != nullptr && phase->phase == model::LinkPhase::kOpen;
+    return (phase != nullptr && phase->phase == model::LinkPhase::kOpen) ||
+           std::holds_alternative<model::OpenIpv6>(action) ||
+           std::holds_alternative<model::CloseIpv6>(action);
   });
-  if (opens) save(session);
+  if (changes) save(session);
   for (const auto& action : actions) {
     Session* alive = find(slot, serial);
     if (alive == nullptr || alive->state != Session::State::kUp) return;
@@ -682,6 +686,7 @@ void Registry::perform(Session& session, const model::CloseIpv4&) {
 
 void Registry::perform(Session& session, const model::OpenIpv6& action) {
   if (!session.lease || !session.lease->ipv6_prefix) return;
+  session.ipv6 = action;
   contract::OpenIpv6 open;
   open.prefix = session.lease->ipv6_prefix->address.high;
   open.our_interface_id = action.our_interface_id;
@@ -692,6 +697,7 @@ void Registry::perform(Session& session, const model::OpenIpv6& action) {
 }
 
 void Registry::perform(Session& session, const model::CloseIpv6&) {
+  session.ipv6.reset();
   require(session, parts_.dataplane.close_ipv6(session.handle));
 }
 
@@ -778,10 +784,13 @@ std::optional<model::Lease> Registry::lease_for(const model::AuthGrant& grant,
   const auto lease = grant.address ? parts_.pools.claim(*grant.address, grant.pool)
                                    : parts_.pools.allocate(grant.pool, buckets_of(owner));
   if (!lease) return std::nullopt;
-  return *lease;
+  model::Lease out = *lease;
+  parts_.pools.add_ipv6(out, grant.pool, grant.ipv6_prefix);
+  return out;
 }
 
-model::NetworkParameters Registry::network_parameters(const model::Lease& lease) const {
+model::NetworkParameters Registry::network_parameters(const Session& session) const {
+  const model::Lease& lease = *session.lease;
   model::NetworkParameters parameters;
   parameters.our_address = lease.gateway;
   parameters.subscriber_address = lease.address;
@@ -790,6 +799,12 @@ model::NetworkParameters Registry::network_parameters(const model::Lease& lease)
               parameters.dns.begin());
   std::copy_n(ppp.wins.begin(), std::min(ppp.wins.size(), parameters.wins.size()),
               parameters.wins.begin());
+  // RFC 8200 §5: no IPv6 over a link that cannot carry 1,280 octets.
+  if (lease.ipv6_prefix && std::min(ppp.mtu, session.peer_mru) >= kLeastIpv6Mtu + kMppeOverhead) {
+    parameters.ipv6 = model::Ipv6Parameters{.prefix = *lease.ipv6_prefix};
+    std::copy_n(ppp.ipv6_dns.begin(), std::min(ppp.ipv6_dns.size(), parameters.ipv6->dns.size()),
+                parameters.ipv6->dns.begin());
+  }
   return parameters;
 }
 
@@ -819,8 +834,7 @@ void Registry::on_auth_result(SlotId slot, std::uint64_t serial, const model::Au
   session->lease_user = result->user;
   if (!session->lease) return apply(*session, session->link->on_no_address(now()));
   reach(*session, SetupStage::kAuthenticated);
-  apply(*session,
-        session->link->on_auth_result(result, network_parameters(*session->lease), now()));
+  apply(*session, session->link->on_auth_result(result, network_parameters(*session), now()));
 }
 
 void Registry::arm_timer(Session& session) {
@@ -966,6 +980,7 @@ bool Registry::take_over(const StoredSession& stored) {
   session->lease = stored.lease;
   session->user = stored.link.user;
   session->lease_user = stored.link.user;
+  if (stored.link.ipv6) session->ipv6 = {stored.link.ipv6->ours, stored.link.ipv6->peers};
   session->configured = {.open = true,
                          .send_acfc = stored.link.lcp.send_acfc,
                          .send_pfc = stored.link.lcp.send_pfc,
@@ -1015,6 +1030,7 @@ void Registry::check_sessions() {
       require(*session, parts_.dataplane.configure_link(session->handle, *session->configured));
     if (open && (flags & contract::kFlagIpv4Open) == 0 && session->lease)
       perform(*session, model::OpenIpv4{session->lease->address});
+    if (session->ipv6 && (flags & contract::kFlagIpv6Open) == 0) perform(*session, *session->ipv6);
   }
 }
 
@@ -1123,6 +1139,7 @@ std::vector<SessionView> Registry::sessions() const {
       const auto status = session->link->status();
       view.auth = model::name_of(status.auth);
       view.mppe = status.mppe;
+      view.ipv6_prefix = status.ipv6_prefix;
     }
     view.worker = session->worker;
     view.connection = session->connection.value;

@@ -151,7 +151,7 @@ class Registry {
   [[nodiscard]] std::optional<model::Lease> lease_for(const model::AuthGrant& grant,
                                                       OurCallId our_call_id);
   [[nodiscard]] std::uint16_t inner_mtu(const Session& session) const;
-  [[nodiscard]] model::NetworkParameters network_parameters(const model::Lease& lease) const;
+  [[nodiscard]] model::NetworkParameters network_parameters(const Session& session) const;
   void arm_timer(Session& session);
   void reach(Session& session, model::SetupStage stage);
   // What becomes of a session whose address the dataplane was asked to take.

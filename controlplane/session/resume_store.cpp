@@ -18,7 +18,7 @@ namespace {
 using nlohmann::json;
 
 // Raise when a field changes its meaning: records of another version are not read.
-constexpr std::uint32_t kRecordVersion = 1;
+constexpr std::uint32_t kRecordVersion = 2;
 constexpr std::size_t kOctetsPerSession = 4096;  // of map, generous: a page per record
 constexpr std::size_t kLeastMap = std::size_t{64} << 20;
 
@@ -83,6 +83,7 @@ json to_json(const StoredSession& s) {
             {"our_call_id", s.our_call_id.value},
             {"peer_call_id", s.peer_call_id.value},
             {"lease", {s.lease.address.value, s.lease.gateway.value, s.lease.pool}},
+            {"prefix", s.lease.ipv6_prefix ? s.lease.ipv6_prefix->address.high : 0},
             {"started_ns", s.started_ns},
             {"opened_ns", s.opened_ns},
             {"mtu", s.mtu},
@@ -97,6 +98,12 @@ json to_json(const StoredSession& s) {
             {"wins", {link.network.wins[0].value, link.network.wins[1].value}}};
   if (link.mppe) j["mppe"] = {link.mppe->key_bits, link.mppe->stateless};
   if (s.rate_bits_per_second) j["rate"] = *s.rate_bits_per_second;
+  if (link.network.ipv6) {
+    json dns = json::array();
+    for (const auto& server : link.network.ipv6->dns) dns.push_back({server.high, server.low});
+    j["ipv6_dns"] = dns;
+  }
+  if (link.ipv6) j["ipv6"] = {link.ipv6->ours, link.ipv6->peers};
   return j;
 }
 
@@ -109,6 +116,8 @@ StoredSession session_from(const json& j) {
   s.peer_call_id = PeerCallId(j.at("peer_call_id").get<std::uint16_t>());
   const auto& lease = j.at("lease");
   s.lease = {address_of(lease.at(0)), address_of(lease.at(1)), lease.at(2).get<std::string>()};
+  if (const auto prefix = j.at("prefix").get<std::uint64_t>(); prefix != 0)
+    s.lease.ipv6_prefix = Ipv6Prefix{{prefix, 0}, 64};
   s.started_ns = j.at("started_ns").get<std::uint64_t>();
   s.opened_ns = j.at("opened_ns").get<std::uint64_t>();
   s.mtu = j.at("mtu").get<std::uint16_t>();
@@ -128,6 +137,15 @@ StoredSession session_from(const json& j) {
     link.network.dns.at(i) = address_of(j.at("dns").at(i));
     link.network.wins.at(i) = address_of(j.at("wins").at(i));
   }
+  if (j.contains("ipv6_dns") && s.lease.ipv6_prefix) {
+    auto& ipv6 = link.network.ipv6.emplace(model::Ipv6Parameters{.prefix = *s.lease.ipv6_prefix});
+    for (std::size_t i = 0; i < ipv6.dns.size(); ++i)
+      ipv6.dns.at(i) = {j.at("ipv6_dns").at(i).at(0).get<std::uint64_t>(),
+                        j.at("ipv6_dns").at(i).at(1).get<std::uint64_t>()};
+  }
+  if (j.contains("ipv6"))
+    link.ipv6 = ppp::LinkSnapshot::InterfaceIds{j.at("ipv6").at(0).get<std::uint64_t>(),
+                                                j.at("ipv6").at(1).get<std::uint64_t>()};
   return s;
 }
 

@@ -80,7 +80,10 @@ pptp::ConnectionSettings make_connection_settings(const config::Config& config) 
 std::vector<pools::PoolConfig> make_pools(const config::Config& config) {
   std::vector<pools::PoolConfig> pools;
   for (const auto& [name, pool] : config.pools)
-    pools.push_back({.name = name, .ranges = pool.ranges, .gateway = pool.gateway});
+    pools.push_back({.name = name,
+                     .ranges = pool.ranges,
+                     .gateway = pool.gateway,
+                     .ipv6_prefixes = pool.ipv6_prefixes});
   return pools;
 }
 
@@ -94,6 +97,7 @@ std::vector<aaa::LocalUser> make_users(const std::vector<config::LocalUser>& use
     if (!hash) throw std::runtime_error("user " + user.name + ": the password is not UTF-8");
     local.nt_hash = *hash;
     local.address = user.address;
+    local.ipv6_prefix = user.ipv6_prefix;
     local.pool = user.pool.value_or("default");
     local.rate_bits_per_second = user.rate_bits_per_second;
     local.groups = user.groups;

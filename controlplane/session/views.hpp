@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,8 +18,9 @@ struct SessionView {
   std::string user;
   Ipv4Address peer;
   Ipv4Address local;
-  Ipv4Address address;  // unspecified until IPCP is open
-  std::string state;    // establish, authenticate, network, open, terminate, removing
+  Ipv4Address address;                    // unspecified until IPCP is open
+  std::optional<Ipv6Prefix> ipv6_prefix;  // empty until IPV6CP is open
+  std::string state;  // establish, authenticate, network, open, terminate, removing
   OurCallId our_call_id;
   PeerCallId peer_call_id;
   std::string auth;

@@ -27,6 +27,21 @@ void take_owed_ack(SessionRecord& session, wire::GreHeader& gre) noexcept {
   session.downstream.ack_ever_sent = true;
 }
 
+// True when the peer's window has room. False: the packet waits and is no longer ours, or it is
+// dropped because too many do.
+bool may_leave(StageContext& stage, rte_mbuf* packet, PacketContext& context) noexcept {
+  SessionRecord& session = *context.session;
+  DownstreamState& down = session.downstream;
+  SendWindow::start(session);
+  if ((context.flags & kPacketReleased) != 0 || SendWindow::open(down)) {
+    SendWindow::on_sent(down, down.next_sequence, stage.now_ns);
+    return true;
+  }
+  if (stage.send_window.hold(session, context.slot, packet, stage.now_ns)) return false;
+  drop_downstream(context, DropReason::window_full);
+  return false;
+}
+
 // Puts GRE and IPv4 before the frame; false when it has another fate by then.
 bool encapsulate(StageContext& stage, rte_mbuf* packet, PacketContext& context,
                  wire::Ipv4Header& outer) noexcept {
@@ -105,6 +120,11 @@ void gre_out(Burst& burst, StageContext& stage) noexcept {
       hop_id = ids[n];
       hop = stage.next_hops.get(hop_id);
     }
+    if (stage.send_window.enabled() && packet->data_len != 0 &&
+        !may_leave(stage, packet, context)) {
+      if (context.lane != Lane::kDrop) burst.packets[at[n]] = nullptr;
+      continue;
+    }
     wire::Ipv4Header outer;
     if (!encapsulate(stage, packet, context, outer)) continue;
     const std::uint16_t inner_length = context.inner_length;
@@ -143,6 +163,7 @@ void gre_out(Burst& burst, StageContext& stage) noexcept {
     ++packets;
     octets += inner_length;
   }
+  if (stage.send_window.enabled()) burst.compact();
   if (packets != 0) {
     stage.counters.downstream_packets.add(packets);
     stage.counters.downstream_bytes.add(octets);

@@ -10,7 +10,8 @@ namespace pns::dataplane {
 // the session's next sequence number (stored before the packet can leave) and the acknowledgement
 // that is owed, and finds the way to the peer. An empty frame becomes an acknowledgement alone, or
 // nothing when none is owed. Packets beyond the port's MTU leave in fragments: DF stays clear,
-// since few PPTP peers survive a black hole. RFC 2637 §4.
+// since few PPTP peers survive a black hole. Where the peer's window is minded, packets beyond it
+// leave the burst and wait (stage.send_window). RFC 2637 §4.
 void gre_out(Burst& burst, StageContext& stage) noexcept;
 
 // An mbuf in lane kGreOut that becomes an acknowledgement alone. Null: no buffer.

@@ -31,6 +31,14 @@ struct Burst {
     packets[count++] = packet;
     return true;
   }
+
+  // Closes the gaps that packets left behind (null pointers) when a stage kept them.
+  void compact() noexcept {
+    std::uint16_t kept = 0;
+    for (std::uint16_t i = 0; i < count; ++i)
+      if (packets[i] != nullptr) packets[kept++] = packets[i];
+    count = kept;
+  }
 };
 
 }  // namespace pns::dataplane

@@ -25,6 +25,7 @@ namespace pns::dataplane {
 enum class Lane : std::uint8_t {
   kReceived = 0,  // Ethernet; classify has not seen it
   // --- upstream ---
+  kFragment,   // of an outer IPv4 packet for one of our addresses; Ethernet
   kGre,        // outer IPv4 checked and for one of our addresses; Ethernet
   kPpp,        // PPP, from Address or Protocol field
   kMppe,       // MPPE header
@@ -54,6 +55,7 @@ inline constexpr std::uint16_t kPacketTtlDone = 1U << 0;      // TTL or hop limi
 inline constexpr std::uint16_t kPacketFarSequence = 1U << 1;  // window moves only if MPPE vouches
 inline constexpr std::uint16_t kPacketInjected = 1U << 2;     // from the control process
 inline constexpr std::uint16_t kPacketNoIcmp = 1U << 3;       // made here: no ICMP error about it
+inline constexpr std::uint16_t kPacketReleased = 1U << 4;     // has waited for the send window
 
 struct alignas(64) PacketContext {
   Lane lane = Lane::kReceived;

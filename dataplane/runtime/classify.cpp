@@ -56,8 +56,12 @@ void classify_one(StageContext& stage, rte_mbuf* packet, PortRole port) noexcept
   if (port == PortRole::kAccess) {
     if (header->protocol != wire::kIpProtocolGre || !stage.sessions.is_local(header->destination))
       return punt_to_kernel(stage, context, port, DropReason::not_ip);
-    if (header->is_fragment()) return drop(context, DropReason::outer_fragment);
     trim_padding(packet, *header);
+    if (header->is_fragment()) {
+      if (!stage.reassembly.enabled()) return drop(context, DropReason::outer_fragment);
+      context.lane = Lane::kFragment;
+      return;
+    }
     context.source = header->source;
     context.destination = header->destination;
     context.payload_at =
@@ -93,16 +97,37 @@ ForSubscriber subscriber_of(StageContext& stage, Bytes frame) noexcept {
   return {};
 }
 
+namespace {
+
+// Fragments leave the burst; a packet that is whole now takes the place of its last one.
+void reassemble(Burst& burst, PortRole port, StageContext& stage) noexcept {
+  std::uint64_t merged = 0;
+  for (rte_mbuf*& packet : burst.all()) {
+    if (context_of(packet).lane != Lane::kFragment) continue;
+    packet = stage.reassembly.add(packet, stage.now_ns, merged);
+    if (packet != nullptr) classify_one(stage, packet, port);
+  }
+  burst.compact();
+  stage.counters.consumed.add(merged);
+  stage.counters.drops[static_cast<std::size_t>(DropReason::outer_fragment)].add(
+      stage.reassembly.expire(stage.now_ns));
+}
+
+}  // namespace
+
 void classify(Burst& burst, PortRole port, StageContext& stage) noexcept {
   constexpr std::uint16_t kAhead = 4;
   const std::uint16_t count = burst.count;
+  bool fragments = false;
   for (std::uint16_t i = 0; i < count; ++i) {
     if (i + kAhead < count) {
       rte_prefetch0(rte_pktmbuf_mtod(burst.packets[i + kAhead], void*));
       rte_prefetch0(rte_mbuf_to_priv(burst.packets[i + kAhead]));
     }
     classify_one(stage, burst.packets[i], port);
+    fragments |= context_of(burst.packets[i]).lane == Lane::kFragment;
   }
+  if (fragments) reassemble(burst, port, stage);
 }
 
 }  // namespace pns::dataplane

@@ -115,10 +115,16 @@ Worker::Worker(WorkerConfig config, SessionTable& sessions, NextHops& next_hops)
       counters_(sessions.memory().workers()[config_.id.value]),
       ports_(settings_of(config_)),
       acks_(sessions.memory().header().max_sessions),
+      reassembly_(config_.reassembly),
+      reorder_(config_.reorder),
+      send_window_(config_.send_window),
       stage_{.sessions = sessions,
              .next_hops = next_hops,
              .counters = counters_,
              .acks = acks_,
+             .reassembly = reassembly_,
+             .reorder = reorder_,
+             .send_window = send_window_,
              .deferred = deferred_,
              .ports = ports_,
              .pool = config_.pool,
@@ -157,6 +163,9 @@ PollResult Worker::poll_once(Tsc now, std::uint64_t now_ns) noexcept {
   for (const PortRole role : kRoles) receive(role);
   if (now_ns - housekeeping_ns_ >= kHousekeepingNs) {
     housekeeping_ns_ = now_ns;
+    release_early_packets(now_ns);
+    release_window_packets(now_ns);
+    expire_fragments(now_ns);
     send_due_acks(now_ns);
   }
 
@@ -184,13 +193,18 @@ void Worker::after_sleep() noexcept {
 }
 
 std::uint64_t Worker::next_deadline_ns(std::uint64_t now_ns) const noexcept {
-  const std::uint64_t due = acks_.next_due_ns();
+  const std::uint64_t due =
+      std::min({acks_.next_due_ns(), reorder_.next_due_ns(), send_window_.next_due_ns()});
   if (due == UINT64_MAX) return due;
   return due > now_ns ? due - now_ns : 0;
 }
 
 void Worker::run_upstream(Burst& burst) noexcept {
   gre_in(burst, stage_);
+  run_ppp(burst);
+}
+
+void Worker::run_ppp(Burst& burst) noexcept {
   ppp_in(burst, stage_);
   mppe_open(burst, stage_);
   inner_in(burst, stage_);
@@ -220,6 +234,7 @@ void Worker::receive(PortRole role) noexcept {
     run_downstream(burst);
     finish(burst);
     send_early_acks();
+    if (send_window_.has_ready()) release_window_packets(stage_.now_ns);
   }
 }
 
@@ -409,6 +424,42 @@ void Worker::send_early_acks() noexcept {
   counters_.generated.add(burst.count);
   gre_out(burst, stage_);
   finish(burst);
+}
+
+void Worker::release_early_packets(std::uint64_t now_ns) noexcept {
+  while (reorder_.next_due_ns() <= now_ns) {
+    Burst burst;
+    release_reordered(burst, stage_);
+    if (burst.count == 0) return;
+    result_.packets += burst.count;
+    run_ppp(burst);
+    run_downstream(burst);
+    finish(burst);
+  }
+}
+
+void Worker::release_window_packets(std::uint64_t now_ns) noexcept {
+  while (send_window_.has_ready() || send_window_.next_due_ns() <= now_ns) {
+    Burst burst;
+    const std::size_t taken = send_window_.take_ready(
+        std::span(burst.packets).first(Burst::kReceive), sessions_.memory().sessions(), now_ns);
+    if (taken == 0) return;
+    burst.count = static_cast<std::uint16_t>(taken);
+    result_.packets += burst.count;
+    for (rte_mbuf* packet : burst.all()) {
+      PacketContext& context = context_of(packet);
+      context.flags |= kPacketReleased;
+      if (sessions_.is_current(context.slot, context.generation)) continue;
+      context.session = nullptr;
+      drop(context, DropReason::no_session);
+    }
+    gre_out(burst, stage_);
+    finish(burst);
+  }
+}
+
+void Worker::expire_fragments(std::uint64_t now_ns) noexcept {
+  if (reassembly_.enabled()) count_drops(DropReason::outer_fragment, reassembly_.expire(now_ns));
 }
 
 void Worker::transmit(PortRole role, std::span<rte_mbuf*> packets) noexcept {

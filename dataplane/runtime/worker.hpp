@@ -60,6 +60,9 @@ struct WorkerConfig {
   std::array<Doorbell*, contract::kMaxWorkers> worker_doorbells{};
   Ipv4Address icmp_source;  // of our ICMP errors; unspecified: none are sent
   Ipv6Address icmp_source_ipv6;
+  Reassembly::Settings reassembly;
+  Reorder::Settings reorder;
+  SendWindow::Settings send_window;
   // Main: writes; workers: read. Null: always attached.
   const std::atomic<bool>* control_attached = nullptr;
 };
@@ -89,7 +92,8 @@ class Worker {
   void before_sleep() noexcept;
   void after_sleep() noexcept;
 
-  // Nanoseconds until a delayed acknowledgement is due, or UINT64_MAX: the longest sensible sleep.
+  // Nanoseconds until something is due (a delayed acknowledgement, packets that wait for others or
+  // for the peer's window), or UINT64_MAX: the longest sensible sleep.
   [[nodiscard]] std::uint64_t next_deadline_ns(std::uint64_t now_ns) const noexcept;
 
   [[nodiscard]] WorkerId id() const noexcept { return config_.id; }
@@ -106,7 +110,11 @@ class Worker {
   void transmit_raw(rte_mbuf* packet, contract::PortRole port, Burst& frames) noexcept;
   void send_due_acks(std::uint64_t now_ns) noexcept;
   void send_early_acks() noexcept;
+  void release_early_packets(std::uint64_t now_ns) noexcept;
+  void release_window_packets(std::uint64_t now_ns) noexcept;
+  void expire_fragments(std::uint64_t now_ns) noexcept;
   void run_upstream(Burst& burst) noexcept;
+  void run_ppp(Burst& burst) noexcept;  // from PPP on
   void run_downstream(Burst& burst) noexcept;
   // Carries out every packet's fate, and counts it where it ends.
   void finish(Burst& burst) noexcept;
@@ -122,6 +130,9 @@ class Worker {
   contract::WorkerCounters& counters_;
   std::array<PortSettings, contract::kPorts> ports_;
   AckList acks_;
+  Reassembly reassembly_;
+  Reorder reorder_;
+  SendWindow send_window_;
   Burst deferred_;
   StageContext stage_;
   std::uint64_t housekeeping_ns_ = 0;

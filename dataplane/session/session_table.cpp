@@ -254,6 +254,9 @@ std::uint32_t SessionTable::adopt() noexcept {
     }
     mppe::recover(found.upstream.mppe);
     mppe::recover(found.downstream.mppe);
+    // What waited in the process that is gone is lost.
+    found.upstream.reorder_queue = 0;
+    found.downstream.send_queue = 0;
     if (!found.subscriber.is_unspecified() &&
         bind_address(slot, found.subscriber) != ReplyResult::kDone)
       found.flags.fetch_and(~contract::kFlagIpv4Open, std::memory_order_relaxed);

@@ -14,6 +14,9 @@
 #include "dataplane/session/ack_list.hpp"
 #include "dataplane/session/next_hops.hpp"
 #include "dataplane/session/policer.hpp"
+#include "dataplane/session/reassembly.hpp"
+#include "dataplane/session/reorder.hpp"
+#include "dataplane/session/send_window.hpp"
 #include "dataplane/session/session_table.hpp"
 #include "pns/base/ip_address.hpp"
 #include "pns/contract/session_memory.hpp"
@@ -33,6 +36,9 @@ struct StageContext {
   NextHops& next_hops;
   contract::WorkerCounters& counters;
   AckList& acks;
+  Reassembly& reassembly;
+  Reorder& reorder;
+  SendWindow& send_window;
   Burst& deferred;  // inner packets made here; they go through the stages in the next turn
   std::array<PortSettings, contract::kPorts>& ports;
   rte_mempool* pool = nullptr;

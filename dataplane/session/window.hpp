@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // The receive side of GRE sequence numbers (RFC 2637 §4.3): every payload packet at most once and
-// in order. Works on the session's UpstreamState; owner only. No reorder buffer: what comes after a
-// later number was delivered is dropped.
+// in order. Works on the session's UpstreamState; owner only. What comes after a later number was
+// delivered is dropped; whether a packet that comes early waits is the caller's choice
+// (reorder.hpp).
 //
 // The first number is free, any forward gap is accepted. A jump of more than kTrustedJump may be a
 // forgery that would lock the real peer out, so the packet is delivered but the window stays until
@@ -27,8 +28,9 @@ inline constexpr std::uint32_t kTrustedJump = 64;
 }
 
 enum class Verdict : std::uint8_t {
-  kNext,  // the window has moved to it
-  kFar,   // deliver; the window has not moved
+  kNext,   // deliver; the window has moved to it
+  kAhead,  // 2 to kTrustedJump ahead: hold it, or advance() and deliver
+  kFar,    // deliver; the window has not moved
 };
 
 namespace detail {
@@ -57,13 +59,19 @@ inline void move(contract::UpstreamState& up, std::uint32_t sequence,
   const std::int32_t ahead = distance(sequence, highest);
   if (ahead == 0) return std::unexpected(DropReason::gre_duplicate);
   if (ahead < 0) return std::unexpected(DropReason::gre_late);
-  if (static_cast<std::uint32_t>(ahead) <= kTrustedJump) {
-    gaps += static_cast<std::uint32_t>(ahead) - 1;
-    detail::move(up, sequence, highest);
+  if (ahead == 1) {
+    up.highest_sequence.store(sequence, std::memory_order_relaxed);
     up.far_pending = false;
     return Verdict::kNext;
   }
-  if (mppe) return Verdict::kFar;
+  if (static_cast<std::uint32_t>(ahead) <= kTrustedJump) return Verdict::kAhead;
+  if (mppe) {
+    if (up.far_pending && sequence == up.far_sequence)
+      return std::unexpected(DropReason::gre_duplicate);
+    up.far_pending = true;
+    up.far_sequence = sequence;
+    return Verdict::kFar;
+  }
   const std::int32_t onward = up.far_pending ? distance(sequence, up.far_sequence) : -1;
   if (up.far_pending && onward == 0) return std::unexpected(DropReason::gre_duplicate);
   if (onward > 0 && static_cast<std::uint32_t>(onward) <= kTrustedJump) {
@@ -77,6 +85,24 @@ inline void move(contract::UpstreamState& up, std::uint32_t sequence,
   return Verdict::kFar;
 }
 
+// Moves the window to a packet judged kAhead: what is missing before it is missing for good.
+inline void advance(contract::UpstreamState& up, std::uint32_t sequence,
+                    std::uint64_t& gaps) noexcept {
+  const std::uint32_t highest = up.highest_sequence.load(std::memory_order_relaxed);
+  gaps += sequence - highest - 1;
+  detail::move(up, sequence, highest);
+  up.far_pending = false;
+}
+
+// Gives up every number up to and with `sequence`.
+inline void skip(contract::UpstreamState& up, std::uint32_t sequence,
+                 std::uint64_t& gaps) noexcept {
+  const std::uint32_t missing = sequence - up.highest_sequence.load(std::memory_order_relaxed);
+  gaps += missing;
+  up.sequence_gaps.add(missing);
+  up.highest_sequence.store(sequence, std::memory_order_relaxed);
+}
+
 // MPPE has opened a packet judged kFar: the jump was the peer's.
 inline void confirm(contract::UpstreamState& up, std::uint32_t sequence,
                     std::uint64_t& gaps) noexcept {
@@ -85,6 +111,7 @@ inline void confirm(contract::UpstreamState& up, std::uint32_t sequence,
   if (ahead <= 0) return;
   gaps += static_cast<std::uint32_t>(ahead) - 1;
   detail::move(up, sequence, highest);
+  up.far_pending = false;
 }
 
 }  // namespace pns::dataplane::window

@@ -3,6 +3,9 @@
 
 #include <rte_prefetch.h>
 
+#include <algorithm>
+#include <utility>
+
 #include "dataplane/session/window.hpp"
 #include "pns/wire/gre.hpp"
 
@@ -52,6 +55,110 @@ void take_ack(StageContext& stage, SessionRecord& session, std::uint32_t ack) no
   up.highest_ack_received = ack;
   up.ack_received = true;
   stage.counters.acks_received.add(1);
+  if (stage.send_window.enabled()) stage.send_window.on_ack(session, ack, stage.now_ns);
+}
+
+// Packets in the order in which the stages behind see them, and what is counted about them.
+class Delivery {
+ public:
+  Delivery(Burst& out, StageContext& stage) noexcept : out_(out), stage_(stage) {}
+  Delivery(const Delivery&) = delete;
+  Delivery& operator=(const Delivery&) = delete;
+  ~Delivery() {
+    if (gaps_ != 0) stage_.counters.sequence_gaps.add(gaps_);
+  }
+
+  [[nodiscard]] std::uint64_t& gaps() noexcept { return gaps_; }
+  void push(rte_mbuf* packet) noexcept { (void)out_.append(packet); }
+  // A payload packet with its outer headers off, whose number the window has moved to.
+  void deliver(rte_mbuf* packet, PacketContext& context) noexcept {
+    schedule_ack(stage_, context.session->upstream, context.slot);
+    run_.add(context.session, context.outer_length);
+    context.lane = Lane::kPpp;
+    push(packet);
+  }
+  // A packet judged kFar.
+  void deliver_far(rte_mbuf* packet, PacketContext& context) noexcept {
+    run_.add(context.session, context.outer_length);
+    context.lane = Lane::kPpp;
+    push(packet);
+  }
+  // What waits and follows the highest number now; leaves room for `reserve` packets.
+  void deliver_waiting(UpstreamState& up, std::size_t reserve) noexcept {
+    while (up.reorder_queue != 0 && out_.count + reserve < kMostDelivered) {
+      rte_mbuf* const packet =
+          stage_.reorder.take_next(up, up.highest_sequence.load(std::memory_order_relaxed));
+      if (packet == nullptr) return;
+      PacketContext& context = context_of(packet);
+      window::advance(up, context.sequence, gaps_);
+      deliver(packet, context);
+    }
+  }
+  // Gives up what is missing before the first packet that waits, and delivers from there.
+  void skip_gap(UpstreamState& up, std::size_t reserve) noexcept {
+    const std::uint32_t highest = up.highest_sequence.load(std::memory_order_relaxed);
+    const std::uint32_t before_first = stage_.reorder.first(up, highest) - 1;
+    if (before_first != highest) window::skip(up, before_first, gaps_);
+    deliver_waiting(up, reserve);
+  }
+  [[nodiscard]] bool has_room(std::size_t reserve) const noexcept {
+    return out_.count + reserve < kMostDelivered;
+  }
+
+ private:
+  // The stages behind may add packets to the burst.
+  static constexpr std::size_t kMostDelivered = Burst::kCapacity - 32;
+
+  Burst& out_;
+  StageContext& stage_;
+  UpstreamRun run_{&UpstreamState::gre_packets, &UpstreamState::gre_bytes};
+  std::uint64_t gaps_ = 0;
+};
+
+// The window has moved past everything that waits: it is late now.
+void drop_waiting(StageContext& stage, SessionRecord& session) noexcept {
+  UpstreamState& up = session.upstream;
+  const std::uint16_t queue = std::exchange(up.reorder_queue, std::uint16_t{0});
+  std::uint64_t dropped = 0;
+  while (rte_mbuf* const packet = stage.reorder.take_any(queue)) {
+    rte_pktmbuf_free(packet);
+    ++dropped;
+  }
+  up.drops.add(dropped);
+  stage.counters.drops[static_cast<std::size_t>(DropReason::gre_late)].add(dropped);
+}
+
+// A packet judged kAhead: it waits, or everything up to it is delivered now.
+void take_early(StageContext& stage, Delivery& delivery, rte_mbuf* packet, PacketContext& context,
+                std::size_t reserve) noexcept {
+  SessionRecord& session = *context.session;
+  UpstreamState& up = session.upstream;
+  while (stage.reorder.enabled()) {
+    const std::uint32_t highest = up.highest_sequence.load(std::memory_order_relaxed);
+    if (window::distance(context.sequence, highest) == 1) break;
+    const auto outcome =
+        stage.reorder.hold(session, context.slot, packet, context.sequence, stage.now_ns);
+    if (outcome == Reorder::Outcome::kHeld) return;
+    if (outcome == Reorder::Outcome::kDuplicate) {
+      drop_upstream(context, DropReason::gre_duplicate);
+      return delivery.push(packet);
+    }
+    if (up.reorder_queue == 0) break;
+    if (!delivery.has_room(reserve)) {
+      drop_upstream(context, DropReason::no_buffer);
+      return delivery.push(packet);
+    }
+    delivery.skip_gap(up, reserve);
+    // What waited may have led up to this packet, or past it.
+    const std::uint32_t moved = up.highest_sequence.load(std::memory_order_relaxed);
+    if (window::distance(context.sequence, moved) <= 0) {
+      drop_upstream(context, DropReason::gre_late);
+      return delivery.push(packet);
+    }
+  }
+  window::advance(up, context.sequence, delivery.gaps());
+  delivery.deliver(packet, context);
+  delivery.deliver_waiting(up, reserve);
 }
 
 }  // namespace
@@ -63,17 +170,24 @@ void gre_in(Burst& burst, StageContext& stage) noexcept {
     if (context_of(burst.packets[i]).lane == Lane::kGre)
       find_session(stage, burst.packets[i], headers[i]);
 
-  UpstreamRun run(&UpstreamState::gre_packets, &UpstreamState::gre_bytes);
-  std::uint64_t gaps = 0;
+  std::array<rte_mbuf*, Burst::kReceive> received;
+  std::copy_n(burst.packets.begin(), count, received.begin());
+  burst.count = 0;
+  Delivery delivery(burst, stage);
   for (std::size_t i = 0; i < count; ++i) {
-    rte_mbuf* packet = burst.packets[i];
+    rte_mbuf* packet = received[i];
     PacketContext& context = context_of(packet);
-    if (context.lane != Lane::kGre) continue;
+    if (context.lane != Lane::kGre) {
+      delivery.push(packet);
+      continue;
+    }
+    const std::size_t reserve = count - i;  // this one and those behind it
     SessionRecord& session = *context.session;
     UpstreamState& up = session.upstream;
     const wire::GreHeader& gre = headers[i];
     if (session.peer != context.source) {
       drop(context, DropReason::gre_wrong_peer);
+      delivery.push(packet);
       continue;
     }
     context.generation = session.generation.load(std::memory_order_relaxed);
@@ -81,32 +195,63 @@ void gre_in(Burst& burst, StageContext& stage) noexcept {
     up.last_receive_ns.store(stage.now_ns, std::memory_order_relaxed);
     if (!gre.has_sequence) {
       context.lane = Lane::kConsumed;
+      delivery.push(packet);
       continue;
     }
     const bool mppe = up.mppe.mode != mppe::Mode::kOff;
-    const auto verdict = window::accept(up, gre.sequence, mppe, gaps);
+    const std::uint32_t before = up.highest_sequence.load(std::memory_order_relaxed);
+    auto verdict = window::accept(up, gre.sequence, mppe, delivery.gaps());
     if (!verdict) {
       drop_upstream(context, verdict.error());
+      delivery.push(packet);
       continue;
     }
     context.sequence = gre.sequence;
-    if (*verdict == window::Verdict::kNext)
-      schedule_ack(stage, up, context.slot);
-    else if (mppe)
-      context.flags |= kPacketFarSequence;
-    run.add(&session, context.outer_length);
-
     rte_pktmbuf_adj(packet, static_cast<std::uint16_t>(context.payload_at + gre.size()));
     rte_pktmbuf_trim(packet, static_cast<std::uint16_t>(packet->data_len - gre.payload_length));
-    context.lane = Lane::kPpp;
+    switch (*verdict) {
+      case window::Verdict::kNext:
+        if (up.reorder_queue != 0 && gre.sequence - before != 1) drop_waiting(stage, session);
+        delivery.deliver(packet, context);
+        if (up.reorder_queue != 0) delivery.deliver_waiting(up, reserve);
+        break;
+      case window::Verdict::kAhead:
+        take_early(stage, delivery, packet, context, reserve);
+        break;
+      case window::Verdict::kFar:
+        if (mppe) context.flags |= kPacketFarSequence;
+        delivery.deliver_far(packet, context);
+        break;
+    }
   }
-  if (gaps != 0) stage.counters.sequence_gaps.add(gaps);
+}
+
+void release_reordered(Burst& burst, StageContext& stage) noexcept {
+  Delivery delivery(burst, stage);
+  while (delivery.has_room(1)) {
+    const Reorder::Due due = stage.reorder.next_due(stage.now_ns);
+    if (due.queue == 0) return;
+    if (!stage.sessions.is_current(due.slot, due.generation)) {
+      rte_mbuf* packet = nullptr;
+      while (delivery.has_room(1) && (packet = stage.reorder.take_any(due.queue)) != nullptr) {
+        PacketContext& context = context_of(packet);
+        context.session = nullptr;
+        drop(context, DropReason::no_session);
+        delivery.push(packet);
+      }
+      continue;
+    }
+    UpstreamState& up = stage.sessions.record(due.slot)->upstream;
+    while (delivery.has_room(1) && stage.reorder.is_due(due, stage.now_ns))
+      delivery.skip_gap(up, 1);
+  }
 }
 
 void confirm_far_sequence(StageContext& stage, const PacketContext& context) noexcept {
   UpstreamState& up = context.session->upstream;
   std::uint64_t gaps = 0;
   window::confirm(up, context.sequence, gaps);
+  if (up.reorder_queue != 0) drop_waiting(stage, *context.session);
   schedule_ack(stage, up, context.slot);
   if (gaps != 0) stage.counters.sequence_gaps.add(gaps);
 }

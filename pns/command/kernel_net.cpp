@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <ifaddrs.h>
 #include <linux/filter.h>
+#include <linux/if_addr.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
 #include <netinet/in.h>
@@ -21,6 +22,7 @@
 #include <cstring>
 #include <memory>
 #include <string_view>
+#include <type_traits>
 
 namespace pns::command {
 namespace {
@@ -42,17 +44,26 @@ Address make_address(Ipv4Address address, int prefix_length) {
   return result;
 }
 
+Address make_address(const Ipv6Address& address, int prefix_length) {
+  const auto wire = address.wire();
+  Address result(nl_addr_build(AF_INET6, wire.data(), wire.size()));
+  nl_addr_set_prefixlen(result.get(), prefix_length);
+  return result;
+}
+
 std::unexpected<std::string> failed(const std::string& interface, std::string_view what,
                                     int nl_error) {
   return std::unexpected(fmt::format("{}: {}: {}", interface, what, nl_geterror(nl_error)));
 }
 
+template <class Prefix, class Host>
 std::expected<void, std::string> add_route(nl_sock* socket, const std::string& interface, int index,
-                                           Ipv4Prefix to, Ipv4Address via, bool may_exist) {
+                                           const Prefix& to, const Host& via, bool may_exist) {
+  constexpr bool kIpv6 = std::is_same_v<Host, Ipv6Address>;
   const NetlinkRoute route(rtnl_route_alloc());
   const Address destination = make_address(to.address, to.length);
-  const Address gateway = make_address(via, 32);
-  rtnl_route_set_family(route.get(), AF_INET);
+  const Address gateway = make_address(via, kIpv6 ? 128 : 32);
+  rtnl_route_set_family(route.get(), kIpv6 ? AF_INET6 : AF_INET);
   rtnl_route_set_table(route.get(), RT_TABLE_MAIN);
   rtnl_route_set_protocol(route.get(), RTPROT_STATIC);
   rtnl_route_set_scope(route.get(), RT_SCOPE_UNIVERSE);
@@ -70,6 +81,20 @@ std::expected<void, std::string> add_route(nl_sock* socket, const std::string& i
   if (error < 0)
     return failed(interface, fmt::format("route {} via {}", to.to_string(), via.to_string()),
                   error);
+  return {};
+}
+
+template <class Prefix>
+std::expected<void, std::string> add_address(nl_sock* socket, const std::string& interface,
+                                             int index, const Prefix& own) {
+  const InterfaceAddress address(rtnl_addr_alloc());
+  const Address local = make_address(own.address, own.length);
+  rtnl_addr_set_ifindex(address.get(), index);
+  rtnl_addr_set_local(address.get(), local.get());
+  // As with IPv4, nobody is asked first whether the address is taken: it is of use at once.
+  if constexpr (std::is_same_v<Prefix, Ipv6Prefix>) rtnl_addr_set_flags(address.get(), IFA_F_NODAD);
+  if (const int error = rtnl_addr_add(socket, address.get(), 0); error < 0 && error != -NLE_EXIST)
+    return failed(interface, "address " + own.to_string(), error);
   return {};
 }
 
@@ -108,6 +133,14 @@ void quiet_ipv6(const std::string& interface) {
   write_sysctl(directory + "router_solicitations", "0");
 }
 
+void allow_ipv6(const std::string& interface) {
+  const std::string directory = "/proc/sys/net/ipv6/conf/" + interface + "/";
+  write_sysctl(directory + "disable_ipv6", "0");
+  write_sysctl(directory + "accept_ra", "0");
+  write_sysctl(directory + "router_solicitations", "0");
+  write_sysctl(directory + "forwarding", "1");  // others may take us for their router
+}
+
 std::expected<void, std::string> configure_twin(const config::Port& port, const MacAddress& mac,
                                                 std::uint32_t mtu, bool routes_may_exist) {
   const std::string& name = port.twin;
@@ -120,7 +153,10 @@ std::expected<void, std::string> configure_twin(const config::Port& port, const 
   const Link link(found);
   const int index = rtnl_link_get_ifindex(link.get());
 
-  quiet_ipv6(name);
+  if (port.ipv6_addresses.empty())
+    quiet_ipv6(name);
+  else
+    allow_ipv6(name);
   const Link change(rtnl_link_alloc());
   const Address hardware(nl_addr_build(AF_LLC, mac.data(), mac.size()));
   rtnl_link_set_addr(change.get(), hardware.get());
@@ -129,21 +165,21 @@ std::expected<void, std::string> configure_twin(const config::Port& port, const 
   if (const int error = rtnl_link_change(socket.get(), link.get(), change.get(), 0); error < 0)
     return failed(name, fmt::format("MAC {}, MTU {}, up", to_string(mac), mtu), error);
 
-  for (const Ipv4Prefix& own : port.addresses) {
-    const InterfaceAddress address(rtnl_addr_alloc());
-    const Address local = make_address(own.address, own.length);
-    rtnl_addr_set_ifindex(address.get(), index);
-    rtnl_addr_set_local(address.get(), local.get());
-    if (const int error = rtnl_addr_add(socket.get(), address.get(), 0);
-        error < 0 && error != -NLE_EXIST)
-      return failed(name, "address " + own.to_string(), error);
-  }
-  for (const config::Route& route : port.routes)
-    if (auto added = add_route(socket.get(), name, index, route.to, route.via, routes_may_exist);
-        !added)
-      return added;
+  for (const Ipv4Prefix& own : port.addresses)
+    if (auto added = add_address(socket.get(), name, index, own); !added) return added;
+  for (const Ipv6Prefix& own : port.ipv6_addresses)
+    if (auto added = add_address(socket.get(), name, index, own); !added) return added;
+  const auto route = [&](const auto& to, const auto& via) {
+    return add_route(socket.get(), name, index, to, via, routes_may_exist);
+  };
+  for (const config::Route& to : port.routes)
+    if (auto added = route(to.to, to.via); !added) return added;
+  for (const config::Ipv6Route& to : port.ipv6_routes)
+    if (auto added = route(to.to, to.via); !added) return added;
   if (port.gateway)
-    return add_route(socket.get(), name, index, Ipv4Prefix{}, *port.gateway, routes_may_exist);
+    if (auto added = route(Ipv4Prefix{}, *port.gateway); !added) return added;
+  if (port.ipv6_gateway)
+    if (auto added = route(Ipv6Prefix{}, *port.ipv6_gateway); !added) return added;
   return {};
 }
 

@@ -25,6 +25,10 @@ namespace pns::command {
 // solicitations and multicast reports of its own accord. No effect where IPv6 is off.
 void quiet_ipv6(const std::string& interface);
 
+// For an interface that has IPv6 addresses: a link-local one of the kernel's beside them, and the
+// routes and addresses that pns gives it alone.
+void allow_ipv6(const std::string& interface);
+
 // MAC, MTU, addresses, up, routes, default route: in this order. May be repeated: what is there
 // already stays. A route that somebody else has set to the same network is an error.
 [[nodiscard]] std::expected<void, std::string> configure_twin(const config::Port& port,

@@ -160,9 +160,9 @@ struct Ppp {
 };
 
 struct Pool {
-  std::vector<Ipv4Range> ranges;          // disjoint, in the order written, at least one
-  Ipv4Address gateway;                    // our address in IPCP; in no range of any pool
-  std::vector<Ipv6Prefix> ipv6_prefixes;  // each session gets a /64 of them; empty: no IPv6
+  std::vector<Ipv4Range> ranges;            // disjoint, in the order written, at least one
+  Ipv4Address gateway;                      // our address in IPCP; in no range of any pool
+  std::vector<Ipv6Prefix> ipv6_prefixes{};  // each session gets a /64 of them; empty: no IPv6
 };
 
 enum class AaaSource : std::uint8_t { kLocal, kRadius };

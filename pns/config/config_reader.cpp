@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <variant>
 
 #include "pns/config/config.hpp"
 #include "pns/config/reader.hpp"
@@ -31,15 +32,22 @@ constexpr auto kKeys = std::to_array<std::string_view>({
     "ports.access.routes.*.to",
     "ports.access.routes.*.via",
     "ports.access.gateway",
+    "ports.access.ipv6_gateway",
     "ports.core.device",
     "ports.core.twin",
     "ports.core.addresses",
     "ports.core.routes.*.to",
     "ports.core.routes.*.via",
     "ports.core.gateway",
+    "ports.core.ipv6_gateway",
     "pptp.listen",
     "pptp.echo_interval",
     "pptp.max_connections",
+    "pptp.gre.reorder.packets",
+    "pptp.gre.reorder.wait",
+    "pptp.gre.send_window",
+    "pptp.gre.reassembly.packets",
+    "pptp.gre.reassembly.wait",
     "ppp.mtu",
     "ppp.lcp_echo.interval",
     "ppp.lcp_echo.failures",
@@ -51,6 +59,7 @@ constexpr auto kKeys = std::to_array<std::string_view>({
     "ppp.wins",
     "pools.*.ranges",
     "pools.*.gateway",
+    "pools.*.ipv6_prefixes",
     "aaa.order",
     "aaa.local.users_file",
     "aaa.radius.servers.*.address",
@@ -80,6 +89,8 @@ constexpr Word<DeviceKind> kDeviceKinds[] = {{"xdp", DeviceKind::kXdp},
                                              {"tap", DeviceKind::kTap},
                                              {"pci", DeviceKind::kPci},
                                              {"vdev", DeviceKind::kVdev}};
+constexpr Word<SendWindow> kSendWindows[] = {{"ignore", SendWindow::kIgnore},
+                                             {"adaptive", SendWindow::kAdaptive}};
 constexpr Word<AuthMethod> kAuthMethods[] = {{"eap", AuthMethod::kEap},
                                              {"mschapv2", AuthMethod::kMsChapV2},
                                              {"mschap", AuthMethod::kMsChap},
@@ -129,6 +140,38 @@ bool gives_mppe_keys(AuthMethod method) noexcept {
          method == AuthMethod::kMsChap;
 }
 
+// A value of either family: IPv6 has a colon.
+template <class Parser4, class Parser6>
+auto of_either_family(Parser4 parser4, Parser6 parser6) {
+  using Value = std::variant<typename decltype(parser4(std::string_view()))::value_type,
+                             typename decltype(parser6(std::string_view()))::value_type>;
+  return [parser4, parser6](std::string_view text) -> Parsed<Value> {
+    if (text.find(':') != std::string_view::npos) {
+      auto value = parser6(text);
+      if (!value) return std::unexpected(std::move(value.error()));
+      return *value;
+    }
+    auto value = parser4(text);
+    if (!value) return std::unexpected(std::move(value.error()));
+    return *value;
+  };
+}
+
+// A list of values of both families under one key. Lists that the file does not give are left.
+template <class Parser4, class Parser6, class T4, class T6>
+void read_families(const Section& section, const char* key, std::vector<T4>& out4,
+                   std::vector<T6>& out6, Parser4 parser4, Parser6 parser6) {
+  if (!section.has(key)) return;
+  std::vector<std::variant<T4, T6>> both;
+  section.read_list(key, both, of_either_family(parser4, parser6));
+  out4.clear();
+  out6.clear();
+  for (const auto& value : both) {
+    if (const auto* v4 = std::get_if<T4>(&value)) out4.push_back(*v4);
+    if (const auto* v6 = std::get_if<T6>(&value)) out6.push_back(*v6);
+  }
+}
+
 // A file that a key names; relative ones are relative to the configuration file.
 auto file_beside(const Document& document) {
   return [directory = document.file().parent_path()](
@@ -166,6 +209,17 @@ Parsed<MaybeEndpoint> parse_endpoint_or_off(std::string_view text) {
   auto endpoint = parse_endpoint(text);
   if (!endpoint) return std::unexpected(endpoint.error() + ", nor off");
   return MaybeEndpoint{*endpoint};
+}
+
+// A pool's prefix is cut into /64s, one for each session.
+Parsed<Ipv6Prefix> parse_pool_prefix(std::string_view text) {
+  auto prefix = parse_ipv6_network(text);
+  if (!prefix) return prefix;
+  if (prefix->length < 40 || prefix->length > 64)
+    return std::unexpected(fmt::format("{}: a length from 40 to 64 is needed", text));
+  if (prefix->address.is_link_local() || prefix->address.is_multicast())
+    return std::unexpected(fmt::format("{} is not a network of unicast addresses", text));
+  return prefix;
 }
 
 constexpr std::uint16_t kHighestLcore = 127;  // Debian's DPDK is built with RTE_MAX_LCORE 128
@@ -251,19 +305,15 @@ class ConfigReader {
     section.require("device");
     section.read("device", out.device, parse_device);
     section.read("twin", out.twin, parse_interface_name);
-    section.read_list("addresses", out.addresses, parse_interface_address);
-    for (const Section& item : section.list_sections("routes")) {
-      Route route;
-      item.require("to");
-      item.require("via");
-      item.read("to", route.to, parse_network);
-      item.read("via", route.via, [](auto text) { return parse_host_address(text); });
-      out.routes.push_back(route);
-    }
+    read_families(section, "addresses", out.addresses, out.ipv6_addresses, parse_interface_address,
+                  parse_ipv6_interface_address);
+    for (const Section& item : section.list_sections("routes")) read_route(item, out);
     section.read("gateway", out.gateway, [](auto text) { return parse_host_address(text); });
+    section.read("ipv6_gateway", out.ipv6_gateway,
+                 [](auto text) { return parse_ipv6_host_address(text, true); });
     if (out.device.text.empty()) return;
     if (!out.has_twin()) {
-      for (const char* key : {"twin", "addresses", "routes", "gateway"})
+      for (const char* key : {"twin", "addresses", "routes", "gateway", "ipv6_gateway"})
         if (section.has(key))
           document_.error_at(section.path(key),
                              fmt::format("not with {}: that interface is the kernel's, which keeps "
@@ -273,17 +323,46 @@ class ConfigReader {
       return;
     }
     if (out.twin.empty()) out.twin = default_twin;
-    const auto on_link = [&](Ipv4Address address) {
-      return std::any_of(out.addresses.begin(), out.addresses.end(),
-                         [&](const Ipv4Prefix& own) { return own.contains(address); });
-    };
-    for (std::size_t i = 0; i < out.routes.size(); ++i)
-      if (!out.routes[i].via.is_unspecified() && !on_link(out.routes[i].via))
-        document_.error_at(section.path("routes") + "." + std::to_string(i) + ".via",
-                           out.routes[i].via.to_string() + " is in no network of this port");
-    if (out.gateway && !on_link(*out.gateway))
+    if (out.gateway && !on_link(out, *out.gateway))
       document_.error_at(section.path("gateway"),
                          out.gateway->to_string() + " is in no network of this port");
+    if (out.ipv6_gateway && !on_link(out, *out.ipv6_gateway))
+      document_.error_at(section.path("ipv6_gateway"),
+                         out.ipv6_gateway->to_string() + " is in no network of this port");
+  }
+
+  static bool on_link(const Port& port, Ipv4Address address) {
+    return std::any_of(port.addresses.begin(), port.addresses.end(),
+                       [&](const Ipv4Prefix& own) { return own.contains(address); });
+  }
+  static bool on_link(const Port& port, const Ipv6Address& address) {
+    return address.is_link_local() ||
+           std::any_of(port.ipv6_addresses.begin(), port.ipv6_addresses.end(),
+                       [&](const Ipv6Prefix& own) { return own.contains(address); });
+  }
+
+  void read_route(const Section& item, Port& out) {
+    item.require("to");
+    item.require("via");
+    std::optional<std::variant<Ipv4Prefix, Ipv6Prefix>> to;
+    std::optional<std::variant<Ipv4Address, Ipv6Address>> via;
+    item.read("to", to, of_either_family(parse_network, parse_ipv6_network));
+    item.read("via", via,
+              of_either_family([](auto text) { return parse_host_address(text); },
+                               [](auto text) { return parse_ipv6_host_address(text, true); }));
+    if (!to || !via) return;
+    if (to->index() != via->index())
+      return document_.error_at(item.path("via"), "is not of the family of to");
+    const auto check = [&](const auto& address) {
+      if (!on_link(out, address))
+        document_.error_at(item.path("via"),
+                           address.to_string() + " is in no network of this port");
+    };
+    std::visit(check, *via);
+    if (const auto* to6 = std::get_if<Ipv6Prefix>(&*to))
+      out.ipv6_routes.push_back({*to6, std::get<Ipv6Address>(*via)});
+    else
+      out.routes.push_back({std::get<Ipv4Prefix>(*to), std::get<Ipv4Address>(*via)});
   }
 
   void read_pptp(const Section& section, Pptp& out) {
@@ -292,6 +371,15 @@ class ConfigReader {
     section.read("echo_interval", out.echo_interval,
                  duration(Milliseconds(1'000), Milliseconds(3'600'000)));
     section.read("max_connections", out.max_connections, integer(1, 1'000'000));
+    const Section gre = section.section("gre");
+    const Section reorder = gre.section("reorder");
+    reorder.read("packets", out.gre.reorder.packets, integer(0, 64));
+    reorder.read("wait", out.gre.reorder.wait, duration(Milliseconds(1), Milliseconds(1'000)));
+    gre.read("send_window", out.gre.send_window, one_of(kSendWindows));
+    const Section reassembly = gre.section("reassembly");
+    reassembly.read("packets", out.gre.reassembly.packets, integer(0, 65'536));
+    reassembly.read("wait", out.gre.reassembly.wait,
+                    duration(Milliseconds(10), Milliseconds(30'000)));
   }
 
   void read_ppp(const Section& section, Ppp& out) {
@@ -319,11 +407,15 @@ class ConfigReader {
     }
     check_keys(section, out);
 
-    for (const auto& [key, list] : {std::pair{"dns", &out.dns}, std::pair{"wins", &out.wins}}) {
-      section.read_list(key, *list, [](auto text) { return parse_host_address(text); });
+    const auto host4 = [](auto text) { return parse_host_address(text); };
+    read_families(section, "dns", out.dns, out.ipv6_dns, host4,
+                  [](auto text) { return parse_ipv6_host_address(text); });
+    section.read_list("wins", out.wins, host4);
+    for (const auto& [key, list] : {std::pair{"dns", &out.dns}, std::pair{"wins", &out.wins}})
       if (list->size() > 2)  // RFC 1877: a primary and a secondary
-        document_.error_at(section.path(key), "at most two servers");
-    }
+        document_.error_at(section.path(key), "at most two IPv4 servers");
+    if (out.ipv6_dns.size() > 3)
+      document_.error_at(section.path("dns"), "at most three IPv6 servers");
   }
 
   // MPPE needs a method that gives keys. Judged on what was written, available or not, so that
@@ -349,6 +441,7 @@ class ConfigReader {
       section.require("gateway");
       section.read_list("ranges", pool.ranges, parse_range);
       section.read("gateway", pool.gateway, [](auto text) { return parse_host_address(text); });
+      section.read_list("ipv6_prefixes", pool.ipv6_prefixes, parse_pool_prefix);
       out.emplace(name, std::move(pool));
     }
     if (!out.contains("default")) document_.error_at("pools.default", "must be given");
@@ -423,6 +516,7 @@ class ConfigReader {
           document_.error_at(
               range.key, fmt::format("contains {}, which is of pptp.listen", listen.to_string()));
     }
+    check_ipv6_addresses(config);
     const auto& [access, core] = config.ports;
     for (const Ipv4Prefix& a : access.addresses)
       for (const Ipv4Prefix& b : core.addresses)
@@ -434,6 +528,28 @@ class ConfigReader {
         config.pptp.listen.empty())
       document_.error_at("ports.access.addresses",
                          "must be given when pptp.listen is not: there is no address to listen on");
+  }
+
+  void check_ipv6_addresses(const Config& config) {
+    const auto overlap = [](const Ipv6Prefix& a, const Ipv6Prefix& b) {
+      return a.contains(b.address) || b.contains(a.address);
+    };
+    std::vector<std::pair<Ipv6Prefix, std::string>> placed;
+    for (const auto& [name, pool] : config.pools)
+      for (std::size_t i = 0; i < pool.ipv6_prefixes.size(); ++i) {
+        const Ipv6Prefix& prefix = pool.ipv6_prefixes[i];
+        const std::string key = fmt::format("pools.{}.ipv6_prefixes.{}", name, i);
+        for (const auto& [other, other_key] : placed)
+          if (overlap(prefix, other))
+            document_.error_at(key, fmt::format("overlaps {} of {}", other.to_string(), other_key));
+        for (const auto& [role, port] :
+             {std::pair{"access", &config.ports.access}, std::pair{"core", &config.ports.core}})
+          for (const Ipv6Prefix& own : port->ipv6_addresses)
+            if (overlap(prefix, own))
+              document_.error_at(
+                  key, fmt::format("overlaps {} of ports.{}.addresses", own.to_string(), role));
+        placed.emplace_back(prefix, key);
+      }
   }
 
   Document& document_;
@@ -462,6 +578,7 @@ std::span<const std::string_view> known_keys() noexcept { return kKeys; }
 std::string_view name_of(HugePages value) noexcept { return word_of(kHugePages, value); }
 std::string_view name_of(IdleMode value) noexcept { return word_of(kIdleModes, value); }
 std::string_view name_of(DeviceKind value) noexcept { return word_of(kDeviceKinds, value); }
+std::string_view name_of(SendWindow value) noexcept { return word_of(kSendWindows, value); }
 std::string_view name_of(AuthMethod value) noexcept { return word_of(kAuthMethods, value); }
 std::string_view name_of(MppePolicy value) noexcept { return word_of(kMppePolicies, value); }
 std::string_view name_of(MppeMode value) noexcept { return word_of(kMppeModes, value); }

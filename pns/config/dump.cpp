@@ -33,6 +33,12 @@ Json list(const List& values, Print print) {
   return array;
 }
 
+// One list of two, as the file has it.
+Json joined(Json first, const Json& second) {
+  for (const Json& entry : second) first.push_back(entry);
+  return first;
+}
+
 constexpr auto kPrintSelf = [](const auto& value) { return value.to_string(); };
 constexpr auto kPrintWord = [](auto value) { return text(name_of(value)); };
 
@@ -40,12 +46,23 @@ Json port_json(const Port& port) {
   Json json{{"device", port.device.text}};
   if (!port.has_twin()) return json;
   json["twin"] = port.twin;
-  json["addresses"] = list(port.addresses, kPrintSelf);
-  json["routes"] = list(port.routes, [](const Route& route) {
+  const auto print_route = [](const auto& route) {
     return Json{{"to", route.to.to_string()}, {"via", route.via.to_string()}};
-  });
+  };
+  json["addresses"] =
+      joined(list(port.addresses, kPrintSelf), list(port.ipv6_addresses, kPrintSelf));
+  json["routes"] = joined(list(port.routes, print_route), list(port.ipv6_routes, print_route));
   if (port.gateway) json["gateway"] = port.gateway->to_string();
+  if (port.ipv6_gateway) json["ipv6_gateway"] = port.ipv6_gateway->to_string();
   return json;
+}
+
+Json gre_json(const Gre& gre) {
+  return {
+      {"reorder", {{"packets", gre.reorder.packets}, {"wait", duration_text(gre.reorder.wait)}}},
+      {"send_window", text(name_of(gre.send_window))},
+      {"reassembly",
+       {{"packets", gre.reassembly.packets}, {"wait", duration_text(gre.reassembly.wait)}}}};
 }
 
 Json ppp_json(const Ppp& ppp) {
@@ -60,7 +77,7 @@ Json ppp_json(const Ppp& ppp) {
        {{"interval", duration_text(ppp.lcp_echo.interval)}, {"failures", ppp.lcp_echo.failures}}},
       {"auth", list(ppp.auth, kPrintWord)},
       {"mppe", mppe},
-      {"dns", list(ppp.dns, kPrintSelf)},
+      {"dns", joined(list(ppp.dns, kPrintSelf), list(ppp.ipv6_dns, kPrintSelf))},
       {"wins", list(ppp.wins, kPrintSelf)}};
 }
 
@@ -106,12 +123,15 @@ std::string dump_json(const Config& config) {
                    {"core", port_json(config.ports.core)}};
   json["pptp"] = {{"listen", list(config.pptp.listen, kPrintSelf)},
                   {"echo_interval", duration_text(config.pptp.echo_interval)},
-                  {"max_connections", config.pptp.max_connections}};
+                  {"max_connections", config.pptp.max_connections},
+                  {"gre", gre_json(config.pptp.gre)}};
   json["ppp"] = ppp_json(config.ppp);
   json["pools"] = Json::object();
-  for (const auto& [name, pool] : config.pools)
-    json["pools"][name] = {{"ranges", list(pool.ranges, range_text)},
-                           {"gateway", pool.gateway.to_string()}};
+  for (const auto& [name, pool] : config.pools) {
+    Json& entry = json["pools"][name];
+    entry = {{"ranges", list(pool.ranges, range_text)}, {"gateway", pool.gateway.to_string()}};
+    if (!pool.ipv6_prefixes.empty()) entry["ipv6_prefixes"] = list(pool.ipv6_prefixes, kPrintSelf);
+  }
   json["aaa"] = aaa_json(config.aaa);
   json["metrics"] = {
       {"listen", config.metrics.listen

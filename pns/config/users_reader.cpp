@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The users file: user → {password | nt_hash, address?, pool?, rate?, groups?}. No value of a
-// secret is ever repeated in an error.
+// The users file: user → {password | nt_hash, address?, ipv6_prefix?, pool?, rate?, groups?}. No
+// value of a secret is ever repeated in an error.
 #include <fmt/format.h>
 #include <sys/stat.h>
 
@@ -15,13 +15,20 @@ namespace pns::config {
 namespace {
 
 constexpr auto kKeys = std::to_array<std::string_view>(
-    {"*.password", "*.nt_hash", "*.address", "*.pool", "*.rate", "*.groups"});
+    {"*.password", "*.nt_hash", "*.address", "*.ipv6_prefix", "*.pool", "*.rate", "*.groups"});
 
 Parsed<std::string> parse_password(std::string_view text) {
   constexpr std::size_t kLongest = 256;  // RFC 2759 §8.3: 0 to 256 unicode characters
   if (text.empty() || text.size() > kLongest)
     return std::unexpected(fmt::format("must have 1 to {} octets", kLongest));
   return std::string(text);
+}
+
+Parsed<Ipv6Prefix> parse_user_prefix(std::string_view text) {
+  auto prefix = parse_ipv6_network(text);
+  if (prefix && prefix->length != 64)
+    return std::unexpected(fmt::format("{}: a /64 is needed", text));
+  return prefix;
 }
 
 LocalUser read_user(Document& document, const std::string& name, const Section& section) {
@@ -32,6 +39,7 @@ LocalUser read_user(Document& document, const std::string& name, const Section& 
   section.read("password", user.password, parse_password);
   section.read("nt_hash", user.nt_hash, parse_nt_hash);
   section.read("address", user.address, [](auto text) { return parse_host_address(text); });
+  section.read("ipv6_prefix", user.ipv6_prefix, parse_user_prefix);
   section.read("pool", user.pool, parse_text);
   section.read("rate", user.rate_bits_per_second, parse_rate);
   section.read_list("groups", user.groups, parse_text);
@@ -44,16 +52,20 @@ LocalUser read_user(Document& document, const std::string& name, const Section& 
   return user;
 }
 
-// Two users cannot have one fixed address.
+// Two users cannot have one fixed address or prefix.
 void check_duplicates(Document& document, const std::vector<LocalUser>& users) {
   std::map<Ipv4Address, std::string> owners;
-  for (const LocalUser& user : users) {
-    if (!user.address) continue;
-    const auto [owner, is_new] = owners.emplace(*user.address, user.name);
+  std::map<Ipv6Prefix, std::string> prefix_owners;
+  const auto check = [&](auto& known, const auto& fixed, const char* key, const LocalUser& user) {
+    if (!fixed) return;
+    const auto [owner, is_new] = known.emplace(*fixed, user.name);
     if (!is_new)
-      document.error_at(
-          user.name + ".address",
-          fmt::format("{} is the address of {} already", user.address->to_string(), owner->second));
+      document.error_at(user.name + "." + key, fmt::format("{} is the {} of {} already",
+                                                           fixed->to_string(), key, owner->second));
+  };
+  for (const LocalUser& user : users) {
+    check(owners, user.address, "address", user);
+    check(prefix_owners, user.ipv6_prefix, "ipv6_prefix", user);
   }
 }
 

@@ -134,6 +134,39 @@ Parsed<Ipv4Prefix> parse_network(std::string_view text) {
   return *prefix;
 }
 
+Parsed<Ipv6Address> parse_ipv6_host_address(std::string_view text, bool link_local) {
+  const auto address = Ipv6Address::parse(text);
+  if (!address) return std::unexpected(fmt::format("'{}' is not an IPv6 address", text));
+  if (address->is_unspecified() || address->is_loopback() || address->is_multicast() ||
+      (address->is_link_local() && !link_local))
+    return std::unexpected(fmt::format("{} is not a unicast address of a host", text));
+  return *address;
+}
+
+Parsed<Ipv6Prefix> parse_ipv6_interface_address(std::string_view text) {
+  const auto prefix = Ipv6Prefix::parse(text);
+  if (!prefix)
+    return std::unexpected(
+        fmt::format("'{}' is not an address with its prefix length (2001:db8::1/64)", text));
+  if (const auto host = parse_ipv6_host_address(prefix->address.to_string()); !host)
+    return std::unexpected(host.error());
+  if (prefix->length == 0) return std::unexpected(fmt::format("{}: a prefix length of 0", text));
+  if (prefix->length < 127 && prefix->address == prefix->network())
+    return std::unexpected(
+        fmt::format("{} is the anycast address of its network, not a host's", text));
+  return *prefix;
+}
+
+Parsed<Ipv6Prefix> parse_ipv6_network(std::string_view text) {
+  const auto prefix = Ipv6Prefix::parse(text);
+  if (!prefix) return std::unexpected(fmt::format("'{}' is not a network (2001:db8:1::/48)", text));
+  if (prefix->length == 0) return std::unexpected("a default route is what ipv6_gateway is for");
+  if (prefix->address != prefix->network())
+    return std::unexpected(fmt::format("{} has host bits set: {}/{} is meant?", text,
+                                       prefix->network().to_string(), prefix->length));
+  return *prefix;
+}
+
 Parsed<Ipv4Range> parse_range(std::string_view text) {
   const auto dash = text.find('-');
   const auto first = Ipv4Address::parse(text.substr(0, dash));

@@ -34,6 +34,15 @@ using Parsed = std::expected<T, std::string>;  // error: the reason, ready to pr
 [[nodiscard]] Parsed<Ipv4Prefix> parse_interface_address(std::string_view text);
 // "10.0.0.0/24" without host bits; "0.0.0.0/0" is refused (that is what gateway is for).
 [[nodiscard]] Parsed<Ipv4Prefix> parse_network(std::string_view text);
+// The same for IPv6: unicast, neither unspecified, loopback nor link-local (a next hop may be
+// that).
+[[nodiscard]] Parsed<Ipv6Address> parse_ipv6_host_address(std::string_view text,
+                                                          bool link_local = false);
+// "2001:db8::1/64", host bits kept.
+[[nodiscard]] Parsed<Ipv6Prefix> parse_ipv6_interface_address(std::string_view text);
+// "2001:db8:1::/48" without host bits; "::/0" is refused.
+[[nodiscard]] Parsed<Ipv6Prefix> parse_ipv6_network(std::string_view text);
+
 // "10.64.0.2-10.64.0.254" or one address.
 [[nodiscard]] Parsed<Ipv4Range> parse_range(std::string_view text);
 // "127.0.0.1:9655".

@@ -112,6 +112,9 @@ struct alignas(64) UpstreamState {
   Counter drops;                   // all reasons
   Counter sequence_gaps;
   std::uint32_t far_sequence = 0;  // a number too far ahead to be believed at once
+  // The owner's queue that holds packets of this session which came too early; 0: none. Means
+  // nothing to another process.
+  std::uint16_t reorder_queue = 0;
   // Token buckets of the owner, each the time until which what passed is paid for
   // (CLOCK_MONOTONIC).
   std::uint64_t punt_spent_ns = 0;       // control frames to the control process
@@ -133,6 +136,14 @@ struct alignas(64) DownstreamState {
   Counter drops;
   std::uint64_t icmp_tokens_ns = 0;  // time until which ICMP errors of this session are spent
   std::uint64_t rate_spent_ns = 0;   // likewise, rate_bits_per_second, downstream
+  // The sliding window towards the peer, where it is minded (RFC 2637 §4.2, §4.4). Owner only.
+  std::uint32_t settled_sequence = 0;  // before this one all is acknowledged or given up
+  std::uint32_t timed_sequence = 0;    // the packet whose round trip is measured …
+  std::uint64_t timed_ns = 0;          // … and when it left; 0: none is
+  std::uint64_t round_trip_ns = 0, deviation_ns = 0, timeout_ns = 0;
+  std::uint16_t send_window = 0;   // packets; 0: not begun
+  std::uint16_t acked_in_row = 0;  // packets since the window was last changed
+  std::uint16_t send_queue = 0;    // the owner's queue of packets that wait; 0: none
   alignas(64) mppe::DirectionState mppe;
 };
 

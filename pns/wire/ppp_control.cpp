@@ -167,6 +167,19 @@ void AddressOption::write(Writer& out) const noexcept {
   out.write_u32(address.value);
 }
 
+std::optional<InterfaceIdentifier> InterfaceIdentifier::parse(Bytes data) noexcept {
+  if (data.size() != 8) return std::nullopt;
+  Reader reader(data);
+  const std::uint64_t high = reader.read_u32();
+  return InterfaceIdentifier{(high << 32) | reader.read_u32()};
+}
+
+void InterfaceIdentifier::write(Writer& out) const noexcept {
+  write_option_header(out, kType, 8);
+  out.write_u32(static_cast<std::uint32_t>(value >> 32));
+  out.write_u32(static_cast<std::uint32_t>(value));
+}
+
 std::optional<MppeSupportedBits> MppeSupportedBits::parse(Bytes data) noexcept {
   const auto value = parse_u32(data);
   if (!value) return std::nullopt;

@@ -190,6 +190,15 @@ struct AddressOption {
   friend bool operator==(const AddressOption&, const AddressOption&) = default;
 };
 
+// IPV6CP (RFC 5072 §4.1).
+struct InterfaceIdentifier {
+  static constexpr std::uint8_t kType = 1;
+  std::uint64_t value = 0;
+  [[nodiscard]] static std::optional<InterfaceIdentifier> parse(Bytes data) noexcept;
+  void write(Writer& out) const noexcept;
+  friend bool operator==(const InterfaceIdentifier&, const InterfaceIdentifier&) = default;
+};
+
 // CCP: MPPE (RFC 3078 §2.1). All 32 bits are kept, so that unknown ones can be refused.
 struct MppeSupportedBits {
   static constexpr std::uint8_t kType = 18;

@@ -200,6 +200,9 @@ void World::start(std::uint16_t count) {
     to_main_.push_back(config.to_main);
     config.icmp_source = Ipv4Address(address(kIcmpSource));
     config.icmp_source_ipv6 = *Ipv6Address::parse(kOurs6);
+    config.reassembly = options_.reassembly;
+    config.reorder = options_.reorder;
+    config.send_window = options_.send_window;
     config.control_attached = &control_attached_;
     doorbells_.push_back(std::make_unique<Doorbell>());
   }

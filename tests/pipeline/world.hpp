@@ -67,6 +67,9 @@ struct WorldOptions {
   std::uint32_t punt_burst = 1;
   std::uint16_t mtu = 1500;
   std::uint32_t max_sessions = 64;  // at most 250: subscribers are numbered by an octet
+  dataplane::Reassembly::Settings reassembly{};
+  dataplane::Reorder::Settings reorder{};
+  dataplane::SendWindow::Settings send_window{};
 };
 
 struct ControlFrame {

@@ -18,6 +18,8 @@ inline constexpr std::uint16_t kLcp = 0xc021;
 inline constexpr std::uint16_t kChap = 0xc223;
 inline constexpr std::uint16_t kCcp = 0x80fd;
 inline constexpr std::uint16_t kIpcp = 0x8021;
+inline constexpr std::uint16_t kIpv6cp = 0x8057;
+inline constexpr std::uint16_t kIpv6 = 0x0057;
 
 enum Code : std::uint8_t {
   kConfReq = 1,
@@ -67,6 +69,11 @@ inline Octets frame(std::uint16_t protocol, std::uint8_t code, std::uint8_t iden
 }
 inline Octets frame(const Packet& p) { return frame(p.protocol, p.code, p.identifier, p.data); }
 
+// A Router Advertisement, the only network data that a link sends.
+inline bool is_ipv6(Bytes whole_frame) {
+  return whole_frame.size() > 44 && hex(whole_frame.first(4)) == "ff030057";
+}
+
 // A frame of ours: it must begin with FF 03 and hold one whole packet and nothing else.
 inline std::optional<Packet> parse(Bytes whole_frame) {
   Reader reader(whole_frame);
@@ -86,7 +93,7 @@ inline std::vector<Packet> packets(const model::LinkActions& actions) {
   std::vector<Packet> out;
   for (const auto& action : actions)
     if (const auto* send = std::get_if<model::SendFrame>(&action))
-      out.push_back(parse(send->frame).value());
+      if (!is_ipv6(send->frame)) out.push_back(parse(send->frame).value());
   return out;
 }
 

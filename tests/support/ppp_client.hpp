@@ -26,6 +26,7 @@ class PppClient {
   std::string lcp_options = "01040578 0506aabbccdd 0702 0802";
   std::string ccp_options = "120601000040";  // empty text: CCP is answered but never asked for
   std::string ipcp_options = "030600000000 810600000000 830600000000";
+  std::string ipv6cp_options;     // empty text: it is answered with Protocol-Reject
   bool ncps_upon_success = true;  // CCP and IPCP go out together, right after CHAP Success
 
   // What came of it.
@@ -33,11 +34,18 @@ class PppClient {
   std::string failure;         // the text of Failure
   bool ccp_open = false;
   bool ipcp_open = false;
+  bool ipv6cp_open = false;
+  Octets interface_id;
+  std::vector<Octets> advertisements;  // Router Advertisements, from the IPv6 header on
   Octets address;
   std::vector<Packet> received;
 
   // Answers to one frame of the server.
   std::vector<Octets> on_frame(Bytes whole_frame) {
+    if (is_ipv6(whole_frame)) {
+      advertisements.push_back(to_octets(whole_frame.subspan(4)));
+      return {};
+    }
     const auto packet = parse(whole_frame);
     if (!packet) return {};
     received.push_back(*packet);
@@ -50,6 +58,10 @@ class PppClient {
         return on_ncp(*packet, ccp_, ccp_options, ccp_open);
       case kIpcp:
         return on_ncp(*packet, ipcp_, ipcp_options, ipcp_open);
+      case kIpv6cp:
+        if (!ipv6cp_options.empty()) return on_ncp(*packet, ipv6cp_, ipv6cp_options, ipv6cp_open);
+        return {frame(kLcp, kProtRej, 0x77,
+                      concat({octets("8057"), to_octets(whole_frame.subspan(4))}))};
       default:
         return {};
     }
@@ -69,8 +81,8 @@ class PppClient {
     switch (p.code) {
       case kConfReq:
         lcp_open_ = authenticated = false;
-        ccp_ = ipcp_ = Side{};
-        ccp_open = ipcp_open = false;
+        ccp_ = ipcp_ = ipv6cp_ = Side{};
+        ccp_open = ipcp_open = ipv6cp_open = false;
         if (!lcp_asked_) {
           lcp_asked_ = true;
           out.push_back(frame(kLcp, kConfReq, 0x10, lcp_options));
@@ -125,6 +137,7 @@ class PppClient {
     std::vector<Octets> out;
     if (!ccp_options.empty()) out.push_back(ask(kCcp, ccp_, ccp_options));
     out.push_back(ask(kIpcp, ipcp_, ipcp_options));
+    if (!ipv6cp_options.empty()) out.push_back(ask(kIpv6cp, ipv6cp_, ipv6cp_options));
     return out;
   }
 
@@ -149,6 +162,7 @@ class PppClient {
       case kConfAck:
         side.they_acked = true;
         if (protocol == kIpcp) address = option(p.data, 3).value_or(Octets{});
+        if (protocol == kIpv6cp) interface_id = option(p.data, 1).value_or(Octets{});
         break;
       case kConfNak:
         side.options = merge(side.options, p.data);
@@ -197,6 +211,7 @@ class PppClient {
   crypto::NtResponse response_{};
   Side ccp_;
   Side ipcp_;
+  Side ipv6cp_;
 };
 
 // A Link and a client back to back.

@@ -112,18 +112,24 @@ ports:
     gateway: 198.51.100.254
   core:
     device: tap:corewire
-    addresses: [10.0.0.1/24]
-    routes: [{to: 10.0.0.0/9, via: 10.0.0.254}]
-pptp: {listen: [198.51.100.2], echo_interval: 2m, max_connections: 7}
+    addresses: [10.0.0.1/24, "2001:db8::1/64"]
+    routes: [{to: 10.0.0.0/9, via: 10.0.0.254}, {to: "2001:db8:5::/48", via: "2001:db8::9"}]
+    ipv6_gateway: "fe80::1"
+pptp:
+  listen: [198.51.100.2]
+  echo_interval: 2m
+  max_connections: 7
+  gre: {reorder: {packets: 4, wait: 30ms}, send_window: adaptive, reassembly: {packets: 0, wait: 2s}}
 ppp:
   mtu: 1300
   lcp_echo: {interval: 0, failures: 2}
   auth: [mschapv2]
   mppe: {policy: prefer, key_bits: [128, 40], mode: any}
-  dns: [10.0.0.53, 10.0.0.54]
+  dns: [10.0.0.53, "2001:db8::53", 10.0.0.54]
   wins: [10.0.0.55]
 pools:
-  default: {ranges: [10.64.0.2-10.64.0.9, 10.64.1.1], gateway: 10.64.0.1}
+  default: {ranges: [10.64.0.2-10.64.0.9, 10.64.1.1], gateway: 10.64.0.1,
+            ipv6_prefixes: ["2001:db8:100::/48"]}
   staff: {ranges: [10.65.0.2-10.65.0.9], gateway: 10.64.0.1}
 aaa: {order: [local], local: {users_file: /srv/users}}
 metrics: {listen: off}
@@ -156,6 +162,20 @@ log: {level: debug, format: json}
   CHECK(core.routes[0].to.to_string() == "10.0.0.0/9");
   CHECK(core.routes[0].via == ip("10.0.0.254"));
   CHECK_FALSE(core.gateway);
+  REQUIRE(core.ipv6_addresses.size() == 1);
+  CHECK(core.ipv6_addresses[0].to_string() == "2001:db8::1/64");
+  REQUIRE(core.ipv6_routes.size() == 1);
+  CHECK(core.ipv6_routes[0].to.to_string() == "2001:db8:5::/48");
+  CHECK(core.ipv6_routes[0].via.to_string() == "2001:db8::9");
+  CHECK(core.ipv6_gateway == Ipv6Address::parse("fe80::1"));
+  CHECK(config->pptp.gre.reorder.packets == 4);
+  CHECK(config->pptp.gre.reorder.wait == 30ms);
+  CHECK(config->pptp.gre.send_window == SendWindow::kAdaptive);
+  CHECK(config->pptp.gre.reassembly.packets == 0);
+  CHECK(config->pptp.gre.reassembly.wait == 2s);
+  CHECK(config->ppp.ipv6_dns == std::vector{*Ipv6Address::parse("2001:db8::53")});
+  REQUIRE(config->pools.at("default").ipv6_prefixes.size() == 1);
+  CHECK(config->pools.at("default").ipv6_prefixes[0].to_string() == "2001:db8:100::/48");
   CHECK(config->pptp.listen == std::vector{ip("198.51.100.2")});
   CHECK(config->pptp.echo_interval == 120s);
   CHECK(config->pptp.max_connections == 7);
@@ -305,7 +325,17 @@ TEST_CASE("config: one error for each thing that is wrong", "[config]") {
        "pns.yaml:3: ports.core.twin: pns-access is the access port's twin already"},
       {replaced(kTwins, R"("tap:w1")", R"("tap:w1", twin: w0)"),
        "pns.yaml:3: ports.core.twin: w0 is the interface of a port's device already"},
+      {replaced(kTwins, "[10.0.0.1/24]", R"([10.0.0.1/24, "fe80::1/64"])"),
+       "pns.yaml:3: ports.core.addresses.1: fe80::1 is not a unicast address of a host"},
+      {replaced(kTwins, R"("tap:w1")", R"("tap:w1", routes: [{to: 10.1.0.0/16, via: "fe80::1"}])"),
+       "pns.yaml:3: ports.core.routes.0.via: is not of the family of to"},
+      {replaced(kTwins, R"("tap:w1")", R"("tap:w1", ipv6_gateway: "2001:db8::1")"),
+       "pns.yaml:3: ports.core.ipv6_gateway: 2001:db8::1 is in no network of this port"},
       // pptp
+      {kMinimal + "pptp: {gre: {reorder: {packets: 65}}}\n",
+       "pns.yaml:8: pptp.gre.reorder.packets: 65 is out of range (0 to 64)"},
+      {kMinimal + "pptp: {gre: {send_window: strict}}\n",
+       "pns.yaml:8: pptp.gre.send_window: 'strict' is not one of ignore, adaptive"},
       {kMinimal + "pptp: {listen: [192.0.2.1, 192.0.2.1]}\n",
        "pns.yaml:8: pptp.listen.1: '192.0.2.1' is in the list twice"},
       {kMinimal + "pptp: {listen: [0.0.0.0]}\n",
@@ -328,7 +358,7 @@ TEST_CASE("config: one error for each thing that is wrong", "[config]") {
       {kMinimal + "ppp: {mppe: {key_bits: []}}\n",
        "pns.yaml:8: ppp.mppe.key_bits: at least one key length is needed"},
       {kMinimal + "ppp: {dns: [10.0.0.1, 10.0.0.2, 10.0.0.3]}\n",
-       "pns.yaml:8: ppp.dns: at most two servers"},
+       "pns.yaml:8: ppp.dns: at most two IPv4 servers"},
       // pools
       {replaced(kMinimal, "default:", "other:"), "pns.yaml:4: pools.default: must be given"},
       {replaced(kMinimal, "10.64.0.2-10.64.0.254", "10.64.0.1-10.64.0.254"),

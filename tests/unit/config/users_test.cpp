@@ -89,9 +89,9 @@ TEST_CASE("users: one error for each thing that is wrong", "[config]") {
   CHECK(error_of("alice: {password: x, nt_hash: 8846f7eaee8fb117ad06bdd830b7586c}\n") ==
         ":1: alice: has both password and nt_hash: one is enough");
   CHECK(error_of("alice: {password: ''}\n") == ":1: alice.password: must have 1 to 256 octets");
-  CHECK(
-      error_of("alice: {password: x, pasword: y}\n") ==
-      ":1: alice.pasword: unknown key; known here: password, nt_hash, address, pool, rate, groups");
+  CHECK(error_of("alice: {password: x, pasword: y}\n") ==
+        ":1: alice.pasword: unknown key; known here: password, nt_hash, address, ipv6_prefix, "
+        "pool, rate, groups");
   CHECK(error_of("alice: {password: x, rate: 20}\n") ==
         ":1: alice.rate: '20' is not a rate (a number with bit, kbit, mbit or gbit)");
   CHECK(error_of("alice: {password: x, address: here}\n") ==
@@ -103,6 +103,8 @@ TEST_CASE("users: one error for each thing that is wrong", "[config]") {
   CHECK(error_of(
             "alice: {password: x, address: 10.0.0.9}\nbob: {password: y, address: 10.0.0.9}\n") ==
         ":2: bob.address: 10.0.0.9 is the address of alice already");
+  CHECK(error_of("alice: {password: x, ipv6_prefix: '2001:db8::/48'}\n") ==
+        ":1: alice.ipv6_prefix: 2001:db8::/48: a /64 is needed");
   CHECK(error_of("alice\n") == ": must be a mapping of keys to values");
 }
 

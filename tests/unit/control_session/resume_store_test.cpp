@@ -73,6 +73,11 @@ StoredSession stored_session(std::uint32_t slot) {
                     .subscriber_address = Ipv4Address(2),
                     .dns = {Ipv4Address(3), Ipv4Address(4)},
                     .wins = {Ipv4Address(5), Ipv4Address(6)}};
+  s.lease.ipv6_prefix = Ipv6Prefix::parse("2001:db8:100:7::/64");
+  s.link.network.ipv6 = model::Ipv6Parameters{
+      .prefix = *s.lease.ipv6_prefix,
+      .dns = {Ipv6Address::parse("2001:db8::53").value(), Ipv6Address(), Ipv6Address(1, 2)}};
+  s.link.ipv6 = ppp::LinkSnapshot::InterfaceIds{1, 0xffffffffffffffff};
   return s;
 }
 
@@ -168,6 +173,11 @@ TEST_CASE("resume store: what was put is read again after a new start, octet for
   CHECK(s.link.mppe == wanted.link.mppe);
   CHECK(s.link.network.dns == wanted.link.network.dns);
   CHECK(s.link.network.wins == wanted.link.network.wins);
+  CHECK(s.lease.ipv6_prefix == wanted.lease.ipv6_prefix);
+  CHECK(s.link.network.ipv6 == wanted.link.network.ipv6);
+  REQUIRE(s.link.ipv6);
+  CHECK(s.link.ipv6->ours == 1);
+  CHECK(s.link.ipv6->peers == 0xffffffffffffffff);
   CHECK(s.link.network.subscriber_address == wanted.link.network.subscriber_address);
 }
 
@@ -260,8 +270,8 @@ TEST_CASE("resume store: damaged records and those of another version are passed
   for (std::size_t length = 1; length < good.size(); length += 7)
     put_raw(directory, "sessions", 100 + length,
             {good.begin(), good.begin() + static_cast<std::ptrdiff_t>(length)});
-  changed(10, "version", 2);
-  changed(11, "version", "1");
+  changed(10, "version", 1);
+  changed(11, "version", "2");
   changed(12, "user", "a text, not octets");
   changed(13, "lease", json::array({1}));
   changed(14, "dns", 5);

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "controlplane/pools/prefix_pool.hpp"
+
+#include <stdexcept>
+
+namespace pns::pools {
+
+PrefixPool::PrefixPool(const std::vector<Ipv6Prefix>& prefixes) {
+  for (const Ipv6Prefix& prefix : prefixes) {
+    if (prefix.length == 0 || prefix.length > 64)
+      throw std::invalid_argument(prefix.to_string() + " cannot be cut into /64s");
+    const Range range{prefix.network().high, std::uint64_t{1} << (64 - prefix.length), size_};
+    if (contains({prefix.network(), 64})) throw std::invalid_argument("IPv6 prefixes overlap");
+    for (const Range& other : ranges_)
+      if (other.first - range.first < range.count)
+        throw std::invalid_argument("IPv6 prefixes overlap");
+    ranges_.push_back(range);
+    size_ += range.count;
+  }
+}
+
+std::optional<Ipv6Prefix> PrefixPool::allocate() {
+  while (never_used_ < size_) {
+    const std::uint64_t index = never_used_++;
+    if (taken_.insert(index).second) return prefix_of(index);
+  }
+  while (!released_.empty()) {
+    const std::uint64_t index = released_.front();
+    released_.pop_front();
+    waiting_.erase(index);
+    if (taken_.insert(index).second) return prefix_of(index);
+  }
+  return std::nullopt;
+}
+
+bool PrefixPool::claim(const Ipv6Prefix& prefix) {
+  const auto index = index_of(prefix);
+  return index && taken_.insert(*index).second;
+}
+
+void PrefixPool::release(const Ipv6Prefix& prefix) {
+  const auto index = index_of(prefix);
+  if (!index || taken_.erase(*index) == 0) return;
+  // Below never_used_ it would not be met again; above it is met there.
+  if (*index < never_used_ && waiting_.insert(*index).second) released_.push_back(*index);
+}
+
+bool PrefixPool::contains(const Ipv6Prefix& prefix) const noexcept {
+  return index_of(prefix).has_value();
+}
+
+std::optional<std::uint64_t> PrefixPool::index_of(const Ipv6Prefix& prefix) const noexcept {
+  if (prefix.length != 64) return std::nullopt;
+  for (const Range& range : ranges_)
+    if (prefix.address.high - range.first < range.count)
+      return range.first_index + (prefix.address.high - range.first);
+  return std::nullopt;
+}
+
+Ipv6Prefix PrefixPool::prefix_of(std::uint64_t index) const noexcept {
+  for (const Range& range : ranges_)
+    if (index - range.first_index < range.count)
+      return {{range.first + (index - range.first_index), 0}, 64};
+  return {};
+}
+
+}  // namespace pns::pools

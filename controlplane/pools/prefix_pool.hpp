@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// PrefixPool: the IPv6 prefixes of one named pool, cut into /64s, one for each session. A /64 that
+// was never used comes first, then the one that has been free the longest. Memory grows with what
+// was leased at once, not with the size of the prefixes. No I/O, one thread (the event loop).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <unordered_set>
+#include <vector>
+
+#include "pns/base/ip_address.hpp"
+
+namespace pns::pools {
+
+class PrefixPool {
+ public:
+  // Prefixes of at most 64 bits that do not overlap. Throws std::invalid_argument for others.
+  explicit PrefixPool(const std::vector<Ipv6Prefix>& prefixes);
+
+  // A free /64. Empty when the pool is used up.
+  [[nodiscard]] std::optional<Ipv6Prefix> allocate();
+  // Takes this very /64. False when it is not of this pool or is taken.
+  [[nodiscard]] bool claim(const Ipv6Prefix& prefix);
+  // Gives a /64 back; one that is not held is ignored.
+  void release(const Ipv6Prefix& prefix);
+
+  [[nodiscard]] bool contains(const Ipv6Prefix& prefix) const noexcept;
+  [[nodiscard]] std::uint64_t size() const noexcept { return size_; }  // /64s
+  [[nodiscard]] std::size_t in_use() const noexcept { return taken_.size(); }
+
+ private:
+  struct Range {
+    std::uint64_t first;  // upper half of the first /64
+    std::uint64_t count;
+    std::uint64_t first_index;
+  };
+
+  [[nodiscard]] std::optional<std::uint64_t> index_of(const Ipv6Prefix& prefix) const noexcept;
+  [[nodiscard]] Ipv6Prefix prefix_of(std::uint64_t index) const noexcept;
+
+  std::vector<Range> ranges_;
+  std::uint64_t size_ = 0;
+  std::uint64_t never_used_ = 0;               // from here on
+  std::deque<std::uint64_t> released_;         // each once; some may have been claimed since
+  std::unordered_set<std::uint64_t> waiting_;  // what is in released_
+  std::unordered_set<std::uint64_t> taken_;
+};
+
+}  // namespace pns::pools

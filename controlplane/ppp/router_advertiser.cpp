@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "controlplane/ppp/router_advertiser.hpp"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "pns/wire/ppp_control.hpp"
+#include "pns/wire/router_advertisement.hpp"
+
+namespace pns::ppp {
+namespace {
+
+constexpr std::uint64_t kLinkLocal = 0xfe80000000000000;
+constexpr std::uint32_t kValidLifetime = 86'400;
+constexpr std::uint32_t kPreferredLifetime = 14'400;
+
+}  // namespace
+
+void RouterAdvertiser::start(const model::Ipv6Parameters& parameters,
+                             std::uint64_t our_interface_id, std::uint16_t mtu, Context& context) {
+  resume(parameters, our_interface_id, mtu, context.now);
+  sent_ = 0;
+  send(context);
+}
+
+void RouterAdvertiser::resume(const model::Ipv6Parameters& parameters,
+                              std::uint64_t our_interface_id, std::uint16_t mtu, TimePoint now) {
+  parameters_ = parameters;
+  our_interface_id_ = our_interface_id;
+  mtu_ = mtu;
+  sent_ = kInitialCount;
+  due_ = now + kInterval;
+}
+
+void RouterAdvertiser::stop() noexcept { due_.reset(); }
+
+void RouterAdvertiser::on_packet(Bytes packet, Context& context) {
+  if (!due_ || !wire::parse_router_solicitation(packet)) return;
+  if (context.now - last_sent_ >= kLeastBetween)
+    send(context);
+  else
+    due_ = std::min(*due_, last_sent_ + kLeastBetween);
+}
+
+void RouterAdvertiser::on_timer(Context& context) {
+  if (due_ && context.now >= *due_) send(context);
+}
+
+void RouterAdvertiser::send(Context& context) {
+  const wire::RouterAdvertisement ra{.source = {kLinkLocal, our_interface_id_},
+                                     .destination = wire::kAllNodes,
+                                     .router_lifetime = kRouterLifetime,
+                                     .prefix = parameters_.prefix,
+                                     .valid_lifetime = kValidLifetime,
+                                     .preferred_lifetime = kPreferredLifetime,
+                                     .mtu = mtu_,
+                                     .dns = parameters_.dns,
+                                     .dns_lifetime = kRouterLifetime};
+  std::vector<std::byte> frame(wire::kPppFrameHeaderLength + wire::kLongestRouterAdvertisement);
+  Writer header(frame);
+  header.write_u8(wire::kPppAddress);
+  header.write_u8(wire::kPppControl);
+  header.write_u16(static_cast<std::uint16_t>(wire::PppProtocol::kIpv6));
+  frame.resize(wire::kPppFrameHeaderLength +
+               wire::write_router_advertisement(
+                   MutableBytes(frame).subspan(wire::kPppFrameHeaderLength), ra));
+  context.actions.emplace_back(std::in_place_type<model::SendFrame>,
+                               model::SendFrame{std::move(frame)});
+  ++sent_;
+  last_sent_ = context.now;
+  due_ = context.now + (sent_ < kInitialCount ? kInitialInterval : kInterval);
+}
+
+}  // namespace pns::ppp

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pns/wire/router_advertisement.hpp"
+
+#include <algorithm>
+
+#include "pns/wire/checksum.hpp"
+#include "pns/wire/ipv6.hpp"
+
+namespace pns::wire {
+namespace {
+
+constexpr std::uint8_t kOptionPrefix = 3;
+constexpr std::uint8_t kOptionMtu = 5;
+constexpr std::uint8_t kOptionRdnss = 25;
+constexpr std::uint8_t kAutonomous = 0x40;
+constexpr std::uint8_t kNeighbourHopLimit = 255;  // RFC 4861: it was not forwarded
+
+// Over the pseudo-header of RFC 8200 §8.1; 0 when the message carries the right one.
+std::uint16_t icmpv6_checksum(Bytes addresses, Bytes message) noexcept {
+  std::array<std::byte, 8> tail{};
+  Writer writer(tail);
+  writer.write_u32(static_cast<std::uint32_t>(message.size()));
+  writer.write_u32(kIcmpv6);
+  return finish_sum(raw_sum(message, raw_sum(tail, raw_sum(addresses))));
+}
+
+Bytes octets(const Ipv6Address::Octets& address) noexcept {
+  return std::as_bytes(std::span(address));
+}
+
+}  // namespace
+
+std::size_t write_router_advertisement(MutableBytes out, const RouterAdvertisement& ra) noexcept {
+  Writer writer(out);
+  const auto source = ra.source.wire();
+  const auto destination = ra.destination.wire();
+  writer.write_u32(0x60000000);
+  writer.write_u16(0);
+  writer.write_u8(kIcmpv6);
+  writer.write_u8(kNeighbourHopLimit);
+  writer.write_bytes(octets(source));
+  writer.write_bytes(octets(destination));
+
+  writer.write_u8(kRouterAdvertisement);
+  writer.write_u8(0);
+  writer.write_u16(0);  // checksum
+  writer.write_u8(ra.hop_limit);
+  writer.write_u8(0);  // neither M nor O
+  writer.write_u16(ra.router_lifetime);
+  writer.write_u32(0);  // reachable time
+  writer.write_u32(0);  // retransmission timer
+
+  writer.write_u8(kOptionPrefix);
+  writer.write_u8(4);
+  writer.write_u8(ra.prefix.length);
+  writer.write_u8(kAutonomous);
+  writer.write_u32(ra.valid_lifetime);
+  writer.write_u32(ra.preferred_lifetime);
+  writer.write_u32(0);
+  writer.write_bytes(octets(ra.prefix.network().wire()));
+
+  writer.write_u8(kOptionMtu);
+  writer.write_u8(1);
+  writer.write_u16(0);
+  writer.write_u32(ra.mtu);
+
+  const auto servers = std::count_if(ra.dns.begin(), ra.dns.end(),
+                                     [](const auto& dns) { return !dns.is_unspecified(); });
+  if (servers != 0) {
+    writer.write_u8(kOptionRdnss);
+    writer.write_u8(static_cast<std::uint8_t>(1 + 2 * servers));
+    writer.write_u16(0);
+    writer.write_u32(ra.dns_lifetime);
+    for (const Ipv6Address& dns : ra.dns)
+      if (!dns.is_unspecified()) writer.write_bytes(octets(dns.wire()));
+  }
+  if (!writer.ok()) return 0;
+  writer.patch_u16(4, static_cast<std::uint16_t>(writer.size() - kIpv6HeaderSize));
+  const Bytes packet = writer.written();
+  writer.patch_u16(kIpv6HeaderSize + 2,
+                   icmpv6_checksum(packet.subspan(8, 32), packet.subspan(kIpv6HeaderSize)));
+  return writer.size();
+}
+
+std::optional<Ipv6Address> parse_router_solicitation(Bytes packet) noexcept {
+  constexpr std::size_t kFixed = 8;
+  const auto header = parse_ipv6(packet);
+  if (!header || header->next_header != kIcmpv6 || header->hop_limit != kNeighbourHopLimit ||
+      header->payload_length < kFixed)
+    return std::nullopt;
+  const Bytes message = packet.subspan(kIpv6HeaderSize, header->payload_length);
+  if (message[0] != std::byte{kRouterSolicitation} || message[1] != std::byte{0} ||
+      icmpv6_checksum(packet.subspan(8, 32), message) != 0)
+    return std::nullopt;
+  for (Bytes options = message.subspan(kFixed); !options.empty();) {
+    if (options.size() < 2) return std::nullopt;
+    const std::size_t length = std::to_integer<std::size_t>(options[1]) * 8;
+    if (length == 0 || length > options.size()) return std::nullopt;
+    options = options.subspan(length);
+  }
+  Ipv6Address::Octets source{};
+  std::memcpy(source.data(), packet.data() + 8, source.size());
+  return Ipv6Address(source);
+}
+
+}  // namespace pns::wire

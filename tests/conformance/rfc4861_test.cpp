@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// RFC 4861 and RFC 8106, as far as a router on a PPP link goes: what Router Advertisements say and
+// when they leave.
+#include <catch2/catch.hpp>
+
+#include "pns/wire/router_advertisement.hpp"
+#include "tests/support/ppp_client.hpp"
+
+using namespace pns;
+using namespace pns::ppp;
+using namespace pns::test;
+using model::LinkPhase;
+
+namespace {
+
+struct Ipv6Pair : LinkPair {
+  Ipv6Pair() {
+    network.ipv6 = model::Ipv6Parameters{.prefix = Ipv6Prefix::parse("2001:db8:100:7::/64").value(),
+                                         .dns = {Ipv6Address::parse("2001:db8::53").value(),
+                                                 Ipv6Address::parse("2001:db8::54").value()}};
+    client.ipv6cp_options = "010a 0211 22ff fe33 4455";
+    start();
+    REQUIRE(link.phase() == LinkPhase::kOpen);
+  }
+  std::size_t advertisements() const { return client.advertisements.size(); }
+};
+
+// From fe80::211:22ff:fe33:4455 to ff02::2, computed by hand with another implementation.
+const Octets kSolicitation = octets(
+    "6000 0000 0008 3aff fe80 0000 0000 0000 0211 22ff fe33 4455"
+    "ff02 0000 0000 0000 0000 0000 0000 0002 8500 159e 0000 0000");
+
+Octets as_frame(const Octets& packet) { return concat({octets("0057"), packet}); }
+
+}  // namespace
+
+TEST_CASE("rfc4861 §4.2: an Advertisement tells prefix, MTU, router and name servers",
+          "[rfc4861-4.2][rfc8106-5.1]") {
+  Ipv6Pair pair;
+  REQUIRE(pair.advertisements() == 1);
+  const std::string text = hex(pair.client.advertisements[0]);
+  // Hop Limit 255, from fe80::1 to ff02::1.
+  CHECK(
+      text.starts_with("6000000000603aff"
+                       "fe800000000000000000000000000001"
+                       "ff020000000000000000000000000001"
+                       "8600"));
+  // Cur Hop Limit 64, no flags, lifetime 1,800 s, no timers of ours.
+  CHECK(text.substr(88, 24) == "400007080000000000000000");
+  // Prefix: /64, A without L, valid a day, preferred four hours.
+  CHECK(text.substr(112, 64) == "0304404000015180000038400000000020010db8010000070000000000000000");
+  // MTU: 1,400 less MPPE's 4.
+  CHECK(text.substr(176, 16) == "0501000000000574");
+  // Two name servers for 1,800 s.
+  CHECK(text.substr(192) ==
+        "1905000000000708"
+        "20010db8000000000000000000000053"
+        "20010db8000000000000000000000054");
+}
+
+TEST_CASE("rfc4861 §6.2.4: thrice at first, then every ten minutes", "[rfc4861-6.2.4]") {
+  Ipv6Pair pair;
+  pair.advance(Seconds(15));
+  CHECK(pair.advertisements() == 1);
+  pair.advance(Seconds(18));
+  CHECK(pair.advertisements() == 3);
+  pair.advance(Seconds(598));
+  CHECK(pair.advertisements() == 3);
+  pair.advance(Seconds(2));
+  CHECK(pair.advertisements() == 4);
+}
+
+TEST_CASE("rfc4861 §6.2.6: a Solicitation is answered, at most every three seconds",
+          "[rfc4861-6.2.6]") {
+  Ipv6Pair pair;
+  pair.advance(Seconds(5));
+  for (int i = 0; i < 50; ++i)
+    pair.run(pair.link.on_frame(as_frame(kSolicitation), pair.clock.now()));
+  CHECK(pair.advertisements() == 2);
+  pair.advance(Seconds(3));
+  CHECK(pair.advertisements() == 3);
+}
+
+TEST_CASE("rfc4861 §6.1.1: what is no valid Solicitation is not answered", "[rfc4861-6.1.1]") {
+  Ipv6Pair pair;
+  pair.advance(Seconds(5));
+  const auto changed = [](std::size_t at, unsigned value) {
+    Octets out = kSolicitation;
+    out[at] = static_cast<std::byte>(value);
+    return out;
+  };
+  Octets short_one = kSolicitation;
+  short_one.resize(44);
+  const std::vector<Octets> bad = {
+      changed(7, 64),     // was forwarded
+      changed(40, 134),   // an Advertisement
+      changed(41, 1),     // code
+      changed(42, 0xfe),  // checksum
+      changed(6, 17),     // UDP
+      changed(0, 0x40),   // version
+      changed(5, 9),      // longer than the packet
+      short_one,         {},
+  };
+  for (const Octets& packet : bad) pair.run(pair.link.on_frame(as_frame(packet), pair.clock.now()));
+  CHECK(pair.advertisements() == 1);
+  for (const Octets& packet : bad) CHECK_FALSE(wire::parse_router_solicitation(packet));
+  CHECK(wire::parse_router_solicitation(kSolicitation) ==
+        Ipv6Address::parse("fe80::211:22ff:fe33:4455"));
+}
+
+TEST_CASE("rfc4861 §6.1.1: options that do not end are no options", "[rfc4861-6.1.1]") {
+  // Every tail of up to 16 octets: never an endless walk, never read past the end.
+  Octets packet = kSolicitation;
+  for (unsigned length = 0; length <= 3; ++length) {
+    Octets longer = packet;
+    longer[5] = std::byte{16};
+    longer.insert(longer.end(),
+                  {std::byte{1}, static_cast<std::byte>(length), std::byte{0}, std::byte{0},
+                   std::byte{0}, std::byte{0}, std::byte{0}, std::byte{0}});
+    CHECK_FALSE(wire::parse_router_solicitation(longer));  // the checksum is of the short one
+  }
+}
+
+TEST_CASE("rfc4861: none leaves once the link or IPV6CP is down", "[rfc4861]") {
+  Ipv6Pair pair;
+  pair.run(pair.link.on_frame(frame(kIpv6cp, kTermReq, 0x50), pair.clock.now()));
+  pair.advance(Seconds(1000));
+  CHECK(pair.advertisements() == 1);
+  pair.run(pair.link.on_frame(as_frame(kSolicitation), pair.clock.now()));
+  CHECK(pair.advertisements() == 1);
+}
