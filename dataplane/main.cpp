@@ -161,11 +161,26 @@ void set_gre(WorkerConfig& worker, const config::Gre& gre, std::size_t workers) 
                         .packets_in_all = share / 8};
 }
 
-std::vector<Ipv4Range> subscriber_ranges(const config::Config& config) {
-  std::vector<Ipv4Range> ranges;
-  for (const auto& [name, pool] : config.pools)
-    ranges.insert(ranges.end(), pool.ranges.begin(), pool.ranges.end());
-  return ranges;
+SubscriberPrefixes subscriber_prefixes(const config::Config& config) {
+  SubscriberPrefixes all;
+  for (const auto& [name, pool] : config.pools) {
+    for (const Ipv4Range& range : pool.ranges)
+      for (const Ipv4Prefix& prefix : prefixes_of(range)) all.ipv4.push_back(prefix);
+    all.ipv6.insert(all.ipv6.end(), pool.ipv6_prefixes.begin(), pool.ipv6_prefixes.end());
+  }
+  return all;
+}
+
+// The address our ICMPv6 errors come from: the core port's, else the access port's; unspecified
+// when there is none.
+Ipv6Address ipv6_source(const Routes& routes, const config::Config& config) {
+  for (const PortRole role : {PortRole::kCore, PortRole::kAccess}) {
+    if (const auto& found = routes.ipv6_addresses(role); !found.empty()) return found.front();
+    const config::Port& port = role == PortRole::kCore ? config.ports.core : config.ports.access;
+    for (const Ipv6Prefix& configured : port.ipv6_addresses)
+      if (!configured.address.is_link_local()) return configured.address;
+  }
+  return {};
 }
 
 void send_to_supervisor(int socket, contract::SupervisorMessageType type) {
@@ -208,7 +223,7 @@ int run(const std::filesystem::path& config_file, const std::filesystem::path& r
     ports.push_back(need(
         open_port(role, config, std::move(grants.wires[static_cast<std::size_t>(role)]), pool)));
   if (const Port& core = ports[1]; !core.has_twin)
-    need(set_xdp_prefixes(core.kernel_interface, subscriber_ranges(config)));
+    need(set_xdp_prefixes(core.kernel_interface, subscriber_prefixes(config)));
   for (const Port& port : ports)
     log::info("port open", {{"port", port.role == PortRole::kAccess ? "access" : "core"},
                             {"device", port.device},
@@ -290,7 +305,7 @@ int run(const std::filesystem::path& config_file, const std::filesystem::path& r
     lines.push_back({place->config.commands, place->config.to_main, &place->doorbell});
   Routes* routes_for_resolve = nullptr;
   Endpoint endpoint(*sessions, lines, command_pool,
-                    [&](PortRole port, Ipv4Address next_hop, rte_mbuf* packet) {
+                    [&](PortRole port, const Ipv6Address& next_hop, rte_mbuf* packet) {
                       routes_for_resolve->hold(port, next_hop, packet, monotonic_now_ns());
                     });
   Routes routes(*next_hops,
@@ -316,6 +331,7 @@ int run(const std::filesystem::path& config_file, const std::filesystem::path& r
       place->config.icmp_source = core.front();
     else if (!config.ports.core.addresses.empty())
       place->config.icmp_source = config.ports.core.addresses.front().address;
+    place->config.icmp_source_ipv6 = ipv6_source(routes, config);
     set_gre(place->config, config.pptp.gre, places.size());
     WorkerLoop::Settings settings;
     // A port that nothing can be waited on must not nap for as long as the others may.

@@ -4,6 +4,7 @@
 #include <rte_prefetch.h>
 
 #include "dataplane/downstream/fragment.hpp"
+#include "dataplane/downstream/ipv6_out.hpp"
 #include "dataplane/session/egress.hpp"
 #include "pns/wire/ipv4.hpp"
 #include "pns/wire/ppp_protocol.hpp"
@@ -88,9 +89,13 @@ void take(Burst& burst, StageContext& stage, rte_mbuf* packet, PacketContext& co
 
 void inner_out(Burst& burst, StageContext& stage) noexcept {
   const std::uint16_t count = burst.count;
+  bool ipv6 = false;
   for (std::uint16_t i = 0; i < count; ++i) {
     const PacketContext& context = context_of(burst.packets[i]);
-    if (context.lane != Lane::kDownstream) continue;
+    if (context.lane != Lane::kDownstream) {
+      if (context.lane != Lane::kDownstreamIpv6) continue;
+      ipv6 = true;
+    }
     rte_prefetch0(context.session);
     rte_prefetch0(&context.session->downstream);
     rte_prefetch0(&context.session->downstream.mppe);
@@ -99,6 +104,7 @@ void inner_out(Burst& burst, StageContext& stage) noexcept {
     PacketContext& context = context_of(burst.packets[i]);
     if (context.lane == Lane::kDownstream) take(burst, stage, burst.packets[i], context);
   }
+  if (ipv6) ipv6_out(burst, stage);
 }
 
 }  // namespace pns::dataplane

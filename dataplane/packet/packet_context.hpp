@@ -25,22 +25,25 @@ namespace pns::dataplane {
 enum class Lane : std::uint8_t {
   kReceived = 0,  // Ethernet; classify has not seen it
   // --- upstream ---
-  kFragment,  // of an outer IPv4 packet for one of our addresses; Ethernet
-  kGre,       // outer IPv4 checked and for one of our addresses; Ethernet
-  kPpp,       // PPP, from Address or Protocol field
-  kMppe,      // MPPE header
-  kInner,     // inner IPv4, unchecked, from session
+  kFragment,   // of an outer IPv4 packet for one of our addresses; Ethernet
+  kGre,        // outer IPv4 checked and for one of our addresses; Ethernet
+  kPpp,        // PPP, from Address or Protocol field
+  kMppe,       // MPPE header
+  kInner,      // inner IPv4, unchecked, from session
+  kInnerIpv6,  // likewise IPv6
   // --- either way ---
-  kForward,  // inner IPv4, checked, wants a next hop or another session
+  kForward,      // inner IPv4, checked, wants a next hop or another session
+  kForwardIpv6,  // likewise IPv6
   // --- downstream ---
-  kDownstream,  // inner IPv4 for a subscriber, checked; session is the subscriber's
-  kSeal,        // inner IPv4 that fits, wants encryption or not
-  kPppOut,      // what ppp_protocol says, wants its PPP header
-  kGreOut,      // PPP frame; empty: acknowledgement only
+  kDownstream,      // inner IPv4 for a subscriber, checked; session is the subscriber's
+  kDownstreamIpv6,  // likewise IPv6
+  kSeal,            // inner packet that fits, wants encryption or not
+  kPppOut,          // what ppp_protocol says, wants its PPP header
+  kGreOut,          // PPP frame; empty: acknowledgement only
   // --- fates, carried out by finish() ---
   kTransmit,  // Ethernet, complete; port
   kPunt,      // Ethernet, to the twin of port
-  kControl,   // PPP control frame from the Protocol field, for the control process
+  kControl,   // PPP frame from the Protocol field, for the control process
   kResolve,   // Ethernet without destination; main finds the MAC of next_hop on port
   kHandOver,  // as resume says, for worker
   kConsumed,  // ended here on purpose
@@ -48,7 +51,7 @@ enum class Lane : std::uint8_t {
 };
 
 // PacketContext::flags
-inline constexpr std::uint16_t kPacketTtlDone = 1U << 0;  // another stage has decremented the TTL
+inline constexpr std::uint16_t kPacketTtlDone = 1U << 0;      // TTL or hop limit is decremented
 inline constexpr std::uint16_t kPacketFarSequence = 1U << 1;  // window moves only if MPPE vouches
 inline constexpr std::uint16_t kPacketInjected = 1U << 2;     // from the control process
 inline constexpr std::uint16_t kPacketNoIcmp = 1U << 3;       // made here: no ICMP error about it
@@ -65,16 +68,14 @@ struct alignas(64) PacketContext {
   std::uint32_t generation = 0;
   contract::SessionRecord* session = nullptr;
   std::uint32_t sequence = 0;      // GRE, as received
-  Ipv4Address next_hop;            // kResolve
   WorkerId worker;                 // kHandOver
   std::uint16_t inner_length = 0;  // octets of inner IP, for the books
-  std::uint16_t next_hop_id = 0;   // scratch of the next-hop look-up
-  std::uint16_t reserved = 0;
   Ipv4Address destination;         // kGre: outer; from kForward on: inner
   Ipv4Address source;              // kGre: outer
   std::uint16_t payload_at = 0;    // kGre: octets of Ethernet and IPv4 header
   std::uint16_t outer_length = 0;  // kGre: octets of outer IP
-  std::array<std::uint8_t, 8> spare{};
+  std::array<std::uint8_t, 4> spare{};
+  Ipv6Address next_hop;  // kResolve; mapped_address.hpp
 };
 
 static_assert(sizeof(PacketContext) == 64, "one cache line per packet");

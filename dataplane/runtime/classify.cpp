@@ -6,6 +6,7 @@
 #include "dataplane/session/egress.hpp"
 #include "pns/wire/ethernet.hpp"
 #include "pns/wire/ipv4.hpp"
+#include "pns/wire/ipv6.hpp"
 
 namespace pns::dataplane {
 namespace {
@@ -16,6 +17,20 @@ using contract::PortRole;
 void trim_padding(rte_mbuf* packet, const wire::Ipv4Header& header) noexcept {
   rte_pktmbuf_trim(packet, static_cast<std::uint16_t>(packet->data_len - wire::kEthernetHeaderSize -
                                                       header.total_length));
+}
+
+// IPv6 from the core. Group traffic (Neighbor Discovery, Router Advertisements) is the kernel's.
+void classify_ipv6(StageContext& stage, rte_mbuf* packet, PacketContext& context) noexcept {
+  const Bytes inner = Bytes(octets_of(packet)).subspan(wire::kEthernetHeaderSize);
+  const auto header = wire::parse_ipv6(inner);
+  if (!header) return drop(context, header.error());
+  const FoundSession found = stage.sessions.find_by_prefix(header->destination.high);
+  if (!found) return punt_to_kernel(stage, context, context.port, DropReason::no_session);
+  if (wire::is_unforwardable(header->source)) return drop(context, DropReason::inner_scope);
+  rte_pktmbuf_trim(packet, static_cast<std::uint16_t>(inner.size() - header->total_length()));
+  rte_pktmbuf_adj(packet, wire::kEthernetHeaderSize);
+  attach(context, found.slot, *found.session);
+  context.lane = Lane::kDownstreamIpv6;
 }
 
 void classify_one(StageContext& stage, rte_mbuf* packet, PortRole port) noexcept {
@@ -30,8 +45,11 @@ void classify_one(StageContext& stage, rte_mbuf* packet, PortRole port) noexcept
   const bool to_all = wire::is_multicast(ethernet->destination);
   if (!to_all && ethernet->destination != stage.port(port).mac)
     return drop(context, DropReason::frame_not_for_us);
-  if (to_all || ethernet->type.host() != wire::kEtherTypeIpv4)
+  if (to_all || ethernet->type.host() != wire::kEtherTypeIpv4) {
+    if (!to_all && ethernet->type.host() == wire::kEtherTypeIpv6 && port == PortRole::kCore)
+      return classify_ipv6(stage, packet, context);
     return punt_to_kernel(stage, context, port, DropReason::not_ip);
+  }
 
   const auto header = wire::parse_ipv4(frame.subspan(wire::kEthernetHeaderSize));
   if (!header) return drop(context, header.error());
@@ -62,12 +80,21 @@ void classify_one(StageContext& stage, rte_mbuf* packet, PortRole port) noexcept
 
 }  // namespace
 
-FoundSession subscriber_of(StageContext& stage, Bytes frame) noexcept {
+ForSubscriber subscriber_of(StageContext& stage, Bytes frame) noexcept {
   const auto ethernet = wire::parse_ethernet(frame);
-  if (!ethernet || ethernet->type.host() != wire::kEtherTypeIpv4) return {};
-  const auto header = wire::parse_ipv4(frame.subspan(wire::kEthernetHeaderSize));
-  if (!header) return {};
-  return stage.sessions.find_by_address(header->destination);
+  if (!ethernet) return {};
+  const Bytes packet = frame.subspan(wire::kEthernetHeaderSize);
+  if (ethernet->type.host() == wire::kEtherTypeIpv4) {
+    const auto header = wire::parse_ipv4(packet);
+    if (!header) return {};
+    return {stage.sessions.find_by_address(header->destination), Lane::kDownstream};
+  }
+  if (ethernet->type.host() == wire::kEtherTypeIpv6) {
+    const auto header = wire::parse_ipv6(packet);
+    if (!header) return {};
+    return {stage.sessions.find_by_prefix(header->destination.high), Lane::kDownstreamIpv6};
+  }
+  return {};
 }
 
 namespace {

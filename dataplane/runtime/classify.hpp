@@ -7,11 +7,18 @@
 namespace pns::dataplane {
 
 // Every packet of a receive burst: fresh context, one segment, right Ethernet destination; then the
-// lane. access: GRE for one of our addresses → kGre. core: IPv4 for a subscriber → kDownstream with
-// its session, Ethernet taken off. The rest → kPunt, or a drop where the port has no twin.
+// lane. access: GRE for one of our addresses → kGre. core: IP for a subscriber → kDownstream or
+// kDownstreamIpv6 with its session, Ethernet taken off. The rest → kPunt, or a drop where the port
+// has no twin.
 void classify(Burst& burst, contract::PortRole port, StageContext& stage) noexcept;
 
-// The session that an Ethernet frame is for, by inner destination; empty for anything else.
-[[nodiscard]] FoundSession subscriber_of(StageContext& stage, Bytes frame) noexcept;
+// The session that an Ethernet frame is for, by inner destination, and the lane of such packets;
+// empty for anything else.
+struct ForSubscriber {
+  FoundSession session;
+  Lane lane = Lane::kDownstream;
+  [[nodiscard]] explicit operator bool() const noexcept { return static_cast<bool>(session); }
+};
+[[nodiscard]] ForSubscriber subscriber_of(StageContext& stage, Bytes frame) noexcept;
 
 }  // namespace pns::dataplane

@@ -213,6 +213,16 @@ void Endpoint::handle(const contract::ReceivedMessage& message, std::uint64_t no
     case MessageType::kCloseIpv4:
       sessions_.unbind_address(header.slot);
       return forward(message);
+    case MessageType::kOpenIpv6: {
+      const auto open = message.body_as<contract::OpenIpv6>();
+      const auto result =
+          open ? sessions_.bind_prefix(header.slot, open->prefix) : ReplyResult::kBadMessage;
+      if (result == ReplyResult::kDone) forward(message);
+      return reply(header, result, header.generation);
+    }
+    case MessageType::kCloseIpv6:
+      sessions_.unbind_prefix(header.slot);
+      return forward(message);
     case MessageType::kConfigureLink:
     case MessageType::kArmMppe:
     case MessageType::kDisarmMppe:
@@ -247,6 +257,9 @@ void Endpoint::forward(const contract::ReceivedMessage& message) {
     }
     case MessageType::kOpenIpv4:
       command.body.open_ipv4 = *message.body_as<contract::OpenIpv4>();
+      break;
+    case MessageType::kOpenIpv6:
+      command.body.open_ipv6 = *message.body_as<contract::OpenIpv6>();
       break;
     case MessageType::kInjectFrame:
       valid = !message.payload().empty();

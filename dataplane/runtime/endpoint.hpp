@@ -36,8 +36,9 @@ class Endpoint {
     rte_ring* to_main = nullptr;   // worker → main
     Doorbell* doorbell = nullptr;
   };
-  // A packet that needs its next hop resolved; the callee owns it.
-  using Resolve = std::function<void(contract::PortRole, Ipv4Address next_hop, rte_mbuf*)>;
+  // A packet that needs its next hop (either family, mapped_address.hpp) resolved; the callee owns
+  // it.
+  using Resolve = std::function<void(contract::PortRole, const Ipv6Address& next_hop, rte_mbuf*)>;
 
   // `command_pool` must hold more buffers than all command rings together.
   Endpoint(SessionTable& sessions, std::vector<WorkerLine> workers, rte_mempool* command_pool,

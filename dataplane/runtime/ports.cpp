@@ -126,7 +126,8 @@ std::expected<void, std::string> start_ethdev(Port& port, std::uint16_t workers,
     conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
     conf.rx_adv_conf.rss_conf.rss_hf =
         info.flow_type_rss_offloads &
-        (RTE_ETH_RSS_IPV4 | RTE_ETH_RSS_FRAG_IPV4 | RTE_ETH_RSS_NONFRAG_IPV4_OTHER);
+        (RTE_ETH_RSS_IPV4 | RTE_ETH_RSS_FRAG_IPV4 | RTE_ETH_RSS_NONFRAG_IPV4_OTHER |
+         RTE_ETH_RSS_IPV6 | RTE_ETH_RSS_FRAG_IPV6 | RTE_ETH_RSS_NONFRAG_IPV6_OTHER);
     if (conf.rx_adv_conf.rss_conf.rss_hf == 0) conf.rxmode.mq_mode = RTE_ETH_MQ_RX_NONE;
   }
   if (const int error = rte_eth_dev_configure(id, rx_queues, tx_queues, &conf); error != 0)
@@ -243,8 +244,26 @@ std::vector<Ipv4Prefix> prefixes_of(const Ipv4Range& range) {
   return prefixes;
 }
 
+namespace {
+
+// Keys of the program's longest-prefix maps: bits, then the address as on the wire.
+template <class Prefix>
+bool fill_prefixes(int map, const std::vector<Prefix>& prefixes) {
+  for (const Prefix& prefix : prefixes) {
+    struct {
+      std::uint32_t bits;
+      decltype(prefix.address.wire()) address;
+    } key{prefix.length, prefix.network().wire()};
+    const std::uint8_t present = 1;
+    if (bpf_map_update_elem(map, &key, &present, BPF_ANY) != 0) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
 std::expected<void, std::string> set_xdp_prefixes(const std::string& interface,
-                                                  const std::vector<Ipv4Range>& subscribers) {
+                                                  const SubscriberPrefixes& subscribers) {
   const auto error = [&](const char* what) {
     return std::unexpected(fmt::format("xdp:{}: {}: {}", interface, what, std::strerror(errno)));
   };
@@ -261,24 +280,20 @@ std::expected<void, std::string> set_xdp_prefixes(const std::string& interface,
   std::uint32_t length = sizeof(program_info);
   if (bpf_obj_get_info_by_fd(program.get(), &program_info, &length) != 0)
     return error("bpf_obj_get_info_by_fd");
+  unsigned filled = 0;
   for (std::uint32_t i = 0; i < std::min<std::uint32_t>(program_info.nr_map_ids, 16); ++i) {
     const UniqueFd map(bpf_map_get_fd_by_id(map_ids.at(i)));
     bpf_map_info map_info{};
     length = sizeof(map_info);
     if (!map || bpf_obj_get_info_by_fd(map.get(), &map_info, &length) != 0) continue;
-    if (std::string_view(map_info.name) != "pns_prefixes") continue;
-    for (const auto& range : subscribers)
-      for (const auto& prefix : prefixes_of(range)) {
-        struct {
-          std::uint32_t bits;
-          be32 address;
-        } key{prefix.length, prefix.address.wire()};
-        const std::uint8_t present = 1;
-        if (bpf_map_update_elem(map.get(), &key, &present, BPF_ANY) != 0)
-          return error("bpf_map_update_elem");
-      }
-    return {};
+    const std::string_view name(map_info.name);
+    if (name != "pns_prefixes" && name != "pns_prefixes6") continue;
+    if (name == "pns_prefixes" ? !fill_prefixes(map.get(), subscribers.ipv4)
+                               : !fill_prefixes(map.get(), subscribers.ipv6))
+      return error("bpf_map_update_elem");
+    ++filled;
   }
+  if (filled == 2) return {};
   errno = ENOENT;
   return error("pns_prefixes");
 }

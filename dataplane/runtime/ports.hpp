@@ -51,8 +51,12 @@ struct Port {
 [[nodiscard]] MacAddress tap_mac(const std::string& node, contract::PortRole role) noexcept;
 
 // Tells the XDP program of a core port which destinations are subscribers. Error: libbpf's reason.
+struct SubscriberPrefixes {
+  std::vector<Ipv4Prefix> ipv4;
+  std::vector<Ipv6Prefix> ipv6;
+};
 [[nodiscard]] std::expected<void, std::string> set_xdp_prefixes(
-    const std::string& interface, const std::vector<Ipv4Range>& subscribers);
+    const std::string& interface, const SubscriberPrefixes& subscribers);
 
 // The fewest prefixes that cover a range exactly.
 [[nodiscard]] std::vector<Ipv4Prefix> prefixes_of(const Ipv4Range& range);

@@ -16,6 +16,8 @@
 #include <cstring>
 #include <utility>
 
+#include "dataplane/session/mapped_address.hpp"
+
 namespace pns::dataplane {
 namespace {
 
@@ -28,13 +30,27 @@ constexpr unsigned kMaxTries = 5;
 constexpr int kUsableStates =
     NUD_REACHABLE | NUD_STALE | NUD_DELAY | NUD_PROBE | NUD_PERMANENT | NUD_NOARP;
 
-std::optional<Ipv4Address> ipv4_of(nl_addr* address) noexcept {
-  if (address == nullptr || nl_addr_get_family(address) != AF_INET || nl_addr_get_len(address) != 4)
-    return std::nullopt;
-  be32 wire;
-  std::memcpy(&wire, nl_addr_get_binary_addr(address), sizeof(wire));
-  return Ipv4Address(wire);
+// Of either family, IPv4 mapped.
+std::optional<Ipv6Address> address_of(nl_addr* address) noexcept {
+  if (address == nullptr) return std::nullopt;
+  if (nl_addr_get_family(address) == AF_INET && nl_addr_get_len(address) == 4) {
+    be32 wire;
+    std::memcpy(&wire, nl_addr_get_binary_addr(address), sizeof(wire));
+    return mapped(Ipv4Address(wire));
+  }
+  if (nl_addr_get_family(address) == AF_INET6 && nl_addr_get_len(address) == 16) {
+    Ipv6Address::Octets wire{};
+    std::memcpy(wire.data(), nl_addr_get_binary_addr(address), wire.size());
+    return Ipv6Address(wire);
+  }
+  return std::nullopt;
 }
+
+bool is_multicast(const Ipv6Address& address) noexcept {
+  return is_mapped(address) ? unmapped(address).is_multicast() : address.is_multicast();
+}
+
+constexpr Ipv6Prefix host_route(const Ipv6Address& address) noexcept { return {address, 128}; }
 
 // The destination is the first field of an Ethernet header. A frame that came out of a tunnel may
 // lie at any address.
@@ -114,7 +130,7 @@ void Routes::read_neighbours() {
   macs_.clear();
   for_each<rtnl_neigh>(neighbour_cache_, [&](rtnl_neigh* neighbour) {
     contract::PortRole port{};
-    const auto address = ipv4_of(rtnl_neigh_get_dst(neighbour));
+    const auto address = address_of(rtnl_neigh_get_dst(neighbour));
     nl_addr* mac = rtnl_neigh_get_lladdr(neighbour);
     if (!address || mac == nullptr || nl_addr_get_len(mac) != 6 ||
         !port_of(rtnl_neigh_get_ifindex(neighbour), port) ||
@@ -122,32 +138,41 @@ void Routes::read_neighbours() {
       return;
     MacAddress octets{};
     std::memcpy(octets.data(), nl_addr_get_binary_addr(mac), octets.size());
-    if (address->is_multicast() || (octets[0] & 1) != 0) return;
+    if (is_multicast(*address) || (octets[0] & 1) != 0) return;
     macs_[{port, *address}] = octets;
   });
 }
 
-void Routes::read_addresses(std::map<Ipv4Prefix, Key>& wanted) {
+void Routes::read_addresses(Wanted& wanted) {
   for (auto& list : addresses_) list.clear();
+  for (auto& list : ipv6_addresses_) list.clear();
   for_each<rtnl_addr>(address_cache_, [&](rtnl_addr* entry) {
     contract::PortRole port{};
-    const auto address = ipv4_of(rtnl_addr_get_local(entry));
-    if (!address || !port_of(rtnl_addr_get_ifindex(entry), port)) return;
-    addresses_[static_cast<std::size_t>(port)].push_back(*address);
-    wanted[{*address, 32}] = {NextHopKind::kLocal, port, {}};
+    const auto address = address_of(rtnl_addr_get_local(entry));
+    if (!address || address->is_link_local() || !port_of(rtnl_addr_get_ifindex(entry), port))
+      return;
+    if (is_mapped(*address))
+      addresses_[static_cast<std::size_t>(port)].push_back(unmapped(*address));
+    else
+      ipv6_addresses_[static_cast<std::size_t>(port)].push_back(*address);
+    wanted[host_route(*address)] = {NextHopKind::kLocal, port, {}};
   });
 }
 
-void Routes::read_routes(std::map<Ipv4Prefix, Key>& wanted) {
-  std::map<Ipv4Prefix, std::uint32_t> metrics;
+void Routes::read_routes(Wanted& wanted) {
+  std::map<Ipv6Prefix, std::uint32_t> metrics;
   for_each<rtnl_route>(route_cache_, [&](rtnl_route* route) {
-    if (rtnl_route_get_family(route) != AF_INET || rtnl_route_get_table(route) != RT_TABLE_MAIN)
+    const auto family = rtnl_route_get_family(route);
+    if ((family != AF_INET && family != AF_INET6) || rtnl_route_get_table(route) != RT_TABLE_MAIN)
       return;
     nl_addr* destination = rtnl_route_get_dst(route);
-    const auto network = ipv4_of(destination).value_or(Ipv4Address());
-    const Ipv4Prefix prefix{network,
-                            static_cast<std::uint8_t>(
-                                destination == nullptr ? 0U : nl_addr_get_prefixlen(destination))};
+    const unsigned bits = destination == nullptr ? 0U : nl_addr_get_prefixlen(destination);
+    // The default route's destination has no octets.
+    const Ipv6Address network =
+        address_of(destination).value_or(family == AF_INET ? mapped(Ipv4Address()) : Ipv6Address());
+    const Ipv6Prefix prefix{
+        network, static_cast<std::uint8_t>(bits + (family == AF_INET ? kMappedBits : 0U))};
+    if (network.is_link_local() || is_multicast(network)) return;
     Key key{NextHopKind::kUnreachable, {}, {}};
     if (rtnl_route_get_type(route) == RTN_UNICAST && rtnl_route_get_nnexthops(route) > 0) {
       rtnl_nexthop* hop = rtnl_route_nexthop_n(route, 0);
@@ -155,7 +180,7 @@ void Routes::read_routes(std::map<Ipv4Prefix, Key>& wanted) {
       // A route out of another interface is not ours to take: no traffic of ours goes there.
       if (port_of(rtnl_route_nh_get_ifindex(hop), port))
         key = {NextHopKind::kGlean, port,
-               ipv4_of(rtnl_route_nh_get_gateway(hop)).value_or(Ipv4Address())};
+               address_of(rtnl_route_nh_get_gateway(hop)).value_or(Ipv6Address())};
     } else if (rtnl_route_get_type(route) == RTN_LOCAL) {
       return;
     }
@@ -170,21 +195,22 @@ void Routes::read_routes(std::map<Ipv4Prefix, Key>& wanted) {
 // A host route to each neighbour that the kernel would reach directly. Only to those: the kernel
 // also learns who asks for its addresses, so that anybody on a link could make himself a neighbour
 // under an address that lives elsewhere, and draw its traffic.
-void Routes::add_neighbours(std::map<Ipv4Prefix, Key>& wanted) const {
+void Routes::add_neighbours(Wanted& wanted) const {
   const auto on_link = [&wanted](const Neighbour& neighbour) {
-    for (int length = 32; length >= 0; --length) {
-      const Ipv4Prefix prefix{neighbour.second, static_cast<std::uint8_t>(length)};
+    const int shortest = is_mapped(neighbour.second) ? kMappedBits : 0;
+    for (int length = 128; length >= shortest; --length) {
+      const Ipv6Prefix prefix{neighbour.second, static_cast<std::uint8_t>(length)};
       const auto route = wanted.find({prefix.network(), prefix.length});
       if (route != wanted.end())
-        return route->second == Key{NextHopKind::kGlean, neighbour.first, Ipv4Address()};
+        return route->second == Key{NextHopKind::kGlean, neighbour.first, Ipv6Address()};
     }
     return false;
   };
   std::vector<Neighbour> direct;
   for (const auto& [neighbour, mac] : macs_)
-    if (on_link(neighbour)) direct.push_back(neighbour);
+    if (!neighbour.second.is_link_local() && on_link(neighbour)) direct.push_back(neighbour);
   for (const Neighbour& neighbour : direct)
-    wanted[{neighbour.second, 32}] = {NextHopKind::kGlean, neighbour.first, neighbour.second};
+    wanted[host_route(neighbour.second)] = {NextHopKind::kGlean, neighbour.first, neighbour.second};
 }
 
 NextHop Routes::next_hop_of(const Key& key) const {
@@ -221,7 +247,7 @@ NextHopId Routes::id_of(const Key& key) {
 void Routes::rebuild(std::uint64_t now_ns) {
   for (std::size_t i = 0; i < ports_.size(); ++i)
     ifindex_[i] = static_cast<int>(::if_nametoindex(ports_[i].kernel_interface.c_str()));
-  std::map<Ipv4Prefix, Key> wanted;
+  Wanted wanted;
   read_neighbours();
   read_routes(wanted);
   add_neighbours(wanted);
@@ -242,11 +268,10 @@ void Routes::rebuild(std::uint64_t now_ns) {
   }
   for (const auto& [prefix, key] : wanted) {
     const auto known = installed_.find(prefix);
-    if (known == installed_.end() || known->second != key)
-      (void)next_hops_.add_route(prefix, id_of(key));
+    if (known == installed_.end() || known->second != key) add_route(prefix, id_of(key));
   }
   for (const auto& [prefix, key] : installed_)
-    if (!wanted.contains(prefix)) (void)next_hops_.delete_route(prefix);
+    if (!wanted.contains(prefix)) delete_route(prefix);
   installed_ = std::move(wanted);
   for (auto entry = ids_.begin(); entry != ids_.end();) {
     if (used.contains(entry->first)) {
@@ -260,27 +285,39 @@ void Routes::rebuild(std::uint64_t now_ns) {
   release_resolved();
 }
 
+void Routes::add_route(const Ipv6Prefix& prefix, NextHopId id) {
+  (void)(is_mapped(prefix.address) ? next_hops_.add_route(unmapped(prefix), id)
+                                   : next_hops_.add_route(prefix, id));
+}
+
+void Routes::delete_route(const Ipv6Prefix& prefix) {
+  (void)(is_mapped(prefix.address) ? next_hops_.delete_route(unmapped(prefix))
+                                   : next_hops_.delete_route(prefix));
+}
+
 void Routes::ask_kernel(const Neighbour& neighbour) {
   const int ifindex = ifindex_[static_cast<std::size_t>(neighbour.first)];
   if (ifindex == 0) return;
   nl_msg* message = nlmsg_alloc_simple(RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE);
   if (message == nullptr) return;
   ndmsg header{};
-  header.ndm_family = AF_INET;
+  const bool ipv4 = is_mapped(neighbour.second);
+  header.ndm_family = ipv4 ? AF_INET : AF_INET6;
   header.ndm_ifindex = ifindex;
   header.ndm_state = NUD_NONE;
   // Managed: the kernel resolves it now and keeps it fresh. NTF_USE alone serves older kernels.
   header.ndm_flags = NTF_USE;
   const std::uint32_t extended = NTF_EXT_MANAGED;
-  const be32 address = neighbour.second.wire();
+  const Ipv6Address::Octets octets = neighbour.second.wire();  // IPv4: the last four
+  const auto address = std::span(octets).last(ipv4 ? 4 : 16);
   if (nlmsg_append(message, &header, sizeof(header), NLMSG_ALIGNTO) == 0 &&
-      nla_put(message, NDA_DST, sizeof(address), &address) == 0 &&
+      nla_put(message, NDA_DST, static_cast<int>(address.size()), address.data()) == 0 &&
       nla_put(message, NDA_FLAGS_EXT, sizeof(extended), &extended) == 0)
     (void)nl_send_auto(request_socket_, message);
   nlmsg_free(message);
 }
 
-void Routes::hold(contract::PortRole port, Ipv4Address next_hop, rte_mbuf* packet,
+void Routes::hold(contract::PortRole port, const Ipv6Address& next_hop, rte_mbuf* packet,
                   std::uint64_t now_ns) {
   const Neighbour neighbour{port, next_hop};
   if (const auto mac = macs_.find(neighbour); mac != macs_.end()) {

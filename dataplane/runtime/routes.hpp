@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // Routes: the kernel's routes, neighbours and addresses of our two interfaces, kept in NextHops.
+// IPv4 and IPv6 alike: inside, IPv4 is written as mapped addresses, so that there is one of
+// everything. Link-local IPv6 addresses are next hops, never destinations.
 // The kernel stays the one place where routing is configured: ip(8), FRR and BIRD need nothing new.
 // After each netlink event the wanted set is computed and the difference applied.
 //
@@ -56,13 +58,19 @@ class Routes {
 
   // Takes a packet that waits for `next_hop` on `port`: Ethernet, all but its destination. Frees
   // the oldest ones when too many wait.
-  void hold(contract::PortRole port, Ipv4Address next_hop, rte_mbuf* packet, std::uint64_t now_ns);
+  void hold(contract::PortRole port, const Ipv6Address& next_hop, rte_mbuf* packet,
+            std::uint64_t now_ns);
   // Frees what waited too long, asks again for what is still unknown. Call about every 100 ms.
   void on_timer(std::uint64_t now_ns);
 
   // Our own addresses on a port's kernel interface, in the kernel's order.
   [[nodiscard]] const std::vector<Ipv4Address>& addresses(contract::PortRole port) const noexcept {
     return addresses_[static_cast<std::size_t>(port)];
+  }
+  // Likewise, but for link-local ones.
+  [[nodiscard]] const std::vector<Ipv6Address>& ipv6_addresses(
+      contract::PortRole port) const noexcept {
+    return ipv6_addresses_[static_cast<std::size_t>(port)];
   }
   [[nodiscard]] std::size_t neighbours() const noexcept { return macs_.size(); }
   [[nodiscard]] std::size_t routes() const noexcept { return installed_.size(); }
@@ -73,10 +81,10 @@ class Routes {
   struct Key {
     NextHopKind kind{};  // kGlean stands for "resolved if we know the MAC"
     contract::PortRole port{};
-    Ipv4Address address;
+    Ipv6Address address;
     friend auto operator<=>(const Key&, const Key&) = default;
   };
-  using Neighbour = std::pair<contract::PortRole, Ipv4Address>;
+  using Neighbour = std::pair<contract::PortRole, Ipv6Address>;
   struct Waiting {
     std::deque<std::pair<std::uint64_t, rte_mbuf*>> packets;  // deadline, packet
     std::uint64_t asked_ns = 0;
@@ -85,12 +93,15 @@ class Routes {
 
   void rebuild(std::uint64_t now_ns);
   void read_neighbours();
-  void read_addresses(std::map<Ipv4Prefix, Key>& wanted);
-  void read_routes(std::map<Ipv4Prefix, Key>& wanted);
-  void add_neighbours(std::map<Ipv4Prefix, Key>& wanted) const;
+  using Wanted = std::map<Ipv6Prefix, Key>;
+  void read_addresses(Wanted& wanted);
+  void read_routes(Wanted& wanted);
+  void add_neighbours(Wanted& wanted) const;
   [[nodiscard]] bool port_of(int ifindex, contract::PortRole& port) const noexcept;
   [[nodiscard]] NextHopId id_of(const Key& key);
   [[nodiscard]] NextHop next_hop_of(const Key& key) const;
+  void add_route(const Ipv6Prefix& prefix, NextHopId id);
+  void delete_route(const Ipv6Prefix& prefix);
   void ask_kernel(const Neighbour& neighbour);
   void release_resolved();
 
@@ -98,6 +109,7 @@ class Routes {
   std::array<PortInfo, contract::kPorts> ports_;
   std::array<int, contract::kPorts> ifindex_{};
   std::array<std::vector<Ipv4Address>, contract::kPorts> addresses_;
+  std::array<std::vector<Ipv6Address>, contract::kPorts> ipv6_addresses_;
   Release release_;
   nl_cache_mngr* manager_ = nullptr;
   nl_cache* address_cache_ = nullptr;
@@ -105,7 +117,7 @@ class Routes {
   nl_cache* route_cache_ = nullptr;
   nl_sock* request_socket_ = nullptr;
   std::map<Neighbour, MacAddress> macs_;
-  std::map<Ipv4Prefix, Key> installed_;
+  Wanted installed_;
   std::map<Key, NextHopId> ids_;
   std::vector<NextHopId> free_ids_;
   std::uint16_t next_id_ = 1;

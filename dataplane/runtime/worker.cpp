@@ -93,6 +93,20 @@ void close_ipv4(SessionRecord& session) noexcept {
   session.subscriber = {};
 }
 
+void open_ipv6(SessionRecord& session, const contract::OpenIpv6& open) noexcept {
+  session.ipv6_prefix = open.prefix;
+  session.our_interface_id = open.our_interface_id;
+  session.peer_interface_id = open.peer_interface_id;
+  session.inner_mtu = open.inner_mtu;
+  session.rate_bits_per_second = open.rate_bits_per_second;
+  set_flags(session, contract::kFlagIpv6Open, 0);
+}
+
+void close_ipv6(SessionRecord& session) noexcept {
+  set_flags(session, 0, contract::kFlagIpv6Open);
+  session.ipv6_prefix = 0;
+}
+
 }  // namespace
 
 Worker::Worker(WorkerConfig config, SessionTable& sessions, NextHops& next_hops)
@@ -115,7 +129,8 @@ Worker::Worker(WorkerConfig config, SessionTable& sessions, NextHops& next_hops)
              .ports = ports_,
              .pool = config_.pool,
              .self = config_.id,
-             .icmp_source = config_.icmp_source} {
+             .icmp_source = config_.icmp_source,
+             .icmp_source_ipv6 = config_.icmp_source_ipv6} {
   (void)rte_rcu_qsbr_thread_register(&sessions_.quiescence(), config_.id.value);
   rte_rcu_qsbr_thread_online(&sessions_.quiescence(), config_.id.value);
   const auto records = sessions_.memory().sessions();
@@ -261,6 +276,12 @@ void Worker::execute(rte_mbuf* packet, Burst& frames) noexcept {
       case WorkerCommandType::kCloseIpv4:
         close_ipv4(session);
         break;
+      case WorkerCommandType::kOpenIpv6:
+        open_ipv6(session, command.body.open_ipv6);
+        break;
+      case WorkerCommandType::kCloseIpv6:
+        close_ipv6(session);
+        break;
       case WorkerCommandType::kInjectFrame:
       case WorkerCommandType::kTransmitRaw:
       default:
@@ -301,10 +322,10 @@ void Worker::transmit_raw(rte_mbuf* packet, PortRole port, Burst& frames) noexce
   context.port = index_of(port) < contract::kPorts ? port : PortRole::kAccess;
   context.lane = Lane::kTransmit;
   (void)frames.append(packet);
-  if (const FoundSession found = subscriber_of(stage_, octets_of(packet)); found) {
+  if (const ForSubscriber found = subscriber_of(stage_, octets_of(packet)); found) {
     rte_pktmbuf_adj(packet, wire::kEthernetHeaderSize);
-    attach(context, found.slot, *found.session);
-    context.lane = Lane::kDownstream;
+    attach(context, found.session.slot, *found.session.session);
+    context.lane = found.lane;
   }
 }
 

@@ -58,7 +58,8 @@ struct WorkerConfig {
   std::array<rte_ring*, contract::kMaxWorkers> handover_in{};
   std::array<rte_ring*, contract::kMaxWorkers> handover_out{};
   std::array<Doorbell*, contract::kMaxWorkers> worker_doorbells{};
-  Ipv4Address icmp_source;  // of our ICMP errors
+  Ipv4Address icmp_source;  // of our ICMP errors; unspecified: none are sent
+  Ipv6Address icmp_source_ipv6;
   Reassembly::Settings reassembly;
   Reorder::Settings reorder;
   SendWindow::Settings send_window;

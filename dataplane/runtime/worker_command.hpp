@@ -27,7 +27,9 @@ enum class WorkerCommandType : std::uint16_t {
   kOpenIpv4 = static_cast<std::uint16_t>(contract::MessageType::kOpenIpv4),
   kCloseIpv4 = static_cast<std::uint16_t>(contract::MessageType::kCloseIpv4),
   kInjectFrame = static_cast<std::uint16_t>(contract::MessageType::kInjectFrame),
-  // Data: an Ethernet frame, sent out of `port` as it is; an IPv4 packet in it that is for a
+  kOpenIpv6 = static_cast<std::uint16_t>(contract::MessageType::kOpenIpv6),
+  kCloseIpv6 = static_cast<std::uint16_t>(contract::MessageType::kCloseIpv6),
+  // Data: an Ethernet frame, sent out of `port` as it is; an IP packet in it that is for a
   // subscriber goes to the subscriber instead.
   kTransmitRaw = 1024,
 };
@@ -43,6 +45,7 @@ struct alignas(8) WorkerCommand {
     contract::ConfigureLink configure_link;
     contract::ArmMppe arm_mppe;
     contract::OpenIpv4 open_ipv4;
+    contract::OpenIpv6 open_ipv6;
     Body() noexcept : configure_link{} {}
   } body;
 };

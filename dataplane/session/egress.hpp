@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The last step of either direction: an IPv4 packet and its next hop become an Ethernet frame on a
+// The last step of either direction: an IP packet and its next hop become an Ethernet frame on a
 // port, a request to main for a MAC address, or a frame for the kernel. And the ICMP errors that
 // the stages cause. One worker.
 #pragma once
@@ -11,7 +11,9 @@
 #include "dataplane/session/next_hops.hpp"
 #include "dataplane/session/stage.hpp"
 #include "pns/wire/icmp.hpp"
+#include "pns/wire/icmpv6.hpp"
 #include "pns/wire/ipv4.hpp"
+#include "pns/wire/ipv6.hpp"
 
 namespace pns::dataplane {
 
@@ -20,15 +22,21 @@ namespace pns::dataplane {
 void punt_to_kernel(StageContext& stage, PacketContext& context, contract::PortRole port,
                     DropReason otherwise) noexcept;
 
-// Puts the Ethernet header before an IPv4 packet and sets its fate. kUnreachable: no_route.
+// Puts the Ethernet header before an IP packet and sets its fate. kUnreachable: no_route.
 void send_to_next_hop(StageContext& stage, rte_mbuf* packet, const NextHop& hop,
                       Ipv4Address destination) noexcept;
+void send_to_next_hop(StageContext& stage, rte_mbuf* packet, const NextHop& hop,
+                      const Ipv6Address& destination) noexcept;
 
-// Reports `packet` (inner IPv4, `header` parsed from it) to its sender, when the rules and the rate
-// permit: per session, 100 a second, 20 at once. The report goes through the stages in the next
-// turn. `session` pays for it. False: nothing was made.
+// Reports `packet` (inner IP, `header` parsed from it) to its sender, when the rules (RFC 1812
+// §4.3.2.7, RFC 4443 §2.4) and the rate permit: per session, 100 a second, 20 at once, both
+// families. The report goes through the stages in the next turn. `session` pays for it. False:
+// nothing was made.
 bool send_icmp_error(StageContext& stage, contract::SessionRecord& session,
                      const PacketContext& context, const wire::IcmpError& error,
                      const wire::Ipv4Header& header, Bytes packet) noexcept;
+bool send_icmp_error(StageContext& stage, contract::SessionRecord& session,
+                     const PacketContext& context, const wire::Icmpv6Error& error,
+                     const wire::Ipv6Header& header, Bytes packet) noexcept;
 
 }  // namespace pns::dataplane

@@ -3,6 +3,7 @@
 
 #include <rte_errno.h>
 #include <rte_fib.h>
+#include <rte_fib6.h>
 #include <rte_lcore.h>
 
 #include <algorithm>
@@ -11,24 +12,29 @@
 namespace pns::dataplane {
 namespace {
 
-using Words = std::array<std::uint64_t, 3>;
+using Words = std::array<std::uint64_t, 4>;
 
 Words pack(const NextHop& hop) noexcept {
   Words words{};
   words[0] = static_cast<std::uint64_t>(hop.kind) | static_cast<std::uint64_t>(hop.port) << 8;
   std::memcpy(reinterpret_cast<std::byte*>(&words[0]) + 2, hop.destination.data(), 6);
   std::memcpy(&words[1], hop.source.data(), 6);
-  words[2] = hop.gateway.value;
+  words[2] = hop.gateway.high;
+  words[3] = hop.gateway.low;
   return words;
+}
+
+NextHopKind kind_of(const Words& words) noexcept {
+  return static_cast<NextHopKind>(words[0] & 0xff);
 }
 
 NextHop unpack(const Words& words) noexcept {
   NextHop hop;
-  hop.kind = static_cast<NextHopKind>(words[0] & 0xff);
+  hop.kind = kind_of(words);
   hop.port = static_cast<contract::PortRole>((words[0] >> 8) & 0xff);
   std::memcpy(hop.destination.data(), reinterpret_cast<const std::byte*>(&words[0]) + 2, 6);
   std::memcpy(hop.source.data(), &words[1], 6);
-  hop.gateway = Ipv4Address(static_cast<std::uint32_t>(words[2]));
+  hop.gateway = {words[2], words[3]};
   return hop;
 }
 
@@ -48,12 +54,25 @@ std::expected<std::unique_ptr<NextHops>, std::string> NextHops::create(const cha
     return std::unexpected(std::string("rte_fib_create: ") + rte_strerror(rte_errno));
   // The AVX-512 look-up would lower the clock of everything else on the core.
   (void)rte_fib_select_lookup(table->fib_, RTE_FIB_LOOKUP_DIR24_8_SCALAR_MACRO);
+  rte_fib6_conf conf6{};
+  conf6.type = RTE_FIB6_TRIE;
+  conf6.default_nh = 0;
+  conf6.max_routes = static_cast<int>(std::min(max_routes, kMaxIpv6Routes));
+  conf6.trie.nh_sz = RTE_FIB6_TRIE_2B;
+  conf6.trie.num_tbl8 = static_cast<std::uint32_t>(conf6.max_routes);
+  // A name of its own: both tables name their node pool after it.
+  table->fib6_ = rte_fib6_create((std::string(name) + "-6").c_str(),
+                                 static_cast<int>(rte_socket_id()), &conf6);
+  if (table->fib6_ == nullptr)
+    return std::unexpected(std::string("rte_fib6_create: ") + rte_strerror(rte_errno));
+  (void)rte_fib6_select_lookup(table->fib6_, RTE_FIB6_LOOKUP_TRIE_SCALAR);
   table->entries_ = std::make_unique<Entry[]>(kMaxNextHops);
   return table;
 }
 
 NextHops::~NextHops() {
   if (fib_ != nullptr) rte_fib_free(fib_);
+  if (fib6_ != nullptr) rte_fib6_free(fib6_);
 }
 
 bool NextHops::set(NextHopId id, const NextHop& next_hop) noexcept {
@@ -75,8 +94,12 @@ NextHop NextHops::get(NextHopId id) const noexcept {
   Words words{};
   for (;;) {
     const std::uint32_t before = entry.version.load(std::memory_order_acquire);
-    for (std::size_t i = 0; i < words.size(); ++i)
-      words[i] = entry.words[i].load(std::memory_order_relaxed);
+    words[0] = entry.words[0].load(std::memory_order_relaxed);
+    words[1] = entry.words[1].load(std::memory_order_relaxed);
+    // Nearly every next hop is resolved, and then only two words matter.
+    if (kind_of(words) == NextHopKind::kGlean)
+      for (std::size_t i = 2; i < words.size(); ++i)
+        words[i] = entry.words[i].load(std::memory_order_relaxed);
     std::atomic_thread_fence(std::memory_order_acquire);
     if ((before & 1) == 0 && entry.version.load(std::memory_order_relaxed) == before) break;
   }
@@ -93,6 +116,16 @@ bool NextHops::delete_route(const Ipv4Prefix& prefix) noexcept {
   return rte_fib_delete(fib_, prefix.network().value, prefix.length) == 0;
 }
 
+bool NextHops::add_route(const Ipv6Prefix& prefix, NextHopId id) noexcept {
+  if (id.value >= kMaxNextHops || prefix.length > 128) return false;
+  return rte_fib6_add(fib6_, prefix.network().wire().data(), prefix.length, id.value) == 0;
+}
+
+bool NextHops::delete_route(const Ipv6Prefix& prefix) noexcept {
+  if (prefix.length > 128) return false;
+  return rte_fib6_delete(fib6_, prefix.network().wire().data(), prefix.length) == 0;
+}
+
 void NextHops::lookup(std::span<const std::uint32_t> destinations,
                       std::span<NextHopId> ids) const noexcept {
   std::array<std::uint64_t, kMaxLookup> found;
@@ -107,6 +140,23 @@ void NextHops::lookup(std::span<const std::uint32_t> destinations,
 NextHopId NextHops::lookup(Ipv4Address destination) const noexcept {
   NextHopId id;
   lookup({&destination.value, 1}, {&id, 1});
+  return id;
+}
+
+void NextHops::lookup(std::span<Ipv6Octets> destinations, std::span<NextHopId> ids) const noexcept {
+  std::array<std::uint64_t, kMaxLookup> found;
+  const auto count = std::min({destinations.size(), ids.size(), kMaxLookup});
+  if (count == 0) return;
+  (void)rte_fib6_lookup_bulk(fib6_, destinations.data(), found.data(), static_cast<int>(count));
+  for (std::size_t i = 0; i < count; ++i) ids[i] = NextHopId(static_cast<std::uint16_t>(found[i]));
+}
+
+NextHopId NextHops::lookup(const Ipv6Address& destination) const noexcept {
+  NextHopId id;
+  Ipv6Octets octets;
+  const auto wire = destination.wire();
+  std::ranges::copy(wire, octets);
+  lookup({&octets, 1}, {&id, 1});
   return id;
 }
 

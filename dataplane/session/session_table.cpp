@@ -10,6 +10,7 @@
 #include <new>
 
 #include "pns/mppe/mppe.hpp"
+#include "pns/wire/ipv6.hpp"
 
 namespace pns::dataplane {
 namespace {
@@ -50,6 +51,9 @@ void reset_record(SessionRecord& record) noexcept {
   record.inner_mtu = 0;
   record.peer_mru = 0;
   record.rate_bits_per_second = 0;
+  record.ipv6_prefix = 0;
+  record.our_interface_id = 0;
+  record.peer_interface_id = 0;
   std::destroy_at(&record.upstream);
   std::construct_at(&record.upstream);
   std::destroy_at(&record.downstream);
@@ -74,6 +78,7 @@ std::expected<std::unique_ptr<SessionTable>, std::string> SessionTable::create(
   table->leaf_entries_ = std::make_unique<std::uint16_t[]>(kMaxLeaves);
   table->leaf_directory_ = std::make_unique<std::uint32_t[]>(kMaxLeaves);
   table->bound_ = std::make_unique<std::uint32_t[]>(table->records_.size());
+  table->bound_prefix_ = std::make_unique<std::uint64_t[]>(table->records_.size());
 
   const std::size_t size = rte_rcu_qsbr_get_memsize(workers);
   table->qsbr_ = static_cast<rte_rcu_qsbr*>(rte_zmalloc("pns-qsbr", size, RTE_CACHE_LINE_SIZE));
@@ -184,6 +189,26 @@ void SessionTable::unbind_address(SlotId slot) noexcept {
   bound_[slot.value] = 0;
 }
 
+ReplyResult SessionTable::bind_prefix(SlotId slot, std::uint64_t prefix) noexcept {
+  SessionRecord* found = record(slot);
+  if (found == nullptr || found->state.load(std::memory_order_relaxed) != SlotState::kInstalled)
+    return ReplyResult::kBadSlot;
+  if (wire::is_unforwardable({prefix, 0})) return ReplyResult::kBadMessage;
+  if (bound_prefix_[slot.value] == prefix) return ReplyResult::kDone;
+  const auto is_it = [&](std::uint32_t other) { return bound_prefix_[other] == prefix; };
+  if (prefixes_.find(prefix, is_it) != PrefixIndex::kNone) return ReplyResult::kAddressInUse;
+  unbind_prefix(slot);
+  prefixes_.insert(prefix, slot.value);
+  bound_prefix_[slot.value] = prefix;
+  return ReplyResult::kDone;
+}
+
+void SessionTable::unbind_prefix(SlotId slot) noexcept {
+  if (slot.value >= records_.size() || bound_prefix_[slot.value] == 0) return;
+  prefixes_.erase(bound_prefix_[slot.value], slot.value);
+  bound_prefix_[slot.value] = 0;
+}
+
 std::uint64_t SessionTable::unlink(SlotId slot) noexcept {
   SessionRecord* found = record(slot);
   if (found == nullptr || found->state.load(std::memory_order_relaxed) != SlotState::kInstalled)
@@ -192,6 +217,7 @@ std::uint64_t SessionTable::unlink(SlotId slot) noexcept {
   const std::size_t local = local_index(found->local);
   if (local < kMaxLocalAddresses) index_call(local, found->our_call_id, 0);
   unbind_address(slot);
+  unbind_prefix(slot);
   return rte_rcu_qsbr_start(qsbr_);
 }
 
@@ -234,6 +260,8 @@ std::uint32_t SessionTable::adopt() noexcept {
     if (!found.subscriber.is_unspecified() &&
         bind_address(slot, found.subscriber) != ReplyResult::kDone)
       found.flags.fetch_and(~contract::kFlagIpv4Open, std::memory_order_relaxed);
+    if (found.ipv6_prefix != 0 && bind_prefix(slot, found.ipv6_prefix) != ReplyResult::kDone)
+      found.flags.fetch_and(~contract::kFlagIpv6Open, std::memory_order_relaxed);
     ++served;
   }
   return served;

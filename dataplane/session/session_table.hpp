@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// SessionTable: how a packet finds its session record. Two direct indexes, no hashing:
+// SessionTable: how a packet finds its session record. Two direct indexes and a hash:
 //   upstream    (local address, our Call ID) → slot     65,536 slots numbers per local address
 //   downstream  inner address → slot                    top 20 bits → leaf of 4,096 slot numbers
+//   downstream  inner /64 → slot                        PrefixIndex
 // The records themselves lie in session memory; this class is the process's index over them and is
 // rebuilt from them by adopt() when a dataplane starts over existing sessions.
 //
@@ -22,6 +23,7 @@
 #include <span>
 #include <string>
 
+#include "dataplane/session/prefix_index.hpp"
 #include "pns/base/ids.hpp"
 #include "pns/base/ip_address.hpp"
 #include "pns/contract/messages.hpp"
@@ -60,7 +62,10 @@ class SessionTable {
   // kDone, kBadSlot, kAddressInUse, kNoMemory, kBadMessage (unspecified address).
   [[nodiscard]] contract::ReplyResult bind_address(SlotId slot, Ipv4Address subscriber) noexcept;
   void unbind_address(SlotId slot) noexcept;
-  // Takes the session out of both indexes; state kRemoving. The result is for quiescent().
+  // The same for a /64, named by its upper half in host order. kBadMessage: no global unicast one.
+  [[nodiscard]] contract::ReplyResult bind_prefix(SlotId slot, std::uint64_t prefix) noexcept;
+  void unbind_prefix(SlotId slot) noexcept;
+  // Takes the session out of all indexes; state kRemoving. The result is for quiescent().
   // 0: the slot is not installed.
   [[nodiscard]] std::uint64_t unlink(SlotId slot) noexcept;
   // True once every worker that was inside its poll at unlink() has left it. Never blocks.
@@ -94,6 +99,14 @@ class SessionTable {
     if (!found || found.session->subscriber != inner) return {};
     return found;
   }
+  // The session with this /64, by its upper half in host order. Checked against the record.
+  [[nodiscard]] FoundSession find_by_prefix(std::uint64_t prefix) const noexcept {
+    const std::uint32_t slot = prefixes_.find(
+        prefix, [&](std::uint32_t found) { return records_[found].ipv6_prefix == prefix; });
+    if (slot == PrefixIndex::kNone) return {};
+    return {&records_[slot], SlotId(slot)};
+  }
+  void prefetch_prefix(std::uint64_t prefix) const noexcept { prefixes_.prefetch(prefix); }
   // The same session as before: for packets that waited in a ring.
   [[nodiscard]] bool is_current(SlotId slot, std::uint32_t generation) const noexcept {
     const contract::SessionRecord* found = record(slot);
@@ -116,7 +129,9 @@ class SessionTable {
   using Leaf = std::array<Slot, 4096>;
 
   SessionTable(contract::SessionMemory& memory) noexcept
-      : memory_(memory), records_(memory.sessions()) {}
+      : memory_(memory),
+        records_(memory.sessions()),
+        prefixes_(static_cast<std::uint32_t>(records_.size())) {}
 
   [[nodiscard]] std::size_t local_index(Ipv4Address address) const noexcept {
     const std::uint32_t count = local_count_.load(std::memory_order_acquire);
@@ -137,6 +152,7 @@ class SessionTable {
   // main: writes; workers: read. locals_[i] is written before local_count_ passes i.
   std::array<Ipv4Address, kMaxLocalAddresses> locals_{};
   std::atomic<std::uint32_t> local_count_{0};
+  PrefixIndex prefixes_;                           // main: writes; workers: read
   std::array<Slot*, kMaxLocalAddresses> calls_{};  // each 65,536, mapped at create
   std::atomic<Leaf*>* directory_ = nullptr;        // 2^20
   // main only
@@ -145,6 +161,7 @@ class SessionTable {
   std::unique_ptr<std::uint16_t[]> leaf_entries_;    // addresses bound in each leaf
   std::unique_ptr<std::uint32_t[]> leaf_directory_;  // which directory entry leads to it
   std::unique_ptr<std::uint32_t[]> bound_;           // by slot: inner address in the index, or 0
+  std::unique_ptr<std::uint64_t[]> bound_prefix_;    // by slot: /64 in the index, or 0
   rte_rcu_qsbr* qsbr_ = nullptr;
 };
 

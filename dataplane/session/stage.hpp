@@ -6,6 +6,7 @@
 
 #include <rte_mempool.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 
@@ -19,6 +20,7 @@
 #include "dataplane/session/session_table.hpp"
 #include "pns/base/ip_address.hpp"
 #include "pns/contract/session_memory.hpp"
+#include "pns/wire/ipv6.hpp"
 
 namespace pns::dataplane {
 
@@ -37,7 +39,7 @@ struct StageContext {
   Reassembly& reassembly;
   Reorder& reorder;
   SendWindow& send_window;
-  Burst& deferred;  // inner IPv4 packets made here; they go through the stages in the next turn
+  Burst& deferred;  // inner packets made here; they go through the stages in the next turn
   std::array<PortSettings, contract::kPorts>& ports;
   rte_mempool* pool = nullptr;
   WorkerId self;
@@ -47,6 +49,7 @@ struct StageContext {
   EventBucket resolve{2'000, 256};  // packets to main for their neighbour
   // Key changes beyond the inline cap, for all sessions of this worker: about a tenth of a core.
   EventBucket key_steps{1'500, 16};  // packets of kMaxKeySteps each
+  Ipv6Address icmp_source_ipv6;
 
   [[nodiscard]] PortSettings& port(contract::PortRole role) noexcept {
     return ports[static_cast<std::size_t>(role)];
@@ -55,6 +58,13 @@ struct StageContext {
     return counters.ports[static_cast<std::size_t>(role)];
   }
 };
+
+// Octets of the largest IPv6 packet a session takes. Never below what every link must carry (RFC
+// 8200 §5): every PPP peer takes 1,500 octets (RFC 1661 §6.1), and what is larger than the outer
+// path leaves in fragments.
+[[nodiscard]] inline std::uint16_t ipv6_mtu(const contract::SessionRecord& session) noexcept {
+  return std::max(session.inner_mtu, wire::kIpv6MinimumMtu);
+}
 
 // Drops a packet of a session and puts it in the session's books.
 inline void drop_upstream(PacketContext& context, DropReason reason) noexcept {

@@ -2,6 +2,8 @@
 #include "dataplane/upstream/inner_in.hpp"
 
 #include "dataplane/session/egress.hpp"
+#include "dataplane/upstream/ipv6_in.hpp"
+#include "dataplane/upstream/local_delivery.hpp"
 #include "pns/wire/icmp.hpp"
 #include "pns/wire/ipv4.hpp"
 #include "pns/wire/tcp.hpp"
@@ -27,13 +29,7 @@ DropReason inner_reason(DropReason outer) noexcept {
 bool answer(StageContext& stage, rte_mbuf* packet, PacketContext& context,
             const wire::Ipv4Header& header) noexcept {
   if (!wire::answer_echo(octets_of(packet), header)) return false;
-  UpstreamState& books = context.session->upstream;
-  books.packets.add(1);
-  books.bytes.add(context.inner_length);
-  stage.counters.upstream_packets.add(1);
-  stage.counters.upstream_bytes.add(context.inner_length);
-  context.flags |= kPacketTtlDone | kPacketNoIcmp;
-  context.lane = Lane::kDownstream;
+  send_back(stage, context, Lane::kDownstream);
   return true;
 }
 
@@ -80,10 +76,15 @@ bool pay_ttl(StageContext& stage, rte_mbuf* packet, PacketContext& context) noex
 }  // namespace
 
 void inner_in(Burst& burst, StageContext& stage) noexcept {
+  bool ipv6 = false;
   for (rte_mbuf* packet : burst.all()) {
     PacketContext& context = context_of(packet);
-    if (context.lane == Lane::kInner) check(stage, packet, context);
+    if (context.lane == Lane::kInner)
+      check(stage, packet, context);
+    else
+      ipv6 |= context.lane == Lane::kInnerIpv6;
   }
+  if (ipv6) ipv6_in(burst, stage);
 }
 
 void forward(Burst& burst, StageContext& stage) noexcept {
@@ -91,12 +92,17 @@ void forward(Burst& burst, StageContext& stage) noexcept {
   std::array<NextHopId, Burst::kCapacity> ids;
   std::array<std::uint16_t, Burst::kCapacity> at;
   std::size_t count = 0;
+  bool ipv6 = false;
   for (std::uint16_t i = 0; i < burst.count; ++i) {
     const PacketContext& context = context_of(burst.packets[i]);
-    if (context.lane != Lane::kForward) continue;
+    if (context.lane != Lane::kForward) {
+      ipv6 |= context.lane == Lane::kForwardIpv6;
+      continue;
+    }
     destinations[count] = context.destination.value;
     at[count++] = i;
   }
+  if (ipv6) forward_ipv6(burst, stage);
   if (count == 0) return;
   stage.next_hops.lookup(std::span(destinations).first(count), std::span(ids).first(count));
 

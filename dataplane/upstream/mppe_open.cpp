@@ -4,6 +4,7 @@
 #include <rte_prefetch.h>
 
 #include "dataplane/upstream/gre_in.hpp"
+#include "dataplane/upstream/local_delivery.hpp"
 #include "pns/mppe/mppe.hpp"
 #include "pns/wire/ppp.hpp"
 
@@ -70,12 +71,15 @@ void open_one(Burst& burst, StageContext& stage, rte_mbuf* packet,
 
   const auto protocol = wire::parse_ppp_protocol(*inner);
   if (!protocol) return drop_upstream(context, DropReason::mppe_garbage);
-  if (!protocol->is(wire::PppProtocol::kIpv4) ||
-      (session.flags.load(std::memory_order_relaxed) & contract::kFlagIpv4Open) == 0)
-    return drop_upstream(context, DropReason::network_not_open);
-  rte_pktmbuf_adj(packet,
-                  static_cast<std::uint16_t>(octets.size() - inner->size() + protocol->size()));
-  context.lane = Lane::kInner;
+  const std::uint32_t flags = session.flags.load(std::memory_order_relaxed);
+  rte_pktmbuf_adj(packet, static_cast<std::uint16_t>(octets.size() - inner->size()));
+  if (protocol->is(wire::PppProtocol::kIpv4) && (flags & contract::kFlagIpv4Open) != 0)
+    context.lane = Lane::kInner;
+  else if (protocol->is(wire::PppProtocol::kIpv6) && (flags & contract::kFlagIpv6Open) != 0)
+    context.lane = Lane::kInnerIpv6;
+  else
+    return refuse_network_data(stage, packet, context, flags, *protocol);
+  rte_pktmbuf_adj(packet, static_cast<std::uint16_t>(protocol->size()));
 }
 
 }  // namespace

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/upstream/ppp_in.hpp"
 
+#include <algorithm>
+
+#include "dataplane/upstream/local_delivery.hpp"
 #include "pns/mppe/mppe.hpp"
 #include "pns/wire/ppp.hpp"
 
@@ -10,20 +13,25 @@ namespace {
 using contract::SessionRecord;
 using wire::PppProtocol;
 
-// Control frames to the control process: 200 a second, 100 at once, per session.
-constexpr std::uint64_t kPuntCostNs = 5'000'000;
-constexpr std::uint64_t kPuntBurstNs = 100 * kPuntCostNs;
+// Above are protocols that carry no network data (RFC 1661 §2).
+constexpr std::uint16_t kLastNetworkProtocol = 0x3fff;
 
-// IPv4 that was not encrypted, or another network protocol, which is never open here.
-void take_network_data(rte_mbuf* packet, PacketContext& context, std::uint32_t flags,
-                       const wire::PppHeader& header) noexcept {
+// Below, peers mean something else; 0: LCP has not said yet.
+constexpr std::uint16_t kSmallestMru = 64;
+
+// Network data that was not encrypted.
+void take_network_data(StageContext& stage, rte_mbuf* packet, PacketContext& context,
+                       std::uint32_t flags, const wire::PppHeader& header) noexcept {
   if ((flags & contract::kFlagMppeRequired) != 0 ||
       context.session->upstream.mppe.mode != mppe::Mode::kOff)
     return drop_upstream(context, DropReason::clear_text);
-  if ((flags & contract::kFlagIpv4Open) == 0 || !header.is(PppProtocol::kIpv4))
-    return drop_upstream(context, DropReason::network_not_open);
+  if (header.is(PppProtocol::kIpv4) && (flags & contract::kFlagIpv4Open) != 0)
+    context.lane = Lane::kInner;
+  else if (header.is(PppProtocol::kIpv6) && (flags & contract::kFlagIpv6Open) != 0)
+    context.lane = Lane::kInnerIpv6;
+  else
+    return refuse_network_data(stage, packet, context, flags, header);
   rte_pktmbuf_adj(packet, static_cast<std::uint16_t>(header.size()));
-  context.lane = Lane::kInner;
 }
 
 // Echo-Request and Discard-Request on an open link end here. False: not one of them.
@@ -43,6 +51,8 @@ bool take_echo(StageContext& stage, rte_mbuf* packet, PacketContext& context,
     return false;
   echo->code = wire::kLcpEchoReply;
   echo->magic = session.our_magic;
+  // An answer the peer takes (RFC 1661 §5.8): what is more of its data stays away.
+  echo->length = std::min(echo->length, std::max(session.peer_mru, kSmallestMru));
   wire::write_echo(information, *echo);
   rte_pktmbuf_adj(packet, static_cast<std::uint16_t>(header.size()));
   rte_pktmbuf_trim(packet, static_cast<std::uint16_t>(packet->data_len - echo->length));
@@ -81,23 +91,6 @@ bool take_reset(StageContext& stage, rte_mbuf* packet, PacketContext& context,
   return true;
 }
 
-// From the Protocol field on, which becomes two octets.
-void punt_to_control(StageContext& stage, rte_mbuf* packet, PacketContext& context,
-                     const wire::PppHeader& header) noexcept {
-  if (!stage.control_attached) return drop_upstream(context, DropReason::punt_no_control);
-  if (!admit(context.session->upstream.punt_spent_ns, stage.now_ns, kPuntCostNs, kPuntBurstNs))
-    return drop_upstream(context, DropReason::punt_policed);
-  rte_pktmbuf_adj(packet, static_cast<std::uint16_t>(header.size()));
-  char* room = rte_pktmbuf_prepend(packet, 2);
-  if (room == nullptr) return drop_upstream(context, DropReason::no_headroom);
-  wire::PppHeader full;
-  full.protocol = header.protocol;
-  full.protocol_size = 2;
-  wire::write_ppp({reinterpret_cast<std::byte*>(room), 2}, full);
-  context.ppp_protocol = header.protocol;
-  context.lane = Lane::kControl;
-}
-
 void take(StageContext& stage, rte_mbuf* packet, PacketContext& context) noexcept {
   const MutableBytes frame = octets_of(packet);
   if (frame.size() > kMaxReceiveUnit) return drop_upstream(context, DropReason::ppp_too_long);
@@ -113,13 +106,13 @@ void take(StageContext& stage, rte_mbuf* packet, PacketContext& context) noexcep
     context.lane = Lane::kMppe;
     return;
   }
-  if (header->is(PppProtocol::kIpv4) || header->is(PppProtocol::kIpv6))
-    return take_network_data(packet, context, flags, *header);
+  if (header->protocol <= kLastNetworkProtocol)
+    return take_network_data(stage, packet, context, flags, *header);
   if (header->is(PppProtocol::kLcp) && (flags & contract::kFlagLcpOpen) != 0 &&
       take_echo(stage, packet, context, *header))
     return;
   if (header->is(PppProtocol::kCcp) && take_reset(stage, packet, context, *header)) return;
-  punt_to_control(stage, packet, context, *header);
+  punt_to_control(stage, packet, context, header->protocol, header->size());
 }
 
 }  // namespace

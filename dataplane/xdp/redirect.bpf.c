@@ -4,8 +4,9 @@
  * receive queue and leaves everything else to the kernel, which keeps addresses, ARP, TCP 1723, SSH.
  * Built twice with clang:
  *   PNS_PORT_ACCESS  every IPv4 packet of protocol 47 (GRE), fragments included
- *   PNS_PORT_CORE    every IPv4 packet whose destination is in pns_prefixes (subscriber prefixes)
- * DPDK's net_af_xdp loads the file and fills xsks_map; the dataplane fills pns_prefixes after that.
+ *   PNS_PORT_CORE    every IPv4 packet whose destination is in pns_prefixes (subscriber prefixes), and
+ *                    every IPv6 packet whose destination is in pns_prefixes6
+ * DPDK's net_af_xdp loads the file and fills xsks_map; the dataplane fills the prefixes after that.
  * While no dataplane is there, what is ours is dropped and not passed on: the kernel would answer GRE
  * with ICMP protocol unreachable, and clients hang up on that. Lost packets they survive.
  */
@@ -13,6 +14,7 @@
 #include <linux/if_ether.h>
 #include <linux/in.h>
 #include <linux/ip.h>
+#include <linux/ipv6.h>
 
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
@@ -37,6 +39,27 @@ struct {
   __type(key, struct prefix_key);
   __type(value, __u8);
 } pns_prefixes SEC(".maps");
+
+struct prefix6_key {
+  __u32 length; /* bits */
+  struct in6_addr address;
+};
+
+struct {
+  __uint(type, BPF_MAP_TYPE_LPM_TRIE);
+  __uint(max_entries, 1024);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __type(key, struct prefix6_key);
+  __type(value, __u8);
+} pns_prefixes6 SEC(".maps");
+
+/* Whether an IPv6 packet is for a subscriber. */
+static __always_inline int is_subscriber6(void *packet, void *end) {
+  struct ipv6hdr *ip = packet;
+  if ((void *)(ip + 1) > end) return 0;
+  struct prefix6_key key = {.length = 128, .address = ip->daddr};
+  return bpf_map_lookup_elem(&pns_prefixes6, &key) != 0;
+}
 #endif
 
 SEC("xdp")
@@ -44,7 +67,12 @@ int pns_redirect(struct xdp_md *ctx) {
   void *data = (void *)(long)ctx->data;
   void *end = (void *)(long)ctx->data_end;
   struct ethhdr *ethernet = data;
-  if ((void *)(ethernet + 1) > end || ethernet->h_proto != bpf_htons(ETH_P_IP)) return XDP_PASS;
+  if ((void *)(ethernet + 1) > end) return XDP_PASS;
+#ifdef PNS_PORT_CORE
+  if (ethernet->h_proto == bpf_htons(ETH_P_IPV6) && is_subscriber6(ethernet + 1, end))
+    return bpf_redirect_map(&xsks_map, ctx->rx_queue_index, XDP_DROP);
+#endif
+  if (ethernet->h_proto != bpf_htons(ETH_P_IP)) return XDP_PASS;
   struct iphdr *ip = (void *)(ethernet + 1);
   if ((void *)(ip + 1) > end) return XDP_PASS;
 #ifdef PNS_PORT_ACCESS

@@ -52,8 +52,8 @@ void init(DirectionState& state, std::span<const std::byte, 16> start_key, unsig
 void forget(DirectionState& state) noexcept;
 
 // Decrypts one packet in place. `packet`: MPPE header and encrypted data, no padding.
-// Result: the inner frame, from its Protocol field (one or two octets; IPv4 or IPv6) on. On failure
-// the state still opens what it opened before, and the packet's data is not to be used:
+// Result: the inner frame, from its Protocol field (one or two octets; a network protocol) on. On
+// failure the state still opens what it opened before, and the packet's data is not to be used:
 // mppe_not_open · mppe_truncated · mppe_flags · mppe_gap (late, or too far ahead for now) ·
 // mppe_garbage · mppe_resync (stateful: packets were lost; ask for a reset, RFC 3078 §8.2).
 [[nodiscard]] std::expected<MutableBytes, DropReason> open(DirectionState& state,
@@ -92,10 +92,10 @@ void commit(DirectionState& state, std::span<const std::byte, 16> session_key,
 // Octets of plain text that is_plausible() wants to see, if there are so many.
 inline constexpr std::size_t kPlausibleHead = 64;
 
-// Whether decrypted text looks like a frame of ours: IPv4 or IPv6 by protocol and version.
-// `certain`: nothing but the right key makes it pass (IPv4 header checksum and lengths, IPv6
-// lengths): wanted when counts are missing, since a wrong guess would then cost the session.
-// `size`: octets of the whole inner frame, of which `head` is the front.
+// Whether decrypted text looks like a frame of ours: IPv4 or IPv6 by protocol and version, another
+// network protocol by its number. `certain`: nothing but the right key makes it pass (IPv4 header
+// checksum and lengths, IPv6 lengths): wanted when counts are missing, since a wrong guess would
+// then cost the session. `size`: octets of the whole inner frame, of which `head` is the front.
 [[nodiscard]] bool is_plausible(Bytes head, std::size_t size, bool certain) noexcept;
 
 }  // namespace pns::mppe

@@ -51,14 +51,9 @@ std::size_t find_mss(MutableBytes segment, std::size_t end) noexcept {
   return 0;
 }
 
-}  // namespace
-
-bool clamp_mss(MutableBytes packet, const Ipv4Header& header, std::uint16_t limit) noexcept {
-  if (header.protocol != kIpProtocolTcp || header.fragment_offset != 0) return false;
-  const std::size_t length = std::min<std::size_t>(packet.size(), header.total_length);
-  if (length < header.header_length + kTcpHeaderSize) return false;
-  const MutableBytes segment = packet.subspan(header.header_length, length - header.header_length);
-  if ((octet(segment, kTcpFlags) & kTcpSyn) == 0) return false;
+// `segment`: TCP header and what follows.
+bool clamp_segment(MutableBytes segment, std::uint16_t limit) noexcept {
+  if (segment.size() < kTcpHeaderSize || (octet(segment, kTcpFlags) & kTcpSyn) == 0) return false;
   const std::size_t options_end =
       std::min<std::size_t>((octet(segment, kTcpDataOffset) >> 4) * 4U, segment.size());
   const std::size_t at = find_mss(segment, options_end);
@@ -74,6 +69,28 @@ bool clamp_mss(MutableBytes packet, const Ipv4Header& header, std::uint16_t limi
   put_word(segment, kTcpChecksum,
            update_checksum(word(segment, kTcpChecksum), swap_if_odd(before), swap_if_odd(limit)));
   return true;
+}
+
+}  // namespace
+
+bool clamp_mss(MutableBytes packet, const Ipv4Header& header, std::uint16_t limit) noexcept {
+  if (header.protocol != kIpProtocolTcp || header.fragment_offset != 0) return false;
+  const std::size_t length = std::min<std::size_t>(packet.size(), header.total_length);
+  if (length < header.header_length) return false;
+  return clamp_segment(packet.subspan(header.header_length, length - header.header_length), limit);
+}
+
+bool clamp_mss(MutableBytes packet, const Ipv6Header& header, std::uint16_t limit) noexcept {
+  std::size_t at = kIpv6HeaderSize;
+  if (header.next_header != kIpProtocolTcp) {
+    // UDP has no options to walk over; it is the other half of all traffic.
+    if (header.next_header == kIpProtocolUdp) return false;
+    const auto upper = find_upper_layer(packet, header);
+    if (!upper || upper->protocol != kIpProtocolTcp || upper->later_fragment) return false;
+    at = upper->offset;
+  }
+  const std::size_t length = std::min<std::size_t>(packet.size(), header.total_length());
+  return at <= length && clamp_segment(packet.subspan(at, length - at), limit);
 }
 
 }  // namespace pns::wire

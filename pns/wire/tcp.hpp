@@ -8,6 +8,7 @@
 
 #include "pns/base/bytes.hpp"
 #include "pns/wire/ipv4.hpp"
+#include "pns/wire/ipv6.hpp"
 
 namespace pns::wire {
 
@@ -15,5 +16,7 @@ namespace pns::wire {
 // `limit` octets, writes `limit` there and mends the TCP checksum. True when it changed the packet.
 // Malformed options end the search; the walk moves at least one octet a step.
 bool clamp_mss(MutableBytes packet, const Ipv4Header& header, std::uint16_t limit) noexcept;
+// The same of a parsed IPv6 packet, also behind extension headers.
+bool clamp_mss(MutableBytes packet, const Ipv6Header& header, std::uint16_t limit) noexcept;
 
 }  // namespace pns::wire

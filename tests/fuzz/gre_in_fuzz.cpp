@@ -10,6 +10,7 @@
 #include "pns/wire/ethernet.hpp"
 #include "pns/wire/gre.hpp"
 #include "pns/wire/icmp.hpp"
+#include "pns/wire/icmpv6.hpp"
 #include "pns/wire/ipv4.hpp"
 #include "pns/wire/ipv6.hpp"
 #include "pns/wire/ppp.hpp"
@@ -23,9 +24,42 @@ void require(bool condition) {
   if (!condition) std::abort();
 }
 
+void inner_ipv6(Bytes packet) {
+  const auto header = wire::parse_ipv6(packet);
+  if (!header) return;
+  require(header->total_length() <= packet.size());
+  const Bytes whole = packet.first(header->total_length());
+  std::vector<std::byte> copy(whole.begin(), whole.end());
+  std::vector<std::byte> written(wire::kIpv6HeaderSize);
+  require(wire::write_ipv6(written, *header) == written.size());
+  require(std::equal(written.begin(), written.end(), packet.begin()));
+  if (const auto upper = wire::find_upper_layer(packet, *header))
+    require(upper->offset >= wire::kIpv6HeaderSize && upper->offset <= whole.size());
+  wire::clamp_mss(copy, *header, 1340);
+  require(wire::parse_ipv6(copy) == header);
+  if (wire::may_cause_icmp_error(*header, whole)) {
+    std::vector<std::byte> out(wire::kMaxIcmpv6Error);
+    const std::size_t size =
+        wire::write_icmp_error(out, {2, 0, 1400}, Ipv6Address(1, 2), *header, whole);
+    const Bytes error = Bytes(out).first(size);
+    const auto back = wire::parse_ipv6(error);
+    require(back && back->destination == header->source && back->total_length() == size &&
+            wire::upper_layer_checksum(error, wire::kIpv6HeaderSize, 58) == 0 &&
+            !wire::may_cause_icmp_error(*back, error));
+  }
+  // A forgery that is answered is one that is whole.
+  (void)wire::is_valid_router_solicitation(packet, *header);
+  if (wire::neighbor_solicitation_target(packet, *header))
+    require(whole.size() >= wire::kNeighborAdvertisementSize && header->hop_limit == 255);
+  if (wire::answer_echo(copy, *header)) {
+    const auto back = wire::parse_ipv6(copy);
+    require(back && back->source == header->destination && back->destination == header->source);
+  }
+}
+
 void inner(Bytes packet) {
+  inner_ipv6(packet);
   const auto header = wire::parse_ipv4(packet);
-  (void)wire::parse_ipv6(packet);
   if (!header) return;
   require(header->header_length >= 20 && header->header_length <= header->total_length &&
           header->total_length <= packet.size());

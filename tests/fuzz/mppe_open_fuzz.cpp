@@ -15,6 +15,17 @@ namespace {
 
 using namespace pns;
 
+void must_open(mppe::DirectionState& sender, mppe::DirectionState& receiver,
+               std::span<const unsigned char> inner) {
+  std::vector<std::byte> frame(mppe::kHeaderSize + inner.size());
+  std::memcpy(frame.data() + mppe::kHeaderSize, inner.data(), inner.size());
+  if (!mppe::seal(sender, frame)) std::abort();
+  const auto opened = mppe::open(receiver, frame);
+  if (!opened || opened->size() != inner.size() ||
+      std::memcmp(opened->data(), inner.data(), inner.size()) != 0)
+    std::abort();
+}
+
 void attack(Bytes input, mppe::Mode mode, unsigned bits) {
   std::array<std::byte, 16> key{};
   key.fill(std::byte{0x42});
@@ -37,15 +48,20 @@ void attack(Bytes input, mppe::Mode mode, unsigned bits) {
     if (inner) return;
   }
   // IPv4, 20 octets, checksum right: 10.0.0.1 → 10.0.0.2, UDP.
-  constexpr std::array<unsigned char, 22> kGood = {0x00, 0x21, 0x45, 0x00, 0x00, 0x14, 0x00, 0x00,
+  constexpr std::array<unsigned char, 22> kIpv4 = {0x00, 0x21, 0x45, 0x00, 0x00, 0x14, 0x00, 0x00,
                                                    0x00, 0x00, 0x40, 0x11, 0x66, 0xd7, 0x0a, 0x00,
                                                    0x00, 0x01, 0x0a, 0x00, 0x00, 0x02};
-  std::array<std::byte, 24> frame{};
-  std::memcpy(frame.data() + 2, kGood.data(), kGood.size());
+  // IPv6 without payload: 2001:db8::1 → 2001:db8::2. Both addresses in the rest.
+  constexpr std::array<unsigned char, 42> kIpv6 = {
+      0x00, 0x57, 0x60, 0, 0, 0, 0, 0, 59, 64, 0x20, 0x01, 0x0d, 0xb8,
+      0,    0,    0,    0, 0, 0, 0, 0, 0,  0,  0,    1,    0x20, 0x01,
+      0x0d, 0xb8, 0,    0, 0, 0, 0, 0, 0,  0,  0,    0,    0,    2};
+  // A protocol that this server rejects: IPX.
+  constexpr std::array<unsigned char, 6> kIpx = {0x00, 0x2b, 0xff, 0xff, 0x00, 0x1e};
   if (mode == mppe::Mode::kStateful) mppe::request_flush(sender);
-  if (!mppe::seal(sender, frame)) std::abort();
-  const auto opened = mppe::open(receiver, frame);
-  if (!opened || std::memcmp(opened->data(), kGood.data(), kGood.size()) != 0) std::abort();
+  must_open(sender, receiver, kIpv6);
+  must_open(sender, receiver, kIpv4);
+  must_open(sender, receiver, kIpx);
 }
 
 }  // namespace

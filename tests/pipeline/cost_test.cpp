@@ -59,19 +59,34 @@ TEST_CASE("cost: the path both ways", "[.][cost]") {
       for (std::size_t i = 0; i < 16; ++i) key[i] = static_cast<std::byte>(0x80 + i);
       for (unsigned n = 0; n < kSessions; ++n) {
         subscribers.push_back(world.add(n + 2));
+        world.open_ipv6(subscribers.back());
         if (!mppe) continue;
         world.arm(subscribers.back());
         mppe::init(senders.emplace_back(), key, 128, mppe::Mode::kStateless);
       }
-      const auto up = [&](unsigned session, unsigned round) {
+      const auto wrap = [&](unsigned session, unsigned number, unsigned protocol, Bytes inner) {
         const Subscriber& s = subscribers[session];
-        const Octets inner = ip({.source = s.address, .destination = kServer}, pattern(size - 20));
-        if (!mppe) return from_peer(s, round, ppp("0021", inner));
+        if (!mppe) return from_peer(s, number, ppp(protocol == 0x57 ? "0057" : "0021", inner));
         Octets frame(inner.size() + 4);
-        put16(frame, 2, 0x0021);
+        put16(frame, 2, protocol);
         std::copy(inner.begin(), inner.end(), frame.begin() + 4);
         REQUIRE(mppe::seal(senders[session], frame));
-        return from_peer(s, round, ppp("00fd", frame));
+        return from_peer(s, number, ppp("00fd", frame));
+      };
+      const auto up = [&](unsigned session, unsigned round) {
+        const Subscriber& s = subscribers[session];
+        return wrap(session, round, 0x21,
+                    ip({.source = s.address, .destination = kServer}, pattern(size - 20)));
+      };
+      const unsigned rounds_up = (kRounds * 32 + kSessions - 1) / kSessions;
+      const auto up6 = [&](unsigned session, unsigned round) {
+        const Subscriber& s = subscribers[session];
+        return wrap(session, rounds_up + round, 0x57,
+                    ip6({.source = s.address6, .destination = kServer6}, pattern(size - 40)));
+      };
+      const auto down6 = [&](unsigned session, unsigned) {
+        return from_core6(ip6({.source = kServer6, .destination = subscribers[session].address6},
+                              pattern(size - 40)));
       };
       const auto down = [&](unsigned session, unsigned) {
         return from_core(ip({.source = kServer, .destination = subscribers[session].address},
@@ -80,5 +95,7 @@ TEST_CASE("cost: the path both ways", "[.][cost]") {
       const std::string label = std::string(mppe ? "mppe" : "clear") + " " + std::to_string(size);
       measure(("upstream " + label).c_str(), world, kAccess, up, subscribers);
       measure(("downstream " + label).c_str(), world, kCore, down, subscribers);
+      measure(("upstream ipv6 " + label).c_str(), world, kAccess, up6, subscribers);
+      measure(("downstream ipv6 " + label).c_str(), world, kCore, down6, subscribers);
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <catch2/catch.hpp>
 
+#include "dataplane/session/mapped_address.hpp"
 #include "tests/pipeline/world.hpp"
 
 using namespace pns;
@@ -270,7 +271,7 @@ TEST_CASE("pipeline: a peer without a route or a MAC", "[pipeline]") {
   world.run();
   const auto wanted = world.resolves();
   REQUIRE(wanted.size() == 1);
-  CHECK(wanted[0].next_hop == Ipv4Address(address("10.99.5.5")));
+  CHECK(wanted[0].next_hop == dataplane::mapped(Ipv4Address(address("10.99.5.5"))));
   CHECK(get32(wanted[0].frame, 42) == 1);  // the number of the lost one is not used again
 }
 

@@ -157,11 +157,30 @@ TEST_CASE("pipeline: LCP, MPPE and other control protocols inside MPPE are dropp
   world.receive(kAccess, from_peer(s, sequence++, peer.seal(up_data(s))));
   world.run();
   CHECK(world.sent(kCore).size() == 1);
+}
+
+TEST_CASE("pipeline: what is encrypted and not open goes to the control process",
+          "[pipeline][mppe][rfc1661-5.7]") {
+  World world;
+  const Subscriber s = world.add(2, true, true);
+  world.arm(s);
+  Peer peer;
+  (void)world.counted();
   Octets ipv6 = octets("0057 60000000 00003b40");
   ipv6.resize(42);
-  world.receive(kAccess, from_peer(s, sequence++, peer.seal(ipv6)));
+  const Octets ipx = concat({octets("002b ffff"), pattern(300)});
+  world.receive(kAccess, from_peer(s, 0, peer.seal(ipv6)));
+  world.receive(kAccess, from_peer(s, 1, peer.seal(ipx)));
+  world.run();
+  const auto out = world.control();
+  REQUIRE(out.size() == 2);
+  CHECK(hex(out[0].frame) == hex(ipv6));
+  CHECK(hex(out[1].frame) == hex(Bytes(ipx).first(128)));
+  world.command(s, WorkerCommandType::kCloseIpv4);
+  world.receive(kAccess, from_peer(s, 2, peer.seal(up_data(s))));
   world.run();
   CHECK(world.drops() == Counts{{"network_not_open", 1}});
+  CHECK(world.control().empty());
 }
 
 TEST_CASE("pipeline: anti-spoofing looks at what was decrypted",

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <catch2/catch.hpp>
 
+#include "dataplane/session/mapped_address.hpp"
 #include "tests/pipeline/world.hpp"
 
 using namespace pns;
@@ -222,7 +223,7 @@ TEST_CASE("pipeline: control frames go to the control process from the Protocol 
   for (const Case& c :
        {Case{"ff03 c021 01010004", "c02101010004"}, Case{"c021 01010004", "c02101010004"},
         Case{"ff03 c223 020a", "c223020a"}, Case{"80fd 01", "80fd01"}, Case{"8021 01", "802101"},
-        Case{"ff03 c227", "c227"}, Case{"ff03 2b 11", "002b11"}, Case{"4003 aa", "4003aa"}}) {
+        Case{"ff03 c227", "c227"}, Case{"ff03 8057 11", "805711"}, Case{"4003 aa", "4003aa"}}) {
     CAPTURE(c.in);
     world.receive(kAccess, from_peer(s, sequence++, octets(c.in)));
     world.run();
@@ -233,6 +234,59 @@ TEST_CASE("pipeline: control frames go to the control process from the Protocol 
     CHECK(out[0].generation == s.generation);
   }
   CHECK(world.counted() == Counts{{"access_rx", 8}, {"punted_control", 8}});
+}
+
+TEST_CASE("pipeline: an Echo-Reply is never longer than the peer's MRU",
+          "[pipeline][rfc1661-5.8]") {
+  World world;
+  const Subscriber s = world.add(2);
+  world.record(s).peer_mru = 100;
+  Octets echo = concat({octets("09 55 0000 0a0b0c0d"), pattern(200)});
+  put16(echo, 2, 208);
+  world.receive(kAccess, from_peer(s, 0, ppp("c021", echo)));
+  put16(echo, 2, 100);
+  world.receive(kAccess, from_peer(s, 1, ppp("c021", echo)));
+  world.run();
+  const auto out = world.sent(kAccess);
+  REQUIRE(out.size() == 2);
+  const Octets reply = concat({octets("0a 55 0064 11223344"), Bytes(pattern(200)).first(92)});
+  CHECK(hex(Bytes(out[0]).subspan(14 + 20 + 16)) == hex(ppp("c021", reply)));
+  CHECK(hex(Bytes(out[1]).subspan(14 + 20 + 12)) == hex(ppp("c021", reply)));
+}
+
+TEST_CASE("pipeline: a network protocol we do not speak goes to the control process, cut",
+          "[pipeline][rfc1661-5.7]") {
+  World world;
+  const Subscriber s = world.add(2);
+  const Subscriber early = world.add(3, false);
+  const Subscriber secret = world.add(4, true, true);
+  (void)world.counted();
+  const Octets long_one = pattern(400);
+  world.receive(kAccess, from_peer(s, 0, ppp("002b", long_one)));
+  world.receive(kAccess, from_peer(s, 1, octets("2b 0102")));
+  world.receive(kAccess, from_peer(s, 2, ppp("0057", pattern(60))));
+  world.receive(kAccess, from_peer(s, 3, ppp("002b", pattern(126))));
+  world.run();
+  const auto out = world.control();
+  REQUIRE(out.size() == 4);
+  CHECK(hex(out[0].frame) == "002b" + hex(Bytes(long_one).first(126)));
+  CHECK(hex(out[1].frame) == "002b0102");
+  CHECK(hex(out[2].frame) == "0057" + hex(pattern(60)));
+  CHECK(out[3].frame.size() == 128);
+  CHECK(world.counted() == Counts{{"access_rx", 4}, {"punted_control", 4}});
+  // Before LCP is open, and in the clear where encryption is required: not a word.
+  world.receive(kAccess, from_peer(early, 0, ppp("002b", pattern(8))));
+  world.receive(kAccess, from_peer(early, 1, ppp("0057", pattern(8))));
+  world.receive(kAccess, from_peer(secret, 0, ppp("002b", pattern(8))));
+  world.run();
+  CHECK(world.control().empty());
+  CHECK(world.drops() == Counts{{"network_not_open", 2}, {"clear_text", 1}});
+  // Within the session's rate.
+  for (std::uint32_t n = 0; n < 150; ++n)
+    world.receive(kAccess, from_peer(s, 4 + n, ppp("002b", pattern(8))));
+  world.run();
+  CHECK(world.control().size() == 96);
+  CHECK(world.drops() == Counts{{"punt_policed", 54}});
 }
 
 TEST_CASE("pipeline: a PPP frame of 1,532 octets is taken", "[pipeline][rfc2637-1.4]") {
@@ -306,8 +360,8 @@ TEST_CASE("pipeline: a next hop without MAC goes to main and comes back", "[pipe
   world.run();
   auto wanted = world.resolves();
   REQUIRE(wanted.size() == 2);
-  CHECK(wanted[0].next_hop == Ipv4Address(address("10.99.0.7")));
-  CHECK(wanted[1].next_hop == Ipv4Address(address("10.0.0.254")));
+  CHECK(wanted[0].next_hop == dataplane::mapped(Ipv4Address(address("10.99.0.7"))));
+  CHECK(wanted[1].next_hop == dataplane::mapped(Ipv4Address(address("10.0.0.254"))));
   CHECK(wanted[0].port == kCore);
   CHECK(hex(wanted[0].frame) ==
         hex(ethernet("000000000000", kCoreMac, 0x0800, data(s, 0, 63, "10.99.0.7"))));

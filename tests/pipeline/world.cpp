@@ -8,6 +8,7 @@
 #include <catch2/catch.hpp>
 #include <cstring>
 
+#include "dataplane/session/mapped_address.hpp"
 #include "pns/base/drop_reason.hpp"
 
 namespace pns::test {
@@ -66,7 +67,7 @@ struct RingPorts {
     const NextHop core{NextHopKind::kResolved, kCore, mac(kCoreRouterMac), mac(kCoreMac), {}};
     const NextHop glean{NextHopKind::kGlean, kCore, {}, mac(kCoreMac), {}};
     const NextHop gateway{
-        NextHopKind::kGlean, kCore, {}, mac(kCoreMac), Ipv4Address(address("10.0.0.254"))};
+        NextHopKind::kGlean, kCore, {}, mac(kCoreMac), mapped(Ipv4Address(address("10.0.0.254")))};
     const NextHop local{NextHopKind::kLocal, kCore, {}, {}, {}};
     add(1, access, "203.0.113.0/24");
     add(2, core, "10.0.0.0/8");
@@ -74,6 +75,16 @@ struct RingPorts {
     add(4, gateway, "192.168.0.0/16");
     add(5, local, "10.0.0.1/32");
     add(6, local, "198.51.100.1/32");
+    const NextHop router{
+        NextHopKind::kGlean, kCore, {}, mac(kCoreMac), *Ipv6Address::parse("fe80::fe")};
+    const auto add6 = [&](std::uint16_t number, const NextHop& hop, const char* prefix) {
+      REQUIRE(next_hops->set(NextHopId(number), hop));
+      REQUIRE(next_hops->add_route(*Ipv6Prefix::parse(prefix), NextHopId(number)));
+    };
+    add6(2, core, "2001:db8:c::/48");
+    add6(3, glean, "2001:db8:99::/64");
+    add6(7, router, "2001:db8:a8::/48");
+    add6(5, local, "2001:db8:c::1/128");
   }
 };
 
@@ -188,6 +199,7 @@ void World::start(std::uint16_t count) {
     commands_.push_back(config.commands);
     to_main_.push_back(config.to_main);
     config.icmp_source = Ipv4Address(address(kIcmpSource));
+    config.icmp_source_ipv6 = *Ipv6Address::parse(kOurs6);
     config.reassembly = options_.reassembly;
     config.reorder = options_.reorder;
     config.send_window = options_.send_window;
@@ -233,6 +245,9 @@ Subscriber World::add(unsigned n, bool open, bool mppe_required) {
   s.n = n;
   s.peer = "203.0.113." + std::to_string(n);
   s.address = "10.64.0." + std::to_string(n);
+  char six[32];
+  std::snprintf(six, sizeof(six), "2001:db8:64:%x::7", n);
+  s.address6 = six;
   contract::InstallSession request;
   request.our_call_id = OurCallId(static_cast<std::uint16_t>(s.call()));
   request.peer_call_id = PeerCallId(static_cast<std::uint16_t>(s.peer_call()));
@@ -256,6 +271,18 @@ Subscriber World::add(unsigned n, bool open, bool mppe_required) {
   command(s, WorkerCommandType::kOpenIpv4, body);
   run();
   return s;
+}
+
+void World::open_ipv6(const Subscriber& s, std::uint16_t mtu) {
+  REQUIRE(table_->bind_prefix(s.slot(), s.prefix()) == contract::ReplyResult::kDone);
+  WorkerCommand::Body body;
+  body.open_ipv6 = {};
+  body.open_ipv6.prefix = s.prefix();
+  body.open_ipv6.our_interface_id = Ipv6Address::parse(kOurLink)->low;
+  body.open_ipv6.peer_interface_id = Ipv6Address::parse(kPeerLink)->low;
+  body.open_ipv6.inner_mtu = mtu;
+  command(s, WorkerCommandType::kOpenIpv6, body);
+  run();
 }
 
 void World::arm(const Subscriber& s, bool stateless, unsigned bits) {
@@ -443,6 +470,8 @@ Octets to_peer(const Subscriber& s, unsigned id, std::optional<std::uint32_t> se
 
 Octets from_core(Bytes packet) { return ethernet(kCoreMac, kCoreRouterMac, 0x0800, packet); }
 Octets to_core(Bytes packet) { return ethernet(kCoreRouterMac, kCoreMac, 0x0800, packet); }
+Octets from_core6(Bytes packet) { return ethernet(kCoreMac, kCoreRouterMac, 0x86dd, packet); }
+Octets to_core6(Bytes packet) { return ethernet(kCoreRouterMac, kCoreMac, 0x86dd, packet); }
 
 Octets ppp(std::string_view protocol, Bytes information) {
   return concat({octets("ff03"), octets(protocol), information});

@@ -33,6 +33,11 @@ inline constexpr std::string_view kCoreRouterMac = "020000000012";
 inline constexpr std::string_view kLocal = "198.51.100.1";
 inline constexpr std::string_view kServer = "10.0.0.9";  // a host behind the core router
 inline constexpr std::string_view kIcmpSource = "10.64.0.1";
+inline constexpr std::string_view kServer6 = "2001:db8:c::9";  // behind the core router too
+inline constexpr std::string_view kOurs6 = "2001:db8:c::1";    // the core port's, source of errors
+// Both ends of every subscriber's link.
+inline constexpr std::string_view kOurLink = "fe80::1:2:3:4";
+inline constexpr std::string_view kPeerLink = "fe80::a:b:c:d";
 
 using dataplane::WorkerCommand;
 using dataplane::WorkerCommandType;
@@ -40,12 +45,14 @@ inline constexpr auto kAccess = contract::PortRole::kAccess;
 inline constexpr auto kCore = contract::PortRole::kCore;
 
 // A subscriber with its session. Number n: slot n, call 0x0100 + n, peer 203.0.113.n,
-// address 10.64.0.n, peer's Call ID 0x2200 + n.
+// address 10.64.0.n, prefix 2001:db8:64:n::/64, peer's Call ID 0x2200 + n.
 struct Subscriber {
   unsigned n = 0;
   std::uint32_t generation = 0;
   std::string peer;
   std::string address;
+  std::string address6;  // prefix and ::7
+  [[nodiscard]] std::uint64_t prefix() const { return 0x20010db800640000 + n; }
   [[nodiscard]] unsigned call() const { return 0x0100 + n; }
   [[nodiscard]] unsigned peer_call() const { return 0x2200 + n; }
   [[nodiscard]] SlotId slot() const { return SlotId(n); }
@@ -71,7 +78,7 @@ struct ControlFrame {
   Octets frame;
 };
 struct ResolveRequest {
-  Ipv4Address next_hop;
+  Ipv6Address next_hop;  // IPv4: mapped
   contract::PortRole port{};
   Octets frame;
 };
@@ -84,6 +91,8 @@ class World {
   // --- sessions ---
   // Installed; link open, IPv4 open in the clear, unless told otherwise.
   Subscriber add(unsigned n, bool open = true, bool mppe_required = false);
+  // IPv6 open for its prefix.
+  void open_ipv6(const Subscriber& s, std::uint16_t mtu = 1400);
   // Both directions, same start key; and the peer's two states.
   void arm(const Subscriber& s, bool stateless = true, unsigned bits = 128);
   [[nodiscard]] contract::SessionRecord& record(const Subscriber& s) {
@@ -160,6 +169,8 @@ Octets to_peer(const Subscriber& s, unsigned id, std::optional<std::uint32_t> se
                std::optional<std::uint32_t> ack = {});
 Octets from_core(Bytes packet);
 Octets to_core(Bytes packet);
+Octets from_core6(Bytes packet);
+Octets to_core6(Bytes packet);
 // FF 03 and a Protocol before it.
 Octets ppp(std::string_view protocol, Bytes information);
 

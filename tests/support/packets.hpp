@@ -4,8 +4,11 @@
 // Everything is an octet string; outer calls wrap inner ones.
 #pragma once
 
+#include <arpa/inet.h>
+
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "tests/support/octets.hpp"
@@ -75,6 +78,52 @@ inline Octets ip(const Ip& header, Bytes payload) {
   put32(out, 16, address(header.destination));
   put16(out, 10, checksum(Bytes(out).first(20)));
   std::copy(payload.begin(), payload.end(), out.begin() + 20);
+  return out;
+}
+
+// "2001:db8::1" as its 16 octets.
+inline Octets address6(std::string_view text) {
+  Octets out(16);
+  if (::inet_pton(AF_INET6, std::string(text).c_str(), out.data()) != 1) out.clear();
+  return out;
+}
+
+struct Ip6 {
+  std::string_view source;
+  std::string_view destination;
+  unsigned next_header = 17;
+  unsigned hop_limit = 64;
+};
+
+inline Octets ip6(const Ip6& header, Bytes payload) {
+  Octets out = octets("60000000 0000 00 00");
+  put16(out, 4, static_cast<unsigned>(payload.size()));
+  out[6] = static_cast<std::byte>(header.next_header);
+  out[7] = static_cast<std::byte>(header.hop_limit);
+  for (const std::string_view text : {header.source, header.destination}) {
+    const Octets address = address6(text);
+    out.insert(out.end(), address.begin(), address.end());
+  }
+  out.insert(out.end(), payload.begin(), payload.end());
+  return out;
+}
+
+// Sum over pseudo-header and payload of an IPv6 packet without extension headers (RFC 8200 §8.1).
+inline unsigned checksum6(Bytes packet, unsigned protocol) {
+  Octets all(packet.begin() + 8, packet.begin() + 40);
+  all.resize(40);
+  put32(all, 32, static_cast<std::uint32_t>(packet.size() - 40));
+  put32(all, 36, protocol);
+  all.insert(all.end(), packet.begin() + 40, packet.end());
+  return checksum(all);
+}
+
+// ICMPv6 with its checksum; `message` from the type on, its checksum field zero.
+inline Octets icmp6(const Ip6& header, Bytes message) {
+  Ip6 outer = header;
+  outer.next_header = 58;
+  Octets out = ip6(outer, message);
+  put16(out, 42, checksum6(out, 58));
   return out;
 }
 

@@ -15,6 +15,8 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "dataplane/session/mapped_address.hpp"
+
 using namespace pns;
 using namespace pns::dataplane;
 using contract::PortRole;
@@ -24,7 +26,11 @@ namespace {
 const MacAddress kAccessMac{2, 0, 0, 0, 0, 1};
 const MacAddress kCoreMac{2, 0, 0, 0, 0, 2};
 
-Ipv4Address ip(const char* text) { return Ipv4Address::parse(text).value(); }
+// Either family, as next hops are written.
+Ipv6Address ip(const char* text) {
+  if (const auto ipv4 = Ipv4Address::parse(text)) return mapped(*ipv4);
+  return Ipv6Address::parse(text).value();
+}
 
 void run(const std::string& command) {
   INFO(command);
@@ -74,7 +80,11 @@ struct World {
     CHECK(rte_mempool_in_use_count(pool()) == 0);
   }
 
-  NextHop to(const char* address) const { return next_hops->get(next_hops->lookup(ip(address))); }
+  NextHop to(const char* address) const {
+    const Ipv6Address wanted = ip(address);
+    return next_hops->get(is_mapped(wanted) ? next_hops->lookup(unmapped(wanted))
+                                            : next_hops->lookup(wanted));
+  }
 
   // Takes netlink events until the condition holds.
   template <class Condition>
@@ -111,7 +121,7 @@ TEST_CASE("routes: a connected network is on link, our own address is local",
   CHECK(world.to("10.0.0.1").kind == NextHopKind::kLocal);
   CHECK(world.to("198.51.100.1").kind == NextHopKind::kLocal);
   CHECK(world.to("192.0.2.1").kind == NextHopKind::kUnreachable);
-  CHECK(world.routes->addresses(PortRole::kAccess) == std::vector{ip("198.51.100.1")});
+  CHECK(world.routes->addresses(PortRole::kAccess) == std::vector{unmapped(ip("198.51.100.1"))});
 
   run("addr add 10.0.0.2/24 dev t-core");
   CHECK(world.until([&] { return world.to("10.0.0.2").kind == NextHopKind::kLocal; }));
@@ -203,8 +213,8 @@ TEST_CASE("routes: packets for a neighbour that never answers are dropped, and w
   fresh_network();
   World world;
   for (std::uint32_t i = 0; i < 2000; ++i)
-    world.routes->hold(PortRole::kCore, Ipv4Address(0x0a000000 + 2 + i % 400), world.packet(),
-                       world.now_ns);
+    world.routes->hold(PortRole::kCore, mapped(Ipv4Address(0x0a000000 + 2 + i % 400)),
+                       world.packet(), world.now_ns);
   CHECK(rte_mempool_in_use_count(pool()) <= 1024);
   for (int second = 0; second < 12; ++second) world.routes->on_timer(world.now_ns += 1'000'000'000);
   CHECK(rte_mempool_in_use_count(pool()) == 0);
@@ -224,4 +234,139 @@ TEST_CASE("routes: an interface that is made anew is found again", "[dataplane][
   run("link set t-core up");
   run("addr add 10.0.0.1/24 dev t-core");
   CHECK(world.until([&] { return world.to("10.0.0.9").kind == NextHopKind::kGlean; }));
+}
+
+namespace {
+
+// IPv6 addresses beside the IPv4 ones; nodad: usable at once.
+void add_ipv6() {
+  run("addr add 2001:db8:a::1/64 dev t-access nodad");
+  run("addr add 2001:db8:c::1/64 dev t-core nodad");
+}
+
+struct FarNamespace {
+  std::string name = "pns-routes-" + std::to_string(::getpid());
+  FarNamespace() { run("netns add " + name); }
+  ~FarNamespace() { (void)!std::system(("ip netns del " + name).c_str()); }
+  FarNamespace(const FarNamespace&) = delete;
+  FarNamespace& operator=(const FarNamespace&) = delete;
+};
+
+}  // namespace
+
+TEST_CASE("routes: ipv6: a connected network is on link, our own address is local",
+          "[dataplane][routes][ipv6]") {
+  fresh_network();
+  add_ipv6();
+  World world;
+  const auto host = world.to("2001:db8:c::9");
+  CHECK(host.kind == NextHopKind::kGlean);
+  CHECK(host.port == PortRole::kCore);
+  CHECK(host.source == kCoreMac);
+  CHECK(host.gateway.is_unspecified());
+  CHECK(world.to("2001:db8:a::9").port == PortRole::kAccess);
+  CHECK(world.to("2001:db8:c::1").kind == NextHopKind::kLocal);
+  CHECK(world.to("2001:db8:a::1").kind == NextHopKind::kLocal);
+  CHECK(world.to("2001:db8:d::1").kind == NextHopKind::kUnreachable);
+  CHECK(world.to("10.0.0.1").kind == NextHopKind::kLocal);
+  // Link-local addresses, of the links and our own, are no destinations.
+  CHECK(world.to("fe80::1").kind == NextHopKind::kUnreachable);
+  CHECK(world.to("ff02::1").kind == NextHopKind::kUnreachable);
+  CHECK(world.routes->ipv6_addresses(PortRole::kCore) == std::vector{ip("2001:db8:c::1")});
+  CHECK(world.routes->addresses(PortRole::kCore) == std::vector{unmapped(ip("10.0.0.1"))});
+
+  run("addr add 2001:db8:c::2/64 dev t-core nodad");
+  CHECK(world.until([&] { return world.to("2001:db8:c::2").kind == NextHopKind::kLocal; }));
+  run("addr del 2001:db8:c::2/64 dev t-core");
+  CHECK(world.until([&] { return world.to("2001:db8:c::2").kind == NextHopKind::kGlean; }));
+}
+
+TEST_CASE("routes: ipv6: neighbours, resolved where the kernel reaches them directly",
+          "[dataplane][routes][ipv6]") {
+  fresh_network();
+  add_ipv6();
+  World world;
+  run("neigh add 2001:db8:c::9 lladdr 02:11:22:33:44:55 dev t-core nud reachable");
+  REQUIRE(world.until([&] { return world.to("2001:db8:c::9").kind == NextHopKind::kResolved; }));
+  CHECK(world.to("2001:db8:c::9").destination == MacAddress{2, 0x11, 0x22, 0x33, 0x44, 0x55});
+  CHECK(world.to("2001:db8:c::a").kind == NextHopKind::kGlean);
+  // Somebody on the access side who calls himself a core server.
+  run("neigh add 2001:db8:c::53 lladdr 02:66:66:66:66:66 dev t-access nud stale");
+  run("neigh add 2001:db8:a::77 lladdr 02:77:77:77:77:77 dev t-access nud stale");
+  REQUIRE(world.until([&] { return world.to("2001:db8:a::77").kind == NextHopKind::kResolved; }));
+  CHECK(world.to("2001:db8:c::53").port == PortRole::kCore);
+  CHECK(world.to("2001:db8:c::53").kind == NextHopKind::kGlean);
+  run("neigh del 2001:db8:c::9 dev t-core");
+  CHECK(world.until([&] { return world.to("2001:db8:c::9").kind == NextHopKind::kGlean; }));
+  // One that does not answer is none.
+  run("neigh add 2001:db8:c::b lladdr 02:11:22:33:44:66 dev t-core nud failed");
+  run("neigh add 2001:db8:c::c lladdr 02:11:22:33:44:77 dev t-core nud permanent");
+  REQUIRE(world.until([&] { return world.to("2001:db8:c::c").kind == NextHopKind::kResolved; }));
+  CHECK(world.to("2001:db8:c::b").kind == NextHopKind::kGlean);
+}
+
+TEST_CASE("routes: ipv6: gateways, also link-local ones, and the better metric",
+          "[dataplane][routes][ipv6]") {
+  fresh_network();
+  add_ipv6();
+  World world;
+  run("-6 route add default via fe80::1 dev t-core");
+  REQUIRE(world.until([&] { return world.to("2001:4860::8888").gateway == ip("fe80::1"); }));
+  CHECK(world.to("2001:4860::8888").kind == NextHopKind::kGlean);
+  CHECK(world.to("2001:4860::8888").port == PortRole::kCore);
+  CHECK(world.to("8.8.8.8").kind == NextHopKind::kUnreachable);
+  run("-6 neigh replace fe80::1 lladdr 02:aa:aa:aa:aa:aa dev t-core nud reachable");
+  REQUIRE(world.until([&] { return world.to("2001:4860::8888").kind == NextHopKind::kResolved; }));
+  CHECK(world.to("2001:4860::8888").destination == MacAddress{2, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa});
+  CHECK(world.to("2001:db8:a::9").port == PortRole::kAccess);
+  // The same address on the other link is another neighbour.
+  run("-6 route add 2001:db8:f::/48 via fe80::1 dev t-access");
+  REQUIRE(world.until([&] { return world.to("2001:db8:f::1").port == PortRole::kAccess; }));
+  CHECK(world.to("2001:db8:f::1").kind == NextHopKind::kGlean);
+
+  run("-6 route add 2001:db8:e::/48 via 2001:db8:c::2 metric 200");
+  run("-6 route add 2001:db8:e::/48 via 2001:db8:c::3 metric 100");
+  run("-6 route add blackhole 2001:db8:e:9::/64");
+  REQUIRE(world.until([&] { return world.to("2001:db8:e::1").gateway == ip("2001:db8:c::3"); }));
+  CHECK(world.until([&] { return world.to("2001:db8:e:9::1").kind == NextHopKind::kUnreachable; }));
+  run("-6 route del 2001:db8:e::/48 via 2001:db8:c::3 metric 100");
+  CHECK(world.until([&] { return world.to("2001:db8:e::1").gateway == ip("2001:db8:c::2"); }));
+  run("-6 route del default");
+  CHECK(world.until([&] { return world.to("2001:4860::8888").kind == NextHopKind::kUnreachable; }));
+}
+
+TEST_CASE("routes: ipv6: packets wait for their neighbour, which the kernel is asked to find",
+          "[dataplane][routes][ipv6]") {
+  fresh_network();
+  add_ipv6();
+  World world;
+  for (int i = 0; i < 20; ++i)
+    world.routes->hold(PortRole::kCore, ip("2001:db8:c::9"), world.packet(), world.now_ns);
+  CHECK(world.routes->unresolved_drops() == 4);
+  // Asked for: the kernel solicits it, and knows it as one to keep.
+  bool asked = false;
+  for (int i = 0; i < 100 && !asked; ++i) {
+    asked = std::system("ip -6 neigh show dev t-core | grep -q '^2001:db8:c::9 '") == 0;
+    if (!asked) ::usleep(20'000);
+  }
+  CHECK(asked);
+  run("neigh replace 2001:db8:c::9 lladdr 02:11:22:33:44:55 dev t-core nud reachable");
+  REQUIRE(world.until([&] { return world.released.size() == 16; }));
+  const auto* ethernet = rte_pktmbuf_mtod(world.released.front().second, const rte_ether_hdr*);
+  CHECK(ethernet->dst_addr.addr_bytes[5] == 0x55);
+  CHECK(world.released.front().first == PortRole::kCore);
+}
+
+TEST_CASE("routes: ipv6: a real neighbour is found by the kernel", "[dataplane][routes][ipv6]") {
+  fresh_network();
+  add_ipv6();
+  // The far end in a namespace of its own: else the kernel would talk to itself.
+  const FarNamespace far;
+  run("link set t-core-far netns " + far.name);
+  run("-n " + far.name + " link set t-core-far up");
+  run("-n " + far.name + " addr add 2001:db8:c::9/64 dev t-core-far nodad");
+  World world;
+  world.routes->hold(PortRole::kCore, ip("2001:db8:c::9"), world.packet(), world.now_ns);
+  CHECK(world.until([&] { return world.released.size() == 1; }));
+  CHECK(world.to("2001:db8:c::9").kind == NextHopKind::kResolved);
 }

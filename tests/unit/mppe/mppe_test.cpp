@@ -317,7 +317,9 @@ TEST_CASE("mppe: plausible text, with and without doubt", "[mppe]") {
   CHECK_FALSE(mppe::is_plausible(ipv6, ipv6.size(), true));
   ipv6.resize(42);
   CHECK(mppe::is_plausible(ipv6, ipv6.size(), true));
-  CHECK_FALSE(mppe::is_plausible(octets("002b 00"), 3, false));
+  CHECK(mppe::is_plausible(octets("002b 00"), 3, false));  // to be rejected by name
+  CHECK_FALSE(mppe::is_plausible(octets("2b 00"), 2, false));
+  CHECK_FALSE(mppe::is_plausible(octets("006b 00"), 3, false));
   CHECK_FALSE(mppe::is_plausible(octets("002b 00"), 3, true));
   for (std::size_t size = 0; size < good.size(); ++size)
     CHECK_FALSE(mppe::is_plausible(Bytes(good).first(size), size, true));

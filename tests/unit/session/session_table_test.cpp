@@ -3,7 +3,12 @@
 
 #include <catch2/catch.hpp>
 #include <cstring>
+#include <map>
+#include <random>
+#include <thread>
+#include <unordered_map>
 
+#include "dataplane/session/mapped_address.hpp"
 #include "dataplane/session/next_hops.hpp"
 #include "pns/mppe/mppe.hpp"
 
@@ -46,6 +51,11 @@ struct Fixture {
     request.peer = kPeer;
     request.mppe_required = true;
     return table->install(SlotId(slot), request, 42);
+  }
+  ReplyResult bind_prefix(std::uint32_t slot, std::uint64_t prefix) {
+    const auto result = table->bind_prefix(SlotId(slot), prefix);
+    if (result == ReplyResult::kDone) memory.sessions()[slot].ipv6_prefix = prefix;
+    return result;
   }
   ReplyResult bind(std::uint32_t slot, std::uint32_t address) {
     const auto result = table->bind_address(SlotId(slot), Ipv4Address(address));
@@ -104,6 +114,135 @@ TEST_CASE("session table: inner addresses", "[session]") {
   CHECK(f.bind(1, 0x0a400002) == ReplyResult::kDone);
   f.table->unbind_address(SlotId(1));
   CHECK_FALSE(f.table->find_by_address(Ipv4Address(0x0a400002)));
+}
+
+TEST_CASE("session table: prefixes", "[session][ipv6]") {
+  constexpr std::uint64_t kFirst = 0x20010db800640001;
+  constexpr std::uint64_t kSecond = 0x20010db800640002;
+  Fixture f;
+  REQUIRE(f.install(0, 1));
+  REQUIRE(f.install(1, 2));
+  CHECK_FALSE(f.table->find_by_prefix(kFirst));
+  CHECK(f.bind_prefix(0, kFirst) == ReplyResult::kDone);
+  CHECK(f.bind_prefix(0, kFirst) == ReplyResult::kDone);
+  CHECK(f.bind_prefix(1, kFirst) == ReplyResult::kAddressInUse);
+  CHECK(f.bind_prefix(2, kSecond) == ReplyResult::kBadSlot);
+  CHECK(f.bind_prefix(64, kSecond) == ReplyResult::kBadSlot);
+  for (const std::uint64_t prefix : {0x0ULL, 0xfe80000000000000ULL, 0xff02000000000000ULL})
+    CHECK(f.bind_prefix(1, prefix) == ReplyResult::kBadMessage);
+  CHECK(f.table->find_by_prefix(kFirst).slot == SlotId(0));
+  CHECK_FALSE(f.table->find_by_prefix(kSecond));
+  // Moved: the old prefix is free at once.
+  CHECK(f.bind_prefix(0, kSecond) == ReplyResult::kDone);
+  CHECK_FALSE(f.table->find_by_prefix(kFirst));
+  CHECK(f.table->find_by_prefix(kSecond).slot == SlotId(0));
+  CHECK(f.bind_prefix(1, kFirst) == ReplyResult::kDone);
+  f.table->unbind_prefix(SlotId(1));
+  f.table->unbind_prefix(SlotId(1));
+  CHECK_FALSE(f.table->find_by_prefix(kFirst));
+  // The owner has not opened IPv6 yet: no match, though the prefix is taken.
+  CHECK(f.table->bind_prefix(SlotId(1), kFirst) == ReplyResult::kDone);
+  f.memory.sessions()[1].ipv6_prefix = 0;
+  CHECK_FALSE(f.table->find_by_prefix(kFirst));
+  // With the session goes its prefix.
+  CHECK(f.table->unlink(SlotId(0)) != 0);
+  CHECK_FALSE(f.table->find_by_prefix(kSecond));
+  f.table->release(SlotId(0));
+  CHECK(f.memory.sessions()[0].ipv6_prefix == 0);
+  CHECK(f.bind_prefix(1, kSecond) == ReplyResult::kDone);
+}
+
+TEST_CASE("session table: adopt binds prefixes, and closes IPv6 where two claim one",
+          "[session][ipv6]") {
+  Fixture f;
+  for (const std::uint16_t n : std::initializer_list<std::uint16_t>{3, 4, 5}) {
+    REQUIRE(f.install(n, n));
+    REQUIRE(f.bind_prefix(n, 0x20010db800640000 + n) == ReplyResult::kDone);
+    f.memory.sessions()[n].flags.fetch_or(contract::kFlagIpv6Open);
+  }
+  f.memory.sessions()[5].ipv6_prefix = 0x20010db800640003;
+  f.restart();
+  CHECK_FALSE(f.table->find_by_prefix(0x20010db800640003));
+  CHECK(f.table->adopt() == 3);
+  CHECK(f.table->find_by_prefix(0x20010db800640003).slot == SlotId(3));
+  CHECK(f.table->find_by_prefix(0x20010db800640004).slot == SlotId(4));
+  CHECK((f.memory.sessions()[4].flags.load() & contract::kFlagIpv6Open) != 0);
+  CHECK((f.memory.sessions()[5].flags.load() & contract::kFlagIpv6Open) == 0);
+  CHECK(f.bind_prefix(5, 0x20010db800640005) == ReplyResult::kDone);
+}
+
+TEST_CASE("prefix index: full, churned, and never wrong", "[session][ipv6]") {
+  constexpr std::uint32_t kSlots = 4096;
+  PrefixIndex index(kSlots);
+  std::vector<std::uint64_t> held(kSlots, 0);
+  const auto find = [&](std::uint64_t prefix, unsigned* looked = nullptr) {
+    return index.find(prefix, [&](std::uint32_t slot) {
+      if (looked != nullptr) ++*looked;
+      return held[slot] == prefix;
+    });
+  };
+  std::mt19937_64 random(7);
+  std::unordered_map<std::uint64_t, std::uint32_t> truth;
+  for (unsigned round = 0; round < 400'000; ++round) {
+    const auto slot = static_cast<std::uint32_t>(random() % kSlots);
+    if (held[slot] != 0) {
+      index.erase(held[slot], slot);
+      truth.erase(held[slot]);
+      held[slot] = 0;
+    } else {
+      // Half from a pool, in order; half from anywhere.
+      const std::uint64_t prefix =
+          round % 2 == 0 ? 0x20010db800640000 + random() % 65'536 : random() | 1;
+      if (truth.contains(prefix)) continue;
+      index.insert(prefix, slot);
+      truth[prefix] = slot;
+      held[slot] = prefix;
+    }
+    if (round % 20'000 != 0) continue;
+    for (const auto& [prefix, at] : truth) REQUIRE(find(prefix) == at);
+    unsigned looked = 0;
+    for (unsigned n = 0; n < 2000; ++n) REQUIRE(find(random() << 1, &looked) == PrefixIndex::kNone);
+    REQUIRE(looked <= 2);  // half a hash in common is rare
+  }
+  // To the brim, and empty again.
+  for (std::uint32_t slot = 0; slot < kSlots; ++slot)
+    if (held[slot] == 0) index.insert(held[slot] = 0xfd00000000000000 + slot, slot);
+  for (std::uint32_t slot = 0; slot < kSlots; ++slot) REQUIRE(find(held[slot]) == slot);
+  for (std::uint32_t slot = 0; slot < kSlots; ++slot) {
+    index.erase(held[slot], slot);
+    index.erase(held[slot], slot);  // twice is once
+    held[slot] = 0;
+  }
+  for (const auto& [prefix, slot] : truth) REQUIRE(find(prefix) == PrefixIndex::kNone);
+}
+
+TEST_CASE("prefix index: one that stays is found while others come and go", "[session][ipv6]") {
+  PrefixIndex index(64);
+  constexpr std::uint64_t kStays = 0x20010db800640000;
+  index.insert(kStays, 0);
+  std::atomic<bool> stop{false};
+  std::atomic<std::uint64_t> found{0};
+  std::atomic<std::uint64_t> missed{0};
+  std::thread reader([&] {
+    while (!stop.load()) {
+      const bool hit = index.find(kStays, [](std::uint32_t slot) { return slot == 0; }) == 0;
+      (hit ? found : missed).fetch_add(1);
+    }
+  });
+  std::mt19937_64 random(5);
+  std::array<std::uint64_t, 64> held{};
+  while (found.load() < 100'000) {
+    const auto slot = static_cast<std::uint32_t>(1 + random() % 63);
+    if (held[slot] != 0) {
+      index.erase(held[slot], slot);
+      held[slot] = 0;
+    } else {
+      index.insert(held[slot] = random(), slot);
+    }
+  }
+  stop.store(true);
+  reader.join();
+  CHECK(missed.load() == 0);
 }
 
 TEST_CASE("session table: an entry that disagrees with the record is no match", "[session]") {
@@ -218,7 +357,7 @@ TEST_CASE("next hops: longest prefix, replacement and removal", "[session]") {
   hop.port = contract::PortRole::kCore;
   hop.destination = {1, 2, 3, 4, 5, 6};
   hop.source = {7, 8, 9, 10, 11, 12};
-  hop.gateway = Ipv4Address(0x0a0000fe);
+  hop.gateway = mapped(Ipv4Address(0x0a0000fe));
   CHECK(hops.set(NextHopId(3), hop));
   CHECK(hops.get(NextHopId(3)) == hop);
 
@@ -228,4 +367,82 @@ TEST_CASE("next hops: longest prefix, replacement and removal", "[session]") {
   CHECK(ids[0].value == 3);
   CHECK(ids[1].value == 2);
   CHECK(ids[2].value == 0);
+}
+
+TEST_CASE("next hops: longest prefix of IPv6, replacement and removal", "[session][ipv6]") {
+  auto made = NextHops::create("next-hop-test6", 1024);
+  REQUIRE(made);
+  NextHops& hops = **made;
+  const auto prefix = [](const char* text) { return *Ipv6Prefix::parse(text); };
+  const auto where = [&](const char* text) { return hops.lookup(*Ipv6Address::parse(text)).value; };
+  CHECK(where("2001:db8::1") == 0);
+  CHECK(hops.add_route(prefix("::/0"), NextHopId(1)));
+  CHECK(hops.add_route(prefix("2001:db8::/32"), NextHopId(2)));
+  CHECK(hops.add_route(prefix("2001:db8:1:2::77/64"), NextHopId(3)));
+  CHECK(hops.add_route(prefix("2001:db8:1:2::3/128"), NextHopId(4)));
+  CHECK_FALSE(hops.add_route(Ipv6Prefix{{}, 129}, NextHopId(4)));
+  CHECK_FALSE(hops.add_route(prefix("2001:db8:1:2::3/128"), NextHopId(NextHops::kMaxNextHops)));
+  CHECK(where("2620:fe::fe") == 1);
+  CHECK(where("2001:db8:ffff::1") == 2);
+  CHECK(where("2001:db8:1:2::4") == 3);
+  CHECK(where("2001:db8:1:2::3") == 4);
+  CHECK(hops.add_route(prefix("2001:db8:1:2::3/128"), NextHopId(5)));
+  CHECK(where("2001:db8:1:2::3") == 5);
+  CHECK(hops.delete_route(prefix("2001:db8:1:2::3/128")));
+  CHECK_FALSE(hops.delete_route(prefix("2001:db8:1:2::3/128")));
+  CHECK(where("2001:db8:1:2::3") == 3);
+  CHECK(hops.delete_route(prefix("::/0")));
+  CHECK(where("2620:fe::fe") == 0);
+  // IPv4 is another table.
+  CHECK(hops.lookup(Ipv4Address(0x0a000001)).value == 0);
+
+  NextHop hop;
+  hop.kind = NextHopKind::kGlean;
+  hop.gateway = *Ipv6Address::parse("fe80::1");
+  CHECK(hops.set(NextHopId(3), hop));
+  CHECK(hops.get(NextHopId(3)) == hop);
+
+  std::array<NextHops::Ipv6Octets, 3> destinations{};
+  std::array<NextHopId, 3> ids{};
+  const std::array texts = {"2001:db8:1:2::4", "2001:db9::", "2001:db8:ffff:ffff::"};
+  for (std::size_t i = 0; i < texts.size(); ++i)
+    std::ranges::copy(Ipv6Address::parse(texts[i])->wire(), destinations[i]);
+  hops.lookup(destinations, ids);
+  CHECK(ids[0].value == 3);
+  CHECK(ids[1].value == 0);
+  CHECK(ids[2].value == 2);
+}
+
+TEST_CASE("next hops: IPv6 against a plain search, routes coming and going", "[session][ipv6]") {
+  auto made = NextHops::create("next-hop-random6", 1024);
+  REQUIRE(made);
+  NextHops& hops = **made;
+  std::map<Ipv6Prefix, NextHopId> known;
+  std::mt19937_64 random(11);
+  const auto address = [&] {
+    // Close together, so that prefixes nest.
+    return Ipv6Address(0x20010db800000000 | (random() & 0x0000000300030003),
+                       random() & 0x8000000000000003);
+  };
+  for (unsigned round = 0; round < 3000; ++round) {
+    const std::array lengths = {0, 16, 29, 32, 47, 48, 64, 65, 127, 128};
+    Ipv6Prefix prefix{address(), static_cast<std::uint8_t>(lengths[random() % lengths.size()])};
+    prefix.address = prefix.network();
+    if (known.erase(prefix) != 0) {
+      REQUIRE(hops.delete_route(prefix));
+    } else if (known.size() < 60) {
+      const NextHopId id(static_cast<std::uint16_t>(1 + random() % 1000));
+      REQUIRE(hops.add_route(prefix, id));
+      known[prefix] = id;
+    }
+    const Ipv6Address wanted = address();
+    NextHopId best;
+    int length = -1;
+    for (const auto& [candidate, id] : known)
+      if (candidate.length > length && candidate.contains(wanted)) {
+        best = id;
+        length = candidate.length;
+      }
+    REQUIRE(hops.lookup(wanted) == best);
+  }
 }

@@ -6,7 +6,6 @@
 #include "pns/wire/checksum.hpp"
 #include "pns/wire/ethernet.hpp"
 #include "pns/wire/icmp.hpp"
-#include "pns/wire/ipv6.hpp"
 #include "pns/wire/tcp.hpp"
 #include "tests/support/octets.hpp"
 
@@ -126,20 +125,6 @@ TEST_CASE("ipv4: destinations nobody forwards to", "[wire][rfc1812-5.3.7][confor
   for (const char* address :
        {"1.0.0.1", "10.0.0.1", "126.255.255.255", "128.0.0.1", "223.255.255.255"})
     CHECK_FALSE(wire::is_unforwardable(*Ipv4Address::parse(address)));
-}
-
-TEST_CASE("ipv6: header and every prefix", "[wire][rfc8200]") {
-  auto packet = octets("6000 0000 0004 3b40");
-  packet.resize(44);
-  const auto header = wire::parse_ipv6(packet);
-  REQUIRE(header);
-  CHECK(header->payload_length == 4);
-  CHECK(header->hop_limit == 64);
-  for (std::size_t size = 0; size < packet.size(); ++size)
-    CHECK(wire::parse_ipv6(Bytes(packet).first(size)).error() ==
-          (size < 40 ? DropReason::frame_truncated : DropReason::ip_total_length));
-  packet[0] = std::byte{0x45};
-  CHECK(wire::parse_ipv6(packet).error() == DropReason::ip_version);
 }
 
 TEST_CASE("ethernet: header and every prefix", "[wire]") {

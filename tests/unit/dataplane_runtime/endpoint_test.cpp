@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The dataplane's end of the contract, with this test as the control process: what is answered,
+// what reaches the session's owner, and what the session table has learnt.
+#include "dataplane/runtime/endpoint.hpp"
+
+#include <rte_mbuf.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+#include <cstring>
+
+using namespace pns;
+using namespace pns::dataplane;
+using contract::MessageType;
+using contract::ReplyResult;
+
+namespace {
+
+constexpr std::uint64_t kPrefix = 0x20010db800640001;
+
+rte_mempool* pool() {
+  static rte_mempool* made = rte_pktmbuf_pool_create("endpoint-test", 255, 0, kMbufPrivateSize,
+                                                     RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
+  return made;
+}
+
+rte_ring* ring() {
+  static unsigned number = 0;
+  return rte_ring_create(("endpoint-test" + std::to_string(number++)).c_str(), 64, SOCKET_ID_ANY,
+                         RING_F_SP_ENQ | RING_F_SC_DEQ);
+}
+
+struct World {
+  UniqueFd memory_fd = contract::SessionMemory::create(16, false, 1).value();
+  contract::SessionMemory memory = contract::SessionMemory::attach(memory_fd.get()).value();
+  std::unique_ptr<SessionTable> table = SessionTable::create(memory, 1).value();
+  Doorbell doorbell;
+  Endpoint::WorkerLine line{ring(), ring(), &doorbell};
+  Endpoint endpoint{
+      *table, {line}, pool(), [](contract::PortRole, const Ipv6Address&, rte_mbuf* packet) {
+        rte_pktmbuf_free(packet);
+      }};
+  UniqueFd control;
+  contract::Channel channel;
+  contract::RingProducer commands;
+  contract::RingConsumer events;
+  std::uint32_t request = 0;
+
+  World() {
+    const std::string path = "/tmp/pns-endpoint-test-" + std::to_string(::getpid());
+    REQUIRE(endpoint.listen(path));
+    control.reset(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::strncpy(address.sun_path, path.c_str(), sizeof(address.sun_path) - 1);
+    REQUIRE(::connect(control.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0);
+    endpoint.turn(1);
+    channel = contract::Channel::receive(control.get(), 1000).value();
+    commands = channel.command_producer();
+    events = channel.event_consumer();
+    ::unlink(path.c_str());
+  }
+  ~World() {
+    void* left = nullptr;
+    while (rte_ring_dequeue(line.commands, &left) == 0)
+      rte_pktmbuf_free(static_cast<rte_mbuf*>(left));
+    rte_ring_free(line.commands);
+    rte_ring_free(line.to_main);
+    CHECK(rte_mempool_in_use_count(pool()) == 0);
+  }
+
+  // Sends one command and gives its answer.
+  template <class Body>
+  contract::Reply ask(MessageType type, std::uint32_t slot, std::uint32_t generation,
+                      const Body& body) {
+    contract::MessageHeader header;
+    header.type = type;
+    header.body_size = sizeof(body);
+    header.request = ++request;
+    header.slot = SlotId(slot);
+    header.generation = generation;
+    REQUIRE(commands.push(header, std::as_bytes(std::span(&body, 1)), {}));
+    endpoint.turn(1);
+    contract::ReceivedMessage message;
+    REQUIRE(events.pop(message) == contract::RingConsumer::Outcome::kMessage);
+    REQUIRE(message.header.type == MessageType::kReply);
+    REQUIRE(message.header.request == request);
+    return message.body_as<contract::Reply>().value();
+  }
+  std::uint32_t install(std::uint32_t slot) {
+    contract::InstallSession session;
+    session.our_call_id = OurCallId(static_cast<std::uint16_t>(100 + slot));
+    session.local = Ipv4Address(0xc6336401);
+    session.peer = Ipv4Address(0xcb007105);
+    const auto reply = ask(MessageType::kInstallSession, slot, 0, session);
+    REQUIRE(reply.result == ReplyResult::kDone);
+    return reply.generation;
+  }
+  // The command that the owner finds next, if any.
+  std::optional<WorkerCommand> next() {
+    void* packet = nullptr;
+    if (rte_ring_dequeue(line.commands, &packet) != 0) return std::nullopt;
+    const WorkerCommand command = command_of(static_cast<rte_mbuf*>(packet));
+    rte_pktmbuf_free(static_cast<rte_mbuf*>(packet));
+    return command;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("endpoint: IPv6 is opened once for each prefix, and closed",
+          "[dataplane][endpoint][ipv6]") {
+  World world;
+  const std::uint32_t first = world.install(1);
+  const std::uint32_t second = world.install(2);
+  contract::OpenIpv6 open;
+  open.prefix = kPrefix;
+  open.our_interface_id = 7;
+  open.peer_interface_id = 8;
+  open.inner_mtu = 1396;
+  open.rate_bits_per_second = 9;
+  CHECK(world.ask(MessageType::kOpenIpv6, 1, first, open).result == ReplyResult::kDone);
+  const auto command = world.next();
+  REQUIRE(command);
+  CHECK(command->type == WorkerCommandType::kOpenIpv6);
+  CHECK(command->slot == SlotId(1));
+  CHECK(command->generation == first);
+  CHECK(std::memcmp(&command->body.open_ipv6, &open, sizeof(open)) == 0);
+  world.memory.sessions()[1].ipv6_prefix = kPrefix;  // as the owner does
+  CHECK(world.table->find_by_prefix(kPrefix).slot == SlotId(1));
+
+  // Refused commands do not reach the owner.
+  CHECK(world.ask(MessageType::kOpenIpv6, 2, second, open).result == ReplyResult::kAddressInUse);
+  open.prefix = 0xfe80'0000'0000'0000;
+  CHECK(world.ask(MessageType::kOpenIpv6, 2, second, open).result == ReplyResult::kBadMessage);
+  open.prefix = kPrefix + 1;
+  CHECK(world.ask(MessageType::kOpenIpv6, 2, second + 1, open).result ==
+        ReplyResult::kBadGeneration);
+  CHECK(world.ask(MessageType::kOpenIpv6, 99, 1, open).result == ReplyResult::kBadSlot);
+  CHECK(world.ask(MessageType::kOpenIpv6, 2, second, contract::OpenIpv4{}).result ==
+        ReplyResult::kBadMessage);
+  CHECK_FALSE(world.next());
+
+  contract::MessageHeader close;
+  close.type = MessageType::kCloseIpv6;
+  close.slot = SlotId(1);
+  close.generation = first;
+  REQUIRE(world.commands.push(close, {}, {}));
+  world.endpoint.turn(1);
+  const auto closed = world.next();
+  REQUIRE(closed);
+  CHECK(closed->type == WorkerCommandType::kCloseIpv6);
+  CHECK_FALSE(world.table->find_by_prefix(kPrefix));
+  open.prefix = kPrefix;
+  CHECK(world.ask(MessageType::kOpenIpv6, 2, second, open).result == ReplyResult::kDone);
+}
