@@ -22,7 +22,7 @@
 
 #include "controlplane/model/auth.hpp"
 #include "controlplane/model/link_actions.hpp"
-#include "controlplane/ppp/auth_mschapv2.hpp"
+#include "controlplane/ppp/auth.hpp"
 #include "controlplane/ppp/ccp.hpp"
 #include "controlplane/ppp/ipcp.hpp"
 #include "controlplane/ppp/lcp.hpp"
@@ -118,10 +118,11 @@ class Link {
   void layer_failed(Layer layer, EndReason reason, Run& run);
   void before_ccp_ack(const MppeAgreement& agreed, Run& run);
   void credentials(model::AuthRequest request, Run& run);
+  void before_auth_success(Run& run);
+  void authenticated(Run& run);
   // ---- Steps.
   void start_authentication(Run& run);
-  void enter_network(const model::AuthGrant& grant, const model::NetworkParameters& network,
-                     Run& run);
+  [[nodiscard]] bool gives_usable_keys(const model::AuthGrant& grant) const noexcept;
   void leave_network(Run& run);
   void start_ipcp(Run& run);
   void settle_ipv4(Run& run);
@@ -151,6 +152,12 @@ class Link {
   bool question_stale_ = false;  // LCP has started over since: the answer does not count
   std::optional<model::AuthRequest> held_question_;
   std::optional<TimePoint> answer_by_;
+  struct Granted {
+    model::AuthGrant grant;
+    model::NetworkParameters network;
+  };
+  std::optional<Granted> granted_;  // until the peer may be told; EAP waits for its confirmation
+  EndReason denied_ = EndReason::kNone;  // since the last credentials
 
   std::string user_;
   model::AuthMethod auth_method_ = model::AuthMethod::kNone;

@@ -102,7 +102,9 @@ TEST_CASE("rfc2759 §5: the domain part is not hashed", "[rfc2759-5][wire-facts-
 
 TEST_CASE("rfc2759 §6: Failure says E, R, C, V and M; the challenge in it is fresh",
           "[rfc2759-6]") {
-  LinkPair pair;
+  LinkSettings settings;
+  settings.auth_retries = 0;
+  LinkPair pair(settings);
   pair.client.password = "wrong";
   pair.start();
   const std::string message = text(packet(pair.actions, kChap, kFailure));

@@ -57,14 +57,14 @@ TEST_CASE("settings: connections and pools are as configured", "[settings]") {
 TEST_CASE("settings: passwords become hashes, and what cannot is refused by name", "[settings]") {
   std::vector<config::LocalUser> users(2);
   users[0].name = "alice";
-  users[0].password = "clientPass";
+  users[0].password = SecretText("clientPass");
   users[0].address = Ipv4Address(7);
   users[0].rate_bits_per_second = 5;
   users[0].groups = {"staff"};
   users[1].name = "bob";
   users[1].nt_hash = crypto::nt_password_hash("secret").value();
   users[1].pool = "guests";
-  const auto made = make_users(users);
+  const auto made = make_users(users, config::Ppp{});
   REQUIRE(made.size() == 2);
   CHECK(
       std::ranges::equal(made[0].nt_hash.bytes(), crypto::nt_password_hash("clientPass")->bytes()));
@@ -74,6 +74,6 @@ TEST_CASE("settings: passwords become hashes, and what cannot is refused by name
   CHECK(made[0].groups == std::vector<std::string>{"staff"});
   CHECK(std::ranges::equal(made[1].nt_hash.bytes(), users[1].nt_hash->bytes()));
   CHECK(made[1].pool == "guests");
-  users[0].password = "\xff";
-  CHECK_THROWS_WITH(make_users(users), Catch::Contains("alice"));
+  users[0].password = SecretText("\xff");
+  CHECK_THROWS_WITH(make_users(users, config::Ppp{}), Catch::Contains("alice"));
 }
