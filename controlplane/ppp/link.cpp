@@ -461,6 +461,7 @@ void Link::set_phase(LinkPhase phase, Run& run) {
 
 void Link::start_authentication(Run& run) {
   auth_ = make_authenticator(lcp_.auth_method(), settings_);
+  denied_ = EndReason::kNone;
   if (!auth_) {
     terminate(EndReason::auth_no_common_method, run);
     return;
@@ -506,7 +507,6 @@ void Link::authenticated(Run& run) {
 void Link::leave_network(Run& run) {
   auth_.reset();
   granted_.reset();
-  denied_ = EndReason::kNone;
   question_stale_ = question_open_;
   held_question_.reset();
   answer_by_.reset();

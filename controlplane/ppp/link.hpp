@@ -90,6 +90,9 @@ class Link {
   [[nodiscard]] model::LinkActions on_deadline(TimePoint now);
 
   [[nodiscard]] model::LinkPhase phase() const noexcept { return phase_; }
+  // Why the peer's last credentials were refused, as long as it has shown no others: also when it
+  // leaves by itself, having been offered another try. kNone: they were not.
+  [[nodiscard]] EndReason refused() const noexcept { return denied_; }
   [[nodiscard]] LinkStatus status() const;
   // Empty unless phase() is kOpen.
   [[nodiscard]] std::optional<LinkSnapshot> snapshot() const;
@@ -157,7 +160,7 @@ class Link {
     model::NetworkParameters network;
   };
   std::optional<Granted> granted_;  // until the peer may be told; EAP waits for its confirmation
-  EndReason denied_ = EndReason::kNone;  // since the last credentials
+  EndReason denied_ = EndReason::kNone;  // see refused()
 
   std::string user_;
   model::AuthMethod auth_method_ = model::AuthMethod::kNone;
