@@ -2,11 +2,14 @@
 #include "controlplane/aaa/password_changes.hpp"
 
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <catch2/catch.hpp>
 #include <fstream>
 #include <iterator>
 
+#include "pns/base/privileges.hpp"
 #include "pns/crypto/mschap.hpp"
 
 using namespace pns;
@@ -152,4 +155,23 @@ TEST_CASE("password changes: one that cannot be written changes nothing", "[aaa]
   CHECK(directory.text() == before);
   std::filesystem::remove(directory.file().string() + ".new");
   CHECK(changes->save("alice", hash_of("newer")));
+}
+
+// pns-control opens the file with every capability and writes it without any.
+TEST_CASE("password changes: a process without capabilities still writes them", "[aaa]") {
+  const Directory directory;
+  auto changes = PasswordChanges::open(directory.file());
+  auto accounts = users();
+  changes->apply(accounts);
+  const pid_t child = ::fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    if (!drop_privileges({})) ::_exit(2);
+    ::_exit(changes->save("alice", hash_of("new")) ? 0 : 1);
+  }
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  CHECK(WIFEXITED(status));
+  CHECK(WEXITSTATUS(status) == 0);
+  CHECK(PasswordChanges::open(directory.file())->size() == 1);
 }
