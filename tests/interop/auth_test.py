@@ -92,6 +92,18 @@ class Methods(theme.Theme):
         self.comes_in("eap", "eap", "none")
         self.stays_out("eap")
 
+    def test_eap_mschapv2_with_mppe_128(self):
+        log = self.comes_in("eap", "eap", "mppe128-stateless", *MPPE_128)
+        self.assertIn("MPPE 128-bit stateless compression enabled", log)
+
+    def test_mschap_gives_pppd_no_keys_of_40_bit(self):
+        """It knows that they come from the LM hash (docs/decisions/0006), which it does not make."""
+        session = self.guest.dial("alice", "wonderland", security=only(
+            "mschap", "require-mppe-40", "nomppe-128", "nomppe-stateful"))
+        self.assertNotEqual(session.wait_end(), 0)
+        self.assertIn("Disabling 40-bit MPPE; MS-CHAP LM not supported", session.log())
+        self.server.wait_sessions(0)
+
 
 class EapMd5(Methods):
     """EAP with MD5-Challenge alone."""
