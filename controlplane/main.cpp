@@ -21,11 +21,14 @@
 #include <initializer_list>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
+#include "controlplane/aaa/guess_limiter.hpp"
 #include "controlplane/aaa/local_authenticator.hpp"
+#include "controlplane/aaa/password_changes.hpp"
 #include "controlplane/dataplane_link/dataplane_link.hpp"
 #include "controlplane/management/render.hpp"
 #include "controlplane/management/server.hpp"
@@ -99,7 +102,15 @@ int run(const std::filesystem::path& config_file, const std::filesystem::path& r
   const config::Config config = need(config::load(config_file));
   log::start(static_cast<log::Level>(config.log.level), static_cast<log::Format>(config.log.format),
              "control");
-  auto users = session::make_users(need(config::load_users(config)));
+  auto users = session::make_users(need(config::load_users(config)), config.ppp);
+  // Opened while this process may still do everything; written to as an ordinary user.
+  std::optional<aaa::PasswordChanges> password_changes;
+  if (const auto& file = config.aaa.local.password_changes_file; !file.empty()) {
+    auto changes = aaa::PasswordChanges::open(file);
+    if (!changes) throw std::runtime_error(file.string() + ": " + changes.error());
+    password_changes = std::move(*changes);
+    password_changes->apply(users);
+  }
 
   auto grants = need(contract::receive_grants(supervisor_socket.get(), kGrantTimeoutMs));
   auto memory = need(contract::SessionMemory::attach(grants.session_memory.get()));
@@ -110,6 +121,26 @@ int run(const std::filesystem::path& config_file, const std::filesystem::path& r
   model::Statistics statistics;
   pools::PoolSet pools(session::make_pools(config));
   aaa::LocalAuthenticator authenticator(std::move(users), random);
+  if (password_changes)
+    authenticator.allow_password_changes([&](const std::string& name, const Secret<16>& nt_hash) {
+      const bool kept = password_changes->save(name, nt_hash);
+      if (kept)
+        log::info("password changed", {{"user", name}});
+      else
+        log::error("changed password not kept", {{"user", name}, {"error", std::strerror(errno)}});
+      return kept;
+    });
+  asio::steady_timer guess_timer(loop);
+  aaa::GuessLimiter* limiter = nullptr;
+  aaa::GuessLimiter guess_limiter(
+      authenticator, statistics, [] { return std::chrono::steady_clock::now(); },
+      [&](TimePoint at) {
+        guess_timer.expires_at(at);
+        guess_timer.async_wait([&](const asio::error_code& error) {
+          if (!error) limiter->on_deadline();
+        });
+      });
+  limiter = &guess_limiter;
   auto store = need(session::ResumeStore::open(run_dir / "store", memory.header().max_sessions));
 
   // The registry and what it talks to know each other; the events are wired before anything runs.
@@ -132,7 +163,7 @@ int run(const std::filesystem::path& config_file, const std::filesystem::path& r
                                   .statistics = statistics,
                                   .supervisor = supervisor,
                                   .dataplane = dataplane,
-                                  .authenticator = authenticator,
+                                  .authenticator = guess_limiter,
                                   .pools = pools,
                                   .store = store,
                                   .random = random});

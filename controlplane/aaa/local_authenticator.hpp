@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// LocalAuthenticator: accounts held in memory, from users.yaml (read by pns/config). An unknown
-// user takes the same path, and so the same time, as a wrong password. No I/O; one thread (the
-// event loop).
+// LocalAuthenticator: accounts held in memory, from users.yaml (read by pns/config). It judges
+// every method; an unknown user takes the same path, and so the same time, as a wrong password, and
+// what else stands against an account (disabled, expired) is told only to who knows its password.
+// No I/O; one thread (the event loop).
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "controlplane/aaa/authenticator.hpp"
@@ -21,7 +24,11 @@ namespace pns::aaa {
 
 struct LocalUser {
   std::string name;
-  Secret<16> nt_hash;  // MD4 of the password in UTF-16LE: as good as the password, so a secret
+  Secret<16> nt_hash;   // MD4 of the password in UTF-16LE: as good as the password, so a secret
+  SecretText password;  // in the clear, for CHAP with MD5; empty: not kept, or not known
+  std::optional<Secret<16>> lm_hash;  // for MS-CHAPv1 keys of 40 and 56 bit only
+  bool disabled = false;
+  bool password_expired = false;
   std::optional<Ipv4Address> address;       // fixed; absent: from the pool
   std::optional<Ipv6Prefix> ipv6_prefix{};  // likewise, a /64
   std::string pool = "default";
@@ -35,11 +42,16 @@ class LocalAuthenticator final : public Authenticator {
   // first counts (pns/config refuses such a file).
   LocalAuthenticator(std::vector<LocalUser> users, RandomSource& random);
 
+  // Keeps a changed password where it is found after a restart. False: it could not be kept.
+  using SavePassword = std::function<bool(const std::string& name, const Secret<16>& nt_hash)>;
+  // Without this, nobody is let to change an expired password.
+  void allow_password_changes(SavePassword save) { save_password_ = std::move(save); }
+
   // Answers from within the call. A user is looked up as sent, then without DOMAIN\.
   void authenticate(model::AuthRequest request, Done done) override;
 
-  // The decision itself.
-  [[nodiscard]] model::AuthResult decide(const model::AuthRequest& request) const;
+  // The decision itself. Writes a changed password.
+  [[nodiscard]] model::AuthResult decide(const model::AuthRequest& request);
 
   // A reloaded file. Sessions that are up are not touched.
   void replace_users(std::vector<LocalUser> users);
@@ -47,10 +59,15 @@ class LocalAuthenticator final : public Authenticator {
   [[nodiscard]] std::size_t user_count() const noexcept { return users_.size(); }
 
  private:
-  [[nodiscard]] const LocalUser* find(std::string_view name) const;
+  [[nodiscard]] LocalUser* find(std::string_view name);
+  // Whether the account may come in, now that its password was right; a change that was asked for
+  // is carried out. Empty: it may.
+  [[nodiscard]] std::optional<model::AuthDenial> admit(LocalUser& user,
+                                                       const Secret<16>* changed_to);
 
   std::map<std::string, LocalUser, std::less<>> users_;
-  LocalUser nobody_;
+  LocalUser nobody_;  // whom unknown users are checked against
+  SavePassword save_password_;
 };
 
 }  // namespace pns::aaa

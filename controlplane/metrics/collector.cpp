@@ -183,6 +183,10 @@ void add_control_families(std::vector<MetricFamily>& out, const model::Statistic
   add(auth, {{"result", "accepted"}}, s.auth_accepted.get());
   add(auth, {{"result", "denied"}}, s.auth_denied.get());
   out.push_back(std::move(auth));
+  auto delayed = family("pns_auth_delayed_total",
+                        "Authentications held back before they are judged", MetricType::Counter);
+  add(delayed, {{"reason", "failures_from_source"}}, s.auth_delayed.get());
+  out.push_back(std::move(delayed));
   out.push_back(single("pns_auth_pending", "Authentications that wait for an answer",
                        MetricType::Gauge, s.auth_pending.get()));
   out.push_back(single("pns_dataplane_attached", "1 while the dataplane is attached",

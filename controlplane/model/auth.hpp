@@ -27,25 +27,75 @@ enum class AuthMethod : std::uint8_t { kNone, kPap, kChapMd5, kMsChap, kMsChapV2
   return kNames[static_cast<std::size_t>(method)];
 }
 
+// What the peer has shown, by method. EAP shows one of these too, inside its own packets.
+
+// RFC 1334 §2.2.1.
+struct PapCredentials {
+  SecretText password;  // octets, at most 255
+};
+
+// RFC 1994 §4.1: MD5 over identifier, password and challenge.
+struct ChapMd5Credentials {
+  std::array<std::byte, 16> challenge{};
+  std::array<std::byte, 16> response{};
+  std::uint8_t identifier = 0;  // of the Response, or of the EAP packet
+};
+
+// RFC 2433 §4.
+struct MsChapCredentials {
+  std::array<std::byte, 8> challenge{};
+  std::array<std::byte, 24> nt_response{};
+  std::uint8_t identifier = 0;
+};
+
 // RFC 2759 §4: what the Response packet carried, with the challenge it answers.
 struct MsChapV2Credentials {
   std::array<std::byte, 16> authenticator_challenge{};
   std::array<std::byte, 16> peer_challenge{};
   std::array<std::byte, 24> nt_response{};
+  std::uint8_t identifier = 0;
 };
+
+// RFC 2759 §7: a new password, and the response to the challenge that is right under it.
+struct ChangePasswordCredentials {
+  MsChapV2Credentials response;
+  std::array<std::byte, 516> encrypted_password{};
+  std::array<std::byte, 16> encrypted_hash{};
+};
+
+using Credentials = std::variant<PapCredentials, ChapMd5Credentials, MsChapCredentials,
+                                 MsChapV2Credentials, ChangePasswordCredentials>;
 
 struct AuthRequest {
   std::string user;  // exactly as the peer sent it, DOMAIN\ included; octets, at most 256
-  std::variant<MsChapV2Credentials> credentials;  // further methods add alternatives
-  Ipv4Address peer;                               // outer address of the subscriber
+  Credentials credentials;
+  Ipv4Address peer;  // outer address of the subscriber
 
-  [[nodiscard]] AuthMethod method() const noexcept { return AuthMethod::kMsChapV2; }
+  // As the credentials tell: EAP is not seen here.
+  [[nodiscard]] AuthMethod method() const noexcept {
+    constexpr std::array kMethods = {AuthMethod::kPap, AuthMethod::kChapMd5, AuthMethod::kMsChap,
+                                     AuthMethod::kMsChapV2, AuthMethod::kMsChapV2};
+    static_assert(kMethods.size() == std::variant_size_v<Credentials>);
+    return kMethods[credentials.index()];
+  }
 };
 
-// RFC 3079 §3.3 master session keys for 128 bit, from the server's point of view.
+// Start keys (RFC 3079) for 128 bit, from the server's point of view; MS-CHAPv1 has one for both
+// directions. MS-CHAPv2 uses their first 8 octets for 40 and 56 bit. With MS-CHAPv1 those come from
+// elsewhere, or there are none (docs/decisions/0006).
 struct MppeKeys {
+  enum class Weak : std::uint8_t { kLeadingOctets, kOwn, kNone };
+
   Secret<16> send;     // server → client
   Secret<16> receive;  // client → server
+  Weak weak = Weak::kLeadingOctets;
+  Secret<16> weak_key{};  // kOwn: both directions, 8 octets
+
+  // What the dataplane is to be armed with. `key_bits` below 128 must not be asked of kNone.
+  [[nodiscard]] MppeKeys for_strength(unsigned key_bits) const noexcept {
+    if (key_bits == 128 || weak != Weak::kOwn) return *this;
+    return {.send = weak_key, .receive = weak_key};
+  }
 };
 
 struct AuthGrant {
@@ -63,6 +113,8 @@ struct AuthGrant {
 struct AuthDenial {
   EndReason reason = EndReason::auth_failed;
   std::uint16_t ms_chap_error = 691;  // RFC 2759 §6: E= code
+  bool may_retry = false;             // other credentials may be shown on the same call
+  bool may_change_password = false;   // a Change-Password packet may follow (with 648)
 };
 
 using AuthResult = std::expected<AuthGrant, AuthDenial>;

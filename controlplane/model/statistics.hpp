@@ -59,6 +59,7 @@ struct Statistics {
   std::array<Count, 10> setup_time_buckets;  // cumulative is made by the exporter
   // AAA
   Count auth_accepted, auth_denied, auth_pending;
+  Count auth_delayed;  // held back by aaa::GuessLimiter
   // dataplane link
   Count dataplane_attached;  // 0 or 1
   Count dataplane_attaches;

@@ -27,9 +27,12 @@ class AuthenticatorSide {
 
   // LCP is open: the first packet goes out.
   virtual void start(Context& context) = 0;
-  // Tells the observer credentials() once; auth_failed() when they can never be.
+  // Tells the observer credentials(), once for each try; auth_failed() when there is no other.
+  // That and authenticated() may be the end of this object: nobody touches it after them.
   virtual void on_packet(const wire::ControlPacket& packet, Context& context) = 0;
-  // The verdict on the credentials: tells the peer, now and whenever it asks again.
+  // The verdict on the credentials: tells the peer, now and whenever it asks again. Tells the
+  // observer before_auth_success() and authenticated(), or auth_failed() unless another try
+  // follows; at once, or when the peer has confirmed.
   virtual void grant(const model::AuthGrant& grant, Context& context) = 0;
   virtual void deny(const model::AuthDenial& denial, Context& context) = 0;
 

@@ -30,6 +30,9 @@ class MppeOption final : public ConfigOption {
   void commit() override;
   [[nodiscard]] EndReason on_unresolved() override { return EndReason::mppe_refused; }
 
+  // Before a negotiation: the strengths there are keys for.
+  void set_strengths(const MppeStrengths& strengths) noexcept { strengths_ = strengths; }
+
   // What our request says, and what the peer's committed one said.
   [[nodiscard]] const MppeAgreement& ours() const noexcept { return ours_; }
   [[nodiscard]] const std::optional<MppeAgreement>& peers() const noexcept { return peers_; }
@@ -63,6 +66,8 @@ class Ccp final : public ControlProtocol {
   // Meaningful while open.
   [[nodiscard]] const MppeAgreement& agreement() const noexcept { return mppe_.ours(); }
   void restore(const MppeAgreement& agreement, TimePoint now) noexcept;
+  // Before open(): the strengths there are keys for, at least one.
+  void set_strengths(const MppeStrengths& strengths) noexcept { mppe_.set_strengths(strengths); }
 
  private:
   [[nodiscard]] std::span<ConfigOption* const> options() noexcept override { return options_; }

@@ -42,6 +42,10 @@ class LayerObserver {
   virtual void before_ncp_ack() = 0;
   // Credentials are complete.
   virtual void credentials(model::AuthRequest request) = 0;
+  // The peer is about to be told of its success: what it sends upon that must be heard.
+  virtual void before_auth_success() = 0;
+  // It has been told.
+  virtual void authenticated() = 0;
   // The peer failed to authenticate; what there was to tell it has been told.
   virtual void auth_failed(EndReason reason) = 0;
 

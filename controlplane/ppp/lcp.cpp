@@ -22,9 +22,15 @@ struct KnownMethod {
   model::AuthMethod method;
   wire::AuthenticationProtocol option;
 };
-constexpr std::array<KnownMethod, 1> kKnownMethods = {{
-    {model::AuthMethod::kMsChapV2,
-     {static_cast<std::uint16_t>(wire::PppProtocol::kChap), wire::kChapMsV2}},
+constexpr std::uint16_t kPap = static_cast<std::uint16_t>(wire::PppProtocol::kPap);
+constexpr std::uint16_t kChap = static_cast<std::uint16_t>(wire::PppProtocol::kChap);
+constexpr std::uint16_t kEap = static_cast<std::uint16_t>(wire::PppProtocol::kEap);
+constexpr std::array<KnownMethod, 5> kKnownMethods = {{
+    {model::AuthMethod::kPap, {kPap, 0}},
+    {model::AuthMethod::kChapMd5, {kChap, wire::kChapMd5}},
+    {model::AuthMethod::kMsChap, {kChap, wire::kChapMsV1}},
+    {model::AuthMethod::kMsChapV2, {kChap, wire::kChapMsV2}},
+    {model::AuthMethod::kEap, {kEap, 0}},
 }};
 
 const KnownMethod* find_method(model::AuthMethod method) noexcept {
@@ -91,8 +97,11 @@ void AuthOption::on_nak(const wire::Option& option, Context&) {
   const auto index = static_cast<std::size_t>(permitted - methods_.begin());
   if (permitted != methods_.end() && index != chosen_) {
     chosen_ = index;
-  } else if (++useless_naks_ >= kUselessNaks) {
+  } else if (methods_.empty() || ++useless_naks_ >= kUselessNaks + methods_.size() - 1) {
     fail(EndReason::auth_no_common_method);
+  } else {
+    // It names only what it likes best. What it can do besides shows when asked for.
+    chosen_ = (chosen_ + 1) % methods_.size();
   }
 }
 

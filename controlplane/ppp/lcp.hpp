@@ -56,6 +56,8 @@ class AccmOption final : public ConfigOption {
   [[nodiscard]] Judgement judge(const wire::Option& option, Writer& nak, Context&) override;
 };
 
+// One of the configured methods, in order of preference. A Nak chooses another of them; one for
+// what is not among them moves on to the next. Nothing else is ever agreed to.
 class AuthOption final : public ConfigOption {
  public:
   explicit AuthOption(const std::vector<model::AuthMethod>& methods);

@@ -4,6 +4,10 @@
 #include <algorithm>
 #include <utility>
 
+#include "controlplane/ppp/auth_chap.hpp"
+#include "controlplane/ppp/auth_eap.hpp"
+#include "controlplane/ppp/auth_pap.hpp"
+
 namespace pns::ppp {
 namespace {
 
@@ -22,9 +26,35 @@ constexpr bool is(std::uint16_t protocol, PppProtocol known) noexcept {
 
 std::unique_ptr<AuthenticatorSide> make_authenticator(model::AuthMethod method,
                                                       const LinkSettings& settings) {
-  if (method == model::AuthMethod::kMsChapV2)
-    return std::make_unique<MsChapV2Authenticator>(settings);
+  switch (method) {
+    case model::AuthMethod::kPap:
+      return std::make_unique<PapAuthenticator>(settings);
+    case model::AuthMethod::kChapMd5:
+      return std::make_unique<ChapMd5Authenticator>(settings);
+    case model::AuthMethod::kMsChap:
+      return std::make_unique<MsChapAuthenticator>(settings);
+    case model::AuthMethod::kMsChapV2:
+      return std::make_unique<MsChapV2Authenticator>(settings);
+    case model::AuthMethod::kEap:
+      return std::make_unique<EapAuthenticator>(settings);
+    case model::AuthMethod::kNone:
+      return nullptr;
+  }
   return nullptr;
+}
+
+// The protocol that carries a method; 0 for none.
+std::uint16_t protocol_of(model::AuthMethod method) noexcept {
+  switch (method) {
+    case model::AuthMethod::kNone:
+      return 0;
+    case model::AuthMethod::kPap:
+      return static_cast<std::uint16_t>(PppProtocol::kPap);
+    case model::AuthMethod::kEap:
+      return static_cast<std::uint16_t>(PppProtocol::kEap);
+    default:
+      return static_cast<std::uint16_t>(PppProtocol::kChap);
+  }
 }
 
 }  // namespace
@@ -54,6 +84,8 @@ class Link::Run final : public LayerObserver {
   void credentials(model::AuthRequest request) override {
     link_.credentials(std::move(request), *this);
   }
+  void before_auth_success() override { link_.before_auth_success(*this); }
+  void authenticated() override { link_.authenticated(*this); }
   void auth_failed(EndReason reason) override { link_.terminate(reason, *this); }
 
   template <class Action>
@@ -122,10 +154,14 @@ model::LinkActions Link::on_frame(Bytes ppp_frame, TimePoint now) {
 
   Run run(*this, now);
   const bool network = phase_ == LinkPhase::kNetwork || phase_ == LinkPhase::kOpen;
-  const bool known =
-      is(frame->protocol, PppProtocol::kLcp) || is(frame->protocol, PppProtocol::kChap) ||
-      is(frame->protocol, PppProtocol::kCcp) || is(frame->protocol, PppProtocol::kIpcp) ||
-      is(frame->protocol, PppProtocol::kIpv6cp);
+  // Of the authentication protocols, only the one that LCP agreed on is looked at. An open link
+  // that was taken over has no authenticator, and nothing to say to a late packet of its method.
+  const bool is_auth = frame->protocol == (auth_ ? static_cast<std::uint16_t>(auth_->protocol())
+                                                 : protocol_of(auth_method_));
+  const bool known = is(frame->protocol, PppProtocol::kLcp) || is_auth ||
+                     is(frame->protocol, PppProtocol::kCcp) ||
+                     is(frame->protocol, PppProtocol::kIpcp) ||
+                     is(frame->protocol, PppProtocol::kIpv6cp);
   if (is(frame->protocol, PppProtocol::kIpv6) && ipv6_open_) {
     advertiser_.on_packet(frame->information, run.context);
     return std::move(run.actions);
@@ -146,9 +182,10 @@ model::LinkActions Link::on_frame(Bytes ppp_frame, TimePoint now) {
     case PppProtocol::kLcp:
       on_lcp(*packet, run);
       break;
+    case PppProtocol::kPap:
     case PppProtocol::kChap:
-      if (auth_ && auth_->protocol() == PppProtocol::kChap &&
-          (network || phase_ == LinkPhase::kAuthenticate))
+    case PppProtocol::kEap:
+      if (auth_ && (network || phase_ == LinkPhase::kAuthenticate))
         auth_->on_packet(*packet, run.context);
       break;
     case PppProtocol::kCcp:
@@ -176,15 +213,17 @@ model::LinkActions Link::on_auth_result(const model::AuthResult& result,
   Run run(*this, now);
   if (!take_answer(run)) return std::move(run.actions);
   if (!result) {
-    const EndReason reason = result.error().reason;
-    auth_->deny(result.error(), run.context);
-    terminate(reason == EndReason::kNone ? EndReason::auth_failed : reason, run);
-  } else if (settings_.mppe == MppePolicy::kRequire && !result->mppe) {
+    model::AuthDenial denial = result.error();
+    if (denial.reason == EndReason::kNone) denial.reason = EndReason::auth_failed;
+    denied_ = denial.reason;
+    auth_->deny(denial, run.context);
+  } else if (settings_.mppe == MppePolicy::kRequire && !gives_usable_keys(*result)) {
     terminate(EndReason::no_mppe_keys, run);
   } else if (!network) {
     terminate(EndReason::no_address, run);
   } else {
-    enter_network(*result, *network, run);
+    granted_ = Granted{*result, *network};
+    auth_->grant(*result, run.context);
   }
   return std::move(run.actions);
 }
@@ -296,8 +335,12 @@ void Link::on_protocol_reject(Bytes data, Run& run) {
     case PppProtocol::kLcp:
       lcp_.on_protocol_rejected(EndReason::code_rejected, run.context);
       break;
+    case PppProtocol::kPap:
     case PppProtocol::kChap:
-      if (phase_ == LinkPhase::kAuthenticate) terminate(EndReason::auth_no_common_method, run);
+    case PppProtocol::kEap:
+      if (phase_ == LinkPhase::kAuthenticate && auth_ &&
+          is(reject->rejected_protocol, auth_->protocol()))
+        terminate(EndReason::auth_no_common_method, run);
       break;
     case PppProtocol::kCcp:
       ccp_.on_protocol_rejected(EndReason::mppe_refused, run.context);
@@ -356,8 +399,10 @@ void Link::layer_down(Layer layer, Event cause, Run& run) {
   switch (layer) {
     case Layer::kLcp:
       if (peer_ends && end_reason_ == EndReason::kNone)
-        end_reason_ =
-            cause == Event::kRtr ? EndReason::peer_disconnected : EndReason::code_rejected;
+        end_reason_ = cause == Event::kRxjMinus ? EndReason::code_rejected
+                      : phase_ == LinkPhase::kAuthenticate && denied_ != EndReason::kNone
+                          ? denied_  // it was refused, and does not want the other try
+                          : EndReason::peer_disconnected;
       set_phase(end_reason_ == EndReason::kNone ? LinkPhase::kEstablish : LinkPhase::kTerminate,
                 run);
       echo_at_.reset();
@@ -419,12 +464,14 @@ void Link::before_ccp_ack(const MppeAgreement& agreed, Run& run) {
     terminate(EndReason::mppe_closed, run);
     return;
   }
-  run.add(
-      model::ArmMppe{.keys = *keys_, .key_bits = agreed.key_bits, .stateless = agreed.stateless});
+  run.add(model::ArmMppe{.keys = keys_->for_strength(agreed.key_bits),
+                         .key_bits = agreed.key_bits,
+                         .stateless = agreed.stateless});
   armed_ = agreed;
 }
 
 void Link::credentials(model::AuthRequest request, Run& run) {
+  denied_ = EndReason::kNone;
   answer_by_ = run.context.now + settings_.auth_decision_timeout;
   if (question_open_) {
     held_question_ = std::move(request);
@@ -460,6 +507,7 @@ void Link::set_phase(LinkPhase phase, Run& run) {
 
 void Link::start_authentication(Run& run) {
   auth_ = make_authenticator(lcp_.auth_method(), settings_);
+  denied_ = EndReason::kNone;
   if (!auth_) {
     terminate(EndReason::auth_no_common_method, run);
     return;
@@ -468,18 +516,30 @@ void Link::start_authentication(Run& run) {
   auth_->start(run.context);
 }
 
-void Link::enter_network(const model::AuthGrant& grant, const model::NetworkParameters& network,
-                         Run& run) {
-  user_ = grant.user;
+// Whether the grant has keys for a strength that the configuration permits.
+bool Link::gives_usable_keys(const model::AuthGrant& grant) const noexcept {
+  if (!grant.mppe) return false;
+  return settings_.mppe_strengths.bits128 || grant.mppe->weak != model::MppeKeys::Weak::kNone;
+}
+
+// The network phase begins before Success leaves: whatever the peer sends upon it is heard.
+void Link::before_auth_success(Run& run) {
+  user_ = granted_->grant.user;
   auth_method_ = auth_->method();
-  keys_ = grant.mppe;
-  network_ = network;
-  const bool encrypt = settings_.mppe != MppePolicy::kOff && keys_.has_value();
+  keys_ = granted_->grant.mppe;
+  network_ = granted_->network;
+  const bool encrypt = settings_.mppe != MppePolicy::kOff && gives_usable_keys(granted_->grant);
   encryption_ = encrypt ? Encryption::kPending : Encryption::kOff;
-  // The phase first: whatever the peer sends upon Success is heard.
+  granted_.reset();
   set_phase(LinkPhase::kNetwork, run);
-  auth_->grant(grant, run.context);
-  if (encrypt) {
+}
+
+// The peer knows; now ours.
+void Link::authenticated(Run& run) {
+  if (encryption_ == Encryption::kPending) {
+    MppeStrengths strengths = settings_.mppe_strengths;
+    if (keys_->weak == model::MppeKeys::Weak::kNone) strengths.bits40 = strengths.bits56 = false;
+    ccp_.set_strengths(strengths);
     ccp_.open(run.context);
     ccp_.up(run.context);
   } else if (was_encrypted_) {
@@ -492,6 +552,7 @@ void Link::enter_network(const model::AuthGrant& grant, const model::NetworkPara
 // Everything above LCP goes back to where it was before authentication.
 void Link::leave_network(Run& run) {
   auth_.reset();
+  granted_.reset();
   question_stale_ = question_open_;
   held_question_.reset();
   answer_by_.reset();

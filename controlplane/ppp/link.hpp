@@ -22,7 +22,7 @@
 
 #include "controlplane/model/auth.hpp"
 #include "controlplane/model/link_actions.hpp"
-#include "controlplane/ppp/auth_mschapv2.hpp"
+#include "controlplane/ppp/auth.hpp"
 #include "controlplane/ppp/ccp.hpp"
 #include "controlplane/ppp/ipcp.hpp"
 #include "controlplane/ppp/ipv6cp.hpp"
@@ -98,6 +98,9 @@ class Link {
   [[nodiscard]] model::LinkActions on_deadline(TimePoint now);
 
   [[nodiscard]] model::LinkPhase phase() const noexcept { return phase_; }
+  // Why the peer's last credentials were refused, as long as it has shown no others: also when it
+  // leaves by itself, having been offered another try. kNone: they were not.
+  [[nodiscard]] EndReason refused() const noexcept { return denied_; }
   [[nodiscard]] LinkStatus status() const;
   // Empty unless phase() is kOpen.
   [[nodiscard]] std::optional<LinkSnapshot> snapshot() const;
@@ -127,10 +130,11 @@ class Link {
   void layer_failed(Layer layer, EndReason reason, Run& run);
   void before_ccp_ack(const MppeAgreement& agreed, Run& run);
   void credentials(model::AuthRequest request, Run& run);
+  void before_auth_success(Run& run);
+  void authenticated(Run& run);
   // ---- Steps.
   void start_authentication(Run& run);
-  void enter_network(const model::AuthGrant& grant, const model::NetworkParameters& network,
-                     Run& run);
+  [[nodiscard]] bool gives_usable_keys(const model::AuthGrant& grant) const noexcept;
   void leave_network(Run& run);
   void start_ncps(Run& run);
   void start(ControlProtocol& ncp, std::vector<std::byte>& held_request, Run& run);
@@ -168,6 +172,12 @@ class Link {
   bool question_stale_ = false;  // LCP has started over since: the answer does not count
   std::optional<model::AuthRequest> held_question_;
   std::optional<TimePoint> answer_by_;
+  struct Granted {
+    model::AuthGrant grant;
+    model::NetworkParameters network;
+  };
+  std::optional<Granted> granted_;  // until the peer may be told; EAP waits for its confirmation
+  EndReason denied_ = EndReason::kNone;  // see refused()
 
   std::string user_;
   model::AuthMethod auth_method_ = model::AuthMethod::kNone;

@@ -33,11 +33,19 @@ struct MppeStrengths {
   bool bits128 = true;
 };
 
+// Methods inside EAP.
+enum class EapMethod : std::uint8_t {
+  kMd5,       // RFC 3748 §5.4
+  kMsChapV2,  // draft-kamath-pppext-eap-mschapv2
+};
+
 struct LinkSettings {
   std::uint16_t mru = 1400;  // octets we ask the peer to send at most (ppp.mtu)
   std::string name = "pns";  // in CHAP challenges; at most 64 octets go out
   std::vector<model::AuthMethod> auth = {model::AuthMethod::kMsChapV2};  // in order of preference
-  Ipv4Address peer;  // outer address of the subscriber, for AuthRequest
+  std::vector<EapMethod> eap = {EapMethod::kMsChapV2};                   // the same, inside EAP
+  unsigned auth_retries = 3;  // other passwords that MS-CHAP lets a peer try on one call
+  Ipv4Address peer;           // outer address of the subscriber, for AuthRequest
 
   MppePolicy mppe = MppePolicy::kRequire;
   MppeStrengths mppe_strengths;
@@ -56,6 +64,7 @@ struct LinkSettings {
   unsigned max_terminate = 2;
   unsigned max_failure = 5;
 
+  Duration auth_retry_timeout = Seconds(60);     // for a person to type another password
   Duration auth_decision_timeout = Seconds(30);  // Authenticate to on_auth_result
   unsigned rejects_per_second = 10;              // Code-Rejects and Protocol-Rejects together
 };

@@ -499,7 +499,12 @@ void Registry::on_installed(Session& installed, const control::DataplaneLink::Re
 
 void Registry::end_session(Session& session, EndReason reason) {
   if (session.state != Session::State::kUp) return;
-  if (session.link_end != EndReason::kNone) reason = session.link_end;  // it came first
+  if (session.link_end != EndReason::kNone) {
+    reason = session.link_end;  // it came first
+  } else if (session.link && session.link->refused() != EndReason::kNone &&
+             info_of(reason).stage != "local") {
+    reason = session.link->refused();  // and so it hung up
+  }
   const SlotId slot = session.handle.slot;
   if (const auto found = connections_.find(session.connection); found != connections_.end())
     found->second->calls.erase(session.our_call_id);

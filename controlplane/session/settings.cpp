@@ -26,6 +26,12 @@ model::AuthMethod method_of(config::AuthMethod method) noexcept {
   return model::AuthMethod::kNone;
 }
 
+ppp::EapMethod eap_method_of(config::EapMethod method) noexcept {
+  return method == config::EapMethod::kMd5 ? ppp::EapMethod::kMd5 : ppp::EapMethod::kMsChapV2;
+}
+
+bool contains(const auto& list, auto value) { return std::ranges::find(list, value) != list.end(); }
+
 ppp::MppePolicy policy_of(config::MppePolicy policy) noexcept {
   switch (policy) {
     case config::MppePolicy::kOff:
@@ -57,12 +63,22 @@ ppp::LinkSettings make_link_settings(const config::Config& config) {
   settings.mru = config.ppp.mtu;
   settings.name = config.node.name;
   settings.auth.clear();
+  settings.eap.clear();
   std::ranges::transform(config.ppp.auth, std::back_inserter(settings.auth), method_of);
+  std::ranges::transform(config.ppp.eap, std::back_inserter(settings.eap), eap_method_of);
+  if (config.ppp.mppe.policy == config::MppePolicy::kRequire) {
+    // What gives no keys could only end in no_mppe_keys, after a password was sent for nothing.
+    std::erase(settings.eap, ppp::EapMethod::kMd5);
+    std::erase_if(settings.auth, [&settings](model::AuthMethod method) {
+      return method == model::AuthMethod::kPap || method == model::AuthMethod::kChapMd5 ||
+             (method == model::AuthMethod::kEap && settings.eap.empty());
+    });
+  }
+  settings.auth_retries = config.ppp.auth_retries;
   settings.mppe = policy_of(config.ppp.mppe.policy);
   const auto& bits = config.ppp.mppe.key_bits;
-  settings.mppe_strengths = {.bits40 = std::ranges::find(bits, 40) != bits.end(),
-                             .bits56 = std::ranges::find(bits, 56) != bits.end(),
-                             .bits128 = std::ranges::find(bits, 128) != bits.end()};
+  settings.mppe_strengths = {
+      .bits40 = contains(bits, 40), .bits56 = contains(bits, 56), .bits128 = contains(bits, 128)};
   settings.mppe_mode = mode_of(config.ppp.mppe.mode);
   settings.lcp_echo_interval = config.ppp.lcp_echo.interval;
   settings.lcp_echo_failures = config.ppp.lcp_echo.failures;
@@ -87,15 +103,25 @@ std::vector<pools::PoolConfig> make_pools(const config::Config& config) {
   return pools;
 }
 
-std::vector<aaa::LocalUser> make_users(const std::vector<config::LocalUser>& users) {
+std::vector<aaa::LocalUser> make_users(const std::vector<config::LocalUser>& users,
+                                       const config::Ppp& ppp) {
+  const bool md5 =
+      contains(ppp.auth, config::AuthMethod::kChap) ||
+      (contains(ppp.auth, config::AuthMethod::kEap) && contains(ppp.eap, config::EapMethod::kMd5));
+  const bool lm_keys = contains(ppp.auth, config::AuthMethod::kMsChap) &&
+                       (contains(ppp.mppe.key_bits, 40) || contains(ppp.mppe.key_bits, 56));
   std::vector<aaa::LocalUser> out;
   for (const auto& user : users) {
     aaa::LocalUser local;
     local.name = user.name;
-    const auto hash =
-        user.nt_hash ? user.nt_hash : crypto::nt_password_hash(user.password.value_or(""));
+    const SecretText password = user.password.value_or(SecretText());
+    const auto hash = user.nt_hash ? user.nt_hash : crypto::nt_password_hash(password.view());
     if (!hash) throw std::runtime_error("user " + user.name + ": the password is not UTF-8");
     local.nt_hash = *hash;
+    if (md5) local.password = password;
+    if (lm_keys) local.lm_hash = crypto::lm_password_hash(password.view());
+    local.disabled = user.disabled;
+    local.password_expired = user.password_expired;
     local.address = user.address;
     local.ipv6_prefix = user.ipv6_prefix;
     local.pool = user.pool.value_or("default");

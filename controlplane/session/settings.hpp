@@ -17,7 +17,9 @@ namespace pns::session {
 [[nodiscard]] ppp::LinkSettings make_link_settings(const config::Config& config);
 [[nodiscard]] pptp::ConnectionSettings make_connection_settings(const config::Config& config);
 [[nodiscard]] std::vector<pools::PoolConfig> make_pools(const config::Config& config);
-// Hashes passwords; the result holds no clear text. Throws std::runtime_error for one not UTF-8.
-[[nodiscard]] std::vector<aaa::LocalUser> make_users(const std::vector<config::LocalUser>& users);
+// Hashes passwords. The result holds clear text, or LM hashes, only when a method that `ppp`
+// permits needs them. Throws std::runtime_error for a password that is not UTF-8.
+[[nodiscard]] std::vector<aaa::LocalUser> make_users(const std::vector<config::LocalUser>& users,
+                                                     const config::Ppp& ppp);
 
 }  // namespace pns::session

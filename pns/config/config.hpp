@@ -149,10 +149,14 @@ struct Mppe {
   MppeMode mode = MppeMode::kStateless;
 };
 
+enum class EapMethod : std::uint8_t { kMsChapV2, kMd5 };
+
 struct Ppp {
   std::uint16_t mtu = 1400;  // octets of inner IP, before MPPE takes its 4
   LcpEcho lcp_echo;
   std::vector<AuthMethod> auth = {AuthMethod::kMsChapV2};  // in order of preference
+  std::vector<EapMethod> eap = {EapMethod::kMsChapV2};     // the same, inside EAP
+  std::uint32_t auth_retries = 3;  // other passwords on one call, where MS-CHAP lets a peer try
   Mppe mppe;
   std::vector<Ipv4Address> dns;       // at most 2
   std::vector<Ipv6Address> ipv6_dns;  // of the same list, at most 3
@@ -169,6 +173,7 @@ enum class AaaSource : std::uint8_t { kLocal, kRadius };
 
 struct LocalAaa {
   std::filesystem::path users_file;  // made absolute: relative ones are relative to the config file
+  std::filesystem::path password_changes_file;  // empty: expired passwords cannot be changed
 };
 
 struct RadiusServer {
@@ -249,13 +254,15 @@ struct ConfigError {
 // One entry of the users file. Exactly one of password and nt_hash is set.
 struct LocalUser {
   std::string name;
-  std::optional<std::string> password;
+  std::optional<SecretText> password;
   std::optional<Secret<16>> nt_hash;  // MD4 of the UTF-16LE password (RFC 2759 §8.3)
   std::optional<Ipv4Address> address;
   std::optional<Ipv6Prefix> ipv6_prefix{};  // a /64
   std::optional<std::string> pool;          // absent: "default"
   std::optional<std::uint64_t> rate_bits_per_second;
   std::vector<std::string> groups;
+  bool disabled = false;
+  bool password_expired = false;
 };
 
 // Reads the users file alone. `warnings`, when given, receives what is unwise but not wrong (a file
@@ -264,7 +271,7 @@ struct LocalUser {
     const std::filesystem::path& file, std::vector<ConfigError>* warnings = nullptr);
 
 // Reads config.aaa.local.users_file and checks it against the configuration too: pools that exist,
-// fixed addresses that are nobody's gateway or interface address.
+// fixed addresses that are nobody's gateway or interface address, and a method for each user.
 [[nodiscard]] std::expected<std::vector<LocalUser>, std::vector<ConfigError>> load_users(
     const Config& config, std::vector<ConfigError>* warnings = nullptr);
 
@@ -282,6 +289,7 @@ struct LocalUser {
 [[nodiscard]] std::string_view name_of(DeviceKind value) noexcept;
 [[nodiscard]] std::string_view name_of(SendWindow value) noexcept;
 [[nodiscard]] std::string_view name_of(AuthMethod value) noexcept;
+[[nodiscard]] std::string_view name_of(EapMethod value) noexcept;
 [[nodiscard]] std::string_view name_of(MppePolicy value) noexcept;
 [[nodiscard]] std::string_view name_of(MppeMode value) noexcept;
 [[nodiscard]] std::string_view name_of(AaaSource value) noexcept;

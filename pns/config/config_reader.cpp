@@ -52,6 +52,8 @@ constexpr auto kKeys = std::to_array<std::string_view>({
     "ppp.lcp_echo.interval",
     "ppp.lcp_echo.failures",
     "ppp.auth",
+    "ppp.eap",
+    "ppp.auth_retries",
     "ppp.mppe.policy",
     "ppp.mppe.key_bits",
     "ppp.mppe.mode",
@@ -62,6 +64,7 @@ constexpr auto kKeys = std::to_array<std::string_view>({
     "pools.*.ipv6_prefixes",
     "aaa.order",
     "aaa.local.users_file",
+    "aaa.local.password_changes_file",
     "aaa.radius.servers.*.address",
     "aaa.radius.servers.*.auth_port",
     "aaa.radius.servers.*.accounting_port",
@@ -96,6 +99,8 @@ constexpr Word<AuthMethod> kAuthMethods[] = {{"eap", AuthMethod::kEap},
                                              {"mschap", AuthMethod::kMsChap},
                                              {"chap", AuthMethod::kChap},
                                              {"pap", AuthMethod::kPap}};
+constexpr Word<EapMethod> kEapMethods[] = {{"mschapv2", EapMethod::kMsChapV2},
+                                           {"md5", EapMethod::kMd5}};
 constexpr Word<MppePolicy> kMppePolicies[] = {
     {"off", MppePolicy::kOff}, {"prefer", MppePolicy::kPrefer}, {"require", MppePolicy::kRequire}};
 constexpr Word<MppeMode> kMppeModes[] = {{"stateless", MppeMode::kStateless},
@@ -120,7 +125,6 @@ std::string_view word_of(const Word<T> (&words)[N], T value) noexcept {
 
 // What the file format has a word for but this version cannot do yet. Such a word is refused, so
 // that nobody believes in a setting that has no effect.
-constexpr AuthMethod kAvailableAuthMethods[] = {AuthMethod::kMsChapV2};
 constexpr AaaSource kAvailableAaaSources[] = {AaaSource::kLocal};
 
 // `parser` restricted to the values of `available`.
@@ -134,10 +138,11 @@ auto if_available(const T (&available)[N], Parser parser) {
   };
 }
 
-// RFC 3079 derives keys from MS-CHAP; EAP methods may bring keys (RFC 5216 §2.3).
-bool gives_mppe_keys(AuthMethod method) noexcept {
-  return method == AuthMethod::kEap || method == AuthMethod::kMsChapV2 ||
-         method == AuthMethod::kMsChap;
+// RFC 3079 derives keys from MS-CHAP, also inside EAP.
+bool gives_mppe_keys(AuthMethod method, const Ppp& ppp) noexcept {
+  if (method == AuthMethod::kEap)
+    return std::find(ppp.eap.begin(), ppp.eap.end(), EapMethod::kMsChapV2) != ppp.eap.end();
+  return method == AuthMethod::kMsChapV2 || method == AuthMethod::kMsChap;
 }
 
 // A value of either family: IPv6 has a colon.
@@ -389,9 +394,12 @@ class ConfigReader {
               duration(Milliseconds(0), Milliseconds(3'600'000)));
     echo.read("failures", out.lcp_echo.failures, integer(1, 100));
 
-    section.read_list("auth", out.auth, if_available(kAvailableAuthMethods, one_of(kAuthMethods)));
-    if (section.is_empty_list("auth"))
-      document_.error_at(section.path("auth"), "at least one method is needed");
+    section.read_list("auth", out.auth, one_of(kAuthMethods));
+    section.read_list("eap", out.eap, one_of(kEapMethods));
+    for (const char* key : {"auth", "eap"})
+      if (section.is_empty_list(key))
+        document_.error_at(section.path(key), "at least one method is needed");
+    section.read("auth_retries", out.auth_retries, integer(0, 10));
 
     const Section mppe = section.section("mppe");
     mppe.read("policy", out.mppe.policy, one_of(kMppePolicies));
@@ -418,20 +426,16 @@ class ConfigReader {
       document_.error_at(section.path("dns"), "at most three IPv6 servers");
   }
 
-  // MPPE needs a method that gives keys. Judged on what was written, available or not, so that
-  // auth: [pap] with MPPE required tells the whole truth at once.
+  // MPPE needs a method that gives keys. A list with a wrong word in it has an error of its own.
   void check_keys(const Section& section, const Ppp& ppp) {
-    if (ppp.mppe.policy != MppePolicy::kRequire || !section.has("auth")) return;
-    const std::vector<std::string> words = section.words("auth");
-    const auto gives_keys = [](const std::string& word) {
-      for (const auto& [name, method] : kAuthMethods)
-        if (name == word) return gives_mppe_keys(method);
-      return true;  // not a method at all: an error of its own
-    };
-    if (!words.empty() && std::none_of(words.begin(), words.end(), gives_keys))
+    if (ppp.mppe.policy != MppePolicy::kRequire || ppp.auth.empty() ||
+        section.words("auth").size() > ppp.auth.size())
+      return;
+    if (std::none_of(ppp.auth.begin(), ppp.auth.end(),
+                     [&ppp](AuthMethod method) { return gives_mppe_keys(method, ppp); }))
       document_.error_at("ppp.mppe.policy",
                          "require cannot be met: no method of ppp.auth gives MPPE keys (mschapv2, "
-                         "mschap and eap do)");
+                         "mschap, and eap with mschapv2 in ppp.eap do)");
   }
 
   void read_pools(const Section& top, std::map<std::string, Pool>& out) {
@@ -454,6 +458,10 @@ class ConfigReader {
       document_.error_at("aaa.order", "at least one source of users is needed");
     const Section local = aaa.section("local");
     local.read("users_file", out.local.users_file, file_beside(document_));
+    local.read("password_changes_file", out.local.password_changes_file, file_beside(document_));
+    if (!out.local.users_file.empty() && out.local.users_file == out.local.password_changes_file)
+      document_.error_at("aaa.local.password_changes_file",
+                         "is the users file: that one is never written");
     if (std::find(out.order.begin(), out.order.end(), AaaSource::kLocal) != out.order.end() &&
         !local.has("users_file"))
       document_.error_at("aaa.local.users_file", "must be given when aaa.order names local");
@@ -580,6 +588,7 @@ std::string_view name_of(IdleMode value) noexcept { return word_of(kIdleModes, v
 std::string_view name_of(DeviceKind value) noexcept { return word_of(kDeviceKinds, value); }
 std::string_view name_of(SendWindow value) noexcept { return word_of(kSendWindows, value); }
 std::string_view name_of(AuthMethod value) noexcept { return word_of(kAuthMethods, value); }
+std::string_view name_of(EapMethod value) noexcept { return word_of(kEapMethods, value); }
 std::string_view name_of(MppePolicy value) noexcept { return word_of(kMppePolicies, value); }
 std::string_view name_of(MppeMode value) noexcept { return word_of(kMppeModes, value); }
 std::string_view name_of(AaaSource value) noexcept { return word_of(kAaaSources, value); }

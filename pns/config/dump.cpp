@@ -76,6 +76,8 @@ Json ppp_json(const Ppp& ppp) {
       {"lcp_echo",
        {{"interval", duration_text(ppp.lcp_echo.interval)}, {"failures", ppp.lcp_echo.failures}}},
       {"auth", list(ppp.auth, kPrintWord)},
+      {"eap", list(ppp.eap, kPrintWord)},
+      {"auth_retries", ppp.auth_retries},
       {"mppe", mppe},
       {"dns", joined(list(ppp.dns, kPrintSelf), list(ppp.ipv6_dns, kPrintSelf))},
       {"wins", list(ppp.wins, kPrintSelf)}};
@@ -84,6 +86,8 @@ Json ppp_json(const Ppp& ppp) {
 Json aaa_json(const Aaa& aaa) {
   Json json{{"order", list(aaa.order, kPrintWord)},
             {"local", {{"users_file", aaa.local.users_file.string()}}}};
+  if (!aaa.local.password_changes_file.empty())
+    json["local"]["password_changes_file"] = aaa.local.password_changes_file.string();
   if (!aaa.radius) return json;
   Json radius{{"servers", list(aaa.radius->servers,
                                [](const RadiusServer& server) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The users file: user → {password | nt_hash, address?, ipv6_prefix?, pool?, rate?, groups?}. No
-// value of a secret is ever repeated in an error.
+// The users file: user → {password | nt_hash, address?, ipv6_prefix?, pool?, rate?, groups?,
+// disabled?, password_expired?}. No value of a secret is ever repeated in an error.
 #include <fmt/format.h>
 #include <sys/stat.h>
 
@@ -15,13 +15,20 @@ namespace pns::config {
 namespace {
 
 constexpr auto kKeys = std::to_array<std::string_view>(
-    {"*.password", "*.nt_hash", "*.address", "*.ipv6_prefix", "*.pool", "*.rate", "*.groups"});
+    {"*.password", "*.nt_hash", "*.address", "*.ipv6_prefix", "*.pool", "*.rate", "*.groups",
+     "*.disabled", "*.password_expired"});
 
-Parsed<std::string> parse_password(std::string_view text) {
+Parsed<SecretText> parse_password(std::string_view text) {
   constexpr std::size_t kLongest = 256;  // RFC 2759 §8.3: 0 to 256 unicode characters
   if (text.empty() || text.size() > kLongest)
     return std::unexpected(fmt::format("must have 1 to {} octets", kLongest));
-  return std::string(text);
+  return SecretText(text);
+}
+
+Parsed<bool> parse_truth(std::string_view text) {
+  if (text == "true") return true;
+  if (text == "false") return false;
+  return std::unexpected(fmt::format("'{}' is neither true nor false", text));
 }
 
 Parsed<Ipv6Prefix> parse_user_prefix(std::string_view text) {
@@ -43,6 +50,8 @@ LocalUser read_user(Document& document, const std::string& name, const Section& 
   section.read("pool", user.pool, parse_text);
   section.read("rate", user.rate_bits_per_second, parse_rate);
   section.read_list("groups", user.groups, parse_text);
+  section.read("disabled", user.disabled, parse_truth);
+  section.read("password_expired", user.password_expired, parse_truth);
   if (section.has("password") == section.has("nt_hash"))
     document.error_at(section.path(), section.has("password")
                                           ? "has both password and nt_hash: one is enough"
@@ -69,8 +78,34 @@ void check_duplicates(Document& document, const std::vector<LocalUser>& users) {
   }
 }
 
+// Whether somebody with nt_hash alone can come in by some method: CHAP with MD5, also inside EAP,
+// needs the password, and so do MS-CHAPv1's keys below 128 bit (docs/decisions/0006).
+bool nt_hash_is_enough(const Ppp& ppp) noexcept {
+  const bool required = ppp.mppe.policy == MppePolicy::kRequire;
+  const auto& bits = ppp.mppe.key_bits;
+  return std::any_of(ppp.auth.begin(), ppp.auth.end(), [&](AuthMethod method) {
+    switch (method) {
+      case AuthMethod::kMsChapV2:
+        return true;
+      case AuthMethod::kEap:
+        return std::find(ppp.eap.begin(), ppp.eap.end(), EapMethod::kMsChapV2) != ppp.eap.end();
+      case AuthMethod::kMsChap:
+        return !required || std::find(bits.begin(), bits.end(), 128) != bits.end();
+      case AuthMethod::kPap:
+        return !required;
+      case AuthMethod::kChap:
+        return false;
+    }
+    return false;
+  });
+}
+
 void check_against(Document& document, const Config& config, const std::vector<LocalUser>& users) {
+  const bool needs_password = !nt_hash_is_enough(config.ppp);
   for (const LocalUser& user : users) {
+    if (user.nt_hash && needs_password)
+      document.error_at(user.name + ".nt_hash",
+                        "is of no use: what ppp.auth and ppp.mppe permit needs the password");
     if (user.pool && !config.pools.contains(*user.pool))
       document.error_at(user.name + ".pool", fmt::format("there is no pool {}", *user.pool));
     if (!user.address) continue;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "pns/crypto/hash.hpp"
 
+#include <nettle/arcfour.h>
 #include <nettle/des.h>
 #include <nettle/hmac.h>
 #include <nettle/md4.h>
@@ -89,6 +90,14 @@ std::array<std::byte, 8> des_encrypt_block(std::span<const std::byte, 8> clear,
   wipe(wide);
   wipe_object(context);
   return out;
+}
+
+void rc4(Bytes key, MutableBytes data) noexcept {
+  arcfour_ctx context;
+  nettle_arcfour_set_key(&context, key.size(), octets(key));
+  auto* place = reinterpret_cast<std::uint8_t*>(data.data());
+  nettle_arcfour_crypt(&context, data.size(), place, place);
+  wipe_object(context);
 }
 
 }  // namespace pns::crypto

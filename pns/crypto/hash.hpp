@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// MD4, MD5, SHA-1, HMAC-MD5 and single DES: a thin, typed face over nettle. These algorithms are
-// broken for new designs; the protocols of this server (RFC 2759, RFC 3079, RFC 2865) fix them.
+// MD4, MD5, SHA-1, HMAC-MD5, single DES and RC4: a thin, typed face over nettle. These algorithms
+// are broken for new designs; the protocols of this server (RFC 2759, RFC 3079, RFC 2865) fix them.
+// MPPE has an RC4 of its own (pns/mppe), made for speed.
 // Pure functions over the caller's memory, any thread, no allocation. Contexts are wiped.
 #pragma once
 
@@ -34,5 +35,8 @@ using Sha1Digest = std::array<std::byte, 20>;
 // DesEncrypt (RFC 2759 §8.6): one block under a key of seven octets.
 [[nodiscard]] std::array<std::byte, 8> des_encrypt_block(
     std::span<const std::byte, 8> clear, std::span<const std::byte, 7> key) noexcept;
+
+// RC4 under a key of 1 to 256 octets, in place; the same call encrypts and decrypts.
+void rc4(Bytes key, MutableBytes data) noexcept;
 
 }  // namespace pns::crypto

@@ -45,6 +45,14 @@ Secret<16> get_asymmetric_start_key(std::span<const std::byte, 16> master_key, u
   return out;
 }
 
+Secret<16> get_start_key(std::span<const std::byte, 8> challenge,
+                         std::span<const std::byte, 16> password_hash_hash) noexcept {
+  auto digest = sha1({password_hash_hash, password_hash_hash, challenge});
+  Secret<16> out{std::span<const std::byte, 16>(digest.data(), 16)};
+  wipe(digest);
+  return out;
+}
+
 void get_new_key_from_sha(std::span<const std::byte, 16> start_key,
                           std::span<const std::byte, 16> session_key, std::size_t key_length,
                           std::span<std::byte, 16> out) noexcept {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// MPPE session keys from MS-CHAPv2 credentials (RFC 3079 §3), and the key changes that MPPE itself
+// MPPE session keys from MS-CHAPv1 (RFC 3079 §2) and MS-CHAPv2 credentials (RFC 3079 §3), and the
+// key changes that MPPE itself
 // makes (RFC 3078 §7). Key derivation only: no cipher, no coherency count; those are in pns/mppe.
 // Pure functions over the caller's memory, no allocation but inside nettle's contexts on the stack;
 // any thread. Intermediate key material is wiped.
@@ -32,6 +33,12 @@ enum class KeyDirection : std::uint8_t {
 [[nodiscard]] Secret<16> get_asymmetric_start_key(std::span<const std::byte, 16> master_key,
                                                   unsigned key_bits,
                                                   KeyDirection direction) noexcept;
+
+// Get_Start_Key (RFC 3079 §2.4), the start key of MS-CHAPv1 for 128 bit: SHA-1 over
+// PasswordHashHash twice and the challenge, first 16 octets. The same for both directions. For 40
+// and 56 bit the start key is the first 8 octets of the LM hash (§2.1, §2.2).
+[[nodiscard]] Secret<16> get_start_key(std::span<const std::byte, 8> challenge,
+                                       std::span<const std::byte, 16> password_hash_hash) noexcept;
 
 // GetNewKeyFromSHA (RFC 3079 §3.4): InterimKey = SHA-1(StartKey[0..key_length] + SHApad1 +
 // SessionKey[0..key_length] + SHApad2), first key_length octets into `out`; further octets of `out`

@@ -82,6 +82,38 @@ std::optional<PasswordHash> nt_password_hash(std::string_view password) {
   return out;
 }
 
+PasswordHash nt_password_hash_of_utf16(Bytes password) noexcept {
+  auto digest = md4({password});
+  PasswordHash out{std::span<const std::byte, 16>(digest)};
+  wipe(digest);
+  return out;
+}
+
+std::optional<PasswordHash> lm_password_hash(std::string_view password) noexcept {
+  constexpr std::string_view kClear = "KGS!@#$%";
+  std::array<std::byte, 14> upper{};
+  if (password.empty() || password.size() > upper.size()) return std::nullopt;
+  for (std::size_t i = 0; i < password.size(); ++i) {
+    const auto c = static_cast<unsigned char>(password[i]);
+    if (c >= 0x80) {
+      wipe(upper);
+      return std::nullopt;
+    }
+    upper[i] = static_cast<std::byte>(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c);
+  }
+  const auto clear = as_octets(kClear).first<8>();
+  PasswordHash out;
+  for (std::size_t half = 0; half < 2; ++half) {
+    auto block =
+        des_encrypt_block(clear, std::span<const std::byte, 7>(upper.data() + 7 * half, 7));
+    std::copy(block.begin(), block.end(),
+              out.bytes().begin() + static_cast<std::ptrdiff_t>(8 * half));
+    wipe(block);
+  }
+  wipe(upper);
+  return out;
+}
+
 PasswordHash hash_nt_password_hash(const PasswordHash& password_hash) noexcept {
   auto digest = md4({password_hash.bytes()});
   PasswordHash out{std::span<const std::byte, 16>(digest)};
@@ -148,6 +180,47 @@ bool check_authenticator_response(const PasswordHash& password_hash,
     return c >= 'a' && c <= 'f' ? static_cast<char>(c - 'a' + 'A') : c;
   });
   return equal_constant_time(as_octets(head), as_octets(expected));
+}
+
+std::optional<Bytes> decrypt_new_password(const EncryptedPassword& encrypted,
+                                          const PasswordHash& old_hash,
+                                          EncryptedPassword& clear) noexcept {
+  constexpr std::size_t kLongest = kEncryptedPasswordLength - 4;
+  clear = encrypted;
+  rc4(old_hash.bytes(), clear);
+  std::size_t length = 0;  // the only little-endian number of PPP
+  for (std::size_t i = 4; i-- > 0;)
+    length = length << 8 | std::to_integer<std::size_t>(clear[kLongest + i]);
+  if (length == 0 || length > kLongest || length % 2 != 0) return std::nullopt;
+  return Bytes(clear).subspan(kLongest - length, length);
+}
+
+std::array<std::byte, 16> old_hash_encrypted_with_new(const PasswordHash& old_hash,
+                                                      const PasswordHash& new_hash) noexcept {
+  std::array<std::byte, 16> out;
+  for (std::size_t half = 0; half < 2; ++half) {
+    const auto block =
+        des_encrypt_block(std::span<const std::byte, 8>(old_hash.bytes().data() + 8 * half, 8),
+                          std::span<const std::byte, 7>(new_hash.bytes().data() + 7 * half, 7));
+    std::copy(block.begin(), block.end(), out.begin() + static_cast<std::ptrdiff_t>(8 * half));
+  }
+  return out;
+}
+
+std::optional<EncryptedPassword> encrypt_new_password(std::string_view new_password,
+                                                      const PasswordHash& old_hash,
+                                                      const EncryptedPassword& padding) {
+  constexpr std::size_t kLongest = kEncryptedPasswordLength - 4;
+  auto unicode = to_utf16le(new_password);
+  if (!unicode || unicode->size() > kLongest) return std::nullopt;
+  EncryptedPassword out = padding;
+  std::copy(unicode->begin(), unicode->end(),
+            out.begin() + static_cast<std::ptrdiff_t>(kLongest - unicode->size()));
+  for (std::size_t i = 0; i < 4; ++i)
+    out[kLongest + i] = static_cast<std::byte>(unicode->size() >> (8 * i) & 0xff);
+  wipe(*unicode);
+  rc4(old_hash.bytes(), out);
+  return out;
 }
 
 }  // namespace pns::crypto

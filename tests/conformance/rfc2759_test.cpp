@@ -102,7 +102,9 @@ TEST_CASE("rfc2759 §5: the domain part is not hashed", "[rfc2759-5][wire-facts-
 
 TEST_CASE("rfc2759 §6: Failure says E, R, C, V and M; the challenge in it is fresh",
           "[rfc2759-6]") {
-  LinkPair pair;
+  LinkSettings settings;
+  settings.auth_retries = 0;
+  LinkPair pair(settings);
   pair.client.password = "wrong";
   pair.start();
   const std::string message = text(packet(pair.actions, kChap, kFailure));
@@ -159,4 +161,83 @@ TEST_CASE("rfc2759 §7: a password change that nobody asked for is ignored", "[r
   const Packet challenge = packet(pair.actions, kChap, kChallenge);
   CHECK(pair.link.on_frame(frame(kChap, 7, challenge.identifier, Octets(582)), pair.clock.now())
             .empty());
+}
+
+TEST_CASE(
+    "rfc2759 §6: with R=1 the next Response answers the challenge in the Failure, with its "
+    "Identifier plus one",
+    "[rfc2759-6]") {
+  LinkPair pair;
+  pair.client.password = "wrong";
+  pair.client.retry_passwords = {"clientPass"};
+  pair.start();
+  const Packet failure = packet(pair.actions, kChap, kFailure);
+  CHECK(text(failure).starts_with("E=691 R=1 C="));
+  CHECK(packet(pair.actions, kChap, kSuccess).identifier ==
+        static_cast<std::uint8_t>(failure.identifier + 1));
+  const auto& last = std::get<model::MsChapV2Credentials>(pair.asked->credentials);
+  CHECK(to_octets(last.authenticator_challenge) == octets(text(failure).substr(12, 32)));
+  CHECK(pair.link.phase() == LinkPhase::kOpen);
+}
+
+TEST_CASE("rfc2759 §6: the old Response once more is told the old Failure, and costs no try",
+          "[rfc2759-6][rfc1994-4.2]") {
+  LinkPair pair;
+  pair.client.password = "wrong";
+  pair.drop_from_client = [](const Octets& f) { return parse(f)->code == kTermReq; };
+  pair.start();
+  const Packet failure = packet(pair.actions, kChap, kFailure);
+  for (int i = 0; i < 10; ++i) {
+    const auto again = pair.link.on_frame(
+        frame(kChap, kResponse, failure.identifier, concat({octets("31"), Octets(49)})),
+        pair.clock.now());
+    REQUIRE(again.size() == 1);
+    CHECK(packet(again, kChap, kFailure) == failure);
+  }
+  // An Identifier further on is none of ours.
+  CHECK(pair.link
+            .on_frame(frame(kChap, kResponse, static_cast<std::uint8_t>(failure.identifier + 2),
+                            concat({octets("31"), Octets(49)})),
+                      pair.clock.now())
+            .empty());
+}
+
+TEST_CASE("rfc2759 §7: after 648, and only then, a Change-Password packet is taken once",
+          "[rfc2759-7]") {
+  aaa::LocalUser account = LinkPair::make_users()[0];
+  account.password_expired = true;
+  LinkPair pair;
+  pair.users.replace_users({account});
+  pair.users.allow_password_changes([](const auto&, const auto&) { return true; });
+  SECTION("it is right") {
+    pair.client.new_password = "newPass";
+    pair.start();
+    CHECK(pair.client.authenticated);
+    const Packet failure = packet(pair.actions, kChap, kFailure);
+    const Packet success = packet(pair.actions, kChap, kSuccess);
+    CHECK(success.identifier == static_cast<std::uint8_t>(failure.identifier + 1));
+    // Repeated, it is told Success again, and the password is not changed twice.
+    const auto again = pair.link.on_frame(
+        frame(kChap, kChangePassword, success.identifier, Octets(582)), pair.clock.now());
+    REQUIRE(again.size() == 1);
+    CHECK(packet(again, kChap, kSuccess) == success);
+  }
+  SECTION("it is of another length, or wrong") {
+    const std::size_t length =
+        GENERATE(std::size_t{0}, std::size_t{581}, std::size_t{582}, std::size_t{583});
+    pair.start();
+    const auto id = static_cast<std::uint8_t>(packet(pair.actions, kChap, kFailure).identifier + 1);
+    // A Response is not what is due.
+    CHECK(pair.link
+              .on_frame(frame(kChap, kResponse, id, concat({octets("31"), Octets(49)})),
+                        pair.clock.now())
+              .empty());
+    pair.run(
+        pair.link.on_frame(frame(kChap, kChangePassword, id, Octets(length)), pair.clock.now()));
+    pair.advance(Seconds(5));
+    CHECK(packets(pair.actions, kChap, kFailure).size() == 2);
+    CHECK(packets(pair.actions, kChap, kSuccess).empty());
+    CHECK(ended(pair.actions) ==
+          (length == 582 ? EndReason::auth_failed : EndReason::auth_malformed));
+  }
 }

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // A conversation with a ppp::Link. First octet: its settings. Then steps: an octet that says what
-// happens and what goes with it. Some steps answer as a good peer would, so that a fuzzer gets past
+// happens and what goes with it; a first step of the form xF chooses the authentication method
+// (MS-CHAPv2 without it). Some steps answer as a good peer would, so that a fuzzer gets past
 // LCP and authentication; the others are anything.
 #include <optional>
 #include <vector>
 
 #include "controlplane/ppp/link.hpp"
+#include "pns/wire/ppp_auth.hpp"
 #include "tests/fuzz/fuzz.hpp"
 #include "tests/support/fake_random.hpp"
 
@@ -15,7 +17,37 @@ namespace {
 using namespace pns;
 using namespace pns::ppp;
 
-constexpr std::uint16_t kLcp = 0xc021, kChap = 0xc223, kCcp = 0x80fd, kIpcp = 0x8021;
+constexpr std::uint16_t kLcp = 0xc021, kPap = 0xc023, kChap = 0xc223, kEap = 0xc227, kCcp = 0x80fd,
+                        kIpcp = 0x8021;
+
+void choose_method(LinkSettings& settings, unsigned choice) {
+  using model::AuthMethod;
+  settings.eap = {EapMethod::kMsChapV2, EapMethod::kMd5};
+  switch (choice) {
+    case 1:
+      settings.auth = {AuthMethod::kPap};
+      break;
+    case 2:
+      settings.auth = {AuthMethod::kChapMd5};
+      break;
+    case 3:
+      settings.auth = {AuthMethod::kMsChap};
+      break;
+    case 4:
+      settings.auth = {AuthMethod::kEap};
+      break;
+    case 5:
+      settings.auth = {AuthMethod::kEap};
+      settings.eap = {EapMethod::kMd5, EapMethod::kMsChapV2};
+      break;
+    case 6:
+      settings.auth = {AuthMethod::kMsChapV2, AuthMethod::kEap, AuthMethod::kMsChap,
+                       AuthMethod::kChapMd5, AuthMethod::kPap};
+      break;
+    default:
+      break;
+  }
+}
 
 std::vector<std::byte> make_frame(std::uint16_t protocol, std::uint8_t code,
                                   std::uint8_t identifier, Bytes data) {
@@ -68,14 +100,46 @@ class Driver {
     frame(make_frame(protocol, 2, last.identifier, last.options));
   }
 
-  void respond() {
-    std::vector<std::byte> body(50 + 4, std::byte{0x11});
-    body[0] = std::byte{49};
-    frame(make_frame(kChap, 2, challenge_identifier_, body));
+  // As a good peer would answer what was asked last, by whatever method. `change`: with a
+  // Change-Password packet where MS-CHAPv2 has one.
+  void respond(bool change) {
+    std::vector<std::byte> body;
+    const auto add = [&body](std::initializer_list<unsigned> octets, std::size_t filling) {
+      for (const unsigned octet : octets) body.push_back(static_cast<std::byte>(octet));
+      body.insert(body.end(), filling, std::byte{1});
+    };
+    if (asked_by_ == kPap) {
+      add({2, 'u', 's', 2, 'p', 'w'}, 0);
+      return frame(make_frame(kPap, 1, 7, body));
+    }
+    if (asked_by_ == kChap) {
+      const bool md5 = settings_.auth.front() == model::AuthMethod::kChapMd5;
+      if (change)
+        add({}, 582);
+      else
+        add({md5 ? 16u : 49u}, (md5 ? 16 : 49) + 4);
+      return frame(make_frame(kChap, change ? 7 : 2, auth_identifier_, body));
+    }
+    if (eap_request_.empty()) return;
+    const auto type = std::to_integer<unsigned>(eap_request_[0]);
+    const auto code = eap_request_.size() > 2 ? std::to_integer<unsigned>(eap_request_[1]) : 0;
+    const auto ms_id = eap_request_.size() > 2 ? std::to_integer<unsigned>(eap_request_[2]) : 0;
+    if (type == 1)
+      add({1, 'u', 's'}, 0);
+    else if (type == 4)
+      add({4, 16}, 16 + 4);
+    else if (code == 3)
+      add({26, 3}, 0);
+    else if (code == 4 && change)
+      add({26, 7, ms_id + 1, 2, 0x4a}, 582);
+    else
+      add({26, 2, code == 4 ? ms_id + 1 : ms_id, 0, 58, 49}, 49 + 4);
+    frame(make_frame(kEap, 2, auth_identifier_, body));
   }
 
-  void answer(bool grant, bool keys, bool address) {
-    model::AuthResult result = std::unexpected(model::AuthDenial{});
+  void answer(bool grant, bool keys, bool address, bool retry = false, bool change = false) {
+    model::AuthResult result =
+        std::unexpected(model::AuthDenial{.may_retry = retry, .may_change_password = change});
     if (grant) {
       result = model::AuthGrant{};
       result->user = "user";
@@ -130,15 +194,30 @@ class Driver {
     PNS_CLAIM(frame.has_value());
     const auto packet = wire::parse_control_packet(frame->information);
     PNS_CLAIM(packet.has_value() && packet->whole.size() == frame->information.size());
-    if (packet->code == 1 && frame->protocol != kChap) {
+    const bool is_auth =
+        frame->protocol == kPap || frame->protocol == kChap || frame->protocol == kEap;
+    if (packet->code == 1 && !is_auth) {
       PNS_CLAIM(wire::options_well_formed(packet->data));
       LastRequest& last = frame->protocol == kLcp ? lcp_ : frame->protocol == kCcp ? ccp_ : ipcp_;
       last.identifier = packet->identifier;
       last.options.assign(packet->data.begin(), packet->data.end());
     }
-    if (frame->protocol == kChap && packet->code == 1) challenge_identifier_ = packet->identifier;
+    if (is_auth) {
+      asked_by_ = frame->protocol;
+      auth_identifier_ = packet->identifier;
+      // A Failure may be an offer: then the answer to it has the next Identifier.
+      if (frame->protocol == kChap && packet->code == 4) ++auth_identifier_;
+      if (frame->protocol == kEap && packet->code == 1)
+        eap_request_.assign(packet->data.begin(), packet->data.end());
+    }
+    if (frame->protocol == kLcp && packet->code == 1) {
+      wire::OptionReader options(packet->data);
+      while (const auto option = options.next())
+        if (option->type == 3) asked_by_ = Reader(option->data).read_u16();
+    }
     // Nobody is told Success without a grant, nor reaches the NCPs.
-    if (frame->protocol == kChap && packet->code == 3) PNS_CLAIM(granted_);
+    const std::uint8_t success = frame->protocol == kPap ? 2 : 3;
+    if (is_auth && packet->code == success) PNS_CLAIM(granted_);
     if (frame->protocol == kCcp || frame->protocol == kIpcp) PNS_CLAIM(granted_);
     // No Ack to the peer's CCP request before both directions are armed.
     if (frame->protocol == kCcp && packet->code == 2 && !packet->data.empty()) PNS_CLAIM(armed_);
@@ -197,7 +276,9 @@ class Driver {
   TimePoint now_{Seconds(1000)};
   std::optional<Link> link_;
   LastRequest lcp_, ccp_, ipcp_;
-  std::uint8_t challenge_identifier_ = 0;
+  std::uint16_t asked_by_ = kChap;    // protocol of the latest authentication packet
+  std::uint8_t auth_identifier_ = 0;  // that an answer to it has
+  std::vector<std::byte> eap_request_;
   int questions_ = 0;
   bool granted_ = false;
   bool lcp_open_ = false;
@@ -219,12 +300,19 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                              .bits56 = (configuration & 0x40) != 0,
                              .bits128 = (configuration & 0x80) == 0};
   if ((configuration & 0xe0) == 0x80) settings.mppe_strengths.bits128 = true;
+  std::optional<std::uint8_t> first;
+  if (!input.empty()) first = input.octet();
+  if (first && (*first & 15) == 15) {
+    choose_method(settings, *first >> 4);
+    first.reset();
+  }
   Driver driver(settings);
   driver.started = true;
   driver.perform(driver.link().start(driver.now()));
 
-  while (!input.empty()) {
-    const std::uint8_t step = input.octet();
+  while (first || !input.empty()) {
+    const std::uint8_t step = first ? *first : input.octet();
+    first.reset();
     switch (step & 15) {
       case 0:  // any frame
         driver.frame(input.octets(input.octet()));
@@ -236,8 +324,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         constexpr std::uint16_t kProtocols[] = {kLcp, kChap, kCcp, kIpcp};
         const std::uint8_t code = input.octet();
         const std::uint8_t identifier = input.octet();
-        driver.frame(
-            make_frame(kProtocols[(step & 15) - 1], code, identifier, input.octets(input.octet())));
+        std::uint16_t protocol = kProtocols[(step & 15) - 1];
+        if (protocol == kChap && (step & 0xc0) != 0) protocol = (step & 0x40) != 0 ? kEap : kPap;
+        driver.frame(make_frame(protocol, code, identifier, input.octets(input.octet())));
         break;
       }
       case 5:
@@ -250,13 +339,16 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         driver.acknowledge(kIpcp);
         break;
       case 8:
-        driver.respond();
+        driver.respond((step & 0x10) != 0);
         break;
       case 9:
         driver.answer(true, true, true);
         break;
       case 10:
-        driver.answer((step & 0x10) != 0, (step & 0x20) != 0, (step & 0x40) != 0);
+        if ((step & 0x10) != 0)
+          driver.answer(true, (step & 0x20) != 0, (step & 0x40) != 0);
+        else
+          driver.answer(false, false, false, (step & 0x20) != 0, (step & 0x40) != 0);
         break;
       case 11:
         driver.advance(Milliseconds(100) * input.octet());

@@ -15,7 +15,9 @@
 namespace pns::test {
 
 inline constexpr std::uint16_t kLcp = 0xc021;
+inline constexpr std::uint16_t kPap = 0xc023;
 inline constexpr std::uint16_t kChap = 0xc223;
+inline constexpr std::uint16_t kEap = 0xc227;
 inline constexpr std::uint16_t kCcp = 0x80fd;
 inline constexpr std::uint16_t kIpcp = 0x8021;
 inline constexpr std::uint16_t kIpv6cp = 0x8057;
@@ -35,7 +37,15 @@ enum Code : std::uint8_t {
   kDiscReq,
   kIdent,
 };
-enum ChapPacket : std::uint8_t { kChallenge = 1, kResponse, kSuccess, kFailure };
+enum ChapPacket : std::uint8_t {
+  kChallenge = 1,
+  kResponse,
+  kSuccess,
+  kFailure,
+  kChangePassword = 7,
+};
+enum PapPacket : std::uint8_t { kAuthReq = 1, kAuthAck, kAuthNak };
+enum EapPacket : std::uint8_t { kEapRequest = 1, kEapResponse, kEapSuccess, kEapFailure };
 
 struct Packet {
   std::uint16_t protocol = 0;

@@ -6,23 +6,36 @@
 // machines.
 #pragma once
 
+#include <array>
 #include <deque>
 #include <functional>
 #include <string>
 
 #include "controlplane/aaa/local_authenticator.hpp"
 #include "controlplane/ppp/link.hpp"
+#include "pns/crypto/hash.hpp"
 #include "pns/crypto/mschap.hpp"
+#include "pns/wire/ppp_auth.hpp"
 #include "tests/support/fake_clock.hpp"
 #include "tests/support/fake_random.hpp"
 #include "tests/support/link_actions.hpp"
 
 namespace pns::test {
 
+inline constexpr std::array<std::byte, 16> kPeerChallenge = [] {
+  std::array<std::byte, 16> out{};
+  out.fill(std::byte{0x77});
+  return out;
+}();
+
 class PppClient {
  public:
   std::string user = "User";
   std::string password = "clientPass";
+  std::vector<std::string> retry_passwords;  // typed when a Failure permits it; none: hangs up
+  std::string new_password;                  // for a password that has expired
+  std::string wants_auth;  // hex of the only Authentication-Protocol it takes, "c023"; empty: any
+  std::string eap_types = "\x1a\x04";  // methods it takes, for its Nak too
   std::string lcp_options = "01040578 0506aabbccdd 0702 0802";
   std::string ccp_options = "120601000040";  // empty text: CCP is answered but never asked for
   std::string ipcp_options = "030600000000 810600000000 830600000000";
@@ -30,8 +43,8 @@ class PppClient {
   bool ncps_upon_success = true;  // CCP and IPCP go out together, right after CHAP Success
 
   // What came of it.
-  bool authenticated = false;  // Success came, and its S= was right
-  std::string failure;         // the text of Failure
+  bool authenticated = false;  // Success came, and its S= (if the method has one) was right
+  std::string failure;         // the text of the last Failure or Nak
   bool ccp_open = false;
   bool ipcp_open = false;
   bool ipv6cp_open = false;
@@ -52,8 +65,12 @@ class PppClient {
     switch (packet->protocol) {
       case kLcp:
         return on_lcp(*packet);
+      case kPap:
+        return on_pap(*packet);
       case kChap:
         return on_chap(*packet);
+      case kEap:
+        return on_eap(*packet);
       case kCcp:
         return on_ncp(*packet, ccp_, ccp_options, ccp_open);
       case kIpcp:
@@ -87,7 +104,17 @@ class PppClient {
           lcp_asked_ = true;
           out.push_back(frame(kLcp, kConfReq, 0x10, lcp_options));
         }
-        out.push_back(frame(kLcp, kConfAck, p.identifier, p.data));
+        auth_option_ = option(p.data, 3).value_or(Octets{});
+        eap_type_ = 0;
+        lcp_acked_ = wants_auth.empty() || auth_option_ == octets(wants_auth);
+        if (lcp_acked_) {
+          out.push_back(frame(kLcp, kConfAck, p.identifier, p.data));
+        } else {
+          const Octets wanted = octets(wants_auth);
+          Octets suggestion{std::byte{3}, static_cast<std::byte>(2 + wanted.size())};
+          suggestion.insert(suggestion.end(), wanted.begin(), wanted.end());
+          out.push_back(frame(kLcp, kConfNak, p.identifier, suggestion));
+        }
         break;
       case kConfAck:
         lcp_open_ = true;
@@ -106,33 +133,163 @@ class PppClient {
       default:
         break;
     }
+    if (lcp_open_ && lcp_acked_) {
+      lcp_acked_ = false;
+      for (Octets& first : start_auth()) out.push_back(std::move(first));
+    }
     return out;
   }
 
+  // Once LCP is open on both sides: with PAP the client speaks first.
+  std::vector<Octets> start_auth() {
+    if (auth_option_ != octets("c023")) return {};
+    return {pap_request()};
+  }
+
+  std::vector<Octets> on_pap(const Packet& p) {
+    if (p.code == kAuthNak) failure = text_of(p.data);
+    authenticated = p.code == kAuthAck;
+    return authenticated && ncps_upon_success ? start_ncps() : std::vector<Octets>{};
+  }
+
   std::vector<Octets> on_chap(const Packet& p) {
-    const auto hash = crypto::nt_password_hash(password).value();
-    std::array<std::byte, 16> peer_challenge;
-    peer_challenge.fill(std::byte{0x77});
-    const std::string_view bare = crypto::user_without_domain(user);
     if (p.code == kChallenge) {
-      std::copy_n(p.data.begin() + 1, 16, challenge_.begin());
-      response_ = crypto::generate_nt_response(challenge_, peer_challenge, bare, hash);
-      Octets value(49);
-      std::copy(peer_challenge.begin(), peer_challenge.end(), value.begin());
-      std::copy(response_.begin(), response_.end(), value.begin() + 24);
-      return {
-          frame(kChap, kResponse, p.identifier, concat({octets("31"), value, as_octets(user)}))};
+      challenge_.assign(p.data.begin() + 1,
+                        p.data.begin() + 1 + std::to_integer<int>(p.data.at(0)));
+      return {frame(kChap, kResponse, p.identifier, response_body(p.identifier))};
     }
-    const std::string text(reinterpret_cast<const char*>(p.data.data()), p.data.size());
-    if (p.code == kFailure) failure = text;
+    if (p.code == kFailure) {
+      failure = text_of(p.data);
+      return after_failure(static_cast<std::uint8_t>(p.identifier + 1));
+    }
     if (p.code != kSuccess) return {};
-    authenticated = crypto::check_authenticator_response(hash, response_, peer_challenge,
-                                                         challenge_, bare, text);
-    if (!authenticated || !ncps_upon_success) return {};
-    return start_ncps();
+    authenticated = auth_option_ != octets("c22381") || proof_is_right(p.data);
+    return authenticated && ncps_upon_success ? start_ncps() : std::vector<Octets>{};
+  }
+
+  // MS-CHAP says what may be done next; whoever has nothing more to try hangs up.
+  std::vector<Octets> after_failure(std::uint8_t next_identifier) {
+    if (!take_challenge_of_failure()) return {};
+    if (failure.find("E=648") == 0 && challenge_.size() == 16 && !new_password.empty())
+      return {frame(kChap, kChangePassword, next_identifier, change_body())};
+    if (failure.find(" R=1 ") == std::string::npos) return {};
+    if (retry_passwords.empty()) return {frame(kLcp, kTermReq, 0x30)};
+    password = retry_passwords.front();
+    retry_passwords.erase(retry_passwords.begin());
+    return {frame(kChap, kResponse, next_identifier, response_body(next_identifier))};
+  }
+
+  bool take_challenge_of_failure() {
+    const auto at = failure.find(" C=");
+    if (at == std::string::npos) return false;
+    challenge_ = octets(failure.substr(at + 3, failure.find(' ', at + 3) - at - 3));
+    return true;
+  }
+
+  // Value-Size, Value, Name.
+  Octets response_body(std::uint8_t identifier) {
+    const auto hash = crypto::nt_password_hash(password).value();
+    if (challenge_.size() == 8) {
+      const auto nt =
+          crypto::challenge_response(std::span<const std::byte, 8>(challenge_.data(), 8), hash);
+      return concat({octets("31"), Octets(24), to_octets(nt), octets("01"), as_octets(user)});
+    }
+    if (auth_option_ == octets("c22305") || eap_type_ == 4) {
+      const std::byte id{identifier};
+      const auto digest = crypto::md5({Bytes(&id, 1), as_octets(password), challenge_});
+      return concat({octets("10"), to_octets(digest), as_octets(user)});
+    }
+    response_ = crypto::generate_nt_response(authenticator_challenge(), kPeerChallenge,
+                                             crypto::user_without_domain(user), hash);
+    return concat({octets("31"), to_octets(kPeerChallenge), Octets(8), to_octets(response_),
+                   octets("00"), as_octets(user)});
+  }
+
+  Octets change_body() {
+    const auto old_hash = crypto::nt_password_hash(password).value();
+    password = new_password;
+    const auto new_hash = crypto::nt_password_hash(password).value();
+    response_ = crypto::generate_nt_response(authenticator_challenge(), kPeerChallenge,
+                                             crypto::user_without_domain(user), new_hash);
+    crypto::EncryptedPassword padding;
+    padding.fill(std::byte{0x5a});
+    return concat({to_octets(*crypto::encrypt_new_password(password, old_hash, padding)),
+                   to_octets(crypto::old_hash_encrypted_with_new(old_hash, new_hash)),
+                   to_octets(kPeerChallenge), Octets(8), to_octets(response_), octets("0000")});
+  }
+
+  bool proof_is_right(Bytes message) {
+    return crypto::check_authenticator_response(
+        crypto::nt_password_hash(password).value(), response_, kPeerChallenge,
+        authenticator_challenge(), crypto::user_without_domain(user), text_of(message));
+  }
+
+  std::vector<Octets> on_eap(const Packet& p) {
+    if (p.code == kEapSuccess) {
+      authenticated = true;
+      return ncps_upon_success ? start_ncps() : std::vector<Octets>{};
+    }
+    if (p.code == kEapFailure && failure.empty()) failure = "EAP-Failure";
+    if (p.code != kEapRequest) return {};
+    const auto type = std::to_integer<std::uint8_t>(p.data.at(0));
+    const Bytes data = Bytes(p.data).subspan(1);
+    const auto answer = [&p](const Octets& body) {
+      return std::vector<Octets>{frame(kEap, kEapResponse, p.identifier, body)};
+    };
+    if (type == 1) return answer(concat({octets("01"), as_octets(user)}));
+    if (eap_types.find(static_cast<char>(type)) == std::string::npos)
+      return answer(concat({octets("03"), as_octets(eap_types)}));
+    eap_type_ = type;
+    if (type == 4) {
+      challenge_ = to_octets(data.subspan(1, 16));
+      return answer(concat({octets("04"), response_body(p.identifier)}));
+    }
+    const auto code = std::to_integer<std::uint8_t>(data[0]);
+    const auto ms_id = std::to_integer<std::uint8_t>(data[1]);
+    const Bytes body = data.subspan(4);
+    const auto ms_chap = [&](std::uint8_t op, std::uint8_t id, const Octets& ms_body) {
+      Octets header(5);
+      Writer writer(header);
+      writer.write_u8(26);
+      writer.write_u8(op);
+      writer.write_u8(id);
+      writer.write_u16(static_cast<std::uint16_t>(4 + ms_body.size()));
+      return answer(concat({header, ms_body}));
+    };
+    if (code == kChallenge) {
+      challenge_ = to_octets(body.subspan(1, 16));
+      return ms_chap(kResponse, ms_id, response_body(ms_id));
+    }
+    if (code == kSuccess)
+      return proof_is_right(body) ? answer(octets("1a03")) : answer(octets("1a04"));
+    failure = text_of(body);
+    const auto next = static_cast<std::uint8_t>(ms_id + 1);
+    if (take_challenge_of_failure() && failure.find("E=648") == 0 && !new_password.empty())
+      return ms_chap(kChangePassword, next, change_body());
+    if (failure.find(" R=1 ") == std::string::npos || retry_passwords.empty())
+      return answer(octets("1a04"));
+    password = retry_passwords.front();
+    retry_passwords.erase(retry_passwords.begin());
+    return ms_chap(kResponse, next, response_body(next));
+  }
+
+  static std::string text_of(Bytes data) {
+    return {reinterpret_cast<const char*>(data.data()), data.size()};
+  }
+  [[nodiscard]] std::span<const std::byte, 16> authenticator_challenge() const {
+    if (challenge_.size() != 16) throw std::runtime_error("no challenge of 16 octets");
+    return std::span<const std::byte, 16>(challenge_.data(), 16);
   }
 
  public:
+  [[nodiscard]] Octets pap_request() const {
+    Octets body(2 + user.size() + password.size());
+    Writer writer(body);
+    wire::PapRequest{as_octets(user), as_octets(password)}.write(writer);
+    body.resize(writer.size());
+    return frame(kPap, kAuthReq, 0x60, body);
+  }
+
   std::vector<Octets> start_ncps() {
     std::vector<Octets> out;
     if (!ccp_options.empty()) out.push_back(ask(kCcp, ccp_, ccp_options));
@@ -207,7 +364,10 @@ class PppClient {
 
   bool lcp_asked_ = false;
   bool lcp_open_ = false;
-  std::array<std::byte, 16> challenge_{};
+  bool lcp_acked_ = false;
+  Octets auth_option_;         // what the server asks for
+  std::uint8_t eap_type_ = 0;  // the method in use
+  Octets challenge_;
   crypto::NtResponse response_{};
   Side ccp_;
   Side ipcp_;
@@ -218,7 +378,7 @@ class PppClient {
 class LinkPair {
  public:
   explicit LinkPair(const ppp::LinkSettings& settings = {})
-      : link(settings, random, clock.now()), users_(make_users(), random) {}
+      : link(settings, random, clock.now()), users(make_users(), random) {}
 
   // Starts the link and lets everything happen that happens at once.
   void start() { run(link.start(clock.now())); }
@@ -259,17 +419,20 @@ class LinkPair {
                                    .subscriber_address = Ipv4Address(0x0a400005),
                                    .dns = {Ipv4Address(0x0a000035), Ipv4Address()},
                                    .wins = {}};
+  aaa::LocalAuthenticator users;                      // User, whose password is clientPass
   std::function<bool(const Octets&)> drop_to_client;  // true: the frame is lost
   std::function<bool(const Octets&)> drop_from_client;
 
- private:
   static std::vector<aaa::LocalUser> make_users() {
     aaa::LocalUser user;
     user.name = "User";
     user.nt_hash = crypto::nt_password_hash("clientPass").value();
+    user.password = SecretText("clientPass");
+    user.lm_hash = crypto::lm_password_hash("clientPass");
     return {user};
   }
 
+ private:
   void take(model::LinkActions made, std::deque<Octets>& to_link) {
     for (auto& action : made) {
       std::optional<model::AuthRequest> question;
@@ -282,15 +445,13 @@ class LinkPair {
       }
       actions.push_back(std::move(action));
       if (question) {
-        const auto result = users_.decide(*question);
+        const auto result = users.decide(*question);
         take(link.on_auth_result(result, result ? std::optional(network) : std::nullopt,
                                  clock.now()),
              to_link);
       }
     }
   }
-
-  aaa::LocalAuthenticator users_;
 };
 
 }  // namespace pns::test

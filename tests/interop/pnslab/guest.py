@@ -13,10 +13,12 @@ INIT = pathlib.Path(__file__).resolve().parent.parent / "guest" / "init"
 BOOT_SECONDS = 30
 CONNECT_SECONDS = 30
 
-# pppd options of every session: MS-CHAPv2 and MPPE-128 stateless, nothing else.
+# pppd options of every session.
 PPPD_OPTIONS = """noauth nodetach debug lock
-    refuse-pap refuse-chap refuse-mschap refuse-eap require-mppe-128 nomppe-stateful
     novj nobsdcomp nodeflate noipdefault lcp-restart 1 ipcp-restart 1 maxfail 1""".split()
+# Those of a session that does not bring its own: MS-CHAPv2 and MPPE-128 stateless, nothing else.
+SECURITY_OPTIONS = """refuse-pap refuse-chap refuse-mschap refuse-eap
+    require-mppe-128 nomppe-stateful""".split()
 
 
 class Job:
@@ -170,15 +172,16 @@ class Guest:
             raise host.LabError(f"{self.name}: {script!r}: exit status {status}: {output}")
         return output
 
-    def dial(self, user, password, options=(), bind=None, limit=600):
-        """Starts pppd for one session. `bind`: which of our addresses it calls from."""
+    def dial(self, user, password, options=(), bind=None, limit=600, security=None):
+        """Starts pppd for one session. `bind`: which of our addresses it calls from. `security`:
+        options instead of SECURITY_OPTIONS; `options` come on top of either."""
         number = next(self.numbers)
         pptp = f"pptp {self.server} --nolaunchpppd --loglevel 2"
         if bind:
             pptp += f" --localbind {bind}"
         words = ["pppd", "pty", pptp, "user", user, "password", password,
                  "logfile", f"/run/lab/pppd.{number}.log", "ipparam", str(number), *PPPD_OPTIONS,
-                 *options]
+                 *(SECURITY_OPTIONS if security is None else security), *options]
         job = self.start(f"echo $$ >/tmp/pppd.{number}.pid\nexec {shlex.join(words)}", limit)
         session = Session(self, number, job)
         self.sessions.append(session)

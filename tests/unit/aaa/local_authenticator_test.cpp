@@ -125,6 +125,149 @@ TEST_CASE("local users: a reload replaces all of them", "[aaa]") {
   CHECK_FALSE(authenticator.decide(rfc_request()).has_value());
 }
 
+TEST_CASE("local users: PAP is judged by the hash", "[aaa][rfc1334-2]") {
+  FakeRandom random;
+  LocalAuthenticator authenticator({user("User", "clientPass")}, random);
+  const auto decide = [&](const char* name, const char* password) {
+    return authenticator.decide(
+        {.user = name, .credentials = model::PapCredentials{SecretText(password)}, .peer = {}});
+  };
+  const auto right = decide("EXAMPLE\\User", "clientPass");
+  REQUIRE(right.has_value());
+  CHECK(right->method == model::AuthMethod::kPap);
+  CHECK_FALSE(right->mppe.has_value());
+  for (const char* wrong : {"clientpass", "", "clientPass ", "\xff"}) {
+    REQUIRE_FALSE(decide("User", wrong).has_value());
+    CHECK(decide("User", wrong).error().reason == EndReason::auth_failed);
+  }
+  CHECK_FALSE(decide("Nobody", "clientPass").has_value());
+}
+
+TEST_CASE("local users: CHAP with MD5 needs the password in the clear", "[aaa][rfc1994-4.1]") {
+  FakeRandom random;
+  LocalUser clear = user("User", "clientPass");
+  clear.password = SecretText("clientPass");
+  LocalAuthenticator authenticator({clear, user("Hashed", "clientPass")}, random);
+  model::ChapMd5Credentials credentials{.identifier = 0x2a};
+  credentials.challenge.fill(std::byte{0x33});
+  // By Python: hashlib.md5(b"\x2a" + b"clientPass" + 16 * b"\x33").
+  set(credentials.response, "95d5b26845e6d256d43b81c8ea6d9c2b");
+  const auto decide = [&](const char* name) {
+    return authenticator.decide({.user = name, .credentials = credentials, .peer = {}});
+  };
+  CHECK(decide("User").has_value());
+  CHECK_FALSE(decide("User")->mppe.has_value());
+  // The same on the wire, another name in the log.
+  CHECK(decide("Hashed").error().reason == EndReason::auth_no_cleartext);
+  CHECK(decide("Hashed").error().ms_chap_error == 691);
+  CHECK(decide("Nobody").error().reason == EndReason::auth_failed);
+  credentials.identifier ^= 1;
+  CHECK(decide("User").error().reason == EndReason::auth_failed);
+}
+
+// The exchange of RFC 2433 appendix B and the keys of RFC 3079 §2.5, which have other passwords.
+TEST_CASE("local users: MS-CHAPv1 is judged by the NT response and gives one key",
+          "[aaa][rfc2433-B][rfc3079-2.5]") {
+  FakeRandom random;
+  LocalAuthenticator authenticator({user("User", "MyPw")}, random);
+  model::MsChapCredentials credentials;
+  set(credentials.challenge, "102DB5DF085D3041");
+  set(credentials.nt_response, "4E9D3C8F9CFD385D5BF4D3246791956CA4C351AB409A3D61");
+  const auto decide = [&] {
+    return authenticator.decide({.user = "User", .credentials = credentials, .peer = {}});
+  };
+  const auto right = decide();
+  REQUIRE(right.has_value());
+  REQUIRE(right->mppe.has_value());
+  CHECK(right->mppe->send == right->mppe->receive);
+  CHECK(right->mppe->weak == model::MppeKeys::Weak::kNone);
+  credentials.nt_response[23] ^= std::byte{1};
+  CHECK(decide().error().reason == EndReason::auth_failed);
+}
+
+TEST_CASE("local users: what stands against an account is told only with the right password",
+          "[aaa][conformance-47]") {
+  FakeRandom random;
+  LocalUser account = user("User", "clientPass");
+  const bool disabled = GENERATE(true, false);
+  account.disabled = disabled;
+  account.password_expired = !disabled;
+  LocalAuthenticator authenticator({account}, random);
+  const auto right = authenticator.decide(rfc_request());
+  REQUIRE_FALSE(right.has_value());
+  CHECK(right.error().ms_chap_error == (disabled ? 647 : 648));
+  CHECK_FALSE(right.error().may_retry);
+  CHECK_FALSE(right.error().may_change_password);
+  auto wrong = rfc_request();
+  std::get<model::MsChapV2Credentials>(wrong.credentials).nt_response[0] ^= std::byte{1};
+  CHECK(authenticator.decide(wrong).error().ms_chap_error == 691);
+}
+
+TEST_CASE("local users: a new password is taken only where one is due", "[aaa][rfc2759-7]") {
+  FakeRandom random;
+  const auto old_hash = crypto::nt_password_hash("clientPass").value();
+  const auto new_hash = crypto::nt_password_hash("newPass").value();
+  model::ChangePasswordCredentials change;
+  crypto::EncryptedPassword padding{};
+  change.encrypted_password = crypto::encrypt_new_password("newPass", old_hash, padding).value();
+  change.encrypted_hash = crypto::old_hash_encrypted_with_new(old_hash, new_hash);
+  change.response.nt_response = crypto::generate_nt_response(
+      change.response.authenticator_challenge, change.response.peer_challenge, "User", new_hash);
+  LocalUser account = user("User", "clientPass");
+  account.password_expired = true;
+  int kept = 0;
+  const auto keep = [&kept](const std::string&, const Secret<16>&) { return ++kept > 0; };
+  const auto decide = [&](LocalAuthenticator& authenticator) {
+    return authenticator.decide({.user = "User", .credentials = change, .peer = {}});
+  };
+  SECTION("once") {
+    LocalAuthenticator authenticator({account}, random);
+    authenticator.allow_password_changes(keep);
+    const auto result = decide(authenticator);
+    REQUIRE(result.has_value());
+    CHECK(result->mppe.has_value());
+    CHECK(result->authenticator_response.starts_with("S="));
+    CHECK(kept == 1);
+    CHECK_FALSE(decide(authenticator).has_value());                // the key is another by now
+    CHECK_FALSE(authenticator.decide(rfc_request()).has_value());  // and so is the password
+  }
+  SECTION("not when it has not expired") {
+    account.password_expired = false;
+    LocalAuthenticator authenticator({account}, random);
+    authenticator.allow_password_changes(keep);
+    CHECK(decide(authenticator).error().ms_chap_error == 709);
+    CHECK(authenticator.decide(rfc_request()).has_value());
+  }
+  SECTION("not when nobody keeps it") {
+    LocalAuthenticator authenticator({account}, random);
+    CHECK(decide(authenticator).error().ms_chap_error == 709);
+  }
+  SECTION("not for a disabled account") {
+    account.disabled = true;
+    LocalAuthenticator authenticator({account}, random);
+    authenticator.allow_password_changes(keep);
+    CHECK(decide(authenticator).error().ms_chap_error == 647);
+  }
+  SECTION("not without the old password, the new one's proof, or an account") {
+    LocalAuthenticator authenticator({account}, random);
+    authenticator.allow_password_changes(keep);
+    auto good = change;
+    change.encrypted_hash[0] ^= std::byte{1};
+    CHECK(decide(authenticator).error().ms_chap_error == 691);
+    change = good;
+    change.response.nt_response[0] ^= std::byte{1};
+    CHECK(decide(authenticator).error().ms_chap_error == 691);
+    change = good;
+    change.encrypted_password[515] ^= std::byte{1};
+    CHECK(decide(authenticator).error().ms_chap_error == 691);
+    change = good;
+    CHECK(authenticator.decide({.user = "Nobody", .credentials = change, .peer = {}})
+              .error()
+              .ms_chap_error == 691);
+    CHECK(kept == 0);
+  }
+}
+
 TEST_CASE("accounting: a server without accounts takes every record", "[aaa]") {
   NullAccounting accounting;
   accounting.start({});

@@ -211,7 +211,8 @@ TEST_CASE("config: all errors are reported, in the order of the file", "[config]
   REQUIRE(errors.size() == 3);
   CHECK(errors[0] == "pns.yaml:9: ppp.mtu: 9000 is out of range (576 to 1500)");
   CHECK(errors[1] ==
-        "pns.yaml:10: ppp.colour: unknown key; known here: mtu, lcp_echo, auth, mppe, dns, wins");
+        "pns.yaml:10: ppp.colour: unknown key; known here: mtu, lcp_echo, auth, eap, "
+        "auth_retries, mppe, dns, wins");
   CHECK(errors[2] ==
         "pns.yaml:11: log.level: 'loud' is not one of trace, debug, info, warn, error");
 }
@@ -347,8 +348,11 @@ TEST_CASE("config: one error for each thing that is wrong", "[config]") {
       {kMinimal + "ppp: {auth: [mschapv3]}\n",
        "pns.yaml:8: ppp.auth.0: 'mschapv3' is not one of eap, mschapv2, mschap, chap, pap"},
       {kMinimal + "ppp: {auth: []}\n", "pns.yaml:8: ppp.auth: at least one method is needed"},
-      {kMinimal + "ppp: {auth: [mschapv2, eap]}\n",
-       "pns.yaml:8: ppp.auth.1: eap is not available in this version"},
+      {kMinimal + "ppp: {eap: []}\n", "pns.yaml:8: ppp.eap: at least one method is needed"},
+      {kMinimal + "ppp: {eap: [tls]}\n",
+       "pns.yaml:8: ppp.eap.0: 'tls' is not one of mschapv2, md5"},
+      {kMinimal + "ppp: {auth_retries: 11}\n",
+       "pns.yaml:8: ppp.auth_retries: 11 is out of range (0 to 10)"},
       {kMinimal + "ppp: {mppe: {policy: off, key_bits: [128]}}\n",
        "pns.yaml:8: ppp.mppe.key_bits: has no meaning with ppp.mppe.policy off"},
       {kMinimal + "ppp: {mppe: {policy: off, mode: any}}\n",
@@ -382,6 +386,9 @@ TEST_CASE("config: one error for each thing that is wrong", "[config]") {
        "pns.yaml:7: aaa.radius.servers.0.secret_file: must be given"},
       {replaced(kMinimal, "local: {users_file: users.yaml}", "order: [local]"),
        "pns.yaml:6: aaa.local.users_file: must be given when aaa.order names local"},
+      {replaced(kMinimal, "users_file: users.yaml",
+                "users_file: users.yaml, password_changes_file: ./users.yaml"),
+       "pns.yaml:7: aaa.local.password_changes_file: is the users file: that one is never written"},
       // the rest
       {kMinimal + "metrics: {listen: 9655}\n",
        "pns.yaml:8: metrics.listen: '9655' is not an IPv4 address and a port (127.0.0.1:9655), nor "
@@ -397,11 +404,15 @@ TEST_CASE("config: one error for each thing that is wrong", "[config]") {
 }
 
 TEST_CASE("config: MPPE required with methods that give no keys is impossible", "[config]") {
-  const auto errors = errors_of(kMinimal + "ppp: {auth: [pap, chap], mppe: {policy: require}}\n");
-  CHECK(
-      std::count(errors.begin(), errors.end(),
-                 "pns.yaml:8: ppp.mppe.policy: require cannot be met: no method of ppp.auth gives "
-                 "MPPE keys (mschapv2, mschap and eap do)") == 1);
+  for (const char* methods : {"auth: [pap, chap]", "auth: [eap], eap: [md5]"}) {
+    const auto errors = errors_of(kMinimal + "ppp: {" + methods + ", mppe: {policy: require}}\n");
+    REQUIRE(errors.size() == 1);
+    CHECK(errors[0] ==
+          "pns.yaml:8: ppp.mppe.policy: require cannot be met: no method of ppp.auth gives MPPE "
+          "keys (mschapv2, mschap, and eap with mschapv2 in ppp.eap do)");
+  }
+  // One that does is enough.
+  CHECK(parse(kMinimal + "ppp: {auth: [pap, eap], eap: [md5, mschapv2]}\n", "pns.yaml"));
 }
 
 TEST_CASE("config: the reader reads every key that it knows", "[config]") {

@@ -51,7 +51,7 @@ alice: {password: "pass word"}
   address: 10.64.0.9
   rate: 20mbit
   groups: [staff, night]
-carol: {password: 1234, pool: staff}
+carol: {password: 1234, pool: staff, disabled: true, password_expired: true}
 )");
   std::vector<ConfigError> warnings;
   const auto users = load_users(file.path(), &warnings);
@@ -68,12 +68,17 @@ carol: {password: 1234, pool: staff}
   CHECK(bob.rate_bits_per_second == 20'000'000);
   CHECK(bob.groups == std::vector<std::string>{"staff", "night"});
   const LocalUser& alice = (*users)[1];
-  CHECK(alice.password == "pass word");
+  REQUIRE(alice.password);
+  CHECK(alice.password->view() == "pass word");
   CHECK_FALSE(alice.nt_hash);
   CHECK_FALSE(alice.address);
   CHECK_FALSE(alice.pool);
   CHECK_FALSE(alice.rate_bits_per_second);
-  CHECK((*users)[2].password == "1234");
+  CHECK((*users)[2].password->view() == "1234");
+  CHECK((*users)[2].disabled);
+  CHECK((*users)[2].password_expired);
+  CHECK_FALSE(alice.disabled);
+  CHECK_FALSE(alice.password_expired);
   CHECK((*users)[2].pool == "staff");
 }
 
@@ -91,7 +96,10 @@ TEST_CASE("users: one error for each thing that is wrong", "[config]") {
   CHECK(error_of("alice: {password: ''}\n") == ":1: alice.password: must have 1 to 256 octets");
   CHECK(error_of("alice: {password: x, pasword: y}\n") ==
         ":1: alice.pasword: unknown key; known here: password, nt_hash, address, ipv6_prefix, "
-        "pool, rate, groups");
+        "pool, rate, groups, "
+        "disabled, password_expired");
+  CHECK(error_of("alice: {password: x, disabled: yes}\n") ==
+        ":1: alice.disabled: 'yes' is neither true nor false");
   CHECK(error_of("alice: {password: x, rate: 20}\n") ==
         ":1: alice.rate: '20' is not a rate (a number with bit, kbit, mbit or gbit)");
   CHECK(error_of("alice: {password: x, address: here}\n") ==

@@ -358,6 +358,26 @@ TEST_CASE("registry: a wrong password ends the call and takes no lease", "[regis
   CHECK(control.until([&] { return control.all_free(); }));
 }
 
+TEST_CASE("registry: a peer that hangs up after a refusal has failed, not left", "[registry]") {
+  Host host;
+  Control control(host);
+  Caller caller(control);
+  caller.start(control);
+  host.dataplane.hold_installs = true;
+  caller.dial(1);
+  REQUIRE(control.until([&] { return host.dataplane.held() == 1; }));
+  host.dataplane.hold_installs = false;
+  REQUIRE(control.until([&] {
+    if (!host.dataplane.clients.empty()) host.dataplane.clients.begin()->second.password = "wrong";
+    return control.statistics.auth_denied.get() == 1;
+  }));
+  SECTION("by Call-Clear-Request") { caller.send(CallClearRequest{.call_id = 1}); }
+  SECTION("by closing TCP") { caller.hang_up(); }
+  CHECK(control.until([&] { return control.all_free(); }));
+  CHECK(control.ended(EndReason::auth_failed) == 1);
+  CHECK(control.ended(EndReason::peer_cleared_call) == 0);
+}
+
 TEST_CASE("registry: a peer that logs in again as somebody else gets that account's address",
           "[registry]") {
   Host host;

@@ -15,6 +15,8 @@ TEST_CASE("settings: every key of ppp reaches the links", "[settings]") {
   config.ppp.mtu = 1320;
   config.ppp.auth = {config::AuthMethod::kEap, config::AuthMethod::kChap, config::AuthMethod::kPap,
                      config::AuthMethod::kMsChap, config::AuthMethod::kMsChapV2};
+  config.ppp.eap = {config::EapMethod::kMd5, config::EapMethod::kMsChapV2};
+  config.ppp.auth_retries = 7;
   config.ppp.mppe = {
       .policy = config::MppePolicy::kPrefer, .key_bits = {40, 128}, .mode = config::MppeMode::kAny};
   config.ppp.lcp_echo = {.interval = std::chrono::milliseconds(1500), .failures = 9};
@@ -24,6 +26,8 @@ TEST_CASE("settings: every key of ppp reaches the links", "[settings]") {
   CHECK(link.auth == std::vector{model::AuthMethod::kEap, model::AuthMethod::kChapMd5,
                                  model::AuthMethod::kPap, model::AuthMethod::kMsChap,
                                  model::AuthMethod::kMsChapV2});
+  CHECK(link.eap == std::vector{ppp::EapMethod::kMd5, ppp::EapMethod::kMsChapV2});
+  CHECK(link.auth_retries == 7);
   CHECK(link.mppe == ppp::MppePolicy::kPrefer);
   CHECK(link.mppe_mode == ppp::MppeMode::kAny);
   CHECK(link.mppe_strengths.bits40);
@@ -57,14 +61,14 @@ TEST_CASE("settings: connections and pools are as configured", "[settings]") {
 TEST_CASE("settings: passwords become hashes, and what cannot is refused by name", "[settings]") {
   std::vector<config::LocalUser> users(2);
   users[0].name = "alice";
-  users[0].password = "clientPass";
+  users[0].password = SecretText("clientPass");
   users[0].address = Ipv4Address(7);
   users[0].rate_bits_per_second = 5;
   users[0].groups = {"staff"};
   users[1].name = "bob";
   users[1].nt_hash = crypto::nt_password_hash("secret").value();
   users[1].pool = "guests";
-  const auto made = make_users(users);
+  const auto made = make_users(users, config::Ppp{});
   REQUIRE(made.size() == 2);
   CHECK(
       std::ranges::equal(made[0].nt_hash.bytes(), crypto::nt_password_hash("clientPass")->bytes()));
@@ -74,6 +78,43 @@ TEST_CASE("settings: passwords become hashes, and what cannot is refused by name
   CHECK(made[0].groups == std::vector<std::string>{"staff"});
   CHECK(std::ranges::equal(made[1].nt_hash.bytes(), users[1].nt_hash->bytes()));
   CHECK(made[1].pool == "guests");
-  users[0].password = "\xff";
-  CHECK_THROWS_WITH(make_users(users), Catch::Contains("alice"));
+  users[0].password = SecretText("\xff");
+  CHECK_THROWS_WITH(make_users(users, config::Ppp{}), Catch::Contains("alice"));
+}
+
+TEST_CASE("settings: with MPPE required, methods without keys are not asked for", "[settings]") {
+  config::Config config;
+  config.ppp.auth = {config::AuthMethod::kPap, config::AuthMethod::kChap, config::AuthMethod::kEap,
+                     config::AuthMethod::kMsChap};
+  config.ppp.eap = {config::EapMethod::kMd5, config::EapMethod::kMsChapV2};
+  const auto link = make_link_settings(config);
+  CHECK(link.auth == std::vector{model::AuthMethod::kEap, model::AuthMethod::kMsChap});
+  CHECK(link.eap == std::vector{ppp::EapMethod::kMsChapV2});
+  config.ppp.eap = {config::EapMethod::kMd5};
+  CHECK(make_link_settings(config).auth == std::vector{model::AuthMethod::kMsChap});
+}
+
+TEST_CASE("settings: clear passwords and LM hashes are kept only where a method needs them",
+          "[settings]") {
+  std::vector<config::LocalUser> users(1);
+  users[0].name = "alice";
+  users[0].password = SecretText("clientPass");
+  users[0].disabled = true;
+  users[0].password_expired = true;
+  config::Ppp ppp;
+  const auto made = [&] { return make_users(users, ppp).at(0); };
+  ppp.auth = {config::AuthMethod::kPap, config::AuthMethod::kMsChap, config::AuthMethod::kEap};
+  CHECK(made().password.empty());
+  CHECK_FALSE(made().lm_hash);
+  CHECK(made().disabled);
+  CHECK(made().password_expired);
+  ppp.eap = {config::EapMethod::kMd5};
+  CHECK(made().password.view() == "clientPass");
+  ppp.auth = {config::AuthMethod::kChap};
+  ppp.mppe.key_bits = {40, 128};
+  CHECK(made().password.view() == "clientPass");
+  CHECK_FALSE(made().lm_hash);
+  ppp.auth = {config::AuthMethod::kMsChap};
+  CHECK(made().password.empty());
+  CHECK(made().lm_hash);
 }

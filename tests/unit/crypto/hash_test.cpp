@@ -47,3 +47,12 @@ TEST_CASE("des: a key of seven octets encrypts like the same key with parity", "
   CHECK(hex(des_encrypt_block(std::span<const std::byte, 8>(clear.data(), 8), seven)) ==
         "85e813540f0ab405");
 }
+
+// RFC 6229 §2, 40-bit key 0102030405, offset 0.
+TEST_CASE("rc4: the test vectors of RFC 6229", "[crypto][rfc6229]") {
+  auto data = octets("00000000000000000000000000000000");
+  rc4(octets("0102030405"), data);
+  CHECK(hex(data) == "b2396305f03dc027ccc3524a0a1118a8");
+  rc4(octets("0102030405"), data);
+  CHECK(hex(data) == "00000000000000000000000000000000");
+}

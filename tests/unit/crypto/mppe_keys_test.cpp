@@ -115,3 +115,18 @@ TEST_CASE("mppe keys: only weak keys get salt", "[crypto][rfc3079-3.1]") {
   CHECK(reduced(56) == "d1eeeeee");
   CHECK(reduced(128) == "eeeeeeee");
 }
+
+// RFC 3079 §2.5. Checked once more by Python (hashlib and an RC4 of a few lines).
+TEST_CASE("mppe keys: the sample key derivations of MS-CHAPv1", "[crypto][rfc3079-2.5]") {
+  const auto challenge = octets("102db5df085d3041");
+  const auto hash_hash = octets("41c00c584bd2d91c4017a2a12fa59f3f");
+  const auto start = get_start_key(std::span<const std::byte, 8>(challenge.data(), 8),
+                                   std::span<const std::byte, 16>(hash_hash.data(), 16));
+  CHECK(hex(start.bytes()) == "a8947850cfc0acc1d1789fb62ddcddb0");
+  CHECK(hex(first_session_key(start.bytes(), 128).bytes()) == "59d159bc09f76f1da2a86a28ffec0b1e");
+
+  const auto lm_hash = octets("76a152936096d7830000000000000000");
+  const std::span<const std::byte, 16> weak(lm_hash.data(), 16);
+  CHECK(hex(first_session_key(weak, 40).bytes().first(8)) == "d1269e538cec4a08");
+  CHECK(hex(first_session_key(weak, 56).bytes().first(8)) == "d10801538cec4a08");
+}

@@ -103,3 +103,52 @@ TEST_CASE("mschapv2: the domain part does not take part in the hash", "[crypto][
   CHECK(user_without_domain("DOMAIN\\") == "");
   CHECK(user_without_domain("") == "");
 }
+
+// RFC 2433 appendix B: challenge and response of the password "MyPw".
+TEST_CASE("mschap: the example of RFC 2433", "[crypto][rfc2433-B]") {
+  const auto hash = nt_password_hash("MyPw");
+  REQUIRE(hash.has_value());
+  CHECK(hex(challenge_response(fixed<8>("102DB5DF085D3041"), *hash)) ==
+        "4e9d3c8f9cfd385d5bf4d3246791956ca4c351ab409a3d61");
+}
+
+// The hash in RFC 3079 §2.5; its first half was also made with OpenSSL's DES.
+TEST_CASE("mschap: LM hashes are those of RFC 3079, and only of short ASCII passwords",
+          "[crypto][rfc2433-A]") {
+  CHECK(hex(lm_password_hash("clientPass")->bytes()) == "76a152936096d7830e2390227404afd2");
+  CHECK(*lm_password_hash("CLIENTpass") == *lm_password_hash("clientPass"));
+  CHECK(lm_password_hash("14 characters.").has_value());
+  CHECK_FALSE(lm_password_hash("15 characters..").has_value());
+  CHECK_FALSE(lm_password_hash("").has_value());
+  CHECK_FALSE(lm_password_hash("p\xc3\xa4ss").has_value());
+}
+
+TEST_CASE("mschapv2: a new password comes out as it went in", "[crypto][rfc2759-8.9]") {
+  const auto old_hash = nt_password_hash("clientPass").value();
+  EncryptedPassword padding;
+  padding.fill(std::byte{0xa5});
+  for (const std::string& text :
+       {std::string("n"), std::string("p\xc3\xa4ss"), std::string(256, 'x')}) {
+    const auto encrypted = encrypt_new_password(text, old_hash, padding);
+    REQUIRE(encrypted.has_value());
+    EncryptedPassword clear;
+    const auto password = decrypt_new_password(*encrypted, old_hash, clear);
+    REQUIRE(password.has_value());
+    CHECK(nt_password_hash_of_utf16(*password) == nt_password_hash(text).value());
+    // Under another key the length is junk, or the password is another.
+    const auto other = decrypt_new_password(*encrypted, nt_password_hash("other").value(), clear);
+    CHECK_FALSE((other && nt_password_hash_of_utf16(*other) == nt_password_hash(text).value()));
+  }
+  CHECK_FALSE(encrypt_new_password(std::string(257, 'x'), old_hash, padding).has_value());
+}
+
+TEST_CASE("mschapv2: a new password of impossible length is none", "[crypto][rfc2759-8.9]") {
+  const auto hash = nt_password_hash("clientPass").value();
+  for (const unsigned length : {0u, 1u, 511u, 513u, 514u, 0x80000000u, 0xffffffffu}) {
+    EncryptedPassword packet{};
+    for (unsigned i = 0; i < 4; ++i) packet[512 + i] = static_cast<std::byte>(length >> (8 * i));
+    rc4(hash.bytes(), packet);
+    EncryptedPassword clear;
+    CHECK_FALSE(decrypt_new_password(packet, hash, clear).has_value());
+  }
+}

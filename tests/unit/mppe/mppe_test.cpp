@@ -346,8 +346,8 @@ TEST_CASE("mppe: stateful loss asks for a reset and recovers", "[mppe][rfc3078-8
 
 TEST_CASE("mppe: stateful FLUSHED is taken as RFC 3078 and as Linux mean it",
           "[mppe][rfc3078-8.2]") {
-  // How often the key was changed: never, or once for each flushed packet, of which all but the last
-  // were lost.
+  // How often the key was changed: never, or once for each flushed packet, of which all but the
+  // last were lost.
   for (const unsigned changes : {0U, 1U, 2U, 5U, 8U, 9U}) {
     auto receiver = make(128, mppe::Mode::kStateful);
     auto sender = make(128, mppe::Mode::kStateful);
