@@ -98,6 +98,8 @@ struct Pptp {
   std::vector<Ipv4Address> listen;  // TCP 1723; empty: every address of the access port
   Milliseconds echo_interval{60'000};
   std::uint32_t max_connections = 20000;
+  bool incoming_calls = true;     // Incoming-Call-Requests of PACs: accept, or refuse
+  bool wan_error_notify = false;  // tell subscribers of drops towards them (RFC 2637 §2.14)
 };
 
 struct LcpEcho {

@@ -40,6 +40,8 @@ constexpr auto kKeys = std::to_array<std::string_view>({
     "pptp.listen",
     "pptp.echo_interval",
     "pptp.max_connections",
+    "pptp.incoming_calls",
+    "pptp.wan_error_notify",
     "ppp.mtu",
     "ppp.lcp_echo.interval",
     "ppp.lcp_echo.failures",
@@ -85,6 +87,9 @@ constexpr Word<AuthMethod> kAuthMethods[] = {{"eap", AuthMethod::kEap},
                                              {"mschap", AuthMethod::kMsChap},
                                              {"chap", AuthMethod::kChap},
                                              {"pap", AuthMethod::kPap}};
+constexpr std::pair<std::string_view, bool> kAcceptOrRefuse[] = {{"accept", true},
+                                                                 {"refuse", false}};
+constexpr std::pair<std::string_view, bool> kOnOrOff[] = {{"off", false}, {"on", true}};
 constexpr Word<MppePolicy> kMppePolicies[] = {
     {"off", MppePolicy::kOff}, {"prefer", MppePolicy::kPrefer}, {"require", MppePolicy::kRequire}};
 constexpr Word<MppeMode> kMppeModes[] = {{"stateless", MppeMode::kStateless},
@@ -292,6 +297,8 @@ class ConfigReader {
     section.read("echo_interval", out.echo_interval,
                  duration(Milliseconds(1'000), Milliseconds(3'600'000)));
     section.read("max_connections", out.max_connections, integer(1, 1'000'000));
+    section.read("incoming_calls", out.incoming_calls, one_of(kAcceptOrRefuse));
+    section.read("wan_error_notify", out.wan_error_notify, one_of(kOnOrOff));
   }
 
   void read_ppp(const Section& section, Ppp& out) {

@@ -48,9 +48,7 @@ class Caller {
       const std::uint32_t offer = *offers_.begin();
       offers_.erase(offers_.begin());
       if ((offer ^ habits_) % 4 == 0) {
-        perform(connection.on_call_refused(offer, wire::pptp::OutgoingCallResult::kGeneralError,
-                                           wire::pptp::GeneralError::kNoResource,
-                                           EndReason::no_call_id, now));
+        perform(connection.on_call_refused(offer, EndReason::no_call_id, now));
       } else {
         calls_.insert(OurCallId(++next_));
         perform(connection.on_call_accepted(offer, OurCallId(next_), now));
