@@ -31,7 +31,7 @@ constexpr std::uint16_t kMppeOverhead = 4;  // octets of inner MTU (RFC 3078 §3
 
 // A session whose peer's GRE came this lately is alive; one so young is given the time.
 constexpr auto kAlive = Seconds(5);
-constexpr auto kWanErrorLook = Seconds(10);  // how often drop counters are looked at
+constexpr auto kWanErrorLook = Seconds(2);  // how often drop counters are looked at
 
 }  // namespace
 

@@ -161,6 +161,21 @@ TEST_CASE("registry: what a PAC tells of its line is shown and counted", "[regis
   CHECK(control.statistics.wan_errors[5].get() == 9);
 }
 
+TEST_CASE("registry: drops towards a subscriber are told to it where that is switched on",
+          "[registry][rfc2637-2.14]") {
+  Host host;
+  host.config.pptp.wan_error_notify = true;
+  Control control(host);
+  Caller caller(control);
+  caller.start(control);
+  caller.dial(7);
+  REQUIRE(open_calls(control, 1));
+  host.memory.sessions()[control.registry->sessions().at(0).id].downstream.drops.add(5);
+  REQUIRE(control.until([&] { return caller.last<WanErrorNotify>() != nullptr; }));
+  CHECK(caller.last<WanErrorNotify>()->peers_call_id == 7);
+  CHECK(caller.last<WanErrorNotify>()->buffer_overruns == 5);
+}
+
 TEST_CASE("registry: a placed call opens a connection, dials, and is done when its link is open",
           "[registry][pac]") {
   Host host;
