@@ -144,6 +144,8 @@ int run(const std::filesystem::path& config_file, const std::filesystem::path& r
   auto store = need(session::ResumeStore::open(run_dir / "store", memory.header().max_sessions));
 
   // The registry and what it talks to know each other; the events are wired before anything runs.
+  std::vector<Ipv4Address> listen;
+  for (const auto& granted : grants.listeners) listen.push_back(granted.local);
   session::Registry* registry = nullptr;
   std::vector<std::unique_ptr<Listener>> listeners;
   const auto stop = [&](Milliseconds within) {
@@ -166,7 +168,8 @@ int run(const std::filesystem::path& config_file, const std::filesystem::path& r
                                   .authenticator = guess_limiter,
                                   .pools = pools,
                                   .store = store,
-                                  .random = random});
+                                  .random = random,
+                                  .listen = std::move(listen)});
   registry = &the_registry;
 
   const auto matching = [&](std::string_view id_or_user) {
@@ -187,6 +190,15 @@ int run(const std::filesystem::path& config_file, const std::filesystem::path& r
           .sessions = [&] { return management::render_sessions(registry->sessions()); },
           .session = matching,
           .clear = [&](std::string_view id_or_user) { return registry->clear(id_or_user); },
+          .place =
+              [&](std::string_view body, const management::Server::Answer& answer) {
+                const auto request = management::read_place_request(body);
+                if (!request) return answer(400, management::render_error(request.error()));
+                registry->place_call(*request, [answer](const session::PlacedCall& call) {
+                  answer(call.failure == EndReason::kNone ? 200 : 502,
+                         management::render_placed(call));
+                });
+              },
           .connections = [&] { return management::render_connections(registry->connections()); },
           .pools = [&] { return management::render_pools(pools.status()); },
           .workers = [&] { return management::render_workers(memory); },

@@ -9,6 +9,8 @@ namespace {
 
 using nlohmann::ordered_json;
 
+constexpr std::uint64_t kLongestPlacing = 600;  // seconds
+
 // Invalid UTF-8 is replaced, never thrown at.
 std::string dump(const ordered_json& json) {
   return json.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
@@ -27,7 +29,10 @@ ordered_json nonzero(const Infos& infos, const Counts& counts) {
 
 std::string render_sessions(const std::vector<session::SessionView>& sessions) {
   ordered_json out = ordered_json::array();
-  for (const auto& s : sessions)
+  for (const auto& s : sessions) {
+    ordered_json wan_errors = ordered_json::object();
+    for (std::size_t i = 0; i < model::WanErrors::kCount; ++i)
+      wan_errors[std::string(model::WanErrors::kNames[i])] = s.wan_errors.counts[i];
     out.push_back({{"id", s.id},
                    {"user", s.user},
                    {"peer", s.peer.to_string()},
@@ -35,6 +40,7 @@ std::string render_sessions(const std::vector<session::SessionView>& sessions) {
                    {"address", s.address.is_unspecified() ? "" : s.address.to_string()},
                    {"ipv6_prefix", s.ipv6_prefix ? s.ipv6_prefix->to_string() : ""},
                    {"state", s.state},
+                   {"kind", s.kind},
                    {"our_call_id", s.our_call_id.value},
                    {"peer_call_id", s.peer_call_id.value},
                    {"auth", s.auth},
@@ -51,22 +57,85 @@ std::string render_sessions(const std::vector<session::SessionView>& sessions) {
                    {"tx_bytes", s.tx_bytes},
                    {"rx_drops", s.rx_drops},
                    {"tx_drops", s.tx_drops},
-                   {"sequence_gaps", s.sequence_gaps}});
+                   {"sequence_gaps", s.sequence_gaps},
+                   {"wan_errors", wan_errors}});
+  }
   return dump(out);
 }
 
 std::string render_connections(const std::vector<session::ConnectionView>& connections) {
   ordered_json out = ordered_json::array();
-  for (const auto& c : connections)
+  for (const auto& c : connections) {
+    const auto calls = [&c](model::CallKind kind) {
+      return c.calls_by_kind[static_cast<std::size_t>(kind)];
+    };
     out.push_back({{"id", c.id},
                    {"peer", c.peer.to_string()},
                    {"peer_port", c.peer_port},
                    {"local", c.local.to_string()},
+                   {"role", c.role},
                    {"state", c.state},
                    {"host_name", c.host_name},
                    {"vendor", c.vendor},
                    {"calls", c.calls},
+                   {"subscriber_calls", calls(model::CallKind::kSubscriber)},
+                   {"incoming_calls", calls(model::CallKind::kIncoming)},
+                   {"placed_calls", calls(model::CallKind::kPlaced)},
                    {"uptime_s", c.uptime_s}});
+  }
+  return dump(out);
+}
+
+std::expected<session::PlaceRequest, std::string> read_place_request(std::string_view text) {
+  const ordered_json json = ordered_json::parse(text, nullptr, false);
+  if (!json.is_object()) return std::unexpected("the request is no JSON object");
+  session::PlaceRequest request;
+  for (const auto& [key, value] : json.items()) {
+    if (key == "pac" || key == "number" || key == "subaddress") {
+      if (!value.is_string()) return std::unexpected(key + ": not a text");
+      const auto& word = value.get_ref<const std::string&>();
+      if (word.size() > 64) return std::unexpected(key + ": longer than 64 octets");
+      if (key == "number") request.call.phone_number = word;
+      if (key == "subaddress") request.call.subaddress = word;
+      if (key != "pac") continue;
+      const auto pac = Ipv4Address::parse(word);
+      if (!pac || pac->is_unspecified() || pac->is_multicast())
+        return std::unexpected("pac: not an IPv4 address of a host");
+      request.pac = *pac;
+    } else if (key == "timeout_s") {
+      if (!value.is_number_unsigned() || value.get<std::uint64_t>() < 1 ||
+          value.get<std::uint64_t>() > kLongestPlacing)
+        return std::unexpected("timeout_s: not an integer from 1 to 600");
+      request.timeout = Seconds(value.get<std::int64_t>());
+    } else {
+      return std::unexpected(key + ": unknown key");
+    }
+  }
+  if (request.pac.is_unspecified()) return std::unexpected("pac: missing");
+  return request;
+}
+
+std::string render_error(std::string_view why) { return dump({{"error", std::string(why)}}); }
+
+std::string render_placed(const session::PlacedCall& call) {
+  if (call.failure == EndReason::kNone)
+    return dump({{"session", call.session},
+                 {"user", call.user},
+                 {"address", call.address.to_string()},
+                 {"took_ms", call.took_ms}});
+  ordered_json out = {{"error", std::string(info_of(call.failure).help)},
+                      {"reason", std::string(name_of(call.failure))}};
+  if (call.failure == EndReason::call_refused_by_peer) {
+    const auto result = static_cast<wire::pptp::OutgoingCallResult>(call.codes.result);
+    const auto error = static_cast<wire::pptp::GeneralError>(call.codes.error);
+    out["error"] = out["error"].get<std::string>() + ": " +
+                   std::string(wire::pptp::name_of(result)) +
+                   (call.codes.error != 0 ? ", " + std::string(wire::pptp::name_of(error)) : "");
+    out["result_code"] = call.codes.result;
+    out["error_code"] = call.codes.error;
+    out["cause_code"] = call.codes.cause;
+  }
+  out["took_ms"] = call.took_ms;
   return dump(out);
 }
 

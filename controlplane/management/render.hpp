@@ -4,11 +4,14 @@
 // peer are made valid UTF-8.
 #pragma once
 
+#include <expected>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "controlplane/model/statistics.hpp"
 #include "controlplane/pools/pool_set.hpp"
+#include "controlplane/session/call_placer.hpp"
 #include "controlplane/session/views.hpp"
 #include "pns/contract/session_memory.hpp"
 
@@ -17,6 +20,14 @@ namespace pns::management {
 [[nodiscard]] std::string render_sessions(const std::vector<session::SessionView>& sessions);
 [[nodiscard]] std::string render_connections(
     const std::vector<session::ConnectionView>& connections);
+// {"pac": "192.0.2.1", "number": "…", "subaddress": "…", "timeout_s": 60}; all but pac may be left
+// out. Error: what is wrong with it.
+[[nodiscard]] std::expected<session::PlaceRequest, std::string> read_place_request(
+    std::string_view json);
+// {"error": why}
+[[nodiscard]] std::string render_error(std::string_view why);
+// {"session", "user", "address", "took_ms"}, or {"error", "reason", …}.
+[[nodiscard]] std::string render_placed(const session::PlacedCall& call);
 [[nodiscard]] std::string render_pools(const std::vector<pools::PoolStatus>& pools);
 [[nodiscard]] std::string render_workers(const contract::SessionMemory& memory);
 [[nodiscard]] std::string render_stats(const model::Statistics& statistics,

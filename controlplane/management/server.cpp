@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <asio/post.hpp>
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <deque>
@@ -22,7 +23,10 @@ namespace {
 
 constexpr auto kLoopTimeout = std::chrono::seconds(5);
 constexpr auto kLoopSlice = std::chrono::milliseconds(100);
-constexpr std::size_t kThreads = 4;
+constexpr std::size_t kThreads = 12;
+// Threads that may wait for a placed call; the others are for everybody else.
+constexpr int kMostPlacing = 8;
+constexpr auto kPlacingTimeout = std::chrono::seconds(610);  // above what a request may ask for
 constexpr std::size_t kMaxQueuedConnections = 64;
 constexpr std::size_t kMaxRequest = 64 * 1024;
 
@@ -142,6 +146,31 @@ Server::Server(asio::io_context& loop, const std::filesystem::path& socket, Hand
                     if (!*done) return refuse(response, 404, "no such session: " + name);
                     response.set_content(R"({"cleared":true})", "application/json");
                   });
+  server_->Post("/v1/calls",
+                [&loop, place = handlers.place, placing = std::make_shared<std::atomic<int>>(0)](
+                    const httplib::Request& request, httplib::Response& response) {
+                  struct Leave {
+                    std::atomic<int>& count;
+                    ~Leave() { --count; }
+                  } leave{*placing};
+                  if (++*placing > kMostPlacing)
+                    return refuse(response, 503, "too many calls are being placed at once");
+                  using Answered = std::pair<int, std::string>;
+                  const auto promise = std::make_shared<std::promise<Answered>>();
+                  auto answered = promise->get_future();
+                  asio::post(loop, [place, body = request.body, promise] {
+                    place(body, [promise](int status, std::string json) {
+                      promise->set_value({status, std::move(json)});
+                    });
+                  });
+                  const auto until = std::chrono::steady_clock::now() + kPlacingTimeout;
+                  while (answered.wait_for(kLoopSlice) != std::future_status::ready)
+                    if (loop.stopped() || std::chrono::steady_clock::now() >= until)
+                      return refuse(response, 503, "the control process is ending");
+                  auto [status, json] = answered.get();
+                  response.status = status;
+                  response.set_content(json, "application/json");
+                });
   server_->set_error_handler([](const httplib::Request&, httplib::Response& response) {
     if (response.body.empty()) refuse(response, response.status, "no such resource");
   });

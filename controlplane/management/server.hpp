@@ -5,6 +5,9 @@
 //   GET    /v1/sessions             array, one object per session
 //   GET    /v1/sessions/{id|user}   array of the sessions that match
 //   DELETE /v1/sessions/{id|user}   ends them
+//   POST   /v1/calls                places a call; answers when its PPP link is open (200) or it
+//   has
+//                                   failed (502 with the reason). Body: read_place_request()
 //   GET    /v1/connections, /v1/pools, /v1/workers, /v1/stats, /v1/config
 // Errors are {"error": "…"} with a 4xx or 5xx status.
 //
@@ -28,11 +31,14 @@ namespace pns::management {
 
 class Server {
  public:
+  using Answer = std::function<void(int status, std::string json)>;
   // Each returns JSON text and runs on the event loop.
   struct Handlers {
     std::function<std::string()> sessions;
     std::function<std::string(std::string_view id_or_user)> session;  // "[]": none
     std::function<bool(std::string_view id_or_user)> clear;           // false: none
+    // Calls `answer` once, later or at once, with an HTTP status and JSON.
+    std::function<void(std::string_view body, Answer answer)> place;
     std::function<std::string()> connections;
     std::function<std::string()> pools;
     std::function<std::string()> workers;

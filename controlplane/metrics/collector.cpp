@@ -142,6 +142,22 @@ void add_control_families(std::vector<MetricFamily>& out, const model::Statistic
   out.push_back(std::move(connection_ends));
   out.push_back(std::move(call_ends));
 
+  auto by_kind = family("pns_calls", "Calls installed now, by kind", MetricType::Gauge);
+  auto calls = family("pns_calls_total", "Calls installed, by kind", MetricType::Counter);
+  for (std::size_t i = 0; i < model::kCallKinds; ++i) {
+    const std::string kind(model::name_of(static_cast<model::CallKind>(i)));
+    add(by_kind, {{"kind", kind}}, s.sessions_by_kind[i].get());
+    add(calls, {{"kind", kind}}, s.calls_by_kind[i].get());
+  }
+  out.push_back(std::move(by_kind));
+  out.push_back(std::move(calls));
+  auto wan_errors =
+      family("pns_wan_errors_total", "Line errors that PACs told of in WAN-Error-Notify, by type",
+             MetricType::Counter);
+  for (std::size_t i = 0; i < model::WanErrors::kCount; ++i)
+    add(wan_errors, {{"type", std::string(model::WanErrors::kNames[i])}}, s.wan_errors[i].get());
+  out.push_back(std::move(wan_errors));
+
   auto messages = family("pns_control_messages_total",
                          "PPTP control messages, by direction and type", MetricType::Counter);
   for (std::size_t type = 1; type < s.messages_received.size(); ++type) {

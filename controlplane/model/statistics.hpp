@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "controlplane/model/call_kind.hpp"
 #include "controlplane/model/link_actions.hpp"
 #include "pns/base/end_reason.hpp"
 
@@ -52,6 +53,9 @@ struct Statistics {
   std::array<Count, 16> messages_sent;
   // calls
   std::array<Count, kLinkPhases> sessions_by_phase;  // now
+  std::array<Count, kCallKinds> sessions_by_kind;    // now
+  std::array<Count, kCallKinds> calls_by_kind;       // installed, ever
+  std::array<Count, WanErrors::kCount> wan_errors;   // told by PACs
   std::array<Count, kSetupStages> setups;            // ever
   std::array<Count, kEndReasonCount> call_ends;
   Count setup_time_ms_sum;  // Outgoing-Call-Request to IPCP open

@@ -158,10 +158,9 @@ model::LinkActions Link::on_frame(Bytes ppp_frame, TimePoint now) {
   // that was taken over has no authenticator, and nothing to say to a late packet of its method.
   const bool is_auth = frame->protocol == (auth_ ? static_cast<std::uint16_t>(auth_->protocol())
                                                  : protocol_of(auth_method_));
-  const bool known = is(frame->protocol, PppProtocol::kLcp) || is_auth ||
-                     is(frame->protocol, PppProtocol::kCcp) ||
-                     is(frame->protocol, PppProtocol::kIpcp) ||
-                     is(frame->protocol, PppProtocol::kIpv6cp);
+  const bool known =
+      is(frame->protocol, PppProtocol::kLcp) || is_auth || is(frame->protocol, PppProtocol::kCcp) ||
+      is(frame->protocol, PppProtocol::kIpcp) || is(frame->protocol, PppProtocol::kIpv6cp);
   if (is(frame->protocol, PppProtocol::kIpv6) && ipv6_open_) {
     advertiser_.on_packet(frame->information, run.context);
     return std::move(run.actions);

@@ -1,58 +1,39 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Call: one call of a control connection, from the PAC's side of an outgoing call (RFC 2637
-// §3.2.4.1: the subscriber dials, and so acts as PNS). A state holds only what is valid in it. A
-// value; no I/O.
-//
-//   idle ─ Outgoing-Call-Request ─► WaitCsAnswer ─ accepted / OCRP result 1 ─► Established
-//                                       │                                        │
-//            refused / OCRP; Call-Clear / CDN             Call-Clear / CDN; local end / CDN
-//                                       ▼                                        ▼
-//                                     gone                                     gone
+// Call: what a control connection knows of one of its calls, of whichever kind (RFC 2637 §3.2.3,
+// §3.2.4). What happens to it stands in the tables of machines.hpp. Plain data.
 #pragma once
 
 #include <cstdint>
-#include <variant>
+#include <optional>
 
+#include "controlplane/model/call_kind.hpp"
+#include "controlplane/pptp/machines.hpp"
 #include "pns/base/ids.hpp"
 #include "pns/base/time.hpp"
 
 namespace pns::pptp {
 
-class Call {
- public:
-  // The request was handed to our caller, whose answer is awaited (RFC: wait_cs_ans).
-  struct WaitCsAnswer {
-    std::uint32_t offer = 0;
-    std::uint32_t maximum_bps = 0;  // OCRP's Connect Speed must not exceed it
-    TimePoint answer_by{};
-  };
-  struct Established {
-    OurCallId our_call_id;
-  };
-  using State = std::variant<WaitCsAnswer, Established>;
+// Set-Link-Info (§2.15): what the PNS negotiated for asynchronous framing. Kept, without effect.
+struct LinkInfo {
+  std::uint32_t send_accm = 0xffffffff;
+  std::uint32_t receive_accm = 0xffffffff;
+  friend bool operator==(const LinkInfo&, const LinkInfo&) = default;
+};
 
-  Call(PeerCallId peer_call_id, std::uint16_t serial_number, State state) noexcept
-      : peer_call_id_(peer_call_id), serial_number_(serial_number), state_(state) {}
-
-  [[nodiscard]] PeerCallId peer_call_id() const noexcept { return peer_call_id_; }
-  [[nodiscard]] std::uint16_t serial_number() const noexcept { return serial_number_; }
-
-  // Null when the call is in another state.
-  [[nodiscard]] const WaitCsAnswer* waiting() const noexcept {
-    return std::get_if<WaitCsAnswer>(&state_);
-  }
-  [[nodiscard]] const Established* established() const noexcept {
-    return std::get_if<Established>(&state_);
-  }
-
-  // WaitCsAnswer → Established.
-  void accept(OurCallId our_call_id) noexcept { state_ = Established{our_call_id}; }
-
- private:
-  PeerCallId peer_call_id_;
-  std::uint16_t serial_number_;
-  State state_;
+struct Call {
+  std::uint32_t number = 0;  // on this connection, never used again; names an offer
+  model::CallKind kind = model::CallKind::kSubscriber;
+  CallState state = CallState::kIdle;
+  std::optional<OurCallId> our_call_id;    // none while the call is an unanswered offer
+  std::optional<PeerCallId> peer_call_id;  // none until the peer has answered our request
+  std::uint16_t serial_number = 0;
+  std::uint32_t maximum_bps = 0;       // of the request: Connect Speed must not exceed it
+  std::optional<TimePoint> answer_by;  // when this state has lasted too long
+  LinkInfo link_info;
+  model::WanErrors wan_errors;       // as the PAC told us
+  model::WanErrors wan_errors_told;  // as we told the PNS
+  std::optional<TimePoint> wan_told_at;
 };
 
 }  // namespace pns::pptp

@@ -4,18 +4,18 @@
 #include <algorithm>
 #include <utility>
 
+#include "controlplane/pptp/codes.hpp"
+
 namespace pns::pptp {
 namespace {
 
 namespace pptp_wire = wire::pptp;
-using model::CloseConnection;
-using model::EndCall;
-using model::OfferCall;
-using model::SendMessage;
-using model::WithdrawOffer;
+using model::CallKind;
 
 constexpr std::uint64_t kTokensPerMessage =
     1'000'000'000;  // a token is a nanosecond of one per second
+constexpr std::uint32_t kAnyFraming = pptp_wire::kFramingAsync | pptp_wire::kFramingSync;
+constexpr std::uint32_t kAnyBearer = pptp_wire::kBearerAnalog | pptp_wire::kBearerDigital;
 
 template <class Enum>
 constexpr std::uint8_t octet(Enum value) noexcept {
@@ -23,35 +23,15 @@ constexpr std::uint8_t octet(Enum value) noexcept {
 }
 
 void send(model::ConnectionActions& out, pptp_wire::Message message) {
-  out.push_back(SendMessage{std::move(message)});
+  out.push_back(model::SendMessage{std::move(message)});
 }
 
-// RFC 2637 §2.13: what a Call-Disconnect-Notify says about the end of a call.
-struct DisconnectCodes {
-  pptp_wire::DisconnectResult result;
-  pptp_wire::GeneralError error = pptp_wire::GeneralError::kNone;
-};
+// RFC 2637 gives success as 1; some PACs send 0.
+bool is_success(std::uint8_t result_code) noexcept { return result_code <= 1; }
 
-DisconnectCodes disconnect_codes(EndReason reason) noexcept {
-  using enum pptp_wire::DisconnectResult;
-  switch (reason) {
-    case EndReason::peer_cleared_call:
-      return {kRequest};
-    case EndReason::peer_disconnected:
-    case EndReason::lcp_echo_timeout:
-    case EndReason::lcp_timeout:
-    case EndReason::lcp_loop:
-      return {kLostCarrier};
-    case EndReason::no_session_slot:
-    case EndReason::no_address:
-    case EndReason::dataplane_refused:
-    case EndReason::dataplane_unavailable:
-      return {kGeneralError, pptp_wire::GeneralError::kNoResource};
-    case EndReason::internal_error:
-      return {kGeneralError, pptp_wire::GeneralError::kPacError};
-    default:
-      return {kAdminShutdown};
-  }
+// Major version 1: a Reply that names another speaks what we do not.
+bool is_our_version(std::uint16_t protocol_version) noexcept {
+  return protocol_version >> 8 == pptp_wire::kProtocolVersion >> 8;
 }
 
 pptp_wire::Text<128> statistics_text(const CallStatistics& s) {
@@ -62,13 +42,19 @@ pptp_wire::Text<128> statistics_text(const CallStatistics& s) {
       " s=" + std::to_string(s.duration.count()));
 }
 
-pptp_wire::CallDisconnectNotify disconnect_notify(OurCallId our_call_id, EndReason reason,
-                                                  const CallStatistics& statistics) {
-  const DisconnectCodes codes = disconnect_codes(reason);
-  return {.call_id = our_call_id.value,
-          .result_code = octet(codes.result),
-          .error_code = octet(codes.error),
-          .call_statistics = statistics_text(statistics)};
+std::uint16_t length_of(const std::string& number) noexcept {
+  return static_cast<std::uint16_t>(std::min<std::size_t>(number.size(), 64));
+}
+
+// The RFC's totals are 32 bits wide in a fixed order.
+model::WanErrors totals_of(const pptp_wire::WanErrorNotify& n) noexcept {
+  return {{n.crc_errors, n.framing_errors, n.hardware_overruns, n.buffer_overruns,
+           n.time_out_errors, n.alignment_errors}};
+}
+
+// Where our own side is asked, and not the peer.
+bool waits_for_us(CallState state) noexcept {
+  return state == CallState::kOffered || state == CallState::kWaitCsAns;
 }
 
 }  // namespace
@@ -83,17 +69,39 @@ ControlConnection::ControlConnection(const ConnectionSettings& settings, TimePoi
 ControlConnection::ControlConnection(const ConnectionSettings& settings,
                                      const ConnectionSnapshot& snapshot, TimePoint now)
     : ControlConnection(settings, now) {
+  machine_ = snapshot.originated ? &kOriginator : &kReceiver;
   state_ = State::kEstablished;
   next_echo_identifier_ = snapshot.next_echo_identifier;
   peer_host_name_ = snapshot.peer_host_name;
   peer_vendor_name_ = snapshot.peer_vendor_name;
   peer_firmware_revision_ = snapshot.peer_firmware_revision;
   calls_.reserve(snapshot.calls.size());
-  for (const auto& call : snapshot.calls)
-    calls_.emplace_back(call.peer_call_id, call.serial_number, Call::Established{call.our_call_id});
+  for (const auto& known : snapshot.calls) {
+    Call call;
+    call.number = next_number_++;
+    call.kind = known.kind;
+    call.state = known.state;
+    call.our_call_id = known.our_call_id;
+    call.peer_call_id = known.peer_call_id;
+    call.serial_number = known.serial_number;
+    if (known.state != CallState::kEstablished) call.answer_by = now + settings.reply_timeout;
+    calls_.push_back(call);
+  }
 }
 
-// ---- From the peer
+ControlConnection ControlConnection::originate(const ConnectionSettings& settings, TimePoint now) {
+  ControlConnection connection(settings, now);
+  connection.machine_ = &kOriginator;
+  return connection;
+}
+
+// ---- From outside
+
+model::ConnectionActions ControlConnection::open(TimePoint now) {
+  Actions out;
+  step(ConnectionEvent::kOpen, {.now = now}, out);
+  return out;
+}
 
 model::ConnectionActions ControlConnection::on_message(const pptp_wire::Message& message,
                                                        TimePoint now) {
@@ -101,253 +109,149 @@ model::ConnectionActions ControlConnection::on_message(const pptp_wire::Message&
   if (state_ == State::kClosed) return out;
   ++counters_.messages_received;
   if (!take_token(now)) {
-    drop_calls(EndReason::message_flood, out);
-    close(EndReason::message_flood, out);
+    step(ConnectionEvent::kBadMessage, {.reason = EndReason::message_flood, .now = now}, out);
     return out;
   }
-  // RFC 2637 §2.1: nothing else before Start-Control-Connection-Request.
-  if (state_ == State::kWaitStart &&
-      !std::holds_alternative<pptp_wire::StartControlConnectionRequest>(message)) {
-    close(EndReason::message_out_of_order, out);
-    return out;
-  }
-  // RFC 2637 §3.1.4: any control message shows that the peer lives.
+  // §3.1.4: any control message shows that the peer lives.
   last_received_ = now;
   echo_sent_.reset();
-  if (state_ == State::kWaitStopReply &&
-      !std::holds_alternative<pptp_wire::StopControlConnectionRequest>(message) &&
-      !std::holds_alternative<pptp_wire::StopControlConnectionReply>(message)) {
-    ++counters_.messages_ignored;
-    return out;
-  }
-  std::visit([&](const auto& m) { on(m, now, out); }, message);
+  const ConnectionEvent event = event_of(message);
+  EndReason reason = reason_of(event);
+  if (event == ConnectionEvent::kStartReplyBad && state_ == State::kWaitCtlReply)
+    reason =
+        is_our_version(std::get<pptp_wire::StartControlConnectionReply>(message).protocol_version)
+            ? EndReason::start_refused
+            : EndReason::bad_protocol_version;
+  step(event, {.reason = reason, .now = now, .message = &message}, out);
   return out;
 }
 
-void ControlConnection::on(const pptp_wire::StartControlConnectionRequest& request, TimePoint,
-                           Actions& out) {
-  pptp_wire::StartControlConnectionReply reply{
-      .result_code = octet(pptp_wire::StartResult::kSuccess),
-      .framing_capabilities = pptp_wire::kFramingAsync | pptp_wire::kFramingSync,
-      .bearer_capabilities = pptp_wire::kBearerAnalog | pptp_wire::kBearerDigital,
-      .maximum_channels = settings_.maximum_channels,
-      .firmware_revision = settings_.firmware_revision,
-      .host_name = pptp_wire::to_text<64>(settings_.host_name),
-      .vendor_name = pptp_wire::to_text<64>(settings_.vendor_name)};
-
-  if (state_ != State::kWaitStart) {
-    reply.result_code = octet(pptp_wire::StartResult::kChannelExists);
-    send(out, reply);
-    drop_calls(EndReason::start_repeated, out);
-    close(EndReason::start_repeated, out);
-    return;
-  }
-  // §3.1.2: a version below ours is refused; a higher one is told ours and may go on with it.
-  if (request.protocol_version < pptp_wire::kProtocolVersion) {
-    reply.result_code = octet(pptp_wire::StartResult::kBadVersion);
-    send(out, reply);
-    close(EndReason::bad_protocol_version, out);
-    return;
-  }
-  peer_host_name_ = pptp_wire::text_of(request.host_name);
-  peer_vendor_name_ = pptp_wire::text_of(request.vendor_name);
-  peer_firmware_revision_ = request.firmware_revision;
-  state_ = State::kEstablished;
-  send(out, reply);
-}
-
-void ControlConnection::on(const pptp_wire::StopControlConnectionRequest&, TimePoint,
-                           Actions& out) {
-  send(out,
-       pptp_wire::StopControlConnectionReply{.result_code = octet(pptp_wire::StopResult::kOk)});
-  const EndReason reason =
-      state_ == State::kWaitStopReply ? stop_reason_ : EndReason::peer_stopped_connection;
-  drop_calls(reason, out);
-  close(reason, out);
-}
-
-void ControlConnection::on(const pptp_wire::StopControlConnectionReply&, TimePoint, Actions& out) {
-  if (state_ != State::kWaitStopReply) {
-    ++counters_.messages_ignored;
-    return;
-  }
-  close(stop_reason_, out);
-}
-
-void ControlConnection::on(const pptp_wire::EchoRequest& request, TimePoint, Actions& out) {
-  send(out, pptp_wire::EchoReply{.identifier = request.identifier,
-                                 .result_code = octet(pptp_wire::EchoResult::kOk)});
-}
-
-// on_message has taken it for the sign of life it is; which request it answers does not matter.
-void ControlConnection::on(const pptp_wire::EchoReply&, TimePoint, Actions&) {}
-
-void ControlConnection::on(const pptp_wire::OutgoingCallRequest& request, TimePoint now,
-                           Actions& out) {
-  const PeerCallId peer_call_id(request.call_id);
-  // §3.2.2: a Call ID names one call between two peers, answered or not.
-  if (find_by_peer(peer_call_id) != calls_.end()) {
-    refuse(peer_call_id, pptp_wire::OutgoingCallResult::kGeneralError,
-           pptp_wire::GeneralError::kBadCallId, EndReason::call_id_in_use, out);
-    return;
-  }
-  if (calls_.size() >= settings_.maximum_calls) {
-    refuse(peer_call_id, pptp_wire::OutgoingCallResult::kGeneralError,
-           pptp_wire::GeneralError::kNoResource, EndReason::too_many_calls, out);
-    return;
-  }
-  // Bearer, framing, minimum speed and phone number mean nothing to a tunnel: never a reason.
-  const std::uint32_t offer = next_offer_++;
-  calls_.emplace_back(peer_call_id, request.call_serial_number,
-                      Call::WaitCsAnswer{.offer = offer,
-                                         .maximum_bps = request.maximum_bps,
-                                         .answer_by = now + settings_.answer_timeout});
-  out.push_back(OfferCall{.offer = offer,
-                          .peer_call_id = peer_call_id,
-                          .serial_number = request.call_serial_number,
-                          .peer_window = request.packet_recv_window_size,
-                          .maximum_bps = request.maximum_bps});
-}
-
-void ControlConnection::on(const pptp_wire::IncomingCallRequest& request, TimePoint, Actions& out) {
-  send(out, pptp_wire::IncomingCallReply{
-                .peers_call_id = request.call_id,
-                .result_code = octet(pptp_wire::IncomingCallResult::kDoNotAccept)});
-}
-
-void ControlConnection::on(const pptp_wire::CallClearRequest& request, TimePoint, Actions& out) {
-  auto call = find_by_peer(PeerCallId(request.call_id));
-  if (call == calls_.end()) {
-    // NAT helpers rewrite Call IDs, and some peers put in another one. With one call there is no
-    // doubt which is meant; the calls of other connections are out of reach in any case.
-    if (calls_.size() != 1) {
-      ++counters_.messages_ignored;
-      return;
-    }
-    ++counters_.clear_with_wrong_call_id;
-    call = calls_.begin();
-  }
-  if (const auto* established = call->established()) {
-    const OurCallId our_call_id = established->our_call_id;
-    send(out, disconnect_notify(our_call_id, EndReason::peer_cleared_call, {}));
-    out.push_back(EndCall{our_call_id, EndReason::peer_cleared_call});
-  } else {
-    // No Call ID of ours exists yet: 0 stands for none.
-    send(out, disconnect_notify(OurCallId(0), EndReason::peer_cleared_call, {}));
-    out.push_back(WithdrawOffer{call->waiting()->offer});
-  }
-  calls_.erase(call);
-}
-
-void ControlConnection::on(const pptp_wire::CallDisconnectNotify& notify, TimePoint, Actions& out) {
-  // The field names the id that the PAC assigned (§2.13), which is ours here; a peer that thinks of
-  // itself as the PAC sends its own.
-  auto call = find_by_ours(OurCallId(notify.call_id));
-  if (call == calls_.end()) call = find_by_peer(PeerCallId(notify.call_id));
-  if (call == calls_.end()) {
-    ++counters_.messages_ignored;
-    return;
-  }
-  if (const auto* established = call->established()) {
-    out.push_back(EndCall{established->our_call_id, EndReason::peer_call_disconnected});
-  } else {
-    out.push_back(WithdrawOffer{call->waiting()->offer});
-  }
-  calls_.erase(call);
-}
-
-void ControlConnection::on(const pptp_wire::WanErrorNotify&, TimePoint, Actions&) {
-  ++counters_.wan_error_notifies;
-}
-
-// The ACCMs concern asynchronous framing, which a tunnel has not (§2.15).
-void ControlConnection::on(const pptp_wire::SetLinkInfo&, TimePoint, Actions&) {
-  ++counters_.set_link_infos;
-}
-
-template <class Unasked>
-void ControlConnection::on(const Unasked&, TimePoint, Actions&) {
-  ++counters_.messages_ignored;
-}
-
-model::ConnectionActions ControlConnection::on_frame_error(pptp_wire::FrameError error, TimePoint) {
+model::ConnectionActions ControlConnection::on_frame_error(pptp_wire::FrameError error,
+                                                           TimePoint now) {
   Actions out;
-  if (state_ == State::kClosed) return out;
-  const EndReason reason = pptp_wire::end_reason_of(error);
-  drop_calls(reason, out);
-  close(reason, out);
+  step(ConnectionEvent::kBadMessage, {.reason = pptp_wire::end_reason_of(error), .now = now}, out);
   return out;
 }
 
-model::ConnectionActions ControlConnection::on_tcp_closed(EndReason reason, TimePoint) {
+model::ConnectionActions ControlConnection::on_tcp_closed(EndReason reason, TimePoint now) {
   Actions out;
-  if (state_ == State::kClosed) return out;
-  drop_calls(reason, out);
-  state_ = State::kClosed;
+  step(ConnectionEvent::kTcpClosed, {.reason = reason, .now = now}, out);
   return out;
 }
 
-// ---- Answers to offers
+model::ConnectionActions ControlConnection::on_collision(TimePoint now) {
+  Actions out;
+  step(ConnectionEvent::kCollision, {.reason = EndReason::collision_lost, .now = now}, out);
+  return out;
+}
 
 model::ConnectionActions ControlConnection::on_call_accepted(std::uint32_t offer,
-                                                             OurCallId our_call_id, TimePoint) {
+                                                             OurCallId our_call_id, TimePoint now) {
   Actions out;
-  const auto call = find_offer(offer);
-  if (call == calls_.end()) {
-    out.push_back(EndCall{our_call_id, EndReason::peer_cleared_call});
+  Call* call = find_number(offer);
+  if (call == nullptr || !waits_for_us(call->state)) {
+    out.push_back(model::EndCall{our_call_id, EndReason::peer_cleared_call});
     return out;
   }
-  const std::uint32_t maximum_bps = call->waiting()->maximum_bps;
-  call->accept(our_call_id);
-  send(out,
-       pptp_wire::OutgoingCallReply{.call_id = our_call_id.value,
-                                    .peers_call_id = call->peer_call_id().value,
-                                    .result_code = octet(pptp_wire::OutgoingCallResult::kConnected),
-                                    .connect_speed = std::min(maximum_bps, settings_.connect_speed),
-                                    .packet_recv_window_size = settings_.receive_window});
+  call->our_call_id = our_call_id;
+  step(offer, CallEvent::kAnswer, {.now = now}, out);
   return out;
 }
 
-model::ConnectionActions ControlConnection::on_call_refused(std::uint32_t offer,
-                                                            pptp_wire::OutgoingCallResult result,
-                                                            pptp_wire::GeneralError error,
-                                                            EndReason reason, TimePoint) {
+model::ConnectionActions ControlConnection::on_call_refused(std::uint32_t offer, EndReason reason,
+                                                            TimePoint now) {
   Actions out;
-  const auto call = find_offer(offer);
-  if (call == calls_.end()) return out;
-  refuse(call->peer_call_id(), result, error, reason, out);
-  calls_.erase(call);
+  step(offer, CallEvent::kFail, {.reason = reason, .now = now}, out);
   return out;
 }
 
-// ---- From our side
+model::ConnectionActions ControlConnection::place_call(OurCallId our_call_id,
+                                                       const OutgoingCall& call, TimePoint now) {
+  return ask(
+      CallKind::kPlaced, our_call_id,
+      pptp_wire::OutgoingCallRequest{.call_id = our_call_id.value,
+                                     .call_serial_number = next_serial_number_,
+                                     .minimum_bps = call.minimum_bps,
+                                     .maximum_bps = call.maximum_bps,
+                                     .bearer_type = kAnyBearer,
+                                     .framing_type = kAnyFraming,
+                                     .packet_recv_window_size = settings_.receive_window,
+                                     .phone_number_length = length_of(call.phone_number),
+                                     .phone_number = pptp_wire::to_text<64>(call.phone_number),
+                                     .subaddress = pptp_wire::to_text<64>(call.subaddress)},
+      now);
+}
+
+model::ConnectionActions ControlConnection::announce_call(OurCallId our_call_id,
+                                                          const IncomingCall& call, TimePoint now) {
+  return ask(
+      CallKind::kAnnounced, our_call_id,
+      pptp_wire::IncomingCallRequest{.call_id = our_call_id.value,
+                                     .call_serial_number = next_serial_number_,
+                                     .call_bearer_type = pptp_wire::kBearerDigital,
+                                     .dialed_number_length = length_of(call.dialed_number),
+                                     .dialing_number_length = length_of(call.dialing_number),
+                                     .dialed_number = pptp_wire::to_text<64>(call.dialed_number),
+                                     .dialing_number = pptp_wire::to_text<64>(call.dialing_number),
+                                     .subaddress = pptp_wire::to_text<64>(call.subaddress)},
+      now);
+}
+
+model::ConnectionActions ControlConnection::ask(CallKind kind, OurCallId our_call_id,
+                                                pptp_wire::Message request, TimePoint now) {
+  Actions out;
+  if (state_ != State::kEstablished || calls_.size() >= settings_.maximum_calls) {
+    out.push_back(model::EndCall{our_call_id, state_ != State::kEstablished
+                                                  ? EndReason::internal_error
+                                                  : EndReason::too_many_calls});
+    return out;
+  }
+  Call call;
+  call.number = next_number_++;
+  call.kind = kind;
+  call.our_call_id = our_call_id;
+  call.serial_number = next_serial_number_++;
+  calls_.push_back(call);
+  step(call.number, CallEvent::kOpen, {.now = now, .message = &request}, out);
+  return out;
+}
 
 model::ConnectionActions ControlConnection::end_call(OurCallId our_call_id, EndReason reason,
-                                                     const CallStatistics& statistics, TimePoint) {
+                                                     const CallStatistics& statistics,
+                                                     TimePoint now) {
   Actions out;
-  const auto call = find_by_ours(our_call_id);
-  if (call == calls_.end()) return out;
-  send(out, disconnect_notify(our_call_id, reason, statistics));
-  out.push_back(EndCall{our_call_id, reason});
-  calls_.erase(call);
+  if (const Call* call = find_ours(our_call_id))
+    step(call->number, CallEvent::kTerminate,
+         {.reason = reason, .now = now, .statistics = statistics}, out);
+  return out;
+}
+
+model::ConnectionActions ControlConnection::report_wan_errors(OurCallId our_call_id,
+                                                              const model::WanErrors& totals,
+                                                              TimePoint now) {
+  Actions out;
+  Call* call = settings_.wan_error_notify ? find_ours(our_call_id) : nullptr;
+  if (call == nullptr || model::we_are_pns(call->kind) || call->state != CallState::kEstablished ||
+      totals == call->wan_errors_told ||
+      (call->wan_told_at && now < *call->wan_told_at + settings_.wan_error_interval))
+    return out;
+  call->wan_errors_told = totals;
+  call->wan_told_at = now;
+  const auto& counts = totals.counts;
+  send(out,
+       pptp_wire::WanErrorNotify{.peers_call_id = call->peer_call_id.value_or(PeerCallId()).value,
+                                 .crc_errors = counts[0],
+                                 .framing_errors = counts[1],
+                                 .hardware_overruns = counts[2],
+                                 .buffer_overruns = counts[model::kBufferOverrun],
+                                 .time_out_errors = counts[4],
+                                 .alignment_errors = counts[5]});
   return out;
 }
 
 model::ConnectionActions ControlConnection::stop(EndReason reason, TimePoint now) {
   Actions out;
-  if (state_ == State::kWaitStart) close(reason, out);
-  if (state_ != State::kEstablished) return out;
-  for (const Call& call : calls_)
-    if (const auto* established = call.established())
-      send(out, disconnect_notify(established->our_call_id, reason, {}));
-  drop_calls(reason, out);
-  send(out, pptp_wire::StopControlConnectionRequest{
-                .reason = octet(reason == EndReason::shutting_down
-                                    ? pptp_wire::StopReason::kStopLocalShutdown
-                                    : pptp_wire::StopReason::kNone)});
-  state_ = State::kWaitStopReply;
-  stop_reason_ = reason;
-  state_deadline_ = now + settings_.stop_timeout;
+  step(ConnectionEvent::kTerminate, {.reason = reason, .now = now}, out);
   return out;
 }
 
@@ -359,48 +263,471 @@ std::optional<TimePoint> ControlConnection::deadline() const {
   TimePoint earliest =
       echo_sent_ ? *echo_sent_ + settings_.echo_timeout : last_received_ + settings_.echo_interval;
   for (const Call& call : calls_)
-    if (const auto* waiting = call.waiting()) earliest = std::min(earliest, waiting->answer_by);
+    if (call.answer_by) earliest = std::min(earliest, *call.answer_by);
   return earliest;
 }
 
 model::ConnectionActions ControlConnection::on_deadline(TimePoint now) {
   Actions out;
-  switch (state_) {
-    case State::kClosed:
-      return out;
-    case State::kWaitStart:
-      if (now >= state_deadline_) close(EndReason::connection_setup_timeout, out);
-      return out;
-    case State::kWaitStopReply:
-      if (now >= state_deadline_) close(stop_reason_, out);
-      return out;
-    case State::kEstablished:
-      break;
+  if (state_ != State::kEstablished) {
+    if (state_ != State::kClosed && now >= state_deadline_)
+      step(ConnectionEvent::kTimeout,
+           {.reason = state_ == State::kWaitStopReply ? stop_reason_
+                                                      : EndReason::connection_setup_timeout,
+            .now = now},
+           out);
+    return out;
   }
 
-  for (auto call = calls_.begin(); call != calls_.end();) {
-    const auto* waiting = call->waiting();
-    if (waiting == nullptr || now < waiting->answer_by) {
-      ++call;
-      continue;
-    }
-    out.push_back(WithdrawOffer{waiting->offer});
-    refuse(call->peer_call_id(), pptp_wire::OutgoingCallResult::kGeneralError,
-           pptp_wire::GeneralError::kNoResource, EndReason::dataplane_unavailable, out);
-    call = calls_.erase(call);
+  std::vector<std::uint32_t> late;
+  for (const Call& call : calls_)
+    if (call.answer_by && now >= *call.answer_by) late.push_back(call.number);
+  for (const std::uint32_t number : late) {
+    if (state_ != State::kEstablished) return out;
+    const Call* call = find_number(number);
+    if (call == nullptr) continue;
+    step(number, CallEvent::kTimeout,
+         {.reason = waits_for_us(call->state) ? EndReason::dataplane_unavailable
+                                              : EndReason::call_reply_timeout,
+          .now = now},
+         out);
   }
+  if (state_ != State::kEstablished) return out;
 
   if (echo_sent_) {
-    if (now >= *echo_sent_ + settings_.echo_timeout) {
-      drop_calls(EndReason::connection_echo_timeout, out);
-      close(EndReason::connection_echo_timeout, out);
-    }
+    if (now >= *echo_sent_ + settings_.echo_timeout)
+      step(ConnectionEvent::kEchoTimeout,
+           {.reason = EndReason::connection_echo_timeout, .now = now}, out);
   } else if (now >= last_received_ + settings_.echo_interval) {
-    send(out, pptp_wire::EchoRequest{.identifier = next_echo_identifier_++});
-    echo_sent_ = now;
+    step(ConnectionEvent::kSilence, {.now = now}, out);
   }
   return out;
 }
+
+// ---- The connection's machine (§3.1.1, §3.1.2)
+
+ConnectionEvent ControlConnection::event_of(const pptp_wire::Message& message) const noexcept {
+  using enum pptp_wire::ControlMessageType;
+  switch (pptp_wire::type_of(message)) {
+    case kStartControlConnectionRequest: {
+      // A version above ours is told ours and may go on; what is below 1.0 we do not speak.
+      const auto& request = std::get<pptp_wire::StartControlConnectionRequest>(message);
+      return request.protocol_version >= pptp_wire::kProtocolVersion
+                 ? ConnectionEvent::kStartRequest
+                 : ConnectionEvent::kStartRequestBad;
+    }
+    case kStartControlConnectionReply: {
+      const auto& reply = std::get<pptp_wire::StartControlConnectionReply>(message);
+      return is_success(reply.result_code) && is_our_version(reply.protocol_version)
+                 ? ConnectionEvent::kStartReply
+                 : ConnectionEvent::kStartReplyBad;
+    }
+    case kStopControlConnectionRequest:
+      return ConnectionEvent::kStopRequest;
+    case kStopControlConnectionReply:
+      return ConnectionEvent::kStopReply;
+    case kEchoRequest:
+      return ConnectionEvent::kEchoRequest;
+    case kEchoReply:
+      return ConnectionEvent::kEchoReply;
+    default:
+      return ConnectionEvent::kCallMessage;
+  }
+}
+
+// Why the connection closes, if this message makes it.
+EndReason ControlConnection::reason_of(ConnectionEvent event) const noexcept {
+  if (state_ == State::kWaitStopReply) return stop_reason_;
+  if (state_ == State::kEstablished)
+    return event == ConnectionEvent::kStopRequest ? EndReason::peer_stopped_connection
+                                                  : EndReason::start_repeated;
+  if (event == ConnectionEvent::kStartRequestBad && machine_ == &kReceiver)
+    return EndReason::bad_protocol_version;
+  if (event == ConnectionEvent::kStopRequest && state_ == State::kWaitCtlReply)
+    return EndReason::peer_stopped_connection;
+  return EndReason::message_out_of_order;
+}
+
+void ControlConnection::step(ConnectionEvent event, const Cause& cause, Actions& out) {
+  const auto* transition = machine_->find(state_, event);
+  if (transition == nullptr || !transition->legal) return;
+  state_ = transition->next;
+  for (const ConnectionAction action : transition->actions) perform(action, cause, out);
+}
+
+void ControlConnection::perform(ConnectionAction action, const Cause& cause, Actions& out) {
+  switch (action) {
+    case ConnectionAction::kNone:
+      return;
+    case ConnectionAction::kLearnPeer: {
+      const auto learn = [this](const auto& start) {
+        peer_host_name_ = pptp_wire::text_of(start.host_name);
+        peer_vendor_name_ = pptp_wire::text_of(start.vendor_name);
+        peer_firmware_revision_ = start.firmware_revision;
+      };
+      if (const auto* request =
+              std::get_if<pptp_wire::StartControlConnectionRequest>(cause.message))
+        learn(*request);
+      else if (const auto* reply =
+                   std::get_if<pptp_wire::StartControlConnectionReply>(cause.message))
+        learn(*reply);
+      return;
+    }
+    case ConnectionAction::kSendStartRequest:
+      state_deadline_ = cause.now + settings_.reply_timeout;
+      return send(out, pptp_wire::StartControlConnectionRequest{
+                           .framing_capabilities = kAnyFraming,
+                           .bearer_capabilities = kAnyBearer,
+                           .maximum_channels = settings_.maximum_channels,
+                           .firmware_revision = settings_.firmware_revision,
+                           .host_name = pptp_wire::to_text<64>(settings_.host_name),
+                           .vendor_name = pptp_wire::to_text<64>(settings_.vendor_name)});
+    case ConnectionAction::kSendStartReply:
+    case ConnectionAction::kRefuseStart: {
+      auto result = pptp_wire::StartResult::kSuccess;
+      if (action == ConnectionAction::kRefuseStart)
+        result = cause.reason == EndReason::bad_protocol_version
+                     ? pptp_wire::StartResult::kBadVersion
+                     : pptp_wire::StartResult::kChannelExists;
+      return send(out, pptp_wire::StartControlConnectionReply{
+                           .result_code = octet(result),
+                           .framing_capabilities = kAnyFraming,
+                           .bearer_capabilities = kAnyBearer,
+                           .maximum_channels = settings_.maximum_channels,
+                           .firmware_revision = settings_.firmware_revision,
+                           .host_name = pptp_wire::to_text<64>(settings_.host_name),
+                           .vendor_name = pptp_wire::to_text<64>(settings_.vendor_name)});
+    }
+    case ConnectionAction::kSendStopRequest:
+      stop_reason_ = cause.reason;
+      state_deadline_ = cause.now + settings_.stop_timeout;
+      return send(out, pptp_wire::StopControlConnectionRequest{
+                           .reason = octet(stop_reason_code(cause.reason))});
+    case ConnectionAction::kSendStopReply:
+      return send(out, pptp_wire::StopControlConnectionReply{
+                           .result_code = octet(pptp_wire::StopResult::kOk)});
+    case ConnectionAction::kSendEchoRequest:
+      echo_sent_ = cause.now;
+      return send(out, pptp_wire::EchoRequest{.identifier = next_echo_identifier_++});
+    case ConnectionAction::kSendEchoReply:
+      return send(out,
+                  pptp_wire::EchoReply{
+                      .identifier = std::get<pptp_wire::EchoRequest>(*cause.message).identifier,
+                      .result_code = octet(pptp_wire::EchoResult::kOk)});
+    case ConnectionAction::kHandToCall:
+      return std::visit([&](const auto& message) { on(message, cause, out); }, *cause.message);
+    case ConnectionAction::kClearCalls:
+      return drop_calls(CallEvent::kTerminate, cause, out);
+    case ConnectionAction::kDropCalls:
+      return drop_calls(CallEvent::kLost, cause, out);
+    case ConnectionAction::kCloseTcp:
+      out.push_back(model::CloseConnection{cause.reason});
+      return;
+    case ConnectionAction::kIgnore:
+      ++counters_.messages_ignored;
+      return;
+  }
+}
+
+void ControlConnection::drop_calls(CallEvent event, const Cause& cause, Actions& out) {
+  std::vector<std::uint32_t> numbers;
+  numbers.reserve(calls_.size());
+  for (const Call& call : calls_) numbers.push_back(call.number);
+  for (const std::uint32_t number : numbers) step(number, event, cause, out);
+}
+
+// ---- A call's machine (§3.2.3, §3.2.4)
+
+void ControlConnection::step(std::uint32_t number, CallEvent event, const Cause& cause,
+                             Actions& out) {
+  Call* call = find_number(number);
+  if (call == nullptr) return;
+  const auto* transition = machine_of(call->kind).find(call->state, event);
+  if (transition == nullptr || !transition->legal) return;
+  if (call->state != transition->next) {
+    call->state = transition->next;
+    call->answer_by.reset();
+    if (waits_for_us(call->state))
+      call->answer_by = cause.now + settings_.answer_timeout;
+    else if (call->state != CallState::kEstablished && call->state != CallState::kIdle)
+      call->answer_by = cause.now + settings_.reply_timeout;
+  }
+  const auto has = [transition](CallAction action) {
+    return std::ranges::find(transition->actions, action) != transition->actions.end();
+  };
+  for (const CallAction action : transition->actions) {
+    // What is refused has its reason in RefuseCall: a call ends once.
+    if (action == CallAction::kWithdraw)
+      out.push_back(
+          model::WithdrawOffer{number, has(CallAction::kRefuse) ? EndReason::kNone : cause.reason});
+    else
+      perform(*call, action, cause, out);
+  }
+  if (transition->next == CallState::kIdle)
+    std::erase_if(calls_, [number](const Call& c) { return c.number == number; });
+  if (has(CallAction::kSuspect)) step(ConnectionEvent::kTimeout, cause, out);
+}
+
+void ControlConnection::perform(Call& call, CallAction action, const Cause& cause, Actions& out) {
+  const auto our_call_id = call.our_call_id.value_or(OurCallId(0));  // 0 stands for none
+  const auto peer_call_id = call.peer_call_id.value_or(PeerCallId(0));
+  const bool incoming =
+      call.kind == CallKind::kIncoming || call.kind == CallKind::kAnnounced;  // RFC: Incoming-Call
+  switch (action) {
+    case CallAction::kNone:
+    case CallAction::kWithdraw:
+    case CallAction::kSuspect:
+      return;
+    case CallAction::kOffer: {
+      model::OfferCall offer{.offer = call.number,
+                             .peer_call_id = peer_call_id,
+                             .serial_number = call.serial_number,
+                             .maximum_bps = call.maximum_bps,
+                             .kind = call.kind};
+      if (const auto* request = std::get_if<pptp_wire::OutgoingCallRequest>(cause.message))
+        offer.peer_window = request->packet_recv_window_size;
+      out.push_back(offer);
+      return;
+    }
+    case CallAction::kSendRequest:
+      return send(out, *cause.message);
+    case CallAction::kSendReply:
+      if (incoming)
+        return send(out, pptp_wire::IncomingCallReply{
+                             .call_id = our_call_id.value,
+                             .peers_call_id = peer_call_id.value,
+                             .result_code = octet(pptp_wire::IncomingCallResult::kConnect),
+                             .packet_recv_window_size = settings_.receive_window});
+      return send(out, pptp_wire::OutgoingCallReply{
+                           .call_id = our_call_id.value,
+                           .peers_call_id = peer_call_id.value,
+                           .result_code = octet(pptp_wire::OutgoingCallResult::kConnected),
+                           .connect_speed = std::min(call.maximum_bps, settings_.connect_speed),
+                           .packet_recv_window_size = settings_.receive_window});
+    case CallAction::kRefuse:
+      ++counters_.calls_refused;
+      if (incoming) {
+        const auto codes = incoming_reply_codes(cause.reason);
+        send(out, pptp_wire::IncomingCallReply{.peers_call_id = peer_call_id.value,
+                                               .result_code = octet(codes.result),
+                                               .error_code = octet(codes.error)});
+      } else {
+        const auto codes = outgoing_reply_codes(cause.reason);
+        send(out, pptp_wire::OutgoingCallReply{.peers_call_id = peer_call_id.value,
+                                               .result_code = octet(codes.result),
+                                               .error_code = octet(codes.error)});
+      }
+      out.push_back(model::RefuseCall{cause.reason});
+      return;
+    case CallAction::kSendConnected:
+      return send(
+          out, pptp_wire::IncomingCallConnected{.peers_call_id = peer_call_id.value,
+                                                .connect_speed = settings_.connect_speed,
+                                                .packet_recv_window_size = settings_.receive_window,
+                                                .framing_type = pptp_wire::kFramingSync});
+    case CallAction::kSendClearRequest:
+      return send(out, pptp_wire::CallClearRequest{our_call_id.value});
+    case CallAction::kSendDisconnectNotify: {
+      const auto codes = disconnect_codes(cause.reason);
+      return send(out, pptp_wire::CallDisconnectNotify{
+                           .call_id = our_call_id.value,
+                           .result_code = octet(codes.result),
+                           .error_code = octet(codes.error),
+                           .call_statistics = statistics_text(cause.statistics)});
+    }
+    case CallAction::kLearn:
+      if (const auto* outgoing = std::get_if<pptp_wire::OutgoingCallReply>(cause.message))
+        call.peer_call_id = PeerCallId(outgoing->call_id);
+      else if (const auto* reply = std::get_if<pptp_wire::IncomingCallReply>(cause.message))
+        call.peer_call_id = PeerCallId(reply->call_id);
+      return;
+    case CallAction::kConnect: {
+      model::ConnectCall connect{.our_call_id = our_call_id, .peer_call_id = peer_call_id};
+      if (const auto* outgoing = std::get_if<pptp_wire::OutgoingCallReply>(cause.message)) {
+        connect.peer_window = outgoing->packet_recv_window_size;
+        connect.connect_speed = outgoing->connect_speed;
+      } else if (const auto* reply = std::get_if<pptp_wire::IncomingCallReply>(cause.message)) {
+        connect.peer_window = reply->packet_recv_window_size;
+      } else if (const auto* connected =
+                     std::get_if<pptp_wire::IncomingCallConnected>(cause.message)) {
+        connect.peer_window = connected->packet_recv_window_size;
+        connect.connect_speed = connected->connect_speed;
+      }
+      out.push_back(connect);
+      return;
+    }
+    case CallAction::kEnd:
+      out.push_back(model::EndCall{our_call_id, cause.reason, cause.codes});
+      return;
+    case CallAction::kIgnore:
+      ++counters_.messages_ignored;
+      return;
+  }
+}
+
+// ---- Which call a message means
+
+void ControlConnection::on_request(Call call, std::uint16_t call_id, const Cause& cause,
+                                   Actions& out) {
+  call.number = next_number_++;
+  call.peer_call_id = PeerCallId(call_id);
+  Cause with_reason = cause;
+  with_reason.reason = EndReason::kNone;
+  // §3.2.2: a Call ID names one call between two peers, answered or not.
+  if (find([&](const Call& c) { return c.peer_call_id == call.peer_call_id; }) != nullptr)
+    with_reason.reason = EndReason::call_id_in_use;
+  else if (calls_.size() >= settings_.maximum_calls)
+    with_reason.reason = EndReason::too_many_calls;
+  else if (call.kind == CallKind::kIncoming && !settings_.accept_incoming_calls)
+    with_reason.reason = EndReason::incoming_call_refused;
+  calls_.push_back(call);
+  step(call.number,
+       with_reason.reason == EndReason::kNone ? CallEvent::kRequest : CallEvent::kRequestBad,
+       with_reason, out);
+}
+
+// Bearer, framing, minimum speed and phone number mean nothing to a tunnel: never a reason.
+void ControlConnection::on(const pptp_wire::OutgoingCallRequest& request, const Cause& cause,
+                           Actions& out) {
+  Call call;
+  call.kind = CallKind::kSubscriber;
+  call.serial_number = request.call_serial_number;
+  call.maximum_bps = request.maximum_bps;
+  on_request(call, request.call_id, cause, out);
+}
+
+void ControlConnection::on(const pptp_wire::IncomingCallRequest& request, const Cause& cause,
+                           Actions& out) {
+  Call call;
+  call.kind = CallKind::kIncoming;
+  call.serial_number = request.call_serial_number;
+  on_request(call, request.call_id, cause, out);
+}
+
+void ControlConnection::on_reply(CallKind kind, OurCallId id, PeerCallId peer_call_id,
+                                 bool accepting, const Cause& cause, Actions& out) {
+  const Call* call = find([&](const Call& c) { return c.kind == kind && c.our_call_id == id; });
+  if (call == nullptr) {
+    ++counters_.messages_ignored;
+    return;
+  }
+  Cause refused = cause;
+  refused.reason = EndReason::call_refused_by_peer;
+  if (!accepting) return step(call->number, CallEvent::kReplyBad, refused, out);
+  // §3.2.2 again: a second call under one id could not be told from the first.
+  const bool in_use = find([&](const Call& c) {
+                        return c.number != call->number && c.peer_call_id == peer_call_id;
+                      }) != nullptr;
+  if (in_use && call->state == CallState::kWaitReply) {
+    refused.reason = EndReason::call_id_in_use;
+    return step(call->number, CallEvent::kTerminate, refused, out);
+  }
+  step(call->number, CallEvent::kReply, cause, out);
+}
+
+void ControlConnection::on(const pptp_wire::OutgoingCallReply& reply, const Cause& cause,
+                           Actions& out) {
+  Cause with_codes = cause;
+  with_codes.codes = {reply.result_code, reply.error_code, reply.cause_code};
+  on_reply(CallKind::kPlaced, OurCallId(reply.peers_call_id), PeerCallId(reply.call_id),
+           is_success(reply.result_code), with_codes, out);
+}
+
+void ControlConnection::on(const pptp_wire::IncomingCallReply& reply, const Cause& cause,
+                           Actions& out) {
+  Cause with_codes = cause;
+  with_codes.codes = {reply.result_code, reply.error_code, 0};
+  on_reply(CallKind::kAnnounced, OurCallId(reply.peers_call_id), PeerCallId(reply.call_id),
+           is_success(reply.result_code), with_codes, out);
+}
+
+void ControlConnection::on(const pptp_wire::IncomingCallConnected& connected, const Cause& cause,
+                           Actions& out) {
+  const Call* call = find([&](const Call& c) {
+    return c.kind == CallKind::kIncoming && c.our_call_id == OurCallId(connected.peers_call_id);
+  });
+  if (call == nullptr) {
+    ++counters_.messages_ignored;
+    return;
+  }
+  step(call->number, CallEvent::kConnected, cause, out);
+}
+
+void ControlConnection::on(const pptp_wire::CallClearRequest& request, const Cause& cause,
+                           Actions& out) {
+  // The field names the id that the PNS assigned (§2.12): the peer's, where we are the PAC.
+  const PeerCallId id(request.call_id);
+  const auto as_pac = [](const Call& c) { return !model::we_are_pns(c.kind); };
+  const Call* call = find([&](const Call& c) { return as_pac(c) && c.peer_call_id == id; });
+  if (call == nullptr) {
+    // NAT helpers rewrite Call IDs, and some peers put in another one. With one call that the peer
+    // may clear there is no doubt which is meant; those of other connections are out of reach.
+    if (std::ranges::count_if(calls_, as_pac) == 1) {
+      ++counters_.clear_with_wrong_call_id;
+      call = find(as_pac);
+    } else {
+      call = find_either(request.call_id, true);
+    }
+  }
+  if (call == nullptr) {
+    ++counters_.messages_ignored;
+    return;
+  }
+  Cause cleared = cause;
+  cleared.reason = EndReason::peer_cleared_call;
+  step(call->number, CallEvent::kClear, cleared, out);
+}
+
+void ControlConnection::on(const pptp_wire::CallDisconnectNotify& notify, const Cause& cause,
+                           Actions& out) {
+  // The field names the id that the PAC assigned (§2.13): the peer's where we are the PNS, ours
+  // where we are the PAC. Some peers put in the other one.
+  const Call* call = find([&](const Call& c) {
+    return model::we_are_pns(c.kind) ? c.peer_call_id == PeerCallId(notify.call_id)
+                                     : c.our_call_id == OurCallId(notify.call_id);
+  });
+  if (call == nullptr) call = find_either(notify.call_id, false);
+  // A call that we cleared before its Reply: nobody ever told us its PAC's id.
+  if (call == nullptr)
+    call = find(
+        [](const Call& c) { return c.state == CallState::kWaitDisconnect && !c.peer_call_id; });
+  if (call == nullptr) {
+    ++counters_.messages_ignored;
+    return;
+  }
+  Cause disconnected = cause;
+  disconnected.reason = EndReason::peer_call_disconnected;
+  disconnected.codes = {notify.result_code, notify.error_code, notify.cause_code};
+  step(call->number, CallEvent::kDisconnect, disconnected, out);
+}
+
+void ControlConnection::on(const pptp_wire::WanErrorNotify& notify, const Cause&, Actions& out) {
+  ++counters_.wan_error_notifies;
+  // The id that the PNS assigned (§2.14).
+  Call* call = find_either(notify.peers_call_id, false);
+  if (call == nullptr || !call->our_call_id) {
+    ++counters_.messages_ignored;
+    return;
+  }
+  const model::WanErrors totals = totals_of(notify);
+  if (totals == call->wan_errors) return;
+  call->wan_errors = totals;
+  out.push_back(model::ReportWanErrors{*call->our_call_id, totals});
+}
+
+// The ACCMs concern asynchronous framing, which a tunnel has not (§2.15).
+void ControlConnection::on(const pptp_wire::SetLinkInfo& info, const Cause&, Actions&) {
+  ++counters_.set_link_infos;
+  Call* call = find_either(info.peers_call_id, false);
+  if (call == nullptr) {
+    ++counters_.messages_ignored;
+    return;
+  }
+  call->link_info = {info.send_accm, info.receive_accm};
+}
+
+template <class NotOfCalls>
+void ControlConnection::on(const NotOfCalls&, const Cause&, Actions&) {}
 
 // ---- What is known
 
@@ -410,10 +737,12 @@ std::optional<ConnectionSnapshot> ControlConnection::snapshot() const {
                          .peer_vendor_name = peer_vendor_name_,
                          .peer_firmware_revision = peer_firmware_revision_,
                          .next_echo_identifier = next_echo_identifier_,
+                         .originated = originated(),
                          .calls = {}};
   for (const Call& call : calls_)
-    if (const auto* established = call.established())
-      out.calls.push_back({established->our_call_id, call.peer_call_id(), call.serial_number()});
+    if (call.our_call_id)
+      out.calls.push_back(
+          {*call.our_call_id, call.peer_call_id, call.serial_number, call.kind, call.state});
   return out;
 }
 
@@ -434,45 +763,25 @@ bool ControlConnection::take_token(TimePoint now) noexcept {
   return true;
 }
 
-std::vector<Call>::iterator ControlConnection::find_offer(std::uint32_t offer) noexcept {
-  return std::find_if(calls_.begin(), calls_.end(), [offer](const Call& call) {
-    return call.waiting() != nullptr && call.waiting()->offer == offer;
-  });
+template <class Matches>
+Call* ControlConnection::find(Matches matches) noexcept {
+  const auto found = std::ranges::find_if(calls_, matches);
+  return found == calls_.end() ? nullptr : &*found;
 }
 
-std::vector<Call>::iterator ControlConnection::find_by_peer(PeerCallId id) noexcept {
-  return std::find_if(calls_.begin(), calls_.end(),
-                      [id](const Call& call) { return call.peer_call_id() == id; });
+Call* ControlConnection::find_number(std::uint32_t number) noexcept {
+  return find([number](const Call& call) { return call.number == number; });
 }
 
-std::vector<Call>::iterator ControlConnection::find_by_ours(OurCallId id) noexcept {
-  return std::find_if(calls_.begin(), calls_.end(), [id](const Call& call) {
-    return call.established() != nullptr && call.established()->our_call_id == id;
-  });
+Call* ControlConnection::find_ours(OurCallId id) noexcept {
+  return find([id](const Call& call) { return call.our_call_id == id; });
 }
 
-void ControlConnection::refuse(PeerCallId peer_call_id, pptp_wire::OutgoingCallResult result,
-                               pptp_wire::GeneralError error, EndReason reason, Actions& out) {
-  ++counters_.calls_refused;
-  send(out, pptp_wire::OutgoingCallReply{.peers_call_id = peer_call_id.value,
-                                         .result_code = octet(result),
-                                         .error_code = octet(error)});
-  out.push_back(model::RefuseCall{reason});
-}
-
-void ControlConnection::drop_calls(EndReason reason, Actions& out) {
-  for (const Call& call : calls_) {
-    if (const auto* established = call.established())
-      out.push_back(EndCall{established->our_call_id, reason});
-    else
-      out.push_back(WithdrawOffer{call.waiting()->offer});
-  }
-  calls_.clear();
-}
-
-void ControlConnection::close(EndReason reason, Actions& out) {
-  state_ = State::kClosed;
-  out.push_back(CloseConnection{reason});
+Call* ControlConnection::find_either(std::uint16_t id, bool theirs_first) noexcept {
+  const auto theirs = [id](const Call& call) { return call.peer_call_id == PeerCallId(id); };
+  Call* first = theirs_first ? find(theirs) : find_ours(OurCallId(id));
+  if (first != nullptr) return first;
+  return theirs_first ? find_ours(OurCallId(id)) : find(theirs);
 }
 
 }  // namespace pns::pptp

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// ControlConnection: one PPTP control connection and its calls (RFC 2637 §3.1, §3.2), for the case
-// in which the subscriber dials: it opens TCP, acts as PNS and sends Outgoing-Call-Requests; we act
-// as PAC. A sans-I/O machine: every call returns the actions its caller (session::Registry) must
+// ControlConnection: one PPTP control connection and its calls (RFC 2637 §3.1, §3.2), accepted or
+// originated by us, with calls of every kind side by side: a subscriber that dials us, a PAC that
+// announces a call to us, a call that we place, a call that we announce. A sans-I/O machine driven
+// by the tables of machines.hpp: every call returns the actions its caller (session::Registry) must
 // perform, in order. One thread (the event loop); memory is bounded by maximum_calls.
 //
 // Not here: framing (StreamFramer), Call ID choice (CallIdAllocator), the PPP inside
-// (controlplane/ppp). Not yet: calls that we place, and Incoming-Call-Request, which is answered
-// "do not accept".
+// (controlplane/ppp), who wins when both sides start (§3.1.3: session::Registry, which sees both
+// connections).
 #pragma once
 
 #include <array>
@@ -20,6 +21,7 @@
 
 #include "controlplane/model/connection_actions.hpp"
 #include "controlplane/pptp/call.hpp"
+#include "controlplane/pptp/machines.hpp"
 #include "pns/base/end_reason.hpp"
 #include "pns/base/ids.hpp"
 #include "pns/base/time.hpp"
@@ -33,14 +35,18 @@ struct ConnectionSettings {
   std::uint16_t firmware_revision = 1;
   std::uint16_t maximum_channels = 0;  // as advertised; 0: no claim
   std::uint32_t connect_speed =
-      1'000'000'000;                      // OCRP: bits per second, never above the peer's maximum
-  std::uint16_t receive_window = 64;      // OCRP: packets we can take unacknowledged
-  Duration echo_interval = Seconds(60);   // silence before our Echo-Request
-  Duration echo_timeout = Seconds(60);    // silence after it before the connection is closed
-  Duration setup_timeout = Seconds(60);   // TCP accepted to Start-Control-Connection-Request
-  Duration answer_timeout = Seconds(10);  // OfferCall to our caller's answer
-  Duration stop_timeout = Seconds(5);     // our Stop-Request to its reply
-  std::size_t maximum_calls = 1024;       // on this connection
+      1'000'000'000;                     // OCRP: bits per second, never above the peer's maximum
+  std::uint16_t receive_window = 64;     // packets we can take unacknowledged
+  Duration echo_interval = Seconds(60);  // silence before our Echo-Request
+  Duration echo_timeout = Seconds(60);   // silence after it before the connection is closed
+  Duration setup_timeout = Seconds(60);  // TCP accepted to Start-Control-Connection-Request
+  Duration reply_timeout = Seconds(60);  // our Request, Reply or Clear to what must follow (§3.2.1)
+  Duration answer_timeout = Seconds(10);      // OfferCall to our caller's answer
+  Duration stop_timeout = Seconds(5);         // our Stop-Request to its reply
+  std::size_t maximum_calls = 1024;           // on this connection
+  bool accept_incoming_calls = true;          // false: Incoming-Call-Requests get "do not accept"
+  bool wan_error_notify = false;              // send WAN-Error-Notify where we are the PAC
+  Duration wan_error_interval = Seconds(60);  // between two of one call (§2.14)
   // Token bucket over all messages of the peer: a burst, then this many a second.
   std::uint32_t message_burst = 2000;
   std::uint32_t messages_per_second = 200;
@@ -56,19 +62,37 @@ struct CallStatistics {
   Seconds duration{0};
 };
 
+// What we ask of a PAC (Outgoing-Call-Request, §2.7). Bearer and framing: any.
+struct OutgoingCall {
+  std::string phone_number{};  // at most 64 octets go out, so for the sub-address
+  std::string subaddress{};
+  std::uint32_t minimum_bps = 300;
+  std::uint32_t maximum_bps = 1'000'000'000;
+};
+
+// What we tell a PNS of a caller (Incoming-Call-Request, §2.9).
+struct IncomingCall {
+  std::string dialed_number{};  // at most 64 octets go out, so for the others
+  std::string dialing_number{};
+  std::string subaddress{};
+};
+
 // An established connection as it must be known again after a restart. Plain data.
 struct ConnectionSnapshot {
   struct KnownCall {
     OurCallId our_call_id;
-    PeerCallId peer_call_id;
+    std::optional<PeerCallId> peer_call_id;
     std::uint16_t serial_number = 0;
+    model::CallKind kind = model::CallKind::kSubscriber;
+    CallState state = CallState::kEstablished;
     friend bool operator==(const KnownCall&, const KnownCall&) = default;
   };
   std::string peer_host_name;  // octets of the peer, unescaped, at most 64
   std::string peer_vendor_name;
   std::uint16_t peer_firmware_revision = 0;
   std::uint32_t next_echo_identifier = 1;
-  std::vector<KnownCall> calls;  // established ones
+  bool originated = false;       // we opened it
+  std::vector<KnownCall> calls;  // those of which the peer has a Call ID of ours
   friend bool operator==(const ConnectionSnapshot&, const ConnectionSnapshot&) = default;
 };
 
@@ -76,21 +100,27 @@ struct ConnectionSnapshot {
 struct ConnectionCounters {
   std::uint64_t messages_received = 0;
   std::uint64_t messages_ignored = 0;          // unasked replies, unknown calls, repeated answers
-  std::uint64_t wan_error_notifies = 0;        // RFC 2637 §2.14
+  std::uint64_t wan_error_notifies = 0;        // received; RFC 2637 §2.14
   std::uint64_t set_link_infos = 0;            // §2.15
-  std::uint64_t calls_refused = 0;             // OCRP other than Connected
+  std::uint64_t calls_refused = 0;             // by us
   std::uint64_t clear_with_wrong_call_id = 0;  // taken for the only call there is
 };
 
 class ControlConnection {
  public:
-  enum class State : std::uint8_t { kWaitStart, kEstablished, kWaitStopReply, kClosed };
+  using State = ConnectionState;
 
-  // A connection that TCP has just accepted.
+  // A connection that TCP has just accepted (§3.1.2, receiver).
   ControlConnection(const ConnectionSettings& settings, TimePoint now);
   // An established connection taken over after a restart of this process.
   ControlConnection(const ConnectionSettings& settings, const ConnectionSnapshot& snapshot,
                     TimePoint now);
+  // A connection whose TCP we have just opened (§3.1.1, originator). Call open() next.
+  [[nodiscard]] static ControlConnection originate(const ConnectionSettings& settings,
+                                                   TimePoint now);
+
+  // Start-Control-Connection-Request. Once, and only on a connection of originate().
+  [[nodiscard]] model::ConnectionActions open(TimePoint now);
 
   // ---- What came from the peer.
   [[nodiscard]] model::ConnectionActions on_message(const wire::pptp::Message& message,
@@ -101,20 +131,35 @@ class ControlConnection {
   // TCP is gone, for this reason (peer_closed_tcp, peer_reset_tcp, connection_write_stalled, …):
   // ends every call. No CloseConnection follows.
   [[nodiscard]] model::ConnectionActions on_tcp_closed(EndReason reason, TimePoint now);
+  // Both sides start at once (§3.1.3). An originator that is not established yet closes without a
+  // word: the peer wins. A receiver stays silent: the peer, who has lost, will close.
+  [[nodiscard]] model::ConnectionActions on_collision(TimePoint now);
 
   // ---- Answers to OfferCall. An offer that was withdrawn meanwhile is no longer known: an
-  // accepted one gives EndCall at once (so that nothing leaks), a refused one gives nothing.
+  // accepted one gives EndCall at once (so that nothing leaks), a refused one gives nothing. The
+  // codes that tell the peer why follow from the reason (codes.hpp).
   [[nodiscard]] model::ConnectionActions on_call_accepted(std::uint32_t offer,
                                                           OurCallId our_call_id, TimePoint now);
-  [[nodiscard]] model::ConnectionActions on_call_refused(std::uint32_t offer,
-                                                         wire::pptp::OutgoingCallResult result,
-                                                         wire::pptp::GeneralError error,
-                                                         EndReason reason, TimePoint now);
+  [[nodiscard]] model::ConnectionActions on_call_refused(std::uint32_t offer, EndReason reason,
+                                                         TimePoint now);
 
   // ---- What our side wants.
-  // Ends an established call: Call-Disconnect-Notify with our Call ID, then EndCall.
+  // Asks for a call under this Call ID of ours, as PNS or as PAC. ConnectCall or EndCall follows,
+  // EndCall at once when the connection is not established (internal_error) or full
+  // (too_many_calls).
+  [[nodiscard]] model::ConnectionActions place_call(OurCallId our_call_id, const OutgoingCall& call,
+                                                    TimePoint now);
+  [[nodiscard]] model::ConnectionActions announce_call(OurCallId our_call_id,
+                                                       const IncomingCall& call, TimePoint now);
+  // Ends a call that has a Call ID of ours: Call-Disconnect-Notify where we are the PAC,
+  // Call-Clear-Request where we are the PNS, then EndCall.
   [[nodiscard]] model::ConnectionActions end_call(OurCallId our_call_id, EndReason reason,
                                                   const CallStatistics& statistics, TimePoint now);
+  // WAN-Error-Notify with these totals, if it is enabled, we are the PAC of this established call,
+  // they have grown since the last one, and that is wan_error_interval ago. Otherwise nothing.
+  [[nodiscard]] model::ConnectionActions report_wan_errors(OurCallId our_call_id,
+                                                           const model::WanErrors& totals,
+                                                           TimePoint now);
   // Ends every call and the connection: notifies, Stop-Control-Connection-Request, then waits for
   // its reply for stop_timeout. Closes at once when the connection was never established.
   [[nodiscard]] model::ConnectionActions stop(EndReason reason, TimePoint now);
@@ -125,6 +170,7 @@ class ControlConnection {
 
   // ---- What is known.
   [[nodiscard]] State state() const noexcept { return state_; }
+  [[nodiscard]] bool originated() const noexcept { return machine_ == &kOriginator; }
   [[nodiscard]] const std::vector<Call>& calls() const noexcept { return calls_; }
   [[nodiscard]] const ConnectionCounters& counters() const noexcept { return counters_; }
   // Octets from the peer: escape them before printing.
@@ -135,40 +181,61 @@ class ControlConnection {
 
  private:
   using Actions = model::ConnectionActions;
+  // What an event brings along for the actions of its cell.
+  struct Cause {
+    EndReason reason = EndReason::kNone;
+    TimePoint now{};
+    const wire::pptp::Message* message = nullptr;  // received, or to be sent
+    CallStatistics statistics{};
+    model::PeerCodes codes{};
+  };
 
-  void on(const wire::pptp::StartControlConnectionRequest& request, TimePoint now, Actions& out);
-  void on(const wire::pptp::StopControlConnectionRequest& request, TimePoint now, Actions& out);
-  void on(const wire::pptp::StopControlConnectionReply& reply, TimePoint now, Actions& out);
-  void on(const wire::pptp::EchoRequest& request, TimePoint now, Actions& out);
-  void on(const wire::pptp::OutgoingCallRequest& request, TimePoint now, Actions& out);
-  void on(const wire::pptp::IncomingCallRequest& request, TimePoint now, Actions& out);
-  void on(const wire::pptp::CallClearRequest& request, TimePoint now, Actions& out);
-  void on(const wire::pptp::CallDisconnectNotify& notify, TimePoint now, Actions& out);
-  void on(const wire::pptp::WanErrorNotify& notify, TimePoint now, Actions& out);
-  void on(const wire::pptp::SetLinkInfo& info, TimePoint now, Actions& out);
-  void on(const wire::pptp::EchoReply& reply, TimePoint now, Actions& out);
-  // Everything that answers a question we did not ask.
-  template <class Unasked>
-  void on(const Unasked& message, TimePoint now, Actions& out);
+  // One event of the connection's machine, and of one call's.
+  void step(ConnectionEvent event, const Cause& cause, Actions& out);
+  void perform(ConnectionAction action, const Cause& cause, Actions& out);
+  void step(std::uint32_t number, CallEvent event, const Cause& cause, Actions& out);
+  void perform(Call& call, CallAction action, const Cause& cause, Actions& out);
 
+  // Which call a message means; then its step.
+  void on(const wire::pptp::OutgoingCallRequest& request, const Cause& cause, Actions& out);
+  void on(const wire::pptp::OutgoingCallReply& reply, const Cause& cause, Actions& out);
+  void on(const wire::pptp::IncomingCallRequest& request, const Cause& cause, Actions& out);
+  void on(const wire::pptp::IncomingCallReply& reply, const Cause& cause, Actions& out);
+  void on(const wire::pptp::IncomingCallConnected& connected, const Cause& cause, Actions& out);
+  void on(const wire::pptp::CallClearRequest& request, const Cause& cause, Actions& out);
+  void on(const wire::pptp::CallDisconnectNotify& notify, const Cause& cause, Actions& out);
+  void on(const wire::pptp::WanErrorNotify& notify, const Cause& cause, Actions& out);
+  void on(const wire::pptp::SetLinkInfo& info, const Cause& cause, Actions& out);
+  template <class NotOfCalls>
+  void on(const NotOfCalls& message, const Cause& cause, Actions& out);
+  // A request of the peer for a new call.
+  void on_request(Call call, std::uint16_t call_id, const Cause& cause, Actions& out);
+  // A Reply to a request of ours.
+  void on_reply(model::CallKind kind, OurCallId id, PeerCallId peer_call_id, bool accepting,
+                const Cause& cause, Actions& out);
+  [[nodiscard]] Actions ask(model::CallKind kind, OurCallId our_call_id,
+                            wire::pptp::Message request, TimePoint now);
+
+  [[nodiscard]] ConnectionEvent event_of(const wire::pptp::Message& message) const noexcept;
+  [[nodiscard]] EndReason reason_of(ConnectionEvent event) const noexcept;
   [[nodiscard]] bool take_token(TimePoint now) noexcept;
-  [[nodiscard]] std::vector<Call>::iterator find_offer(std::uint32_t offer) noexcept;
-  // The call that a Call-Clear-Request or Call-Disconnect-Notify means.
-  [[nodiscard]] std::vector<Call>::iterator find_by_peer(PeerCallId id) noexcept;
-  [[nodiscard]] std::vector<Call>::iterator find_by_ours(OurCallId id) noexcept;
-  void refuse(PeerCallId peer_call_id, wire::pptp::OutgoingCallResult result,
-              wire::pptp::GeneralError error, EndReason reason, Actions& out);
-  // Ends or withdraws every call, without a word to the peer.
-  void drop_calls(EndReason reason, Actions& out);
-  void close(EndReason reason, Actions& out);
+  template <class Matches>
+  [[nodiscard]] Call* find(Matches matches) noexcept;
+  [[nodiscard]] Call* find_number(std::uint32_t number) noexcept;
+  [[nodiscard]] Call* find_ours(OurCallId id) noexcept;
+  // The call that a message with this id in it means, whoever assigned the id.
+  [[nodiscard]] Call* find_either(std::uint16_t id, bool theirs_first) noexcept;
+  void drop_calls(CallEvent event, const Cause& cause, Actions& out);
 
   ConnectionSettings settings_;
-  State state_ = State::kWaitStart;
+  const ConnectionMachine* machine_ = &kReceiver;
+  State state_ = State::kIdle;
   TimePoint last_received_{};
-  TimePoint state_deadline_{};          // of kWaitStart and kWaitStopReply
+  TimePoint state_deadline_{};          // of every state but kEstablished
   std::optional<TimePoint> echo_sent_;  // an Echo-Request is out and nothing came since
   std::uint32_t next_echo_identifier_ = 1;
-  std::uint32_t next_offer_ = 1;
+  std::uint32_t next_number_ = 1;
+  std::uint16_t next_serial_number_ = 1;
   EndReason stop_reason_ = EndReason::kNone;
   std::vector<Call> calls_;
 

@@ -30,20 +30,9 @@ constexpr std::size_t kMessageBuffer = wire::pptp::kLongestMessage;
 constexpr std::uint16_t kLeastIpv6Mtu = 1280;
 constexpr std::uint16_t kMppeOverhead = 4;  // octets of inner MTU (RFC 3078 §3)
 
-std::string_view name_of(pptp::ControlConnection::State state) noexcept {
-  using State = pptp::ControlConnection::State;
-  switch (state) {
-    case State::kWaitStart:
-      return "wait-start";
-    case State::kEstablished:
-      return "established";
-    case State::kWaitStopReply:
-      return "wait-stop-reply";
-    case State::kClosed:
-      return "closed";
-  }
-  return "invalid";
-}
+// A session whose peer's GRE came this lately is alive; one so young is given the time.
+constexpr auto kAlive = Seconds(5);
+constexpr auto kWanErrorLook = Seconds(2);  // how often drop counters are looked at
 
 }  // namespace
 
@@ -65,21 +54,28 @@ struct Registry::Connection : std::enable_shared_from_this<Connection> {
   std::unordered_map<std::uint32_t, SlotId> offers;  // calls whose installation is not answered
   std::optional<pptp::ConnectionSnapshot> saved;     // as it stands in the store
   std::unordered_set<std::uint32_t> withdrawn;       // offers in waiting_offers_ to pass over
+  std::optional<wire::pptp::Message> kept_start;     // of a collision that we win (§3.1.3)
+  bool established_told = false;                     // to the placer
   bool closed = false;
 };
 
 // One call: PPTP call, PPP link, lease and dataplane slot.
 struct Registry::Session {
-  enum class State : std::uint8_t { kInstalling, kUp, kRemoving };
+  enum class State : std::uint8_t { kDialling, kInstalling, kUp, kRemoving };
 
   explicit Session(asio::io_context& context) : timer(context) {}
 
   State state = State::kInstalling;
+  model::CallKind kind = model::CallKind::kSubscriber;
+  std::uint64_t placed = 0;   // the placer's number; 0: not placed by us
+  bool link_started = false;  // PPP runs
+  model::WanErrors wan_errors;
   SessionHandle handle;
   std::uint64_t serial = 0;  // tells this session from an earlier one in the same slot
   ConnectionId connection;
   std::uint32_t offer = 0;
-  bool withdrawn = false;  // the peer took the offer back before the dataplane answered
+  bool withdrawn = false;                      // over before the dataplane answered
+  EndReason withdrawn_for = EndReason::kNone;  // kNone: counted already
   OurCallId our_call_id;
   PeerCallId peer_call_id;
   Ipv4Address local;
@@ -111,6 +107,8 @@ Registry::Registry(Parts parts)
       sessions_by_worker_(contract::kMaxWorkers, 0),
       shut_down_timer_(parts.context),
       removal_timer_(parts.context),
+      wan_timer_(parts.context),
+      placer_(parts.context, parts.listen, parts.pac_port, placer_hooks()),
       refusal_log_(20, std::chrono::seconds(1)),
       connection_log_(50, std::chrono::seconds(1)) {
   free_slots_.reserve(sessions_.size());
@@ -119,6 +117,7 @@ Registry::Registry(Parts parts)
                       contract::SlotState::kFree;
     (free ? free_slots_ : orphans_).emplace_back(static_cast<std::uint32_t>(slot));
   }
+  if (connection_settings_.wan_error_notify) report_wan_errors();
 }
 
 Registry::~Registry() = default;
@@ -150,17 +149,16 @@ void Registry::accept(UniqueFd fd, Ipv4Address local, Ipv4Address peer, std::uin
   }
   const ConnectionId id(next_connection_++);
   parts_.supervisor.store_connection(id, fd.get(), local, peer, peer_port);
-  add_connection(id, std::move(fd), local, peer, peer_port, nullptr)->socket->start();
+  add_connection(id, std::move(fd), local, peer, peer_port,
+                 pptp::ControlConnection(connection_settings_, now()))
+      ->socket->start();
 }
 
-std::shared_ptr<Registry::Connection> Registry::add_connection(
-    ConnectionId id, UniqueFd fd, Ipv4Address local, Ipv4Address peer, std::uint16_t peer_port,
-    const pptp::ConnectionSnapshot* snapshot) {
-  auto connection = std::make_shared<Connection>(
-      parts_.context,
-      snapshot != nullptr ? pptp::ControlConnection(connection_settings_, *snapshot, now())
-                          : pptp::ControlConnection(connection_settings_, now()),
-      now());
+std::shared_ptr<Registry::Connection> Registry::add_connection(ConnectionId id, UniqueFd fd,
+                                                               Ipv4Address local, Ipv4Address peer,
+                                                               std::uint16_t peer_port,
+                                                               pptp::ControlConnection machine) {
+  auto connection = std::make_shared<Connection>(parts_.context, std::move(machine), now());
   connection->id = id;
   connection->local = local;
   connection->peer = peer;
@@ -231,7 +229,27 @@ void Registry::on_message(Connection& connection, Bytes octets) {
     return apply(connection, connection.machine.on_frame_error(message.error(), now()));
   }
   parts_.statistics.messages_received[message->index() + 1].add();
+  using wire::pptp::StartControlConnectionRequest;
+  if (connection.machine.state() == pptp::ConnectionState::kIdle &&
+      std::holds_alternative<StartControlConnectionRequest>(*message) &&
+      placer_.on_start_request(connection.local, connection.peer) ==
+          CallPlacer::Collision::kWeWin) {
+    // Nothing may be said here: the peer, who lost, closes. Kept for the case that ours fails.
+    connection.kept_start = *message;
+    return apply(connection, connection.machine.on_collision(now()));
+  }
   apply(connection, connection.machine.on_message(*message, now()));
+}
+
+// Our connection to this peer came to nothing: what it asked for meanwhile is answered after all.
+void Registry::apply_kept_start(Ipv4Address peer) {
+  std::vector<std::shared_ptr<Connection>> kept;
+  for (const auto& [id, connection] : connections_)
+    if (connection->peer == peer && connection->kept_start) kept.push_back(connection);
+  for (const auto& connection : kept) {
+    const auto start = std::exchange(connection->kept_start, std::nullopt);
+    apply(*connection, connection->machine.on_message(*start, now()));
+  }
 }
 
 void Registry::apply(Connection& connection, const model::ConnectionActions& actions) {
@@ -245,21 +263,32 @@ void Registry::apply(Connection& connection, const model::ConnectionActions& act
       begin_call(connection, *offer);
     } else if (const auto* withdraw = std::get_if<model::WithdrawOffer>(&action)) {
       const auto found = connection.offers.find(withdraw->offer);
-      if (found == connection.offers.end())
+      if (found == connection.offers.end()) {
         connection.withdrawn.insert(withdraw->offer);  // it waits for its installation
-      else if (Session* session = find(found->second))
+      } else if (Session* session = find(found->second)) {
         session->withdrawn = true;
+        session->withdrawn_for = withdraw->reason;
+      }
     } else if (const auto* refusal = std::get_if<model::RefuseCall>(&action)) {
       count_refusal(connection, refusal->reason);
     } else if (const auto* end = std::get_if<model::EndCall>(&action)) {
       if (const auto found = connection.calls.find(end->our_call_id);
           found != connection.calls.end())
-        if (Session* session = find(found->second)) end_session(*session, end->reason);
+        if (Session* session = find(found->second)) end_session(*session, end->reason, end->codes);
+    } else if (const auto* connect = std::get_if<model::ConnectCall>(&action)) {
+      on_connected(connection, *connect);
+    } else if (const auto* errors = std::get_if<model::ReportWanErrors>(&action)) {
+      on_wan_errors(connection, *errors);
     } else if (const auto* shut = std::get_if<model::CloseConnection>(&action)) {
       close(connection, shut->reason);
     }
   }
   arm_timer(connection);
+  if (!connection.closed && !connection.established_told &&
+      connection.machine.state() == pptp::ConnectionState::kEstablished) {
+    connection.established_told = true;
+    placer_.on_established(connection.id, connection.peer);
+  }
 }
 
 void Registry::send(Connection& connection, const wire::pptp::Message& message) {
@@ -274,7 +303,10 @@ void Registry::close(Connection& connection, EndReason reason) {
   connection.closed = true;
   // Offers that the dataplane has not answered yet end when it does.
   for (const auto& [offer, slot] : connection.offers)
-    if (Session* session = find(slot)) session->withdrawn = true;
+    if (Session* session = find(slot); session != nullptr && !session->withdrawn) {
+      session->withdrawn = true;
+      session->withdrawn_for = reason;
+    }
   while (!connection.calls.empty()) {
     Session* session = find(connection.calls.begin()->second);
     if (session != nullptr)
@@ -294,6 +326,9 @@ void Registry::close(Connection& connection, EndReason reason) {
                                     {"suppressed", connection_log_.take_suppressed()}});
   connections_.erase(connection.id);
   parts_.statistics.connections.set(static_cast<std::int64_t>(connections_.size()));
+  placer_.on_closed(connection.id, connection.peer, reason);
+  if (connection.machine.originated() && !connection.established_told)
+    apply_kept_start(connection.peer);
   advance_shut_down();
 }
 
@@ -345,11 +380,8 @@ std::bitset<kSteeringBuckets> Registry::buckets_of(WorkerId worker) const {
   return buckets;
 }
 
-void Registry::refuse_call(Connection& connection, std::uint32_t offer,
-                           wire::pptp::GeneralError error, EndReason reason) {
-  apply(connection,
-        connection.machine.on_call_refused(offer, wire::pptp::OutgoingCallResult::kGeneralError,
-                                           error, reason, now()));
+void Registry::refuse_call(Connection& connection, std::uint32_t offer, EndReason reason) {
+  apply(connection, connection.machine.on_call_refused(offer, reason, now()));
 }
 
 void Registry::count_refusal(const Connection& connection, EndReason reason) {
@@ -362,19 +394,15 @@ void Registry::count_refusal(const Connection& connection, EndReason reason) {
 }
 
 void Registry::begin_call(Connection& connection, const model::OfferCall& offer) {
-  using wire::pptp::GeneralError;
   if (shut_down_ != ShutDown::kNo)
-    return refuse_call(connection, offer.offer, GeneralError::kNoResource,
-                       EndReason::shutting_down);
+    return refuse_call(connection, offer.offer, EndReason::shutting_down);
   if (!parts_.dataplane.attached())
-    return refuse_call(connection, offer.offer, GeneralError::kNoResource,
-                       EndReason::dataplane_unavailable);
+    return refuse_call(connection, offer.offer, EndReason::dataplane_unavailable);
   if (installs_in_flight_ >= kMaxInstallsInFlight) {
     // Those of closed connections lie here until their turn: peers that dial, close and dial again
     // while the dataplane is slow must find an end.
     if (waiting_offers_.size() >= sessions_.size())
-      return refuse_call(connection, offer.offer, GeneralError::kNoResource,
-                         EndReason::no_session_slot);
+      return refuse_call(connection, offer.offer, EndReason::no_session_slot);
     waiting_offers_.emplace_back(connection.id, offer);
     return;
   }
@@ -394,52 +422,84 @@ void Registry::install_waiting() {
 }
 
 void Registry::install(Connection& connection, const model::OfferCall& offer) {
-  using wire::pptp::GeneralError;
-  if (free_slots_.empty())
-    return refuse_call(connection, offer.offer, GeneralError::kNoResource,
-                       EndReason::no_session_slot);
-  const auto call_id = allocate_call_id(connection.local);
-  if (!call_id)
-    return refuse_call(connection, offer.offer, GeneralError::kNoResource, EndReason::no_call_id);
+  const EndReason busy = make_room(connection.local, connection.peer, offer.peer_call_id);
+  if (busy != EndReason::kNone) return refuse_call(connection, offer.offer, busy);
+  const auto made = make_session(connection, offer.kind);
+  if (!made) return refuse_call(connection, offer.offer, made.error());
+  Session& session = **made;
+  session.offer = offer.offer;
+  session.peer_call_id = offer.peer_call_id;
+  if (!install(session, offer.peer_window)) {
+    release(session);
+    return refuse_call(connection, offer.offer, EndReason::dataplane_unavailable);
+  }
+  connection.offers.emplace(offer.offer, session.handle.slot);
+}
 
+std::expected<Registry::Session*, EndReason> Registry::make_session(Connection& connection,
+                                                                    model::CallKind kind) {
+  if (free_slots_.empty()) return std::unexpected(EndReason::no_session_slot);
+  const auto call_id = allocate_call_id(connection.local);
+  if (!call_id) return std::unexpected(EndReason::no_call_id);
   const SlotId slot = free_slots_.back();
   free_slots_.pop_back();
   auto session = std::make_unique<Session>(parts_.context);
   session->handle.slot = slot;
   session->serial = next_serial_++;
+  session->kind = kind;
   session->connection = connection.id;
-  session->offer = offer.offer;
   session->our_call_id = *call_id;
-  session->peer_call_id = offer.peer_call_id;
   session->local = connection.local;
   session->peer = connection.peer;
   session->worker =
       parts_.memory.header().steering[steering_bucket(*call_id)].load(std::memory_order_relaxed);
   session->started = now();
+  ++sessions_by_worker_.at(session->worker);
+  sessions_[slot.value] = std::move(session);
+  return sessions_[slot.value].get();
+}
 
+bool Registry::install(Session& session, std::uint16_t peer_window) {
   contract::InstallSession spec;
-  spec.our_call_id = *call_id;
-  spec.peer_call_id = offer.peer_call_id;
-  spec.local = connection.local;
-  spec.peer = connection.peer;
-  spec.peer_window = offer.peer_window;
+  spec.our_call_id = session.our_call_id;
+  spec.peer_call_id = session.peer_call_id;
+  spec.local = session.local;
+  spec.peer = session.peer;
+  spec.peer_window = peer_window;
   spec.mppe_required = parts_.config.ppp.mppe.policy == config::MppePolicy::kRequire;
-  const auto serial = session->serial;
+  const SlotId slot = session.handle.slot;
+  const auto serial = session.serial;
   const auto sent = parts_.dataplane.install(
       slot, spec, [this, slot, serial](const control::DataplaneLink::Reply& reply) {
         on_installed(slot, serial, reply);
       });
-  if (!sent) {
-    call_ids(connection.local).release(*call_id, now());
-    free_slots_.push_back(slot);
-    return refuse_call(connection, offer.offer, GeneralError::kNoResource,
-                       EndReason::dataplane_unavailable);
-  }
+  if (!sent) return false;
   ++installs_in_flight_;
+  session.state = Session::State::kInstalling;
   parts_.statistics.setups[static_cast<std::size_t>(SetupStage::kOffered)].add();
-  connection.offers.emplace(offer.offer, slot);
-  ++sessions_by_worker_.at(session->worker);
-  sessions_[slot.value] = std::move(session);
+  destinations_[{session.local, session.peer, session.peer_call_id}] = {slot, serial};
+  return true;
+}
+
+// What we send to one address under one Call ID reaches one client. A session that is alive keeps
+// it; one that is not makes room for the call that the same peer opens in its place.
+EndReason Registry::make_room(Ipv4Address local, Ipv4Address peer, PeerCallId peer_call_id) {
+  const auto found = destinations_.find({local, peer, peer_call_id});
+  if (found == destinations_.end()) return EndReason::kNone;
+  Session* older = find(found->second.first, found->second.second);
+  if (older == nullptr || older->state == Session::State::kRemoving || older->withdrawn)
+    return EndReason::kNone;
+  if (older->state != Session::State::kUp) return EndReason::peer_call_id_busy;
+  if (older->link_end != EndReason::kNone) {  // on its way out
+    tell_peer(*older);
+    return EndReason::kNone;
+  }
+  const auto& record = parts_.memory.sessions()[older->handle.slot.value];
+  const TimePoint heard(Duration(record.upstream.last_receive_ns.load(std::memory_order_relaxed)));
+  if (now() - std::max(heard, older->started) <= kAlive) return EndReason::peer_call_id_busy;
+  older->link_end = EndReason::replaced;
+  tell_peer(*older);
+  return EndReason::kNone;
 }
 
 void Registry::on_installed(SlotId slot, std::uint64_t serial,
@@ -467,19 +527,26 @@ void Registry::on_installed(Session& installed, const control::DataplaneLink::Re
     session->handle.generation =
         parts_.memory.sessions()[slot.value].generation.load(std::memory_order_acquire);
     const std::uint32_t offer = session->offer;
+    const bool placed = session->kind == model::CallKind::kPlaced;
+    const OurCallId our_call_id = session->our_call_id;
+    const EndReason reason =
+        reply ? EndReason::dataplane_refused : EndReason::dataplane_unavailable;
+    if (placed && !session->withdrawn) count_end(*session, reason, {});
     // A slot that is not free over there must become so, or it would refuse every call from now on.
     if (reply && reply->result != contract::ReplyResult::kBadSlot)
       release(*session);
     else
       remove_from_dataplane(*session);
-    if (connection)
-      refuse_call(*connection, offer, wire::pptp::GeneralError::kNoResource,
-                  reply ? EndReason::dataplane_refused : EndReason::dataplane_unavailable);
+    if (connection && placed)
+      apply(*connection, connection->machine.end_call(our_call_id, reason, {}, now()));
+    else if (connection)
+      refuse_call(*connection, offer, reason);
     return;
   }
   session->handle.generation = reply->generation;
   if (session->withdrawn || !connection || connection->closed) {
-    parts_.statistics.call_ends[static_cast<std::size_t>(EndReason::peer_cleared_call)].add();
+    if (session->withdrawn_for != EndReason::kNone)
+      parts_.statistics.call_ends[static_cast<std::size_t>(session->withdrawn_for)].add();
     return remove_from_dataplane(*session);
   }
   session->state = Session::State::kUp;
@@ -487,47 +554,209 @@ void Registry::on_installed(Session& installed, const control::DataplaneLink::Re
   settings.peer = session->peer;
   session->link = std::make_unique<ppp::Link>(settings, parts_.random, now());
   parts_.statistics.sessions_by_phase[static_cast<std::size_t>(session->phase)].add();
+  parts_.statistics.sessions_by_kind[static_cast<std::size_t>(session->kind)].add();
+  parts_.statistics.calls_by_kind[static_cast<std::size_t>(session->kind)].add();
   connection->calls.emplace(session->our_call_id, slot);
   reach(*session, SetupStage::kInstalled);
   // The Reply leaves now, after the dataplane serves GRE for this call.
-  apply(*connection,
-        connection->machine.on_call_accepted(session->offer, session->our_call_id, now()));
+  if (session->kind != model::CallKind::kPlaced)
+    apply(*connection,
+          connection->machine.on_call_accepted(session->offer, session->our_call_id, now()));
   session = find(slot, serial);
-  if (session != nullptr && session->state == Session::State::kUp)
-    apply(*session, session->link->start(now()));
+  // PPP of an incoming call waits for Incoming-Call-Connected.
+  if (session != nullptr && session->kind != model::CallKind::kIncoming) start_link(*session);
 }
 
-void Registry::end_session(Session& session, EndReason reason) {
-  if (session.state != Session::State::kUp) return;
+void Registry::start_link(Session& session) {
+  if (session.state != Session::State::kUp || session.link_started ||
+      session.link_end != EndReason::kNone)
+    return;
+  session.link_started = true;
+  apply(session, session.link->start(now()));
+}
+
+// The peer's side of the call stands.
+void Registry::on_connected(Connection& connection, const model::ConnectCall& connect) {
+  const auto found = connection.calls.find(connect.our_call_id);
+  Session* session = found == connection.calls.end() ? nullptr : find(found->second);
+  if (session == nullptr) return;
+  if (session->state != Session::State::kDialling) return start_link(*session);
+  EndReason reason = make_room(connection.local, connection.peer, connect.peer_call_id);
+  if (reason == EndReason::kNone) {
+    session->peer_call_id = connect.peer_call_id;
+    if (parts_.dataplane.attached() && install(*session, connect.peer_window)) return;
+    reason = EndReason::dataplane_unavailable;
+  }
+  apply(connection, connection.machine.end_call(connect.our_call_id, reason, {}, now()));
+}
+
+void Registry::on_wan_errors(Connection& connection, const model::ReportWanErrors& report) {
+  const auto found = connection.calls.find(report.our_call_id);
+  Session* session = found == connection.calls.end() ? nullptr : find(found->second);
+  if (session == nullptr) return;
+  for (std::size_t i = 0; i < model::WanErrors::kCount; ++i) {
+    const std::uint32_t before = session->wan_errors.counts.at(i);
+    const std::uint32_t total = report.totals.counts.at(i);
+    parts_.statistics.wan_errors.at(i).add(total >= before ? total - before : total);
+  }
+  session->wan_errors = report.totals;
+}
+
+// WAN-Error-Notify for calls of which we are the PAC: what the dataplane could not deliver to the
+// peer is the only line error that a tunnel has.
+void Registry::report_wan_errors() {
+  for (const auto& session : sessions_) {
+    if (!session || session->state != Session::State::kUp) continue;
+    const auto found = connections_.find(session->connection);
+    if (found == connections_.end() || model::we_are_pns(session->kind)) continue;
+    const auto connection = found->second;
+    const auto drops = parts_.memory.sessions()[session->handle.slot.value].downstream.drops.get();
+    model::WanErrors totals;
+    totals.counts[model::kBufferOverrun] =
+        static_cast<std::uint32_t>(std::min<std::uint64_t>(drops, ~std::uint32_t{0}));
+    apply(*connection, connection->machine.report_wan_errors(session->our_call_id, totals, now()));
+  }
+  wan_timer_.expires_after(kWanErrorLook);
+  wan_timer_.async_wait([this](const asio::error_code& error) {
+    if (!error) report_wan_errors();
+  });
+}
+
+// ---- calls that we place --------------------------------------------------------------------
+
+void Registry::place_call(const PlaceRequest& request, PlacedDone done) {
+  EndReason reason = EndReason::kNone;
+  if (shut_down_ != ShutDown::kNo) reason = EndReason::shutting_down;
+  if (!parts_.dataplane.attached()) reason = EndReason::dataplane_unavailable;
+  if (reason == EndReason::kNone) return placer_.place(request, std::move(done));
+  parts_.statistics.call_ends[static_cast<std::size_t>(reason)].add();
+  done({.failure = reason});
+}
+
+CallPlacer::Hooks Registry::placer_hooks() {
+  return {.established = [this](Ipv4Address pac) -> std::optional<ConnectionId> {
+            // One that we opened goes before one that a host behind the same address may have
+            // opened.
+            std::optional<ConnectionId> best;
+            for (const auto& [id, connection] : connections_) {
+              if (connection->peer != pac || connection->closed ||
+                  connection->machine.state() != pptp::ConnectionState::kEstablished)
+                continue;
+              if (connection->machine.originated()) return id;
+              if (!best || id < *best) best = id;
+            }
+            return best;
+          },
+          .originate = [this](UniqueFd fd, Ipv4Address local,
+                              Ipv4Address pac) -> std::optional<ConnectionId> {
+            if (shut_down_ != ShutDown::kNo ||
+                connections_.size() >= parts_.config.pptp.max_connections)
+              return std::nullopt;
+            const ConnectionId id(next_connection_++);
+            parts_.supervisor.store_connection(id, fd.get(), local, pac, parts_.pac_port);
+            const auto connection =
+                add_connection(id, std::move(fd), local, pac, parts_.pac_port,
+                               pptp::ControlConnection::originate(connection_settings_, now()));
+            apply(*connection, connection->machine.open(now()));
+            connection->socket->start();
+            return id;
+          },
+          .give_way =
+              [this](ConnectionId id) {
+                const auto found = connections_.find(id);
+                if (found == connections_.end()) return;
+                const auto connection = found->second;
+                apply(*connection, connection->machine.on_collision(now()));
+              },
+          .dial = [this](ConnectionId id, std::uint64_t number,
+                         const pptp::OutgoingCall& call) { return dial(id, number, call); },
+          .clear =
+              [this](SlotId slot, EndReason reason) {
+                Session* session = find(slot);
+                if (session == nullptr) return;
+                if (session->state == Session::State::kUp) return close_link(*session, reason);
+                const auto found = connections_.find(session->connection);
+                if (found == connections_.end()) return;
+                const auto connection = found->second;
+                apply(*connection,
+                      connection->machine.end_call(session->our_call_id, reason, {}, now()));
+              },
+          .count_end =
+              [this](EndReason reason) {
+                parts_.statistics.call_ends[static_cast<std::size_t>(reason)].add();
+              }};
+}
+
+std::expected<SlotId, EndReason> Registry::dial(ConnectionId id, std::uint64_t number,
+                                                const pptp::OutgoingCall& call) {
+  if (!parts_.dataplane.attached()) return std::unexpected(EndReason::dataplane_unavailable);
+  const auto found = connections_.find(id);
+  if (found == connections_.end()) return std::unexpected(EndReason::peer_closed_tcp);
+  const auto connection = found->second;
+  const auto made = make_session(*connection, model::CallKind::kPlaced);
+  if (!made) return std::unexpected(made.error());
+  Session& session = **made;
+  session.state = Session::State::kDialling;
+  session.placed = number;
+  const SlotId slot = session.handle.slot;
+  const OurCallId our_call_id = session.our_call_id;
+  connection->calls.emplace(our_call_id, slot);
+  apply(*connection, connection->machine.place_call(our_call_id, call, now()));
+  return slot;
+}
+
+// ---- ends -----------------------------------------------------------------------------------
+
+void Registry::end_session(Session& session, EndReason reason, const model::PeerCodes& codes) {
+  using State = Session::State;
+  const bool placed = session.kind == model::CallKind::kPlaced;
+  // Offers that are being installed end by WithdrawOffer.
+  if (session.state == State::kRemoving || (session.state == State::kInstalling && !placed)) return;
+  const State state = session.state;
   if (session.link_end != EndReason::kNone) {
     reason = session.link_end;  // it came first
   } else if (session.link && session.link->refused() != EndReason::kNone &&
              info_of(reason).stage != "local") {
     reason = session.link->refused();  // and so it hung up
   }
+  count_end(session, reason, codes);
+  if (state == State::kInstalling)
+    session.withdrawn = true;  // the dataplane's answer comes first
+  else if (state == State::kDialling)
+    release(session);
+  else
+    remove_from_dataplane(session);
+  advance_shut_down();
+}
+
+void Registry::count_end(Session& session, EndReason reason, const model::PeerCodes& codes) {
   const SlotId slot = session.handle.slot;
   if (const auto found = connections_.find(session.connection); found != connections_.end())
     found->second->calls.erase(session.our_call_id);
   session.timer.cancel();
   const auto& record = parts_.memory.sessions()[slot.value];
   const auto duration = std::chrono::duration_cast<Seconds>(now() - session.started).count();
+  const bool up = session.state == Session::State::kUp;
   log::info("call ended", {{"session", slot.value},
                            {"peer", session.peer},
+                           {"kind", model::name_of(session.kind)},
                            {"user", session.user},
                            {"reason", name_of(reason)},
                            {"stage", info_of(reason).stage},
                            {"phase", model::name_of(session.phase)},
                            {"duration_s", duration},
-                           {"rx_bytes", record.upstream.bytes.get()},
-                           {"tx_bytes", record.downstream.bytes.get()}});
+                           {"rx_bytes", up ? record.upstream.bytes.get() : 0},
+                           {"tx_bytes", up ? record.downstream.bytes.get() : 0}});
   parts_.statistics.call_ends[static_cast<std::size_t>(reason)].add();
-  parts_.statistics.sessions_by_phase[static_cast<std::size_t>(session.phase)].add(-1);
+  if (up) {
+    parts_.statistics.sessions_by_phase[static_cast<std::size_t>(session.phase)].add(-1);
+    parts_.statistics.sessions_by_kind[static_cast<std::size_t>(session.kind)].add(-1);
+  }
   last_ends_.emplace_front(now(), EndView{session.user, session.peer, std::string(name_of(reason)),
                                           0, static_cast<std::uint64_t>(duration)});
   if (last_ends_.size() > kLastEnds) last_ends_.pop_back();
   if (session.opened) (void)parts_.store.erase(slot);
-  remove_from_dataplane(session);
-  advance_shut_down();
+  if (session.placed != 0) placer_.on_ended(std::exchange(session.placed, 0), reason, codes);
 }
 
 void Registry::remove_from_dataplane(Session& session) {
@@ -588,6 +817,9 @@ void Registry::release(Session& released) {
   Session* session = &released;
   const SlotId slot = session->handle.slot;
   // Only now can no packet meet the old session: everything it had is free again.
+  if (const auto found = destinations_.find({session->local, session->peer, session->peer_call_id});
+      found != destinations_.end() && found->second == std::pair(slot, session->serial))
+    destinations_.erase(found);
   call_ids(session->local).release(session->our_call_id, now());
   if (session->lease) parts_.pools.release(*session->lease);
   --sessions_by_worker_.at(session->worker);
@@ -746,9 +978,18 @@ void Registry::perform(Session& session, const model::PhaseChanged& action) {
                         {"auth", model::name_of(status.auth)},
                         {"mppe", status.mppe},
                         {"mtu", session.mtu},
+                        {"kind", model::name_of(session.kind)},
                         {"our_call_id", session.our_call_id.value},
                         {"peer_call_id", session.peer_call_id.value},
                         {"setup_ms", took}});
+  if (session.placed != 0)
+    placer_.on_open(std::exchange(session.placed, 0), session.user,
+                    session.lease ? session.lease->address : Ipv4Address());
+}
+
+void Registry::close_link(Session& session, EndReason reason) {
+  if (session.link_started) return apply(session, session.link->close(reason, now()));
+  perform(session, model::LinkEnded{reason});
 }
 
 void Registry::perform(Session& session, const model::LinkEnded& action) {
@@ -875,7 +1116,7 @@ void Registry::on_punted(SessionHandle handle, Bytes frame) {
   parts_.statistics.punted_frames_received.add();
   Session* session = find(handle.slot);
   if (session == nullptr || session->state != Session::State::kUp ||
-      session->handle.generation != handle.generation) {
+      session->handle.generation != handle.generation || !session->link_started) {
     parts_.statistics.punted_frames_stale.add();
     return;
   }
@@ -914,8 +1155,9 @@ void Registry::take_over(std::vector<contract::Grants::Connection> connections) 
       (void)::shutdown(granted.fd.get(), SHUT_RDWR);
       continue;
     }
-    auto connection = add_connection(granted.id, std::move(granted.fd), granted.local, granted.peer,
-                                     granted.tcp_port, &known->machine);
+    auto connection = add_connection(
+        granted.id, std::move(granted.fd), granted.local, granted.peer, granted.tcp_port,
+        pptp::ControlConnection(connection_settings_, known->machine, now()));
     connection->opened = TimePoint(Duration(known->opened_ns));
     carried.push_back(std::move(connection));
   }
@@ -957,10 +1199,10 @@ bool Registry::take_over(const StoredSession& stored) {
     return false;
   const auto& connection = found->second;
   const auto snapshot = connection->machine.snapshot();
-  if (!snapshot ||
-      std::ranges::find(snapshot->calls, stored.our_call_id,
-                        &pptp::ConnectionSnapshot::KnownCall::our_call_id) == snapshot->calls.end())
-    return false;
+  if (!snapshot) return false;
+  const auto known = std::ranges::find(snapshot->calls, stored.our_call_id,
+                                       &pptp::ConnectionSnapshot::KnownCall::our_call_id);
+  if (known == snapshot->calls.end() || known->state != pptp::CallState::kEstablished) return false;
   if (!call_ids(record.local).claim(stored.our_call_id)) return false;
   if (!parts_.pools.restore(stored.lease)) {
     call_ids(record.local).release(stored.our_call_id, now());
@@ -969,6 +1211,8 @@ bool Registry::take_over(const StoredSession& stored) {
   orphans_.erase(orphan);
   auto session = std::make_unique<Session>(parts_.context);
   session->state = Session::State::kUp;
+  session->kind = known->kind;
+  session->link_started = true;
   session->handle = {stored.slot, stored.generation};
   session->serial = next_serial_++;
   session->connection = stored.connection;
@@ -998,6 +1242,9 @@ bool Registry::take_over(const StoredSession& stored) {
   session->opened = TimePoint(Duration(stored.opened_ns));
   session->stage = static_cast<std::size_t>(SetupStage::kOpen);
   connection->calls.emplace(stored.our_call_id, stored.slot);
+  destinations_[{session->local, session->peer, session->peer_call_id}] = {stored.slot,
+                                                                           session->serial};
+  parts_.statistics.sessions_by_kind[static_cast<std::size_t>(session->kind)].add();
   ++sessions_by_worker_.at(session->worker);
   parts_.statistics.sessions_by_phase[static_cast<std::size_t>(session->phase)].add();
   arm_timer(*session);
@@ -1064,9 +1311,10 @@ void Registry::shut_down(Milliseconds within, std::function<void()> done) {
   shut_down_ = ShutDown::kLinks;
   shut_down_done_ = std::move(done);
   log::info("ending all calls", {{"connections", connections_.size()}});
+  placer_.shut_down();
   for (const auto& session : sessions_)
     if (session && session->state == Session::State::kUp)
-      apply(*session, session->link->close(EndReason::shutting_down, now()));
+      close_link(*session, EndReason::shutting_down);
   shut_down_until_ = now() + within;
   wait_shut_down(now() + within / 2);
   advance_shut_down();
@@ -1118,7 +1366,7 @@ bool Registry::clear(std::string_view id_or_user) {
     if (!session || session->state != Session::State::kUp) continue;
     if (number ? session->handle.slot.value != id : session->user != id_or_user) continue;
     any = true;
-    apply(*session, session->link->close(EndReason::operator_cleared, now()));
+    close_link(*session, EndReason::operator_cleared);
   }
   return any;
 }
@@ -1136,8 +1384,11 @@ std::vector<SessionView> Registry::sessions() const {
     view.local = session->local;
     if (session->lease && session->phase == model::LinkPhase::kOpen)
       view.address = session->lease->address;
-    view.state =
-        session->state == Session::State::kRemoving ? "removing" : model::name_of(session->phase);
+    view.state = session->state == Session::State::kRemoving   ? "removing"
+                 : session->state == Session::State::kDialling ? "dialling"
+                                                               : model::name_of(session->phase);
+    view.kind = model::name_of(session->kind);
+    view.wan_errors = session->wan_errors;
     view.our_call_id = session->our_call_id;
     view.peer_call_id = session->peer_call_id;
     if (session->link) {
@@ -1179,7 +1430,10 @@ std::vector<ConnectionView> Registry::connections() const {
     view.peer = connection->peer;
     view.peer_port = connection->peer_port;
     view.local = connection->local;
-    view.state = name_of(connection->machine.state());
+    view.state = pptp::name_of(connection->machine.state());
+    view.role = connection->machine.originated() ? "originated" : "accepted";
+    for (const auto& call : connection->machine.calls())
+      ++view.calls_by_kind.at(static_cast<std::size_t>(call.kind));
     view.host_name = connection->machine.peer_host_name();
     view.vendor = connection->machine.peer_vendor_name();
     view.calls = connection->calls.size();

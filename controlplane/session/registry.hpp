@@ -5,9 +5,11 @@
 // timers, the AAA requests, the leases and the commands to the dataplane. The machines decide, it
 // does.
 //
-// Life of a call: offered (Outgoing-Call-Request) → installing (the dataplane is told) → up (Reply
-// sent, PPP runs) → ended (told the peer) → removing (the dataplane lets go; then slot, Call ID and
-// lease are free again). Every end has one EndReason: in the log, in a metric, in `pns show`.
+// Life of a call: offered (Outgoing- or Incoming-Call-Request) → installing (the dataplane is told)
+// → up (Reply sent, PPP runs; of an incoming call once Incoming-Call-Connected is there) → ended
+// (told the peer) → removing (the dataplane lets go; then slot, Call ID and lease are free again).
+// A call that we place is dialling first, and installed when the PAC has answered. Every end has
+// one EndReason: in the log, in a metric, in `pns show`.
 //
 // Event-loop thread only.
 #pragma once
@@ -18,9 +20,11 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <unordered_map>
 #include <vector>
 
@@ -36,6 +40,7 @@
 #include "controlplane/pptp/control_connection.hpp"
 #include "controlplane/runtime/control_socket.hpp"
 #include "controlplane/runtime/supervisor_link.hpp"
+#include "controlplane/session/call_placer.hpp"
 #include "controlplane/session/resume_store.hpp"
 #include "controlplane/session/views.hpp"
 #include "pns/base/random.hpp"
@@ -60,6 +65,8 @@ class Registry {
     pools::PoolSet& pools;
     ResumeStore& store;
     RandomSource& random;
+    std::vector<Ipv4Address> listen{};              // where placed calls may come from
+    std::uint16_t pac_port = wire::pptp::kTcpPort;  // of PACs
   };
 
   explicit Registry(Parts parts);
@@ -86,6 +93,10 @@ class Registry {
   // Ends every call and connection politely; `done` is called when all are gone or time is up.
   void shut_down(Milliseconds within, std::function<void()> done);
 
+  // Places a call by operator's wish (RFC 2637 §3.2.4.2). `done` is called once, when the call's
+  // PPP link is open or the call has failed; perhaps before this returns.
+  void place_call(const PlaceRequest& request, PlacedDone done);
+
   // Ends one session by operator's wish. False: no such session.
   [[nodiscard]] bool clear(std::string_view id_or_user);
 
@@ -100,7 +111,7 @@ class Registry {
   // connections
   std::shared_ptr<Connection> add_connection(ConnectionId id, UniqueFd fd, Ipv4Address local,
                                              Ipv4Address peer, std::uint16_t peer_port,
-                                             const pptp::ConnectionSnapshot* snapshot);
+                                             pptp::ControlConnection machine);
   void save(Connection& connection);
   void on_message(Connection& connection, Bytes octets);
   void apply(Connection& connection, const model::ConnectionActions& actions);
@@ -112,12 +123,29 @@ class Registry {
   void begin_call(Connection& connection, const model::OfferCall& offer);
   void install(Connection& connection, const model::OfferCall& offer);
   void install_waiting();
-  void refuse_call(Connection& connection, std::uint32_t offer, wire::pptp::GeneralError error,
-                   EndReason reason);
+  void refuse_call(Connection& connection, std::uint32_t offer, EndReason reason);
+  // A session in a free slot with a Call ID of its own; not installed.
+  [[nodiscard]] std::expected<Session*, EndReason> make_session(Connection& connection,
+                                                                model::CallKind kind);
+  // Tells the dataplane of it. False: it cannot be told now.
+  [[nodiscard]] bool install(Session& session, std::uint16_t peer_window);
+  // Another session of this peer and Call ID. kNone: there is none, or none any more.
+  [[nodiscard]] EndReason make_room(Ipv4Address local, Ipv4Address peer, PeerCallId peer_call_id);
+  void on_connected(Connection& connection, const model::ConnectCall& connect);
+  void on_wan_errors(Connection& connection, const model::ReportWanErrors& report);
+  void report_wan_errors();
+
+  // calls that we place
+  [[nodiscard]] CallPlacer::Hooks placer_hooks();
+  [[nodiscard]] std::expected<SlotId, EndReason> dial(ConnectionId id, std::uint64_t number,
+                                                      const pptp::OutgoingCall& call);
+  void apply_kept_start(Ipv4Address peer);
   void count_refusal(const Connection& connection, EndReason reason);
   void on_installed(SlotId slot, std::uint64_t serial, const control::DataplaneLink::Reply& reply);
   void on_installed(Session& session, const control::DataplaneLink::Reply& reply);
-  void end_session(Session& session, EndReason reason);
+  void end_session(Session& session, EndReason reason, const model::PeerCodes& codes = {});
+  // In the log, the counters and the books, once for each session that had a call.
+  void count_end(Session& session, EndReason reason, const model::PeerCodes& codes);
   void remove_from_dataplane(Session& session);
   void remove_waiting();
   void remove_later();
@@ -146,6 +174,9 @@ class Registry {
   void perform(Session& session, const model::Authenticate& action);
   void perform(Session& session, const model::PhaseChanged& action);
   void perform(Session& session, const model::LinkEnded& action);
+  void start_link(Session& session);
+  // Terminate-Request and all that, where PPP runs already.
+  void close_link(Session& session, EndReason reason);
   void tell_peer(Session& session);
   void on_auth_result(SlotId slot, std::uint64_t serial, const model::AuthResult& result);
   [[nodiscard]] std::optional<model::Lease> lease_for(const model::AuthGrant& grant,
@@ -174,6 +205,9 @@ class Registry {
   std::vector<SlotId> free_slots_;
   std::unordered_map<Ipv4Address, pptp::CallIdAllocator> call_ids_;
   std::vector<std::uint32_t> sessions_by_worker_;
+  // Where the dataplane sends to: our address, the peer's, its Call ID.
+  using Destination = std::tuple<Ipv4Address, Ipv4Address, PeerCallId>;
+  std::map<Destination, std::pair<SlotId, std::uint64_t>> destinations_;
   // Commands that wait for their turn: an area that dials at once must not use up the credits.
   std::deque<std::pair<ConnectionId, model::OfferCall>> waiting_offers_;
   std::deque<std::pair<SlotId, std::uint64_t>> waiting_removals_;
@@ -190,6 +224,8 @@ class Registry {
   std::vector<SlotId> orphans_;  // slots that an earlier process left and nobody knows
   asio::steady_timer shut_down_timer_;
   asio::steady_timer removal_timer_;
+  asio::steady_timer wan_timer_;
+  CallPlacer placer_;
   log::RateLimit refusal_log_;
   log::RateLimit connection_log_;
 };

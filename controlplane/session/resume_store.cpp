@@ -39,10 +39,20 @@ model::AuthMethod auth_of(const json& value) {
   return static_cast<model::AuthMethod>(method);
 }
 
+// Throws when the number is above that of `last`.
+template <class Enum>
+Enum enum_of(const json& value, Enum last) {
+  const auto number = value.get<unsigned>();
+  if (number > static_cast<unsigned>(last)) throw std::out_of_range("enumerator");
+  return static_cast<Enum>(number);
+}
+
 json to_json(const StoredConnection& c) {
   json calls = json::array();
   for (const auto& call : c.machine.calls)
-    calls.push_back({call.our_call_id.value, call.peer_call_id.value, call.serial_number});
+    calls.push_back(
+        {call.our_call_id.value, call.peer_call_id ? json(call.peer_call_id->value) : json(nullptr),
+         call.serial_number, static_cast<unsigned>(call.kind), static_cast<unsigned>(call.state)});
   return {{"version", kRecordVersion},
           {"id", c.id.value},
           {"local", c.local.value},
@@ -53,6 +63,7 @@ json to_json(const StoredConnection& c) {
           {"vendor", octets(c.machine.peer_vendor_name)},
           {"firmware", c.machine.peer_firmware_revision},
           {"next_echo", c.machine.next_echo_identifier},
+          {"originated", c.machine.originated},
           {"calls", calls}};
 }
 
@@ -67,10 +78,19 @@ StoredConnection connection_from(const json& j) {
   c.machine.peer_vendor_name = text_of(j.at("vendor"));
   c.machine.peer_firmware_revision = j.at("firmware").get<std::uint16_t>();
   c.machine.next_echo_identifier = j.at("next_echo").get<std::uint32_t>();
-  for (const auto& call : j.at("calls"))
-    c.machine.calls.push_back({OurCallId(call.at(0).get<std::uint16_t>()),
-                               PeerCallId(call.at(1).get<std::uint16_t>()),
-                               call.at(2).get<std::uint16_t>()});
+  c.machine.originated = j.at("originated").get<bool>();
+  for (const auto& call : j.at("calls")) {
+    pptp::ConnectionSnapshot::KnownCall known;
+    known.our_call_id = OurCallId(call.at(0).get<std::uint16_t>());
+    if (!call.at(1).is_null()) known.peer_call_id = PeerCallId(call.at(1).get<std::uint16_t>());
+    known.serial_number = call.at(2).get<std::uint16_t>();
+    known.kind = enum_of<model::CallKind>(call.at(3), model::CallKind::kAnnounced);
+    known.state = enum_of<pptp::CallState>(call.at(4), pptp::CallState::kWaitDisconnect);
+    // A state that this kind of call has not is as bad as a number out of range.
+    if (pptp::machine_of(known.kind).find(known.state, pptp::CallEvent::kLost) == nullptr)
+      throw std::out_of_range("state of a call");
+    c.machine.calls.push_back(known);
+  }
   return c;
 }
 

@@ -90,6 +90,8 @@ pptp::ConnectionSettings make_connection_settings(const config::Config& config) 
   settings.host_name = config.node.name;
   settings.echo_interval = config.pptp.echo_interval;
   settings.echo_timeout = config.pptp.echo_interval;  // RFC 2637 §3.1.4: 60 s and 60 s by default
+  settings.accept_incoming_calls = config.pptp.incoming_calls;
+  settings.wan_error_notify = config.pptp.wan_error_notify;
   return settings;
 }
 

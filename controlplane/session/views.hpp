@@ -3,11 +3,14 @@
 // What `pns show` and the management API see of the Registry: copies, made on the event loop.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "controlplane/model/call_kind.hpp"
 #include "pns/base/ids.hpp"
 #include "pns/base/ip_address.hpp"
 
@@ -20,7 +23,8 @@ struct SessionView {
   Ipv4Address local;
   Ipv4Address address;                    // unspecified until IPCP is open
   std::optional<Ipv6Prefix> ipv6_prefix;  // empty until IPV6CP is open
-  std::string state;  // establish, authenticate, network, open, terminate, removing
+  std::string state;  // dialling, establish, authenticate, network, open, terminate, removing
+  std::string kind;   // subscriber, incoming, placed
   OurCallId our_call_id;
   PeerCallId peer_call_id;
   std::string auth;
@@ -34,6 +38,7 @@ struct SessionView {
   // from the subscriber's packets: rx is upstream, tx is downstream; inner IP
   std::uint64_t rx_packets = 0, rx_bytes = 0, tx_packets = 0, tx_bytes = 0;
   std::uint64_t rx_drops = 0, tx_drops = 0, sequence_gaps = 0;
+  model::WanErrors wan_errors;  // as the PAC of the call told (RFC 2637 §2.14)
 };
 
 struct ConnectionView {
@@ -44,7 +49,9 @@ struct ConnectionView {
   std::string state;
   std::string host_name;
   std::string vendor;
-  std::size_t calls = 0;
+  std::string role;       // accepted, originated
+  std::size_t calls = 0;  // with a session
+  std::array<std::size_t, model::kCallKinds> calls_by_kind{};
   std::uint64_t uptime_s = 0;
 };
 

@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <cstdio>
+#include <nlohmann/json.hpp>
 #include <span>
 #include <string_view>
 
@@ -51,6 +53,41 @@ int run_call_clear(const ClientOptions& options, const std::string& name) {
   if (response->status < 200 || response->status > 299)
     return complain(error_text(response->body), kRefused);
   fmt::print("{}: cleared\n", name);
+  return kDone;
+}
+
+int run_call_place(const ClientOptions& options, const PlaceOptions& call) {
+  using Json = nlohmann::json;
+  const Json body = {{"pac", call.pac},
+                     {"number", call.number},
+                     {"subaddress", call.subaddress},
+                     {"timeout_s", call.timeout_s}};
+  if (!options.json) {
+    fmt::print("calling {} by {}, for at most {} s\n", call.number.empty() ? "-" : call.number,
+               call.pac, call.timeout_s);
+    std::fflush(stdout);
+  }
+  const auto response = request(socket_of(options), Method::kPost, "/v1/calls",
+                                body.dump(-1, ' ', false, Json::error_handler_t::replace),
+                                static_cast<int>(call.timeout_s) + 10);
+  if (!response) return complain(response.error(), kNotRunning);
+  const bool up = response->status == 200;
+  if (options.json) {
+    const auto text = indent(response->body);
+    if (!text) return complain(text.error(), kRefused);
+    fmt::print("{}", *text);
+    return up ? kDone : kRefused;
+  }
+  const Json answer = Json::parse(response->body, nullptr, false);
+  if (!up)
+    return complain(answer.is_object() && answer.contains("reason")
+                        ? fmt::format("{} ({})", error_text(response->body),
+                                      answer["reason"].get<std::string>())
+                        : error_text(response->body),
+                    kRefused);
+  const auto text = render(response->body, {});
+  if (!text) return complain(text.error(), kRefused);
+  fmt::print("up\n{}", *text);
   return kDone;
 }
 

@@ -23,6 +23,14 @@ struct ClientOptions {
 // `what`: sessions, session, stats, connections, pools, workers, config. `name`: for session.
 [[nodiscard]] int run_show(const ClientOptions& options, const std::string& what,
                            const std::string& name);
+struct PlaceOptions {
+  std::string pac;
+  std::string number;
+  std::string subaddress;
+  unsigned timeout_s = 60;
+};
+// Waits until the call's PPP link is open or the call has failed.
+[[nodiscard]] int run_call_place(const ClientOptions& options, const PlaceOptions& call);
 [[nodiscard]] int run_call_clear(const ClientOptions& options, const std::string& name);
 
 }  // namespace pns::command

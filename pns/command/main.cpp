@@ -80,6 +80,19 @@ int main(int argc, char** argv) {
   clear->add_option("ID-or-USER", name, "number of a session, or a user's name")->required();
   clear->callback([&] { status = pns::command::run_call_clear(client, name); });
 
+  pns::command::PlaceOptions placing;
+  auto* place = call->add_subcommand("place", "Place a call by a PAC and wait until it is up");
+  add_client_options(*place, client);
+  place->add_option("--pac", placing.pac, "IPv4 address of the PAC")->required();
+  place->add_option("--number", placing.number, "phone number for the PAC, at most 64 octets")
+      ->required();
+  place->add_option("--subaddress", placing.subaddress, "at most 64 octets");
+  place->add_option("--timeout", placing.timeout_s, "seconds until the PPP link must be open")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 600));
+  place->add_flag("--json", client.json, "print JSON");
+  place->callback([&] { status = pns::command::run_call_place(client, placing); });
+
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {

@@ -8,7 +8,8 @@
 namespace pns::command {
 
 std::expected<Response, std::string> request(const std::filesystem::path& socket, Method method,
-                                             const std::string& path) {
+                                             const std::string& path, const std::string& body,
+                                             int within) {
   struct stat status {};
   if (::stat(socket.c_str(), &status) != 0)
     return std::unexpected(
@@ -18,8 +19,11 @@ std::expected<Response, std::string> request(const std::filesystem::path& socket
   client.set_address_family(AF_UNIX);
   client.set_default_headers({{"Host", "localhost"}});
   client.set_connection_timeout(5);
-  client.set_read_timeout(10);
-  const httplib::Result result = method == Method::kGet ? client.Get(path) : client.Delete(path);
+  client.set_read_timeout(within);
+  const httplib::Result result = method == Method::kGet ? client.Get(path)
+                                 : method == Method::kPost
+                                     ? client.Post(path, body, "application/json")
+                                     : client.Delete(path);
   if (!result) {
     if (result.error() == httplib::Error::Connection)
       return std::unexpected(

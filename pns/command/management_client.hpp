@@ -10,7 +10,7 @@
 
 namespace pns::command {
 
-enum class Method { kGet, kDelete };
+enum class Method { kGet, kDelete, kPost };
 
 struct Response {
   int status = 0;    // HTTP
@@ -18,8 +18,11 @@ struct Response {
 };
 
 // Error: one line that says whether the server is not running or did not answer.
+// `body`: JSON, of a POST. `within`: seconds in which the answer must come.
 [[nodiscard]] std::expected<Response, std::string> request(const std::filesystem::path& socket,
-                                                           Method method, const std::string& path);
+                                                           Method method, const std::string& path,
+                                                           const std::string& body = {},
+                                                           int within = 10);
 
 // A user's name as one segment of a path (RFC 3986 §2.1).
 [[nodiscard]] std::string percent_encode(std::string_view text);

@@ -131,6 +131,8 @@ struct Pptp {
   Milliseconds echo_interval{60'000};
   std::uint32_t max_connections = 20000;
   Gre gre;
+  bool incoming_calls = true;     // Incoming-Call-Requests of PACs: accept, or refuse
+  bool wan_error_notify = false;  // tell subscribers of drops towards them (RFC 2637 §2.14)
 };
 
 struct LcpEcho {

@@ -48,6 +48,8 @@ constexpr auto kKeys = std::to_array<std::string_view>({
     "pptp.gre.send_window",
     "pptp.gre.reassembly.packets",
     "pptp.gre.reassembly.wait",
+    "pptp.incoming_calls",
+    "pptp.wan_error_notify",
     "ppp.mtu",
     "ppp.lcp_echo.interval",
     "ppp.lcp_echo.failures",
@@ -101,6 +103,9 @@ constexpr Word<AuthMethod> kAuthMethods[] = {{"eap", AuthMethod::kEap},
                                              {"pap", AuthMethod::kPap}};
 constexpr Word<EapMethod> kEapMethods[] = {{"mschapv2", EapMethod::kMsChapV2},
                                            {"md5", EapMethod::kMd5}};
+constexpr std::pair<std::string_view, bool> kAcceptOrRefuse[] = {{"accept", true},
+                                                                 {"refuse", false}};
+constexpr std::pair<std::string_view, bool> kOnOrOff[] = {{"off", false}, {"on", true}};
 constexpr Word<MppePolicy> kMppePolicies[] = {
     {"off", MppePolicy::kOff}, {"prefer", MppePolicy::kPrefer}, {"require", MppePolicy::kRequire}};
 constexpr Word<MppeMode> kMppeModes[] = {{"stateless", MppeMode::kStateless},
@@ -385,6 +390,8 @@ class ConfigReader {
     reassembly.read("packets", out.gre.reassembly.packets, integer(0, 65'536));
     reassembly.read("wait", out.gre.reassembly.wait,
                     duration(Milliseconds(10), Milliseconds(30'000)));
+    section.read("incoming_calls", out.incoming_calls, one_of(kAcceptOrRefuse));
+    section.read("wan_error_notify", out.wan_error_notify, one_of(kOnOrOff));
   }
 
   void read_ppp(const Section& section, Ppp& out) {

@@ -128,6 +128,8 @@ std::string dump_json(const Config& config) {
   json["pptp"] = {{"listen", list(config.pptp.listen, kPrintSelf)},
                   {"echo_interval", duration_text(config.pptp.echo_interval)},
                   {"max_connections", config.pptp.max_connections},
+                  {"incoming_calls", config.pptp.incoming_calls ? "accept" : "refuse"},
+                  {"wan_error_notify", config.pptp.wan_error_notify ? "on" : "off"},
                   {"gre", gre_json(config.pptp.gre)}};
   json["ppp"] = ppp_json(config.ppp);
   json["pools"] = Json::object();

@@ -228,6 +228,46 @@ std::string_view name_of(ControlMessageType type) noexcept {
   return kNames[index < kNames.size() ? index : 0];
 }
 
+namespace {
+
+// The name of a code; names are those of the values from 0 on.
+template <class Code, std::size_t N>
+std::string_view code_name(Code code, const std::string_view (&names)[N]) noexcept {
+  const auto index = static_cast<std::size_t>(code);
+  return index < N ? names[index] : std::string_view("unknown");
+}
+
+}  // namespace
+
+std::string_view name_of(GeneralError error) noexcept {
+  return code_name(error, {"none", "not-connected", "bad-format", "bad-value", "no-resource",
+                           "bad-call-id", "pac-error"});
+}
+std::string_view name_of(StartResult result) noexcept {
+  return code_name(result, {"unknown", "success", "general-error", "channel-exists",
+                            "not-authorized", "bad-version"});
+}
+std::string_view name_of(StopReason reason) noexcept {
+  return code_name(reason, {"unknown", "none", "stop-protocol", "stop-local-shutdown"});
+}
+std::string_view name_of(StopResult result) noexcept {
+  return code_name(result, {"unknown", "ok", "general-error"});
+}
+std::string_view name_of(EchoResult result) noexcept {
+  return code_name(result, {"unknown", "ok", "general-error"});
+}
+std::string_view name_of(OutgoingCallResult result) noexcept {
+  return code_name(result, {"unknown", "connected", "general-error", "no-carrier", "busy",
+                            "no-dial-tone", "time-out", "do-not-accept"});
+}
+std::string_view name_of(IncomingCallResult result) noexcept {
+  return code_name(result, {"unknown", "connect", "general-error", "do-not-accept"});
+}
+std::string_view name_of(DisconnectResult result) noexcept {
+  return code_name(result,
+                   {"unknown", "lost-carrier", "general-error", "admin-shutdown", "request"});
+}
+
 std::expected<std::optional<std::size_t>, FrameError> check_header(Bytes start) noexcept {
   Reader reader(start);
   const std::size_t length = reader.read_u16();

@@ -135,6 +135,16 @@ enum class DisconnectResult : std::uint8_t {  // §2.13
   kRequest = 4,  // a Call-Clear-Request was received
 };
 
+// "bad-call-id", "busy", …; "unknown" for a value the RFC does not name.
+[[nodiscard]] std::string_view name_of(GeneralError error) noexcept;
+[[nodiscard]] std::string_view name_of(StartResult result) noexcept;
+[[nodiscard]] std::string_view name_of(StopReason reason) noexcept;
+[[nodiscard]] std::string_view name_of(StopResult result) noexcept;
+[[nodiscard]] std::string_view name_of(EchoResult result) noexcept;
+[[nodiscard]] std::string_view name_of(OutgoingCallResult result) noexcept;
+[[nodiscard]] std::string_view name_of(IncomingCallResult result) noexcept;
+[[nodiscard]] std::string_view name_of(DisconnectResult result) noexcept;
+
 // Capability and type bits (§2.1, §2.7).
 inline constexpr std::uint32_t kFramingAsync = 1;
 inline constexpr std::uint32_t kFramingSync = 2;

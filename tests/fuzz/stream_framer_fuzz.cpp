@@ -2,6 +2,7 @@
 //
 // The octets of one TCP control connection → StreamFramer → ControlConnection. First octet: how the
 // stream is cut and how our side answers; the rest is the stream.
+#include <algorithm>
 #include <set>
 
 #include "controlplane/pptp/control_connection.hpp"
@@ -35,6 +36,10 @@ class Caller {
         PNS_CLAIM(end->reason != EndReason::kNone);
       } else if (const auto* refuse = std::get_if<model::RefuseCall>(&action)) {
         PNS_CLAIM(refuse->reason != EndReason::kNone);
+      } else if (const auto* connect = std::get_if<model::ConnectCall>(&action)) {
+        PNS_CLAIM(calls_.contains(connect->our_call_id));
+      } else if (const auto* errors = std::get_if<model::ReportWanErrors>(&action)) {
+        PNS_CLAIM(calls_.contains(errors->our_call_id));
       } else {
         closed_ = true;
         PNS_CLAIM(calls_.empty());
@@ -48,9 +53,7 @@ class Caller {
       const std::uint32_t offer = *offers_.begin();
       offers_.erase(offers_.begin());
       if ((offer ^ habits_) % 4 == 0) {
-        perform(connection.on_call_refused(offer, wire::pptp::OutgoingCallResult::kGeneralError,
-                                           wire::pptp::GeneralError::kNoResource,
-                                           EndReason::no_call_id, now));
+        perform(connection.on_call_refused(offer, EndReason::no_call_id, now));
       } else {
         calls_.insert(OurCallId(++next_));
         perform(connection.on_call_accepted(offer, OurCallId(next_), now));
@@ -59,7 +62,11 @@ class Caller {
   }
 
   void check(const ControlConnection& connection) const {
-    PNS_CLAIM(connection.calls().size() == calls_.size() + offers_.size());
+    // Calls that we have cleared stay until their notify: our caller has done with them.
+    PNS_CLAIM(static_cast<std::size_t>(std::count_if(
+                  connection.calls().begin(), connection.calls().end(), [](const Call& call) {
+                    return call.state != CallState::kWaitDisconnect;
+                  })) == calls_.size() + offers_.size());
     PNS_CLAIM((connection.state() == ControlConnection::State::kClosed) == closed_);
     PNS_CLAIM(connection.deadline().has_value() == !closed_);
   }

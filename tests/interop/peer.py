@@ -3,6 +3,7 @@
 built octet by octet (RFC 2637 §2, §4.1); nothing is shared with the server."""
 import contextlib
 import ctypes
+import hashlib
 import os
 import re
 import select
@@ -54,6 +55,11 @@ def call_request(call_id, window=64, serial=1):
 
 def echo_request(identifier):
     return message(5, struct.pack(">I", identifier))
+
+
+def start_reply(result=1):
+    return message(2, struct.pack(">HBBIIHH", 0x0100, result, 0, 3, 3, 0, 1) +
+                   b"a pac".ljust(64, b"\0") + b"peer".ljust(64, b"\0"))
 
 
 def gre(call_id, payload=b"", sequence=None, ack=None, flags=0, protocol=0x880B, length=None,
@@ -206,6 +212,243 @@ class Peer:
         self.expect_ppp(LCP, 2)
         _, _, identifier, data = self.expect_ppp(CHAP, 1)
         return identifier, data[1:1 + data[0]]
+
+
+class MsChapV2:
+    """The client's half of RFC 2759 §8, over nettle."""
+
+    def __init__(self, user, password):
+        self.user, self.password = user.encode(), password
+        self.nettle = ctypes.CDLL("libnettle.so.8")
+
+    def md4(self, data):
+        context, out = ctypes.create_string_buffer(256), ctypes.create_string_buffer(16)
+        self.nettle.nettle_md4_init(context)
+        self.nettle.nettle_md4_update(context, ctypes.c_size_t(len(data)), data)
+        self.nettle.nettle_md4_digest(context, ctypes.c_size_t(16), out)
+        return out.raw
+
+    def des(self, key, block):
+        """One block under 56 bits of key."""
+        bits = int.from_bytes(key, "big")
+        octets = bytes(((bits >> (49 - 7 * i)) & 0x7F) << 1 for i in range(8))
+        context, out = ctypes.create_string_buffer(1024), ctypes.create_string_buffer(8)
+        self.nettle.nettle_des_set_key(context, bytes(self.odd(octet) for octet in octets))
+        self.nettle.nettle_des_encrypt(context, ctypes.c_size_t(8), out, block)
+        return out.raw
+
+    @staticmethod
+    def odd(octet):
+        return octet | (bin(octet).count("1") + 1) % 2
+
+    def response(self, challenge):
+        """The 49 octets of a Response value."""
+        own = os.urandom(16)
+        digest = hashlib.sha1(own + challenge + self.user).digest()[:8]
+        key = self.md4(self.password.encode("utf-16-le")).ljust(21, b"\0")
+        answer = b"".join(self.des(key[i:i + 7], digest) for i in (0, 7, 14))
+        return own + bytes(8) + answer + b"\0"
+
+
+class PppClient:
+    """A subscriber's PPP up to an open link: LCP, MS-CHAPv2, CCP (MPPE 128 stateless), IPCP. Control
+    frames only; its caller moves them."""
+
+    MPPE = b"\x12\x06\x01\x00\x00\x40"
+    MAGIC = b"\x12\x34\x56\x78"
+
+    def __init__(self, user, password):
+        self.auth = MsChapV2(user, password)
+        self.address = None  # once IPCP is open
+        self.terminated = False
+        self.failure = None
+        self.own = {}      # protocol → options of our Configure-Request that is not acknowledged yet
+        self.agreed = set()  # (protocol, "us" | "them")
+        self.identifier = 0x20
+
+    @property
+    def open(self):
+        return {(p, side) for p in (LCP, CCP, IPCP) for side in ("us", "them")} <= self.agreed
+
+    def again(self):
+        """What to send (again) after a silence."""
+        return [ppp(protocol, 1, self.identifier, options) for protocol, options in self.own.items()]
+
+    def ask(self, protocol, options):
+        self.identifier += 1
+        self.own[protocol] = options
+        return ppp(protocol, 1, self.identifier, options)
+
+    def on_frame(self, protocol, code, identifier, data):
+        """One frame of the server; returns those to send."""
+        out = []
+        if protocol == CHAP:
+            if code == 1:
+                value = self.auth.response(data[1:1 + data[0]])
+                out.append(ppp(CHAP, 2, identifier, bytes([len(value)]) + value + self.auth.user))
+            elif code == 3 and (CCP, "us") not in self.agreed and CCP not in self.own:
+                out += [self.ask(CCP, self.MPPE), self.ask(IPCP, b"\x03\x06\0\0\0\0")]
+            elif code == 4:
+                self.failure = data
+        elif code == 1:
+            out.append(ppp(protocol, 2, identifier, data))
+            self.agreed.add((protocol, "them"))
+            if protocol == LCP and (LCP, "us") not in self.agreed and LCP not in self.own:
+                out.append(self.ask(LCP, b"\x05\x06" + self.MAGIC))
+        elif code == 2 and protocol in self.own:
+            options = self.own.pop(protocol)
+            self.agreed.add((protocol, "us"))
+            if protocol == IPCP:
+                self.address = socket.inet_ntoa(options[2:6])
+        elif code == 3 and protocol in self.own:
+            out.append(self.ask(protocol, data))
+        elif code == 5:
+            out.append(ppp(protocol, 6, identifier))
+            self.terminated = self.terminated or protocol == LCP
+        elif protocol == LCP and code == 9:
+            out.append(ppp(LCP, 10, identifier, self.MAGIC + data[4:]))
+        return out
+
+
+class PacCall:
+    """One call of a Pac, with a subscriber behind it."""
+
+    def __init__(self, call_id, server_call_id, client):
+        self.call_id, self.server_call_id, self.client = call_id, server_call_id, client
+        self.cleared = False  # the server sent Call-Clear-Request
+        self.next_sequence = 0
+        self.sent_at = time.monotonic()
+
+
+def listen(namespace, source):
+    """A PAC's TCP 1723."""
+    with inside(namespace):
+        tcp = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    tcp.bind((source, PORT))
+    tcp.listen(8)
+    tcp.settimeout(10)
+    return tcp
+
+
+class Pac(Peer):
+    """A PPTP access concentrator: control connection and calls of it, with subscribers behind them.
+    `tcp`: a connection that the server opened; without one it opens its own."""
+
+    def __init__(self, namespace, source, server, tcp=None):
+        if tcp is None:
+            super().__init__(namespace, source, server)
+        else:
+            self.source, self.server, self.tcp, self.buffer = source, server, tcp, b""
+            with inside(namespace):
+                self.raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, 47)
+            self.raw.bind((source, 0))
+        self.calls = {}     # by our Call ID
+        self.messages = []  # (kind, octets) that nobody has taken
+        self.closed = False
+
+    def send_frames(self, call, frames):
+        for frame in frames:
+            self.send_gre(gre(call.server_call_id, frame, call.next_sequence))
+            call.next_sequence += 1
+        if frames:
+            call.sent_at = time.monotonic()
+
+    def on_gre(self, packet):
+        packet = packet[(packet[0] & 15) * 4:]
+        flags, _, length, call_id = struct.unpack(">HHHH", packet[:8])
+        at = 8 + (4 if flags & 0x1000 else 0) + (4 if flags & 0x80 else 0)
+        frame = packet[at:at + length]
+        call = self.calls.get(call_id)
+        if call is None or len(frame) < 8:
+            return
+        if frame[:2] == b"\xff\x03":
+            frame = frame[2:]
+        protocol, code, identifier, size = struct.unpack(">HBBH", frame[:6])
+        if protocol in (LCP, CHAP, IPCP, CCP):
+            self.send_frames(call, call.client.on_frame(protocol, code, identifier, frame[6:2 + size]))
+
+    def on_octets(self, octets):
+        self.buffer += octets
+        while len(self.buffer) >= 12:
+            length, _, _, kind = struct.unpack(">HHIH", self.buffer[:10])
+            if len(self.buffer) < length:
+                return
+            whole, self.buffer = self.buffer[:length], self.buffer[length:]
+            if kind == 5:
+                self.send(message(6, whole[12:16] + b"\x01"))
+            elif kind == 12:  # the id that the server, a PNS, assigned
+                server_call_id = struct.unpack(">H", whole[12:14])[0]
+                for call in [c for c in self.calls.values() if c.server_call_id == server_call_id]:
+                    call.cleared = True
+                    self.disconnect(call, result=4)
+            self.messages.append((kind, whole))
+
+    def pump(self, until, timeout=10, what="the PAC waits for it"):
+        """Lives until something is so. TimeoutError."""
+        deadline = time.monotonic() + timeout
+        while not until():
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise TimeoutError(f"{what}: not within {timeout} s; messages: "
+                                   f"{[kind for kind, _ in self.messages]}")
+            sockets = [self.raw] if self.closed else [self.raw, self.tcp]
+            ready = select.select(sockets, [], [], min(left, 0.1))[0]
+            if self.raw in ready:
+                self.on_gre(self.raw.recv(4096))
+            if self.tcp in ready:
+                try:
+                    octets = self.tcp.recv(65536)
+                except ConnectionError:
+                    octets = b""
+                self.closed = not octets
+                self.on_octets(octets)
+            for call in self.calls.values():
+                if time.monotonic() - call.sent_at > 1:
+                    self.send_frames(call, call.client.again())
+
+    def take(self, kind, timeout=10):
+        """The oldest message of this kind that nobody has taken."""
+        def found():
+            return any(k == kind for k, _ in self.messages)
+        self.pump(found, timeout, f"message {kind}")
+        at = next(i for i, (k, _) in enumerate(self.messages) if k == kind)
+        return self.messages.pop(at)[1]
+
+    def answer_start(self, result=1):
+        """The server's Start-Control-Connection-Request, answered."""
+        request = self.take(1)
+        self.send(start_reply(result))
+        return request
+
+    def announce(self, call_id, user, password, connect=True):
+        """An incoming call: Request, the server's Reply, Connected."""
+        self.send(message(9, struct.pack(">HHIIHH", call_id, call_id, 2, 0, 3, 3) +
+                          b"100".ljust(64, b"\0") + b"200".ljust(64, b"\0")))
+        reply = self.take(10)
+        server_call_id, peers, result = struct.unpack(">HHB", reply[12:17])
+        assert (peers, result) == (call_id, 1), reply
+        call = self.calls[call_id] = PacCall(call_id, server_call_id, PppClient(user, password))
+        if connect:
+            self.send(message(11, struct.pack(">HHIHHI", server_call_id, 0, 64000, 64, 0, 1)))
+        return call
+
+    def answer_call(self, call_id, user, password):
+        """The server's Outgoing-Call-Request, answered: (the call, the number dialled)."""
+        request = self.take(7)
+        server_call_id = struct.unpack(">H", request[12:14])[0]
+        length = struct.unpack(">H", request[36:38])[0]
+        call = self.calls[call_id] = PacCall(call_id, server_call_id, PppClient(user, password))
+        self.send(message(8, struct.pack(">HHBBHIHHI", call_id, server_call_id, 1, 0, 0, 64000, 64,
+                                         0, 0)))
+        return call, request[40:40 + length].decode()
+
+    def disconnect(self, call, result=1):
+        self.send(message(13, struct.pack(">HBBHH", call.call_id, result, 0, 0, 0)))
+        self.calls.pop(call.call_id, None)
+
+    def wait_open(self, *calls, timeout=10):
+        self.pump(lambda: all(call.client.open for call in calls), timeout, "PPP opens")
 
 
 class Counters:

@@ -75,6 +75,13 @@ class Server:
     def clear(self, name):
         return host.run([self.pns, "call", "clear", name, "--run-dir", str(self.run_dir)]).stdout
 
+    def place(self, pac, number, *options):
+        """Starts `pns call place`; the caller waits for it."""
+        return subprocess.Popen([self.pns, "call", "place", "--pac", pac, "--number", number,
+                                 "--run-dir", str(self.run_dir), *options],
+                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, text=True)
+
     def sessions(self):
         return self.show("sessions")
 

@@ -78,6 +78,8 @@ TEST_CASE("config: a minimal file has the documented defaults", "[config]") {
   CHECK(config->pptp.listen.empty());
   CHECK(config->pptp.echo_interval == 60s);
   CHECK(config->pptp.max_connections == 20000);
+  CHECK(config->pptp.incoming_calls);
+  CHECK_FALSE(config->pptp.wan_error_notify);
   CHECK(config->ppp.mtu == 1400);
   CHECK(config->ppp.lcp_echo.interval == 30s);
   CHECK(config->ppp.lcp_echo.failures == 4);
@@ -120,6 +122,8 @@ pptp:
   echo_interval: 2m
   max_connections: 7
   gre: {reorder: {packets: 4, wait: 30ms}, send_window: adaptive, reassembly: {packets: 0, wait: 2s}}
+  incoming_calls: refuse
+  wan_error_notify: on
 ppp:
   mtu: 1300
   lcp_echo: {interval: 0, failures: 2}
@@ -179,6 +183,8 @@ log: {level: debug, format: json}
   CHECK(config->pptp.listen == std::vector{ip("198.51.100.2")});
   CHECK(config->pptp.echo_interval == 120s);
   CHECK(config->pptp.max_connections == 7);
+  CHECK_FALSE(config->pptp.incoming_calls);
+  CHECK(config->pptp.wan_error_notify);
   CHECK(config->ppp.mtu == 1300);
   CHECK(config->ppp.lcp_echo.interval == 0s);
   CHECK(config->ppp.lcp_echo.failures == 2);
@@ -341,6 +347,8 @@ TEST_CASE("config: one error for each thing that is wrong", "[config]") {
        "pns.yaml:8: pptp.listen.1: '192.0.2.1' is in the list twice"},
       {kMinimal + "pptp: {listen: [0.0.0.0]}\n",
        "pns.yaml:8: pptp.listen.0: 0.0.0.0 is not a unicast address of a host"},
+      {kMinimal + "pptp: {incoming_calls: yes}\n",
+       "pns.yaml:8: pptp.incoming_calls: 'yes' is not one of accept, refuse"},
       {kMinimal + "pptp: {echo_interval: 60}\n",
        "pns.yaml:8: pptp.echo_interval: '60' is not a duration (a number with us, ms, s, m, h or "
        "d)"},

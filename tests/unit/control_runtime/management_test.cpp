@@ -16,6 +16,7 @@
 #include <chrono>
 #include <filesystem>
 #include <future>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <thread>
@@ -36,6 +37,7 @@ struct World {
   asio::executor_work_guard<asio::io_context::executor_type> work{loop.get_executor()};
   std::thread thread;
   std::vector<std::string> cleared;
+  std::vector<Server::Answer> placing;
   std::unique_ptr<Server> server;
 
   World() {
@@ -56,6 +58,11 @@ struct World {
                 [this](std::string_view name) {
                   cleared.emplace_back(name);
                   return name == "alice";
+                },
+            .place =
+                [this](std::string_view body, Server::Answer answer) {
+                  if (body == "now") return answer(400, R"({"error":"no"})");
+                  placing.push_back(std::move(answer));  // answered later
                 },
             .connections = [] { return std::string("[]"); },
             .pools = [] { return std::string("[]"); },
@@ -136,7 +143,7 @@ TEST_CASE("management: callers beyond the queue wait, and none is forgotten", "[
     opened.wait();
   });
   while (!held) std::this_thread::yield();
-  constexpr int kCallers = 80;  // four are being served, 64 queue
+  constexpr int kCallers = 80;  // twelve are being served, 64 queue
   std::atomic<int> connected{0};
   std::atomic<int> served{0};
   std::vector<std::thread> callers;
@@ -162,6 +169,78 @@ TEST_CASE("management: callers beyond the queue wait, and none is forgotten", "[
   gate.set_value();
   for (auto& caller : callers) caller.join();
   CHECK(served == kCallers);
+}
+
+TEST_CASE("management: a placed call is answered when it is up, and holds up nobody else",
+          "[management]") {
+  World world;
+  CHECK(world.client().Post("/v1/calls", "now", "application/json")->status == 400);
+  const auto on_loop = [&world](auto work) {
+    std::promise<decltype(work())> promise;
+    asio::post(world.loop, [&] { promise.set_value(work()); });
+    return promise.get_future().get();
+  };
+  std::vector<std::future<int>> callers;
+  for (std::size_t i = 0; i < 10; ++i) {  // two more than may wait
+    callers.push_back(std::async(std::launch::async, [&world] {
+      const auto result = world.client().Post("/v1/calls", "{}", "application/json");
+      return result ? result->status : 0;
+    }));
+    // One after the other: the socket's backlog is short.
+    if (i < 8)
+      while (on_loop([&] { return world.placing.size(); }) <= i) std::this_thread::yield();
+    else
+      callers.back().wait();
+  }
+  CHECK(world.client().Get("/v1/sessions")->status == 200);
+  (void)on_loop([&] {
+    for (const auto& answer : world.placing) answer(200, R"({"session":1})");
+    return true;
+  });
+  std::map<int, int> statuses;
+  for (auto& caller : callers) ++statuses[caller.get()];
+  CHECK(statuses[200] == 8);
+  CHECK(statuses[503] == 2);
+}
+
+TEST_CASE("management: a request to place a call is read strictly", "[management]") {
+  const auto good = read_place_request(
+      R"({"pac": "192.0.2.1", "number": "555", "subaddress": "9", "timeout_s": 5})");
+  REQUIRE(good);
+  CHECK(good->pac == Ipv4Address(0xc0000201));
+  CHECK(good->call.phone_number == "555");
+  CHECK(good->call.subaddress == "9");
+  CHECK(good->timeout == std::chrono::seconds(5));
+  CHECK(read_place_request(R"({"pac": "192.0.2.1"})")->timeout == std::chrono::seconds(60));
+  const std::string long_number(65, '5');
+  for (const std::string& bad :
+       {std::string("no json"), std::string("[]"), std::string("{}"), std::string(R"({"pac": 1})"),
+        std::string(R"({"pac": "0.0.0.0"})"), std::string(R"({"pac": "224.0.0.1"})"),
+        std::string(R"({"pac": "host"})"), std::string(R"({"pac": "192.0.2.1", "nummer": "5"})"),
+        std::string(R"({"pac": "192.0.2.1", "number": 5})"),
+        std::string(R"({"pac": "192.0.2.1", "timeout_s": 0})"),
+        std::string(R"({"pac": "192.0.2.1", "timeout_s": 601})"),
+        std::string(R"({"pac": "192.0.2.1", "timeout_s": -1})"),
+        R"({"pac": "192.0.2.1", "number": ")" + long_number + "\"}"}) {
+    INFO(bad);
+    CHECK_FALSE(read_place_request(bad));
+  }
+}
+
+TEST_CASE("management: what came of a placed call names the reason and the PAC's codes",
+          "[management]") {
+  session::PlacedCall call;
+  call.session = 3;
+  call.user = "alice";
+  call.address = Ipv4Address(0x0a400002);
+  CHECK(json::parse(render_placed(call))["session"] == 3);
+  CHECK(json::parse(render_placed(call))["address"] == "10.64.0.2");
+  call.failure = EndReason::call_refused_by_peer;
+  call.codes = {2, 4, 17};
+  const auto failed = json::parse(render_placed(call));
+  CHECK(failed["reason"] == "call_refused_by_peer");
+  CHECK(failed["error"].get<std::string>().ends_with(": general-error, no-resource"));
+  CHECK(failed["cause_code"] == 17);
 }
 
 TEST_CASE("management: a loop that has ended holds no caller and no exit", "[management]") {

@@ -46,6 +46,15 @@ StoredConnection stored_connection(std::uint64_t id) {
   for (std::uint16_t call = 1; call <= 300; ++call)
     c.machine.calls.push_back(
         {OurCallId(static_cast<std::uint16_t>(65'000 + call)), PeerCallId(call), call});
+  using model::CallKind;
+  using pptp::CallState;
+  c.machine.originated = true;
+  c.machine.calls.push_back(
+      {OurCallId(1), std::nullopt, 301, CallKind::kPlaced, CallState::kWaitReply});
+  c.machine.calls.push_back(
+      {OurCallId(2), PeerCallId(0), 302, CallKind::kIncoming, CallState::kWaitDisconnect});
+  c.machine.calls.push_back(
+      {OurCallId(3), PeerCallId(9), 303, CallKind::kAnnounced, CallState::kEstablished});
   return c;
 }
 
@@ -280,6 +289,33 @@ TEST_CASE("resume store: damaged records and those of another version are passed
   const auto sessions = open(directory).sessions();
   REQUIRE(sessions.size() == 1);
   CHECK(sessions[0].slot == SlotId(5));
+}
+
+TEST_CASE("resume store: a call in a state that its kind has not is damage", "[resume]") {
+  const Directory directory;
+  {
+    auto store = open(directory);
+    auto connection = stored_connection(5);
+    connection.machine.calls.resize(1);
+    REQUIRE(store.put(connection));
+  }
+  const auto good = get_raw(directory, "connections", 5);
+  using nlohmann::json;
+  const auto changed = [&](std::uint64_t key, const json& call) {
+    json record = json::from_cbor(good);
+    record["calls"][0] = call;
+    put_raw(directory, "connections", key, json::to_cbor(record));
+  };
+  changed(10, {1, 2, 3, 4, 5});        // no such kind
+  changed(11, {1, 2, 3, 0, 7});        // no such state
+  changed(12, {1, 2, 3, 0, 2});        // a subscriber's call is never in wait_reply
+  changed(13, {1, 2, 3});              // of version 1
+  changed(14, {1, "2", 3, 0, 5});      // a Call ID that is a text
+  changed(15, {1, nullptr, 3, 2, 2});  // good: placed, wait_reply
+  const auto connections = open(directory).connections();
+  REQUIRE(connections.size() == 2);
+  CHECK(connections[0].id == ConnectionId(5));
+  CHECK(connections[1].machine.calls.at(0).state == pptp::CallState::kWaitReply);
 }
 
 TEST_CASE("resume store: a file that is no store is replaced, not fatal", "[resume]") {

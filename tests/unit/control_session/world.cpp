@@ -240,7 +240,9 @@ Control::Control(Host& the_host)
                                                                    .authenticator = authenticator,
                                                                    .pools = pools,
                                                                    .store = store,
-                                                                   .random = random});
+                                                                   .random = random,
+                                                                   .listen = host.listen,
+                                                                   .pac_port = host.pac_port});
   registry->take_over(host.grants());
   dataplane.start();
   REQUIRE(until([this] { return dataplane.attached(); }));
@@ -291,7 +293,7 @@ bool Control::all_free() const {
   return registry->sessions().empty() && leases() == 0 && host.dataplane.slots_in_use() == 0;
 }
 
-void Caller::connect(Control& control) {
+void Caller::connect(Control& control, Ipv4Address local, Ipv4Address peer) {
   const UniqueFd listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   sockaddr_in address{};
   address.sin_family = AF_INET;
@@ -304,8 +306,7 @@ void Caller::connect(Control& control) {
   REQUIRE(::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), length) == 0);
   UniqueFd accepted(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
   REQUIRE(accepted);
-  control.registry->accept(std::move(accepted), Ipv4Address(0xc6336401), Ipv4Address(0xcb007105),
-                           4711);
+  control.registry->accept(std::move(accepted), local, peer, 4711);
 }
 
 void Caller::send(const wire::pptp::Message& message) {
@@ -337,6 +338,36 @@ void Caller::start(Control& control) {
 void Caller::dial(std::uint16_t call_id) {
   send(wire::pptp::OutgoingCallRequest{
       .call_id = call_id, .maximum_bps = 100'000'000, .packet_recv_window_size = 64});
+}
+
+PacHost::PacHost(Host& host)
+    : listener_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)) {
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(kAddress.value);
+  socklen_t length = sizeof(address);
+  REQUIRE(::bind(listener_.get(), reinterpret_cast<const sockaddr*>(&address), length) == 0);
+  REQUIRE(::listen(listener_.get(), 8) == 0);
+  REQUIRE(::getsockname(listener_.get(), reinterpret_cast<sockaddr*>(&address), &length) == 0);
+  host.pac_port = ntohs(address.sin_port);
+}
+
+bool PacHost::called() const {
+  pollfd state{listener_.get(), POLLIN, 0};
+  return ::poll(&state, 1, 0) > 0;
+}
+
+Caller PacHost::accept(Control& control) {
+  REQUIRE(control.until([this] { return called(); }));
+  return Caller(UniqueFd(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC)));
+}
+
+Caller PacHost::establish(Control& control) {
+  Caller caller = accept(control);
+  REQUIRE(control.until(
+      [&] { return caller.last<wire::pptp::StartControlConnectionRequest>() != nullptr; }));
+  caller.send(wire::pptp::StartControlConnectionReply{.result_code = 1});
+  return caller;
 }
 
 const std::vector<wire::pptp::Message>& Caller::read() {

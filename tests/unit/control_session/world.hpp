@@ -79,6 +79,8 @@ struct Host {
   contract::SessionMemory memory;
   FakeDataplane dataplane;
   config::Config config;
+  std::vector<Ipv4Address> listen = {Ipv4Address(0x7f000002)};  // placed calls come from here
+  std::uint16_t pac_port = 1;                                   // see PacHost
   // The supervisor's: connections it holds, by id.
   std::map<std::uint64_t, contract::Grants::Connection> stored;
 
@@ -126,7 +128,14 @@ class Control {
 // A subscriber's side of one control connection.
 class Caller {
  public:
-  explicit Caller(Control& control) { connect(control); }
+  static constexpr Ipv4Address kLocal{0xc6336401};
+  static constexpr Ipv4Address kPeer{0xcb007105};
+
+  explicit Caller(Control& control, Ipv4Address local = kLocal, Ipv4Address peer = kPeer) {
+    connect(control, local, peer);
+  }
+  // A connection that the server opened to us.
+  explicit Caller(UniqueFd accepted) : socket(std::move(accepted)) {}
 
   void send(const wire::pptp::Message& message);
   void send(Bytes octets);
@@ -160,11 +169,29 @@ class Caller {
   UniqueFd socket;
 
  private:
-  void connect(Control& control);
+  void connect(Control& control, Ipv4Address local, Ipv4Address peer);
   std::uint32_t echoes_ = 0;
   std::vector<std::byte> octets_;
   std::vector<wire::pptp::Message> messages_;
   bool closed_ = false;
+};
+
+// A PAC that the server can call, on loopback: 127.0.0.1, a port of its own. Make it before
+// Control.
+class PacHost {
+ public:
+  static constexpr Ipv4Address kAddress{0x7f000001};
+
+  explicit PacHost(Host& host);
+  // The connection that the server opens; waits for it.
+  [[nodiscard]] Caller accept(Control& control);
+  // As accept(), and says Start-Control-Connection-Reply.
+  [[nodiscard]] Caller establish(Control& control);
+  [[nodiscard]] bool called() const;  // a connection waits to be accepted
+  void close() { listener_.reset(); }
+
+ private:
+  UniqueFd listener_;
 };
 
 }  // namespace pns::test

@@ -143,13 +143,13 @@ TEST_CASE("connection: an offer can be refused, late, in any order", "[pptp]") {
   const auto accepted = connection.on_call_accepted(only<model::OfferCall>(second)->offer,
                                                     OurCallId(20), clock.now());
   CHECK(only_message<OutgoingCallReply>(accepted)->peers_call_id == 2);
-  const auto refused = connection.on_call_refused(
-      only<model::OfferCall>(first)->offer, OutgoingCallResult::kDoNotAccept, GeneralError::kNone,
-      EndReason::no_session_slot, clock.now());
+  const auto refused = connection.on_call_refused(only<model::OfferCall>(first)->offer,
+                                                  EndReason::no_session_slot, clock.now());
   const auto* reply = refusal(refused, EndReason::no_session_slot);
   REQUIRE(reply != nullptr);
   CHECK(reply->peers_call_id == 1);
-  CHECK(reply->result_code == 7);
+  CHECK(reply->result_code == 2);
+  CHECK(reply->error_code == 4);
   CHECK(pns::test::refused(refused) == EndReason::no_session_slot);
   CHECK(connection.calls().size() == 1);
 }
@@ -180,10 +180,7 @@ TEST_CASE("connection: an answer to an offer that is gone leaks nothing",
   }
   const auto accepted = connection.on_call_accepted(offer, OurCallId(9), clock.now());
   CHECK(ended(accepted, OurCallId(9)) == EndReason::peer_cleared_call);
-  CHECK(connection
-            .on_call_refused(offer, OutgoingCallResult::kBusy, GeneralError::kNone,
-                             EndReason::no_call_id, clock.now())
-            .empty());
+  CHECK(connection.on_call_refused(offer, EndReason::no_call_id, clock.now()).empty());
 }
 
 TEST_CASE("connection: a flood of messages closes it and ends its calls",
