@@ -71,7 +71,11 @@ PppClient::PppClient(const PppSettings& settings, const Profile& profile, Random
       mru_(profile.mru),
       magic_(random.next_u32() | 1),
       mppe_request_(mppe_agreement()) {
-  if (profile.offers_all_mppe) mppe_request_ |= Bits::kStrengths | Bits::kMppc;
+  if (profile.offers_all_mppe) {
+    // Every strength up to the one we take: the server picks the strongest it permits.
+    mppe_request_ |= Bits::k40 | Bits::kMppc;
+    if (settings.mppe_bits >= 56) mppe_request_ |= Bits::k56;
+  }
   if (settings_.restart == Duration{}) settings_.restart = profile.restart;
   using wire::IpcpOption;
   addresses_.push_back({IpcpOption::kIpAddress, {}});
