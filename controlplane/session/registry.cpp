@@ -28,7 +28,8 @@ constexpr std::size_t kMaxInstallsInFlight = contract::kCommandCredits / 4;
 constexpr std::size_t kMaxRemovalsInFlight = contract::kCommandCredits / 4;
 constexpr std::size_t kMessageBuffer = wire::pptp::kLongestMessage;
 constexpr std::uint16_t kLeastIpv6Mtu = 1280;
-constexpr std::uint16_t kMppeOverhead = 4;  // octets of inner MTU (RFC 3078 §3)
+constexpr std::size_t kMaximumEarlyFrames = 4;  // kept of a call that is not connected yet
+constexpr std::uint16_t kMppeOverhead = 4;      // octets of inner MTU (RFC 3078 §3)
 
 // A session whose peer's GRE came this lately is alive; one so young is given the time.
 constexpr auto kAlive = Seconds(5);
@@ -69,6 +70,8 @@ struct Registry::Session {
   model::CallKind kind = model::CallKind::kSubscriber;
   std::uint64_t placed = 0;   // the placer's number; 0: not placed by us
   bool link_started = false;  // PPP runs
+  // Frames of an incoming call that overtook its Incoming-Call-Connected: GRE is faster than TCP.
+  std::vector<std::vector<std::byte>> early;
   model::WanErrors wan_errors;
   SessionHandle handle;
   std::uint64_t serial = 0;  // tells this session from an earlier one in the same slot
@@ -572,7 +575,10 @@ void Registry::start_link(Session& session) {
       session.link_end != EndReason::kNone)
     return;
   session.link_started = true;
+  const SessionHandle handle = session.handle;
+  const auto early = std::exchange(session.early, {});
   apply(session, session.link->start(now()));
+  for (const auto& frame : early) deliver(handle, frame);
 }
 
 // The peer's side of the call stands.
@@ -1114,13 +1120,21 @@ void Registry::reach(Session& session, SetupStage stage) {
 
 void Registry::on_punted(SessionHandle handle, Bytes frame) {
   parts_.statistics.punted_frames_received.add();
+  deliver(handle, frame);
+}
+
+void Registry::deliver(SessionHandle handle, Bytes frame) {
   Session* session = find(handle.slot);
   if (session == nullptr || session->state != Session::State::kUp ||
-      session->handle.generation != handle.generation || !session->link_started) {
+      session->handle.generation != handle.generation) {
     parts_.statistics.punted_frames_stale.add();
-    return;
+  } else if (session->link_started) {
+    apply(*session, session->link->on_frame(frame, now()));
+  } else if (session->early.size() < kMaximumEarlyFrames) {
+    session->early.emplace_back(frame.begin(), frame.end());
+  } else {
+    parts_.statistics.punted_frames_stale.add();
   }
-  apply(*session, session->link->on_frame(frame, now()));
 }
 
 void Registry::save(Session& session) {

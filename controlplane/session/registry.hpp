@@ -175,6 +175,8 @@ class Registry {
   void perform(Session& session, const model::PhaseChanged& action);
   void perform(Session& session, const model::LinkEnded& action);
   void start_link(Session& session);
+  // A punted frame to its link, or kept until the link starts.
+  void deliver(control::SessionHandle handle, Bytes frame);
   // Terminate-Request and all that, where PPP runs already.
   void close_link(Session& session, EndReason reason);
   void tell_peer(Session& session);

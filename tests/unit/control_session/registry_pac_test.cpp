@@ -115,6 +115,26 @@ TEST_CASE("registry: an incoming call is installed before its Reply, and PPP sta
   CHECK(now_by_kind(control, CallKind::kIncoming) == 0);
 }
 
+TEST_CASE("registry: PPP that overtakes Incoming-Call-Connected is not lost", "[registry][pac]") {
+  Host host;
+  host.dataplane.run_ppp = false;
+  Control control(host);
+  Caller pac(control);
+  pac.start(control);
+  const auto reply = announce(control, pac, 77);
+  const auto view = control.registry->sessions().at(0);
+  const auto request = frame(kLcp, kConfReq, 7, host.dataplane.clients[view.id].lcp_options);
+  for (int i = 0; i < 6; ++i)  // more than are kept
+    control.registry->on_punted({SlotId(view.id), host.memory.sessions()[view.id].generation},
+                                Bytes(request).subspan(2));
+  CHECK(host.dataplane.seen[MessageType::kInjectFrame] == 0);
+  CHECK(control.statistics.punted_frames_received.get() == 6);
+  CHECK(control.statistics.punted_frames_stale.get() == 2);
+  pac.send(IncomingCallConnected{.peers_call_id = reply.call_id, .connect_speed = 64000});
+  // Our Configure-Request, and an Ack for each of the client's.
+  CHECK(control.until([&] { return host.dataplane.seen[MessageType::kInjectFrame] == 5; }));
+}
+
 TEST_CASE("registry: an incoming call that ends before it is connected frees everything",
           "[registry][pac]") {
   Host host;
