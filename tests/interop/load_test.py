@@ -137,6 +137,11 @@ class Load(theme.Theme):
             self.assertIn(word, json.dumps(answer).replace("_", "-"))
             self.assertEqual(result["answers"], {"asked": 1, "refused": 1, "withdrawn": 0})
 
+    def test_a_placed_call_that_is_never_answered_is_taken_back(self):
+        code, answer, status, result = self.place("--answer", "none", timeout=1)
+        self.assertEqual((code, answer["reason"], status), (1, "place_timeout", 0), result)
+        self.assertEqual(result["answers"], {"asked": 1, "refused": 0, "withdrawn": 1})
+
     def impaired(self, *words):
         before = self.dropped("gre_duplicate")
         late = self.dropped("gre_late")
@@ -160,6 +165,15 @@ class Load(theme.Theme):
 
     def test_100_clients_on_bad_lines_in_the_clear(self):
         self.impaired("--mppe", "none")
+
+    def test_20_clients_on_bad_lines_with_stateful_encryption(self):
+        result = self.load("--sessions", 20, "--profile", "all", "--mppe-mode", "stateful", "--loss",
+                           "1%", "--restart", 1, "--ping", HOST, "--traffic", "udp", "--target", ECHO,
+                           "--rate", 50, "--duration", 2, "--accept-loss", "20%")
+        self.assertGreater(result["gre"]["undecryptable"], 0)  # until the reset that it asks for
+
+    def test_call_ids_that_a_nat_helper_has_rewritten(self):
+        self.load("--sessions", 50, "--profile", "all", "--call-id-from-port", "--ping", HOST)
 
     def test_every_method_and_every_encryption(self):
         for words in (("pap",), ("chap",), ("mschap", "--mppe", 128), ("mschap", "--mppe", 40),

@@ -30,9 +30,9 @@ void Dialer::send(const wire::pptp::Message& message) {
 void Dialer::start(TimePoint) {
   link_->handle({.on_connected =
                      [this] {
+                       if (site_.options.idle_connections) return;
                        session_.on_tcp_connected(site_.now());
                        last_echo_ = site_.now();
-                       if (site_.options.idle_connections) return;
                        const Profile::Start& start = session_.profile().start;
                        wire::pptp::StartControlConnectionRequest request;
                        request.framing_capabilities = start.framing;

@@ -500,6 +500,8 @@ void PppClient::on_pap(const wire::ControlPacket& packet, TimePoint now) {
 void PppClient::on_challenge(const wire::ControlPacket& packet, TimePoint) {
   const auto challenge = wire::ChapValue::parse(packet.data);
   if (!challenge) return fail("malformed challenge");
+  // A Challenge that is repeated gets the Response to the first one: its Success may be on the way.
+  if (!response_.empty() && packet.identifier == challenge_identifier_) return send_response();
   const auto hash = crypto::nt_password_hash(settings_.password);
   if (!hash) return fail("password is not UTF-8");
   challenge_identifier_ = packet.identifier;

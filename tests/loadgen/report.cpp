@@ -170,7 +170,9 @@ int exit_status(const Outcome& outcome) {
   const Options& options = outcome.site.options;
   if (options.idle_connections) return 0;
   const Totals totals = totals_of(outcome.site);
-  const bool all_up = totals.up + outcome.answers.refused >= options.sessions;
+  const std::uint64_t as_wanted =
+      outcome.answers.refused + (options.answer.silent ? outcome.answers.withdrawn : 0);
+  const bool all_up = totals.up + as_wanted >= options.sessions;
   const bool passed = totals.unanswered == 0 && totals.traffic.damaged == 0 &&
                       loss_of(totals.traffic) <= options.accept_loss;
   return outcome.stopped.empty() && all_up && totals.failed == 0 && passed &&

@@ -20,8 +20,8 @@ struct Outcome {
 };
 
 [[nodiscard]] std::string to_json(const Outcome& outcome);
-// 0: every session asked for came up (or was refused, as --answer says), none failed, all ended
-// politely and no more of the traffic was lost than may be. Else 1.
+// 0: every session asked for came up (or was not answered so, as --answer says), none failed, all
+// ended politely and no more of the traffic was lost than may be. Else 1.
 [[nodiscard]] int exit_status(const Outcome& outcome);
 
 }  // namespace pns::loadgen
