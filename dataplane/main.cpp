@@ -161,6 +161,8 @@ void set_gre(WorkerConfig& worker, const config::Gre& gre, std::size_t workers) 
                         .packets_in_all = share / 8};
 }
 
+// Of the pools. Fixed addresses and prefixes that lie in no pool are not among them: with an xdp:
+// core port, packets to those stay with the kernel.
 SubscriberPrefixes subscriber_prefixes(const config::Config& config) {
   SubscriberPrefixes all;
   for (const auto& [name, pool] : config.pools) {
