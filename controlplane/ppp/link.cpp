@@ -168,8 +168,9 @@ model::LinkActions Link::on_frame(Bytes ppp_frame, TimePoint now) {
   if (!known) {
     // RFC 1661 §3.4: before the network phase, and in Terminate, the rest is discarded. Network
     // data in the clear is the dataplane's; one that strays here is not answered either.
-    const bool data =
-        is(frame->protocol, PppProtocol::kIpv4) || is(frame->protocol, PppProtocol::kMppe);
+    const bool data = is(frame->protocol, PppProtocol::kIpv4) ||
+                      is(frame->protocol, PppProtocol::kMppe) ||
+                      (is(frame->protocol, PppProtocol::kIpv6) && network && network_->ipv6);
     if (network && !data) send_protocol_reject(*frame, run);
     return std::move(run.actions);
   }
