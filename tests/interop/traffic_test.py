@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """TCP for ten seconds each way. Says nothing about speed: a guest is too slow for that."""
 import json
+import re
 
 import theme
 from theme import HOST
@@ -35,5 +36,26 @@ class Traffic(theme.Theme):
         session.hang_up()
 
 
+class Fragments(theme.Theme):
+    """An inner MTU that makes outer packets longer than the path takes: both ends fragment them
+    (RFC 2637 §1.4), which is slow but arrives."""
+    changes = {"ppp": "ppp: {mtu: 1500}\n"}
+
+    def test_outer_fragments_are_put_together_and_sent(self):
+        session = self.connect(options=("mtu", "1500", "mru", "1500"))
+        self.assertEqual(self.find(session)["mtu"], 1496)
+        exact = f"-s {1496 - 28}"
+        self.assertEqual(self.ping(self.guest, HOST, "-M do", exact), (3, 3))
+        down = self.lab.intranet.run("ping", "-M", "do", "-c", "3", "-i", "0.2", *exact.split(),
+                                     session.address).stdout
+        self.assertEqual(theme.ping_counts(down), (3, 3))
+        drops = re.findall(r'pns_dataplane_drops_total\{[^}]*reason="outer_fragment"[^}]*\} (\d+)',
+                           self.server.metrics())
+        self.assertEqual(set(drops), {"0"})
+        shown = self.find(session)
+        self.assertEqual((shown["rx_drops"], shown["tx_drops"]), (0, 0))
+        session.hang_up()
+
+
 if __name__ == "__main__":
-    theme.main(Traffic)
+    theme.main(Traffic, Fragments)
