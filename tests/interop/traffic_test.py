@@ -57,5 +57,20 @@ class Fragments(theme.Theme):
         session.hang_up()
 
 
+class Window(theme.Theme):
+    """The client's window is minded (RFC 2637 §4.2, §4.4): it acknowledges, so nothing is held up."""
+    changes = {"pptp": "pptp: {gre: {send_window: adaptive}}\n"}
+
+    def test_a_client_that_acknowledges_gets_everything(self):
+        session = self.connect()
+        self.assertEqual(self.ping(self.guest, HOST, "-i 0.002", "-s 1000", count=1000),
+                         (1000, 1000))
+        output = self.lab.intranet.run("ping", "-c", "500", "-i", "0.002", "-s", "1000",
+                                       session.address, timeout=60).stdout
+        self.assertEqual(theme.ping_counts(output), (500, 500))
+        self.assertEqual(self.find(session)["tx_drops"], 0)
+        session.hang_up()
+
+
 if __name__ == "__main__":
-    theme.main(Traffic, Fragments)
+    theme.main(Traffic, Fragments, Window)
