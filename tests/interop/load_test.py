@@ -1,0 +1,178 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Thousands of emulated subscribers and PACs (pns-loadgen, docs/loadgen.md): clients of every kind in
+one run, PACs that call in, a PAC that is called, and lines that lose, repeat and reorder."""
+import json
+import subprocess
+
+import peer
+import pnslab
+import theme
+from theme import HOST
+
+SERVER = "198.51.100.1"
+SOURCES = [f"198.51.100.{i}" for i in range(202, 206)]
+ECHO = f"{HOST}:7000"
+PROFILES = ("windows", "android", "mikrotik", "pptp-linux", "linux-kernel")
+
+
+class Load(theme.Theme):
+    guests = 0
+    users = {"alice": "wonderland"}
+    changes = {
+        "dataplane": "dataplane: {max_sessions: 4096}\n",
+        "ppp": """ppp:
+  mtu: 1400
+  auth: [mschapv2, mschap, chap, pap]
+  mppe: {policy: prefer, key_bits: [128, 56, 40], mode: any}
+""",
+        "pools": "pools:\n  default: {ranges: [10.64.0.2-10.64.63.254], gateway: 10.64.0.1}\n",
+    }
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        for address in SOURCES:
+            cls.lab.inet.ip("address", "add", f"{address}/24", "dev", "br0")
+        echo = cls.lab.start_in(cls.lab.intranet, str(cls.lab.binaries / "pns-loadgen"), "echo",
+                                "--listen", ECHO, stdout=subprocess.PIPE)
+        if echo.stdout.readline() != b"ready\n":
+            raise pnslab.LabError("pns-loadgen echo is not ready")
+
+    def setUp(self):
+        self.counters = peer.Counters(self.server)
+
+    def tearDown(self):
+        super().tearDown()
+        self.server.wait_sessions(0)
+        pnslab.wait_until(lambda: not self.server.show("connections"), 5, "no connection is left")
+        self.assertEqual(self.server.show("stats")["dataplane_starts"], 1)
+        self.assertEqual(self.server.show("stats")["control_starts"], 1)
+
+    def start(self, *words, password="wonderland"):
+        command = [str(self.lab.binaries / "pns-loadgen"), "--server", SERVER, "--source", SOURCES[0],
+                   "--user", "alice", "--password", password, *map(str, words)]
+        return self.lab.start_in(self.lab.inet, *command, stdout=subprocess.PIPE,
+                                 stderr=subprocess.PIPE, text=True)
+
+    def finish(self, process, timeout=120):
+        """(exit status, the JSON document)"""
+        out, err = process.communicate(timeout=timeout)
+        self.assertTrue(out, err)
+        print(out, flush=True)
+        return process.returncode, json.loads(out)
+
+    def load(self, *words):
+        """A run in which everything must go well."""
+        status, result = self.finish(self.start(*words))
+        self.assertEqual((status, result["failed"], result["up"]), (0, {}, result["sessions"]))
+        return result
+
+    def dropped(self, reason):
+        return self.counters.grown("pns_dataplane_drops_total", reason=reason)
+
+    def test_2000_clients_of_every_kind_come_up_in_one_run_and_all_pass_traffic(self):
+        result = self.load("--sources", 4, "--sessions", 2000, "--concurrent", 60, "--profile", "all",
+                           "--ping", HOST, "--traffic", "udp", "--target", ECHO, "--rate", 1,
+                           "--duration", 5, "--accept-loss", "0.1%")
+        self.assertEqual({name: p["up"] for name, p in result["profiles"].items()},
+                         dict.fromkeys(PROFILES, 400))
+        self.assertGreaterEqual(result["traffic"]["sent"], 2000 * 4)
+        self.assertEqual(result["traffic"]["sessions_unanswered"], 0)
+        # Nobody had to ask twice but where the machine stood still.
+        self.assertLess(result["with_retransmissions"], 40)
+
+    def test_200_calls_of_four_pacs_on_a_connection_each(self):
+        process = self.start("--role", "pac", "--sources", 4, "--sessions", 200,
+                             "--calls-per-connection", 50, "--profile", "all", "--ping", HOST,
+                             "--traffic", "udp", "--target", ECHO, "--rate", 5, "--duration", 4)
+        self.server.wait_sessions(200, 30)
+        connections = self.server.show("connections")
+        self.assertEqual([c["incoming_calls"] for c in connections], [50] * 4)
+        self.assertEqual({s["kind"] for s in self.server.sessions()}, {"incoming"})
+        status, result = self.finish(process)
+        self.assertEqual((status, result["failed"], result["up"]), (0, {}, 200))
+        self.assertEqual(result["connections"], 4)
+        self.assertEqual(result["traffic"]["lost"], 0)
+
+    def test_a_call_of_a_pac_that_is_cleared_by_us_leaves_the_others(self):
+        process = self.start("--role", "pac", "--sessions", 20, "--calls-per-connection", 20,
+                             "--ping", HOST, "--hold", 600, "--time-limit", 30)
+        self.server.wait_sessions(20, 30)
+        pnslab.wait_until(lambda: all(s["state"] == "open" for s in self.server.sessions()), 10,
+                          "all are open")
+        self.server.clear(str(self.server.sessions()[0]["id"]))
+        self.server.wait_sessions(19)
+        self.assertEqual(len(self.server.show("connections")), 1)
+        process.terminate()
+        status, result = self.finish(process)
+        self.assertEqual((status, result["stopped"], result["up"]), (1, "signal", 20))
+        self.assertEqual(result["failures"], 1)  # Terminate-Request came first
+
+    def place(self, *answer, timeout=10):
+        """`pns call place` to a PAC with this --answer: what both say of it."""
+        pac = self.start("--role", "listen", "--ping", HOST, *answer)
+        pnslab.wait_until(lambda: ":1723" in self.lab.inet.run("ss", "-Hltn").stdout, 10,
+                          "the PAC listens")
+        placed = self.server.place(SOURCES[0], "5551234", "--timeout", str(timeout), "--json")
+        out, err = placed.communicate(timeout=30)
+        status, result = self.finish(pac)
+        return placed.returncode, json.loads(out), status, result
+
+    def test_a_placed_call_is_answered(self):
+        code, answer, status, result = self.place(
+            "--traffic", "udp", "--target", ECHO, "--rate", 20, "--duration", 1, "--answer",
+            "connected,delay=0.3")
+        self.assertEqual((code, status, result["up"]), (0, 0, 1), (answer, result))
+        self.assertEqual(answer["user"], "alice")
+        self.assertGreaterEqual(result["traffic"]["received"], 19)
+
+    def test_a_placed_call_is_refused_with_the_pacs_own_reason(self):
+        for word in ("busy", "no-carrier"):
+            code, answer, status, result = self.place("--answer", word)
+            self.assertEqual((code, status), (1, 0), (answer, result))
+            self.assertEqual(answer["reason"], "call_refused_by_peer")
+            self.assertIn(word, json.dumps(answer).replace("_", "-"))
+            self.assertEqual(result["answers"], {"asked": 1, "refused": 1, "withdrawn": 0})
+
+    def impaired(self, *words):
+        before = self.dropped("gre_duplicate")
+        late = self.dropped("gre_late")
+        result = self.load("--sessions", 100, "--profile", "all", "--loss", "2%", "--duplicate", "2%",
+                           "--reorder", "5%", "--seed", 7, "--restart", 1, "--ping", HOST,
+                           "--traffic", "udp", "--target", ECHO, "--rate", 20, "--burst", 8,
+                           "--duration", 4, "--accept-loss", "15%", *words)
+        for direction in ("upstream", "downstream"):
+            for effect in ("lost", "duplicated", "reordered"):
+                self.assertGreater(result["impairments"][direction][effect], 20)
+        # Every copy is recognised; most of what comes early waits, so little comes late.
+        self.assertGreater(self.dropped("gre_duplicate") - before,
+                           result["impairments"]["upstream"]["duplicated"] * 0.5)
+        self.assertLess(self.dropped("gre_late") - late,
+                        result["impairments"]["upstream"]["reordered"])
+        self.assertEqual(self.dropped("mppe_garbage"), 0)
+        return result
+
+    def test_100_clients_on_bad_lines_encrypted(self):
+        self.impaired("--mppe", 128)
+
+    def test_100_clients_on_bad_lines_in_the_clear(self):
+        self.impaired("--mppe", "none")
+
+    def test_every_method_and_every_encryption(self):
+        for words in (("pap",), ("chap",), ("mschap", "--mppe", 128), ("mschap", "--mppe", 40),
+                      ("mschapv2", "--mppe", "none"), ("mschapv2", "--mppe", 56),
+                      ("mschapv2", "--mppe", 40), ("mschapv2", "--mppe-mode", "stateful")):
+            with self.subTest(words):
+                result = self.load("--sessions", 10, "--profile", "all", "--auth", *words, "--ping",
+                                   HOST, "--traffic", "ping", "--rate", 20, "--duration", 0.5)
+                self.assertEqual(result["traffic"]["lost"], 0)
+
+    def test_a_wrong_password_is_a_failure_by_stage_and_reason(self):
+        status, result = self.finish(self.start("--sessions", 5, password="wrong"))
+        self.assertEqual((status, result["up"], result["failures"]), (1, 0, 5))
+        self.assertEqual(result["failed"], {"auth": {"authentication refused": 5}})
+
+
+if __name__ == "__main__":
+    theme.main(Load)

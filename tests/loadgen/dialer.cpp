@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "tests/loadgen/dialer.hpp"
+
+#include <string>
+#include <utility>
+#include <variant>
+
+namespace pns::loadgen {
+namespace {
+
+constexpr auto kFarewellTime = std::chrono::seconds(3);  // for each answer at the end
+// Fact 27: some servers say 0 where the RFC has 1.
+constexpr bool succeeded(std::uint8_t result) noexcept { return result <= 1; }
+
+}  // namespace
+
+Dialer::Dialer(Site& site, std::size_t source)
+    : site_(site),
+      source_(source),
+      session_(site.new_session(source)),
+      link_(std::make_shared<TcpLink>(asio::ip::tcp::socket(site.context))) {
+  session_.hook_lcp_open([this] { send_set_link_info(); });
+  session_.hook_ppp_over([this](TimePoint now) { end_call(now); });
+}
+
+void Dialer::send(const wire::pptp::Message& message) {
+  if (!link_->send(message)) ++site_.send_errors;
+}
+
+void Dialer::start(TimePoint) {
+  link_->handle({.on_connected =
+                     [this] {
+                       session_.on_tcp_connected(site_.now());
+                       last_echo_ = site_.now();
+                       if (site_.options.idle_connections) return;
+                       const Profile::Start& start = session_.profile().start;
+                       wire::pptp::StartControlConnectionRequest request;
+                       request.framing_capabilities = start.framing;
+                       request.bearer_capabilities = start.bearer;
+                       request.maximum_channels = start.maximum_channels;
+                       request.firmware_revision = start.firmware;
+                       request.host_name = wire::pptp::to_text<64>(start.host);
+                       request.vendor_name = wire::pptp::to_text<64>(start.vendor);
+                       send(request);
+                     },
+                 .on_message = [this](const wire::pptp::Message& message) { on_message(message); },
+                 .on_closed =
+                     [this] {
+                       session_.on_call_over("connection closed");
+                       phase_ = Phase::kOver;
+                     }});
+  link_->connect(site_.sources[source_].address, site_.options.server);
+}
+
+void Dialer::on_message(const wire::pptp::Message& message) {
+  std::visit([this](const auto& known) { on(known); }, message);
+}
+
+void Dialer::on(const wire::pptp::StartControlConnectionReply& reply) {
+  if (session_.stage() != Stage::kStart) return session_.fail("unasked Start-Reply");
+  if (!succeeded(reply.result_code))
+    return session_.fail("Start-Reply result " + std::to_string(reply.result_code));
+  session_.on_first_answer(site_.now());
+  if (site_.options.call_id_from_port)
+    site_.give_call_id(session_, source_, link_->local_port());
+  else
+    site_.give_call_id(session_, source_);
+  const Profile::Call& call = session_.profile().call;
+  wire::pptp::OutgoingCallRequest request;
+  request.call_id = session_.call_id();
+  request.call_serial_number = static_cast<std::uint16_t>(session_.number());
+  request.minimum_bps = call.minimum_bps;
+  request.maximum_bps = call.maximum_bps;
+  request.bearer_type = call.bearer;
+  request.framing_type = call.framing;
+  request.packet_recv_window_size = call.window;
+  session_.on_calling(site_.now());
+  send(request);
+}
+
+void Dialer::on(const wire::pptp::OutgoingCallReply& reply) {
+  if (session_.stage() != Stage::kCall) return session_.fail("unasked Outgoing-Call-Reply");
+  if (!succeeded(reply.result_code) || reply.peers_call_id != session_.call_id())
+    return session_.fail("Outgoing-Call-Reply result " + std::to_string(reply.result_code) +
+                         " error " + std::to_string(reply.error_code));
+  session_.on_call_connected(reply.call_id, site_.now());
+}
+
+void Dialer::on(const wire::pptp::EchoRequest& request) {
+  wire::pptp::EchoReply reply;
+  reply.identifier = request.identifier;
+  reply.result_code = static_cast<std::uint8_t>(wire::pptp::EchoResult::kOk);
+  send(reply);
+}
+
+void Dialer::on(const wire::pptp::CallDisconnectNotify& notify) {
+  // Fact 2: looked up by the server's own Call ID, as pptp-linux and Android do.
+  if (notify.call_id != session_.peer_call_id()) return;
+  call_over_ = true;
+  session_.on_call_over("the server ended the call");
+  if (phase_ == Phase::kClearing) stop(site_.now());
+}
+
+void Dialer::on(const wire::pptp::StopControlConnectionRequest&) {
+  wire::pptp::StopControlConnectionReply reply;
+  reply.result_code = static_cast<std::uint8_t>(wire::pptp::StopResult::kOk);
+  send(reply);
+  session_.on_call_over("the server stopped the connection");
+}
+
+void Dialer::on(const wire::pptp::StopControlConnectionReply&) {
+  if (phase_ == Phase::kStopping) close();
+}
+
+// Fact 25.
+void Dialer::send_set_link_info() {
+  if (!session_.profile().set_link_info) return;
+  wire::pptp::SetLinkInfo info;
+  info.peers_call_id = session_.peer_call_id();
+  info.send_accm = 0xffffffff;
+  info.receive_accm = 0xffffffff;
+  send(info);
+}
+
+void Dialer::hang_up(TimePoint now) {
+  if (phase_ != Phase::kOpen) return;
+  if (session_.over()) return stop(now);
+  session_.hang_up(now);  // end_call() follows
+}
+
+void Dialer::end_call(TimePoint now) {
+  phase_began_ = now;
+  if (call_over_) return stop(now);
+  switch (session_.profile().farewell) {
+    case Farewell::kClear: {
+      phase_ = Phase::kClearing;
+      wire::pptp::CallClearRequest clear;
+      clear.call_id = session_.call_id();
+      return send(clear);
+    }
+    case Farewell::kDisconnect: {
+      wire::pptp::CallDisconnectNotify notify;
+      notify.call_id = session_.call_id();
+      notify.result_code = static_cast<std::uint8_t>(wire::pptp::DisconnectResult::kRequest);
+      send(notify);
+      return stop(now);
+    }
+    case Farewell::kClose:  // fact 29
+      return close();
+  }
+}
+
+void Dialer::stop(TimePoint now) {
+  if (!session_.profile().stops) return close();
+  phase_ = Phase::kStopping;
+  phase_began_ = now;
+  wire::pptp::StopControlConnectionRequest request;
+  request.reason = static_cast<std::uint8_t>(wire::pptp::StopReason::kNone);
+  send(request);
+}
+
+void Dialer::close() {
+  phase_ = Phase::kOver;
+  link_->close();
+  session_.on_call_over("connection closed");
+}
+
+void Dialer::on_tick(TimePoint now) {
+  if (phase_ == Phase::kOver) return;
+  const Duration interval = session_.profile().echo_interval;
+  if (phase_ == Phase::kOpen && interval != Duration{} && now - last_echo_ >= interval &&
+      session_.stage() == Stage::kUp) {
+    last_echo_ = now;
+    send(wire::pptp::EchoRequest{++echo_identifier_});
+  }
+  if (phase_ == Phase::kOpen || now - phase_began_ < kFarewellTime) return;
+  ++site_.farewells_unanswered;
+  if (phase_ == Phase::kClearing)
+    stop(now);
+  else
+    close();
+}
+
+}  // namespace pns::loadgen

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// What a run found, as JSON (docs/loadgen.md) and as an exit status.
+#pragma once
+
+#include <string>
+
+#include "pns/base/time.hpp"
+#include "tests/loadgen/pac_connection.hpp"
+#include "tests/loadgen/site.hpp"
+
+namespace pns::loadgen {
+
+struct Outcome {
+  const Site& site;
+  const AnswerCounts& answers;
+  std::size_t connections = 0;
+  Duration set_up_time{};  // of all sessions together
+  std::string stopped;     // why the run was cut short; empty: it was not
+};
+
+[[nodiscard]] std::string to_json(const Outcome& outcome);
+// 0: every session asked for came up (or was refused, as --answer says), none failed, all ended
+// politely and no more of the traffic was lost than may be. Else 1.
+[[nodiscard]] int exit_status(const Outcome& outcome);
+
+}  // namespace pns::loadgen

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "tests/loadgen/site.hpp"
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <cstring>
+#include <numeric>
+#include <span>
+#include <stdexcept>
+#include <string>
+
+#include "pns/base/be.hpp"
+#include "pns/wire/gre.hpp"
+
+namespace pns::loadgen {
+namespace {
+
+constexpr int kSocketBuffer = 8 << 20;  // octets
+constexpr int kPacketsAtOnce = 256;     // of one socket, before others have their turn
+
+sockaddr_in socket_address(Ipv4Address address) {
+  sockaddr_in out{};
+  out.sin_family = AF_INET;
+  out.sin_addr.s_addr = htonl(address.value);
+  return out;
+}
+
+}  // namespace
+
+Site::Site(const Options& given) : options(given) {
+  for (unsigned i = 0; i < options.sources; ++i)
+    open_source(Ipv4Address(options.first_source.value + i));
+}
+
+void Site::open_source(Ipv4Address address) {
+  Source source;
+  source.address = address;
+  source.fd.reset(::socket(AF_INET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_GRE));
+  const sockaddr_in local = socket_address(address);
+  if (!source.fd ||
+      ::bind(source.fd.get(), reinterpret_cast<const sockaddr*>(&local), sizeof(local)) != 0)
+    throw std::runtime_error("raw GRE socket on " + address.to_string() + ": " +
+                             std::strerror(errno));
+  for (const int which : {SO_RCVBUFFORCE, SO_SNDBUFFORCE})
+    (void)::setsockopt(source.fd.get(), SOL_SOCKET, which, &kSocketBuffer, sizeof(kSocketBuffer));
+  source.by_call_id.resize(65536);
+  source.descriptor =
+      std::make_unique<asio::posix::stream_descriptor>(context, ::dup(source.fd.get()));
+  sources.push_back(std::move(source));
+  wait_gre(sources.size() - 1);
+}
+
+void Site::wait_gre(std::size_t source) {
+  sources[source].descriptor->async_wait(asio::posix::stream_descriptor::wait_read,
+                                         [this, source](const asio::error_code& error) {
+                                           if (error) return;
+                                           receive_gre(sources[source]);
+                                           wait_gre(source);
+                                         });
+}
+
+void Site::receive_gre(Source& source) {
+  std::array<std::byte, 4096> packet;
+  for (int i = 0; i < kPacketsAtOnce; ++i) {
+    const auto got = ::recv(source.fd.get(), packet.data(), packet.size(), MSG_DONTWAIT);
+    if (got < 28) return;
+    const std::size_t ip = (std::to_integer<std::size_t>(packet[0]) & 0x0f) * 4;
+    be32 from;
+    std::memcpy(&from, packet.data() + 12, sizeof(from));
+    const Bytes gre = Bytes(packet).first(static_cast<std::size_t>(got)).subspan(ip);
+    const auto header = wire::parse_gre(gre);
+    if (!header || Ipv4Address(from) != options.server) continue;
+    if (Session* session = source.by_call_id[header->call_id]; session != nullptr)
+      session->on_gre(gre, now());
+  }
+}
+
+void Site::send_gre(std::size_t source, Bytes packet) {
+  const sockaddr_in to = socket_address(options.server);
+  if (::sendto(sources[source].fd.get(), packet.data(), packet.size(), MSG_DONTWAIT,
+               reinterpret_cast<const sockaddr*>(&to), sizeof(to)) < 0)
+    ++send_errors;
+}
+
+Session& Site::new_session(std::size_t source) {
+  const auto number = static_cast<std::uint32_t>(sessions.size());
+  ++in_stage_[static_cast<std::size_t>(Stage::kConnect)];
+  sessions.push_back(std::make_unique<Session>(
+      options, options.profiles[number % options.profiles.size()], number, random, latencies,
+      Session::Hooks{.send_gre = [this, source](Bytes packet) { send_gre(source, packet); },
+                     .on_stage =
+                         [this](Stage from, Stage to) {
+                           --in_stage_[static_cast<std::size_t>(from)];
+                           ++in_stage_[static_cast<std::size_t>(to)];
+                         }}));
+  return *sessions.back();
+}
+
+void Site::give_call_id(Session& session, std::size_t source) {
+  Source& from = sources[source];
+  switch (session.profile().call.id) {
+    case CallIdChoice::kZero:
+      return give_call_id(session, source, 0);
+    case CallIdChoice::kRandom:
+      return give_call_id(session, source,
+                          static_cast<std::uint16_t>(1 + random.next_u32() % 65534));
+    case CallIdChoice::kCounter:
+      return give_call_id(session, source, ++from.last_call_id);
+  }
+}
+
+void Site::give_call_id(Session& session, std::size_t source, std::uint16_t wanted) {
+  auto& taken = sources[source].by_call_id;
+  while (taken[wanted] != nullptr) ++wanted;
+  taken[wanted] = &session;
+  session.set_call_id(wanted);
+}
+
+std::size_t Site::setting_up() const noexcept {
+  const std::span<const std::size_t> before(in_stage_.data(), static_cast<std::size_t>(Stage::kUp));
+  return std::accumulate(before.begin(), before.end(), std::size_t{0});
+}
+
+std::size_t Site::alive() const noexcept {
+  return setting_up() + in(Stage::kUp) + in(Stage::kClosing);
+}
+
+}  // namespace pns::loadgen

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Site: what all connections of a run share: event loop, source addresses with their raw GRE
+// sockets and Call IDs, and the sessions. One thread.
+#pragma once
+
+#include <array>
+#include <asio/io_context.hpp>
+#include <asio/posix/stream_descriptor.hpp>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "pns/base/random.hpp"
+#include "pns/base/unique_fd.hpp"
+#include "tests/loadgen/options.hpp"
+#include "tests/loadgen/session.hpp"
+
+namespace pns::loadgen {
+
+class Site {
+ public:
+  // Throws std::runtime_error when a source address cannot be used.
+  explicit Site(const Options& given);
+  Site(const Site&) = delete;
+  Site& operator=(const Site&) = delete;
+  ~Site() = default;
+
+  [[nodiscard]] TimePoint now() const { return std::chrono::steady_clock::now(); }
+
+  // One more session, calling from this source. The hook send_gre is the site's.
+  Session& new_session(std::size_t source);
+  // A Call ID that no session of this source has. `wanted`: taken if it is free.
+  void give_call_id(Session& session, std::size_t source);
+  void give_call_id(Session& session, std::size_t source, std::uint16_t wanted);
+
+  [[nodiscard]] std::size_t in(Stage stage) const noexcept {
+    return in_stage_[static_cast<std::size_t>(stage)];
+  }
+  // Sessions that are neither up nor over.
+  [[nodiscard]] std::size_t setting_up() const noexcept;
+  // Sessions that are not over.
+  [[nodiscard]] std::size_t alive() const noexcept;
+
+  const Options& options;
+  asio::io_context context{1};
+  SystemRandom random;
+  LatencyHistogram latencies;
+  std::uint64_t send_errors = 0;
+  std::uint64_t farewells_unanswered = 0;
+
+  struct Source {
+    Ipv4Address address;
+    UniqueFd fd;
+    std::unique_ptr<asio::posix::stream_descriptor> descriptor;
+    std::vector<Session*> by_call_id;
+    std::uint16_t last_call_id = 0;  // of CallIdChoice::kCounter
+  };
+  std::vector<Source> sources;
+  std::vector<std::unique_ptr<Session>> sessions;
+
+ private:
+  void open_source(Ipv4Address address);
+  void wait_gre(std::size_t source);
+  void receive_gre(Source& source);
+  void send_gre(std::size_t source, Bytes packet);
+  std::array<std::size_t, kStages> in_stage_{};
+};
+
+}  // namespace pns::loadgen

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "tests/loadgen/tcp_link.hpp"
+
+#include <sys/socket.h>
+
+#include <asio/buffer.hpp>
+#include <cstring>
+#include <utility>
+
+namespace pns::loadgen {
+
+using asio::ip::tcp;
+
+void TcpLink::connect(Ipv4Address from, Ipv4Address to) {
+  asio::error_code error;
+  socket_.open(tcp::v4(), error);
+  if (!error) socket_.bind({asio::ip::address_v4(from.value), 0}, error);
+  socket_.async_connect({asio::ip::address_v4(to.value), wire::pptp::kTcpPort},
+                        [self = shared_from_this()](const asio::error_code& failed) {
+                          if (self->closed_) return;
+                          if (failed) return self->lose();
+                          self->handlers_.on_connected();
+                          if (!self->closed_) self->start();
+                        });
+}
+
+void TcpLink::start() {
+  asio::error_code ignored;
+  socket_.set_option(tcp::no_delay(true), ignored);
+  read();
+}
+
+void TcpLink::read() {
+  socket_.async_read_some(
+      asio::buffer(buffer_.data() + filled_, buffer_.size() - filled_),
+      [self = shared_from_this()](const asio::error_code& error, std::size_t got) {
+        if (self->closed_) return;
+        if (error) return self->lose();
+        self->filled_ += got;
+        std::size_t used = 0;
+        for (;;) {
+          const Bytes head = Bytes(self->buffer_).subspan(used, self->filled_ - used);
+          const auto length = wire::pptp::check_header(head);
+          if (!length) return self->lose();
+          if (!*length || head.size() < **length) break;
+          const auto message = wire::pptp::parse_message(head);
+          used += **length;
+          if (message) self->handlers_.on_message(*message);
+          if (self->closed_) return;
+        }
+        std::memmove(self->buffer_.data(), self->buffer_.data() + used, self->filled_ - used);
+        self->filled_ -= used;
+        self->read();
+      });
+}
+
+bool TcpLink::send(const wire::pptp::Message& message) {
+  if (closed_) return false;
+  std::array<std::byte, wire::pptp::kLongestMessage> buffer;
+  const std::size_t size = wire::pptp::write_message(buffer, message);
+  return ::send(socket_.native_handle(), buffer.data(), size, MSG_NOSIGNAL | MSG_EOR) ==
+         static_cast<ssize_t>(size);
+}
+
+void TcpLink::close() {
+  closed_ = true;
+  asio::error_code ignored;
+  socket_.close(ignored);
+}
+
+void TcpLink::lose() {
+  close();
+  handlers_.on_closed();
+}
+
+std::uint16_t TcpLink::local_port() const {
+  asio::error_code ignored;
+  return socket_.local_endpoint(ignored).port();
+}
+
+}  // namespace pns::loadgen
