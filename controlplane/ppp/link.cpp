@@ -414,7 +414,10 @@ void Link::layer_down(Layer layer, Event cause, Run& run) {
       encryption_ = Encryption::kPending;
       settle_networks(run);
       disarm(run);
-      if (peer_ends) terminate(EndReason::mppe_closed, run);
+      if (peer_ends)
+        terminate(EndReason::mppe_closed, run);
+      else if (!keys_)
+        renegotiate(run);
       return;
     case Layer::kIpv6cp:
       settle_networks(run);
@@ -459,11 +462,6 @@ void Link::layer_failed(Layer layer, EndReason reason, Run& run) {
 
 void Link::before_ccp_ack(const MppeAgreement& agreed, Run& run) {
   if (armed_ == agreed) return;  // a repeated request: what is armed is what the peer means
-  if (!keys_) {
-    // After a restart without the keys in the snapshot: the peer must log in again.
-    terminate(EndReason::mppe_closed, run);
-    return;
-  }
   run.add(model::ArmMppe{.keys = keys_->for_strength(agreed.key_bits),
                          .key_bits = agreed.key_bits,
                          .stateless = agreed.stateless});
@@ -649,6 +647,13 @@ void Link::encryption_refused(EndReason reason, Run& run) {
   encryption_ = Encryption::kOff;
   ccp_.close(run.context);
   start_ncps(run);
+}
+
+// Back to the beginning, as a Configure-Request of ours on an open link makes it (RFC 1661 §4.1).
+void Link::renegotiate(Run& run) {
+  if (ended_ || end_reason_ != EndReason::kNone) return;
+  lcp_.down(run.context);
+  lcp_.up(run.context);
 }
 
 void Link::terminate(EndReason reason, Run& run) {
