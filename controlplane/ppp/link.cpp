@@ -414,6 +414,7 @@ void Link::layer_down(Layer layer, Event cause, Run& run) {
       encryption_ = Encryption::kPending;
       settle_networks(run);
       disarm(run);
+      if (cause == Event::kRtr) ccp_.acknowledge_terminate(run.context);
       if (peer_ends)
         terminate(EndReason::mppe_closed, run);
       else if (!keys_)
@@ -424,6 +425,7 @@ void Link::layer_down(Layer layer, Event cause, Run& run) {
       return;
     case Layer::kIpcp:
       settle_networks(run);
+      if (cause == Event::kRtr) ipcp_.acknowledge_terminate(run.context);
       if (peer_ends)
         terminate(cause == Event::kRtr ? EndReason::peer_disconnected : EndReason::ipcp_refused,
                   run);
