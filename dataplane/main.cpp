@@ -24,6 +24,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -35,6 +36,7 @@
 #include "dataplane/runtime/routes.hpp"
 #include "dataplane/runtime/worker.hpp"
 #include "dataplane/runtime/worker_loop.hpp"
+#include "dataplane/runtime/xdp_prefixes.hpp"
 #include "dataplane/session/next_hops.hpp"
 #include "dataplane/session/session_table.hpp"
 #include "pns/base/privileges.hpp"
@@ -161,6 +163,7 @@ void set_gre(WorkerConfig& worker, const config::Gre& gre, std::size_t workers) 
                         .packets_in_all = share / 8};
 }
 
+// Of the pools.
 SubscriberPrefixes subscriber_prefixes(const config::Config& config) {
   SubscriberPrefixes all;
   for (const auto& [name, pool] : config.pools) {
@@ -169,6 +172,16 @@ SubscriberPrefixes subscriber_prefixes(const config::Config& config) {
     all.ipv6.insert(all.ipv6.end(), pool.ipv6_prefixes.begin(), pool.ipv6_prefixes.end());
   }
   return all;
+}
+
+bool is_within(const SubscriberPrefixes& all, const SubscriberPrefixes& one) {
+  const auto covers = [](const auto& prefixes, const auto& wanted) {
+    return std::ranges::all_of(wanted, [&](const auto& prefix) {
+      return std::ranges::any_of(prefixes,
+                                 [&](const auto& wide) { return wide.contains(prefix.address); });
+    });
+  };
+  return covers(all.ipv4, one.ipv4) && covers(all.ipv6, one.ipv6);
 }
 
 // The address our ICMPv6 errors come from: the core port's, else the access port's; unspecified
@@ -222,8 +235,19 @@ int run(const std::filesystem::path& config_file, const std::filesystem::path& r
   for (const PortRole role : kRoles)
     ports.push_back(need(
         open_port(role, config, std::move(grants.wires[static_cast<std::size_t>(role)]), pool)));
-  if (const Port& core = ports[1]; !core.has_twin)
-    need(set_xdp_prefixes(core.kernel_interface, subscriber_prefixes(config)));
+  const SubscriberPrefixes of_pools = subscriber_prefixes(config);
+  std::optional<XdpPrefixes> xdp_prefixes;
+  if (const Port& core = ports[1]; !core.has_twin) {
+    xdp_prefixes = need(XdpPrefixes::open(core.kernel_interface));
+    need(xdp_prefixes->add(of_pools));
+  }
+  // Fixed addresses and prefixes of accounts that lie in no pool. They stay: what comes for them
+  // later meets no session here instead of in the kernel.
+  const auto take_subscriber = [&](const SubscriberPrefixes& subscriber) {
+    if (!xdp_prefixes || is_within(of_pools, subscriber)) return;
+    if (const auto added = xdp_prefixes->add(subscriber); !added)
+      log::warn("packets to a subscriber stay with the kernel", {{"error", added.error()}});
+  };
   for (const Port& port : ports)
     log::info("port open", {{"port", port.role == PortRole::kAccess ? "access" : "core"},
                             {"device", port.device},
@@ -253,6 +277,13 @@ int run(const std::filesystem::path& config_file, const std::filesystem::path& r
   const auto next_hops = need(NextHops::create());
   const auto sessions = need(SessionTable::create(memory, workers));
   const std::uint32_t adopted = sessions->adopt();
+  for (const contract::SessionRecord& session : memory.sessions()) {
+    if (session.state.load(std::memory_order_relaxed) != contract::SlotState::kInstalled) continue;
+    SubscriberPrefixes subscriber;
+    if (!session.subscriber.is_unspecified()) subscriber.ipv4.push_back({session.subscriber, 32});
+    if (session.ipv6_prefix != 0) subscriber.ipv6.push_back({{session.ipv6_prefix, 0}, 64});
+    take_subscriber(subscriber);
+  }
 
   std::vector<std::unique_ptr<WorkerPlace>> places;
   for (std::uint16_t i = 0; i < workers; ++i) {
@@ -304,10 +335,12 @@ int run(const std::filesystem::path& config_file, const std::filesystem::path& r
   for (const auto& place : places)
     lines.push_back({place->config.commands, place->config.to_main, &place->doorbell});
   Routes* routes_for_resolve = nullptr;
-  Endpoint endpoint(*sessions, lines, command_pool,
-                    [&](PortRole port, const Ipv6Address& next_hop, rte_mbuf* packet) {
-                      routes_for_resolve->hold(port, next_hop, packet, monotonic_now_ns());
-                    });
+  Endpoint endpoint(
+      *sessions, lines, command_pool,
+      [&](PortRole port, const Ipv6Address& next_hop, rte_mbuf* packet) {
+        routes_for_resolve->hold(port, next_hop, packet, monotonic_now_ns());
+      },
+      take_subscriber);
   Routes routes(*next_hops,
                 {Routes::PortInfo{ports[0].kernel_interface, ports[0].mac},
                  Routes::PortInfo{ports[1].kernel_interface, ports[1].mac}},

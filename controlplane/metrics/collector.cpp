@@ -77,6 +77,13 @@ void add_worker_families(std::vector<MetricFamily>& out, const contract::Session
       family("pns_gre_sequence_gaps_total", "GRE sequence numbers never seen", MetricType::Counter);
   auto steps =
       family("pns_mppe_key_steps_total", "Extra key changes because of gaps", MetricType::Counter);
+  auto waited = family("pns_gre_reordered_packets_total",
+                       "GRE packets that waited for an earlier one", MetricType::Counter);
+  auto reassembled = family("pns_outer_reassembled_packets_total",
+                            "Outer packets put together out of fragments", MetricType::Counter);
+  auto window =
+      family("pns_gre_window_events_total",
+             "Packets that waited for the peer's window, and its time-outs", MetricType::Counter);
   auto polls = family("pns_worker_polls_total", "Turns of the poll loop", MetricType::Counter);
   auto busy = family("pns_worker_busy_cycles_total", "TSC cycles of turns that found packets",
                      MetricType::Counter);
@@ -112,6 +119,10 @@ void add_worker_families(std::vector<MetricFamily>& out, const contract::Session
     add(acks, {{"direction", "received"}, {"worker", id}}, w.acks_received.get());
     add(gaps, {{"worker", id}}, w.sequence_gaps.get());
     add(steps, {{"worker", id}}, w.mppe_key_steps.get());
+    add(waited, {{"worker", id}}, w.reordered.get());
+    add(reassembled, {{"worker", id}}, w.reassembled.get());
+    add(window, {{"event", "wait"}, {"worker", id}}, w.window_waits.get());
+    add(window, {{"event", "timeout"}, {"worker", id}}, w.window_timeouts.get());
     add(polls, {{"result", "idle"}, {"worker", id}}, w.idle_polls.get());
     add(polls, {{"result", "busy"}, {"worker", id}}, w.polls.get() - w.idle_polls.get());
     add(busy, {{"worker", id}}, w.busy_cycles.get());
@@ -119,8 +130,9 @@ void add_worker_families(std::vector<MetricFamily>& out, const contract::Session
     add(other, {{"kind", "generated"}, {"worker", id}}, w.generated.get());
     add(other, {{"kind", "consumed"}, {"worker", id}}, w.consumed.get());
   }
-  for (auto* f : {&rx_packets, &rx_bytes, &tx_packets, &tx_bytes, &punts, &packets, &bytes, &drops,
-                  &handovers, &acks, &gaps, &steps, &polls, &busy, &other})
+  for (auto* f :
+       {&rx_packets, &rx_bytes, &tx_packets, &tx_bytes, &punts, &packets, &bytes, &drops,
+        &handovers, &acks, &gaps, &steps, &waited, &reassembled, &window, &polls, &busy, &other})
     out.push_back(std::move(*f));
 }
 

@@ -315,7 +315,12 @@ bool ControlProtocol::judge(const wire::ControlPacket& packet, Context& context)
     }
     seen[option->type] = true;
     const std::size_t naks_before = naks.size();
-    switch (known->judge(*option, naks, context)) {
+    Judgement judgement = known->judge(*option, naks, context);
+    // Only what comes back to us as we sent it is answered as a loop; to a peer a Reject goes
+    // first.
+    if (judgement == Judgement::kNakAlone && !equal(packet.data, request_))
+      judgement = Judgement::kNak;
+    switch (judgement) {
       case Judgement::kAck:
         break;
       case Judgement::kNak:

@@ -74,6 +74,9 @@ class ControlProtocol {
   void close(Context& context) { run(Event::kClose, context); }
   // Back to Initial without a word to peer or observer.
   void reset() noexcept;
+  // In layer_down(), for an observer that resets this protocol over a Terminate-Request: the Ack
+  // that would then not leave (RFC 1661 §5.5).
+  void acknowledge_terminate(Context& context) { perform(Action::kSta, Event::kRtr, context); }
   // A protocol taken over after a restart: Opened, nothing outstanding.
   void restore_opened(TimePoint now) noexcept;
 

@@ -168,8 +168,9 @@ model::LinkActions Link::on_frame(Bytes ppp_frame, TimePoint now) {
   if (!known) {
     // RFC 1661 §3.4: before the network phase, and in Terminate, the rest is discarded. Network
     // data in the clear is the dataplane's; one that strays here is not answered either.
-    const bool data =
-        is(frame->protocol, PppProtocol::kIpv4) || is(frame->protocol, PppProtocol::kMppe);
+    const bool data = is(frame->protocol, PppProtocol::kIpv4) ||
+                      is(frame->protocol, PppProtocol::kMppe) ||
+                      (is(frame->protocol, PppProtocol::kIpv6) && network && network_->ipv6);
     if (network && !data) send_protocol_reject(*frame, run);
     return std::move(run.actions);
   }
@@ -413,13 +414,18 @@ void Link::layer_down(Layer layer, Event cause, Run& run) {
       encryption_ = Encryption::kPending;
       settle_networks(run);
       disarm(run);
-      if (peer_ends) terminate(EndReason::mppe_closed, run);
+      if (cause == Event::kRtr) ccp_.acknowledge_terminate(run.context);
+      if (peer_ends)
+        terminate(EndReason::mppe_closed, run);
+      else if (!keys_)
+        renegotiate(run);
       return;
     case Layer::kIpv6cp:
       settle_networks(run);
       return;
     case Layer::kIpcp:
       settle_networks(run);
+      if (cause == Event::kRtr) ipcp_.acknowledge_terminate(run.context);
       if (peer_ends)
         terminate(cause == Event::kRtr ? EndReason::peer_disconnected : EndReason::ipcp_refused,
                   run);
@@ -458,11 +464,6 @@ void Link::layer_failed(Layer layer, EndReason reason, Run& run) {
 
 void Link::before_ccp_ack(const MppeAgreement& agreed, Run& run) {
   if (armed_ == agreed) return;  // a repeated request: what is armed is what the peer means
-  if (!keys_) {
-    // After a restart without the keys in the snapshot: the peer must log in again.
-    terminate(EndReason::mppe_closed, run);
-    return;
-  }
   run.add(model::ArmMppe{.keys = keys_->for_strength(agreed.key_bits),
                          .key_bits = agreed.key_bits,
                          .stateless = agreed.stateless});
@@ -648,6 +649,13 @@ void Link::encryption_refused(EndReason reason, Run& run) {
   encryption_ = Encryption::kOff;
   ccp_.close(run.context);
   start_ncps(run);
+}
+
+// Back to the beginning, as a Configure-Request of ours on an open link makes it (RFC 1661 §4.1).
+void Link::renegotiate(Run& run) {
+  if (ended_ || end_reason_ != EndReason::kNone) return;
+  lcp_.down(run.context);
+  lcp_.up(run.context);
 }
 
 void Link::terminate(EndReason reason, Run& run) {

@@ -53,7 +53,8 @@ struct LinkSnapshot {
   std::string user;
   model::AuthMethod auth = model::AuthMethod::kNone;
   std::optional<MppeAgreement> mppe;  // absent: not encrypted
-  // Start keys. Without them a CCP that the peer opens anew ends the link.
+  // Start keys. Without them a CCP that the peer opens anew makes LCP start over: logging in again
+  // gives new ones.
   std::optional<model::MppeKeys> keys;
   model::NetworkParameters network;
   struct InterfaceIds {
@@ -148,6 +149,7 @@ class Link {
   void encryption_refused(EndReason reason, Run& run);
   // Takes the answer to an Authenticate. False: nobody waits for it any more.
   [[nodiscard]] bool take_answer(Run& run);
+  void renegotiate(Run& run);
   void terminate(EndReason reason, Run& run);
   void end_now(EndReason reason, Run& run);
   void on_echo_timer(Run& run);

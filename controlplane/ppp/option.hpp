@@ -19,7 +19,7 @@ enum class Judgement : std::uint8_t {
   kAck,
   kNak,
   kReject,
-  kNakAlone,  // Nak'ed, and nothing else in the request is worth an answer
+  kNakAlone,  // Nak'ed, and if the request is ours come back, nothing else in it is answered
 };
 
 class ConfigOption {

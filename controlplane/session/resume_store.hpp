@@ -11,42 +11,15 @@
 #include <cstdint>
 #include <expected>
 #include <filesystem>
-#include <optional>
 #include <string>
 #include <vector>
 
-#include "controlplane/model/lease.hpp"
-#include "controlplane/ppp/link.hpp"
-#include "controlplane/pptp/control_connection.hpp"
+#include "controlplane/session/stored_records.hpp"
 #include "pns/base/ids.hpp"
-#include "pns/base/ip_address.hpp"
 
 struct MDB_env;
 
 namespace pns::session {
-
-struct StoredConnection {
-  ConnectionId id;
-  Ipv4Address local;
-  Ipv4Address peer;
-  std::uint16_t peer_port = 0;
-  std::uint64_t opened_ns = 0;  // CLOCK_MONOTONIC
-  pptp::ConnectionSnapshot machine;
-};
-
-struct StoredSession {
-  SlotId slot;
-  std::uint32_t generation = 0;
-  ConnectionId connection;
-  OurCallId our_call_id;
-  PeerCallId peer_call_id;
-  model::Lease lease;
-  std::uint64_t started_ns = 0;  // CLOCK_MONOTONIC
-  std::uint64_t opened_ns = 0;
-  std::uint16_t mtu = 0;
-  std::optional<std::uint64_t> rate_bits_per_second;
-  ppp::LinkSnapshot link;  // without keys
-};
 
 class ResumeStore {
  public:

@@ -37,7 +37,10 @@ bool may_leave(StageContext& stage, rte_mbuf* packet, PacketContext& context) no
     SendWindow::on_sent(down, down.next_sequence, stage.now_ns);
     return true;
   }
-  if (stage.send_window.hold(session, context.slot, packet, stage.now_ns)) return false;
+  if (stage.send_window.hold(session, context.slot, packet, stage.now_ns)) {
+    stage.counters.window_waits.add(1);
+    return false;
+  }
   drop_downstream(context, DropReason::window_full);
   return false;
 }

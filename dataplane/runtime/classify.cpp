@@ -105,7 +105,9 @@ void reassemble(Burst& burst, PortRole port, StageContext& stage) noexcept {
   for (rte_mbuf*& packet : burst.all()) {
     if (context_of(packet).lane != Lane::kFragment) continue;
     packet = stage.reassembly.add(packet, stage.now_ns, merged);
-    if (packet != nullptr) classify_one(stage, packet, port);
+    if (packet == nullptr) continue;
+    stage.counters.reassembled.add(1);
+    classify_one(stage, packet, port);
   }
   burst.compact();
   stage.counters.consumed.add(merged);

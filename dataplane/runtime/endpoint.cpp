@@ -32,14 +32,15 @@ constexpr std::size_t kReplyReserve =
 }  // namespace
 
 Endpoint::Endpoint(SessionTable& sessions, std::vector<WorkerLine> workers,
-                   rte_mempool* command_pool, Resolve resolve)
+                   rte_mempool* command_pool, Resolve resolve, Bound bound)
     : sessions_(sessions),
       header_(sessions.memory().header()),
       workers_(std::move(workers)),
       backlog_(workers_.size()),
       ring_bell_(workers_.size(), false),
       command_pool_(command_pool),
-      resolve_(std::move(resolve)) {}
+      resolve_(std::move(resolve)),
+      bound_(std::move(bound)) {}
 
 Endpoint::~Endpoint() {
   for (auto& queue : backlog_)
@@ -207,7 +208,10 @@ void Endpoint::handle(const contract::ReceivedMessage& message, std::uint64_t no
       const auto open = message.body_as<contract::OpenIpv4>();
       const auto result =
           open ? sessions_.bind_address(header.slot, open->subscriber) : ReplyResult::kBadMessage;
-      if (result == ReplyResult::kDone) forward(message);
+      if (result == ReplyResult::kDone) {
+        bound_({.ipv4 = {{open->subscriber, 32}}, .ipv6 = {}});
+        forward(message);
+      }
       return reply(header, result, header.generation);
     }
     case MessageType::kCloseIpv4:
@@ -217,7 +221,10 @@ void Endpoint::handle(const contract::ReceivedMessage& message, std::uint64_t no
       const auto open = message.body_as<contract::OpenIpv6>();
       const auto result =
           open ? sessions_.bind_prefix(header.slot, open->prefix) : ReplyResult::kBadMessage;
-      if (result == ReplyResult::kDone) forward(message);
+      if (result == ReplyResult::kDone) {
+        bound_({.ipv4 = {}, .ipv6 = {{{open->prefix, 0}, 64}}});
+        forward(message);
+      }
       return reply(header, result, header.generation);
     }
     case MessageType::kCloseIpv6:

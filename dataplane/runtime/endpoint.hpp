@@ -23,6 +23,7 @@
 
 #include "dataplane/runtime/doorbell.hpp"
 #include "dataplane/runtime/worker_command.hpp"
+#include "dataplane/runtime/xdp_prefixes.hpp"
 #include "dataplane/session/session_table.hpp"
 #include "pns/base/unique_fd.hpp"
 #include "pns/contract/channel.hpp"
@@ -40,9 +41,12 @@ class Endpoint {
   // it.
   using Resolve = std::function<void(contract::PortRole, const Ipv6Address& next_hop, rte_mbuf*)>;
 
+  // A session's address or prefix leads to it from now on.
+  using Bound = std::function<void(const SubscriberPrefixes&)>;
+
   // `command_pool` must hold more buffers than all command rings together.
   Endpoint(SessionTable& sessions, std::vector<WorkerLine> workers, rte_mempool* command_pool,
-           Resolve resolve);
+           Resolve resolve, Bound bound);
   ~Endpoint();
   Endpoint(const Endpoint&) = delete;
   Endpoint& operator=(const Endpoint&) = delete;
@@ -95,6 +99,7 @@ class Endpoint {
   std::vector<bool> ring_bell_;
   rte_mempool* command_pool_;
   Resolve resolve_;
+  Bound bound_;
   UniqueFd listener_;
   UniqueFd control_;
   contract::Channel channel_;

@@ -50,17 +50,6 @@ struct Port {
 // The locally administered MAC of a tap: port: the same for the same node and role at each start.
 [[nodiscard]] MacAddress tap_mac(const std::string& node, contract::PortRole role) noexcept;
 
-// Tells the XDP program of a core port which destinations are subscribers. Error: libbpf's reason.
-struct SubscriberPrefixes {
-  std::vector<Ipv4Prefix> ipv4;
-  std::vector<Ipv6Prefix> ipv6;
-};
-[[nodiscard]] std::expected<void, std::string> set_xdp_prefixes(
-    const std::string& interface, const SubscriberPrefixes& subscribers);
-
-// The fewest prefixes that cover a range exactly.
-[[nodiscard]] std::vector<Ipv4Prefix> prefixes_of(const Ipv4Range& range);
-
 // Stops and closes what open_port started (an XDP program is detached).
 void close_port(Port& port) noexcept;
 

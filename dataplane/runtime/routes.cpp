@@ -17,6 +17,7 @@
 #include <utility>
 
 #include "dataplane/session/mapped_address.hpp"
+#include "pns/log/log.hpp"
 
 namespace pns::dataplane {
 namespace {
@@ -27,6 +28,7 @@ constexpr std::size_t kMaxWaiting = 256;  // neighbours asked for at a time
 constexpr std::uint64_t kHoldNs = 3'000'000'000;
 constexpr std::uint64_t kAskAgainNs = 1'000'000'000;
 constexpr unsigned kMaxTries = 5;
+constexpr int kMaxDrains = 16;
 constexpr int kUsableStates =
     NUD_REACHABLE | NUD_STALE | NUD_DELAY | NUD_PROBE | NUD_PERMANENT | NUD_NOARP;
 
@@ -104,8 +106,12 @@ int Routes::fd() const noexcept { return nl_cache_mngr_get_fd(manager_); }
 
 void Routes::on_readable(std::uint64_t now_ns) {
   if (nl_cache_mngr_data_ready(manager_) < 0) {
-    // Events were lost (socket overrun): read everything anew. By a socket of its own: on the one
-    // for requests lie the kernel's unread refusals, which would be taken for the answer.
+    // Events were lost (socket overrun): read everything anew. What is queued goes first: while it
+    // is there the kernel throws further events away, and tells of such a run of losses only once.
+    for (int n = 0; n < kMaxDrains && nl_cache_mngr_data_ready(manager_) < 0; ++n) {
+    }
+    // By a socket of its own: on the one for requests lie the kernel's unread refusals, which would
+    // be taken for the answer.
     nl_sock* const socket = nl_socket_alloc();
     if (socket != nullptr && nl_connect(socket, NETLINK_ROUTE) == 0)
       for (nl_cache* cache : {address_cache_, neighbour_cache_, route_cache_})
@@ -253,6 +259,7 @@ void Routes::rebuild(std::uint64_t now_ns) {
   add_neighbours(wanted);
   read_addresses(wanted);
 
+  std::vector<Ipv6Prefix> refused;
   // Next hops first, so that a route never leads to one that is not written yet.
   std::map<Key, bool> used;
   for (const auto& [prefix, key] : wanted) {
@@ -268,10 +275,19 @@ void Routes::rebuild(std::uint64_t now_ns) {
   }
   for (const auto& [prefix, key] : wanted) {
     const auto known = installed_.find(prefix);
-    if (known == installed_.end() || known->second != key) add_route(prefix, id_of(key));
+    if (known != installed_.end() && known->second == key) continue;
+    if (!add_route(prefix, id_of(key))) refused.push_back(prefix);
   }
   for (const auto& [prefix, key] : installed_)
     if (!wanted.contains(prefix)) delete_route(prefix);
+  // Once more after the removals; what finds no room even then is tried at the next change.
+  std::erase_if(refused, [&](const Ipv6Prefix& prefix) {
+    const bool added = add_route(prefix, id_of(wanted.at(prefix)));
+    if (!added) wanted.erase(prefix);
+    return added;
+  });
+  if (refused.size() != refused_) log::warn("routes without room", {{"count", refused.size()}});
+  refused_ = refused.size();
   installed_ = std::move(wanted);
   for (auto entry = ids_.begin(); entry != ids_.end();) {
     if (used.contains(entry->first)) {
@@ -285,9 +301,9 @@ void Routes::rebuild(std::uint64_t now_ns) {
   release_resolved();
 }
 
-void Routes::add_route(const Ipv6Prefix& prefix, NextHopId id) {
-  (void)(is_mapped(prefix.address) ? next_hops_.add_route(unmapped(prefix), id)
-                                   : next_hops_.add_route(prefix, id));
+bool Routes::add_route(const Ipv6Prefix& prefix, NextHopId id) {
+  return is_mapped(prefix.address) ? next_hops_.add_route(unmapped(prefix), id)
+                                   : next_hops_.add_route(prefix, id);
 }
 
 void Routes::delete_route(const Ipv6Prefix& prefix) {

@@ -100,7 +100,7 @@ class Routes {
   [[nodiscard]] bool port_of(int ifindex, contract::PortRole& port) const noexcept;
   [[nodiscard]] NextHopId id_of(const Key& key);
   [[nodiscard]] NextHop next_hop_of(const Key& key) const;
-  void add_route(const Ipv6Prefix& prefix, NextHopId id);
+  [[nodiscard]] bool add_route(const Ipv6Prefix& prefix, NextHopId id);  // false: no room
   void delete_route(const Ipv6Prefix& prefix);
   void ask_kernel(const Neighbour& neighbour);
   void release_resolved();
@@ -124,6 +124,7 @@ class Routes {
   std::map<Neighbour, Waiting> waiting_;
   std::size_t waiting_packets_ = 0;
   std::uint64_t unresolved_drops_ = 0;
+  std::size_t refused_ = 0;  // routes that found no room
   bool changed_ = false;
 };
 

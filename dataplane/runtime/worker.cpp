@@ -441,8 +441,11 @@ void Worker::release_early_packets(std::uint64_t now_ns) noexcept {
 void Worker::release_window_packets(std::uint64_t now_ns) noexcept {
   while (send_window_.has_ready() || send_window_.next_due_ns() <= now_ns) {
     Burst burst;
-    const std::size_t taken = send_window_.take_ready(
-        std::span(burst.packets).first(Burst::kReceive), sessions_.memory().sessions(), now_ns);
+    std::uint64_t timeouts = 0;
+    const std::size_t taken =
+        send_window_.take_ready(std::span(burst.packets).first(Burst::kReceive),
+                                sessions_.memory().sessions(), now_ns, timeouts);
+    counters_.window_timeouts.add(timeouts);
     if (taken == 0) return;
     burst.count = static_cast<std::uint16_t>(taken);
     result_.packets += burst.count;

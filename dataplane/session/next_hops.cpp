@@ -3,8 +3,8 @@
 
 #include <rte_errno.h>
 #include <rte_fib.h>
-#include <rte_fib6.h>
 #include <rte_lcore.h>
+#include <rte_lpm6.h>
 
 #include <algorithm>
 #include <cstring>
@@ -54,25 +54,19 @@ std::expected<std::unique_ptr<NextHops>, std::string> NextHops::create(const cha
     return std::unexpected(std::string("rte_fib_create: ") + rte_strerror(rte_errno));
   // The AVX-512 look-up would lower the clock of everything else on the core.
   (void)rte_fib_select_lookup(table->fib_, RTE_FIB_LOOKUP_DIR24_8_SCALAR_MACRO);
-  rte_fib6_conf conf6{};
-  conf6.type = RTE_FIB6_TRIE;
-  conf6.default_nh = 0;
-  conf6.max_routes = static_cast<int>(std::min(max_routes, kMaxIpv6Routes));
-  conf6.trie.nh_sz = RTE_FIB6_TRIE_2B;
-  conf6.trie.num_tbl8 = static_cast<std::uint32_t>(conf6.max_routes);
-  // A name of its own: both tables name their node pool after it.
-  table->fib6_ = rte_fib6_create((std::string(name) + "-6").c_str(),
-                                 static_cast<int>(rte_socket_id()), &conf6);
-  if (table->fib6_ == nullptr)
-    return std::unexpected(std::string("rte_fib6_create: ") + rte_strerror(rte_errno));
-  (void)rte_fib6_select_lookup(table->fib6_, RTE_FIB6_LOOKUP_TRIE_SCALAR);
+  rte_lpm6_config conf6{};
+  conf6.max_rules = std::min(max_routes, kMaxIpv6Routes);
+  conf6.number_tbl8s = conf6.max_rules;
+  table->lpm6_ = rte_lpm6_create(name, static_cast<int>(rte_socket_id()), &conf6);
+  if (table->lpm6_ == nullptr)
+    return std::unexpected(std::string("rte_lpm6_create: ") + rte_strerror(rte_errno));
   table->entries_ = std::make_unique<Entry[]>(kMaxNextHops);
   return table;
 }
 
 NextHops::~NextHops() {
   if (fib_ != nullptr) rte_fib_free(fib_);
-  if (fib6_ != nullptr) rte_fib6_free(fib6_);
+  if (lpm6_ != nullptr) rte_lpm6_free(lpm6_);
 }
 
 bool NextHops::set(NextHopId id, const NextHop& next_hop) noexcept {
@@ -118,12 +112,18 @@ bool NextHops::delete_route(const Ipv4Prefix& prefix) noexcept {
 
 bool NextHops::add_route(const Ipv6Prefix& prefix, NextHopId id) noexcept {
   if (id.value >= kMaxNextHops || prefix.length > 128) return false;
-  return rte_fib6_add(fib6_, prefix.network().wire().data(), prefix.length, id.value) == 0;
+  if (prefix.length == 0) {
+    ipv6_default_.store(id.value, std::memory_order_relaxed);
+    return true;
+  }
+  return rte_lpm6_add(lpm6_, prefix.network().wire().data(), prefix.length, id.value) == 0;
 }
 
 bool NextHops::delete_route(const Ipv6Prefix& prefix) noexcept {
   if (prefix.length > 128) return false;
-  return rte_fib6_delete(fib6_, prefix.network().wire().data(), prefix.length) == 0;
+  if (prefix.length == 0) return ipv6_default_.exchange(0, std::memory_order_relaxed) != 0;
+  Ipv6Address::Octets octets = prefix.network().wire();
+  return rte_lpm6_delete(lpm6_, octets.data(), prefix.length) == 0;
 }
 
 void NextHops::lookup(std::span<const std::uint32_t> destinations,
@@ -144,11 +144,14 @@ NextHopId NextHops::lookup(Ipv4Address destination) const noexcept {
 }
 
 void NextHops::lookup(std::span<Ipv6Octets> destinations, std::span<NextHopId> ids) const noexcept {
-  std::array<std::uint64_t, kMaxLookup> found;
+  std::array<std::int32_t, kMaxLookup> found;
   const auto count = std::min({destinations.size(), ids.size(), kMaxLookup});
   if (count == 0) return;
-  (void)rte_fib6_lookup_bulk(fib6_, destinations.data(), found.data(), static_cast<int>(count));
-  for (std::size_t i = 0; i < count; ++i) ids[i] = NextHopId(static_cast<std::uint16_t>(found[i]));
+  (void)rte_lpm6_lookup_bulk_func(lpm6_, destinations.data(), found.data(),
+                                  static_cast<unsigned>(count));
+  const std::uint16_t otherwise = ipv6_default_.load(std::memory_order_relaxed);
+  for (std::size_t i = 0; i < count; ++i)
+    ids[i] = NextHopId(found[i] < 0 ? otherwise : static_cast<std::uint16_t>(found[i]));
 }
 
 NextHopId NextHops::lookup(const Ipv6Address& destination) const noexcept {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // NextHops: where a packet goes from here. A longest-prefix table for each family (rte_fib,
-// DIR-24-8, and rte_fib6, a trie; 16-bit next-hop numbers) and an array of next hops for both. Main
-// writes; workers read without locks: a table entry changes in one store, a next hop behind a
-// sequence lock. A prefix that is being replaced may lead one packet by the old way. Memory: IPv4
-// 32 MiB for the table and 128 KiB for 1,024 longer-than-/24 groups per 256 routes; IPv6 32 MiB and
-// 8 MiB for 16,384 groups, of which a /48 takes up to 3, a /64 5, a /128 13, shared where they run
-// alike.
+// DIR-24-8, and rte_lpm6; not rte_fib6, which in DPDK 22.11 never gives back the groups that a
+// deleted route had reserved) and an array of next hops for both. Main writes; workers read without
+// locks: a table entry changes in one store, a next hop behind a sequence lock. A prefix that is
+// being replaced may lead one packet by the old way. Memory: IPv4 32 MiB for the table and 128 KiB
+// for 1,024 longer-than-/24 groups per 256 routes; IPv6 64 MiB and 16 MiB for 16,384 groups, of
+// which a /48 takes up to 3, a /64 5, a /128 13, shared where they run alike.
 #pragma once
 
 #include <atomic>
@@ -20,7 +20,7 @@
 #include "pns/contract/session_memory.hpp"
 
 struct rte_fib;
-struct rte_fib6;
+struct rte_lpm6;
 
 namespace pns::dataplane {
 
@@ -73,7 +73,7 @@ class NextHops {
   static constexpr std::size_t kMaxLookup = 128;
   void lookup(std::span<const std::uint32_t> destinations, std::span<NextHopId> ids) const noexcept;
   [[nodiscard]] NextHopId lookup(Ipv4Address destination) const noexcept;
-  // Likewise; addresses as on the wire. They are only read, whatever rte_fib6's prototype says.
+  // Likewise; addresses as on the wire. They are only read, whatever rte_lpm6's prototype says.
   using Ipv6Octets = std::uint8_t[16];
   void lookup(std::span<Ipv6Octets> destinations, std::span<NextHopId> ids) const noexcept;
   [[nodiscard]] NextHopId lookup(const Ipv6Address& destination) const noexcept;
@@ -88,7 +88,9 @@ class NextHops {
   NextHops() noexcept = default;
 
   rte_fib* fib_ = nullptr;
-  rte_fib6* fib6_ = nullptr;
+  rte_lpm6* lpm6_ = nullptr;
+  // rte_lpm6 knows no prefix of length 0. Main: writes; workers: read.
+  std::atomic<std::uint16_t> ipv6_default_{0};
   std::unique_ptr<Entry[]> entries_;
 };
 

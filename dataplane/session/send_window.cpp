@@ -107,7 +107,7 @@ void SendWindow::on_timeout(DownstreamState& down) noexcept {
 }
 
 std::size_t SendWindow::take_ready(std::span<rte_mbuf*> out, std::span<SessionRecord> sessions,
-                                   std::uint64_t now_ns) noexcept {
+                                   std::uint64_t now_ns, std::uint64_t& timeouts) noexcept {
   std::size_t taken = 0;
   any_ready_ = false;
   next_due_ns_ = UINT64_MAX;
@@ -122,7 +122,7 @@ std::size_t SendWindow::take_ready(std::span<rte_mbuf*> out, std::span<SessionRe
     if (current) {
       if (now_ns - queue.blocked_since_ns >= down.timeout_ns) {
         on_timeout(down);
-        ++timeouts_;
+        ++timeouts;
         queue.blocked_since_ns = now_ns;
         queue.ready = true;
       }

@@ -60,14 +60,13 @@ class SendWindow {
                           std::uint64_t now_ns) noexcept;
 
   // Packets that may leave now, in order, at most out.size(). Looks at sessions that had an
-  // acknowledgement, and at time-outs once `now_ns` has reached next_due_ns(). A session that is
-  // gone yields its packets too: the caller checks.
+  // acknowledgement, and at time-outs once `now_ns` has reached next_due_ns(); `timeouts` is raised
+  // by those that passed. A session that is gone yields its packets too: the caller checks.
   [[nodiscard]] std::size_t take_ready(std::span<rte_mbuf*> out,
                                        std::span<contract::SessionRecord> sessions,
-                                       std::uint64_t now_ns) noexcept;
+                                       std::uint64_t now_ns, std::uint64_t& timeouts) noexcept;
   [[nodiscard]] bool has_ready() const noexcept { return any_ready_; }
   [[nodiscard]] std::uint64_t next_due_ns() const noexcept { return next_due_ns_; }
-  [[nodiscard]] std::uint64_t timeouts() const noexcept { return timeouts_; }
 
  private:
   struct Queue {
@@ -92,7 +91,6 @@ class SendWindow {
   std::vector<std::uint16_t> active_;
   std::uint32_t held_ = 0;
   std::uint64_t next_due_ns_ = UINT64_MAX;
-  std::uint64_t timeouts_ = 0;
   bool any_ready_ = false;
 };
 

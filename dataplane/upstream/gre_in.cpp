@@ -92,6 +92,7 @@ class Delivery {
       PacketContext& context = context_of(packet);
       window::advance(up, context.sequence, gaps_);
       deliver(packet, context);
+      stage_.counters.reordered.add(1);
     }
   }
   // Gives up what is missing before the first packet that waits, and delivers from there.

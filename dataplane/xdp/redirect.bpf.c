@@ -34,7 +34,7 @@ struct prefix_key {
 
 struct {
   __uint(type, BPF_MAP_TYPE_LPM_TRIE);
-  __uint(max_entries, 1024);
+  __uint(max_entries, 65536);
   __uint(map_flags, BPF_F_NO_PREALLOC);
   __type(key, struct prefix_key);
   __type(value, __u8);
@@ -47,7 +47,7 @@ struct prefix6_key {
 
 struct {
   __uint(type, BPF_MAP_TYPE_LPM_TRIE);
-  __uint(max_entries, 1024);
+  __uint(max_entries, 65536);
   __uint(map_flags, BPF_F_NO_PREALLOC);
   __type(key, struct prefix6_key);
   __type(value, __u8);

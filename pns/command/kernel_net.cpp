@@ -135,6 +135,9 @@ void quiet_ipv6(const std::string& interface) {
 
 void allow_ipv6(const std::string& interface) {
   const std::string directory = "/proc/sys/net/ipv6/conf/" + interface + "/";
+  // Without a link-local address the kernel asks for no neighbour on the dataplane's behalf.
+  write_sysctl(directory + "dad_transmits", "0");
+  write_sysctl(directory + "addr_gen_mode", "0");
   write_sysctl(directory + "disable_ipv6", "0");
   write_sysctl(directory + "accept_ra", "0");
   write_sysctl(directory + "router_solicitations", "0");

@@ -277,6 +277,11 @@ struct LocalUser {
 [[nodiscard]] std::expected<std::vector<LocalUser>, std::vector<ConfigError>> load_users(
     const Config& config, std::vector<ConfigError>* warnings = nullptr);
 
+// The same from text, `file` being what errors call it; without a configuration the text alone is
+// checked.
+[[nodiscard]] std::expected<std::vector<LocalUser>, std::vector<ConfigError>> parse_users(
+    const std::string& text, const std::filesystem::path& file, const Config* config = nullptr);
+
 // The effective configuration as JSON text, two spaces of indent, for `pns show config`. Holds no
 // secrets: users and shared secrets are in files of their own, which only their names stand for.
 [[nodiscard]] std::string dump_json(const Config& config);

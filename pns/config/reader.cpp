@@ -3,10 +3,12 @@
 
 #include <fcntl.h>
 #include <unistd.h>
+#include <yaml-cpp/eventhandler.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <sstream>
 
 #include "pns/base/unique_fd.hpp"
 
@@ -17,6 +19,31 @@ int line_of_mark(const YAML::Mark& mark) noexcept { return mark.is_null() ? 0 : 
 
 std::string join(const std::string& path, const std::string& key) {
   return path.empty() ? key : path + "." + key;
+}
+
+// Takes a document in and keeps nothing of it.
+class Listener final : public YAML::EventHandler {
+  void OnDocumentStart(const YAML::Mark&) override {}
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnAlias(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnScalar(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                const std::string&) override {}
+  void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                       YAML::EmitterStyle::value) override {}
+  void OnSequenceEnd() override {}
+  void OnMapStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                  YAML::EmitterStyle::value) override {}
+  void OnMapEnd() override {}
+};
+
+// Not YAML::LoadAll: where a document begins with a comma yaml-cpp 0.7 does not go on, and LoadAll
+// takes all memory there is.
+bool has_second_document(const std::string& text) {
+  std::istringstream stream(text);
+  YAML::Parser parser(stream);
+  Listener listener;
+  return parser.HandleNextDocument(listener) && parser.HandleNextDocument(listener);
 }
 
 }  // namespace
@@ -30,10 +57,8 @@ std::string ConfigError::to_string() const {
 
 YAML::Node Document::parse(const std::string& text) {
   try {
-    const std::vector<YAML::Node> documents = YAML::LoadAll(text);
-    if (documents.empty()) return {};
-    if (documents.size() > 1) error(0, "", "holds more than one YAML document");
-    return documents.front();
+    if (has_second_document(text)) error(0, "", "holds more than one YAML document");
+    return YAML::Load(text);
   } catch (const YAML::Exception& e) {
     error(line_of_mark(e.mark), "", "not YAML: " + e.msg);
     return {};

@@ -129,6 +129,18 @@ void warn_if_readable(const std::filesystem::path& file, std::vector<ConfigError
         {file.string(), 0, "", "others may read it: it holds passwords (chmod 600)"});
 }
 
+std::vector<LocalUser> read_text(Document& document, const std::string& text,
+                                 const Config* config) {
+  std::vector<LocalUser> users;
+  const YAML::Node root = document.parse(text);
+  const Section top(document, root);
+  for (const auto& [name, section] : top.entries())
+    users.push_back(read_user(document, name, section));
+  check_duplicates(document, users);
+  if (config != nullptr) check_against(document, *config, users);
+  return users;
+}
+
 std::expected<std::vector<LocalUser>, std::vector<ConfigError>> read_users(
     const std::filesystem::path& file, const Config* config, std::vector<ConfigError>* warnings) {
   Document document(file, kKeys);
@@ -136,12 +148,7 @@ std::expected<std::vector<LocalUser>, std::vector<ConfigError>> read_users(
   if (auto text = read_file(file); !text) {
     document.error(0, "", std::move(text.error()));
   } else {
-    const YAML::Node root = document.parse(*text);
-    const Section top(document, root);
-    for (const auto& [name, section] : top.entries())
-      users.push_back(read_user(document, name, section));
-    check_duplicates(document, users);
-    if (config != nullptr) check_against(document, *config, users);
+    users = read_text(document, *text, config);
     if (warnings != nullptr) warn_if_readable(file, *warnings);
   }
   if (!document.ok()) return std::unexpected(document.take_errors());
@@ -149,6 +156,14 @@ std::expected<std::vector<LocalUser>, std::vector<ConfigError>> read_users(
 }
 
 }  // namespace
+
+std::expected<std::vector<LocalUser>, std::vector<ConfigError>> parse_users(
+    const std::string& text, const std::filesystem::path& file, const Config* config) {
+  Document document(file, kKeys);
+  std::vector<LocalUser> users = read_text(document, text, config);
+  if (!document.ok()) return std::unexpected(document.take_errors());
+  return users;
+}
 
 std::expected<std::vector<LocalUser>, std::vector<ConfigError>> load_users(
     const std::filesystem::path& file, std::vector<ConfigError>* warnings) {

@@ -70,8 +70,11 @@ struct alignas(64) WorkerCounters {
   Counter consumed;        // frames that ended here on purpose: ack-only, answered Echo-Requests
   Counter handed_out, handed_in;  // between workers
   Counter acks_sent, acks_received;
-  Counter sequence_gaps;   // GRE sequence numbers never seen
-  Counter mppe_key_steps;  // extra key changes because of gaps
+  Counter sequence_gaps;                  // GRE sequence numbers never seen
+  Counter reordered;                      // GRE packets that waited for an earlier one
+  Counter reassembled;                    // outer packets put together out of fragments
+  Counter window_waits, window_timeouts;  // the peer's window, where it is minded
+  Counter mppe_key_steps;                 // extra key changes because of gaps
   Counter polls, idle_polls;
   Counter busy_cycles;  // TSC cycles of non-empty polls
   Counter upstream_packets,

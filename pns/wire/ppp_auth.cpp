@@ -58,8 +58,10 @@ std::optional<MsChapV2ChangePassword> MsChapV2ChangePassword::parse(Bytes data) 
   reader.read_struct(out.encrypted_password);
   reader.read_struct(out.encrypted_hash);
   reader.read_struct(out.peer_challenge);
-  reader.skip(8);
+  const std::uint32_t reserved = reader.read_u32() | reader.read_u32();
   reader.read_struct(out.nt_response);
+  const std::uint16_t flags = reader.read_u16();
+  if (reserved != 0 || flags != 0) return std::nullopt;
   return out;
 }
 

@@ -49,8 +49,8 @@ struct MsChapV1Response {
   friend bool operator==(const MsChapV1Response&, const MsChapV1Response&) = default;
 };
 
-// The data of a Change-Password packet, CHAP code 7 (RFC 2759 §7): 586 octets with the header.
-// Reserved and Flags are not judged.
+// The data of a Change-Password packet, CHAP code 7 (RFC 2759 §7): 586 octets with the header, of
+// which Reserved and Flags must be zero.
 struct MsChapV2ChangePassword {
   static constexpr std::uint8_t kCode = 7;
   static constexpr std::size_t kLength = 582;

@@ -231,8 +231,10 @@ std::optional<MsChapV2Response> MsChapV2Response::parse(Bytes value) noexcept {
   Reader reader(value);
   MsChapV2Response out;
   reader.read_struct(out.peer_challenge);
-  reader.skip(8);
+  const std::uint32_t reserved = reader.read_u32() | reader.read_u32();
   reader.read_struct(out.nt_response);
+  const std::uint8_t flags = reader.read_u8();
+  if (reserved != 0 || flags != 0) return std::nullopt;
   return out;
 }
 

@@ -239,8 +239,8 @@ struct ChapValue {
   void write(Writer& out) const noexcept;  // value of at most 255 octets
 };
 
-// The Value of an MS-CHAPv2 Response, 49 octets (RFC 2759 §4). Reserved and Flags are not judged:
-// they should be zero and mean nothing.
+// The Value of an MS-CHAPv2 Response, 49 octets (RFC 2759 §4), of which Reserved and Flags must be
+// zero.
 struct MsChapV2Response {
   static constexpr std::size_t kLength = 49;
   std::array<std::byte, 16> peer_challenge{};

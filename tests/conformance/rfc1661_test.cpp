@@ -23,6 +23,18 @@ struct OpenPair : LinkPair {
   model::LinkActions send(const Octets& f) { return link.on_frame(f, clock.now()); }
 };
 
+// A link that has sent its first Configure-Request, with nobody there.
+struct Starting {
+  Starting() : link(LinkSettings{}, random, clock.now()) {
+    request = packet(link.start(clock.now()), kLcp, kConfReq);
+  }
+  model::LinkActions send(const Octets& f) { return link.on_frame(f, clock.now()); }
+  FakeClock clock;
+  FakeRandom random;
+  Link link;
+  Packet request;
+};
+
 }  // namespace
 
 TEST_CASE("rfc1661 §3.4: phases come in order, each announced once", "[rfc1661-3.4]") {
@@ -198,4 +210,134 @@ TEST_CASE("rfc1661 §4.1: a Terminate-Ack on an open link starts negotiation ove
   pair.run(pair.send(frame(kLcp, kTermAck, 1)));
   CHECK(find<model::CloseIpv4>(pair.actions) != nullptr);
   CHECK(packets(pair.actions, kLcp, kConfReq).size() == 1);
+}
+
+TEST_CASE("rfc1661 §5: what follows Length is padding", "[rfc1661-5]") {
+  OpenPair pair;
+  Octets padded = frame(kLcp, kEchoReq, 1, "00000000 aabb");
+  padded.resize(padded.size() + 20, std::byte{0x5a});
+  const Packet reply = packet(pair.send(padded), kLcp, kEchoRep);
+  CHECK(hex(Bytes(reply.data).subspan(4)) == "aabb");
+}
+
+TEST_CASE("rfc1661 §5.3: a Nak holds the options that were not acceptable, in order, and no others",
+          "[rfc1661-5.3]") {
+  Starting at;
+  const auto actions = at.send(frame(kLcp, kConfReq, 5, "0803aa 0702 0506aabbccdd 0103ff"));
+  const Packet nak = packet(actions, kLcp, kConfNak);
+  CHECK(nak.identifier == 5);
+  CHECK(nak.data == octets("0802 010405dc"));
+}
+
+TEST_CASE("rfc1661 §5.4: what is rejected is rejected before anything is Nak'ed", "[rfc1661-5.4]") {
+  Starting at;
+  for (const char* options :
+       {"0103ff 0d0306 0702", "0d0306 0103ff", "050600000000 0803aa 0d0306"}) {
+    const auto actions = at.send(frame(kLcp, kConfReq, 5, options));
+    CHECK(packet(actions, kLcp, kConfRej).data == octets("0d0306"));
+    CHECK(packets(actions, kLcp, kConfNak).empty());
+  }
+}
+
+TEST_CASE("rfc1661 §5.4, §6.4: a peer that happens to have our magic number is rejected first too",
+          "[rfc1661-5.4][rfc1661-6.4]") {
+  Starting at;
+  const Octets ours = *option(at.request.data, 5);
+  const Octets magic = concat({octets("0506"), ours});
+  auto actions = at.send(frame(kLcp, kConfReq, 5, concat({magic, octets("0d0306")})));
+  CHECK(packet(actions, kLcp, kConfRej).data == octets("0d0306"));
+  CHECK(packets(actions, kLcp, kConfNak).empty());
+  actions = at.send(frame(kLcp, kConfReq, 6, magic));
+  const auto other = option(packet(actions, kLcp, kConfNak).data, 5);
+  REQUIRE(other.has_value());
+  CHECK(*other != ours);
+}
+
+TEST_CASE("rfc1661 §6.4: a Nak of our magic number brings another", "[rfc1661-6.4]") {
+  Starting at;
+  const auto actions = at.send(frame(kLcp, kConfNak, at.request.identifier, "050611223344"));
+  const Packet again = packet(actions, kLcp, kConfReq);
+  CHECK(option(again.data, 5) != option(at.request.data, 5));
+  CHECK(option(again.data, 5) != octets("00000000"));
+}
+
+TEST_CASE("rfc1661 §5.5: a Terminate-Request is acknowledged in every state", "[rfc1661-5.5]") {
+  Starting at;
+  CHECK(packet(at.send(frame(kLcp, kTermReq, 1)), kLcp, kTermAck).identifier == 1);  // Req-Sent
+  CHECK(packets(at.send(frame(kLcp, kConfReq, 2, "0702")), kLcp, kConfAck).size() == 1);
+  CHECK(packet(at.send(frame(kLcp, kTermReq, 3)), kLcp, kTermAck).identifier == 3);  // Ack-Sent
+  OpenPair pair;
+  (void)pair.link.close(EndReason::operator_cleared, pair.clock.now());
+  CHECK(packet(pair.send(frame(kLcp, kTermReq, 4)), kLcp, kTermAck).identifier == 4);  // Closing
+}
+
+TEST_CASE("rfc1661 §5.6: an unknown code is rejected in every state, and changes none",
+          "[rfc1661-5.6]") {
+  Starting at;
+  CHECK(packet(at.send(frame(kLcp, 0x7e, 1)), kLcp, kCodeRej).data == octets("7e010004"));
+  CHECK(packets(at.send(frame(kLcp, kConfReq, 2, "0702")), kLcp, kConfAck).size() == 1);
+  CHECK(packet(at.send(frame(kLcp, 0x7e, 3)), kLcp, kCodeRej).data == octets("7e030004"));
+  OpenPair pair;
+  CHECK(pair.send(frame(kCcp, 0x7e, 1)).size() == 1);
+  CHECK(pair.send(frame(kIpcp, 0x7e, 1)).size() == 1);
+  CHECK(pair.link.phase() == LinkPhase::kOpen);
+}
+
+TEST_CASE("rfc1661 §5.7: before LCP is open no protocol is rejected, after it none that is ours",
+          "[rfc1661-5.7]") {
+  Starting at;
+  for (const char* protocol : {"8057", "c025", "4001", "c22b"})
+    CHECK(at.send(octets(std::string("ff03") + protocol + "01010004")).empty());
+  OpenPair pair;
+  for (const std::uint16_t protocol : {kLcp, kChap, kCcp, kIpcp})
+    CHECK(packets(pair.send(frame(protocol, kConfAck, 0xfe)), kLcp, kProtRej).empty());
+}
+
+TEST_CASE("rfc1661 §6.1: 1,500 octets are taken whatever MRU was agreed", "[rfc1661-6.1]") {
+  OpenPair pair;
+  // 1,500 octets of information behind the Protocol field.
+  const Octets echo = frame(kLcp, kEchoReq, 1, Octets(1496));
+  CHECK(packets(pair.send(echo), kLcp, kEchoRep).size() == 1);
+}
+
+TEST_CASE("rfc1661 §6.1: what we send is no longer than the peer's MRU", "[rfc1661-6.1]") {
+  LinkPair pair;
+  pair.client.lcp_options = "01040100 0506aabbccdd";
+  pair.start();
+  const auto echo = pair.link.on_frame(frame(kLcp, kEchoReq, 1, Octets(1000)), pair.clock.now());
+  CHECK(packet(echo, kLcp, kEchoRep).data.size() + 4 == 256);
+  const auto code = pair.link.on_frame(frame(kLcp, 0x33, 1, Octets(1000)), pair.clock.now());
+  CHECK(packet(code, kLcp, kCodeRej).data.size() + 4 == 256);
+  const auto unknown =
+      pair.link.on_frame(concat({octets("ff03 4001"), Octets(1000)}), pair.clock.now());
+  CHECK(packet(unknown, kLcp, kProtRej).data.size() + 4 == 256);
+}
+
+TEST_CASE("rfc1661 §6.5/6.6: short headers are sent only to a peer that asked for them",
+          "[rfc1661-6.5]") {
+  struct Row {
+    const char* options;
+    bool pfc;
+    bool acfc;
+  };
+  for (const Row& row : {Row{"0506aabbccdd", false, false}, Row{"0702", true, false},
+                         Row{"0802", false, true}, Row{"0702 0802", true, true}}) {
+    LinkPair pair;
+    pair.client.lcp_options = row.options;
+    pair.start();
+    const auto* const link = find<model::ConfigureLink>(pair.actions);
+    REQUIRE(link != nullptr);
+    CHECK(link->send_pfc == row.pfc);
+    CHECK(link->send_acfc == row.acfc);
+  }
+}
+
+TEST_CASE("rfc1661 §5.5: a network protocol's Terminate-Request is acknowledged, once",
+          "[rfc1661-5.5]") {
+  const std::uint16_t protocol = GENERATE(kCcp, kIpcp);
+  OpenPair pair;
+  const auto actions = pair.send(frame(protocol, kTermReq, 9));
+  CHECK(packet(actions, protocol, kTermAck).identifier == 9);
+  CHECK(position<model::CloseIpv4>(actions) < position(actions, protocol, kTermAck));
+  CHECK(position(actions, protocol, kTermAck) < position(actions, kLcp, kTermReq));
 }

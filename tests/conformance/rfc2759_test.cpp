@@ -79,6 +79,22 @@ TEST_CASE("rfc2759 §4: AAA is asked with what the Response carried", "[rfc2759-
   for (const std::byte octet : credentials.peer_challenge) CHECK(octet == std::byte{0x77});
 }
 
+TEST_CASE("rfc2759 §4: a Response whose Reserved or Flags are not zero fails", "[rfc2759-4]") {
+  const std::size_t at = GENERATE(std::size_t{16}, std::size_t{23}, std::size_t{48});
+  LinkPair pair;
+  pair.drop_to_client = [](const Octets& f) { return parse(f)->protocol == kChap; };
+  pair.start();
+  const auto id = packet(pair.actions, kChap, kChallenge).identifier;
+  Octets value(49);
+  value[at] = std::byte{1};
+  pair.run(pair.link.on_frame(
+      frame(kChap, kResponse, id, concat({octets("31"), value, as_octets("User")})),
+      pair.clock.now()));
+  CHECK(packets(pair.actions, kChap, kFailure).size() == 1);
+  CHECK_FALSE(pair.asked.has_value());
+  CHECK(ended(pair.actions) == EndReason::auth_malformed);
+}
+
 TEST_CASE("rfc2759 §5: Success carries S= with 40 digits and a message the client can check",
           "[rfc2759-5]") {
   LinkPair pair;

@@ -232,7 +232,7 @@ TEST_CASE("eap-mschapv2 §2.2: a Response to another MS-CHAPv2-ID, or of wrong l
   const auto id = std::to_integer<std::uint8_t>(at.request.data.at(2));
   const auto body = [](std::uint8_t ms_id, const char* length) {
     return "1a02" + hex(Octets{static_cast<std::byte>(ms_id)}) + length + "31" +
-           std::string(98, '1') + "55736572";
+           std::string(98, '0') + "55736572";
   };
   CHECK(at.respond(body(static_cast<std::uint8_t>(id + 1), "003a")).empty());
   CHECK(at.respond(body(id, "0039")).empty());

@@ -120,6 +120,22 @@ TEST_CASE("rfc5072 §3: IPv6 is refused where no prefix was leased", "[rfc5072-3
   CHECK(packets(pair.actions, kIpv6cp, kConfReq).empty());
 }
 
+TEST_CASE("rfc5072 §3: IPv6 before IPV6CP is open is discarded; where there is none, rejected",
+          "[rfc5072-3][rfc1661-3.5]") {
+  for (const bool leased : {false, true}) {
+    Ipv6Pair pair;
+    if (!leased) pair.network.ipv6.reset();
+    pair.client.ipv6cp_options.clear();
+    pair.drop_to_client = [](const Octets& f) {
+      const auto p = parse(f);
+      return p && p->protocol == kIpv6cp;
+    };
+    pair.start();
+    pair.run_frame(octets("0057 6000 0000 0000 3b40"));
+    CHECK(packets(pair.actions, kLcp, kProtRej).size() == (leased ? 0 : 1));
+  }
+}
+
 TEST_CASE("rfc5072 §3: with MPPE required, IPv6 waits for encryption as IPv4 does",
           "[rfc5072-3][conformance-50]") {
   Ipv6Pair pair;

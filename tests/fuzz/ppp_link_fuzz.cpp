@@ -106,7 +106,7 @@ class Driver {
     std::vector<std::byte> body;
     const auto add = [&body](std::initializer_list<unsigned> octets, std::size_t filling) {
       for (const unsigned octet : octets) body.push_back(static_cast<std::byte>(octet));
-      body.insert(body.end(), filling, std::byte{1});
+      body.insert(body.end(), filling, std::byte{0});
     };
     if (asked_by_ == kPap) {
       add({2, 'u', 's', 2, 'p', 'w'}, 0);

@@ -19,6 +19,7 @@ WORD = "wonderland"
 
 class Pacs(theme.Theme):
     guests = 0
+    changes = {"ppp": "ppp: {auth_retries: 0}\n"}  # a wrong password ends a call at once
     users = {"alice": WORD, "bob": WORD, "carol": WORD, "dave": WORD, "erin": WORD}
 
     @classmethod

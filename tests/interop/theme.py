@@ -19,13 +19,14 @@ class Theme(unittest.TestCase):
     addresses = 1
     users = {"alice": "wonderland"}
     changes = None  # of the configuration: top-level key → YAML block
+    ipv6 = False  # in the intranet and in the guests too
     longMessage = True
 
     @classmethod
     def setUpClass(cls):
         keep = pathlib.Path(OPTIONS.keep) / cls.__name__ if OPTIONS.keep else None
         try:
-            cls.lab = pnslab.Lab(OPTIONS.ports, OPTIONS.binaries, keep)
+            cls.lab = pnslab.Lab(OPTIONS.ports, OPTIONS.binaries, keep, cls.ipv6)
         except pnslab.Missing as missing:
             raise unittest.SkipTest(str(missing)) from None
         try:
@@ -33,6 +34,8 @@ class Theme(unittest.TestCase):
             cls.server = cls.lab.start_server(cls.users, cls.changes)
             for guest in booting:
                 guest.wait_boot()
+                if cls.ipv6:
+                    guest.load_ipv6()
         except BaseException:
             cls.lab.close()
             raise

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """TCP for ten seconds each way. Says nothing about speed: a guest is too slow for that."""
 import json
+import re
 
 import theme
 from theme import HOST
@@ -35,5 +36,46 @@ class Traffic(theme.Theme):
         session.hang_up()
 
 
+class Fragments(theme.Theme):
+    """An inner MTU that makes outer packets longer than the path takes: both ends fragment them
+    (RFC 2637 §1.4), which is slow but arrives."""
+    changes = {"ppp": "ppp: {mtu: 1500}\n"}
+
+    def count(self, metric):
+        return sum(int(n) for n in re.findall(rf"^{metric}\{{[^}}]*\}} (\d+)", self.server.metrics(),
+                                              re.MULTILINE))
+
+    def test_outer_fragments_are_put_together_and_sent(self):
+        session = self.connect(options=("mtu", "1500", "mru", "1500"))
+        self.assertEqual(self.find(session)["mtu"], 1496)
+        exact = f"-s {1496 - 28}"
+        self.assertEqual(self.ping(self.guest, HOST, "-M do", exact), (3, 3))
+        down = self.lab.intranet.run("ping", "-M", "do", "-c", "3", "-i", "0.2", *exact.split(),
+                                     session.address).stdout
+        self.assertEqual(theme.ping_counts(down), (3, 3))
+        drops = re.findall(r'pns_dataplane_drops_total\{[^}]*reason="outer_fragment"[^}]*\} (\d+)',
+                           self.server.metrics())
+        self.assertEqual(set(drops), {"0"})
+        self.assertGreaterEqual(self.count("pns_outer_reassembled_packets_total"), 6)
+        shown = self.find(session)
+        self.assertEqual((shown["rx_drops"], shown["tx_drops"]), (0, 0))
+        session.hang_up()
+
+
+class Window(theme.Theme):
+    """The client's window is minded (RFC 2637 §4.2, §4.4): it acknowledges, so nothing is held up."""
+    changes = {"pptp": "pptp: {gre: {send_window: adaptive}}\n"}
+
+    def test_a_client_that_acknowledges_gets_everything(self):
+        session = self.connect()
+        self.assertEqual(self.ping(self.guest, HOST, "-i 0.002", "-s 1000", count=1000),
+                         (1000, 1000))
+        output = self.lab.intranet.run("ping", "-c", "500", "-i", "0.002", "-s", "1000",
+                                       session.address, timeout=60).stdout
+        self.assertEqual(theme.ping_counts(output), (500, 500))
+        self.assertEqual(self.find(session)["tx_drops"], 0)
+        session.hang_up()
+
+
 if __name__ == "__main__":
-    theme.main(Traffic)
+    theme.main(Traffic, Fragments, Window)

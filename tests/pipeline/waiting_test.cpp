@@ -48,6 +48,7 @@ TEST_CASE("reorder: packets that come early wait for those before them",
     world.receive(kAccess, numbered(s, sequence));
   world.run();
   CHECK(arrived(world) == upto(5, 11));
+  CHECK(world.counted()["reordered"] == 3);
   CHECK(world.drops().empty());
   CHECK(world.record(s).upstream.sequence_gaps.get() == 0);
   CHECK(world.record(s).upstream.reorder_queue == 0);
@@ -254,6 +255,7 @@ TEST_CASE("fragments: an outer packet in pieces is put together, in any order",
     CHECK(hex(out[0]) == hex(to_core(expected)));
     ++sequence;
   }
+  CHECK(world.counted()["reassembled"] == 4);
   CHECK(world.drops().empty());
 }
 
@@ -393,6 +395,9 @@ TEST_CASE("window: a peer that never acknowledges is slowed down, not cut off",
     world.run();
   }
   CHECK(left(world).size() == 6);  // one at a time
+  const auto counted = world.counted();
+  CHECK(counted.at("window_waits") == 12);
+  CHECK(counted.at("window_timeouts") >= 8);
   CHECK(world.record(s).downstream.send_queue == 0);
 }
 

@@ -414,6 +414,10 @@ std::map<std::string, std::uint64_t> World::totals() const {
     out["acks_sent"] += c.acks_sent.get();
     out["acks_received"] += c.acks_received.get();
     out["sequence_gaps"] += c.sequence_gaps.get();
+    out["reordered"] += c.reordered.get();
+    out["reassembled"] += c.reassembled.get();
+    out["window_waits"] += c.window_waits.get();
+    out["window_timeouts"] += c.window_timeouts.get();
     out["mppe_key_steps"] += c.mppe_key_steps.get();
     out["upstream_packets"] += c.upstream_packets.get();
     out["upstream_bytes"] += c.upstream_bytes.get();

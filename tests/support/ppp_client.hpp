@@ -380,6 +380,10 @@ class LinkPair {
   explicit LinkPair(const ppp::LinkSettings& settings = {})
       : link(settings, random, clock.now()), users(make_users(), random) {}
 
+  // A link that was taken over after a restart.
+  LinkPair(const ppp::LinkSettings& settings, const ppp::LinkSnapshot& snapshot)
+      : link(settings, snapshot, random, clock.now()), users(make_users(), random) {}
+
   // Starts the link and lets everything happen that happens at once.
   void start() { run(link.start(clock.now())); }
 

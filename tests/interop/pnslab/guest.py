@@ -172,6 +172,9 @@ class Guest:
             raise host.LabError(f"{self.name}: {script!r}: exit status {status}: {output}")
         return output
 
+    def load_ipv6(self):
+        self.run("busybox insmod /usr/lib/uml/modules/$(uname -r)/kernel/net/ipv6/ipv6.ko")
+
     def dial(self, user, password, options=(), bind=None, limit=600, security=None):
         """Starts pppd for one session. `bind`: which of our addresses it calls from. `security`:
         options instead of SECURITY_OPTIONS; `options` come on top of either."""

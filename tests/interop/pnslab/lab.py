@@ -29,6 +29,9 @@ FIRST_AT_HOME = ipaddress.IPv4Address("192.168.7.11")
 CORE = "10.0.0.1"
 HOST = "10.0.0.53"  # the intranet's host
 POOL = "10.64.0.0/16"
+CORE6 = "2001:db8::1"
+HOST6 = "2001:db8::53"
+SUBSCRIBERS6 = ("2001:db8:100::/48", "2001:db8:200::/48")  # routed to the server
 HUGE_PAGES_NEEDED = 320  # the server's 512 MiB of packet memory, its sessions, and room
 
 TAP_PORTS = f"""ports:
@@ -80,15 +83,16 @@ def clean_dead_labs():
 
 
 class Lab:
-    def __init__(self, ports="auto", binaries=None, keep=None):
+    def __init__(self, ports="auto", binaries=None, keep=None, ipv6=False):
         """`ports`: xdp, tap, or auto (xdp where huge pages are to be had). `binaries`: directory of
-        pns and its planes. `keep`: where logs are copied at the end."""
+        pns and its planes. `keep`: where logs are copied at the end. `ipv6`: in the intranet too."""
         host.require()
         clean_dead_labs()
         self.id = secrets.token_hex(3)
         self.directory = STATE / self.id
         self.binaries = pathlib.Path(binaries or SOURCE / "build" / "bin")
         self.keep = keep
+        self.ipv6 = ipv6
         self.guests = []
         self.servers = []
         self.processes = []  # others, started with start_in
@@ -141,6 +145,10 @@ class Lab:
         self.pns.ip("address", "add", f"{CORE}/24", "dev", "core0")
         self.pns.ip("link", "set", "access0", "up")
         self.pns.ip("link", "set", "core0", "up")
+        if self.ipv6:
+            self.pns.sysctl("net/ipv6/conf/core0/disable_ipv6", "0")
+            self.pns.sysctl("net/ipv6/conf/core0/forwarding", "1")
+            self.pns.ip("address", "add", f"{CORE6}/64", "dev", "core0", "nodad")
         self._plug("access1", "core1")
 
     def _plug(self, access, core):
@@ -149,13 +157,20 @@ class Lab:
         self.intranet.ip("address", "add", f"{HOST}/24", "dev", core)
         self.intranet.ip("link", "set", core, "up")
         self.intranet.ip("route", "add", POOL, "via", CORE)
+        if not self.ipv6:
+            return
+        self.intranet.sysctl(f"net/ipv6/conf/{core}/disable_ipv6", "0")
+        self.intranet.ip("address", "add", f"{HOST6}/64", "dev", core, "nodad")
+        for network in SUBSCRIBERS6:
+            self.intranet.ip("route", "add", network, "via", CORE6, "dev", core)
 
     def config(self, changes=None):
         """deploy/quickstart.yaml with this lab's ports. `changes`: top-level key → its YAML block."""
         text = (SOURCE / "deploy" / "quickstart.yaml").read_text()
         changes = dict(changes or {})
         if self.ports == "tap":
-            changes["ports"] = TAP_PORTS
+            core6 = f', "{CORE6}/64"' if self.ipv6 else ""
+            changes["ports"] = TAP_PORTS.replace(f"{CORE}/24", f"{CORE}/24{core6}")
         for key, block in changes.items():
             # a top-level key and everything below it that is indented, empty or a comment
             text, count = re.subn(rf"^{key}:.*\n(?:[ \t#].*\n|\n)*", "", text, flags=re.MULTILINE)

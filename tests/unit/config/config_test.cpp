@@ -226,6 +226,7 @@ TEST_CASE("config: all errors are reported, in the order of the file", "[config]
 TEST_CASE("config: what is not YAML, or not one mapping, is refused", "[config]") {
   CHECK_THAT(error_of("ports: [unclosed\nx: y"), Catch::StartsWith("pns.yaml:2: not YAML: "));
   CHECK(error_of(kMinimal + "---\nnode: {}\n") == "pns.yaml: holds more than one YAML document");
+  CHECK_FALSE(parse(", node: {}\n", "pns.yaml"));  // where yaml-cpp does not go on
   CHECK_THAT(errors_of("[1, 2]").front(), Catch::Contains("must be a mapping"));
 }
 

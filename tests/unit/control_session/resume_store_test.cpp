@@ -286,6 +286,9 @@ TEST_CASE("resume store: damaged records and those of another version are passed
   changed(14, "dns", 5);
   changed(15, "auth", 200);
   changed(16, "auth", 6);
+  changed(17, "our_call_id", 65'536);  // beyond its field
+  changed(18, "generation", 1e300);
+  changed(19, "mtu", -1);
   const auto sessions = open(directory).sessions();
   REQUIRE(sessions.size() == 1);
   CHECK(sessions[0].slot == SlotId(5));

@@ -39,10 +39,13 @@ struct World {
   std::unique_ptr<SessionTable> table = SessionTable::create(memory, 1).value();
   Doorbell doorbell;
   Endpoint::WorkerLine line{ring(), ring(), &doorbell};
+  std::vector<SubscriberPrefixes> bound;
   Endpoint endpoint{
-      *table, {line}, pool(), [](contract::PortRole, const Ipv6Address&, rte_mbuf* packet) {
-        rte_pktmbuf_free(packet);
-      }};
+      *table,
+      {line},
+      pool(),
+      [](contract::PortRole, const Ipv6Address&, rte_mbuf* packet) { rte_pktmbuf_free(packet); },
+      [this](const SubscriberPrefixes& subscriber) { bound.push_back(subscriber); }};
   UniqueFd control;
   contract::Channel channel;
   contract::RingProducer commands;
@@ -123,6 +126,8 @@ TEST_CASE("endpoint: IPv6 is opened once for each prefix, and closed",
   open.inner_mtu = 1396;
   open.rate_bits_per_second = 9;
   CHECK(world.ask(MessageType::kOpenIpv6, 1, first, open).result == ReplyResult::kDone);
+  REQUIRE(world.bound.size() == 1);
+  CHECK(world.bound[0].ipv6 == std::vector<Ipv6Prefix>{{{open.prefix, 0}, 64}});
   const auto command = world.next();
   REQUIRE(command);
   CHECK(command->type == WorkerCommandType::kOpenIpv6);

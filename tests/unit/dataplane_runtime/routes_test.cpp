@@ -335,6 +335,47 @@ TEST_CASE("routes: ipv6: gateways, also link-local ones, and the better metric",
   CHECK(world.until([&] { return world.to("2001:4860::8888").kind == NextHopKind::kUnreachable; }));
 }
 
+TEST_CASE("routes: ipv6: a full table loses what came last, and takes it when there is room",
+          "[dataplane][routes][ipv6]") {
+  fresh_network();
+  add_ipv6();
+  World world;  // room for 1,024 groups of 256; a /64 takes up to five
+  const auto batch = [](const char* verb) {
+    std::string lines;
+    for (unsigned n = 0; n < 600; ++n) {
+      char text[96];
+      std::snprintf(text, sizeof(text), "route %s 2%03x:%x:%x:%x::/64 via fe80::1 dev t-core\n",
+                    verb, n, n, n, n);
+      lines += text;
+    }
+    FILE* pipe = ::popen("ip -6 -batch -", "w");
+    REQUIRE(pipe != nullptr);
+    std::fputs(lines.c_str(), pipe);
+    REQUIRE(::pclose(pipe) == 0);
+  };
+  batch("add");
+  REQUIRE(world.until([&] { return world.to("2000:0:0:0::1").kind == NextHopKind::kGlean; }));
+  const auto served = [&] {
+    unsigned count = 0;
+    for (unsigned n = 0; n < 600; ++n)
+      count += world.next_hops
+                           ->lookup(Ipv6Address((0x2000 + std::uint64_t{n}) << 48 |
+                                                    std::uint64_t{n} << 32 | n << 16 | n,
+                                                1))
+                           .value != 0
+                   ? 1
+                   : 0;
+    return count;
+  };
+  REQUIRE(world.until([&] { return world.routes->routes() >= served() && served() > 150; }));
+  CHECK(served() < 600);
+  batch("del");
+  run("-6 route add 2fff:1:2:3::/64 via fe80::1 dev t-core");
+  CHECK(world.until([&] { return world.to("2fff:1:2:3::1").kind == NextHopKind::kGlean; }));
+  CHECK(world.to("2000:0:0:0::1").kind == NextHopKind::kUnreachable);
+  CHECK(world.to("2001:db8:c::9").kind == NextHopKind::kGlean);
+}
+
 TEST_CASE("routes: ipv6: packets wait for their neighbour, which the kernel is asked to find",
           "[dataplane][routes][ipv6]") {
   fresh_network();

@@ -15,7 +15,7 @@
 #include <catch2/catch.hpp>
 #include <cstdlib>
 
-#include "dataplane/runtime/ports.hpp"
+#include "dataplane/runtime/xdp_prefixes.hpp"
 #include "tests/support/packets.hpp"
 
 using namespace pns;
@@ -79,7 +79,9 @@ TEST_CASE("xdp: the core program takes what is for subscribers, of both families
   subscribers.ipv4 = {*Ipv4Prefix::parse("10.64.0.0/18")};
   subscribers.ipv6 = {*Ipv6Prefix::parse("2001:db8:64::/48"),
                       *Ipv6Prefix::parse("2001:db8:77:7::1/64")};
-  const auto set = set_xdp_prefixes("t-core", subscribers);
+  const auto prefixes = XdpPrefixes::open("t-core");
+  REQUIRE(prefixes);
+  const auto set = prefixes->add(subscribers);
   INFO((set ? "" : set.error()));
   REQUIRE(set);
   for (const char* destination : {"2001:db8:64::1", "2001:db8:64:ffff::7", "2001:db8:77:7:8::"})

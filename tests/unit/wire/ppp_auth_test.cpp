@@ -79,6 +79,12 @@ TEST_CASE("mschapv2: a Change-Password packet is 582 octets behind its header",
   for (std::size_t length = 0; length < 582; ++length)
     CHECK_FALSE(MsChapV2ChangePassword::parse(Bytes(data).first(length)));
   CHECK_FALSE(MsChapV2ChangePassword::parse(Octets(583)));
+  for (std::size_t at = 0; at < data.size(); ++at) {
+    Octets changed = data;
+    changed[at] ^= std::byte{0x80};
+    const bool must_be_zero = (at >= 548 && at < 556) || at >= 580;
+    CHECK(MsChapV2ChangePassword::parse(changed).has_value() != must_be_zero);
+  }
 }
 
 TEST_CASE("eap: a packet's data is a type and its data", "[wire][rfc3748-4.1]") {

@@ -223,6 +223,12 @@ TEST_CASE("ppp: an MS-CHAPv2 Response is 49 octets and nothing else", "[wire][rf
   for (std::size_t length = 0; length < wire.size(); ++length)
     CHECK_FALSE(MsChapV2Response::parse(Bytes(wire).first(length)).has_value());
   CHECK_FALSE(MsChapV2Response::parse(Octets(50)).has_value());
+  for (std::size_t at = 0; at < wire.size(); ++at) {
+    Octets changed = wire;
+    changed[at] ^= std::byte{0x01};
+    const bool must_be_zero = (at >= 16 && at < 24) || at == 48;
+    CHECK(MsChapV2Response::parse(changed).has_value() != must_be_zero);
+  }
 }
 
 TEST_CASE("ppp: Protocol-Reject and Echo bodies need their fixed part", "[wire][rfc1661-5.7]") {

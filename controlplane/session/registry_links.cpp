@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Registry: PPP links, their frames, and what they ask for.
+#include <algorithm>
+#include <utility>
+
+#include "controlplane/session/registry.hpp"
+#include "controlplane/session/registry_parts.hpp"
+
+namespace pns::session {
+
+using control::SessionHandle;
+using model::SetupStage;
+
+namespace {
+
+constexpr auto kLastWords = Milliseconds(300);  // from the end of a link to Call-Disconnect-Notify
+constexpr std::uint16_t kLeastIpv6Mtu = 1280;
+constexpr std::size_t kMaximumEarlyFrames = 4;  // kept of a call that is not connected yet
+constexpr std::uint16_t kMppeOverhead = 4;      // octets of inner MTU (RFC 3078 §3)
+
+}  // namespace
+
+void Registry::on_punted(SessionHandle handle, Bytes frame) {
+  parts_.statistics.punted_frames_received.add();
+  deliver(handle, frame);
+}
+
+void Registry::deliver(SessionHandle handle, Bytes frame) {
+  Session* session = find(handle.slot);
+  if (session == nullptr || session->state != Session::State::kUp ||
+      session->handle.generation != handle.generation) {
+    parts_.statistics.punted_frames_stale.add();
+  } else if (session->link_started) {
+    apply(*session, session->link->on_frame(frame, now()));
+  } else if (session->early.size() < kMaximumEarlyFrames) {
+    session->early.emplace_back(frame.begin(), frame.end());
+  } else {
+    parts_.statistics.punted_frames_stale.add();
+  }
+}
+
+void Registry::apply(Session& session, const model::LinkActions& actions) {
+  const SlotId slot = session.handle.slot;
+  const std::uint64_t serial = session.serial;
+  const bool changes = std::ranges::any_of(actions, [](const model::LinkAction& action) {
+    const auto* phase = std::get_if<model::PhaseChanged>(&action);
+    return (phase != nullptr && phase->phase == model::LinkPhase::kOpen) ||
+           std::holds_alternative<model::OpenIpv6>(action) ||
+           std::holds_alternative<model::CloseIpv6>(action);
+  });
+  if (changes) save(session);
+  for (const auto& action : actions) {
+    Session* alive = find(slot, serial);
+    if (alive == nullptr || alive->state != Session::State::kUp) return;
+    std::visit([&](const auto& a) { perform(*alive, a); }, action);
+  }
+  if (Session* alive = find(slot, serial); alive != nullptr) arm_timer(*alive);
+}
+
+void Registry::require(Session& session, const control::DataplaneLink::Sent& sent) {
+  if (sent) return;
+  log::warn("command to the dataplane lost",
+            {{"session", session.handle.slot.value}, {"why", control::name_of(sent.error())}});
+  if (session.state != Session::State::kUp) return;
+  perform(session, model::LinkEnded{EndReason::dataplane_unavailable});
+}
+
+void Registry::perform(Session& session, const model::SendFrame& action) {
+  // A lost control frame is PPP's everyday life: its restart timer sends it again.
+  (void)parts_.dataplane.inject(session.handle, action.frame);
+}
+
+void Registry::perform(Session& session, const model::ConfigureLink& action) {
+  session.peer_mru = action.peer_mru;
+  if (action.open) reach(session, SetupStage::kLcpOpen);
+  contract::ConfigureLink link;
+  link.open = action.open;
+  link.send_acfc = action.send_acfc;
+  link.send_pfc = action.send_pfc;
+  link.our_magic = action.our_magic;
+  link.peer_mru = action.peer_mru;
+  session.configured = action.open ? std::optional(link) : std::nullopt;
+  require(session, parts_.dataplane.configure_link(session.handle, link));
+}
+
+void Registry::perform(Session& session, const model::ArmMppe& action) {
+  contract::ArmMppe keys;
+  keys.key_bits = action.key_bits;
+  keys.stateless = action.stateless;
+  std::ranges::copy(action.keys.send.bytes(), keys.send_start_key.begin());
+  std::ranges::copy(action.keys.receive.bytes(), keys.receive_start_key.begin());
+  reach(session, SetupStage::kCcpOpen);
+  require(session, parts_.dataplane.arm_mppe(session.handle, keys));
+}
+
+void Registry::perform(Session& session, const model::DisarmMppe&) {
+  require(session, parts_.dataplane.disarm_mppe(session.handle));
+}
+
+std::uint16_t Registry::inner_mtu(const Session& session) const {
+  const bool encrypted = session.link->status().mppe != "none";
+  return static_cast<std::uint16_t>(std::min(parts_.config.ppp.mtu, session.peer_mru) -
+                                    (encrypted ? kMppeOverhead : 0));
+}
+
+control::DataplaneLink::Completion Registry::address_answer(const Session& session) {
+  return [this, slot = session.handle.slot,
+          serial = session.serial](const control::DataplaneLink::Reply& reply) {
+    Session* alive = find(slot, serial);
+    if (alive == nullptr || alive->state != Session::State::kUp) return;
+    if (reply && reply->result == contract::ReplyResult::kDone) return;
+    log::warn(
+        "dataplane refused an address",
+        {{"session", slot.value},
+         {"result", reply ? contract::name_of(reply->result) : control::name_of(reply.error())}});
+    if (reply) perform(*alive, model::LinkEnded{EndReason::dataplane_refused});
+  };
+}
+
+void Registry::perform(Session& session, const model::OpenIpv4& action) {
+  session.mtu = inner_mtu(session);
+  contract::OpenIpv4 open;
+  open.subscriber = action.subscriber;
+  if (session.lease) open.gateway = session.lease->gateway;
+  open.inner_mtu = session.mtu;
+  open.rate_bits_per_second = session.rate_bits_per_second.value_or(0);
+  require(session, parts_.dataplane.open_ipv4(session.handle, open, address_answer(session)));
+}
+
+void Registry::perform(Session& session, const model::CloseIpv4&) {
+  require(session, parts_.dataplane.close_ipv4(session.handle));
+}
+
+void Registry::perform(Session& session, const model::OpenIpv6& action) {
+  if (!session.lease || !session.lease->ipv6_prefix) return;
+  session.ipv6 = action;
+  contract::OpenIpv6 open;
+  open.prefix = session.lease->ipv6_prefix->address.high;
+  open.our_interface_id = action.our_interface_id;
+  open.peer_interface_id = action.peer_interface_id;
+  open.inner_mtu = inner_mtu(session);
+  open.rate_bits_per_second = session.rate_bits_per_second.value_or(0);
+  require(session, parts_.dataplane.open_ipv6(session.handle, open, address_answer(session)));
+}
+
+void Registry::perform(Session& session, const model::CloseIpv6&) {
+  session.ipv6.reset();
+  require(session, parts_.dataplane.close_ipv6(session.handle));
+}
+
+void Registry::perform(Session& session, const model::Authenticate& action) {
+  model::AuthRequest request = action.request;
+  session.user = request.user;
+  parts_.statistics.auth_pending.add();
+  parts_.authenticator.authenticate(
+      std::move(request),
+      [this, slot = session.handle.slot, serial = session.serial](model::AuthResult result) {
+        parts_.statistics.auth_pending.add(-1);
+        on_auth_result(slot, serial, result);
+      });
+}
+
+void Registry::perform(Session& session, const model::PhaseChanged& action) {
+  parts_.statistics.sessions_by_phase[static_cast<std::size_t>(session.phase)].add(-1);
+  // Negotiated anew, or ending: nothing a successor could carry on as open.
+  if (session.phase == model::LinkPhase::kOpen && action.phase != model::LinkPhase::kOpen)
+    (void)parts_.store.erase(session.handle.slot);
+  session.phase = action.phase;
+  parts_.statistics.sessions_by_phase[static_cast<std::size_t>(session.phase)].add();
+  if (action.phase != model::LinkPhase::kOpen || session.opened) return;
+  session.opened = now();
+  reach(session, SetupStage::kOpen);
+  const auto took =
+      std::chrono::duration_cast<Milliseconds>(*session.opened - session.started).count();
+  auto& statistics = parts_.statistics;
+  statistics.setup_time_ms_sum.add(took);
+  statistics.setup_time_count.add();
+  for (std::size_t i = 0; i < model::kSetupTimeBoundsMs.size(); ++i)
+    if (took <= model::kSetupTimeBoundsMs[i]) {
+      statistics.setup_time_buckets[i].add();
+      break;
+    }
+  const auto status = session.link->status();
+  log::info("call up", {{"session", session.handle.slot.value},
+                        {"peer", session.peer},
+                        {"user", session.user},
+                        {"address", session.lease ? session.lease->address : Ipv4Address()},
+                        {"auth", model::name_of(status.auth)},
+                        {"mppe", status.mppe},
+                        {"mtu", session.mtu},
+                        {"kind", model::name_of(session.kind)},
+                        {"our_call_id", session.our_call_id.value},
+                        {"peer_call_id", session.peer_call_id.value},
+                        {"setup_ms", took}});
+  if (session.placed != 0)
+    placer_.on_open(std::exchange(session.placed, 0), session.user,
+                    session.lease ? session.lease->address : Ipv4Address());
+}
+
+void Registry::close_link(Session& session, EndReason reason) {
+  if (session.link_started) return apply(session, session.link->close(reason, now()));
+  perform(session, model::LinkEnded{reason});
+}
+
+void Registry::perform(Session& session, const model::LinkEnded& action) {
+  if (session.link_end != EndReason::kNone) return;
+  session.link_end = action.reason;
+  // The peer's PPP reads our last frame before its control connection hears that the call is gone;
+  // many peers clear the call themselves meanwhile.
+  if (shut_down_ != ShutDown::kNo) return tell_peer(session);
+  session.timer.expires_after(kLastWords);
+  session.timer.async_wait(
+      [this, slot = session.handle.slot, serial = session.serial](const asio::error_code& error) {
+        Session* alive = find(slot, serial);
+        if (!error && alive != nullptr && alive->state == Session::State::kUp) tell_peer(*alive);
+      });
+}
+
+// Call-Disconnect-Notify, and the end of the session.
+void Registry::tell_peer(Session& session) {
+  const auto found = connections_.find(session.connection);
+  if (found == connections_.end()) return end_session(session, session.link_end);
+  const auto connection = found->second;
+  const auto& record = parts_.memory.sessions()[session.handle.slot.value];
+  pptp::CallStatistics call;
+  call.rx_packets = record.upstream.gre_packets.get();
+  call.rx_bytes = record.upstream.gre_bytes.get();
+  call.tx_packets = record.downstream.gre_packets.get();
+  call.tx_bytes = record.downstream.gre_bytes.get();
+  call.duration = std::chrono::duration_cast<Seconds>(now() - session.started);
+  apply(*connection,
+        connection->machine.end_call(session.our_call_id, session.link_end, call, now()));
+}
+
+std::optional<model::Lease> Registry::lease_for(const model::AuthGrant& grant,
+                                                OurCallId our_call_id) {
+  // An address in a bucket of the same worker lets core-side hashing reach the owner too.
+  const WorkerId owner(parts_.memory.header().steering[steering_bucket(our_call_id)].load(
+      std::memory_order_relaxed));
+  const auto lease = grant.address ? parts_.pools.claim(*grant.address, grant.pool)
+                                   : parts_.pools.allocate(grant.pool, buckets_of(owner));
+  if (!lease) return std::nullopt;
+  model::Lease out = *lease;
+  parts_.pools.add_ipv6(out, grant.pool, grant.ipv6_prefix);
+  return out;
+}
+
+model::NetworkParameters Registry::network_parameters(const Session& session) const {
+  const model::Lease& lease = *session.lease;
+  model::NetworkParameters parameters;
+  parameters.our_address = lease.gateway;
+  parameters.subscriber_address = lease.address;
+  const auto& ppp = parts_.config.ppp;
+  std::copy_n(ppp.dns.begin(), std::min(ppp.dns.size(), parameters.dns.size()),
+              parameters.dns.begin());
+  std::copy_n(ppp.wins.begin(), std::min(ppp.wins.size(), parameters.wins.size()),
+              parameters.wins.begin());
+  // RFC 8200 §5: no IPv6 over a link that cannot carry 1,280 octets.
+  if (lease.ipv6_prefix && std::min(ppp.mtu, session.peer_mru) >= kLeastIpv6Mtu + kMppeOverhead) {
+    parameters.ipv6 = model::Ipv6Parameters{.prefix = *lease.ipv6_prefix};
+    std::copy_n(ppp.ipv6_dns.begin(), std::min(ppp.ipv6_dns.size(), parameters.ipv6->dns.size()),
+                parameters.ipv6->dns.begin());
+  }
+  return parameters;
+}
+
+void Registry::on_auth_result(SlotId slot, std::uint64_t serial, const model::AuthResult& result) {
+  Session* session = find(slot, serial);
+  if (session == nullptr || session->state != Session::State::kUp) return;
+  if (!result) {
+    parts_.statistics.auth_denied.add();
+    if (refusal_log_.allow(now()))
+      log::warn("authentication failed", {{"session", slot.value},
+                                          {"peer", session->peer},
+                                          {"user", session->user},
+                                          {"reason", name_of(result.error().reason)},
+                                          {"suppressed", refusal_log_.take_suppressed()}});
+    return apply(*session, session->link->on_auth_result(result, std::nullopt, now()));
+  }
+  parts_.statistics.auth_accepted.add();
+  session->user = result->user;
+  session->rate_bits_per_second = result->rate_bits_per_second;
+  // Re-authentication keeps the lease; another account gets one of its own. (The address is out of
+  // the dataplane's index: the link closed IPv4 before it asked again.)
+  if (session->lease && session->lease_user != result->user) {
+    parts_.pools.release(*session->lease);
+    session->lease.reset();
+  }
+  if (!session->lease) session->lease = lease_for(*result, session->our_call_id);
+  session->lease_user = result->user;
+  if (!session->lease) return apply(*session, session->link->on_no_address(now()));
+  reach(*session, SetupStage::kAuthenticated);
+  apply(*session, session->link->on_auth_result(result, network_parameters(*session), now()));
+}
+
+void Registry::arm_timer(Session& session) {
+  if (session.state != Session::State::kUp || session.link_end != EndReason::kNone) return;
+  const auto deadline = session.link->deadline();
+  if (deadline == session.armed) return;
+  session.armed = deadline;
+  if (!deadline) {
+    session.timer.cancel();
+    return;
+  }
+  session.timer.expires_at(
+      std::chrono::time_point_cast<std::chrono::steady_clock::duration>(*deadline));
+  session.timer.async_wait(
+      [this, slot = session.handle.slot, serial = session.serial](const asio::error_code& error) {
+        Session* alive = find(slot, serial);
+        if (error || alive == nullptr || alive->state != Session::State::kUp) return;
+        alive->armed.reset();
+        apply(*alive, alive->link->on_deadline(now()));
+      });
+}
+
+void Registry::reach(Session& session, SetupStage stage) {
+  const auto index = static_cast<std::size_t>(stage);
+  if (index <= session.stage && stage != SetupStage::kOffered) return;
+  session.stage = index;
+  parts_.statistics.setups[index].add();
+}
+
+}  // namespace pns::session

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Registry: what outlives a process. The store, the take-over from an earlier control process, and
+// the dataplane that comes and goes.
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "controlplane/session/registry.hpp"
+#include "controlplane/session/registry_parts.hpp"
+#include "pns/mppe/state.hpp"
+
+namespace pns::session {
+
+using model::SetupStage;
+
+void Registry::save(Session& session) {
+  auto snapshot = session.link->snapshot();
+  if (!snapshot || !session.lease) return;
+  snapshot->keys.reset();  // keys do not go to the store
+  (void)parts_.store.put(StoredSession{.slot = session.handle.slot,
+                                       .generation = session.handle.generation,
+                                       .connection = session.connection,
+                                       .our_call_id = session.our_call_id,
+                                       .peer_call_id = session.peer_call_id,
+                                       .lease = *session.lease,
+                                       .started_ns = monotonic_ns(session.started),
+                                       .opened_ns = monotonic_ns(session.opened.value_or(now())),
+                                       .mtu = inner_mtu(session),
+                                       .rate_bits_per_second = session.rate_bits_per_second,
+                                       .link = std::move(*snapshot)});
+}
+
+void Registry::take_over(std::vector<contract::Grants::Connection> connections) {
+  const auto stored_connections = parts_.store.connections();
+  const auto stored_sessions = parts_.store.sessions();
+  std::vector<std::shared_ptr<Connection>> carried;
+  std::size_t closed = 0;
+  for (auto& granted : connections) {
+    next_connection_ = std::max(next_connection_, granted.id.value + 1);
+    const auto known = std::ranges::find(stored_connections, granted.id, &StoredConnection::id);
+    if (known == stored_connections.end()) {
+      // Never established, or already stopping: the peer dials again.
+      ++closed;
+      parts_.supervisor.forget_connection(granted.id);
+      (void)::shutdown(granted.fd.get(), SHUT_RDWR);
+      continue;
+    }
+    auto connection = add_connection(
+        granted.id, std::move(granted.fd), granted.local, granted.peer, granted.tcp_port,
+        pptp::ControlConnection(connection_settings_, known->machine, now()));
+    connection->opened = TimePoint(Duration(known->opened_ns));
+    carried.push_back(std::move(connection));
+  }
+  std::size_t sessions = 0;
+  for (const auto& stored : stored_sessions) sessions += take_over(stored) ? 1 : 0;
+  // Calls that were being set up when the process died: tell the peer that they are gone.
+  for (const auto& connection : carried) {
+    const auto snapshot = connection->machine.snapshot();
+    for (const auto& call : snapshot ? snapshot->calls : decltype(snapshot->calls){})
+      if (!connection->calls.contains(call.our_call_id))
+        apply(*connection, connection->machine.end_call(call.our_call_id,
+                                                        EndReason::control_restarted, {}, now()));
+    save(*connection);
+    connection->socket->start();
+  }
+  // Last, so that a process that is killed in here leaves to the next one what it found itself.
+  std::vector<ConnectionId> kept_connections;
+  for (const auto& [id, connection] : connections_) kept_connections.push_back(id);
+  std::vector<SlotId> kept_sessions;
+  for (const auto& session : sessions_)
+    if (session) kept_sessions.push_back(session->handle.slot);
+  parts_.store.keep_only(kept_connections, kept_sessions);
+  if (connections.empty() && orphans_.empty()) return;
+  log::info("took over from an earlier control process", {{"connections", carried.size()},
+                                                          {"connections_closed", closed},
+                                                          {"sessions", sessions},
+                                                          {"sessions_ended", orphans_.size()}});
+}
+
+// True: the call goes on. Session memory, the store and the connection must agree on it.
+bool Registry::take_over(const StoredSession& stored) {
+  const auto orphan = std::ranges::find(orphans_, stored.slot);
+  const auto found = connections_.find(stored.connection);
+  if (orphan == orphans_.end() || found == connections_.end()) return false;
+  const auto& record = parts_.memory.sessions()[stored.slot.value];
+  if (record.state.load(std::memory_order_acquire) != contract::SlotState::kInstalled ||
+      record.generation.load(std::memory_order_relaxed) != stored.generation ||
+      record.our_call_id != stored.our_call_id)
+    return false;
+  const auto& connection = found->second;
+  const auto snapshot = connection->machine.snapshot();
+  if (!snapshot) return false;
+  const auto known = std::ranges::find(snapshot->calls, stored.our_call_id,
+                                       &pptp::ConnectionSnapshot::KnownCall::our_call_id);
+  if (known == snapshot->calls.end() || known->state != pptp::CallState::kEstablished) return false;
+  if (!call_ids(record.local).claim(stored.our_call_id)) return false;
+  if (!parts_.pools.restore(stored.lease)) {
+    call_ids(record.local).release(stored.our_call_id, now());
+    return false;
+  }
+  orphans_.erase(orphan);
+  auto session = std::make_unique<Session>(parts_.context);
+  session->state = Session::State::kUp;
+  session->kind = known->kind;
+  session->link_started = true;
+  session->handle = {stored.slot, stored.generation};
+  session->serial = next_serial_++;
+  session->connection = stored.connection;
+  session->our_call_id = stored.our_call_id;
+  session->peer_call_id = stored.peer_call_id;
+  session->local = record.local;
+  session->peer = record.peer;
+  session->worker = parts_.memory.header().steering[steering_bucket(stored.our_call_id)].load(
+      std::memory_order_relaxed);
+  auto settings = link_settings_;
+  settings.peer = record.peer;
+  session->link = std::make_unique<ppp::Link>(settings, stored.link, parts_.random, now());
+  session->phase = model::LinkPhase::kOpen;
+  session->lease = stored.lease;
+  session->user = stored.link.user;
+  session->lease_user = stored.link.user;
+  if (stored.link.ipv6) session->ipv6 = {stored.link.ipv6->ours, stored.link.ipv6->peers};
+  session->configured = {.open = true,
+                         .send_acfc = stored.link.lcp.send_acfc,
+                         .send_pfc = stored.link.lcp.send_pfc,
+                         .our_magic = stored.link.lcp.our_magic,
+                         .peer_mru = stored.link.lcp.peer_mru};
+  session->rate_bits_per_second = stored.rate_bits_per_second;
+  session->peer_mru = stored.link.lcp.peer_mru;
+  session->mtu = stored.mtu;
+  session->started = TimePoint(Duration(stored.started_ns));
+  session->opened = TimePoint(Duration(stored.opened_ns));
+  session->stage = static_cast<std::size_t>(SetupStage::kOpen);
+  connection->calls.emplace(stored.our_call_id, stored.slot);
+  destinations_[{session->local, session->peer, session->peer_call_id}] = {stored.slot,
+                                                                           session->serial};
+  parts_.statistics.sessions_by_kind[static_cast<std::size_t>(session->kind)].add();
+  ++sessions_by_worker_.at(session->worker);
+  parts_.statistics.sessions_by_phase[static_cast<std::size_t>(session->phase)].add();
+  arm_timer(*session);
+  save(*session);
+  sessions_[stored.slot.value] = std::move(session);
+  return true;
+}
+
+void Registry::when_attached(std::function<void()> ready) {
+  when_attached_ = std::move(ready);
+  if (parts_.dataplane.attached() && when_attached_) std::exchange(when_attached_, nullptr)();
+}
+
+// What the dataplane has is what lies in session memory; commands that were in the channel when it
+// was lost never came. A call whose set-up lost one would hang for ever without a word.
+void Registry::check_sessions() {
+  for (std::size_t slot = 0; slot < sessions_.size(); ++slot) {
+    Session* session = sessions_[slot].get();
+    if (session == nullptr || session->state != Session::State::kUp) continue;
+    const auto& record = parts_.memory.sessions()[slot];
+    const auto flags = record.flags.load(std::memory_order_acquire);
+    const bool there =
+        record.state.load(std::memory_order_acquire) == contract::SlotState::kInstalled &&
+        record.generation.load(std::memory_order_relaxed) == session->handle.generation;
+    const bool open = session->phase == model::LinkPhase::kOpen;
+    // Between authentication and the end of set-up the keys may be among what was lost.
+    const bool keys_sure = open ? session->link->status().mppe == "none" ||
+                                      record.downstream.mppe.mode != mppe::Mode::kOff
+                                : session->phase != model::LinkPhase::kNetwork;
+    if (!there || !keys_sure) {
+      perform(*session, model::LinkEnded{EndReason::dataplane_unavailable});
+      continue;
+    }
+    if (session->configured && (flags & contract::kFlagLcpOpen) == 0)
+      require(*session, parts_.dataplane.configure_link(session->handle, *session->configured));
+    if (open && (flags & contract::kFlagIpv4Open) == 0 && session->lease)
+      perform(*session, model::OpenIpv4{session->lease->address});
+    if (session->ipv6 && (flags & contract::kFlagIpv6Open) == 0) perform(*session, *session->ipv6);
+  }
+}
+
+void Registry::on_dataplane_attached() {
+  parts_.statistics.dataplane_attached.set(1);
+  parts_.statistics.dataplane_attaches.add();
+  log::info("dataplane attached");
+  check_sessions();
+  remove_waiting();
+  install_waiting();
+  if (when_attached_) std::exchange(when_attached_, nullptr)();
+}
+
+void Registry::on_dataplane_detached() {
+  parts_.statistics.dataplane_attached.set(0);
+  log::warn("dataplane lost");
+}
+
+}  // namespace pns::session

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Which destinations are subscribers: what the XDP program of a core port takes out of the kernel's
+// way. Main thread only.
+#pragma once
+
+#include <expected>
+#include <string>
+#include <vector>
+
+#include "pns/base/ip_address.hpp"
+#include "pns/base/unique_fd.hpp"
+
+namespace pns::dataplane {
+
+struct SubscriberPrefixes {
+  std::vector<Ipv4Prefix> ipv4;
+  std::vector<Ipv6Prefix> ipv6;
+};
+
+// What the XDP program of a core port takes for subscribers. Errors: libbpf's reason.
+class XdpPrefixes {
+ public:
+  // Of the program that is attached to the interface. Needs CAP_SYS_ADMIN; add() does not.
+  [[nodiscard]] static std::expected<XdpPrefixes, std::string> open(const std::string& interface);
+  [[nodiscard]] std::expected<void, std::string> add(const SubscriberPrefixes& subscribers) const;
+
+ private:
+  std::string interface_;
+  UniqueFd ipv4_;
+  UniqueFd ipv6_;
+};
+
+// The fewest prefixes that cover a range exactly.
+[[nodiscard]] std::vector<Ipv4Prefix> prefixes_of(const Ipv4Range& range);
+
+}  // namespace pns::dataplane

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// What a caller of the management API writes: the body of POST /v1/calls, and names that come back
+// in answers. What is accepted is within its bounds; every answer is JSON, whatever was in the
+// request.
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+
+#include "controlplane/management/render.hpp"
+#include "tests/fuzz/fuzz.hpp"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using namespace pns;
+  using nlohmann::json;
+  const std::string_view body(reinterpret_cast<const char*>(data),
+                              std::min<std::size_t>(size, 64 * 1024));
+  const auto request = management::read_place_request(body);
+  if (request) {
+    PNS_CLAIM(!request->pac.is_unspecified() && !request->pac.is_multicast());
+    PNS_CLAIM(request->call.phone_number.size() <= 64 && request->call.subaddress.size() <= 64);
+    PNS_CLAIM(request->timeout >= Seconds(1) && request->timeout <= Seconds(600));
+  } else {
+    const json answer = json::parse(management::render_error(request.error()), nullptr, false);
+    PNS_CLAIM(answer.is_object() && answer.at("error").is_string());
+  }
+  // Peers and users name themselves.
+  session::SessionView view;
+  view.user = view.auth = body.substr(0, 256);
+  PNS_CLAIM(json::parse(management::render_sessions({view}), nullptr, false).size() == 1);
+  session::ConnectionView connection;
+  connection.host_name = connection.vendor = body.substr(0, 64);
+  PNS_CLAIM(json::parse(management::render_connections({connection}), nullptr, false).size() == 1);
+  return 0;
+}

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Records of the resume store. First octet: of which kind. What is read must be written again as
+// what it was, and what is made from it, a connection or an open link, must come to an end by the
+// same rules as any other.
+#include <algorithm>
+#include <vector>
+
+#include "controlplane/session/stored_records.hpp"
+#include "tests/fuzz/fuzz.hpp"
+#include "tests/support/fake_random.hpp"
+
+namespace {
+
+using namespace pns;
+using namespace pns::session;
+
+const TimePoint kNow{Seconds(1000)};
+
+void connection(std::span<const std::uint8_t> record) {
+  const auto stored = decode_connection(record);
+  if (!stored) return;
+  const auto again = decode_connection(encode(*stored));
+  PNS_CLAIM(again && again->machine == stored->machine && again->id == stored->id &&
+            again->local == stored->local && again->peer == stored->peer &&
+            again->peer_port == stored->peer_port && again->opened_ns == stored->opened_ns);
+  pptp::ControlConnection machine(pptp::ConnectionSettings{}, stored->machine, kNow);
+  PNS_CLAIM(machine.deadline().has_value());
+  std::size_t ends = 0;
+  for (const auto& action : machine.on_tcp_closed(EndReason::peer_closed_tcp, kNow))
+    ends += std::holds_alternative<model::EndCall>(action) ? 1 : 0;
+  PNS_CLAIM(ends <= stored->machine.calls.size());
+  PNS_CLAIM(machine.state() == pptp::ControlConnection::State::kClosed && !machine.deadline());
+}
+
+void link(std::span<const std::uint8_t> record) {
+  const auto stored = decode_session(record);
+  if (!stored) return;
+  const auto octets = encode(*stored);
+  const auto again = decode_session(octets);
+  PNS_CLAIM(again && encode(*again) == octets && !again->link.keys);
+  test::FakeRandom random;
+  ppp::Link machine(ppp::LinkSettings{}, stored->link, random, kNow);
+  PNS_CLAIM(machine.phase() == model::LinkPhase::kOpen && machine.deadline().has_value());
+  PNS_CLAIM(machine.snapshot().has_value() && machine.status().user == stored->link.user);
+  TimePoint now = kNow;
+  (void)machine.close(EndReason::shutting_down, now);
+  for (int step = 0; machine.deadline(); ++step) {
+    PNS_CLAIM(step < 10);
+    now = std::max(now, *machine.deadline());
+    (void)machine.on_deadline(now);
+  }
+  PNS_CLAIM(machine.phase() == model::LinkPhase::kDead);
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  if (size == 0 || size > 8192) return 0;
+  const std::span record(data + 1, size - 1);
+  if (data[0] % 2 == 0)
+    connection(record);
+  else
+    link(record);
+  return 0;
+}
