@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "pns/wire/checksum.hpp"
+#include "pns/wire/icmpv6.hpp"
 #include "pns/wire/ipv6.hpp"
 
 namespace pns::wire {
@@ -83,24 +84,11 @@ std::size_t write_router_advertisement(MutableBytes out, const RouterAdvertiseme
 }
 
 std::optional<Ipv6Address> parse_router_solicitation(Bytes packet) noexcept {
-  constexpr std::size_t kFixed = 8;
   const auto header = parse_ipv6(packet);
-  if (!header || header->next_header != kIcmpv6 || header->hop_limit != kNeighbourHopLimit ||
-      header->payload_length < kFixed)
+  if (!header || icmpv6_type(packet, *header) != kRouterSolicitation ||
+      !is_valid_router_solicitation(packet, *header))
     return std::nullopt;
-  const Bytes message = packet.subspan(kIpv6HeaderSize, header->payload_length);
-  if (message[0] != std::byte{kRouterSolicitation} || message[1] != std::byte{0} ||
-      icmpv6_checksum(packet.subspan(8, 32), message) != 0)
-    return std::nullopt;
-  for (Bytes options = message.subspan(kFixed); !options.empty();) {
-    if (options.size() < 2) return std::nullopt;
-    const std::size_t length = std::to_integer<std::size_t>(options[1]) * 8;
-    if (length == 0 || length > options.size()) return std::nullopt;
-    options = options.subspan(length);
-  }
-  Ipv6Address::Octets source{};
-  std::memcpy(source.data(), packet.data() + 8, source.size());
-  return Ipv6Address(source);
+  return header->source;
 }
 
 }  // namespace pns::wire

@@ -2,8 +2,10 @@
 //
 // RFC 4861 and RFC 8106, as far as a router on a PPP link goes: what Router Advertisements say and
 // when they leave.
+#include <algorithm>
 #include <catch2/catch.hpp>
 
+#include "pns/wire/icmpv6.hpp"
 #include "pns/wire/router_advertisement.hpp"
 #include "tests/support/ppp_client.hpp"
 
@@ -109,17 +111,30 @@ TEST_CASE("rfc4861 §6.1.1: what is no valid Solicitation is not answered", "[rf
         Ipv6Address::parse("fe80::211:22ff:fe33:4455"));
 }
 
-TEST_CASE("rfc4861 §6.1.1: options that do not end are no options", "[rfc4861-6.1.1]") {
-  // Every tail of up to 16 octets: never an endless walk, never read past the end.
-  Octets packet = kSolicitation;
-  for (unsigned length = 0; length <= 3; ++length) {
-    Octets longer = packet;
-    longer[5] = std::byte{16};
-    longer.insert(longer.end(),
-                  {std::byte{1}, static_cast<std::byte>(length), std::byte{0}, std::byte{0},
-                   std::byte{0}, std::byte{0}, std::byte{0}, std::byte{0}});
-    CHECK_FALSE(wire::parse_router_solicitation(longer));  // the checksum is of the short one
-  }
+TEST_CASE("rfc4861 §6.1.1: an option is as long as it says, and no option is endless",
+          "[rfc4861-6.1.1]") {
+  // A Solicitation with one option of eight octets, its checksum right.
+  const auto with_option = [](unsigned type, unsigned length, std::string_view source = {}) {
+    Octets out = kSolicitation;
+    out[5] = std::byte{16};
+    out.resize(56);
+    out[48] = static_cast<std::byte>(type);
+    out[49] = static_cast<std::byte>(length);
+    if (!source.empty()) std::ranges::copy(octets(source), out.begin() + 8);
+    out[42] = out[43] = std::byte{0};
+    const std::uint16_t sum = wire::upper_layer_checksum(out, 40, 58);
+    out[42] = static_cast<std::byte>(sum >> 8);
+    out[43] = static_cast<std::byte>(sum);
+    return out;
+  };
+  CHECK(wire::parse_router_solicitation(with_option(1, 1)));
+  CHECK(wire::parse_router_solicitation(with_option(200, 1)));  // unknown ones are passed over
+  for (const unsigned length : {0u, 2u, 255u})
+    CHECK_FALSE(wire::parse_router_solicitation(with_option(1, length)));
+  // Who has no address yet has no link address to tell either.
+  constexpr std::string_view kUnspecified = "00000000000000000000000000000000";
+  CHECK_FALSE(wire::parse_router_solicitation(with_option(1, 1, kUnspecified)));
+  CHECK(wire::parse_router_solicitation(with_option(200, 1, kUnspecified)));
 }
 
 TEST_CASE("rfc4861: none leaves once the link or IPV6CP is down", "[rfc4861]") {

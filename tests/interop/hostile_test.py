@@ -196,6 +196,22 @@ class Hostile(theme.Theme):
             self.assertTrue(client.closed_within(8))  # no answer this time
         self.ends("connection_echo_timeout", 1)
 
+    def test_17_a_flood_of_echo_requests_ends_its_connection_and_no_other(self):
+        with self.peer() as victim, self.peer(OTHER) as flooder:
+            victim.dial()
+            flooder.establish()
+            try:
+                flooder.send(b"".join(peer.echo_request(i) for i in range(20000)))
+            except (BrokenPipeError, ConnectionResetError):
+                pass  # closed while it was still talking
+            answered = 0
+            while flooder.receive(5) is not None:
+                answered += 1
+            self.assertLess(answered, 20000)
+            self.ends("message_flood", 1)
+            self.assertTrue(victim.alive())
+            self.assertEqual(len(self.server.sessions()), 1)
+
     def test_18_call_ids_in_use_and_zero(self):
         with self.peer() as client:
             client.dial(5)

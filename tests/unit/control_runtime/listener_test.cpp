@@ -2,6 +2,7 @@
 #include "controlplane/runtime/listener.hpp"
 
 #include <fcntl.h>
+#include <sys/resource.h>
 
 #include <vector>
 
@@ -59,4 +60,40 @@ TEST_CASE("listener: stopped, it accepts nobody, and the socket goes on listenin
   drain(loop);
   CHECK(accepted == 0);
   CHECK(UniqueFd(::accept(holder.get(), nullptr, nullptr)));
+}
+
+TEST_CASE("listener: without descriptors callers wait, and are accepted when there are some",
+          "[runtime][conformance-68]") {
+  asio::io_context loop(1);
+  sockaddr_in address{};
+  int accepted = 0;
+  std::vector<UniqueFd> kept;
+  Listener listener(loop, listen_on_loopback(address),
+                    [&](UniqueFd fd, Ipv4Address, Ipv4Address, std::uint16_t) {
+                      ++accepted;
+                      kept.push_back(std::move(fd));
+                    });
+  listener.start();
+  std::vector<UniqueFd> callers;
+  for (int i = 0; i < 3; ++i) callers.push_back(connect_to(address));
+  drain(loop);
+  REQUIRE(accepted == 3);
+  callers.push_back(connect_to(address));
+  rlimit before{};
+  REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
+  const rlimit none{0, before.rlim_max};
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &none) == 0);
+  const auto turns = [&] {  // a busy loop would make very many
+    const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(350);
+    std::size_t made = 0;
+    while (std::chrono::steady_clock::now() < end) {
+      loop.restart();
+      made += loop.run_one_for(std::chrono::milliseconds(10));
+    }
+    return made;
+  }();
+  CHECK(::setrlimit(RLIMIT_NOFILE, &before) == 0);
+  CHECK(accepted == 3);
+  CHECK(turns < 20);
+  CHECK(until(loop, [&] { return accepted == 4; }));
 }

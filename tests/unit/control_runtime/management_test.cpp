@@ -24,6 +24,7 @@
 #include "controlplane/management/render.hpp"
 #include "controlplane/management/server.hpp"
 #include "controlplane/metrics/collector.hpp"
+#include "pns/base/unique_fd.hpp"
 
 using namespace pns;
 using namespace pns::management;
@@ -132,6 +133,40 @@ TEST_CASE("management: the socket is its owner's alone and goes with the server"
   CHECK(world.client().Get("/v1/sessions")->status == 200);
   CHECK_THROWS_AS(Server(world.loop, world.directory / "no" / "such" / "place", {}),
                   std::runtime_error);
+}
+
+TEST_CASE("management: long lines, noise and large bodies are refused, and it goes on serving",
+          "[management][conformance-76]") {
+  World world;
+  // What comes back to these octets; empty when it closes without a word.
+  const auto answer_to = [&world](const std::string& octets) {
+    const UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    world.socket().string().copy(address.sun_path, sizeof(address.sun_path) - 1);
+    REQUIRE(::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) ==
+            0);
+    (void)::send(socket.get(), octets.data(), octets.size(), MSG_NOSIGNAL);  // may close early
+    (void)::shutdown(socket.get(), SHUT_WR);
+    std::string answer(64, '\0');
+    const auto got = ::recv(socket.get(), answer.data(), answer.size(), 0);
+    answer.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
+    return answer;
+  };
+  const auto refused = [](const std::string& answer) {
+    return answer.empty() || answer.starts_with("HTTP/1.1 4");
+  };
+  CHECK(refused(answer_to("GET /v1/sessions/" + std::string(100'000, 'a') + " HTTP/1.1\r\n\r\n")));
+  CHECK(refused(
+      answer_to("GET /v1/sessions HTTP/1.1\r\nX: " + std::string(100'000, 'b') + "\r\n\r\n")));
+  CHECK(refused(answer_to(std::string(100'000, '\xff'))));
+  CHECK(refused(answer_to(std::string(1'000, '\0'))));
+  CHECK(refused(answer_to("\r\n\r\n")));
+  CHECK(refused(answer_to("POST /v1/calls HTTP/1.1\r\nContent-Length: 99999999\r\n\r\nx")));
+  CHECK(refused(answer_to("GET /v1/sessions/" + std::string(300, 'a') + " HTTP/1.1\r\n\r\n")));
+  CHECK(world.placing.empty());
+  for (int i = 0; i < 1'000; ++i) CHECK(refused(answer_to(i % 2 == 0 ? "" : "G")));
+  CHECK(world.client().Get("/v1/sessions")->status == 200);
 }
 
 TEST_CASE("management: callers beyond the queue wait, and none is forgotten", "[management]") {

@@ -113,6 +113,38 @@ TEST_CASE("registry: a peer that hangs up frees the call and everything it had",
   }
 }
 
+TEST_CASE("registry: ten thousand calls that clear, stop and hang up at once leave nothing",
+          "[registry][conformance-23][conformance-25]") {
+  Host host;
+  Control control(host);
+  std::byte clear[wire::pptp::kLongestMessage], stop[wire::pptp::kLongestMessage];
+  const std::size_t clear_size = write_message(clear, CallClearRequest{.call_id = 3});
+  const std::size_t stop_size = write_message(stop, StopControlConnectionRequest{1});
+  const Octets goodbye = concat({Bytes(clear).first(clear_size), Bytes(stop).first(stop_size)});
+  const auto lowest_free_descriptor = [] { return UniqueFd(::dup(0)).get(); };
+  int free_before = 0;
+  for (int i = 0; i < 10'000; ++i) {
+    Caller caller(control);
+    caller.start(control);
+    caller.dial(3);
+    // Half of them leave before they have an answer.
+    if (i % 2 == 0) REQUIRE(answer(control, caller) == kConnected);
+    caller.send(goodbye);
+    REQUIRE(::shutdown(caller.socket.get(), SHUT_WR) == 0);
+    REQUIRE(
+        control.until([&] { return caller.closed() && control.registry->connections().empty(); }));
+    if (i == 0) {
+      REQUIRE(control.until([&] { return control.all_free() && host.stored.empty(); }));
+      caller.hang_up();
+      free_before = lowest_free_descriptor();
+    }
+  }
+  CHECK(control.until([&] { return control.all_free() && host.stored.empty(); }));
+  CHECK(lowest_free_descriptor() == free_before);
+  CHECK(control.store.connections().empty());
+  CHECK(control.store.sessions().empty());
+}
+
 TEST_CASE("registry: an install that the dataplane refuses is a general error and leaves nothing",
           "[registry]") {
   Host host(2);
