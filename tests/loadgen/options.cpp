@@ -69,7 +69,11 @@ Answer answer_of(const std::string& text) {
     } else if (word == "none") {
       answer.silent = true;
     } else if (word.starts_with("delay=")) {
-      answer.delay = seconds(std::stod(word.substr(6)));
+      std::istringstream number(word.substr(6));
+      double delay = -1;
+      if (!(number >> delay) || delay < 0)
+        throw CLI::ValidationError("--answer", "not a number of seconds: " + word);
+      answer.delay = seconds(delay);
     } else {
       throw CLI::ValidationError("--answer", "unknown: " + word);
     }
@@ -299,7 +303,7 @@ std::optional<Command> parse_command_line(int argc, char** argv, int& exit_statu
       finish(words, command.run);
     }
   } catch (const CLI::ParseError& error) {
-    exit_status = app.exit(error);
+    exit_status = app.exit(error) == 0 ? 0 : 2;
     return std::nullopt;
   }
   return command;

@@ -42,11 +42,7 @@ PacConnection::PacConnection(Site& site, std::size_t source, asio::ip::tcp::sock
       link_(std::make_shared<TcpLink>(std::move(socket))) {}
 
 void PacConnection::start(TimePoint) {
-  link_->handle({.on_connected =
-                     [this] {
-                       connected_at_ = site_.now();
-                       perform(machine_.open(connected_at_));
-                     },
+  link_->handle({.on_connected = [this] { perform(machine_.open(site_.now())); },
                  .on_message =
                      [this](const wire::pptp::Message& message) {
                        perform(machine_.on_message(message, site_.now()));

@@ -67,7 +67,6 @@ class PacConnection final : public Connection {
   AnswerCounts* answers_ = nullptr;  // of a PAC that listens
   pptp::ControlConnection machine_;
   std::shared_ptr<TcpLink> link_;
-  TimePoint connected_at_{};
   std::vector<Session*> calls_;
   std::vector<Offer> offers_;  // not answered yet
   bool hanging_up_ = false;
