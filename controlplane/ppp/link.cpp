@@ -388,8 +388,6 @@ void Link::layer_up(Layer layer, Run& run) {
       return;
     case Layer::kIpv6cp:
       settle_networks(run);
-      if (ipv6_open_)
-        advertiser_.start(*network_->ipv6, ipv6cp_.our_interface_id(), inner_mtu(), run.context);
       return;
   }
 }
@@ -615,17 +613,21 @@ void Link::settle_ipv4(Run& run) {
     set_phase(LinkPhase::kNetwork, run);
 }
 
-// The same for IPv6, which has no part in the phase.
+// The same for IPv6, which has no part in the phase. Advertisements leave while both Acks are
+// there, also when they were there before CCP started over.
 void Link::settle_ipv6(Run& run) {
   const bool flows =
       network_possible() && ipv6cp_.state() >= State::kAckSent && ipv6cp_.peer_interface_id() != 0;
   if (!flows || !ipv6cp_.is_open()) advertiser_.stop();
   std::optional<model::OpenIpv6> wanted;
   if (flows) wanted = {ipv6cp_.our_interface_id(), ipv6cp_.peer_interface_id()};
-  if (wanted == ipv6_open_) return;
-  if (ipv6_open_) run.add(model::CloseIpv6{});
-  if (wanted) run.add(*wanted);
-  ipv6_open_ = wanted;
+  if (wanted != ipv6_open_) {
+    if (ipv6_open_) run.add(model::CloseIpv6{});
+    if (wanted) run.add(*wanted);
+    ipv6_open_ = wanted;
+  }
+  if (flows && ipv6cp_.is_open() && !advertiser_.deadline())
+    advertiser_.start(*network_->ipv6, ipv6cp_.our_interface_id(), inner_mtu(), run.context);
 }
 
 std::uint16_t Link::inner_mtu() const noexcept {

@@ -66,8 +66,9 @@ void CallPlacer::open_connection(Ipv4Address pac) {
           attempts_.erase(pac);
           return fail_waiting(pac, EndReason::connection_limit);
         }
-        // It may have failed while it was made.
-        if (const auto found = attempts_.find(pac); found != attempts_.end())
+        // It may have failed while it was made, and another attempt may stand in its place.
+        if (const auto found = attempts_.find(pac);
+            found != attempts_.end() && found->second.connecting == 0)
           found->second.connection = connection;
       });
   if (attempt.connecting == 0) return fail_waiting(pac, EndReason::too_many_placed_calls);
@@ -87,7 +88,15 @@ void CallPlacer::on_established(ConnectionId id, Ipv4Address peer) {
 
 void CallPlacer::on_closed(ConnectionId id, Ipv4Address peer, EndReason reason) {
   const auto found = attempts_.find(peer);
-  if (found == attempts_.end() || found->second.connection != id) return;
+  if (found == attempts_.end()) {
+    // What waits without an attempt of ours waits for the winner of a collision.
+    if (reason != EndReason::collision_lost) fail_waiting(peer, reason);
+    return;
+  }
+  // While ours is made its id is not known here yet; nothing else can close meanwhile.
+  const Attempt& attempt = found->second;
+  const bool ours = attempt.connection ? *attempt.connection == id : attempt.connecting == 0;
+  if (!ours) return;
   attempts_.erase(found);
   fail_waiting(peer, reason);
 }

@@ -368,6 +368,7 @@ void Worker::take_handed_over() noexcept {
     run_downstream(burst);
     finish(burst);
     send_early_acks();
+    if (send_window_.has_ready()) release_window_packets(stage_.now_ns);
   }
 }
 

@@ -10,14 +10,22 @@
 namespace pns::dataplane {
 
 // Lets an event of `cost_ns` through unless the bucket would be more than `burst_ns` ahead of now.
+// `most_ahead_ns`: as far as any event can have brought it.
 [[nodiscard]] inline bool admit(std::uint64_t& spent_until, std::uint64_t now_ns,
-                                std::uint64_t cost_ns, std::uint64_t burst_ns) noexcept {
+                                std::uint64_t cost_ns, std::uint64_t burst_ns,
+                                std::uint64_t most_ahead_ns) noexcept {
   const std::uint64_t from = std::max(spent_until, now_ns);
   // A clock that was set back (another boot's memory) must not close the bucket for ever.
-  const std::uint64_t start = from - now_ns > burst_ns + cost_ns ? now_ns : from;
+  const std::uint64_t start = from - now_ns > most_ahead_ns ? now_ns : from;
   if (start + cost_ns > now_ns + burst_ns) return false;
   spent_until = start + cost_ns;
   return true;
+}
+
+// The same where every event costs the same.
+[[nodiscard]] inline bool admit(std::uint64_t& spent_until, std::uint64_t now_ns,
+                                std::uint64_t cost_ns, std::uint64_t burst_ns) noexcept {
+  return admit(spent_until, now_ns, cost_ns, burst_ns, burst_ns + cost_ns);
 }
 
 // A bucket of the worker's own, in events.
@@ -41,10 +49,15 @@ struct EventBucket {
                                        std::uint64_t octets,
                                        std::uint64_t bits_per_second) noexcept {
   constexpr std::uint64_t kBurstNs = 100'000'000;
+  constexpr std::uint64_t kLongestPacket = 65'575;  // IPv6 header and 65,535 octets
   if (bits_per_second == 0) return true;
-  const std::uint64_t cost = octets * 8 * 1'000'000'000ULL / bits_per_second;
+  const auto cost_of = [bits_per_second](std::uint64_t size) {
+    return size * 8 * 1'000'000'000ULL / bits_per_second;
+  };
+  const std::uint64_t cost = cost_of(octets);
   // A rate so low that one packet exceeds the burst still lets one packet through at a time.
-  return admit(spent_until, now_ns, cost, std::max(kBurstNs, cost));
+  return admit(spent_until, now_ns, cost, std::max(kBurstNs, cost),
+               kBurstNs + cost_of(std::max(kLongestPacket, octets)));
 }
 
 }  // namespace pns::dataplane

@@ -145,3 +145,17 @@ TEST_CASE("rfc4861: none leaves once the link or IPV6CP is down", "[rfc4861]") {
   pair.run(pair.link.on_frame(as_frame(kSolicitation), pair.clock.now()));
   CHECK(pair.advertisements() == 1);
 }
+
+TEST_CASE("rfc4861: they go on once encryption that started over is up again", "[rfc4861]") {
+  Ipv6Pair pair;
+  pair.advance(Seconds(100));
+  const std::size_t before = pair.advertisements();
+  pair.run(pair.link.on_frame(frame(kCcp, kConfReq, 0x99, "120601000040"), pair.clock.now()));
+  REQUIRE(pair.link.phase() == LinkPhase::kOpen);
+  CHECK(pair.advertisements() == before + 1);
+  pair.advance(Seconds(5));
+  pair.run(pair.link.on_frame(as_frame(kSolicitation), pair.clock.now()));
+  CHECK(pair.advertisements() == before + 2);
+  pair.advance(Seconds(1000));
+  CHECK(pair.advertisements() > before + 2);
+}

@@ -456,6 +456,19 @@ TEST_CASE("window: no more packets wait than may; what is over is dropped and co
   CHECK(world.drops() == std::map<std::string, std::uint64_t>{{"no_session", 64}});
 }
 
+TEST_CASE("window: an acknowledgement that another worker received opens it at once",
+          "[pipeline][handover][rfc2637-4.2]") {
+  World world({.workers = 2, .send_window = {.adaptive = true}});
+  const Subscriber s = world.add(3);  // the second worker's
+  world.record(s).peer_window = 8;
+  for (unsigned id = 0; id < 6; ++id) world.receive(kCore, downstream(s, id), 1);
+  world.run();
+  CHECK(left(world) == std::vector<std::uint32_t>{0, 1, 2, 3});
+  world.receive(kAccess, from_peer(s, std::nullopt, {}, 1), 0);
+  world.run();
+  CHECK(left(world) == std::vector<std::uint32_t>{4, 5});
+}
+
 TEST_CASE("window: by default it is not minded", "[pipeline][conformance-33]") {
   World world;
   const Subscriber s = world.add(2);

@@ -118,6 +118,17 @@ TEST_CASE("policer: a clock that went back does not close the bucket", "[session
   CHECK(admit(spent, 1'000, 10, 100));
 }
 
+TEST_CASE("policer: small packets between large ones do not open a slow bucket", "[session]") {
+  // At 64 kbit/s a packet of 1,500 octets takes longer than the burst of the small one behind it.
+  std::uint64_t spent = 0;
+  std::uint64_t passed = 0;
+  const std::uint64_t start = 50'000'000'000;
+  for (std::uint64_t now = start; now < start + 10'000'000'000; now += 9'000'000)
+    for (const std::uint64_t octets : {1500, 64})
+      passed += admit_octets(spent, now, octets, 64'000) ? octets : 0;
+  CHECK(passed <= 10 * 8'000 + 3'000);
+}
+
 TEST_CASE("policer: octets per second", "[session]") {
   std::uint64_t spent = 0;
   std::uint64_t now = 1'000'000'000;
