@@ -186,6 +186,7 @@ void Registry::apply(Connection& connection, const model::ConnectionActions& act
       const auto found = connection.offers.find(withdraw->offer);
       if (found == connection.offers.end()) {
         connection.withdrawn.insert(withdraw->offer);  // it waits for its installation
+        count_withdrawn(withdraw->reason);
       } else if (Session* session = find(found->second)) {
         session->withdrawn = true;
         session->withdrawn_for = withdraw->reason;

@@ -141,6 +141,7 @@ class Registry {
                                                       const pptp::OutgoingCall& call);
   void apply_kept_start(Ipv4Address peer);
   void count_refusal(const Connection& connection, EndReason reason);
+  void count_withdrawn(EndReason reason);
   void on_installed(SlotId slot, std::uint64_t serial, const control::DataplaneLink::Reply& reply);
   void on_installed(Session& session, const control::DataplaneLink::Reply& reply);
   void end_session(Session& session, EndReason reason, const model::PeerCodes& codes = {});

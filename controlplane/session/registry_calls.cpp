@@ -65,6 +65,12 @@ void Registry::count_refusal(const Connection& connection, EndReason reason) {
                                {"suppressed", refusal_log_.take_suppressed()}});
 }
 
+// Of an offer that was over before the dataplane answered. kNone: counted already.
+void Registry::count_withdrawn(EndReason reason) {
+  if (reason != EndReason::kNone)
+    parts_.statistics.call_ends[static_cast<std::size_t>(reason)].add();
+}
+
 void Registry::begin_call(Connection& connection, const model::OfferCall& offer) {
   if (shut_down_ != ShutDown::kNo)
     return refuse_call(connection, offer.offer, EndReason::shutting_down);
@@ -204,6 +210,7 @@ void Registry::on_installed(Session& installed, const control::DataplaneLink::Re
     const EndReason reason =
         reply ? EndReason::dataplane_refused : EndReason::dataplane_unavailable;
     if (placed && !session->withdrawn) count_end(*session, reason, {});
+    if (session->withdrawn) count_withdrawn(session->withdrawn_for);
     // A slot that is not free over there must become so, or it would refuse every call from now on.
     if (reply && reply->result != contract::ReplyResult::kBadSlot)
       release(*session);
@@ -217,8 +224,7 @@ void Registry::on_installed(Session& installed, const control::DataplaneLink::Re
   }
   session->handle.generation = reply->generation;
   if (session->withdrawn || !connection || connection->closed) {
-    if (session->withdrawn_for != EndReason::kNone)
-      parts_.statistics.call_ends[static_cast<std::size_t>(session->withdrawn_for)].add();
+    count_withdrawn(session->withdrawn_for);
     return remove_from_dataplane(*session);
   }
   session->state = Session::State::kUp;

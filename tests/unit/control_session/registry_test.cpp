@@ -372,6 +372,26 @@ TEST_CASE("registry: an address that the dataplane refuses ends the call", "[reg
   CHECK(control.ended(EndReason::dataplane_refused) == 1);
 }
 
+TEST_CASE("registry: a call taken back while the dataplane refuses it has ended once",
+          "[registry]") {
+  Host host;
+  Control control(host);
+  Caller caller(control);
+  caller.start(control);
+  host.dataplane.hold_installs = true;
+  caller.dial(1);
+  REQUIRE(control.until([&] { return host.dataplane.held() == 1; }));
+  caller.send(CallClearRequest{.call_id = 1});
+  caller.barrier(control);
+  host.dataplane.refuse_install = ReplyResult::kNoMemory;
+  host.dataplane.hold_installs = false;
+  REQUIRE(control.until([&] { return host.dataplane.held() == 0; }));
+  control.settle();
+  CHECK(control.all_free());
+  CHECK(control.ended(EndReason::peer_cleared_call) == 1);
+  CHECK(control.ended(EndReason::dataplane_refused) == 0);
+}
+
 TEST_CASE("registry: a wrong password ends the call and takes no lease", "[registry]") {
   Host host;
   Control control(host);
@@ -529,6 +549,7 @@ TEST_CASE("registry: more installs than may be under way wait for their turn", "
   control.settle();
   CHECK(host.dataplane.installed_calls.size() == 550);
   CHECK(control.registry->sessions().size() == 550);
+  CHECK(control.ended(EndReason::peer_cleared_call) == 50);
   caller.hang_up();
   CHECK(control.until([&] { return control.all_free(); }));
 }
