@@ -15,6 +15,14 @@ constexpr std::uint64_t kLinkLocal = 0xfe80000000000000;
 constexpr std::uint32_t kValidLifetime = 86'400;
 constexpr std::uint32_t kPreferredLifetime = 14'400;
 
+// RFC 4861 §6.2.4. Links that came up together do not go on together.
+Duration random_interval(RandomSource& random) {
+  constexpr auto kSpan = std::chrono::duration_cast<Milliseconds>(
+      RouterAdvertiser::kInterval - RouterAdvertiser::kShortestInterval);
+  return RouterAdvertiser::kShortestInterval +
+         Milliseconds(random.next_u32() % (kSpan.count() + 1));
+}
+
 }  // namespace
 
 void RouterAdvertiser::start(const model::Ipv6Parameters& parameters,
@@ -69,7 +77,7 @@ void RouterAdvertiser::send(Context& context) {
                                model::SendFrame{std::move(frame)});
   ++sent_;
   last_sent_ = context.now;
-  due_ = context.now + (sent_ < kInitialCount ? kInitialInterval : kInterval);
+  due_ = context.now + (sent_ < kInitialCount ? kInitialInterval : random_interval(context.random));
 }
 
 }  // namespace pns::ppp

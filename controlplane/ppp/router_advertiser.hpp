@@ -17,11 +17,12 @@ namespace pns::ppp {
 
 class RouterAdvertiser {
  public:
-  static constexpr Duration kInitialInterval = Seconds(16);  // MAX_INITIAL_RTR_ADVERT_INTERVAL
-  static constexpr unsigned kInitialCount = 3;               // MAX_INITIAL_RTR_ADVERTISEMENTS
-  static constexpr Duration kInterval = Seconds(600);        // MaxRtrAdvInterval
-  static constexpr Duration kLeastBetween = Seconds(3);      // MIN_DELAY_BETWEEN_RAS
-  static constexpr std::uint16_t kRouterLifetime = 1800;     // seconds: 3 × MaxRtrAdvInterval
+  static constexpr Duration kInitialInterval = Seconds(16);    // MAX_INITIAL_RTR_ADVERT_INTERVAL
+  static constexpr unsigned kInitialCount = 3;                 // MAX_INITIAL_RTR_ADVERTISEMENTS
+  static constexpr Duration kInterval = Seconds(600);          // MaxRtrAdvInterval
+  static constexpr Duration kShortestInterval = Seconds(450);  // MinRtrAdvInterval
+  static constexpr Duration kLeastBetween = Seconds(3);        // MIN_DELAY_BETWEEN_RAS
+  static constexpr std::uint16_t kRouterLifetime = 1800;       // seconds: 3 × MaxRtrAdvInterval
 
   // IPV6CP is open: the first one leaves now.
   void start(const model::Ipv6Parameters& parameters, std::uint64_t our_interface_id,
