@@ -203,7 +203,9 @@ bool PasswordChanges::write(const std::map<std::string, Entry>& entries) const {
     (void)::unlinkat(directory_.get(), temporary.c_str(), 0);
     errno = error;  // the caller's log tells it
   }
-  return kept && ::fsync(directory_.get()) == 0;
+  // The new file counts from here on, synced or not: a failure now must not say that it does not.
+  if (kept) (void)::fsync(directory_.get());
+  return kept;
 }
 
 }  // namespace pns::aaa

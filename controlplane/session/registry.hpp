@@ -147,6 +147,7 @@ class Registry {
   void end_session(Session& session, EndReason reason, const model::PeerCodes& codes = {});
   // In the log, the counters and the books, once for each session that had a call.
   void count_end(Session& session, EndReason reason, const model::PeerCodes& codes);
+  void end_politely(Session& session, EndReason reason);
   void remove_from_dataplane(Session& session);
   void remove_waiting();
   void remove_later();

@@ -353,19 +353,21 @@ CallPlacer::Hooks Registry::placer_hooks() {
                          const pptp::OutgoingCall& call) { return dial(id, number, call); },
           .clear =
               [this](SlotId slot, EndReason reason) {
-                Session* session = find(slot);
-                if (session == nullptr) return;
-                if (session->state == Session::State::kUp) return close_link(*session, reason);
-                const auto found = connections_.find(session->connection);
-                if (found == connections_.end()) return;
-                const auto connection = found->second;
-                apply(*connection,
-                      connection->machine.end_call(session->our_call_id, reason, {}, now()));
+                if (Session* session = find(slot)) end_politely(*session, reason);
               },
           .count_end =
               [this](EndReason reason) {
                 parts_.statistics.call_ends[static_cast<std::size_t>(reason)].add();
               }};
+}
+
+// The link first where there is one, else the call alone.
+void Registry::end_politely(Session& session, EndReason reason) {
+  if (session.state == Session::State::kUp) return close_link(session, reason);
+  const auto found = connections_.find(session.connection);
+  if (found == connections_.end()) return;
+  const auto connection = found->second;
+  apply(*connection, connection->machine.end_call(session.our_call_id, reason, {}, now()));
 }
 
 std::expected<SlotId, EndReason> Registry::dial(ConnectionId id, std::uint64_t number,

@@ -21,8 +21,7 @@ void Registry::shut_down(Milliseconds within, std::function<void()> done) {
   log::info("ending all calls", {{"connections", connections_.size()}});
   placer_.shut_down();
   for (const auto& session : sessions_)
-    if (session && session->state == Session::State::kUp)
-      close_link(*session, EndReason::shutting_down);
+    if (session) end_politely(*session, EndReason::shutting_down);
   shut_down_until_ = now() + within;
   wait_shut_down(now() + within / 2);
   advance_shut_down();

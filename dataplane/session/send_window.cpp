@@ -40,6 +40,7 @@ void SendWindow::on_sent(DownstreamState& down, std::uint32_t sequence,
 
 void SendWindow::on_ack(SessionRecord& session, std::uint32_t ack, std::uint64_t now_ns) noexcept {
   DownstreamState& down = session.downstream;
+  if (down.send_window == 0) return;  // nothing has left under its rule
   const auto settled = static_cast<std::int32_t>(ack + 1 - down.settled_sequence);
   if (settled <= 0) return;
   down.settled_sequence = ack + 1;

@@ -427,6 +427,25 @@ TEST_CASE("registry: a connection that the PAC opened earlier carries placed cal
   CHECK_FALSE(pac_host.called());
 }
 
+TEST_CASE("registry: a call that is being dialled does not hold up the end of the process",
+          "[registry][pac]") {
+  Host host;
+  PacHost pac_host(host);
+  Control control(host);
+  Caller pac(control, host.listen.at(0), PacHost::kAddress);
+  pac.start(control);
+  Placing placing(control);
+  REQUIRE(control.until([&] { return pac.count<OutgoingCallRequest>() == 1; }));
+  int done = 0;
+  control.registry->shut_down(Seconds(600), [&] { ++done; });
+  REQUIRE(control.until([&] { return pac.count<StopControlConnectionRequest>() == 1; }));
+  CHECK(pac.count<CallClearRequest>() == 1);
+  pac.send(StopControlConnectionReply{.result_code = 1});
+  CHECK(control.until([&] { return done == 1; }));
+  CHECK(control.until([&] { return control.all_free(); }));
+  CHECK(placing.failure() == EndReason::shutting_down);
+}
+
 TEST_CASE("registry: calls of every kind outlive the control process", "[registry][pac][restart]") {
   Host host;
   PacHost pac_host(host);
