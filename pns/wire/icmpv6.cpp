@@ -12,7 +12,6 @@ namespace pns::wire {
 namespace {
 
 constexpr std::uint8_t kHopLimit = 64;
-constexpr std::uint8_t kDiscoveryHopLimit = 255;  // proof that no router was between
 constexpr std::size_t kAddresses = offsetof(Ipv6WireHeader, source);
 constexpr std::uint8_t kSourceLinkAddress = 1;  // RFC 4861 §4.6.1
 constexpr std::size_t kSolicitationTarget = kIpv6HeaderSize + sizeof(Icmpv6Header);
@@ -45,13 +44,6 @@ Ipv6Address address_at(Bytes packet, std::size_t at) noexcept {
   return {wire[0].host(), wire[1].host()};
 }
 
-void put_checksum(MutableBytes packet) noexcept {
-  const be16 sum =
-      be16::from_host(upper_layer_checksum(packet, kIpv6HeaderSize, kIpProtocolIcmpv6));
-  std::memcpy(packet.data() + kIpv6HeaderSize + offsetof(Icmpv6Header, checksum), &sum,
-              sizeof(sum));
-}
-
 }  // namespace
 
 std::uint16_t upper_layer_checksum(Bytes packet, std::size_t at, std::uint8_t protocol) noexcept {
@@ -61,6 +53,13 @@ std::uint16_t upper_layer_checksum(Bytes packet, std::size_t at, std::uint8_t pr
   std::uint64_t sum = raw_sum(packet.subspan(kAddresses, 32));
   sum = raw_sum(std::as_bytes(std::span(pseudo)), sum);
   return finish_sum(raw_sum(packet.subspan(at), sum));
+}
+
+void put_icmpv6_checksum(MutableBytes packet) noexcept {
+  const be16 sum =
+      be16::from_host(upper_layer_checksum(packet, kIpv6HeaderSize, kIpProtocolIcmpv6));
+  std::memcpy(packet.data() + kIpv6HeaderSize + offsetof(Icmpv6Header, checksum), &sum,
+              sizeof(sum));
 }
 
 bool may_cause_icmp_error(const Ipv6Header& header, Bytes packet) noexcept {
@@ -92,7 +91,7 @@ std::size_t write_icmp_error(MutableBytes out, const Icmpv6Error& error, const I
   const Icmpv6Header icmp{error.type, error.code, {}, be32::from_host(error.mtu)};
   std::memcpy(out.data() + kIpv6HeaderSize, &icmp, sizeof(icmp));
   std::memcpy(out.data() + kHeaders, quoted.data(), quoted.size());
-  put_checksum(out.first(length));
+  put_icmpv6_checksum(out.first(length));
   return length;
 }
 
@@ -153,7 +152,7 @@ std::size_t write_neighbor_advertisement(MutableBytes out, const Ipv6Address& ta
   std::memcpy(out.data() + kIpv6HeaderSize, &icmp, sizeof(icmp));
   const auto octets = target.wire();
   std::memcpy(out.data() + kSolicitationTarget, octets.data(), octets.size());
-  put_checksum(out.first(kNeighborAdvertisementSize));
+  put_icmpv6_checksum(out.first(kNeighborAdvertisementSize));
   return kNeighborAdvertisementSize;
 }
 

@@ -26,6 +26,7 @@ inline constexpr std::uint8_t kIcmpv6FirstInformational = 128;  // below: errors
 inline constexpr std::uint8_t kIcmpv6EchoRequest = 128;
 inline constexpr std::uint8_t kIcmpv6EchoReply = 129;
 inline constexpr std::uint8_t kIcmpv6RouterSolicitation = 133;
+inline constexpr std::uint8_t kIcmpv6RouterAdvertisement = 134;
 inline constexpr std::uint8_t kIcmpv6NeighborSolicitation = 135;
 inline constexpr std::uint8_t kIcmpv6NeighborAdvertisement = 136;
 inline constexpr std::uint8_t kIcmpv6Redirect = 137;
@@ -51,6 +52,9 @@ inline constexpr std::size_t kMaxIcmpv6Error = kIpv6MinimumMtu;
 // A Neighbor Advertisement without options, IPv6 header included.
 inline constexpr std::size_t kNeighborAdvertisementSize = kIpv6HeaderSize + 24;
 
+// Of every Neighbor Discovery packet: proof that no router was between (RFC 4861 §3.1).
+inline constexpr std::uint8_t kDiscoveryHopLimit = 255;
+
 struct Icmpv6Error {
   std::uint8_t type = kIcmpv6DestinationUnreachable;
   std::uint8_t code = 0;
@@ -62,6 +66,10 @@ struct Icmpv6Error {
 // when right.
 [[nodiscard]] std::uint16_t upper_layer_checksum(Bytes packet, std::size_t at,
                                                  std::uint8_t protocol) noexcept;
+
+// Fills the checksum field, which must be zero, of a whole IPv6 packet with ICMPv6 directly behind
+// its header.
+void put_icmpv6_checksum(MutableBytes packet) noexcept;
 
 // False for what must not cause an error: ICMPv6 errors and redirects, sources that are not one
 // host, multicast (RFC 4443 §2.4 e), and what cannot be looked into. `packet` starts at a parsed

@@ -122,6 +122,11 @@ struct UpperLayer {
 [[nodiscard]] std::optional<UpperLayer> find_upper_layer(Bytes packet,
                                                          const Ipv6Header& header) noexcept;
 
+// fe80:: and an interface identifier (RFC 5072 §5).
+[[nodiscard]] constexpr Ipv6Address link_local(std::uint64_t interface_id) noexcept {
+  return {0xfe80'0000'0000'0000, interface_id};
+}
+
 // Scope of a multicast address (RFC 4291 §2.7): 1 interface, 2 link, 14 global.
 inline constexpr unsigned kScopeLink = 2;
 [[nodiscard]] constexpr unsigned multicast_scope(const Ipv6Address& group) noexcept {

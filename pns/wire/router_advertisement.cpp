@@ -3,7 +3,6 @@
 
 #include <algorithm>
 
-#include "pns/wire/checksum.hpp"
 #include "pns/wire/icmpv6.hpp"
 #include "pns/wire/ipv6.hpp"
 
@@ -14,16 +13,6 @@ constexpr std::uint8_t kOptionPrefix = 3;
 constexpr std::uint8_t kOptionMtu = 5;
 constexpr std::uint8_t kOptionRdnss = 25;
 constexpr std::uint8_t kAutonomous = 0x40;
-constexpr std::uint8_t kNeighbourHopLimit = 255;  // RFC 4861: it was not forwarded
-
-// Over the pseudo-header of RFC 8200 §8.1; 0 when the message carries the right one.
-std::uint16_t icmpv6_checksum(Bytes addresses, Bytes message) noexcept {
-  std::array<std::byte, 8> tail{};
-  Writer writer(tail);
-  writer.write_u32(static_cast<std::uint32_t>(message.size()));
-  writer.write_u32(kIcmpv6);
-  return finish_sum(raw_sum(message, raw_sum(tail, raw_sum(addresses))));
-}
 
 Bytes octets(const Ipv6Address::Octets& address) noexcept {
   return std::as_bytes(std::span(address));
@@ -33,16 +22,9 @@ Bytes octets(const Ipv6Address::Octets& address) noexcept {
 
 std::size_t write_router_advertisement(MutableBytes out, const RouterAdvertisement& ra) noexcept {
   Writer writer(out);
-  const auto source = ra.source.wire();
-  const auto destination = ra.destination.wire();
-  writer.write_u32(0x60000000);
-  writer.write_u16(0);
-  writer.write_u8(kIcmpv6);
-  writer.write_u8(kNeighbourHopLimit);
-  writer.write_bytes(octets(source));
-  writer.write_bytes(octets(destination));
+  writer.write_zeros(kIpv6HeaderSize);  // written when its length is known
 
-  writer.write_u8(kRouterAdvertisement);
+  writer.write_u8(kIcmpv6RouterAdvertisement);
   writer.write_u8(0);
   writer.write_u16(0);  // checksum
   writer.write_u8(ra.hop_limit);
@@ -76,16 +58,20 @@ std::size_t write_router_advertisement(MutableBytes out, const RouterAdvertiseme
       if (!dns.is_unspecified()) writer.write_bytes(octets(dns.wire()));
   }
   if (!writer.ok()) return 0;
-  writer.patch_u16(4, static_cast<std::uint16_t>(writer.size() - kIpv6HeaderSize));
-  const Bytes packet = writer.written();
-  writer.patch_u16(kIpv6HeaderSize + 2,
-                   icmpv6_checksum(packet.subspan(8, 32), packet.subspan(kIpv6HeaderSize)));
+  Ipv6Header header;
+  header.payload_length = static_cast<std::uint16_t>(writer.size() - kIpv6HeaderSize);
+  header.next_header = kIpProtocolIcmpv6;
+  header.hop_limit = kDiscoveryHopLimit;
+  header.source = ra.source;
+  header.destination = ra.destination;
+  write_ipv6(writer.written(), header);
+  put_icmpv6_checksum(writer.written());
   return writer.size();
 }
 
 std::optional<Ipv6Address> parse_router_solicitation(Bytes packet) noexcept {
   const auto header = parse_ipv6(packet);
-  if (!header || icmpv6_type(packet, *header) != kRouterSolicitation ||
+  if (!header || icmpv6_type(packet, *header) != kIcmpv6RouterSolicitation ||
       !is_valid_router_solicitation(packet, *header))
     return std::nullopt;
   return header->source;

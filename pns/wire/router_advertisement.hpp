@@ -15,11 +15,7 @@
 
 namespace pns::wire {
 
-inline constexpr std::uint8_t kIcmpv6 = 58;  // Next Header
-inline constexpr std::uint8_t kRouterSolicitation = 133;
-inline constexpr std::uint8_t kRouterAdvertisement = 134;
 inline constexpr Ipv6Address kAllNodes{0xff02000000000000, 1};
-inline constexpr Ipv6Address kAllRouters{0xff02000000000000, 2};
 
 struct RouterAdvertisement {
   Ipv6Address source;                 // our link-local address

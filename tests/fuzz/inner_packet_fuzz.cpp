@@ -158,7 +158,7 @@ void ipv6(fuzz::Input& input, std::uint8_t protocol, bool solicitation) {
   const Bytes rest = input.octets(1280);
   packet.insert(packet.end(), rest.begin(), rest.end());
   put_word(packet, 4, static_cast<std::uint16_t>(packet.size() - 40));
-  if (protocol == wire::kIcmpv6 && rest.size() >= 4) {
+  if (protocol == wire::kIpProtocolIcmpv6 && rest.size() >= 4) {
     put_word(packet, at + 2, 0);
     const auto right = static_cast<std::uint16_t>(~upper_sum(packet, at, protocol));
     PNS_CLAIM(wire::upper_layer_checksum(packet, at, protocol) == right);
@@ -190,7 +190,8 @@ void ipv6(fuzz::Input& input, std::uint8_t protocol, bool solicitation) {
   const bool valid = wire::is_valid_router_solicitation(packet, *header);
   const auto solicitor = wire::parse_router_solicitation(packet);
   // The one leaves the type to its caller, the other does not.
-  PNS_CLAIM(solicitor.has_value() == (valid && packet[40] == std::byte{wire::kRouterSolicitation}));
+  PNS_CLAIM(solicitor.has_value() ==
+            (valid && packet[40] == std::byte{wire::kIcmpv6RouterSolicitation}));
   if (solicitor) {
     PNS_CLAIM(extensions == 0 && packet.size() >= 48 && *solicitor == header->source);
     wire::RouterAdvertisement ra;
@@ -228,10 +229,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       ipv6(input, kTcp, false);
       break;
     case 3:
-      ipv6(input, wire::kIcmpv6, false);
+      ipv6(input, wire::kIpProtocolIcmpv6, false);
       break;
     case 4:
-      ipv6(input, wire::kIcmpv6, true);
+      ipv6(input, wire::kIpProtocolIcmpv6, true);
       break;
     default:
       ipv4(input, 17);
