@@ -3,6 +3,7 @@
 
 #include <rte_prefetch.h>
 
+#include "dataplane/downstream/admission.hpp"
 #include "dataplane/downstream/fragment.hpp"
 #include "dataplane/downstream/ipv6_out.hpp"
 #include "dataplane/session/egress.hpp"
@@ -48,22 +49,10 @@ void make_fit(Burst& burst, StageContext& stage, rte_mbuf* packet, PacketContext
 }
 
 void take(Burst& burst, StageContext& stage, rte_mbuf* packet, PacketContext& context) noexcept {
+  if (!may_go_down(stage, context, contract::kFlagIpv4Open)) return;
   // Whoever chose this lane has parsed the header and found the session.
   const wire::Ipv4Header header = wire::read_ipv4(octets_of(packet));
   SessionRecord& session = *context.session;
-  const WorkerId owner = stage.sessions.owner(session.our_call_id);
-  if (owner != stage.self) {
-    context.lane = Lane::kHandOver;
-    context.resume = Lane::kDownstream;
-    context.worker = owner;
-    return;
-  }
-  const std::uint32_t flags = session.flags.load(std::memory_order_relaxed);
-  if ((flags & contract::kFlagIpv4Open) == 0)
-    return drop_downstream(context, DropReason::network_not_open);
-  if ((flags & contract::kFlagMppeRequired) != 0 &&
-      session.downstream.mppe.mode == mppe::Mode::kOff)
-    return drop_downstream(context, DropReason::clear_text);
   if (packet->data_len > header.total_length)
     rte_pktmbuf_trim(packet, static_cast<std::uint16_t>(packet->data_len - header.total_length));
   if ((context.flags & kPacketTtlDone) == 0) {

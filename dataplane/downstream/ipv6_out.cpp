@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/downstream/ipv6_out.hpp"
 
+#include "dataplane/downstream/admission.hpp"
 #include "dataplane/session/egress.hpp"
 #include "pns/wire/icmpv6.hpp"
 #include "pns/wire/ipv6.hpp"
@@ -16,19 +17,7 @@ constexpr std::uint16_t kIpv6AndTcpHeader = 60;
 
 void take(StageContext& stage, rte_mbuf* packet, PacketContext& context) noexcept {
   SessionRecord& session = *context.session;
-  const WorkerId owner = stage.sessions.owner(session.our_call_id);
-  if (owner != stage.self) {
-    context.lane = Lane::kHandOver;
-    context.resume = Lane::kDownstreamIpv6;
-    context.worker = owner;
-    return;
-  }
-  const std::uint32_t flags = session.flags.load(std::memory_order_relaxed);
-  if ((flags & contract::kFlagIpv6Open) == 0)
-    return drop_downstream(context, DropReason::network_not_open);
-  if ((flags & contract::kFlagMppeRequired) != 0 &&
-      session.downstream.mppe.mode == mppe::Mode::kOff)
-    return drop_downstream(context, DropReason::clear_text);
+  if (!may_go_down(stage, context, contract::kFlagIpv6Open)) return;
   // Whoever chose this lane has parsed the header and found the session.
   const wire::Ipv6Header header = wire::read_ipv6(octets_of(packet));
   const std::uint32_t length = header.total_length();

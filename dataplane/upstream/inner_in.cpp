@@ -14,17 +14,6 @@ namespace {
 using contract::SessionRecord;
 using contract::UpstreamState;
 
-DropReason inner_reason(DropReason outer) noexcept {
-  switch (outer) {
-    case DropReason::frame_truncated:
-      return DropReason::inner_truncated;
-    case DropReason::ip_version:
-      return DropReason::inner_version;
-    default:
-      return DropReason::inner_header;
-  }
-}
-
 // Answers a ping to one of our own addresses, back down the same session. False: it is none.
 bool answer(StageContext& stage, rte_mbuf* packet, PacketContext& context,
             const wire::Ipv4Header& header) noexcept {

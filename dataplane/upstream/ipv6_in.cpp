@@ -16,20 +16,8 @@ namespace {
 using contract::SessionRecord;
 using contract::UpstreamState;
 
-constexpr std::uint64_t kLinkLocalHigh = 0xfe80'0000'0000'0000;
 constexpr std::uint16_t kIpv6Protocol = static_cast<std::uint16_t>(wire::PppProtocol::kIpv6);
 constexpr std::uint16_t kIpv6AndTcpHeader = 60;
-
-DropReason inner_reason(DropReason outer) noexcept {
-  switch (outer) {
-    case DropReason::frame_truncated:
-      return DropReason::inner_truncated;
-    case DropReason::ip_version:
-      return DropReason::inner_version;
-    default:
-      return DropReason::inner_header;
-  }
-}
 
 // A Neighbor Solicitation: for our address on the link, it is answered.
 void take_neighbor_solicitation(StageContext& stage, rte_mbuf* packet, PacketContext& context,
@@ -37,7 +25,7 @@ void take_neighbor_solicitation(StageContext& stage, rte_mbuf* packet, PacketCon
   const auto target = wire::neighbor_solicitation_target(octets_of(packet), header);
   if (!target) return drop_upstream(context, DropReason::nd_invalid);
   // Duplicate address detection has no sender to answer; IPv6CP has made the identifiers differ.
-  if (*target != Ipv6Address(kLinkLocalHigh, context.session->our_interface_id) ||
+  if (*target != wire::link_local(context.session->our_interface_id) ||
       header.source.is_unspecified()) {
     context.lane = Lane::kConsumed;
     return;
@@ -52,9 +40,8 @@ void take_neighbor_solicitation(StageContext& stage, rte_mbuf* packet, PacketCon
 void take_link_scope(StageContext& stage, rte_mbuf* packet, PacketContext& context,
                      const wire::Ipv6Header& header) noexcept {
   const bool multicast = header.destination.is_multicast();
-  if (multicast
-          ? wire::multicast_scope(header.destination) != wire::kScopeLink
-          : header.destination != Ipv6Address(kLinkLocalHigh, context.session->our_interface_id))
+  if (multicast ? wire::multicast_scope(header.destination) != wire::kScopeLink
+                : header.destination != wire::link_local(context.session->our_interface_id))
     return drop_upstream(context, DropReason::inner_destination);
   const auto type = wire::icmpv6_type(octets_of(packet), header);
   if (type == wire::kIcmpv6RouterSolicitation) {
@@ -91,7 +78,7 @@ bool is_source_right(const SessionRecord& session, const wire::Ipv6Header& heade
                      bool link_scope) noexcept {
   if (header.source.high == session.ipv6_prefix) return true;
   if (!link_scope) return false;
-  return header.source == Ipv6Address(kLinkLocalHigh, session.peer_interface_id) ||
+  return header.source == wire::link_local(session.peer_interface_id) ||
          (header.source.is_unspecified() && header.destination.is_multicast());
 }
 

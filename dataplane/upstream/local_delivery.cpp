@@ -36,6 +36,17 @@ void refuse_network_data(StageContext& stage, rte_mbuf* packet, PacketContext& c
   punt_to_control(stage, packet, context, header.protocol, header.size());
 }
 
+DropReason inner_reason(DropReason outer) noexcept {
+  switch (outer) {
+    case DropReason::frame_truncated:
+      return DropReason::inner_truncated;
+    case DropReason::ip_version:
+      return DropReason::inner_version;
+    default:
+      return DropReason::inner_header;
+  }
+}
+
 void send_back(StageContext& stage, PacketContext& context, Lane lane) noexcept {
   contract::UpstreamState& books = context.session->upstream;
   books.packets.add(1);

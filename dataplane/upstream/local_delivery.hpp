@@ -29,6 +29,9 @@ void punt_to_control(StageContext& stage, rte_mbuf* packet, PacketContext& conte
 void refuse_network_data(StageContext& stage, rte_mbuf* packet, PacketContext& context,
                          std::uint32_t session_flags, const wire::PppHeader& header) noexcept;
 
+// What a header check's reason is called inside a tunnel.
+[[nodiscard]] DropReason inner_reason(DropReason outer) noexcept;
+
 // Sends a packet that was turned into its own answer back down its session, in `lane`, and enters
 // the question in the books.
 void send_back(StageContext& stage, PacketContext& context, Lane lane) noexcept;
