@@ -631,7 +631,6 @@ void Link::settle_ipv6(Run& run) {
 }
 
 std::uint16_t Link::inner_mtu() const noexcept {
-  constexpr std::uint16_t kMppeOverhead = 4;  // RFC 3078 §3
   return static_cast<std::uint16_t>(std::min(settings_.mru, lcp_.agreement().peer_mru) -
                                     (encryption_ == Encryption::kOn ? kMppeOverhead : 0));
 }

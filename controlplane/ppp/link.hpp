@@ -66,6 +66,8 @@ struct LinkSnapshot {
 
 class Link {
  public:
+  static constexpr std::uint16_t kMppeOverhead = 4;  // octets of inner MTU (RFC 3078 §3)
+
   Link(const LinkSettings& settings, RandomSource& random, TimePoint now);
   // An open link taken over after a restart. Sends nothing; the next echo is due an interval from
   // now.
@@ -103,6 +105,8 @@ class Link {
   // leaves by itself, having been offered another try. kNone: they were not.
   [[nodiscard]] EndReason refused() const noexcept { return denied_; }
   [[nodiscard]] LinkStatus status() const;
+  // Octets of inner IP that fit into one frame to the peer, MPPE's overhead taken off.
+  [[nodiscard]] std::uint16_t inner_mtu() const noexcept;
   // Empty unless phase() is kOpen.
   [[nodiscard]] std::optional<LinkSnapshot> snapshot() const;
 
@@ -144,7 +148,6 @@ class Link {
   void settle_ipv6(Run& run);
   // Network protocols may be open now: authenticated, encryption settled, not ending.
   [[nodiscard]] bool network_possible() const noexcept;
-  [[nodiscard]] std::uint16_t inner_mtu() const noexcept;  // octets
   void disarm(Run& run);
   void encryption_refused(EndReason reason, Run& run);
   // Takes the answer to an Authenticate. False: nobody waits for it any more.

@@ -5,13 +5,13 @@
 #include <utility>
 #include <vector>
 
+#include "pns/wire/ipv6.hpp"
 #include "pns/wire/ppp_control.hpp"
 #include "pns/wire/router_advertisement.hpp"
 
 namespace pns::ppp {
 namespace {
 
-constexpr std::uint64_t kLinkLocal = 0xfe80000000000000;
 constexpr std::uint32_t kValidLifetime = 86'400;
 constexpr std::uint32_t kPreferredLifetime = 14'400;
 
@@ -56,7 +56,7 @@ void RouterAdvertiser::on_timer(Context& context) {
 }
 
 void RouterAdvertiser::send(Context& context) {
-  const wire::RouterAdvertisement ra{.source = {kLinkLocal, our_interface_id_},
+  const wire::RouterAdvertisement ra{.source = wire::link_local(our_interface_id_),
                                      .destination = wire::kAllNodes,
                                      .router_lifetime = kRouterLifetime,
                                      .prefix = parameters_.prefix,

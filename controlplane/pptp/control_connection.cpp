@@ -57,6 +57,18 @@ bool waits_for_us(CallState state) noexcept {
   return state == CallState::kOffered || state == CallState::kWaitCsAns;
 }
 
+// A Start-Control-Connection-Request or -Reply that says who we are (RFC 2637 §2.1, §2.2).
+template <class Start>
+Start introduced(Start start, const ConnectionSettings& settings) {
+  start.framing_capabilities = kAnyFraming;
+  start.bearer_capabilities = kAnyBearer;
+  start.maximum_channels = settings.maximum_channels;
+  start.firmware_revision = settings.firmware_revision;
+  start.host_name = pptp_wire::to_text<64>(settings.host_name);
+  start.vendor_name = pptp_wire::to_text<64>(settings.vendor_name);
+  return start;
+}
+
 }  // namespace
 
 ControlConnection::ControlConnection(const ConnectionSettings& settings, TimePoint now)
@@ -375,13 +387,7 @@ void ControlConnection::perform(ConnectionAction action, const Cause& cause, Act
     }
     case ConnectionAction::kSendStartRequest:
       state_deadline_ = cause.now + settings_.reply_timeout;
-      return send(out, pptp_wire::StartControlConnectionRequest{
-                           .framing_capabilities = kAnyFraming,
-                           .bearer_capabilities = kAnyBearer,
-                           .maximum_channels = settings_.maximum_channels,
-                           .firmware_revision = settings_.firmware_revision,
-                           .host_name = pptp_wire::to_text<64>(settings_.host_name),
-                           .vendor_name = pptp_wire::to_text<64>(settings_.vendor_name)});
+      return send(out, introduced(pptp_wire::StartControlConnectionRequest{}, settings_));
     case ConnectionAction::kSendStartReply:
     case ConnectionAction::kRefuseStart: {
       auto result = pptp_wire::StartResult::kSuccess;
@@ -389,14 +395,9 @@ void ControlConnection::perform(ConnectionAction action, const Cause& cause, Act
         result = cause.reason == EndReason::bad_protocol_version
                      ? pptp_wire::StartResult::kBadVersion
                      : pptp_wire::StartResult::kChannelExists;
-      return send(out, pptp_wire::StartControlConnectionReply{
-                           .result_code = octet(result),
-                           .framing_capabilities = kAnyFraming,
-                           .bearer_capabilities = kAnyBearer,
-                           .maximum_channels = settings_.maximum_channels,
-                           .firmware_revision = settings_.firmware_revision,
-                           .host_name = pptp_wire::to_text<64>(settings_.host_name),
-                           .vendor_name = pptp_wire::to_text<64>(settings_.vendor_name)});
+      return send(out,
+                  introduced(pptp_wire::StartControlConnectionReply{.result_code = octet(result)},
+                             settings_));
     }
     case ConnectionAction::kSendStopRequest:
       stop_reason_ = cause.reason;

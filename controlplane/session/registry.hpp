@@ -185,7 +185,6 @@ class Registry {
   void on_auth_result(SlotId slot, std::uint64_t serial, const model::AuthResult& result);
   [[nodiscard]] std::optional<model::Lease> lease_for(const model::AuthGrant& grant,
                                                       OurCallId our_call_id);
-  [[nodiscard]] std::uint16_t inner_mtu(const Session& session) const;
   [[nodiscard]] model::NetworkParameters network_parameters(const Session& session) const;
   void arm_timer(Session& session);
   void reach(Session& session, model::SetupStage stage);

@@ -17,7 +17,6 @@ namespace {
 constexpr auto kLastWords = Milliseconds(300);  // from the end of a link to Call-Disconnect-Notify
 constexpr std::uint16_t kLeastIpv6Mtu = 1280;
 constexpr std::size_t kMaximumEarlyFrames = 4;  // kept of a call that is not connected yet
-constexpr std::uint16_t kMppeOverhead = 4;      // octets of inner MTU (RFC 3078 §3)
 
 }  // namespace
 
@@ -98,12 +97,6 @@ void Registry::perform(Session& session, const model::DisarmMppe&) {
   require(session, parts_.dataplane.disarm_mppe(session.handle));
 }
 
-std::uint16_t Registry::inner_mtu(const Session& session) const {
-  const bool encrypted = session.link->status().mppe != "none";
-  return static_cast<std::uint16_t>(std::min(parts_.config.ppp.mtu, session.peer_mru) -
-                                    (encrypted ? kMppeOverhead : 0));
-}
-
 control::DataplaneLink::Completion Registry::address_answer(const Session& session) {
   return [this, slot = session.handle.slot,
           serial = session.serial](const control::DataplaneLink::Reply& reply) {
@@ -119,7 +112,7 @@ control::DataplaneLink::Completion Registry::address_answer(const Session& sessi
 }
 
 void Registry::perform(Session& session, const model::OpenIpv4& action) {
-  session.mtu = inner_mtu(session);
+  session.mtu = session.link->inner_mtu();
   contract::OpenIpv4 open;
   open.subscriber = action.subscriber;
   if (session.lease) open.gateway = session.lease->gateway;
@@ -139,7 +132,7 @@ void Registry::perform(Session& session, const model::OpenIpv6& action) {
   open.prefix = session.lease->ipv6_prefix->address.high;
   open.our_interface_id = action.our_interface_id;
   open.peer_interface_id = action.peer_interface_id;
-  open.inner_mtu = inner_mtu(session);
+  open.inner_mtu = session.link->inner_mtu();
   open.rate_bits_per_second = session.rate_bits_per_second.value_or(0);
   require(session, parts_.dataplane.open_ipv6(session.handle, open, address_answer(session)));
 }
@@ -257,7 +250,8 @@ model::NetworkParameters Registry::network_parameters(const Session& session) co
   std::copy_n(ppp.wins.begin(), std::min(ppp.wins.size(), parameters.wins.size()),
               parameters.wins.begin());
   // RFC 8200 §5: no IPv6 over a link that cannot carry 1,280 octets.
-  if (lease.ipv6_prefix && std::min(ppp.mtu, session.peer_mru) >= kLeastIpv6Mtu + kMppeOverhead) {
+  if (lease.ipv6_prefix &&
+      std::min(ppp.mtu, session.peer_mru) >= kLeastIpv6Mtu + ppp::Link::kMppeOverhead) {
     parameters.ipv6 = model::Ipv6Parameters{.prefix = *lease.ipv6_prefix};
     std::copy_n(ppp.ipv6_dns.begin(), std::min(ppp.ipv6_dns.size(), parameters.ipv6->dns.size()),
                 parameters.ipv6->dns.begin());

@@ -27,7 +27,7 @@ void Registry::save(Session& session) {
                                        .lease = *session.lease,
                                        .started_ns = monotonic_ns(session.started),
                                        .opened_ns = monotonic_ns(session.opened.value_or(now())),
-                                       .mtu = inner_mtu(session),
+                                       .mtu = session.link->inner_mtu(),
                                        .rate_bits_per_second = session.rate_bits_per_second,
                                        .link = std::move(*snapshot)});
 }
