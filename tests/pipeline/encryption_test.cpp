@@ -10,40 +10,6 @@ using Counts = std::map<std::string, std::uint64_t>;
 
 namespace {
 
-// The subscriber's end of a session that World::arm() has armed.
-struct Peer {
-  mppe::DirectionState send;
-  mppe::DirectionState receive;
-
-  explicit Peer(bool stateless = true, unsigned bits = 128) {
-    std::array<std::byte, 16> ours;
-    std::array<std::byte, 16> theirs;
-    for (std::size_t i = 0; i < 16; ++i) {
-      ours[i] = static_cast<std::byte>(0x10 + i);
-      theirs[i] = static_cast<std::byte>(0x80 + i);
-    }
-    const auto mode = stateless ? mppe::Mode::kStateless : mppe::Mode::kStateful;
-    mppe::init(send, theirs, bits, mode);
-    mppe::init(receive, ours, bits, mode);
-  }
-  // An inner frame (Protocol field on) as a PPP frame.
-  Octets seal(Bytes inner) {
-    Octets frame(inner.size() + 2);
-    std::copy(inner.begin(), inner.end(), frame.begin() + 2);
-    REQUIRE(mppe::seal(send, frame));
-    return ppp("00fd", frame);
-  }
-  // A frame we sent → the inner frame, or the reason.
-  std::string open(const Octets& frame) {
-    const unsigned flags = get16(frame, 34);
-    const std::size_t at = 42 + ((flags & 0x1000) != 0 ? 4U : 0U) + ((flags & 0x80) != 0 ? 4U : 0U);
-    REQUIRE(hex(Bytes(frame).subspan(at, 4)) == "ff0300fd");
-    Octets packet(frame.begin() + static_cast<long>(at) + 4, frame.end());
-    const auto inner = mppe::open(receive, packet);
-    return inner ? hex(*inner) : std::string(name_of(inner.error()));
-  }
-};
-
 Octets up_data(const Subscriber& s, unsigned id = 0, unsigned ttl = 64) {
   return concat(
       {octets("0021"),
@@ -58,7 +24,7 @@ TEST_CASE("pipeline: encrypted both ways, every strength and mode", "[pipeline][
       World world;
       const Subscriber s = world.add(2, true, true);
       world.arm(s, stateless, bits);
-      Peer peer(stateless, bits);
+      ArmedPeer peer(stateless, bits);
       for (unsigned n = 0; n < 300; ++n) {
         world.receive(kAccess, from_peer(s, n, peer.seal(up_data(s, n))));
         const Octets down =
@@ -83,7 +49,7 @@ TEST_CASE("pipeline: many packets of one session in one burst keep order and key
   World world;
   const Subscriber s = world.add(2, true, true);
   world.arm(s);
-  Peer peer;
+  ArmedPeer peer;
   for (unsigned n = 0; n < 32; ++n)
     world.receive(kAccess, from_peer(s, n, peer.seal(up_data(s, n))));
   for (unsigned n = 0; n < 32; ++n)
@@ -121,7 +87,7 @@ TEST_CASE("pipeline: a compressed inner protocol is taken and, when agreed, sent
   World world;
   const Subscriber s = world.add(2, true, true);
   world.arm(s);
-  Peer peer;
+  ArmedPeer peer;
   const Octets inner = up_data(s);
   world.receive(kAccess, from_peer(s, 0, peer.seal(Bytes(inner).subspan(1))));
   world.run();
@@ -144,7 +110,7 @@ TEST_CASE("pipeline: LCP, MPPE and other control protocols inside MPPE are dropp
   World world;
   const Subscriber s = world.add(2, true, true);
   world.arm(s);
-  Peer peer;
+  ArmedPeer peer;
   (void)world.counted();
   std::uint32_t sequence = 0;
   for (const char* inner : {"00fd 9001 aabb", "c021 05010004", "8021 01010004", "80fd 05010004"})
@@ -164,7 +130,7 @@ TEST_CASE("pipeline: what is encrypted and not open goes to the control process"
   World world;
   const Subscriber s = world.add(2, true, true);
   world.arm(s);
-  Peer peer;
+  ArmedPeer peer;
   (void)world.counted();
   Octets ipv6 = octets("0057 60000000 00003b40");
   ipv6.resize(42);
@@ -189,7 +155,7 @@ TEST_CASE("pipeline: anti-spoofing looks at what was decrypted",
   const Subscriber s = world.add(2, true, true);
   const Subscriber other = world.add(3, true, true);
   world.arm(s);
-  Peer peer;
+  ArmedPeer peer;
   (void)world.counted();
   world.receive(kAccess, from_peer(s, 0, peer.seal(up_data(other))));
   world.run();
@@ -202,7 +168,7 @@ TEST_CASE("pipeline: a forged packet far ahead, number and count, leaves the ses
   World world;
   const Subscriber s = world.add(2, true, true);
   world.arm(s);
-  Peer peer;
+  ArmedPeer peer;
   world.receive(kAccess, from_peer(s, 0, peer.seal(up_data(s, 0))));
   world.run();
   for (const unsigned ahead : {2U, 50U, 64U, 65U, 500U, 2000U}) {
@@ -222,7 +188,7 @@ TEST_CASE("pipeline: a long loss is made good", "[pipeline][mppe]") {
   World world;
   const Subscriber s = world.add(2, true, true);
   world.arm(s);
-  Peer peer;
+  ArmedPeer peer;
   world.receive(kAccess, from_peer(s, 0, peer.seal(up_data(s, 0))));
   for (unsigned n = 1; n <= 700; ++n) (void)peer.seal(up_data(s, n));  // lost
   world.run();
@@ -245,7 +211,7 @@ TEST_CASE("pipeline: 3,000 late packets cost nothing", "[pipeline][mppe][conform
   World world;
   const Subscriber s = world.add(2, true, true);
   world.arm(s);
-  Peer peer;
+  ArmedPeer peer;
   std::vector<Octets> old;
   for (unsigned n = 0; n < 200; ++n) {
     old.push_back(from_peer(s, n, peer.seal(up_data(s, n))));
@@ -285,7 +251,7 @@ TEST_CASE("pipeline: stateful loss asks the peer for a reset, a reset makes us f
   World world;
   const Subscriber s = world.add(2, true, true);
   world.arm(s, false);
-  Peer peer(false);
+  ArmedPeer peer(false);
   world.receive(kAccess, from_peer(s, 0, peer.seal(up_data(s, 0))));
   (void)peer.seal(up_data(s, 1));  // lost
   for (unsigned n = 2; n < 5; ++n)
@@ -333,7 +299,7 @@ TEST_CASE("pipeline: disarmed, nothing passes where encryption is required",
   World world;
   const Subscriber s = world.add(2, true, true);
   world.arm(s);
-  Peer peer;
+  ArmedPeer peer;
   world.command(s, WorkerCommandType::kDisarmMppe);
   world.run();
   (void)world.counted();

@@ -126,28 +126,9 @@ TEST_CASE("ipv6: encrypted both ways", "[pipeline][ipv6][mppe]") {
   const Subscriber s = world.add(2, true, true);
   world.open_ipv6(s);
   world.arm(s);
-  std::array<std::byte, 16> ours;
-  std::array<std::byte, 16> theirs;
-  for (std::size_t i = 0; i < 16; ++i) {
-    ours[i] = static_cast<std::byte>(0x10 + i);
-    theirs[i] = static_cast<std::byte>(0x80 + i);
-  }
-  mppe::DirectionState send;
-  mppe::DirectionState receive;
-  mppe::init(send, theirs, 128, mppe::Mode::kStateless);
-  mppe::init(receive, ours, 128, mppe::Mode::kStateless);
-  const auto open = [&](const Octets& frame) {
-    const Octets sealed = ppp_of(frame);
-    REQUIRE(hex(Bytes(sealed).first(4)) == "ff0300fd");
-    Octets packet(sealed.begin() + 4, sealed.end());
-    const auto inner = mppe::open(receive, packet);
-    return inner ? hex(*inner) : std::string(name_of(inner.error()));
-  };
+  ArmedPeer peer;
   for (unsigned n = 0; n < 40; ++n) {
-    const Octets inner = concat({octets("0000 0057"), up(s, 20 + n)});
-    Octets frame = inner;
-    REQUIRE(mppe::seal(send, frame));
-    world.receive(kAccess, from_peer(s, n, ppp("00fd", frame)));
+    world.receive(kAccess, from_peer(s, n, peer.seal(concat({octets("0057"), up(s, 20 + n)}))));
     world.receive(kCore, from_core6(down(s, 30 + n)));
     world.run();
     const auto out = world.sent(kCore);
@@ -155,14 +136,14 @@ TEST_CASE("ipv6: encrypted both ways", "[pipeline][ipv6][mppe]") {
     REQUIRE(hex(out[0]) == hex(to_core6(up(s, 20 + n, 63))));
     const auto back = world.sent(kAccess);
     REQUIRE(back.size() == 1);
-    REQUIRE(open(back[0]) == "0057" + hex(down(s, 30 + n, 63)));
+    REQUIRE(peer.open(back[0]) == "0057" + hex(down(s, 30 + n, 63)));
   }
   // What the control process says on the network protocol is encrypted too: a Router Advertisement.
   world.inject(s, "ff03 0057 6000 0000 0000 3aff");
   world.run();
   const auto out = world.sent(kAccess);
   REQUIRE(out.size() == 1);
-  CHECK(open(out[0]) ==
+  CHECK(peer.open(out[0]) ==
         "0057600000000000"
         "3aff");
   // In the clear nothing goes, either way.

@@ -129,28 +129,10 @@ TEST_CASE("restart: sessions, numbers, keys and debts go on", "[pipeline][restar
   const Subscriber clear = world.add(2);
   const Subscriber secret = world.add(3, true, true);
   world.arm(secret);
-  std::array<std::byte, 16> ours;
-  std::array<std::byte, 16> theirs;
-  for (std::size_t i = 0; i < 16; ++i) {
-    ours[i] = static_cast<std::byte>(0x10 + i);
-    theirs[i] = static_cast<std::byte>(0x80 + i);
-  }
-  mppe::DirectionState send;
-  mppe::DirectionState receive;
-  mppe::init(send, theirs, 128, mppe::Mode::kStateless);
-  mppe::init(receive, ours, 128, mppe::Mode::kStateless);
+  ArmedPeer peer;
   const auto sealed = [&] {
-    const Octets plain = ip({.source = secret.address, .destination = kServer}, pattern(20));
-    Octets frame(plain.size() + 4);
-    put16(frame, 2, 0x0021);
-    std::copy(plain.begin(), plain.end(), frame.begin() + 4);
-    REQUIRE(mppe::seal(send, frame));
-    return ppp("00fd", frame);
-  };
-  const auto opens = [&](const Octets& frame) {
-    const std::size_t at = 42 + 4 + ((get16(frame, 34) & 0x80) != 0 ? 4U : 0U) + 4;
-    Octets packet(frame.begin() + static_cast<long>(at), frame.end());
-    return mppe::open(receive, packet).has_value();
+    return peer.seal(concat(
+        {octets("0021"), ip({.source = secret.address, .destination = kServer}, pattern(20))}));
   };
 
   std::uint32_t sequence = 0;
@@ -167,7 +149,7 @@ TEST_CASE("restart: sessions, numbers, keys and debts go on", "[pipeline][restar
       CHECK(world.sent(kCore).size() == 2);
       for (const Octets& frame : world.sent(kAccess)) {
         CHECK(get32(frame, 42) == next);
-        if (get16(frame, 40) == secret.peer_call()) CHECK(opens(frame));
+        if (get16(frame, 40) == secret.peer_call()) CHECK(peer.open(frame).starts_with("0021"));
       }
       ++next;
     }

@@ -5,6 +5,7 @@
 #include <rte_ethdev.h>
 #include <rte_mempool.h>
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <cstring>
 
@@ -17,6 +18,16 @@ namespace {
 using namespace dataplane;
 
 constexpr unsigned kQueues = 2;
+
+// Start keys of armed sessions: the first octet, each further one is larger by 1.
+constexpr unsigned kOurKey = 0x10;
+constexpr unsigned kTheirKey = 0x80;
+
+std::array<std::byte, 16> start_key(unsigned first) {
+  std::array<std::byte, 16> key;
+  for (std::size_t i = 0; i < key.size(); ++i) key[i] = static_cast<std::byte>(first + i);
+  return key;
+}
 
 MacAddress mac(std::string_view hex) {
   MacAddress out{};
@@ -285,15 +296,35 @@ void World::open_ipv6(const Subscriber& s, std::uint16_t mtu) {
   run();
 }
 
+ArmedPeer::ArmedPeer(bool stateless, unsigned bits) {
+  const auto mode = stateless ? mppe::Mode::kStateless : mppe::Mode::kStateful;
+  mppe::init(send, start_key(kTheirKey), bits, mode);
+  mppe::init(receive, start_key(kOurKey), bits, mode);
+}
+
+Octets ArmedPeer::seal(Bytes inner) {
+  Octets frame(inner.size() + 2);
+  std::copy(inner.begin(), inner.end(), frame.begin() + 2);
+  REQUIRE(mppe::seal(send, frame));
+  return ppp("00fd", frame);
+}
+
+std::string ArmedPeer::open(const Octets& frame) {
+  const unsigned flags = get16(frame, 34);
+  const std::size_t at = 42 + ((flags & 0x1000) != 0 ? 4U : 0U) + ((flags & 0x80) != 0 ? 4U : 0U);
+  REQUIRE(hex(Bytes(frame).subspan(at, 4)) == "ff0300fd");
+  Octets packet(frame.begin() + static_cast<long>(at) + 4, frame.end());
+  const auto inner = mppe::open(receive, packet);
+  return inner ? hex(*inner) : std::string(name_of(inner.error()));
+}
+
 void World::arm(const Subscriber& s, bool stateless, unsigned bits) {
   WorkerCommand::Body body;
   body.arm_mppe = {};
   body.arm_mppe.key_bits = static_cast<std::uint8_t>(bits);
   body.arm_mppe.stateless = stateless;
-  for (std::size_t i = 0; i < 16; ++i) {
-    body.arm_mppe.send_start_key[i] = static_cast<std::byte>(0x10 + i);
-    body.arm_mppe.receive_start_key[i] = static_cast<std::byte>(0x80 + i);
-  }
+  body.arm_mppe.send_start_key = start_key(kOurKey);
+  body.arm_mppe.receive_start_key = start_key(kTheirKey);
   command(s, WorkerCommandType::kArmMppe, body);
   run();
 }
@@ -357,41 +388,35 @@ std::vector<Octets> World::punted(contract::PortRole port) {
   return out;
 }
 
-std::vector<ControlFrame> World::control() {
-  std::vector<ControlFrame> out;
+std::vector<rte_mbuf*> World::take_from_main(Lane lane) {
   for (rte_ring* ring : to_main_) {
     void* packet = nullptr;
     while (rte_ring_dequeue(ring, &packet) == 0)
       from_main_.push_back(static_cast<rte_mbuf*>(packet));
   }
-  std::vector<rte_mbuf*> others;
-  for (rte_mbuf* packet : from_main_) {
+  const auto wanted =
+      std::stable_partition(from_main_.begin(), from_main_.end(),
+                            [lane](rte_mbuf* packet) { return context_of(packet).lane != lane; });
+  std::vector<rte_mbuf*> out(wanted, from_main_.end());
+  from_main_.erase(wanted, from_main_.end());
+  return out;
+}
+
+std::vector<ControlFrame> World::control() {
+  std::vector<ControlFrame> out;
+  for (rte_mbuf* packet : take_from_main(Lane::kControl)) {
     const PacketContext context = context_of(packet);
-    if (context.lane == Lane::kControl)
-      out.push_back({context.slot, context.generation, take_octets(packet)});
-    else
-      others.push_back(packet);
+    out.push_back({context.slot, context.generation, take_octets(packet)});
   }
-  from_main_ = std::move(others);
   return out;
 }
 
 std::vector<ResolveRequest> World::resolves() {
   std::vector<ResolveRequest> out;
-  for (rte_ring* ring : to_main_) {
-    void* packet = nullptr;
-    while (rte_ring_dequeue(ring, &packet) == 0)
-      from_main_.push_back(static_cast<rte_mbuf*>(packet));
-  }
-  std::vector<rte_mbuf*> others;
-  for (rte_mbuf* packet : from_main_) {
+  for (rte_mbuf* packet : take_from_main(Lane::kResolve)) {
     const PacketContext context = context_of(packet);
-    if (context.lane == Lane::kResolve)
-      out.push_back({context.next_hop, context.port, take_octets(packet)});
-    else
-      others.push_back(packet);
+    out.push_back({context.next_hop, context.port, take_octets(packet)});
   }
-  from_main_ = std::move(others);
   return out;
 }
 

@@ -21,6 +21,7 @@
 #include "dataplane/session/next_hops.hpp"
 #include "dataplane/session/session_table.hpp"
 #include "pns/contract/session_memory.hpp"
+#include "pns/mppe/mppe.hpp"
 #include "tests/support/octets.hpp"
 #include "tests/support/packets.hpp"
 
@@ -83,6 +84,18 @@ struct ResolveRequest {
   Octets frame;
 };
 
+// The subscriber's end of a session that World::arm() has armed.
+struct ArmedPeer {
+  mppe::DirectionState send;
+  mppe::DirectionState receive;
+
+  explicit ArmedPeer(bool stateless = true, unsigned bits = 128);
+  // An inner frame (Protocol field on) as a PPP frame.
+  Octets seal(Bytes inner);
+  // A frame we sent → the inner frame, or the reason.
+  std::string open(const Octets& frame);
+};
+
 class World {
  public:
   explicit World(WorldOptions options = {});
@@ -136,6 +149,8 @@ class World {
 
  private:
   [[nodiscard]] rte_ring* make_ring();
+  // What the workers gave to main for this, in order; the rest is kept for later.
+  [[nodiscard]] std::vector<rte_mbuf*> take_from_main(dataplane::Lane lane);
   void start(std::uint16_t workers);
   void stop();
   void check_books();
