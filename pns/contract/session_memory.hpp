@@ -32,7 +32,7 @@ namespace pns::contract {
 
 inline constexpr std::uint64_t kSessionMemoryMagic = 0x504e53534d454d31;  // "PNSSMEM1"
 // Raise when any struct of this file changes its layout or a field its meaning.
-inline constexpr std::uint32_t kSessionMemoryVersion = 2;
+inline constexpr std::uint32_t kSessionMemoryVersion = 3;
 inline constexpr std::size_t kMaxWorkers = 64;
 inline constexpr std::size_t kPorts = 2;
 

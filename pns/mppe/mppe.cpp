@@ -22,11 +22,7 @@ struct StatelessExtra {
   std::array<std::byte, 16> ahead_key;
   std::uint16_t ahead_count;
   std::uint8_t ahead_valid;
-  std::array<std::uint8_t, 13> reserved;
-  // The change that is being made.
-  std::array<std::byte, 16> journal_key;
-  std::uint16_t journal_count;
-  std::uint8_t journal_valid;
+  std::uint8_t reserved;
 };
 static_assert(sizeof(StatelessExtra) <= sizeof(DirectionState::rc4_s));
 static_assert(alignof(StatelessExtra) == 2);
@@ -59,6 +55,20 @@ Bytes cipher_key(std::span<const std::byte, 16> key, unsigned key_bits) noexcept
 // Stores made before are seen before those made after, in memory that outlives the process: a kill
 // ends the program between two instructions and x86 keeps its stores in order.
 void order_stores() noexcept { std::atomic_signal_fence(std::memory_order_seq_cst); }
+
+// (key, count) in the journal, then in the state: recover() finishes what was begun.
+void change(DirectionState& state, std::span<const std::byte, 16> key,
+            std::uint16_t count) noexcept {
+  std::ranges::copy(key, state.journal_key.begin());
+  state.journal_count = count;
+  order_stores();
+  state.journal_valid = true;
+  order_stores();
+  std::ranges::copy(key, state.session_key.begin());
+  state.coherency = count;
+  order_stores();
+  state.journal_valid = false;
+}
 
 // Stateful: flushed packets in a row that may be lost without losing a Linux peer's key.
 constexpr unsigned kMaxLostFlushes = 8;
@@ -165,8 +175,7 @@ std::expected<MutableBytes, DropReason> open_stateful(DirectionState& state, std
       good = decrypt_if_plausible(rc4, data, true);
     }
   if (good) {
-    std::ranges::copy(key.bytes(), state.session_key.begin());
-    state.coherency = next_count(count);
+    change(state, key.bytes(), next_count(count));
     state.rc4_s = rc4.s;
     state.rc4_i = rc4.i;
     state.rc4_j = rc4.j;
@@ -258,9 +267,7 @@ std::expected<MutableBytes, DropReason> seal(DirectionState& state, MutableBytes
       Key key(std::span<const std::byte, 16>(state.session_key));
       change_key(state.start_key, key.bytes(), state.key_bits);
       rc4.set_key(cipher_key(key.bytes(), state.key_bits));
-      // Known limit: a process killed between this and the new coherency count loses the session's
-      // stateful encryption; stateless directions have a journal.
-      std::ranges::copy(key.bytes(), state.session_key.begin());
+      change(state, key.bytes(), next_count(count));
     } else {
       rc4.s = state.rc4_s;
       rc4.i = state.rc4_i;
@@ -286,29 +293,18 @@ void request_flush(DirectionState& state) noexcept {
 
 void commit(DirectionState& state, std::span<const std::byte, 16> session_key,
             std::uint16_t coherency) noexcept {
-  StatelessExtra& x = extra(state);
-  std::ranges::copy(session_key, x.journal_key.begin());
-  x.journal_count = coherency;
-  order_stores();
-  x.journal_valid = 1;
-  order_stores();
-  std::ranges::copy(session_key, state.session_key.begin());
-  state.coherency = coherency;
-  x.ahead_valid = 0;
-  order_stores();
-  x.journal_valid = 0;
+  // First, so that no second chain lies behind the first: move_ahead() begins anew.
+  extra(state).ahead_valid = 0;
+  change(state, session_key, coherency);
 }
 
 void recover(DirectionState& state) noexcept {
   if (state.mode == Mode::kStateful) state.flush_wanted = true;
-  if (state.mode != Mode::kStateless) return;
-  StatelessExtra& x = extra(state);
-  if (x.journal_valid == 0) return;
-  state.session_key = x.journal_key;
-  state.coherency = x.journal_count;
-  x.ahead_valid = 0;
+  if (state.mode == Mode::kOff || !state.journal_valid) return;
+  state.session_key = state.journal_key;
+  state.coherency = state.journal_count;
   order_stores();
-  x.journal_valid = 0;
+  state.journal_valid = false;
 }
 
 bool is_plausible(Bytes head, std::size_t size, bool certain) noexcept {

@@ -24,9 +24,13 @@ struct DirectionState {
   std::array<std::byte, 16> start_key{};    // asymmetric start key (RFC 3079 §3.3)
   std::array<std::byte, 16> session_key{};  // key of the last packet (stateless) or of now
   std::array<std::uint8_t, 256> rc4_s{};    // stateful only
+  // A key change that is being made: what recover() finishes when the process dies within it.
+  std::uint16_t journal_count = 0;  // 12 bits
+  bool journal_valid = false;
+  std::array<std::byte, 16> journal_key{};
 };
 
 static_assert(std::is_trivially_copyable_v<DirectionState>);
-static_assert(sizeof(DirectionState) == 296);
+static_assert(sizeof(DirectionState) == 316);
 
 }  // namespace pns::mppe

@@ -369,26 +369,35 @@ TEST_CASE("mppe: stateful FLUSHED is taken as RFC 3078 and as Linux mean it",
 }
 
 TEST_CASE("mppe: a change that was cut short is finished", "[mppe]") {
-  auto sender = make();
-  auto receiver = make();
-  CHECK(opened(receiver, sealed(sender, plain())) == hex(plain()));
-  // The journal as commit() leaves it when the process dies before the last store: here rebuilt by
-  // running the whole change and putting the visible half back.
-  auto torn = sender;
-  const auto before = torn;
-  (void)sealed(torn, plain());
-  const auto after = torn;
-  torn.session_key = after.session_key;
-  torn.coherency = before.coherency;
-  torn.rc4_s[50] = 1;  // journal_valid
-  mppe::recover(torn);
-  CHECK(torn.coherency == after.coherency);
-  CHECK(torn.session_key == after.session_key);
-  CHECK(torn.rc4_s[50] == 0);
-  CHECK(opened(receiver, sealed(torn, plain(5))) == hex(plain(5)));
-  auto whole = sender;
-  mppe::recover(whole);
-  CHECK(std::memcmp(&whole, &sender, sizeof(whole)) == 0);
+  for (const auto mode : {mppe::Mode::kStateless, mppe::Mode::kStateful}) {
+    auto sender = make(128, mode);
+    auto receiver = make(128, mode);
+    // Up to the packet before a flag packet: the next one changes a stateful key too.
+    for (unsigned n = 0; n < 255; ++n) (void)opened(receiver, sealed(sender, plain(n)));
+    const auto before = sender;
+    auto after = sender;
+    (void)sealed(after, plain());
+    REQUIRE(after.session_key != before.session_key);
+    // The process may die after any of the stores; the journal is valid through the middle ones.
+    for (const bool key_stored : {false, true})
+      for (const bool count_stored : {false, true}) {
+        CAPTURE(int(mode), key_stored, count_stored);
+        auto torn = after;
+        torn.session_key = key_stored ? after.session_key : before.session_key;
+        torn.coherency = count_stored ? after.coherency : before.coherency;
+        torn.journal_valid = true;
+        mppe::recover(torn);
+        CHECK(torn.coherency == after.coherency);
+        CHECK(torn.session_key == after.session_key);
+        CHECK_FALSE(torn.journal_valid);
+        auto peer = receiver;
+        CHECK(opened(peer, sealed(torn, plain(5))) == hex(plain(5)));
+      }
+    auto untouched = before;
+    mppe::recover(untouched);
+    CHECK(untouched.session_key == before.session_key);
+    CHECK(untouched.coherency == before.coherency);
+  }
 }
 
 TEST_CASE("mppe: after a crash a stateful sender starts afresh, FLUSHED", "[mppe]") {
