@@ -29,6 +29,7 @@ struct Call {
   std::optional<PeerCallId> peer_call_id;  // none until the peer has answered our request
   std::uint16_t serial_number = 0;
   std::uint32_t maximum_bps = 0;       // of the request: Connect Speed must not exceed it
+  std::uint16_t peer_window = 0;       // of the request: packets the peer can receive
   std::optional<TimePoint> answer_by;  // when this state has lasted too long
   LinkInfo link_info;
   model::WanErrors wan_errors;       // as the PAC told us

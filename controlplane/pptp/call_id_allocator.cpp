@@ -77,18 +77,29 @@ bool CallIdAllocator::claim(OurCallId id) {
     // Its entry must go too: were the id released again, the old entry would end its rest early.
     std::erase_if(quarantined_, [id](const Resting& resting) { return resting.id == id; });
   } else {
-    Bucket& bucket = (*free_)[steering_bucket(id)];
-    const auto high = static_cast<std::uint8_t>(id.value >> 8);
-    for (std::uint16_t i = 0; i < bucket.count; ++i) {
-      if (bucket.high[i] != high) continue;
-      bucket.high[i] = bucket.high[--bucket.count];
-      --free_count_;
-      break;
-    }
+    take_free(id);
   }
   in_use_[id.value] = true;
   ++in_use_count_;
   return true;
+}
+
+void CallIdAllocator::take_free(OurCallId id) noexcept {
+  Bucket& bucket = (*free_)[steering_bucket(id)];
+  const auto high = static_cast<std::uint8_t>(id.value >> 8);
+  for (std::uint16_t i = 0; i < bucket.count; ++i) {
+    if (bucket.high[i] != high) continue;
+    bucket.high[i] = bucket.high[--bucket.count];
+    --free_count_;
+    return;
+  }
+}
+
+void CallIdAllocator::rest(OurCallId id, TimePoint until) {
+  if (id.value == 0 || in_use_[id.value] || resting_[id.value]) return;
+  take_free(id);
+  resting_[id.value] = true;
+  quarantined_.push_back({id, until});
 }
 
 void CallIdAllocator::release(OurCallId id, TimePoint now) {

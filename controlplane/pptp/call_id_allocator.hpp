@@ -25,7 +25,9 @@ using BucketMask = std::bitset<kSteeringBuckets>;
 
 class CallIdAllocator {
  public:
-  explicit CallIdAllocator(Duration quarantine = Seconds(60));
+  static constexpr Duration kQuarantine = Seconds(60);
+
+  explicit CallIdAllocator(Duration quarantine = kQuarantine);
 
   // A free id whose bucket is in `buckets`; empty when there is none (another mask may have one).
   [[nodiscard]] std::optional<OurCallId> allocate(const BucketMask& buckets, RandomSource& random,
@@ -36,6 +38,10 @@ class CallIdAllocator {
   // Takes this very id, for a call that lived through a restart; even out of quarantine. False when
   // it is 0 or in use.
   [[nodiscard]] bool claim(OurCallId id);
+
+  // An id that an earlier process released rests until then. To be called in the order of `until`,
+  // before anything is released. One that is in use is left alone.
+  void rest(OurCallId id, TimePoint until);
 
   // Gives an id back into quarantine. An id that is not in use is ignored.
   void release(OurCallId id, TimePoint now);
@@ -57,6 +63,7 @@ class CallIdAllocator {
 
   void end_quarantine(TimePoint now);
   void put_free(OurCallId id) noexcept;
+  void take_free(OurCallId id) noexcept;
 
   Duration quarantine_;
   std::unique_ptr<std::array<Bucket, kSteeringBuckets>> free_;

@@ -57,6 +57,15 @@ bool waits_for_us(CallState state) noexcept {
   return state == CallState::kOffered || state == CallState::kWaitCsAns;
 }
 
+model::OfferCall offer_of(const Call& call) noexcept {
+  return {.offer = call.number,
+          .peer_call_id = call.peer_call_id.value_or(PeerCallId(0)),
+          .serial_number = call.serial_number,
+          .peer_window = call.peer_window,
+          .maximum_bps = call.maximum_bps,
+          .kind = call.kind};
+}
+
 // A Start-Control-Connection-Request or -Reply that says who we are (RFC 2637 §2.1, §2.2).
 template <class Start>
 Start introduced(Start start, const ConnectionSettings& settings) {
@@ -97,6 +106,18 @@ ControlConnection::ControlConnection(const ConnectionSettings& settings,
     call.peer_call_id = known.peer_call_id;
     call.serial_number = known.serial_number;
     if (known.state != CallState::kEstablished) call.answer_by = now + settings.reply_timeout;
+    calls_.push_back(call);
+  }
+  for (const auto& known : snapshot.offers) {
+    Call call;
+    call.number = next_number_++;
+    call.kind = known.kind;
+    call.state = known.kind == CallKind::kIncoming ? CallState::kOffered : CallState::kWaitCsAns;
+    call.peer_call_id = known.peer_call_id;
+    call.serial_number = known.serial_number;
+    call.peer_window = known.peer_window;
+    call.maximum_bps = known.maximum_bps;
+    call.answer_by = now + settings.answer_timeout;
     calls_.push_back(call);
   }
 }
@@ -480,14 +501,9 @@ void ControlConnection::perform(Call& call, CallAction action, const Cause& caus
     case CallAction::kSuspect:
       return;
     case CallAction::kOffer: {
-      model::OfferCall offer{.offer = call.number,
-                             .peer_call_id = peer_call_id,
-                             .serial_number = call.serial_number,
-                             .maximum_bps = call.maximum_bps,
-                             .kind = call.kind};
       if (const auto* request = std::get_if<pptp_wire::OutgoingCallRequest>(cause.message))
-        offer.peer_window = request->packet_recv_window_size;
-      out.push_back(offer);
+        call.peer_window = request->packet_recv_window_size;
+      out.push_back(offer_of(call));
       return;
     }
     case CallAction::kSendRequest:
@@ -739,11 +755,23 @@ std::optional<ConnectionSnapshot> ControlConnection::snapshot() const {
                          .peer_firmware_revision = peer_firmware_revision_,
                          .next_echo_identifier = next_echo_identifier_,
                          .originated = originated(),
-                         .calls = {}};
-  for (const Call& call : calls_)
+                         .calls = {},
+                         .offers = {}};
+  for (const Call& call : calls_) {
     if (call.our_call_id)
       out.calls.push_back(
           {*call.our_call_id, call.peer_call_id, call.serial_number, call.kind, call.state});
+    else if (waits_for_us(call.state))
+      out.offers.push_back({call.peer_call_id.value_or(PeerCallId(0)), call.serial_number,
+                            call.peer_window, call.maximum_bps, call.kind});
+  }
+  return out;
+}
+
+model::ConnectionActions ControlConnection::offers() const {
+  Actions out;
+  for (const Call& call : calls_)
+    if (!call.our_call_id && waits_for_us(call.state)) out.push_back(offer_of(call));
   return out;
 }
 

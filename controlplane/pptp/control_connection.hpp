@@ -87,12 +87,22 @@ struct ConnectionSnapshot {
     CallState state = CallState::kEstablished;
     friend bool operator==(const KnownCall&, const KnownCall&) = default;
   };
+  // A request of the peer that has no answer yet.
+  struct KnownOffer {
+    PeerCallId peer_call_id;
+    std::uint16_t serial_number = 0;
+    std::uint16_t peer_window = 0;
+    std::uint32_t maximum_bps = 0;
+    model::CallKind kind = model::CallKind::kSubscriber;  // or kIncoming
+    friend bool operator==(const KnownOffer&, const KnownOffer&) = default;
+  };
   std::string peer_host_name;  // octets of the peer, unescaped, at most 64
   std::string peer_vendor_name;
   std::uint16_t peer_firmware_revision = 0;
   std::uint32_t next_echo_identifier = 1;
   bool originated = false;       // we opened it
   std::vector<KnownCall> calls;  // those of which the peer has a Call ID of ours
+  std::vector<KnownOffer> offers;
   friend bool operator==(const ConnectionSnapshot&, const ConnectionSnapshot&) = default;
 };
 
@@ -142,6 +152,10 @@ class ControlConnection {
                                                           OurCallId our_call_id, TimePoint now);
   [[nodiscard]] model::ConnectionActions on_call_refused(std::uint32_t offer, EndReason reason,
                                                          TimePoint now);
+
+  // OfferCall once more for each request of the peer that has no answer yet: for the process that
+  // took this connection over.
+  [[nodiscard]] model::ConnectionActions offers() const;
 
   // ---- What our side wants.
   // Asks for a call under this Call ID of ours, as PNS or as PAC. ConnectCall or EndCall follows,

@@ -3,6 +3,7 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+
 #include <poll.h>
 #include <sys/socket.h>
 
@@ -10,6 +11,8 @@
 #include <cerrno>
 #include <chrono>
 #include <utility>
+
+#include "controlplane/runtime/tcp_stream.hpp"
 
 namespace pns::control {
 namespace {
@@ -32,6 +35,16 @@ ControlSocket::ControlSocket(asio::io_context& context, UniqueFd fd, Events even
   socket_.assign(asio::ip::tcp::v4(), fd.release());
   socket_.non_blocking(true);
   socket_.native_non_blocking(true);
+}
+
+bool ControlSocket::skip_handled(std::uint64_t up_to) {
+  consumed_ = octets_consumed(socket_.native_handle()).value_or(up_to);
+  if (up_to <= consumed_ || up_to - consumed_ > kPeekSize) return false;
+  std::array<std::byte, kPeekSize> handled;
+  const auto got = ::recv(socket_.native_handle(), handled.data(), up_to - consumed_, MSG_DONTWAIT);
+  if (got <= 0) return false;
+  consumed_ += static_cast<std::uint64_t>(got);
+  return true;
 }
 
 void ControlSocket::start() { wait_readable(); }
@@ -76,12 +89,16 @@ void ControlSocket::on_readable() {
         set_low_water(framing.needed);
         break;
       }
+      handling_ = framing.message;
+      events_.message(head.first(framing.message));
+      handling_ = 0;
+      if (!socket_.is_open()) return;
       std::array<std::byte, kPeekSize> consumed;
       const auto taken =
           ::recv(socket_.native_handle(), consumed.data(), framing.message, MSG_DONTWAIT);
       if (taken != static_cast<ssize_t>(framing.message)) return fail(EndReason::peer_reset_tcp);
+      consumed_ += framing.message;
       progressed = true;
-      events_.message(head.first(framing.message));
       head = head.subspan(framing.message);
     }
     if (!socket_.is_open() || closing_ || read_stopped_) return;

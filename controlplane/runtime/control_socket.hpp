@@ -2,9 +2,11 @@
 //
 // ControlSocket: one accepted TCP 1723 socket on the event loop.
 //
-// Reading: octets are looked at with MSG_PEEK and consumed one whole message at a time, so that a
-// process that dies leaves half a message where its successor finds it. While a message is
-// incomplete SO_RCVLOWAT makes the kernel wake us only when the rest is there.
+// Reading: octets are looked at with MSG_PEEK and consumed one whole message at a time, after it
+// has been handled, so that a process that dies leaves to its successor half messages and messages
+// that had no effect yet. A message whose effect was stored before the process died is told from
+// these by its place in the stream (handled_up_to, skip_handled). While a message is incomplete
+// SO_RCVLOWAT makes the kernel wake us only when the rest is there.
 // Writing: each message is one send() marked end-of-record, so that the kernel never glues two into
 // one segment (NAT helpers parse one message per segment). What the peer does not read is bounded;
 // while it waits, nothing more is read from that peer.
@@ -60,6 +62,13 @@ class ControlSocket : public std::enable_shared_from_this<ControlSocket> {
 
   [[nodiscard]] int native_handle() { return socket_.native_handle(); }
 
+  // Octets of the stream up to the end of the message that is being handled, or up to what was
+  // consumed when none is.
+  [[nodiscard]] std::uint64_t handled_up_to() const noexcept { return consumed_ + handling_; }
+  // Of a connection taken over, before start(): what was handled before, up to this octet, and not
+  // consumed any more, is passed over. True: something was.
+  bool skip_handled(std::uint64_t up_to);
+
  private:
   void wait_readable();
   void on_readable();
@@ -73,6 +82,8 @@ class ControlSocket : public std::enable_shared_from_this<ControlSocket> {
   Events events_;
   std::vector<std::vector<std::byte>> unsent_;  // oldest first
   std::size_t unsent_octets_ = 0;
+  std::uint64_t consumed_ = 0;  // octets, since the connection was made
+  std::size_t handling_ = 0;    // octets of the message whose handler runs
   std::size_t low_water_ = 1;
   bool closing_ = false;
   bool reading_ = false;

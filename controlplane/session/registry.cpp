@@ -139,6 +139,7 @@ void Registry::save(Connection& connection) {
                                           .peer = connection.peer,
                                           .peer_port = connection.peer_port,
                                           .opened_ns = monotonic_ns(connection.opened),
+                                          .handled_up_to = connection.socket->handled_up_to(),
                                           .machine = *snapshot});
   connection.saved = std::move(snapshot);
 }

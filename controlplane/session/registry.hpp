@@ -152,7 +152,16 @@ class Registry {
   void remove_waiting();
   void remove_later();
   void check_sessions();
-  [[nodiscard]] bool take_over(const StoredSession& stored);
+  // Of an earlier process, by what identifies it: records are looked up, never searched for.
+  struct LeftBehind {
+    std::vector<bool> orphan;  // by slot
+    std::unordered_map<ConnectionId,
+                       std::unordered_map<OurCallId, pptp::ConnectionSnapshot::KnownCall>>
+        calls;
+  };
+  [[nodiscard]] bool take_over(const StoredSession& stored, LeftBehind& left);
+  void rest_call_ids();
+  void repeat_offers();
   void save(Session& session);
   void release(Session& session);
   void on_removed(SlotId slot, std::uint64_t serial, const control::DataplaneLink::Reply& reply);
@@ -224,7 +233,10 @@ class Registry {
   TimePoint shut_down_until_{};
   std::function<void()> shut_down_done_;
   std::function<void()> when_attached_;
-  std::vector<SlotId> orphans_;  // slots that an earlier process left and nobody knows
+  // Slots that an earlier process left and nobody knows. Left: with those being removed.
+  std::vector<SlotId> orphans_;
+  std::size_t orphans_left_ = 0;
+  std::vector<ConnectionId> unanswered_;  // taken over with requests that nobody has answered
   asio::steady_timer shut_down_timer_;
   asio::steady_timer removal_timer_;
   asio::steady_timer wan_timer_;

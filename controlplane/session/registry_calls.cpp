@@ -76,7 +76,7 @@ void Registry::begin_call(Connection& connection, const model::OfferCall& offer)
     return refuse_call(connection, offer.offer, EndReason::shutting_down);
   if (!parts_.dataplane.attached())
     return refuse_call(connection, offer.offer, EndReason::dataplane_unavailable);
-  if (installs_in_flight_ >= kMaxInstallsInFlight) {
+  if (installs_in_flight_ >= kMaxInstallsInFlight || orphans_left_ != 0) {
     // Those of closed connections lie here until their turn: peers that dial, close and dial again
     // while the dataplane is slow must find an end.
     if (waiting_offers_.size() >= sessions_.size())
@@ -89,7 +89,9 @@ void Registry::begin_call(Connection& connection, const model::OfferCall& offer)
 
 // Oldest first. An offer whose connection is gone, or that the machine gave up, is passed over.
 void Registry::install_waiting() {
-  while (!waiting_offers_.empty() && installs_in_flight_ < kMaxInstallsInFlight) {
+  // Not before everything that an earlier process left is gone: its addresses are in use.
+  while (orphans_left_ == 0 && !waiting_offers_.empty() &&
+         installs_in_flight_ < kMaxInstallsInFlight) {
     const auto [id, offer] = waiting_offers_.front();
     waiting_offers_.pop_front();
     const auto found = connections_.find(id);
@@ -438,7 +440,8 @@ void Registry::count_end(Session& session, EndReason reason, const model::PeerCo
   last_ends_.emplace_front(now(), EndView{session.user, session.peer, std::string(name_of(reason)),
                                           0, static_cast<std::uint64_t>(duration)});
   if (last_ends_.size() > kLastEnds) last_ends_.pop_back();
-  if (session.opened) (void)parts_.store.erase(slot);
+  (void)parts_.store.put_to_rest(slot, {session.local, session.our_call_id,
+                                        monotonic_ns(now() + pptp::CallIdAllocator::kQuarantine)});
   if (session.placed != 0) placer_.on_ended(std::exchange(session.placed, 0), reason, codes);
 }
 
@@ -469,6 +472,7 @@ void Registry::remove_waiting() {
         parts_.dataplane.remove(handle, [this, slot](const control::DataplaneLink::Reply& reply) {
           --removals_in_flight_;
           (reply ? free_slots_ : orphans_).push_back(slot);
+          if (reply && --orphans_left_ == 0) install_waiting();
           remove_waiting();
         });
     if (!sent) return remove_later();

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <unordered_map>
 #include <utility>
 
 #include "controlplane/session/registry.hpp"
@@ -35,12 +36,17 @@ void Registry::save(Session& session) {
 void Registry::take_over(std::vector<contract::Grants::Connection> connections) {
   const auto stored_connections = parts_.store.connections();
   const auto stored_sessions = parts_.store.sessions();
+  std::unordered_map<ConnectionId, const StoredConnection*> by_id;
+  for (const auto& stored : stored_connections) by_id.emplace(stored.id, &stored);
+  LeftBehind left;
+  left.orphan.resize(sessions_.size());
+  for (const SlotId slot : orphans_) left.orphan[slot.value] = true;
   std::vector<std::shared_ptr<Connection>> carried;
   std::size_t closed = 0;
   for (auto& granted : connections) {
     next_connection_ = std::max(next_connection_, granted.id.value + 1);
-    const auto known = std::ranges::find(stored_connections, granted.id, &StoredConnection::id);
-    if (known == stored_connections.end()) {
+    const auto known = by_id.find(granted.id);
+    if (known == by_id.end()) {
       // Never established, or already stopping: the peer dials again.
       ++closed;
       parts_.supervisor.forget_connection(granted.id);
@@ -49,19 +55,34 @@ void Registry::take_over(std::vector<contract::Grants::Connection> connections) 
     }
     auto connection = add_connection(
         granted.id, std::move(granted.fd), granted.local, granted.peer, granted.tcp_port,
-        pptp::ControlConnection(connection_settings_, known->machine, now()));
-    connection->opened = TimePoint(Duration(known->opened_ns));
+        pptp::ControlConnection(connection_settings_, known->second->machine, now()));
+    connection->opened = TimePoint(Duration(known->second->opened_ns));
+    // The message in which the process died, when what it caused was stored already.
+    (void)connection->socket->skip_handled(known->second->handled_up_to);
+    for (const auto& call : known->second->machine.calls)
+      left.calls[granted.id].emplace(call.our_call_id, call);
+    if (!known->second->machine.offers.empty()) unanswered_.push_back(granted.id);
     carried.push_back(std::move(connection));
   }
   std::size_t sessions = 0;
-  for (const auto& stored : stored_sessions) sessions += take_over(stored) ? 1 : 0;
+  for (const auto& stored : stored_sessions) sessions += take_over(stored, left) ? 1 : 0;
+  std::erase_if(orphans_, [&](SlotId slot) { return !left.orphan[slot.value]; });
+  orphans_left_ = orphans_.size();
+  rest_call_ids();
   // Calls that were being set up when the process died: tell the peer that they are gone.
   for (const auto& connection : carried) {
-    const auto snapshot = connection->machine.snapshot();
-    for (const auto& call : snapshot ? snapshot->calls : decltype(snapshot->calls){})
-      if (!connection->calls.contains(call.our_call_id))
-        apply(*connection, connection->machine.end_call(call.our_call_id,
-                                                        EndReason::control_restarted, {}, now()));
+    bool ended = false;
+    for (const auto& [our_call_id, call] : left.calls[connection->id]) {
+      if (connection->calls.contains(our_call_id)) continue;
+      ended = true;
+      apply(*connection,
+            connection->machine.end_call(our_call_id, EndReason::control_restarted, {}, now()));
+    }
+    // Its only call. It may not have heard of it yet, and would wait for the Reply: so it hears
+    // that the connection ends, and dials again.
+    if (ended && connection->calls.empty() && !connection->machine.originated() &&
+        std::ranges::find(unanswered_, connection->id) == unanswered_.end())
+      apply(*connection, connection->machine.stop(EndReason::control_restarted, now()));
     save(*connection);
     connection->socket->start();
   }
@@ -80,30 +101,29 @@ void Registry::take_over(std::vector<contract::Grants::Connection> connections) 
 }
 
 // True: the call goes on. Session memory, the store and the connection must agree on it.
-bool Registry::take_over(const StoredSession& stored) {
-  const auto orphan = std::ranges::find(orphans_, stored.slot);
+bool Registry::take_over(const StoredSession& stored, LeftBehind& left) {
   const auto found = connections_.find(stored.connection);
-  if (orphan == orphans_.end() || found == connections_.end()) return false;
+  if (stored.slot.value >= left.orphan.size() || !left.orphan[stored.slot.value] ||
+      found == connections_.end())
+    return false;
   const auto& record = parts_.memory.sessions()[stored.slot.value];
   if (record.state.load(std::memory_order_acquire) != contract::SlotState::kInstalled ||
       record.generation.load(std::memory_order_relaxed) != stored.generation ||
       record.our_call_id != stored.our_call_id)
     return false;
   const auto& connection = found->second;
-  const auto snapshot = connection->machine.snapshot();
-  if (!snapshot) return false;
-  const auto known = std::ranges::find(snapshot->calls, stored.our_call_id,
-                                       &pptp::ConnectionSnapshot::KnownCall::our_call_id);
-  if (known == snapshot->calls.end() || known->state != pptp::CallState::kEstablished) return false;
+  const auto& calls = left.calls[stored.connection];
+  const auto known = calls.find(stored.our_call_id);
+  if (known == calls.end() || known->second.state != pptp::CallState::kEstablished) return false;
   if (!call_ids(record.local).claim(stored.our_call_id)) return false;
   if (!parts_.pools.restore(stored.lease)) {
     call_ids(record.local).release(stored.our_call_id, now());
     return false;
   }
-  orphans_.erase(orphan);
+  left.orphan[stored.slot.value] = false;
   auto session = std::make_unique<Session>(parts_.context);
   session->state = Session::State::kUp;
-  session->kind = known->kind;
+  session->kind = known->second.kind;
   session->link_started = true;
   session->handle = {stored.slot, stored.generation};
   session->serial = next_serial_++;
@@ -145,6 +165,29 @@ bool Registry::take_over(const StoredSession& stored) {
   return true;
 }
 
+// Those of calls that ended lately, and of slots that nobody knows: they are being removed.
+void Registry::rest_call_ids() {
+  for (const auto& resting : parts_.store.resting(monotonic_ns(now())))
+    call_ids(resting.local).rest(resting.id, TimePoint(Duration(resting.until_ns)));
+  const TimePoint until = now() + pptp::CallIdAllocator::kQuarantine;
+  for (const SlotId slot : orphans_) {
+    const auto& record = parts_.memory.sessions()[slot.value];
+    if (record.local.is_unspecified()) continue;
+    (void)parts_.store.put_to_rest(slot, {record.local, record.our_call_id, monotonic_ns(until)});
+    call_ids(record.local).rest(record.our_call_id, until);
+  }
+}
+
+// Requests that the earlier process had read and not answered.
+void Registry::repeat_offers() {
+  for (const ConnectionId id : std::exchange(unanswered_, {})) {
+    const auto found = connections_.find(id);
+    if (found == connections_.end()) continue;
+    const auto connection = found->second;
+    apply(*connection, connection->machine.offers());
+  }
+}
+
 void Registry::when_attached(std::function<void()> ready) {
   when_attached_ = std::move(ready);
   if (parts_.dataplane.attached() && when_attached_) std::exchange(when_attached_, nullptr)();
@@ -170,6 +213,13 @@ void Registry::check_sessions() {
       perform(*session, model::LinkEnded{EndReason::dataplane_unavailable});
       continue;
     }
+    // What was closed while nobody listened.
+    if (!session->configured && (flags & contract::kFlagLcpOpen) != 0)
+      require(*session, parts_.dataplane.configure_link(session->handle, {}));
+    if (!open && (flags & contract::kFlagIpv4Open) != 0)
+      require(*session, parts_.dataplane.close_ipv4(session->handle));
+    if (!session->ipv6 && (flags & contract::kFlagIpv6Open) != 0)
+      require(*session, parts_.dataplane.close_ipv6(session->handle));
     if (session->configured && (flags & contract::kFlagLcpOpen) == 0)
       require(*session, parts_.dataplane.configure_link(session->handle, *session->configured));
     if (open && (flags & contract::kFlagIpv4Open) == 0 && session->lease)
@@ -185,6 +235,7 @@ void Registry::on_dataplane_attached() {
   check_sessions();
   remove_waiting();
   install_waiting();
+  repeat_offers();
   if (when_attached_) std::exchange(when_attached_, nullptr)();
 }
 

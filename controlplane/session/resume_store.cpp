@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <lmdb.h>
 
+#include <algorithm>
 #include <cstring>
 #include <span>
 #include <unordered_set>
@@ -48,7 +49,7 @@ int ResumeStore::open_environment(const std::filesystem::path& directory,
   };
   int error = mdb_env_create(&environment_);
   if (error != 0) return close(error);
-  (void)mdb_env_set_maxdbs(environment_, 2);
+  (void)mdb_env_set_maxdbs(environment_, 8);
   (void)mdb_env_set_mapsize(environment_,
                             std::max(kLeastMap, std::size_t{max_sessions} * 2 * kOctetsPerSession));
   // No sync: the store must outlive the process, not the host, whose memory the calls live in.
@@ -61,7 +62,8 @@ int ResumeStore::open_environment(const std::filesystem::path& directory,
   if ((error = mdb_dbi_open(transaction, "connections", MDB_CREATE | MDB_INTEGERKEY,
                             &connections_)) != 0 ||
       (error = mdb_dbi_open(transaction, "sessions", MDB_CREATE | MDB_INTEGERKEY, &sessions_)) !=
-          0) {
+          0 ||
+      (error = mdb_dbi_open(transaction, "resting", MDB_CREATE | MDB_INTEGERKEY, &resting_)) != 0) {
     mdb_txn_abort(transaction);
     return close(error);
   }
@@ -73,6 +75,7 @@ ResumeStore::ResumeStore(ResumeStore&& other) noexcept
     : environment_(std::exchange(other.environment_, nullptr)),
       connections_(other.connections_),
       sessions_(other.sessions_),
+      resting_(other.resting_),
       failures_(other.failures_) {}
 
 ResumeStore::~ResumeStore() {
@@ -92,13 +95,37 @@ bool ResumeStore::write(unsigned database, std::uint64_t key,
       error = mdb_del(transaction, database, &name, nullptr);
       if (error == MDB_NOTFOUND) error = 0;
     }
-    if (error == 0)
-      error = mdb_txn_commit(transaction);
-    else
-      mdb_txn_abort(transaction);
   }
+  return finish(transaction, error);
+}
+
+// Commits when all went well so far; counts what did not.
+bool ResumeStore::finish(MDB_txn* transaction, int error) {
+  if (transaction != nullptr && error == 0)
+    error = mdb_txn_commit(transaction);
+  else if (transaction != nullptr)
+    mdb_txn_abort(transaction);
   failures_ += error != 0 ? 1 : 0;
   return error == 0;
+}
+
+bool ResumeStore::put_to_rest(SlotId slot, const RestingCallId& id) {
+  MDB_txn* transaction = nullptr;
+  int error = mdb_txn_begin(environment_, nullptr, 0, &transaction);
+  if (error == 0) {
+    std::uint64_t session = slot.value;
+    MDB_val name{sizeof(session), &session};
+    error = mdb_del(transaction, sessions_, &name, nullptr);
+    if (error == MDB_NOTFOUND) error = 0;
+  }
+  if (error == 0) {
+    std::uint64_t key = std::uint64_t{id.local.value} << 16 | id.id.value;
+    std::uint64_t until = id.until_ns;
+    MDB_val name{sizeof(key), &key};
+    MDB_val data{sizeof(until), &until};
+    error = mdb_put(transaction, resting_, &name, &data, 0);
+  }
+  return finish(transaction, error);
 }
 
 bool ResumeStore::put(const StoredConnection& connection) {
@@ -119,6 +146,7 @@ void ResumeStore::clear() {
   if (mdb_txn_begin(environment_, nullptr, 0, &transaction) != 0) return;
   (void)mdb_drop(transaction, connections_, 0);
   (void)mdb_drop(transaction, sessions_, 0);
+  (void)mdb_drop(transaction, resting_, 0);
   (void)mdb_txn_commit(transaction);
 }
 
@@ -175,6 +203,33 @@ std::vector<StoredSession> ResumeStore::sessions() const {
   read(sessions_, [&](std::span<const std::uint8_t> record) {
     if (auto session = decode_session(record)) out.push_back(std::move(*session));
   });
+  return out;
+}
+
+std::vector<RestingCallId> ResumeStore::resting(std::uint64_t now_ns) {
+  std::vector<RestingCallId> out;
+  MDB_txn* transaction = nullptr;
+  if (mdb_txn_begin(environment_, nullptr, 0, &transaction) != 0) return out;
+  MDB_cursor* cursor = nullptr;
+  int error = mdb_cursor_open(transaction, resting_, &cursor);
+  if (error == 0) {
+    MDB_val name{};
+    MDB_val value{};
+    while (mdb_cursor_get(cursor, &name, &value, MDB_NEXT) == 0) {
+      std::uint64_t key = 0;
+      std::uint64_t until = 0;
+      if (name.mv_size == sizeof(key)) std::memcpy(&key, name.mv_data, sizeof(key));
+      if (value.mv_size == sizeof(until)) std::memcpy(&until, value.mv_data, sizeof(until));
+      const OurCallId id(static_cast<std::uint16_t>(key));
+      if (until > now_ns && id.value != 0)
+        out.push_back({Ipv4Address(static_cast<std::uint32_t>(key >> 16)), id, until});
+      else
+        (void)mdb_cursor_del(cursor, 0);
+    }
+    mdb_cursor_close(cursor);
+  }
+  (void)finish(transaction, error);
+  std::ranges::sort(out, {}, &RestingCallId::until_ns);
   return out;
 }
 

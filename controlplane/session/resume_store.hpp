@@ -18,6 +18,7 @@
 #include "pns/base/ids.hpp"
 
 struct MDB_env;
+struct MDB_txn;
 
 namespace pns::session {
 
@@ -37,11 +38,15 @@ class ResumeStore {
   bool erase(ConnectionId id);
   bool erase(SlotId slot);
   void clear();
+  // The end of a call: its record goes, its Call ID is kept until it has rested. One transaction.
+  bool put_to_rest(SlotId slot, const RestingCallId& id);
   // Erases every record but these, in one transaction; also those that cannot be read.
   void keep_only(const std::vector<ConnectionId>& connections, const std::vector<SlotId>& sessions);
 
   [[nodiscard]] std::vector<StoredConnection> connections() const;
   [[nodiscard]] std::vector<StoredSession> sessions() const;
+  // Those that rest at `now_ns`, the first to end first. Forgets the others.
+  [[nodiscard]] std::vector<RestingCallId> resting(std::uint64_t now_ns);
   [[nodiscard]] std::uint64_t failures() const noexcept { return failures_; }
 
  private:
@@ -49,12 +54,14 @@ class ResumeStore {
   [[nodiscard]] int open_environment(const std::filesystem::path& directory,
                                      std::uint32_t max_sessions);
   bool write(unsigned database, std::uint64_t key, const std::vector<std::uint8_t>* value);
+  [[nodiscard]] bool finish(MDB_txn* transaction, int error);
   template <class Visit>
   void read(unsigned database, Visit visit) const;
 
   MDB_env* environment_ = nullptr;
   unsigned connections_ = 0;
   unsigned sessions_ = 0;
+  unsigned resting_ = 0;
   std::uint64_t failures_ = 0;
 };
 

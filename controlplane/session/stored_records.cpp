@@ -11,9 +11,6 @@ namespace {
 
 using nlohmann::json;
 
-// Raise when a field changes its meaning: records of another version are not read.
-constexpr std::uint32_t kRecordVersion = 2;
-
 // Texts of peers may hold any octet; CBOR's byte strings keep them as they are.
 json octets(std::string_view text) {
   return json::binary(std::vector<std::uint8_t>(text.begin(), text.end()));
@@ -47,18 +44,24 @@ json to_json(const StoredConnection& c) {
     calls.push_back(
         {call.our_call_id.value, call.peer_call_id ? json(call.peer_call_id->value) : json(nullptr),
          call.serial_number, static_cast<unsigned>(call.kind), static_cast<unsigned>(call.state)});
-  return {{"version", kRecordVersion},
+  json offers = json::array();
+  for (const auto& offer : c.machine.offers)
+    offers.push_back({offer.peer_call_id.value, offer.serial_number, offer.peer_window,
+                      offer.maximum_bps, static_cast<unsigned>(offer.kind)});
+  return {{"version", kStoredRecordVersion},
           {"id", c.id.value},
           {"local", c.local.value},
           {"peer", c.peer.value},
           {"peer_port", c.peer_port},
           {"opened_ns", c.opened_ns},
+          {"handled_up_to", c.handled_up_to},
           {"host", octets(c.machine.peer_host_name)},
           {"vendor", octets(c.machine.peer_vendor_name)},
           {"firmware", c.machine.peer_firmware_revision},
           {"next_echo", c.machine.next_echo_identifier},
           {"originated", c.machine.originated},
-          {"calls", calls}};
+          {"calls", calls},
+          {"offers", offers}};
 }
 
 StoredConnection connection_from(const json& j) {
@@ -68,6 +71,7 @@ StoredConnection connection_from(const json& j) {
   c.peer = address_of(j.at("peer"));
   c.peer_port = number_of<std::uint16_t>(j.at("peer_port"));
   c.opened_ns = number_of<std::uint64_t>(j.at("opened_ns"));
+  c.handled_up_to = number_of<std::uint64_t>(j.at("handled_up_to"));
   c.machine.peer_host_name = text_of(j.at("host"));
   c.machine.peer_vendor_name = text_of(j.at("vendor"));
   c.machine.peer_firmware_revision = number_of<std::uint16_t>(j.at("firmware"));
@@ -86,12 +90,23 @@ StoredConnection connection_from(const json& j) {
       throw std::out_of_range("state of a call");
     c.machine.calls.push_back(known);
   }
+  for (const auto& offer : j.at("offers")) {
+    pptp::ConnectionSnapshot::KnownOffer known;
+    known.peer_call_id = PeerCallId(number_of<std::uint16_t>(offer.at(0)));
+    known.serial_number = number_of<std::uint16_t>(offer.at(1));
+    known.peer_window = number_of<std::uint16_t>(offer.at(2));
+    known.maximum_bps = number_of<std::uint32_t>(offer.at(3));
+    known.kind = enum_of<model::CallKind>(offer.at(4), model::CallKind::kAnnounced);
+    if (known.kind != model::CallKind::kSubscriber && known.kind != model::CallKind::kIncoming)
+      throw std::out_of_range("kind of an offer");
+    c.machine.offers.push_back(known);
+  }
   return c;
 }
 
 json to_json(const StoredSession& s) {
   const auto& link = s.link;
-  json j = {{"version", kRecordVersion},
+  json j = {{"version", kStoredRecordVersion},
             {"slot", s.slot.value},
             {"generation", s.generation},
             {"connection", s.connection.value},
@@ -168,7 +183,7 @@ template <class Record>
 std::optional<Record> decode(std::span<const std::uint8_t> octets, Record (*from)(const json&)) {
   try {
     const json record = json::from_cbor(octets.begin(), octets.end());
-    if (number_of<std::uint32_t>(record.at("version")) != kRecordVersion) return std::nullopt;
+    if (number_of<std::uint32_t>(record.at("version")) != kStoredRecordVersion) return std::nullopt;
     return from(record);
   } catch (const std::exception&) {
     return std::nullopt;

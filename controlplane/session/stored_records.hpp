@@ -18,12 +18,16 @@
 
 namespace pns::session {
 
+// Raise when a field changes its meaning: records of another version are not read.
+inline constexpr std::uint32_t kStoredRecordVersion = 3;
+
 struct StoredConnection {
   ConnectionId id;
   Ipv4Address local;
   Ipv4Address peer;
   std::uint16_t peer_port = 0;
-  std::uint64_t opened_ns = 0;  // CLOCK_MONOTONIC
+  std::uint64_t opened_ns = 0;      // CLOCK_MONOTONIC
+  std::uint64_t handled_up_to = 0;  // octets of the stream whose effect is in `machine`
   pptp::ConnectionSnapshot machine;
 };
 
@@ -39,6 +43,14 @@ struct StoredSession {
   std::uint16_t mtu = 0;
   std::optional<std::uint64_t> rate_bits_per_second;
   ppp::LinkSnapshot link;  // without keys
+};
+
+// A Call ID that no call may have yet (RFC 2637 §3.2.2: stale GRE must meet nobody).
+struct RestingCallId {
+  Ipv4Address local;
+  OurCallId id;
+  std::uint64_t until_ns = 0;  // CLOCK_MONOTONIC
+  friend bool operator==(const RestingCallId&, const RestingCallId&) = default;
 };
 
 [[nodiscard]] std::vector<std::uint8_t> encode(const StoredConnection& connection);

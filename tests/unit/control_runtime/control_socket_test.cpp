@@ -140,6 +140,34 @@ TEST_CASE("control socket: half a message stays in the kernel for the next proce
   CHECK(successor.messages[0] == "found by its successor");
 }
 
+TEST_CASE("control socket: a message is consumed after it was handled, and not handled twice",
+          "[runtime]") {
+  // The process dies inside the handler: before its effect was stored, or after.
+  for (const bool stored : {false, true})
+    for (const bool peer_has_gone : {false, true}) {
+      CAPTURE(stored, peer_has_gone);
+      TcpPair pair;
+      UniqueFd kept(::dup(pair.ours.get()));
+      std::uint64_t handled_up_to = 0;
+      {
+        Receiver receiver(std::move(pair.ours));
+        receiver.on_message = [&](std::string_view text) {
+          if (stored || text == "one") handled_up_to = receiver.socket->handled_up_to();
+          if (text == "two") throw std::runtime_error("killed");
+        };
+        put(pair.theirs, message("one") + message("two") + message("three"));
+        if (peer_has_gone) pair.theirs.reset();
+        CHECK_THROWS(until(receiver.loop, [] { return false; }));
+        receiver.killed = true;
+      }
+      CHECK(handled_up_to == (stored ? 8 : 4));
+      Receiver successor(std::move(kept));
+      CHECK(successor.socket->skip_handled(handled_up_to) == stored);
+      REQUIRE(until(successor.loop, [&] { return successor.messages.size() == (stored ? 1 : 2); }));
+      CHECK(successor.messages.back() == "three");
+    }
+}
+
 TEST_CASE("control socket: the end of the stream is told once, with its reason", "[runtime]") {
   TcpPair pair;
   Receiver receiver(std::move(pair.ours));

@@ -605,16 +605,20 @@ TEST_CASE("registry: a control process that is killed leaves its calls to the ne
   CHECK(after.mppe == known.mppe);
   CHECK(after.mtu == known.mtu);
   CHECK(second.leases() == 1);
-  // The half-set-up call is told and its slot is free; the connection that never started is closed.
+  // The half-set-up call is told and its slot is free; its connection, which has no other call, is
+  // stopped; the one that never started is closed.
   CHECK(second.until([&] { return dialling.last<CallDisconnectNotify>() != nullptr; }));
+  CHECK(second.until([&] { return dialling.last<StopControlConnectionRequest>() != nullptr; }));
+  dialling.send(StopControlConnectionReply{.result_code = 1});
+  CHECK(second.until([&] { return dialling.closed(); }));
   CHECK(second.until([&] { return silent.closed(); }));
   CHECK(second.until([&] { return host.dataplane.slots_in_use() == 1; }));
-  CHECK(second.registry->connections().size() == 3);
-  CHECK(second.until([&] { return host.stored.size() == 3; }));
+  CHECK(second.registry->connections().size() == 2);
+  CHECK(second.until([&] { return host.stored.size() == 2; }));
   // Everything works on: echo, a new call, the end of the old one.
   idle.send(EchoRequest{.identifier = 77});
   CHECK(second.until([&] { return idle.last<EchoReply>() != nullptr; }));
-  dialling.dial(6);
+  idle.dial(6);
   CHECK(open_calls(second, 2));
   caller.send(CallClearRequest{.call_id = 1});
   CHECK(second.until([&] { return caller.last<CallDisconnectNotify>() != nullptr; }));
@@ -637,6 +641,52 @@ TEST_CASE("registry: a message of which half had come is finished by the next pr
   caller.send(Bytes(whole).subspan(50, size - 50));
   REQUIRE(second.until([&] { return caller.last<OutgoingCallReply>() != nullptr; }));
   CHECK(caller.last<OutgoingCallReply>()->peers_call_id == 3);
+}
+
+TEST_CASE("registry: a request that was read and not answered is answered by the next process",
+          "[registry][resume]") {
+  Host host;
+  auto first = std::make_unique<Control>(host);
+  Caller caller(*first);
+  caller.start(*first);
+  host.dataplane.hold_installs = true;
+  caller.dial(3);
+  REQUIRE(first->until([&] { return host.dataplane.held() == 1; }));
+  REQUIRE(first->store.connections().at(0).machine.offers.size() == 1);
+  CHECK(caller.last<OutgoingCallReply>() == nullptr);
+  first.reset();
+  host.dataplane.hold_installs = false;
+  Control second(host);
+  REQUIRE(open_calls(second, 1));
+  CHECK(caller.last<OutgoingCallReply>()->peers_call_id == 3);
+  CHECK(caller.count<OutgoingCallReply>() == 1);
+  CHECK(host.dataplane.slots_in_use() == 1);
+  CHECK(second.store.connections().at(0).machine.offers.empty());
+}
+
+TEST_CASE("registry: the Call IDs of an earlier process's calls rest too", "[registry][resume]") {
+  Host host;
+  auto first = std::make_unique<Control>(host);
+  Caller caller(*first);
+  establish(*first, caller);
+  const OurCallId ended = first->registry->sessions().at(0).our_call_id;
+  caller.hang_up();
+  REQUIRE(first->until([&] { return first->all_free(); }));
+  Caller half(*first);
+  half.start(*first);
+  host.dataplane.run_ppp = false;
+  half.dial(5);
+  REQUIRE(first->until([&] { return first->registry->sessions().size() == 1; }));
+  const OurCallId orphan = first->registry->sessions().at(0).our_call_id;
+  first.reset();
+  // Two processes later it is still so.
+  { const Control second(host); }
+  Control third(host);
+  REQUIRE(third.until([&] { return third.all_free(); }));
+  const auto resting = third.store.resting(0);
+  REQUIRE(resting.size() == 2);
+  CHECK(std::ranges::count(resting, ended, &session::RestingCallId::id) == 1);
+  CHECK(std::ranges::count(resting, orphan, &session::RestingCallId::id) == 1);
 }
 
 TEST_CASE("registry: a call that is being negotiated anew is not carried on as open",

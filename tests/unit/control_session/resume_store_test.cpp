@@ -243,6 +243,26 @@ TEST_CASE("resume store: put replaces, erase removes one, clear removes all", "[
   CHECK(store.failures() == 0);
 }
 
+TEST_CASE("resume store: a call that ended leaves its Call ID to rest", "[resume]") {
+  const Directory directory;
+  auto store = open(directory);
+  REQUIRE(store.put(stored_session(1)));
+  REQUIRE(store.put(stored_session(2)));
+  const session::RestingCallId first{Ipv4Address(0xc6336401), OurCallId(0xffff), 900};
+  const session::RestingCallId second{Ipv4Address(0xc6336402), OurCallId(1), 500};
+  REQUIRE(store.put_to_rest(SlotId(1), first));
+  REQUIRE(store.put_to_rest(SlotId(77), second));  // a call that was never open
+  REQUIRE(store.sessions().size() == 1);
+  CHECK(store.sessions()[0].slot == SlotId(2));
+  store.keep_only({}, {});
+  CHECK(store.resting(499) == std::vector{second, first});
+  CHECK(store.resting(500) == std::vector{first});
+  CHECK(store.resting(0) == std::vector{first});  // the other one was forgotten
+  store.clear();
+  CHECK(store.resting(0).empty());
+  CHECK(store.failures() == 0);
+}
+
 TEST_CASE("resume store: keep_only erases everything else, readable or not", "[resume]") {
   const Directory directory;
   put_raw(directory, "sessions", 9, {0xff, 0xff});

@@ -101,6 +101,23 @@ TEST_CASE("call ids: an id claimed out of quarantine starts a new rest when it i
   CHECK(ids.allocate(random, clock.now()) == OurCallId(5));
 }
 
+TEST_CASE("call ids: an id that an earlier process released rests until its time", "[pptp]") {
+  CallIdAllocator ids(Seconds(60));
+  FakeRandom random;
+  const TimePoint now{Seconds(1000)};
+  REQUIRE(ids.claim(OurCallId(7)));
+  ids.rest(OurCallId(7), now + Seconds(5));  // in use: stays so
+  ids.rest(OurCallId(0), now + Seconds(5));
+  ids.rest(OurCallId(8), now + Seconds(10));
+  ids.rest(OurCallId(8), now + Seconds(20));  // known already
+  CHECK(ids.in_use() == 1);
+  CHECK(ids.available(now) == 65'533);
+  ids.release(OurCallId(7), now);
+  CHECK(ids.available(now + Seconds(10)) == 65'534);
+  CHECK(ids.available(now + Seconds(59)) == 65'534);
+  CHECK(ids.available(now + Seconds(60)) == 65'535);
+}
+
 TEST_CASE("call ids: the draw is spread over the free set", "[pptp]") {
   CallIdAllocator ids;
   FakeRandom random;
