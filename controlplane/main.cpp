@@ -204,7 +204,8 @@ int run(const std::filesystem::path& config_file, const std::filesystem::path& r
           .workers = [&] { return management::render_workers(memory); },
           .stats =
               [&] { return management::render_stats(statistics, memory, registry->last_ends()); },
-          .config = [&] { return config::dump_json(config); }});
+          .config = [&] { return config::dump_json(config); },
+          .audit = [&] { return management::render_audit(registry->audit()); }});
 
   PoolFigures pool_figures;
   asio::steady_timer pool_timer(loop);

@@ -152,6 +152,21 @@ std::string render_pools(const std::vector<pools::PoolStatus>& pools) {
   return dump(out);
 }
 
+std::string render_audit(const session::AuditView& audit) {
+  ordered_json findings = ordered_json::array();
+  for (const auto& finding : audit.findings)
+    findings.push_back({{"what", finding.what}, {"detail", finding.detail}});
+  return dump({{"sessions", audit.sessions},
+               {"in_motion", audit.in_motion},
+               {"installed", audit.installed},
+               {"leases", audit.leases},
+               {"connections", audit.connections},
+               {"stored_sessions", audit.stored_sessions},
+               {"stored_connections", audit.stored_connections},
+               {"findings_in_all", audit.findings_in_all},
+               {"findings", findings}});
+}
+
 std::string render_workers(const contract::SessionMemory& memory) {
   ordered_json out = ordered_json::array();
   const std::size_t count = std::min<std::size_t>(

@@ -29,6 +29,7 @@ namespace pns::management {
 // {"session", "user", "address", "took_ms"}, or {"error", "reason", …}.
 [[nodiscard]] std::string render_placed(const session::PlacedCall& call);
 [[nodiscard]] std::string render_pools(const std::vector<pools::PoolStatus>& pools);
+[[nodiscard]] std::string render_audit(const session::AuditView& audit);
 [[nodiscard]] std::string render_workers(const contract::SessionMemory& memory);
 [[nodiscard]] std::string render_stats(const model::Statistics& statistics,
                                        const contract::SessionMemory& memory,

@@ -128,6 +128,7 @@ Server::Server(asio::io_context& loop, const std::filesystem::path& socket, Hand
   get("/v1/workers", handlers.workers);
   get("/v1/stats", handlers.stats);
   get("/v1/config", handlers.config);
+  get("/v1/audit", handlers.audit);
   server_->Get(R"(/v1/sessions/([^/]{1,256}))", [&loop, session = handlers.session](
                                                     const httplib::Request& request,
                                                     httplib::Response& response) {

@@ -9,6 +9,7 @@
 //   has
 //                                   failed (502 with the reason). Body: read_place_request()
 //   GET    /v1/connections, /v1/pools, /v1/workers, /v1/stats, /v1/config
+//   GET    /v1/audit                what contradicts what; see session::AuditView
 // Errors are {"error": "…"} with a 4xx or 5xx status.
 //
 // Requests are read on httplib's own few threads; what touches the Registry runs on the event loop,
@@ -44,6 +45,7 @@ class Server {
     std::function<std::string()> workers;
     std::function<std::string()> stats;
     std::function<std::string()> config;
+    std::function<std::string()> audit;
   };
 
   // Throws std::runtime_error when the socket cannot be made.

@@ -104,6 +104,9 @@ class Registry {
   [[nodiscard]] std::vector<ConnectionView> connections() const;
   [[nodiscard]] std::vector<EndView> last_ends() const;
 
+  // Whether session memory, the store, leases, Call IDs and connections say the same of every call.
+  [[nodiscard]] AuditView audit() const;
+
  private:
   struct Connection;
   struct Session;
@@ -165,6 +168,11 @@ class Registry {
   void save(Session& session);
   void release(Session& session);
   void on_removed(SlotId slot, std::uint64_t serial, const control::DataplaneLink::Reply& reply);
+
+  using Finding = std::function<void(std::string_view what, std::string detail)>;
+  void audit_sessions(AuditView& view, const Finding& found) const;
+  void audit_connections(AuditView& view, const Finding& found) const;
+  void audit_store(AuditView& view, const Finding& found) const;
 
   // the end of the process
   void wait_shut_down(TimePoint until);

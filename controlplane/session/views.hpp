@@ -63,4 +63,21 @@ struct EndView {  // one of the last calls that ended
   std::uint64_t duration_s = 0;
 };
 
+// What an audit counted, and every contradiction it found.
+struct AuditView {
+  struct Finding {
+    std::string what;  // as record_without_session
+    std::string detail;
+  };
+  std::size_t sessions = 0;   // those on their way in or out included
+  std::size_t in_motion = 0;  // of them: not compared with session memory now
+  std::size_t installed = 0;  // records of session memory
+  std::size_t leases = 0;
+  std::size_t connections = 0;
+  std::size_t stored_sessions = 0;
+  std::size_t stored_connections = 0;
+  std::size_t findings_in_all = 0;
+  std::vector<Finding> findings;  // the first hundred
+};
+
 }  // namespace pns::session

@@ -46,6 +46,19 @@ int run_show(const ClientOptions& options, const std::string& what, const std::s
   return kDone;
 }
 
+int run_audit(const ClientOptions& options) {
+  using Json = nlohmann::json;
+  const auto response = request(socket_of(options), Method::kGet, "/v1/audit");
+  if (!response) return complain(response.error(), kNotRunning);
+  if (response->status != 200) return complain(error_text(response->body), kRefused);
+  const Json audit = Json::parse(response->body, nullptr, false);
+  if (!audit.is_object() || !audit.contains("findings")) return complain("no audit", kRefused);
+  const auto text = options.json ? indent(response->body) : render(response->body, {});
+  if (!text) return complain(text.error(), kRefused);
+  fmt::print("{}", *text);
+  return audit["findings"].empty() ? kDone : kRefused;
+}
+
 int run_call_clear(const ClientOptions& options, const std::string& name) {
   const auto response =
       request(socket_of(options), Method::kDelete, "/v1/sessions/" + percent_encode(name));

@@ -23,6 +23,8 @@ struct ClientOptions {
 // `what`: sessions, session, stats, connections, pools, workers, config. `name`: for session.
 [[nodiscard]] int run_show(const ClientOptions& options, const std::string& what,
                            const std::string& name);
+// Prints what the server's own books contradict each other in. kRefused when there is anything.
+[[nodiscard]] int run_audit(const ClientOptions& options);
 struct PlaceOptions {
   std::string pac;
   std::string number;

@@ -73,6 +73,12 @@ int main(int argc, char** argv) {
         [&, what = std::string(what)] { status = pns::command::run_show(client, what, name); });
   }
 
+  auto* audit = app.add_subcommand(
+      "audit", "Compare session memory, the store, leases and connections; exit 1 if they differ");
+  add_client_options(*audit, client);
+  audit->add_flag("--json", client.json, "print JSON");
+  audit->callback([&] { status = pns::command::run_audit(client); });
+
   auto* call = app.add_subcommand("call", "Act on a call");
   call->require_subcommand(1);
   auto* clear = call->add_subcommand("clear", "End a call, telling the peer");

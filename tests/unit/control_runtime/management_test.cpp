@@ -69,7 +69,8 @@ struct World {
             .pools = [] { return std::string("[]"); },
             .workers = [] { return std::string("[]"); },
             .stats = []() -> std::string { throw std::runtime_error("broken"); },
-            .config = [] { return std::string("{}"); }});
+            .config = [] { return std::string("{}"); },
+            .audit = [] { return std::string("{}"); }});
   }
   ~World() {
     server.reset();

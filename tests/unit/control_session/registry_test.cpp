@@ -689,6 +689,52 @@ TEST_CASE("registry: the Call IDs of an earlier process's calls rest too", "[reg
   CHECK(std::ranges::count(resting, orphan, &session::RestingCallId::id) == 1);
 }
 
+TEST_CASE("registry: an audit finds nothing where nothing is wrong, and names what is",
+          "[registry][audit]") {
+  Host host;
+  Control control(host);
+  Caller caller(control);
+  establish(control, caller);
+  Caller other(control);
+  other.start(control);
+  other.dial(9);
+  REQUIRE(open_calls(control, 2));
+  // What was set up less than a second ago is not compared with session memory yet.
+  CHECK(control.registry->audit().in_motion == 2);
+  const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(1100);
+  (void)control.until([&] { return std::chrono::steady_clock::now() > until; });
+  const auto good = control.registry->audit();
+  CHECK(good.findings.empty());
+  CHECK((good.sessions == 2 && good.in_motion == 0 && good.installed == 2 && good.leases == 2));
+  CHECK((good.connections == 2 && good.stored_sessions == 2 && good.stored_connections == 2));
+
+  const auto found = [&] {
+    std::vector<std::string> out;
+    for (const auto& finding : control.registry->audit().findings) out.push_back(finding.what);
+    return out;
+  };
+  using Names = std::vector<std::string>;
+  auto& record = host.memory.sessions()[control.registry->sessions().at(0).id];
+  record.flags.fetch_and(~contract::kFlagIpv4Open);
+  CHECK(found() == Names{"open_without_ipv4"});
+  record.flags.fetch_or(contract::kFlagIpv4Open);
+  record.peer_call_id = PeerCallId(0x1234);
+  CHECK(found() == Names{"record_differs"});
+  record.generation.fetch_add(1);
+  CHECK(found() == Names{"session_without_record"});
+  record.generation.fetch_sub(1);
+  record.peer_call_id = control.registry->sessions().at(0).peer_call_id;
+  auto& nobody = host.memory.sessions()[7];
+  nobody.state = contract::SlotState::kInstalled;
+  CHECK(found() == Names{"record_without_session"});
+  nobody.state = contract::SlotState::kFree;
+  REQUIRE(control.store.erase(SlotId(control.registry->sessions().at(1).id)));
+  CHECK(found() == Names{"stored_sessions_differ"});
+  const auto lease = control.pools.allocate("default");
+  REQUIRE(lease);
+  CHECK(found() == Names{"leases_differ", "stored_sessions_differ"});
+}
+
 TEST_CASE("registry: a call that is being negotiated anew is not carried on as open",
           "[registry][resume]") {
   Host host;
