@@ -36,6 +36,7 @@
 #include "controlplane/model/statistics.hpp"
 #include "controlplane/pools/pool_set.hpp"
 #include "controlplane/runtime/listener.hpp"
+#include "controlplane/runtime/memory_watch.hpp"
 #include "controlplane/runtime/supervisor_link.hpp"
 #include "controlplane/session/registry.hpp"
 #include "controlplane/session/resume_store.hpp"
@@ -171,6 +172,21 @@ int run(const std::filesystem::path& config_file, const std::filesystem::path& r
                                   .random = random,
                                   .listen = std::move(listen)});
   registry = &the_registry;
+  MemoryWatch memory_watch(
+      loop, std::uint64_t{config.control.memory_megabytes} << 20,
+      {.measured =
+           [&](std::uint64_t octets) {
+             statistics.memory_octets.set(static_cast<std::int64_t>(octets));
+           },
+       .changed =
+           [&](bool over) {
+             registry->set_short_of(over ? EndReason::memory_limit : EndReason::kNone);
+             const auto megabytes = statistics.memory_octets.get() >> 20;
+             if (over)
+               log::error("no new calls: too much memory", {{"megabytes", megabytes}});
+             else
+               log::info("new calls again: memory is there", {{"megabytes", megabytes}});
+           }});
 
   const auto matching = [&](std::string_view id_or_user) {
     auto views = registry->sessions();
@@ -241,6 +257,7 @@ int run(const std::filesystem::path& config_file, const std::filesystem::path& r
   });
   supervisor.start();
   dataplane.start();
+  memory_watch.start();
   // Ready, and accepting, once the first dataplane is there: no caller is refused for being early.
   registry->when_attached([&] {
     for (auto& listener : listeners) listener->start();

@@ -221,6 +221,12 @@ void add_control_families(std::vector<MetricFamily>& out, const model::Statistic
                        MetricType::Gauge, s.dataplane_attached.get()));
   out.push_back(single("pns_dataplane_attaches_total", "Times the dataplane was attached",
                        MetricType::Counter, s.dataplane_attaches.get()));
+  out.push_back(single("pns_store_failures_total", "Records of calls that could not be written",
+                       MetricType::Counter, s.store_failures.get()));
+  out.push_back(single("pns_store_failing", "1 while records of calls cannot be written",
+                       MetricType::Gauge, s.store_failing.get()));
+  out.push_back(single("pns_control_memory_bytes", "Own memory of the control process",
+                       MetricType::Gauge, s.memory_octets.get()));
   auto frames = family("pns_punted_frames_total", "PPP control frames that came from the dataplane",
                        MetricType::Counter);
   add(frames, {{"result", "handled"}},

@@ -69,6 +69,10 @@ struct Statistics {
   Count dataplane_attaches;
   Count punted_frames_received, punted_frames_stale;
   Count dataplane_commands, dataplane_commands_refused;
+  // resources
+  Count store_failures;  // records that could not be written
+  Count store_failing;   // 0 or 1
+  Count memory_octets;   // of this process's own
 };
 
 // Upper bounds of setup_time_buckets, milliseconds.

@@ -20,6 +20,8 @@ GeneralError general_error(EndReason reason) noexcept {
     case EndReason::too_many_calls:
     case EndReason::dataplane_refused:
     case EndReason::dataplane_unavailable:
+    case EndReason::store_failed:
+    case EndReason::memory_limit:
     case EndReason::control_restarted:
     case EndReason::shutting_down:
       return GeneralError::kNoResource;

@@ -31,7 +31,8 @@ Registry::Registry(Parts parts)
       wan_timer_(parts.context),
       placer_(parts.context, parts.listen, parts.pac_port, placer_hooks()),
       refusal_log_(20, std::chrono::seconds(1)),
-      connection_log_(50, std::chrono::seconds(1)) {
+      connection_log_(50, std::chrono::seconds(1)),
+      store_log_(1, std::chrono::seconds(10)) {
   free_slots_.reserve(sessions_.size());
   for (std::size_t slot = sessions_.size(); slot-- > 0;) {
     const bool free = parts_.memory.sessions()[slot].state.load(std::memory_order_acquire) ==
@@ -58,9 +59,11 @@ Registry::Session* Registry::find(SlotId slot, std::uint64_t serial) const noexc
 
 void Registry::accept(UniqueFd fd, Ipv4Address local, Ipv4Address peer, std::uint16_t peer_port) {
   parts_.statistics.connections_accepted.add();
-  if (shut_down_ != ShutDown::kNo || connections_.size() >= parts_.config.pptp.max_connections) {
-    const auto reason =
-        shut_down_ != ShutDown::kNo ? EndReason::shutting_down : EndReason::connection_limit;
+  const auto reason = shut_down_ != ShutDown::kNo ? EndReason::shutting_down
+                      : connections_.size() >= parts_.config.pptp.max_connections
+                          ? EndReason::connection_limit
+                          : short_of_;
+  if (reason != EndReason::kNone) {
     parts_.statistics.connection_ends[static_cast<std::size_t>(reason)].add();
     if (connection_log_.allow(now()))
       log::warn("connection refused", {{"peer", peer},
@@ -134,13 +137,13 @@ std::shared_ptr<Registry::Connection> Registry::add_connection(ConnectionId id, 
 void Registry::save(Connection& connection) {
   auto snapshot = connection.machine.snapshot();
   if (!snapshot || snapshot == connection.saved) return;
-  (void)parts_.store.put(StoredConnection{.id = connection.id,
-                                          .local = connection.local,
-                                          .peer = connection.peer,
-                                          .peer_port = connection.peer_port,
-                                          .opened_ns = monotonic_ns(connection.opened),
-                                          .handled_up_to = connection.socket->handled_up_to(),
-                                          .machine = *snapshot});
+  note_stored(parts_.store.put(StoredConnection{.id = connection.id,
+                                                .local = connection.local,
+                                                .peer = connection.peer,
+                                                .peer_port = connection.peer_port,
+                                                .opened_ns = monotonic_ns(connection.opened),
+                                                .handled_up_to = connection.socket->handled_up_to(),
+                                                .machine = *snapshot}));
   connection.saved = std::move(snapshot);
 }
 
@@ -240,7 +243,7 @@ void Registry::close(Connection& connection, EndReason reason) {
   connection.timer.cancel();
   connection.socket->close_after_flush();
   parts_.supervisor.forget_connection(connection.id);
-  if (connection.saved) (void)parts_.store.erase(connection.id);
+  if (connection.saved) note_stored(parts_.store.erase(connection.id));
   parts_.statistics.connection_ends[static_cast<std::size_t>(reason)].add();
   if (connection_log_.allow(now()))
     log::info("connection closed", {{"connection", connection.id.value},

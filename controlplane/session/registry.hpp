@@ -93,6 +93,10 @@ class Registry {
   // Ends every call and connection politely; `done` is called when all are gone or time is up.
   void shut_down(Milliseconds within, std::function<void()> done);
 
+  // While a resource is short: new calls and connections are refused for this reason. kNone: it is
+  // there again.
+  void set_short_of(EndReason reason) noexcept { short_of_ = reason; }
+
   // Places a call by operator's wish (RFC 2637 §3.2.4.2). `done` is called once, when the call's
   // PPP link is open or the call has failed; perhaps before this returns.
   void place_call(const PlaceRequest& request, PlacedDone done);
@@ -166,6 +170,12 @@ class Registry {
   void rest_call_ids();
   void repeat_offers();
   void save(Session& session);
+  // What became of a record: counted, and while none can be written no call is taken.
+  void note_stored(bool done);
+  void store_everything();
+  void keep_only_known();
+  // Why no new call can be taken now. kNone: one can.
+  [[nodiscard]] EndReason shortage();
   void release(Session& session);
   void on_removed(SlotId slot, std::uint64_t serial, const control::DataplaneLink::Reply& reply);
 
@@ -251,6 +261,9 @@ class Registry {
   CallPlacer placer_;
   log::RateLimit refusal_log_;
   log::RateLimit connection_log_;
+  log::RateLimit store_log_;
+  EndReason short_of_ = EndReason::kNone;
+  TimePoint store_tried_{};  // since it fails
 };
 
 }  // namespace pns::session

@@ -76,6 +76,8 @@ void Registry::begin_call(Connection& connection, const model::OfferCall& offer)
     return refuse_call(connection, offer.offer, EndReason::shutting_down);
   if (!parts_.dataplane.attached())
     return refuse_call(connection, offer.offer, EndReason::dataplane_unavailable);
+  if (const EndReason reason = shortage(); reason != EndReason::kNone)
+    return refuse_call(connection, offer.offer, reason);
   if (installs_in_flight_ >= kMaxInstallsInFlight || orphans_left_ != 0) {
     // Those of closed connections lie here until their turn: peers that dial, close and dial again
     // while the dataplane is slow must find an end.
@@ -311,6 +313,7 @@ void Registry::place_call(const PlaceRequest& request, PlacedDone done) {
   EndReason reason = EndReason::kNone;
   if (shut_down_ != ShutDown::kNo) reason = EndReason::shutting_down;
   if (!parts_.dataplane.attached()) reason = EndReason::dataplane_unavailable;
+  if (reason == EndReason::kNone) reason = shortage();
   if (reason == EndReason::kNone) return placer_.place(request, std::move(done));
   parts_.statistics.call_ends[static_cast<std::size_t>(reason)].add();
   done({.failure = reason});
@@ -440,8 +443,9 @@ void Registry::count_end(Session& session, EndReason reason, const model::PeerCo
   last_ends_.emplace_front(now(), EndView{session.user, session.peer, std::string(name_of(reason)),
                                           0, static_cast<std::uint64_t>(duration)});
   if (last_ends_.size() > kLastEnds) last_ends_.pop_back();
-  (void)parts_.store.put_to_rest(slot, {session.local, session.our_call_id,
-                                        monotonic_ns(now() + pptp::CallIdAllocator::kQuarantine)});
+  note_stored(
+      parts_.store.put_to_rest(slot, {session.local, session.our_call_id,
+                                      monotonic_ns(now() + pptp::CallIdAllocator::kQuarantine)}));
   if (session.placed != 0) placer_.on_ended(std::exchange(session.placed, 0), reason, codes);
 }
 

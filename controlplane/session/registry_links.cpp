@@ -158,7 +158,7 @@ void Registry::perform(Session& session, const model::PhaseChanged& action) {
   parts_.statistics.sessions_by_phase[static_cast<std::size_t>(session.phase)].add(-1);
   // Negotiated anew, or ending: nothing a successor could carry on as open.
   if (session.phase == model::LinkPhase::kOpen && action.phase != model::LinkPhase::kOpen)
-    (void)parts_.store.erase(session.handle.slot);
+    note_stored(parts_.store.erase(session.handle.slot));
   session.phase = action.phase;
   parts_.statistics.sessions_by_phase[static_cast<std::size_t>(session.phase)].add();
   if (action.phase != model::LinkPhase::kOpen || session.opened) return;

@@ -16,21 +16,65 @@ namespace pns::session {
 
 using model::SetupStage;
 
+namespace {
+
+constexpr auto kStoreRetry = Milliseconds(200);  // while it fails and calls are asked for
+
+}  // namespace
+
 void Registry::save(Session& session) {
   auto snapshot = session.link->snapshot();
   if (!snapshot || !session.lease) return;
   snapshot->keys.reset();  // keys do not go to the store
-  (void)parts_.store.put(StoredSession{.slot = session.handle.slot,
-                                       .generation = session.handle.generation,
-                                       .connection = session.connection,
-                                       .our_call_id = session.our_call_id,
-                                       .peer_call_id = session.peer_call_id,
-                                       .lease = *session.lease,
-                                       .started_ns = monotonic_ns(session.started),
-                                       .opened_ns = monotonic_ns(session.opened.value_or(now())),
-                                       .mtu = session.link->inner_mtu(),
-                                       .rate_bits_per_second = session.rate_bits_per_second,
-                                       .link = std::move(*snapshot)});
+  note_stored(
+      parts_.store.put(StoredSession{.slot = session.handle.slot,
+                                     .generation = session.handle.generation,
+                                     .connection = session.connection,
+                                     .our_call_id = session.our_call_id,
+                                     .peer_call_id = session.peer_call_id,
+                                     .lease = *session.lease,
+                                     .started_ns = monotonic_ns(session.started),
+                                     .opened_ns = monotonic_ns(session.opened.value_or(now())),
+                                     .mtu = session.link->inner_mtu(),
+                                     .rate_bits_per_second = session.rate_bits_per_second,
+                                     .link = std::move(*snapshot)}));
+}
+
+void Registry::note_stored(bool done) {
+  if (done) return;
+  parts_.statistics.store_failures.add();
+  parts_.statistics.store_failing.set(1);
+  if (store_log_.allow(now()))
+    log::error(
+        "a call could not be stored: no new ones until it can",
+        {{"reason", parts_.store.last_error()}, {"suppressed", store_log_.take_suppressed()}});
+}
+
+// Everything that should be in the store: some of it may not be.
+void Registry::store_everything() {
+  const auto failures = parts_.statistics.store_failures.get();
+  for (const auto& [id, connection] : connections_) {
+    connection->saved.reset();
+    save(*connection);
+  }
+  for (const auto& session : sessions_)
+    if (session && session->state == Session::State::kUp &&
+        session->phase == model::LinkPhase::kOpen)
+      save(*session);
+  keep_only_known();
+  if (parts_.statistics.store_failures.get() != failures) return;
+  parts_.statistics.store_failing.set(0);
+  log::info("calls can be stored again");
+}
+
+EndReason Registry::shortage() {
+  if (short_of_ != EndReason::kNone) return short_of_;
+  if (parts_.statistics.store_failing.get() == 0) return EndReason::kNone;
+  if (now() - store_tried_ >= kStoreRetry) {
+    store_tried_ = now();
+    if (parts_.store.probe()) store_everything();
+  }
+  return parts_.statistics.store_failing.get() == 0 ? EndReason::kNone : EndReason::store_failed;
 }
 
 void Registry::take_over(std::vector<contract::Grants::Connection> connections) {
@@ -87,17 +131,21 @@ void Registry::take_over(std::vector<contract::Grants::Connection> connections) 
     connection->socket->start();
   }
   // Last, so that a process that is killed in here leaves to the next one what it found itself.
-  std::vector<ConnectionId> kept_connections;
-  for (const auto& [id, connection] : connections_) kept_connections.push_back(id);
-  std::vector<SlotId> kept_sessions;
-  for (const auto& session : sessions_)
-    if (session) kept_sessions.push_back(session->handle.slot);
-  parts_.store.keep_only(kept_connections, kept_sessions);
+  keep_only_known();
   if (connections.empty() && orphans_.empty()) return;
   log::info("took over from an earlier control process", {{"connections", carried.size()},
                                                           {"connections_closed", closed},
                                                           {"sessions", sessions},
                                                           {"sessions_ended", orphans_.size()}});
+}
+
+void Registry::keep_only_known() {
+  std::vector<ConnectionId> kept_connections;
+  for (const auto& [id, connection] : connections_) kept_connections.push_back(id);
+  std::vector<SlotId> kept_sessions;
+  for (const auto& session : sessions_)
+    if (session) kept_sessions.push_back(session->handle.slot);
+  note_stored(parts_.store.keep_only(kept_connections, kept_sessions));
 }
 
 // True: the call goes on. Session memory, the store and the connection must agree on it.
@@ -173,7 +221,8 @@ void Registry::rest_call_ids() {
   for (const SlotId slot : orphans_) {
     const auto& record = parts_.memory.sessions()[slot.value];
     if (record.local.is_unspecified()) continue;
-    (void)parts_.store.put_to_rest(slot, {record.local, record.our_call_id, monotonic_ns(until)});
+    note_stored(
+        parts_.store.put_to_rest(slot, {record.local, record.our_call_id, monotonic_ns(until)}));
     call_ids(record.local).rest(record.our_call_id, until);
   }
 }

@@ -26,6 +26,8 @@ std::expected<ResumeStore, std::string> ResumeStore::open(const std::filesystem:
   std::filesystem::create_directories(directory, ignored);
   std::filesystem::permissions(directory, std::filesystem::perms::owner_all, ignored);
   ResumeStore store;
+  store.directory_ = directory;
+  store.max_sessions_ = max_sessions;
   int error = store.open_environment(directory, max_sessions);
   if (error == MDB_INVALID || error == MDB_VERSION_MISMATCH || error == MDB_CORRUPTED ||
       error == MDB_PAGE_NOTFOUND || error == MDB_INCOMPATIBLE) {
@@ -76,49 +78,53 @@ ResumeStore::ResumeStore(ResumeStore&& other) noexcept
       connections_(other.connections_),
       sessions_(other.sessions_),
       resting_(other.resting_),
-      failures_(other.failures_) {}
+      error_(other.error_),
+      directory_(std::move(other.directory_)),
+      max_sessions_(other.max_sessions_) {}
 
 ResumeStore::~ResumeStore() {
   if (environment_ != nullptr) mdb_env_close(environment_);
 }
 
-bool ResumeStore::write(unsigned database, std::uint64_t key,
-                        const std::vector<std::uint8_t>* value) {
+MDB_txn* ResumeStore::begin() {
   MDB_txn* transaction = nullptr;
-  int error = mdb_txn_begin(environment_, nullptr, 0, &transaction);
-  if (error == 0) {
-    MDB_val name{sizeof(key), &key};
-    if (value != nullptr) {
-      MDB_val data{value->size(), const_cast<std::uint8_t*>(value->data())};
-      error = mdb_put(transaction, database, &name, &data, 0);
-    } else {
-      error = mdb_del(transaction, database, &name, nullptr);
-      if (error == MDB_NOTFOUND) error = 0;
-    }
-  }
-  return finish(transaction, error);
+  const int error =
+      environment_ == nullptr ? MDB_PANIC : mdb_txn_begin(environment_, nullptr, 0, &transaction);
+  if (error == 0) return transaction;
+  error_ = error;
+  return nullptr;
 }
 
-// Commits when all went well so far; counts what did not.
+// Commits when all went well so far.
 bool ResumeStore::finish(MDB_txn* transaction, int error) {
-  if (transaction != nullptr && error == 0)
+  if (error == 0)
     error = mdb_txn_commit(transaction);
-  else if (transaction != nullptr)
+  else
     mdb_txn_abort(transaction);
-  failures_ += error != 0 ? 1 : 0;
+  if (error != 0) error_ = error;
   return error == 0;
 }
 
-bool ResumeStore::put_to_rest(SlotId slot, const RestingCallId& id) {
-  MDB_txn* transaction = nullptr;
-  int error = mdb_txn_begin(environment_, nullptr, 0, &transaction);
-  if (error == 0) {
-    std::uint64_t session = slot.value;
-    MDB_val name{sizeof(session), &session};
-    error = mdb_del(transaction, sessions_, &name, nullptr);
-    if (error == MDB_NOTFOUND) error = 0;
+bool ResumeStore::write(unsigned database, std::uint64_t key,
+                        const std::vector<std::uint8_t>* value) {
+  MDB_txn* transaction = begin();
+  if (transaction == nullptr) return false;
+  MDB_val name{sizeof(key), &key};
+  if (value == nullptr) {
+    const int error = mdb_del(transaction, database, &name, nullptr);
+    return finish(transaction, error == MDB_NOTFOUND ? 0 : error);
   }
-  if (error == 0) {
+  MDB_val data{value->size(), const_cast<std::uint8_t*>(value->data())};
+  return finish(transaction, mdb_put(transaction, database, &name, &data, 0));
+}
+
+bool ResumeStore::put_to_rest(SlotId slot, const RestingCallId& id) {
+  MDB_txn* transaction = begin();
+  if (transaction == nullptr) return false;
+  std::uint64_t session = slot.value;
+  MDB_val of_session{sizeof(session), &session};
+  int error = mdb_del(transaction, sessions_, &of_session, nullptr);
+  if (error == 0 || error == MDB_NOTFOUND) {
     std::uint64_t key = std::uint64_t{id.local.value} << 16 | id.id.value;
     std::uint64_t until = id.until_ns;
     MDB_val name{sizeof(key), &key};
@@ -126,6 +132,19 @@ bool ResumeStore::put_to_rest(SlotId slot, const RestingCallId& id) {
     error = mdb_put(transaction, resting_, &name, &data, 0);
   }
   return finish(transaction, error);
+}
+
+std::string_view ResumeStore::last_error() const noexcept { return mdb_strerror(error_); }
+
+// A record of the size of a page: what fits into the last free octets of a disk is no proof.
+bool ResumeStore::probe() {
+  if (environment_ == nullptr || error_ == MDB_PANIC) {
+    if (environment_ != nullptr) mdb_env_close(std::exchange(environment_, nullptr));
+    if ((error_ = open_environment(directory_, max_sessions_)) != 0) return false;
+  }
+  constexpr std::uint64_t kNobody = ~std::uint64_t{0};
+  const std::vector<std::uint8_t> page(kOctetsPerSession);
+  return write(sessions_, kNobody, &page) && write(sessions_, kNobody, nullptr);
 }
 
 bool ResumeStore::put(const StoredConnection& connection) {
@@ -141,43 +160,47 @@ bool ResumeStore::put(const StoredSession& session) {
 bool ResumeStore::erase(ConnectionId id) { return write(connections_, id.value, nullptr); }
 bool ResumeStore::erase(SlotId slot) { return write(sessions_, slot.value, nullptr); }
 
-void ResumeStore::clear() {
-  MDB_txn* transaction = nullptr;
-  if (mdb_txn_begin(environment_, nullptr, 0, &transaction) != 0) return;
-  (void)mdb_drop(transaction, connections_, 0);
-  (void)mdb_drop(transaction, sessions_, 0);
-  (void)mdb_drop(transaction, resting_, 0);
-  (void)mdb_txn_commit(transaction);
+bool ResumeStore::clear() {
+  MDB_txn* transaction = begin();
+  if (transaction == nullptr) return false;
+  int error = 0;
+  for (const unsigned database : {connections_, sessions_, resting_})
+    if (error == 0) error = mdb_drop(transaction, database, 0);
+  return finish(transaction, error);
 }
 
-void ResumeStore::keep_only(const std::vector<ConnectionId>& connections,
+bool ResumeStore::keep_only(const std::vector<ConnectionId>& connections,
                             const std::vector<SlotId>& sessions) {
   std::unordered_set<std::uint64_t> kept_connections;
   for (const ConnectionId id : connections) kept_connections.insert(id.value);
   std::unordered_set<std::uint64_t> kept_sessions;
   for (const SlotId slot : sessions) kept_sessions.insert(slot.value);
-  MDB_txn* transaction = nullptr;
-  if (mdb_txn_begin(environment_, nullptr, 0, &transaction) != 0) return;
+  MDB_txn* transaction = begin();
+  if (transaction == nullptr) return false;
+  int error = 0;
   for (const auto& [database, kept] :
        {std::pair{connections_, &kept_connections}, std::pair{sessions_, &kept_sessions}}) {
     MDB_cursor* cursor = nullptr;
-    if (mdb_cursor_open(transaction, database, &cursor) != 0) continue;
+    if (error == 0) error = mdb_cursor_open(transaction, database, &cursor);
+    if (error != 0) break;
     MDB_val name{};
     MDB_val value{};
-    while (mdb_cursor_get(cursor, &name, &value, MDB_NEXT) == 0) {
+    while (error == 0 && mdb_cursor_get(cursor, &name, &value, MDB_NEXT) == 0) {
       std::uint64_t key = 0;
       if (name.mv_size == sizeof(key)) std::memcpy(&key, name.mv_data, sizeof(key));
-      if (name.mv_size != sizeof(key) || !kept->contains(key)) (void)mdb_cursor_del(cursor, 0);
+      if (name.mv_size != sizeof(key) || !kept->contains(key)) error = mdb_cursor_del(cursor, 0);
     }
     mdb_cursor_close(cursor);
   }
-  (void)mdb_txn_commit(transaction);
+  return finish(transaction, error);
 }
 
 template <class Visit>
 void ResumeStore::read(unsigned database, Visit visit) const {
   MDB_txn* transaction = nullptr;
-  if (mdb_txn_begin(environment_, nullptr, MDB_RDONLY, &transaction) != 0) return;
+  if (environment_ == nullptr ||
+      mdb_txn_begin(environment_, nullptr, MDB_RDONLY, &transaction) != 0)
+    return;
   MDB_cursor* cursor = nullptr;
   if (mdb_cursor_open(transaction, database, &cursor) == 0) {
     MDB_val key{};
@@ -208,8 +231,8 @@ std::vector<StoredSession> ResumeStore::sessions() const {
 
 std::vector<RestingCallId> ResumeStore::resting(std::uint64_t now_ns) {
   std::vector<RestingCallId> out;
-  MDB_txn* transaction = nullptr;
-  if (mdb_txn_begin(environment_, nullptr, 0, &transaction) != 0) return out;
+  MDB_txn* transaction = begin();
+  if (transaction == nullptr) return out;
   MDB_cursor* cursor = nullptr;
   int error = mdb_cursor_open(transaction, resting_, &cursor);
   if (error == 0) {

@@ -12,6 +12,7 @@
 #include <expected>
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "controlplane/session/stored_records.hpp"
@@ -32,28 +33,31 @@ class ResumeStore {
   ResumeStore& operator=(ResumeStore&&) = delete;
   ~ResumeStore();
 
-  // Each is one transaction. False: it could not be written (full, damaged); counted by failures().
+  // Each is one transaction. False: it could not be written (full, damaged); last_error() tells.
   bool put(const StoredConnection& connection);
   bool put(const StoredSession& session);
   bool erase(ConnectionId id);
   bool erase(SlotId slot);
-  void clear();
+  bool clear();
   // The end of a call: its record goes, its Call ID is kept until it has rested. One transaction.
   bool put_to_rest(SlotId slot, const RestingCallId& id);
   // Erases every record but these, in one transaction; also those that cannot be read.
-  void keep_only(const std::vector<ConnectionId>& connections, const std::vector<SlotId>& sessions);
+  bool keep_only(const std::vector<ConnectionId>& connections, const std::vector<SlotId>& sessions);
 
   [[nodiscard]] std::vector<StoredConnection> connections() const;
   [[nodiscard]] std::vector<StoredSession> sessions() const;
   // Those that rest at `now_ns`, the first to end first. Forgets the others.
   [[nodiscard]] std::vector<RestingCallId> resting(std::uint64_t now_ns);
-  [[nodiscard]] std::uint64_t failures() const noexcept { return failures_; }
+  // Whether a record could be written now; opens the store again where LMDB has given it up.
+  [[nodiscard]] bool probe();
+  [[nodiscard]] std::string_view last_error() const noexcept;
 
  private:
   ResumeStore() noexcept = default;
   [[nodiscard]] int open_environment(const std::filesystem::path& directory,
                                      std::uint32_t max_sessions);
   bool write(unsigned database, std::uint64_t key, const std::vector<std::uint8_t>* value);
+  [[nodiscard]] MDB_txn* begin();  // null: error_ tells
   [[nodiscard]] bool finish(MDB_txn* transaction, int error);
   template <class Visit>
   void read(unsigned database, Visit visit) const;
@@ -62,7 +66,9 @@ class ResumeStore {
   unsigned connections_ = 0;
   unsigned sessions_ = 0;
   unsigned resting_ = 0;
-  std::uint64_t failures_ = 0;
+  int error_ = 0;  // of the last transaction that failed
+  std::filesystem::path directory_;
+  std::uint32_t max_sessions_ = 0;
 };
 
 }  // namespace pns::session

@@ -208,6 +208,11 @@ struct Metrics {
   std::optional<Endpoint> listen = Endpoint{Ipv4Address(0x7f000001), 9655};  // empty: "off"
 };
 
+// The control process.
+struct Control {
+  std::uint32_t memory_megabytes = 1024;  // of its own: no new calls above it; 0: no limit
+};
+
 struct Management {
   std::filesystem::path socket;  // empty: RUN_DIR/control.sock
 };
@@ -230,6 +235,7 @@ struct Config {
   std::map<std::string, Pool> pools;  // "default" is always there
   Aaa aaa;
   Metrics metrics;
+  Control control;
   Management management;
   Log log;
 };

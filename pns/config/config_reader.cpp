@@ -76,6 +76,7 @@ constexpr auto kKeys = std::to_array<std::string_view>({
     "aaa.radius.accounting.interim_interval",
     "aaa.radius.dynamic_authorization.port",
     "metrics.listen",
+    "control.memory.megabytes",
     "management.socket",
     "log.level",
     "log.format",
@@ -255,6 +256,8 @@ class ConfigReader {
     MaybeEndpoint metrics{config.metrics.listen};
     top.section("metrics").read("listen", metrics, parse_endpoint_or_off);
     config.metrics.listen = metrics.endpoint;
+    top.section("control").section("memory").read("megabytes", config.control.memory_megabytes,
+                                                  integer(0, 1'048'576));
     top.section("management").read("socket", config.management.socket, parse_socket_path);
     const Section log = top.section("log");
     log.read("level", config.log.level, one_of(kLogLevels));

@@ -144,6 +144,7 @@ std::string dump_json(const Config& config) {
                      ? fmt::format("{}:{}", config.metrics.listen->address.to_string(),
                                    config.metrics.listen->port)
                      : "off"}};
+  json["control"] = {{"memory", {{"megabytes", config.control.memory_megabytes}}}};
   if (!config.management.socket.empty())
     json["management"] = {{"socket", config.management.socket.string()}};
   json["log"] = {{"level", text(name_of(config.log.level))},

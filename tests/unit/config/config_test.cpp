@@ -90,6 +90,7 @@ TEST_CASE("config: a minimal file has the documented defaults", "[config]") {
   CHECK(config->ppp.dns.empty());
   CHECK(config->aaa.order == std::vector{AaaSource::kLocal});
   CHECK(config->aaa.local.users_file == "/etc/pns/users.yaml");
+  CHECK(config->control.memory_megabytes == 1024);
   REQUIRE(config->metrics.listen);
   CHECK(config->metrics.listen->address == ip("127.0.0.1"));
   CHECK(config->metrics.listen->port == 9655);
@@ -137,6 +138,7 @@ pools:
   staff: {ranges: [10.65.0.2-10.65.0.9], gateway: 10.64.0.1}
 aaa: {order: [local], local: {users_file: /srv/users}}
 metrics: {listen: off}
+control: {memory: {megabytes: 99}}
 management: {socket: /tmp/x.sock}
 log: {level: debug, format: json}
 )",
@@ -200,6 +202,7 @@ log: {level: debug, format: json}
   CHECK(config->pools.at("staff").gateway == ip("10.64.0.1"));
   CHECK(config->aaa.local.users_file == "/srv/users");
   CHECK_FALSE(config->metrics.listen);
+  CHECK(config->control.memory_megabytes == 99);
   CHECK(config->management.socket == "/tmp/x.sock");
   CHECK(config->log.level == LogLevel::kDebug);
   CHECK(config->log.format == LogFormat::kJson);
@@ -262,7 +265,7 @@ TEST_CASE("config: one error for each thing that is wrong", "[config]") {
       // keys
       {kMinimal + "nodes: {name: x}\n",
        "pns.yaml:8: nodes: unknown key; known here: node, dataplane, ports, pptp, ppp, pools, aaa, "
-       "metrics, management, log"},
+       "metrics, control, management, log"},
       {kMinimal + "pools:\n  default: {}\n", "pns.yaml:8: pools: appears twice (first in line 4)"},
       {kMinimal + "log:\n  level: info\n  level: debug\n",
        "pns.yaml:10: log.level: appears twice (first in line 9)"},

@@ -4,6 +4,9 @@
 // fake.
 #include "controlplane/session/registry.hpp"
 
+#include <signal.h>
+#include <sys/resource.h>
+
 #include <catch2/catch.hpp>
 
 #include "tests/unit/control_session/world.hpp"
@@ -41,6 +44,23 @@ std::optional<std::uint8_t> answer(Control& control, Caller& caller) {
 constexpr auto kConnected = static_cast<std::uint8_t>(OutgoingCallResult::kConnected);
 constexpr auto kGeneral = static_cast<std::uint8_t>(OutgoingCallResult::kGeneralError);
 constexpr auto kNoResource = static_cast<std::uint8_t>(GeneralError::kNoResource);
+
+// While it lives, this process cannot write to files beyond so many octets.
+class FileSizeLimit {
+ public:
+  explicit FileSizeLimit(rlim_t octets) {
+    ::signal(SIGXFSZ, SIG_IGN);
+    REQUIRE(::getrlimit(RLIMIT_FSIZE, &before_) == 0);
+    const rlimit limit{octets, before_.rlim_max};
+    REQUIRE(::setrlimit(RLIMIT_FSIZE, &limit) == 0);
+  }
+  FileSizeLimit(const FileSizeLimit&) = delete;
+  FileSizeLimit& operator=(const FileSizeLimit&) = delete;
+  ~FileSizeLimit() { (void)::setrlimit(RLIMIT_FSIZE, &before_); }
+
+ private:
+  rlimit before_{};
+};
 
 }  // namespace
 
@@ -252,6 +272,78 @@ TEST_CASE("registry: without a free slot a call is refused with error 4, and ser
   REQUIRE(control.until([&] { return control.leases() == 1; }));
   caller.dial(5);
   CHECK(open_calls(control, 2));
+}
+
+TEST_CASE("registry: calls that could not be stored are not taken, and are once the store has room",
+          "[registry]") {
+  Host host;
+  Control control(host);
+  Caller caller(control);
+  establish(control, caller);
+  Caller other(control);
+  {
+    const FileSizeLimit full(4096);  // as a disk without room: no page of the store can be written
+    caller.dial(2);
+    REQUIRE(control.until([&] { return caller.count<OutgoingCallReply>() == 2; }));
+    CHECK(caller.last<OutgoingCallReply>()->result_code == kGeneral);
+    CHECK(caller.last<OutgoingCallReply>()->error_code == 4);
+    CHECK(control.ended(EndReason::store_failed) == 1);
+    CHECK(control.statistics.store_failing.get() == 1);
+    CHECK(control.statistics.store_failures.get() > 0);
+    CHECK_FALSE(control.store.last_error().empty());
+    CHECK(control.registry->sessions().size() == 1);  // lives on
+    // One that starts meanwhile is not in the store.
+    other.start(control);
+    CHECK_FALSE(control.registry->audit().findings.empty());
+  }
+  const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(250);
+  (void)control.until([&] { return std::chrono::steady_clock::now() > until; });
+  other.dial(3);
+  CHECK(open_calls(control, 2));
+  CHECK(control.statistics.store_failing.get() == 0);
+  CHECK(control.registry->audit().findings.empty());
+  CHECK(control.store.connections().size() == 2);
+}
+
+TEST_CASE("registry: what is short is told to new calls and connections, old calls live on",
+          "[registry]") {
+  Host host;
+  Control control(host);
+  Caller caller(control);
+  establish(control, caller);
+  control.registry->set_short_of(EndReason::memory_limit);
+  caller.dial(2);
+  REQUIRE(control.until([&] { return caller.count<OutgoingCallReply>() == 2; }));
+  CHECK(caller.last<OutgoingCallReply>()->error_code == 4);
+  Caller other(control);
+  CHECK(control.until([&] { return other.closed(); }));
+  CHECK(control.ended(EndReason::memory_limit) == 1);
+  control.registry->set_short_of(EndReason::kNone);
+  caller.dial(3);
+  CHECK(open_calls(control, 2));
+}
+
+TEST_CASE("registry: without a free Call ID a call is refused with error 4", "[registry]") {
+  Host host;
+  {
+    // All but two rest, as after a storm of short calls.
+    auto store = session::ResumeStore::open(host.directory / "store", 8).value();
+    const auto until = monotonic_ns(std::chrono::steady_clock::now() + std::chrono::minutes(1));
+    for (std::uint32_t id = 1; id <= 65'533; ++id)
+      REQUIRE(store.put_to_rest(
+          SlotId(1), {Caller::kLocal, OurCallId(static_cast<std::uint16_t>(id)), until}));
+  }
+  Control control(host);
+  Caller caller(control);
+  caller.start(control);
+  caller.dial(1);
+  caller.dial(2);
+  REQUIRE(open_calls(control, 2));
+  caller.dial(3);
+  REQUIRE(control.until([&] { return caller.count<OutgoingCallReply>() == 3; }));
+  CHECK(caller.last<OutgoingCallReply>()->result_code == kGeneral);
+  CHECK(caller.last<OutgoingCallReply>()->error_code == 4);
+  CHECK(control.ended(EndReason::no_call_id) == 1);
 }
 
 TEST_CASE("registry: a dataplane lost while it installs costs the call, not the slot",
