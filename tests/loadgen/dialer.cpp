@@ -212,7 +212,7 @@ void Dialer::on_tick(TimePoint now) {
     send(wire::pptp::EchoRequest{++echo_identifier_});
   }
   if (phase_ == Phase::kOpen || now - phase_began_ < kFarewellTime) return;
-  ++site_.farewells_unanswered;
+  if (session_.stage() != Stage::kFailed) ++site_.farewells_unanswered;
   if (phase_ == Phase::kClearing)
     stop(now);
   else

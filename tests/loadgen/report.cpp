@@ -99,12 +99,14 @@ Json json_of(const Deaths& deaths, DeathKind kind) {
   const auto seconds = [&closed](double part) {
     return std::chrono::duration<double>(closed.percentile(part)).count();
   };
-  return {{"kind", name_of(kind)},
-          {"sessions", deaths.sessions()},
-          {"closed_by_server", closed.count()},
-          {"seconds_until_all_closed",
-           {{"min", seconds(0)}, {"p50", seconds(0.5)}, {"max", seconds(1)}}},
-          {"strays_sent", deaths.strays()}};
+  return {
+      {"kind", name_of(kind)},
+      {"sessions", deaths.sessions()},
+      {"closed_by_server", closed.count()},
+      {"seconds_until_all_closed",
+       closed.count() == 0 ? Json()
+                           : Json{{"min", seconds(0)}, {"p50", seconds(0.5)}, {"max", seconds(1)}}},
+      {"strays_sent", deaths.strays()}};
 }
 
 }  // namespace

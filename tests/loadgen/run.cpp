@@ -2,9 +2,11 @@
 #include "tests/loadgen/run.hpp"
 
 #include <algorithm>
+#include <asio/post.hpp>
 #include <csignal>
 #include <iostream>
 #include <stdexcept>
+#include <utility>
 
 #include "tests/loadgen/pace.hpp"
 #include "tests/loadgen/sessions_file.hpp"
@@ -17,6 +19,7 @@ using asio::ip::tcp;
 constexpr auto kTick = Milliseconds(10);
 constexpr auto kPace = Milliseconds(1);           // the finest grain of traffic
 constexpr auto kDrain = std::chrono::seconds(1);  // for the last answers
+constexpr unsigned kDialsAtOnce = 128;            // before answers have their turn
 constexpr auto kProgress = std::chrono::seconds(5);
 
 }  // namespace
@@ -39,6 +42,7 @@ Outcome Run::go() {
   if (site_.options.role == Role::kPac) open_pac_connections();
   if (!site_.options.timeline.empty()) begin_timeline();
   if (!site_.options.sessions_file.empty()) {
+    write_sessions();  // a path that cannot be written is told at once
     view_signal_.add(SIGUSR1);
     await_view_signal();
   }
@@ -100,7 +104,12 @@ void Run::launch(TimePoint now) {
     return site_.sessions.size() < begun && site_.in_flight() < options.concurrent;
   };
   if (options.role == Role::kSubscriber) {
-    while (room()) lines_.launch(now);
+    for (unsigned i = 0; i < kDialsAtOnce && room(); ++i) lines_.launch(now);
+    if (!room() || std::exchange(launch_posted_, true)) return;
+    asio::post(site_.context, [this] {
+      launch_posted_ = false;
+      launch(site_.now());
+    });
   } else if (options.role == Role::kPac) {
     std::size_t cannot = 0;  // connections in a row
     while (room() && cannot < connections_.size()) {
@@ -254,6 +263,7 @@ void Run::report_progress(TimePoint now) {
             << site_.in_flight() << " in set-up, ";
   if (site_.in(Stage::kWaiting) != 0) std::cerr << site_.in(Stage::kWaiting) << " wait to dial, ";
   if (site_.in(Stage::kClosing) != 0) std::cerr << site_.in(Stage::kClosing) << " hang up, ";
+  if (deaths_.sessions() != 0) std::cerr << deaths_.sessions() << " dead, ";
   std::cerr << site_.in(Stage::kFailed) << " failed";
   if (site_.retries != 0) std::cerr << ", " << site_.retries << " retries";
   if (site_.lost_calls != 0) std::cerr << ", " << site_.lost_calls << " calls lost";

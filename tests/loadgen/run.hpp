@@ -69,6 +69,7 @@ class Run {
   AnswerCounts answers_;
   std::vector<asio::ip::tcp::acceptor> listeners_;  // one for each source
   Lines lines_;                                     // of subscribers
+  bool launch_posted_ = false;  // more of them are to dial when the loop comes round
   Deaths deaths_;
   std::vector<std::unique_ptr<Connection>> connections_;  // of PACs
   std::size_t next_connection_ = 0;                       // of a PAC, to announce a call
