@@ -1,9 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
 """Thousands of emulated subscribers and PACs (pns-loadgen, docs/loadgen.md): clients of every kind in
-one run, PACs that call in, a PAC that is called, and lines that lose, repeat and reorder."""
+one run, PACs that call in, a PAC that is called, lines that lose, repeat and reorder, and clients
+that come and go, dial again and die."""
+import csv
 import json
+import pathlib
+import signal
 import subprocess
+import tempfile
 
 import peer
 import pnslab
@@ -67,6 +72,12 @@ class Load(theme.Theme):
         status, result = self.finish(self.start(*words))
         self.assertEqual((status, result["failed"], result["up"]), (0, {}, result["sessions"]))
         return result
+
+    def wait_open(self, count, but=frozenset()):
+        """Until so many sessions are open that are not among `but`."""
+        pnslab.wait_until(lambda: sum(s["state"] == "open" and s["connection"] not in but
+                                      for s in self.server.sessions()) == count, 15,
+                          f"{count} sessions are open")
 
     def dropped(self, reason):
         return self.counters.grown("pns_dataplane_drops_total", reason=reason)
@@ -183,6 +194,58 @@ class Load(theme.Theme):
                 result = self.load("--sessions", 10, "--profile", "all", "--auth", *words, "--ping",
                                    HOST, "--traffic", "ping", "--rate", 20, "--duration", 0.5)
                 self.assertEqual(result["traffic"]["lost"], 0)
+
+    def test_churn_leaves_those_alone_that_take_no_part(self):
+        with tempfile.TemporaryDirectory() as directory:
+            timeline = pathlib.Path(directory, "churn.csv")
+            result = self.load("--sources", 4, "--sessions", 200, "--profile", "all", "--ping", HOST,
+                               "--traffic", "udp", "--target", ECHO, "--rate", 5, "--duration", 4,
+                               "--churn", 40, "--churn-share", "50%", "--accept-loss", "5%",
+                               "--timeline", timeline)
+            with open(timeline, newline="", encoding="ascii") as file:
+                rows = list(csv.DictReader(file))
+        self.assertGreaterEqual(result["churned"], 40 * 3)
+        self.assertEqual(result["connections"], 200 + result["churned"])
+        self.assertEqual((result["lost_calls"], result["retries"]), (0, 0))
+        self.assertEqual(int(rows[-1]["set_ups_done"]), result["connections"])
+        self.assertGreaterEqual(min(int(row["up"]) for row in rows if int(row["set_ups_done"]) >= 200
+                                    and float(row["time_s"]) < 4), 100)
+
+    def test_clients_that_are_cut_off_dial_again_and_both_sides_see_the_same(self):
+        with tempfile.TemporaryDirectory() as directory:
+            view = pathlib.Path(directory, "view.json")
+            process = self.start("--sources", 4, "--sessions", 40, "--profile", "all", "--ping", HOST,
+                                 "--redial", "--retry-wait", 0.2, "--accept-lost-calls", 3,
+                                 "--sessions-file", view, "--hold", 600, "--time-limit", 60)
+            self.wait_open(40)
+            cut = self.server.sessions()[:3]
+            for session in cut:
+                self.server.clear(str(session["id"]))
+            self.wait_open(40, but={session["connection"] for session in cut})
+            view.unlink()
+            process.send_signal(signal.SIGUSR1)
+            pnslab.wait_until(view.exists, 5, "the clients' view is written")
+            keys = ("source", "call_id", "server_call_id", "address", "user")
+            theirs = {tuple(s[key] for key in keys) for s in json.loads(view.read_text())}
+            keys = ("peer", "peer_call_id", "our_call_id", "address", "user")
+            self.assertEqual({tuple(s[key] for key in keys) for s in self.server.sessions()}, theirs)
+            process.terminate()
+            _, result = self.finish(process)
+        self.assertEqual((result["lost_calls"], result["failures"], result["connections"]), (3, 0, 43))
+        self.assertEqual(sum(result["lost_for"]["up"].values()), 3)
+
+    def test_the_dead_are_closed_and_what_they_still_send_meets_nobody(self):
+        for kind in ("reset", "close"):
+            with self.subTest(kind):
+                before = self.dropped("gre_unknown_call")
+                result = self.load("--sources", 2, "--sessions", 100, "--profile", "all", "--ping",
+                                   HOST, "--death", kind, "--death-share", "50%", "--stray-gre", 4,
+                                   "--stray-time", 0.5)
+                self.assertEqual((result["death"]["kind"], result["death"]["sessions"]), (kind, 50))
+                self.assertEqual(result["death"]["closed_by_server"], 50 if kind == "close" else 0)
+                self.assertEqual(result["lost_calls"], 0)  # of those that lived on
+                self.assertEqual(result["death"]["strays_sent"], 200)
+                self.assertEqual(self.dropped("gre_unknown_call") - before, 200)
 
     def test_a_wrong_password_is_a_failure_by_stage_and_reason(self):
         status, result = self.finish(self.start("--sessions", 5, password="wrong"))

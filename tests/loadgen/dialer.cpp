@@ -9,15 +9,16 @@ namespace pns::loadgen {
 namespace {
 
 constexpr auto kFarewellTime = std::chrono::seconds(3);  // for each answer at the end
+constexpr auto kLook = Milliseconds(100);  // between looks at a socket that is not read
 // Fact 27: some servers say 0 where the RFC has 1.
 constexpr bool succeeded(std::uint8_t result) noexcept { return result <= 1; }
 
 }  // namespace
 
-Dialer::Dialer(Site& site, std::size_t source)
+Dialer::Dialer(Site& site, Session& session, std::size_t source)
     : site_(site),
       source_(source),
-      session_(site.new_session(source)),
+      session_(session),
       link_(std::make_shared<TcpLink>(asio::ip::tcp::socket(site.context))) {
   session_.hook_lcp_open([this] { send_set_link_info(); });
   session_.hook_ppp_over([this](TimePoint now) { end_call(now); });
@@ -27,10 +28,14 @@ void Dialer::send(const wire::pptp::Message& message) {
   if (!link_->send(message)) ++site_.send_errors;
 }
 
-void Dialer::start(TimePoint) {
+void Dialer::start(TimePoint now) {
+  ++site_.connections;
+  session_.on_dialling(now);
   link_->handle({.on_connected =
                      [this] {
+                       connected_ = true;
                        if (site_.options.idle_connections) return;
+                       session_.set_local_port(link_->local_port());
                        session_.on_tcp_connected(site_.now());
                        last_echo_ = site_.now();
                        const Profile::Start& start = session_.profile().start;
@@ -45,14 +50,16 @@ void Dialer::start(TimePoint) {
                      },
                  .on_message = [this](const wire::pptp::Message& message) { on_message(message); },
                  .on_closed =
-                     [this] {
-                       session_.on_call_over("connection closed");
+                     [this](std::string why) {
+                       if (phase_ == Phase::kDead) closed_by_server_ = site_.now();
                        phase_ = Phase::kOver;
+                       session_.on_call_over(std::move(why));
                      }});
   link_->connect(site_.sources[source_].address, site_.options.server);
 }
 
 void Dialer::on_message(const wire::pptp::Message& message) {
+  if (phase_ == Phase::kDead) return;
   std::visit([this](const auto& known) { on(known); }, message);
 }
 
@@ -90,6 +97,7 @@ void Dialer::on(const wire::pptp::EchoRequest& request) {
   wire::pptp::EchoReply reply;
   reply.identifier = request.identifier;
   reply.result_code = static_cast<std::uint8_t>(wire::pptp::EchoResult::kOk);
+  ++site_.pptp_echoes;
   send(reply);
 }
 
@@ -130,7 +138,7 @@ void Dialer::hang_up(TimePoint now) {
 
 void Dialer::end_call(TimePoint now) {
   phase_began_ = now;
-  if (call_over_) return stop(now);
+  if (call_over_ || !connected_) return stop(now);
   switch (session_.profile().farewell) {
     case Farewell::kClear: {
       phase_ = Phase::kClearing;
@@ -151,7 +159,7 @@ void Dialer::end_call(TimePoint now) {
 }
 
 void Dialer::stop(TimePoint now) {
-  if (!session_.profile().stops) return close();
+  if (!session_.profile().stops || !connected_) return close();
   phase_ = Phase::kStopping;
   phase_began_ = now;
   wire::pptp::StopControlConnectionRequest request;
@@ -165,8 +173,38 @@ void Dialer::close() {
   session_.on_call_over("connection closed");
 }
 
+void Dialer::die(DeathKind kind, TimePoint now) {
+  if (phase_ == Phase::kOver) return;
+  phase_ = Phase::kDead;
+  phase_began_ = now;
+  death_ = kind;
+  session_.die();
+  switch (kind) {
+    case DeathKind::kReset:
+      link_->reset();
+      phase_ = Phase::kOver;
+      return;
+    case DeathKind::kClose:
+      return link_->finish();
+    case DeathKind::kVanish:
+      return link_->freeze();
+    case DeathKind::kSilent:  // on_message() and on_tick() do nothing any more
+      return;
+  }
+}
+
+// A socket that is not read does not tell that the server has closed.
+void Dialer::look(TimePoint now) {
+  if (death_ != DeathKind::kVanish || now - phase_began_ < kLook) return;
+  phase_began_ = now;
+  if (!link_->closed_by_peer()) return;
+  closed_by_server_ = now;
+  close();
+}
+
 void Dialer::on_tick(TimePoint now) {
   if (phase_ == Phase::kOver) return;
+  if (phase_ == Phase::kDead) return look(now);
   const Duration interval = session_.profile().echo_interval;
   if (phase_ == Phase::kOpen && interval != Duration{} && now - last_echo_ >= interval &&
       session_.stage() == Stage::kUp) {
@@ -174,7 +212,7 @@ void Dialer::on_tick(TimePoint now) {
     send(wire::pptp::EchoRequest{++echo_identifier_});
   }
   if (phase_ == Phase::kOpen || now - phase_began_ < kFarewellTime) return;
-  ++site_.farewells_unanswered;
+  if (session_.stage() != Stage::kFailed) ++site_.farewells_unanswered;
   if (phase_ == Phase::kClearing)
     stop(now);
   else

@@ -16,7 +16,8 @@ namespace pns::loadgen {
 
 class Dialer final : public Connection {
  public:
-  Dialer(Site& site, std::size_t source);
+  // Dials for this session, which outlives it, from this source.
+  Dialer(Site& site, Session& session, std::size_t source);
   ~Dialer() override { link_->close(); }
 
   void start(TimePoint now) override;
@@ -24,9 +25,14 @@ class Dialer final : public Connection {
   void on_tick(TimePoint now) override;
   void hang_up(TimePoint now) override;
   [[nodiscard]] bool over() const override { return phase_ == Phase::kOver; }
+  // Ends the session and the connection as no client would want to.
+  void die(DeathKind kind, TimePoint now);
+  void close();
+  // When the server was seen to close, after a death.
+  [[nodiscard]] std::optional<TimePoint> closed_by_server() const { return closed_by_server_; }
 
  private:
-  enum class Phase : std::uint8_t { kOpen, kClearing, kStopping, kOver };
+  enum class Phase : std::uint8_t { kOpen, kClearing, kStopping, kDead, kOver };
 
   void send(const wire::pptp::Message& message);
   void on_message(const wire::pptp::Message& message);
@@ -42,17 +48,20 @@ class Dialer final : public Connection {
   // PPP is over: the call is ended, then the connection, then TCP.
   void end_call(TimePoint now);
   void stop(TimePoint now);
-  void close();
+  void look(TimePoint now);
 
   Site& site_;
   std::size_t source_;
   Session& session_;
   std::shared_ptr<TcpLink> link_;
   Phase phase_ = Phase::kOpen;
+  bool connected_ = false;  // TCP
   bool call_over_ = false;  // the server has said so
   TimePoint phase_began_{};
   TimePoint last_echo_{};
   std::uint32_t echo_identifier_ = 0;
+  DeathKind death_ = DeathKind::kSilent;
+  std::optional<TimePoint> closed_by_server_;
 };
 
 }  // namespace pns::loadgen

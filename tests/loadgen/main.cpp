@@ -6,6 +6,7 @@
 
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <exception>
 #include <iostream>
 
@@ -16,11 +17,16 @@
 
 namespace {
 
+constexpr rlim_t kOtherDescriptors = 1000;
+
 // A descriptor for each control connection.
-void raise_descriptor_limit() {
+void raise_descriptor_limit(unsigned sessions) {
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  limit.rlim_cur = limit.rlim_max;
+  const rlim_t wanted = std::max<rlim_t>(limit.rlim_max, sessions + kOtherDescriptors);
+  const rlimit higher{wanted, wanted};
+  if (::setrlimit(RLIMIT_NOFILE, &higher) == 0) return;
+  limit.rlim_cur = limit.rlim_max;  // not privileged
   (void)::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
@@ -31,7 +37,7 @@ int main(int argc, char** argv) {
   int status = 0;
   const auto command = parse_command_line(argc, argv, status);
   if (!command) return status;
-  raise_descriptor_limit();
+  raise_descriptor_limit(command->run.sessions);
   try {
     if (command->echo) serve_echo(*command->echo);
     Run run(command->run);

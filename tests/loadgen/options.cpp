@@ -110,6 +110,14 @@ struct Words {
   std::string direction = "both";
   double hold = 0;
   double time_limit = 120;
+  double ramp = 0;
+  double retry_wait = 1;
+  std::string churn_share = "100%";
+  std::string death;
+  std::string death_share = "100%";
+  double death_time = 30;
+  double stray_time = 1;
+  double timeline_step = 0.1;
   std::string listen;
 };
 
@@ -131,6 +139,9 @@ void add_options(CLI::App& app, Words& words, Options& out) {
       ->capture_default_str();
   group->add_option("--concurrent", out.concurrent, "set-ups in flight at a time")
       ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  group->add_option("--ramp", words.ramp, "seconds over which the first dials are spread evenly")
+      ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   group->add_option("--calls-per-connection", out.calls_per_connection, "of role pac")
       ->check(CLI::Range(1U, 65'535U))
@@ -210,6 +221,61 @@ void add_options(CLI::App& app, Words& words, Options& out) {
       ->capture_default_str();
   group->add_option("--seed", out.seed, "of the impairments")->capture_default_str();
 
+  group = app.add_option_group("Calls that fail, change and die (role subscriber)");
+  group
+      ->add_option("--retry", out.retries,
+                   "how often a session whose set-up failed dials again before it counts as failed")
+      ->capture_default_str();
+  group
+      ->add_option("--retry-wait", words.retry_wait,
+                   "seconds before it does, on average: half to one and a half of it")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  group->add_flag("--redial", out.redial, "dial again when a session that was up is lost");
+  group
+      ->add_option("--accept-lost-calls", out.accept_lost_calls,
+                   "sessions that may be lost after they were up")
+      ->capture_default_str();
+  group
+      ->add_option(
+          "--churn", out.churn,
+          "once all are up: sessions a second, chosen at random, that hang up politely and "
+          "dial again")
+      ->check(CLI::Range(0.0, 1e5))
+      ->capture_default_str();
+  group
+      ->add_option("--churn-share", words.churn_share,
+                   "part of the sessions that may be chosen, the highest numbers")
+      ->capture_default_str();
+  group
+      ->add_option("--death", words.death,
+                   "how sessions end instead of a farewell: reset (RST), close (FIN alone), silent "
+                   "(TCP stays, nothing is answered) or vanish (the same, and TCP is not read)")
+      ->check(CLI::IsMember({"vanish", "reset", "close", "silent"}));
+  group->add_option("--death-share", words.death_share, "part that dies, the highest numbers")
+      ->capture_default_str();
+  group
+      ->add_option("--death-time", words.death_time,
+                   "seconds until we close what the server has not closed")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  group
+      ->add_option("--stray-gre", out.death.stray_gre,
+                   "data packets sent to each dead session's Call ID after its connection is gone")
+      ->capture_default_str();
+  group->add_option("--stray-time", words.stray_time, "seconds over which they are spread")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+
+  group = app.add_option_group("Views of the run");
+  group->add_option("--timeline", out.timeline, "file for a CSV with a row for each step");
+  group->add_option("--timeline-step", words.timeline_step, "seconds of a step")
+      ->check(CLI::Range(0.01, 3600.0))
+      ->capture_default_str();
+  group->add_option("--sessions-file", out.sessions_file,
+                    "file for a JSON array of the sessions that are up or in set-up; written on "
+                    "SIGUSR1 and before the end");
+
   group = app.add_option_group("Time");
   group->add_option("--hold", words.hold, "seconds to stay up once all are settled")
       ->check(CLI::NonNegativeNumber)
@@ -270,6 +336,23 @@ void finish(const Words& words, Options& out) {
       part_of(words.reorder, "--reorder"), seconds(words.reorder_hold_ms / 1000)};
   if (words.direction != "downstream") out.upstream = impairments;
   if (words.direction != "upstream") out.downstream = impairments;
+  out.ramp = seconds(words.ramp);
+  out.retry_wait = seconds(words.retry_wait);
+  out.churn_share = part_of(words.churn_share, "--churn-share");
+  static const std::map<std::string, DeathKind> kDeaths = {{"vanish", DeathKind::kVanish},
+                                                           {"reset", DeathKind::kReset},
+                                                           {"close", DeathKind::kClose},
+                                                           {"silent", DeathKind::kSilent}};
+  if (!words.death.empty()) out.death.kind = kDeaths.at(words.death);
+  out.death.share = part_of(words.death_share, "--death-share");
+  out.death.time = seconds(words.death_time);
+  out.death.stray_time = seconds(words.stray_time);
+  if (out.role != Role::kSubscriber &&
+      (out.retries != 0 || out.redial || out.churn > 0 || out.death.kind))
+    throw CLI::ValidationError("--role", "--retry, --redial, --churn and --death: subscriber only");
+  if (out.death.stray_gre != 0 && !out.death.kind)
+    throw CLI::ValidationError("--stray-gre", "nobody is dead without --death");
+  out.timeline_step = seconds(words.timeline_step);
   out.hold = seconds(words.hold);
   out.time_limit = seconds(words.time_limit);
 }
@@ -279,6 +362,11 @@ void finish(const Words& words, Options& out) {
 std::string_view name_of(Role role) noexcept {
   constexpr std::array<std::string_view, 3> kNames = {"subscriber", "pac", "listen"};
   return kNames[static_cast<std::size_t>(role)];
+}
+
+std::string_view name_of(DeathKind kind) noexcept {
+  constexpr std::array<std::string_view, 4> kNames = {"vanish", "reset", "close", "silent"};
+  return kNames[static_cast<std::size_t>(kind)];
 }
 
 std::optional<Command> parse_command_line(int argc, char** argv, int& exit_status) {

@@ -32,6 +32,23 @@ struct Answer {
   Duration delay{};
 };
 
+// What becomes of sessions at the end instead of a farewell.
+enum class DeathKind : std::uint8_t {
+  kVanish,  // nothing is sent, nothing is read; TCP stays
+  kReset,   // RST
+  kClose,   // FIN
+  kSilent,  // nothing is answered; TCP stays
+};
+[[nodiscard]] std::string_view name_of(DeathKind kind) noexcept;
+
+struct Death {
+  std::optional<DeathKind> kind;
+  double share = 1;             // of the sessions, the highest numbers
+  Duration time = Seconds(30);  // after which a TCP connection that stands is closed
+  unsigned stray_gre = 0;       // packets to each Call ID of the dead
+  Duration stray_time = Seconds(1);
+};
+
 struct Options {
   Role role = Role::kSubscriber;
   Ipv4Address server;
@@ -39,6 +56,7 @@ struct Options {
   unsigned sources = 1;
   unsigned sessions = 1;
   unsigned concurrent = 100;  // set-ups in flight
+  Duration ramp{};            // over which the first dials are spread
   unsigned calls_per_connection = 64;
   bool idle_connections = false;
   bool call_id_from_port = false;  // as a NAT helper rewrites it
@@ -59,6 +77,18 @@ struct Options {
   Impairments upstream;
   Impairments downstream;
   std::uint64_t seed = 1;
+
+  unsigned retries = 0;              // of a set-up that failed
+  Duration retry_wait = Seconds(1);  // before each, on average
+  bool redial = false;               // what was up and is lost
+  std::uint64_t accept_lost_calls = 0;
+  double churn = 0;  // sessions a second that hang up and dial again
+  double churn_share = 1;
+  Death death;
+
+  std::string timeline;  // file; empty: none
+  Duration timeline_step = Milliseconds(100);
+  std::string sessions_file;  // empty: none
 
   Duration hold{};
   Duration time_limit = Seconds(120);

@@ -42,12 +42,13 @@ PacConnection::PacConnection(Site& site, std::size_t source, asio::ip::tcp::sock
       link_(std::make_shared<TcpLink>(std::move(socket))) {}
 
 void PacConnection::start(TimePoint) {
+  ++site_.connections;
   link_->handle({.on_connected = [this] { perform(machine_.open(site_.now())); },
                  .on_message =
                      [this](const wire::pptp::Message& message) {
                        perform(machine_.on_message(message, site_.now()));
                      },
-                 .on_closed = [this] { lose(); }});
+                 .on_closed = [this](const std::string&) { lose(); }});
   if (answers_ != nullptr)
     link_->start();
   else
@@ -82,6 +83,7 @@ bool PacConnection::launch(TimePoint now) {
   if (calls_left_ == 0 || machine_.state() != pptp::ConnectionState::kEstablished) return false;
   --calls_left_;
   Session& session = begin_call();
+  session.set_local_port(link_->local_port());
   session.on_tcp_connected(now);
   session.on_calling(now);
   perform(machine_.announce_call(OurCallId(session.call_id()),
@@ -102,6 +104,7 @@ void PacConnection::perform_one(const model::SendMessage& action) {
   if (auto* reply = std::get_if<wire::pptp::OutgoingCallReply>(&message);
       reply != nullptr && answers_ != nullptr)
     reply->result_code = static_cast<std::uint8_t>(site_.options.answer.result);
+  if (std::holds_alternative<wire::pptp::EchoReply>(message)) ++site_.pptp_echoes;
   if (!link_->send(message)) ++site_.send_errors;
 }
 
@@ -128,6 +131,7 @@ void PacConnection::answer(const Offer& offer, TimePoint now) {
     return perform(machine_.on_call_refused(offer.call.offer, EndReason::too_many_calls, now));
   }
   Session& session = begin_call();
+  session.set_local_port(link_->local_port());
   session.on_tcp_connected(now);
   session.on_calling(now);
   perform(machine_.on_call_accepted(offer.call.offer, OurCallId(session.call_id()), now));

@@ -460,6 +460,7 @@ void PppClient::on_lcp(const wire::ControlPacket& packet, TimePoint now) {
       std::array<std::byte, 4> body;
       Writer out(body);
       out.write_u32(magic_);
+      ++echoes_answered_;
       return send_packet(PppProtocol::kLcp, number(LcpCode::kEchoReply), packet.identifier, body);
     }
     case LcpCode::kTerminateRequest:

@@ -72,6 +72,8 @@ class PppClient {
 
   [[nodiscard]] PppStage stage() const noexcept { return stage_; }
   [[nodiscard]] Ipv4Address address() const noexcept { return address_; }
+  [[nodiscard]] const std::string& user() const noexcept { return settings_.user; }
+  [[nodiscard]] std::uint64_t echoes_answered() const noexcept { return echoes_answered_; }
   [[nodiscard]] unsigned retransmissions() const noexcept { return retransmissions_; }
   [[nodiscard]] std::uint64_t undecryptable() const noexcept { return undecryptable_; }
 
@@ -126,6 +128,7 @@ class PppClient {
   TimePoint asked_{};
   unsigned attempts_ = 0;
   unsigned retransmissions_ = 0;
+  std::uint64_t echoes_answered_ = 0;  // LCP Echo-Requests
 
   Negotiation lcp_{wire::PppProtocol::kLcp};
   Negotiation ccp_{wire::PppProtocol::kCcp};

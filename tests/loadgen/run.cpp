@@ -2,11 +2,14 @@
 #include "tests/loadgen/run.hpp"
 
 #include <algorithm>
+#include <asio/post.hpp>
 #include <csignal>
 #include <iostream>
 #include <stdexcept>
+#include <utility>
 
-#include "tests/loadgen/dialer.hpp"
+#include "tests/loadgen/pace.hpp"
+#include "tests/loadgen/sessions_file.hpp"
 
 namespace pns::loadgen {
 namespace {
@@ -16,16 +19,20 @@ using asio::ip::tcp;
 constexpr auto kTick = Milliseconds(10);
 constexpr auto kPace = Milliseconds(1);           // the finest grain of traffic
 constexpr auto kDrain = std::chrono::seconds(1);  // for the last answers
+constexpr unsigned kDialsAtOnce = 128;            // before answers have their turn
 constexpr auto kProgress = std::chrono::seconds(5);
 
 }  // namespace
 
 Run::Run(const Options& options)
     : site_(options),
+      lines_(site_),
+      deaths_(site_),
       tick_(site_.context),
       pace_(site_.context),
       limit_(site_.context),
-      signals_(site_.context, SIGINT, SIGTERM) {}
+      signals_(site_.context, SIGINT, SIGTERM),
+      view_signal_(site_.context) {}
 
 Outcome Run::go() {
   begun_ = site_.now();
@@ -33,7 +40,13 @@ Outcome Run::go() {
   for (std::size_t i = 0; i < site_.sources.size() && site_.options.role == Role::kListen; ++i)
     listen(i);
   if (site_.options.role == Role::kPac) open_pac_connections();
-  launch();
+  if (!site_.options.timeline.empty()) begin_timeline();
+  if (!site_.options.sessions_file.empty()) {
+    write_sessions();  // a path that cannot be written is told at once
+    view_signal_.add(SIGUSR1);
+    await_view_signal();
+  }
+  launch(begun_);
   tick();
   limit_.expires_after(site_.options.time_limit);
   limit_.async_wait([this](const asio::error_code& error) {
@@ -43,12 +56,13 @@ Outcome Run::go() {
     if (!error) stop("signal");
   });
   site_.context.run();
-  return {site_, answers_, connections_.size(),
-          (settled_ == TimePoint{} ? site_.now() : settled_) - begun_, stopped_};
+  return {site_, answers_, deaths_, (settled_ == TimePoint{} ? site_.now() : settled_) - begun_,
+          stopped_};
 }
 
 void Run::stop(std::string_view why) {
   stopped_ = why;
+  write_sessions();
   site_.context.stop();
 }
 
@@ -83,21 +97,23 @@ void Run::open_pac_connections() {
   }
 }
 
-void Run::launch() {
+void Run::launch(TimePoint now) {
   const Options& options = site_.options;
+  const std::size_t begun = ramped(options.sessions, options.ramp, now - begun_);
   const auto room = [&] {
-    return site_.sessions.size() < options.sessions && site_.setting_up() < options.concurrent;
+    return site_.sessions.size() < begun && site_.in_flight() < options.concurrent;
   };
   if (options.role == Role::kSubscriber) {
-    while (room()) {
-      connections_.push_back(
-          std::make_unique<Dialer>(site_, site_.sessions.size() % site_.sources.size()));
-      connections_.back()->start(site_.now());
-    }
+    for (unsigned i = 0; i < kDialsAtOnce && room(); ++i) lines_.launch(now);
+    if (!room() || std::exchange(launch_posted_, true)) return;
+    asio::post(site_.context, [this] {
+      launch_posted_ = false;
+      launch(site_.now());
+    });
   } else if (options.role == Role::kPac) {
     std::size_t cannot = 0;  // connections in a row
     while (room() && cannot < connections_.size()) {
-      const bool did = connections_[next_connection_]->launch(site_.now());
+      const bool did = connections_[next_connection_]->launch(now);
       cannot = did ? 0 : cannot + 1;
       next_connection_ = (next_connection_ + 1) % connections_.size();
     }
@@ -115,14 +131,21 @@ void Run::tick() {
   const TimePoint now = site_.now();
   for (std::size_t i = 0; i < site_.sessions.size(); ++i) site_.sessions[i]->on_tick(now);
   for (std::size_t i = 0; i < connections_.size(); ++i) connections_[i]->on_tick(now);
+  lines_.on_tick(now);
+  deaths_.on_tick(now);
   if (phase_ == Phase::kSettingUp) {
-    launch();
+    launch(now);
     if (settled()) begin_holding(now);
   }
-  if (phase_ == Phase::kHolding && !holds(now)) begin_closing(now);
-  if (phase_ == Phase::kClosing &&
-      std::ranges::all_of(connections_, [](const auto& c) { return c->over(); }))
-    return site_.context.stop();
+  if (phase_ == Phase::kHolding && !holds(now)) {
+    phase_ = Phase::kSettling;
+    lines_.stop_churning();
+  }
+  if (phase_ == Phase::kSettling && site_.setting_up() + site_.in(Stage::kClosing) == 0)
+    begin_dying(now);
+  if (phase_ == Phase::kDying && deaths_.over()) begin_closing(now);
+  write_timeline(now);
+  if (phase_ == Phase::kClosing && all_closed()) return site_.context.stop();
   report_progress(now);
   tick_.expires_after(kTick);
   tick_.async_wait([this](const asio::error_code& error) {
@@ -134,6 +157,7 @@ void Run::begin_holding(TimePoint now) {
   phase_ = Phase::kHolding;
   settled_ = now;
   traffic_until_ = now;
+  lines_.start_churning(now);
   const Options& options = site_.options;
   if (options.traffic.kind == Flow::Kind::kNone) return;
   traffic_until_ = now + options.duration;
@@ -166,17 +190,69 @@ void Run::pace_traffic() {
 
 // Whether sessions stay as they are: traffic goes or answers are missing, or --hold is not over.
 bool Run::holds(TimePoint now) const {
-  if (site_.in(Stage::kUp) == 0) return false;
+  if (site_.alive() == 0) return false;
   if (now < traffic_until_ || now - settled_ < site_.options.hold) return true;
   return now < traffic_until_ + kDrain && std::ranges::any_of(site_.sessions, [](const auto& s) {
            return s->traffic().lost() != 0;
          });
 }
 
+void Run::begin_dying(TimePoint now) {
+  phase_ = Phase::kDying;
+  write_sessions();
+  lines_.stop_dialling();
+  if (site_.options.death.kind) deaths_.begin(lines_, now);
+}
+
 void Run::begin_closing(TimePoint now) {
   phase_ = Phase::kClosing;
   listeners_.clear();
   for (const auto& connection : connections_) connection->hang_up(now);
+  lines_.hang_up(now);
+}
+
+bool Run::all_closed() const {
+  return lines_.over() &&
+         std::ranges::all_of(connections_, [](const auto& c) { return c->over(); });
+}
+
+// ---- Views
+
+void Run::begin_timeline() {
+  timeline_file_.open(site_.options.timeline);
+  if (!timeline_file_) throw std::runtime_error("cannot write " + site_.options.timeline);
+  timeline_.emplace(timeline_file_, begun_, site_.options.timeline_step);
+  site_.on_set_up = [this](Duration admitted) { timeline_->on_set_up(admitted); };
+}
+
+void Run::write_timeline(TimePoint now) {
+  if (!timeline_ || !timeline_->due(now)) return;
+  const TrafficCounts traffic = site_.traffic();
+  timeline_->write(
+      {.dialling = site_.in(Stage::kConnect) + site_.in(Stage::kStart),
+       .waiting_call = site_.in(Stage::kCall),
+       .in_ppp = site_.in(Stage::kLcp) + site_.in(Stage::kAuth) + site_.in(Stage::kCcp) +
+                 site_.in(Stage::kIpcp) + site_.in(Stage::kPing),
+       .up = site_.in(Stage::kUp),
+       .failed = site_.in(Stage::kFailed),
+       .lost_calls = site_.lost_calls,
+       .retries = site_.retries,
+       .set_ups = site_.set_ups,
+       .traffic_sent = traffic.sent,
+       .traffic_received = traffic.received},
+      now);
+}
+
+void Run::write_sessions() {
+  if (!site_.options.sessions_file.empty()) write_sessions_file(site_, site_.options.sessions_file);
+}
+
+void Run::await_view_signal() {
+  view_signal_.async_wait([this](const asio::error_code& error, int) {
+    if (error) return;
+    write_sessions();
+    await_view_signal();
+  });
 }
 
 void Run::report_progress(TimePoint now) {
@@ -184,7 +260,15 @@ void Run::report_progress(TimePoint now) {
   next_progress_ += kProgress;
   std::cerr << "pns-loadgen: " << std::chrono::duration_cast<Seconds>(now - begun_).count()
             << " s: " << site_.in(Stage::kUp) << " of " << site_.options.sessions << " up, "
-            << site_.setting_up() << " in set-up, " << site_.in(Stage::kFailed) << " failed\n";
+            << site_.in_flight() << " in set-up, ";
+  if (site_.in(Stage::kWaiting) != 0) std::cerr << site_.in(Stage::kWaiting) << " wait to dial, ";
+  if (site_.in(Stage::kClosing) != 0) std::cerr << site_.in(Stage::kClosing) << " hang up, ";
+  if (deaths_.sessions() != 0) std::cerr << deaths_.sessions() << " dead, ";
+  std::cerr << site_.in(Stage::kFailed) << " failed";
+  if (site_.retries != 0) std::cerr << ", " << site_.retries << " retries";
+  if (site_.lost_calls != 0) std::cerr << ", " << site_.lost_calls << " calls lost";
+  if (site_.churned != 0) std::cerr << ", " << site_.churned << " churned";
+  std::cerr << '\n';
 }
 
 }  // namespace pns::loadgen

@@ -7,17 +7,24 @@
 namespace pns::loadgen {
 namespace {
 
+constexpr auto kConnectTime = std::chrono::seconds(20);  // for TCP
 constexpr auto kControlTime = std::chrono::seconds(10);  // for each answer on TCP
 constexpr auto kProbeTime = std::chrono::seconds(1);     // until the probe is sent again
 constexpr unsigned kProbeTries = 10;
 constexpr auto kTerminateTime = std::chrono::seconds(1);  // for Terminate-Ack
 constexpr std::size_t kMaximumEarly = 16;
+constexpr std::uint16_t kStrayIdentifier = 0x5053;
 
 // The text with "{n}" replaced.
 std::string numbered(std::string text, std::uint32_t number) {
   if (const auto at = text.find("{n}"); at != std::string::npos)
     text.replace(at, 3, std::to_string(number));
   return text;
+}
+
+// What no other session of the run has; the first ones have their numbers.
+std::uint64_t instance_of(const Options& options, std::uint32_t number, unsigned attempt) {
+  return number + std::uint64_t{attempt} * options.sessions;
 }
 
 PppSettings numbered(PppSettings settings, std::uint32_t number) {
@@ -29,14 +36,14 @@ PppSettings numbered(PppSettings settings, std::uint32_t number) {
 }  // namespace
 
 std::string_view name_of(Stage stage) noexcept {
-  constexpr std::array<std::string_view, kStages> kNames = {"connect", "start",   "call", "lcp",
-                                                            "auth",    "ccp",     "ipcp", "ping",
-                                                            "up",      "closing", "done", "failed"};
+  constexpr std::array<std::string_view, kStages> kNames = {
+      "waiting", "connect", "start", "call",    "lcp",  "auth",  "ccp",
+      "ipcp",    "ping",    "up",    "closing", "done", "failed"};
   return kNames[static_cast<std::size_t>(stage)];
 }
 
 Session::Session(const Options& options, const Profile& profile, std::uint32_t number,
-                 RandomSource& random, LatencyHistogram& latencies, Hooks hooks)
+                 unsigned attempt, RandomSource& random, LatencyHistogram& latencies, Hooks hooks)
     : options_(options),
       profile_(profile),
       number_(number),
@@ -44,11 +51,13 @@ Session::Session(const Options& options, const Profile& profile, std::uint32_t n
       hooks_(std::move(hooks)),
       stream_(profile),
       // Each direction of each session has a sequence of its own.
-      upstream_(options.upstream, (options.seed << 32) + 2 * std::uint64_t{number}),
-      downstream_(options.downstream, (options.seed << 32) + 2 * std::uint64_t{number} + 1),
+      upstream_(options.upstream, (options.seed << 32) + 2 * instance_of(options, number, attempt)),
+      downstream_(options.downstream,
+                  (options.seed << 32) + 2 * instance_of(options, number, attempt) + 1),
       ppp_(numbered(options.ppp, number), profile, random, *this),
       probe_(options.probe, number),
-      traffic_(options.traffic, number) {}
+      traffic_(options.traffic, static_cast<std::uint32_t>(instance_of(options, number, attempt))) {
+}
 
 void Session::enter(Stage stage) {
   const Stage from = std::exchange(stage_, stage);
@@ -71,9 +80,21 @@ void Session::on_call_over(std::string reason) {
     fail(std::move(reason));
 }
 
+void Session::wait(std::optional<TimePoint> first_try) {
+  first_try_ = first_try;
+  enter(Stage::kWaiting);
+}
+
+void Session::on_dialling(TimePoint now) {
+  now_ = now;
+  if (!first_try_) first_try_ = now;
+  enter(Stage::kConnect);
+}
+
 void Session::on_tcp_connected(TimePoint now) {
   now_ = now;
   started_ = now;
+  if (!first_try_) first_try_ = now;
   enter(Stage::kStart);
 }
 
@@ -83,6 +104,7 @@ void Session::on_first_answer(TimePoint now) {
 
 void Session::on_calling(TimePoint now) {
   now_ = now;
+  called_ = now;
   enter(Stage::kCall);
 }
 
@@ -90,6 +112,8 @@ void Session::on_call_connected(std::uint16_t peer_call_id, TimePoint now) {
   if (over() || connected_) return;
   now_ = now;
   connected_ = true;
+  admitted_at_ = now;
+  call_wait_ = now - called_;
   peer_call_id_ = peer_call_id;
   stream_.set_peer_call_id(peer_call_id);
   ppp_.start(now);
@@ -103,6 +127,18 @@ void Session::hang_up(TimePoint now) {
   if (profile_.terminates_lcp && connected_ && ppp_.stage() != PppStage::kDead)
     return ppp_.terminate();
   on_ppp_terminated(false, now);
+}
+
+void Session::die() {
+  if (!over()) enter(Stage::kDone);
+}
+
+void Session::send_stray(TimePoint now) {
+  now_ = now;
+  std::array<std::byte, Flow::kMaximumSize> packet;
+  Flow stray({Flow::Kind::kPing, options_.server, 0, kStrayIdentifier, Flow::kMinimumSize},
+             number_);
+  ppp_.send_ipv4(Bytes(packet).first(stray.write(packet, ppp_.address(), now)));
 }
 
 // ---- GRE
@@ -160,8 +196,14 @@ void Session::on_ppp_terminated(bool by_server, TimePoint now) {
 }
 
 void Session::on_up(TimePoint now) {
-  if (!set_up_) set_up_ = now - started_;
+  const bool first = !set_up_;
+  if (first) {
+    set_up_ = now - started_;
+    admitted_ = now - admitted_at_;
+    until_up_ = now - *first_try_;
+  }
   enter(Stage::kUp);
+  if (first) hooks_.on_set_up();
 }
 
 // ---- Traffic
@@ -204,6 +246,9 @@ void Session::on_tick(TimePoint now) {
     send_out(Bytes(ack).first(size), now);
   ppp_.on_tick(now);
   switch (stage_) {
+    case Stage::kConnect:
+      if (!options_.idle_connections && now - asked_ >= kConnectTime) fail("no answer");
+      return;
     case Stage::kStart:
     case Stage::kCall:
       if (now - asked_ >= kControlTime) fail("no answer");

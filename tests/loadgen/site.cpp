@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "tests/loadgen/site.hpp"
 
+#include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
@@ -10,6 +11,7 @@
 #include <span>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 #include "pns/base/be.hpp"
 #include "pns/wire/gre.hpp"
@@ -17,8 +19,8 @@
 namespace pns::loadgen {
 namespace {
 
-constexpr int kSocketBuffer = 8 << 20;  // octets
-constexpr int kPacketsAtOnce = 256;     // of one socket, before others have their turn
+constexpr int kSocketBuffer = 32 << 20;  // octets
+constexpr int kPacketsAtOnce = 256;      // of one socket, before others have their turn
 
 sockaddr_in socket_address(Ipv4Address address) {
   sockaddr_in out{};
@@ -29,7 +31,7 @@ sockaddr_in socket_address(Ipv4Address address) {
 
 }  // namespace
 
-Site::Site(const Options& given) : options(given) {
+Site::Site(const Options& given) : options(given), past(given.profiles.size()) {
   for (unsigned i = 0; i < options.sources; ++i)
     open_source(Ipv4Address(options.first_source.value + i));
 }
@@ -84,18 +86,48 @@ void Site::send_gre(std::size_t source, Bytes packet) {
     ++send_errors;
 }
 
+std::unique_ptr<Session> Site::make_session(std::uint32_t number) {
+  const std::size_t source = histories[number].source;
+  ++in_stage_[static_cast<std::size_t>(Stage::kConnect)];
+  return std::make_unique<Session>(
+      options, options.profiles[number % options.profiles.size()], number,
+      histories[number].sessions++, random, latencies,
+      Session::Hooks{
+          .send_gre = [this, source](Bytes packet) { send_gre(source, packet); },
+          .on_stage = [this, number](Stage from, Stage to) { on_stage(number, from, to); },
+          .on_set_up =
+              [this, number] {
+                ++set_ups;
+                histories[number].been_up = true;
+                on_set_up(*sessions[number]->admitted());
+              }});
+}
+
+void Site::on_stage(std::uint32_t number, Stage from, Stage to) {
+  --in_stage_[static_cast<std::size_t>(from)];
+  ++in_stage_[static_cast<std::size_t>(to)];
+  const Session& session = *sessions[number];
+  if (!session.lost()) return;
+  ++lost_calls;
+  ++lost_for[std::string(name_of(session.failed_stage()))][session.failure()];
+}
+
 Session& Site::new_session(std::size_t source) {
   const auto number = static_cast<std::uint32_t>(sessions.size());
-  ++in_stage_[static_cast<std::size_t>(Stage::kConnect)];
-  sessions.push_back(std::make_unique<Session>(
-      options, options.profiles[number % options.profiles.size()], number, random, latencies,
-      Session::Hooks{.send_gre = [this, source](Bytes packet) { send_gre(source, packet); },
-                     .on_stage =
-                         [this](Stage from, Stage to) {
-                           --in_stage_[static_cast<std::size_t>(from)];
-                           ++in_stage_[static_cast<std::size_t>(to)];
-                         }}));
+  histories.push_back({.source = source});
+  sessions.push_back(make_session(number));
   return *sessions.back();
+}
+
+std::unique_ptr<Session> Site::renew_session(std::uint32_t number) {
+  auto old = std::move(sessions[number]);
+  --in_stage_[static_cast<std::size_t>(old->stage())];
+  past[number % past.size()].add(*old);
+  histories[number].traffic += old->traffic();
+  auto& holder = sources[histories[number].source].by_call_id[old->call_id()];
+  if (holder == old.get()) holder = nullptr;
+  sessions[number] = make_session(number);
+  return old;
 }
 
 void Site::give_call_id(Session& session, std::size_t source) {
@@ -125,6 +157,24 @@ std::size_t Site::setting_up() const noexcept {
 
 std::size_t Site::alive() const noexcept {
   return setting_up() + in(Stage::kUp) + in(Stage::kClosing);
+}
+
+TrafficCounts Site::traffic() const {
+  TrafficCounts sum;
+  for (const History& history : histories) sum += history.traffic;
+  for (const auto& session : sessions) sum += session->traffic();
+  return sum;
+}
+
+std::uint64_t Site::socket_drops() const noexcept {
+  std::uint64_t drops = 0;
+  for (const Source& source : sources) {
+    std::array<std::uint32_t, SK_MEMINFO_VARS> values{};
+    socklen_t size = sizeof(values);
+    if (::getsockopt(source.fd.get(), SOL_SOCKET, SO_MEMINFO, values.data(), &size) == 0)
+      drops += values[SK_MEMINFO_DROPS];
+  }
+  return drops;
 }
 
 }  // namespace pns::loadgen

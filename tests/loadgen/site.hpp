@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // Site: what all connections of a run share: event loop, source addresses with their raw GRE
-// sockets and Call IDs, and the sessions. One thread.
+// sockets and Call IDs, the sessions, and what has happened to them. One thread.
 #pragma once
 
 #include <array>
 #include <asio/io_context.hpp>
 #include <asio/posix/stream_descriptor.hpp>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -15,6 +16,7 @@
 #include "pns/base/unique_fd.hpp"
 #include "tests/loadgen/options.hpp"
 #include "tests/loadgen/session.hpp"
+#include "tests/loadgen/tally.hpp"
 
 namespace pns::loadgen {
 
@@ -30,6 +32,9 @@ class Site {
 
   // One more session, calling from this source. The hook send_gre is the site's.
   Session& new_session(std::size_t source);
+  // Another session in place of the one with this number, which is over: that one, for as long as
+  // its connection needs it.
+  [[nodiscard]] std::unique_ptr<Session> renew_session(std::uint32_t number);
   // A Call ID that no session of this source has. `wanted`: taken if it is free.
   void give_call_id(Session& session, std::size_t source);
   void give_call_id(Session& session, std::size_t source, std::uint16_t wanted);
@@ -37,10 +42,17 @@ class Site {
   [[nodiscard]] std::size_t in(Stage stage) const noexcept {
     return in_stage_[static_cast<std::size_t>(stage)];
   }
-  // Sessions that are neither up nor over.
+  // Sessions that are neither up nor over, and those of them that do not wait to dial.
   [[nodiscard]] std::size_t setting_up() const noexcept;
+  [[nodiscard]] std::size_t in_flight() const noexcept {
+    return setting_up() - in(Stage::kWaiting);
+  }
   // Sessions that are not over.
   [[nodiscard]] std::size_t alive() const noexcept;
+  // Of all sessions that were there and are.
+  [[nodiscard]] TrafficCounts traffic() const;
+  // Packets that our own raw sockets had no room for.
+  [[nodiscard]] std::uint64_t socket_drops() const noexcept;
 
   const Options& options;
   asio::io_context context{1};
@@ -48,6 +60,15 @@ class Site {
   LatencyHistogram latencies;
   std::uint64_t send_errors = 0;
   std::uint64_t farewells_unanswered = 0;
+  std::uint64_t connections = 0;
+  std::uint64_t pptp_echoes = 0;  // Echo-Requests answered
+  std::uint64_t set_ups = 0;
+  std::uint64_t retries = 0;
+  Reasons retried_for;
+  std::uint64_t lost_calls = 0;
+  Reasons lost_for;
+  std::uint64_t churned = 0;
+  std::function<void(Duration admitted)> on_set_up = [](Duration) {};
 
   struct Source {
     Ipv4Address address;
@@ -57,9 +78,22 @@ class Site {
     std::uint16_t last_call_id = 0;  // of CallIdChoice::kCounter
   };
   std::vector<Source> sources;
-  std::vector<std::unique_ptr<Session>> sessions;
+  std::vector<std::unique_ptr<Session>> sessions;  // by number: the present ones
+
+  // What became of a number, over all its sessions.
+  struct History {
+    std::size_t source = 0;
+    unsigned sessions = 0;
+    bool been_up = false;
+    bool retried = false;
+    TrafficCounts traffic{};  // before the present session
+  };
+  std::vector<History> histories;  // by number
+  std::vector<Tally> past;         // by profile: sessions that others have followed
 
  private:
+  [[nodiscard]] std::unique_ptr<Session> make_session(std::uint32_t number);
+  void on_stage(std::uint32_t number, Stage from, Stage to);
   void open_source(Ipv4Address address);
   void wait_gre(std::size_t source);
   void receive_gre(Source& source);

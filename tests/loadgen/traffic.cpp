@@ -73,6 +73,7 @@ TrafficCounts& TrafficCounts::operator+=(const TrafficCounts& other) noexcept {
   reordered += other.reordered;
   duplicated += other.duplicated;
   damaged += other.damaged;
+  foreign += other.foreign;
   return *this;
 }
 
@@ -146,9 +147,14 @@ bool Flow::on_packet(Bytes packet, Ipv4Address own, TimePoint now, LatencyHistog
   const std::uint64_t number = high << 32 | in.read_u32();
   const std::uint64_t seconds = in.read_u32();
   const std::uint64_t ns = seconds << 32 | in.read_u32();
-  if (!in.ok() || mark != kMark || number >= counts_.sent) return false;
+  if (!in.ok() || mark != kMark) return false;
+  if (session != session_) {
+    ++counts_.foreign;
+    return true;
+  }
+  if (number >= counts_.sent) return false;
   const std::size_t head = in.position();
-  bool whole = session == session_ && datagram.size() == settings_.size - wire::kIpv4HeaderSize;
+  bool whole = datagram.size() == settings_.size - wire::kIpv4HeaderSize;
   for (std::size_t at = head; whole && at < datagram.size(); ++at)
     whole = datagram[at] == filler(at, session_);
   if (!whole) {

@@ -40,6 +40,7 @@ struct TrafficCounts {
   std::uint64_t reordered = 0;   // of those: after an answer to a later one
   std::uint64_t duplicated = 0;  // answers to what was answered
   std::uint64_t damaged = 0;     // right number, wrong octets
+  std::uint64_t foreign = 0;     // answers to what another session sent from this address
   TrafficCounts& operator+=(const TrafficCounts& other) noexcept;
   [[nodiscard]] std::uint64_t lost() const noexcept { return sent - received; }
 };

@@ -66,6 +66,17 @@ TEST_CASE("flow: pings are counted as lost, reordered, repeated and damaged", "[
   CHECK(ping.latencies.percentile(0.5) < Milliseconds(6));
 }
 
+TEST_CASE("flow: an answer to another session is foreign, not damaged", "[loadgen]") {
+  Traveller ping(Flow::Kind::kPing);
+  Flow other({Flow::Kind::kPing, kHost, 7000, 0x5054, 100}, 10);
+  std::array<std::byte, 100> packet;
+  (void)other.write(packet, kOwn, kStart);
+  CHECK(ping.receive(echoed(packet)));
+  CHECK(ping.flow.counts().foreign == 1);
+  CHECK(ping.flow.counts().received == 0);
+  CHECK(ping.flow.counts().damaged == 0);
+}
+
 TEST_CASE("flow: a datagram is whole UDP and its echo is an answer", "[loadgen]") {
   Traveller udp(Flow::Kind::kUdp);
   auto packet = udp.send();
