@@ -123,6 +123,7 @@ void MppeOption::restore(const MppeAgreement& agreement) noexcept {
 Ccp::Ccp(const LinkSettings& settings)
     : ControlProtocol(Layer::kCcp, wire::PppProtocol::kCcp, restart_settings(settings),
                       {EndReason::ccp_timeout, EndReason::ncp_no_convergence}),
+      tries_(settings.max_configure),
       mppe_(settings.mppe_strengths, settings.mppe_mode),
       options_{&mppe_} {}
 
@@ -138,6 +139,7 @@ bool Ccp::on_other_code(const wire::ControlPacket& packet, Context&) {
 }
 
 void Ccp::before_ack(Context& context) {
+  set_tries(tries_);  // it speaks CCP
   if (mppe_.peers()) context.observer.before_ccp_ack(*mppe_.peers());
 }
 

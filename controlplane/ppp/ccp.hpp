@@ -75,6 +75,7 @@ class Ccp final : public ControlProtocol {
   void before_ack(Context& context) override;
   [[nodiscard]] bool request_is_stale() const override { return mppe_.stale(); }
 
+  unsigned tries_;  // with a peer that speaks CCP
   MppeOption mppe_;
   std::array<ConfigOption*, 1> options_;
 };

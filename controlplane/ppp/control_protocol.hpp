@@ -102,6 +102,11 @@ class ControlProtocol {
 
   void send(wire::LcpCode code, std::uint8_t identifier, Bytes data, Context& context) const;
   void fail(EndReason reason, Context& context);
+  // From now on our request is repeated so often.
+  void set_tries(unsigned tries) noexcept {
+    restart_count_ += tries - restart_.max_configure;
+    restart_.max_configure = tries;
+  }
 
  private:
   // The answer to the peer's latest Configure-Request, for sca and scn.

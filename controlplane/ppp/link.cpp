@@ -642,7 +642,8 @@ void Link::disarm(Run& run) {
 }
 
 void Link::encryption_refused(EndReason reason, Run& run) {
-  if (settings_.mppe == MppePolicy::kRequire || was_encrypted_) {
+  // What was armed was acknowledged: the peer may be open and encrypt, and would not be understood.
+  if (settings_.mppe == MppePolicy::kRequire || was_encrypted_ || armed_) {
     terminate(reason, run);
     return;
   }

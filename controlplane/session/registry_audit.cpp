@@ -15,7 +15,7 @@ namespace pns::session {
 namespace {
 
 constexpr std::size_t kMostFindings = 100;
-// What was set up so lately may have commands on their way to the dataplane.
+// What has changed so lately may have commands on their way to the dataplane.
 constexpr auto kSettling = Seconds(1);
 
 std::string slot_text(std::size_t slot) { return fmt::format("session {}", slot); }
@@ -68,7 +68,7 @@ void Registry::audit_sessions(AuditView& view, const Finding& found) const {
         found("address_twice",
               fmt::format("{}: {}", slot_text(slot), session->lease->address.to_string()));
     }
-    const auto since = session->opened.value_or(session->started);
+    const auto since = std::max(session->started, session->changed);
     if (session->state != Session::State::kUp || session->link_end != EndReason::kNone ||
         !parts_.dataplane.attached() || now() - since < kSettling) {
       ++view.in_motion;

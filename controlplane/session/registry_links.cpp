@@ -160,6 +160,7 @@ void Registry::perform(Session& session, const model::PhaseChanged& action) {
   if (session.phase == model::LinkPhase::kOpen && action.phase != model::LinkPhase::kOpen)
     note_stored(parts_.store.erase(session.handle.slot));
   session.phase = action.phase;
+  session.changed = now();
   parts_.statistics.sessions_by_phase[static_cast<std::size_t>(session.phase)].add();
   if (action.phase != model::LinkPhase::kOpen || session.opened) return;
   session.opened = now();

@@ -79,6 +79,7 @@ struct Registry::Session {
   std::optional<TimePoint> armed;
   TimePoint started;
   std::optional<TimePoint> opened;
+  TimePoint changed{};  // the phase
   std::size_t stage = 0;
   EndReason link_end = EndReason::kNone;  // the link is over, the peer is about to be told
 };

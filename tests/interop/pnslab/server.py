@@ -82,6 +82,22 @@ class Server:
                                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                 stderr=subprocess.PIPE, text=True)
 
+    def ask(self, *words):
+        """A command with --json that may exit with 1; its document."""
+        done = subprocess.run([self.pns, *words, "--json", "--run-dir", str(self.run_dir)],
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=20,
+                              check=False)
+        if done.returncode > 1 or not done.stdout:
+            raise host.LabError(f"pns {' '.join(words)}: {done.stderr.strip()}")
+        return json.loads(done.stdout)
+
+    def audit(self):
+        return self.ask("audit")
+
+    def open_sessions(self):
+        """How many there are, without the list of them."""
+        return self.show("stats")["sessions_by_phase"]["open"]
+
     def sessions(self):
         return self.show("sessions")
 

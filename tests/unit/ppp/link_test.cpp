@@ -381,6 +381,31 @@ TEST_CASE("link: with encryption preferred a peer that refuses it goes on in the
   CHECK(pair.link.phase() == LinkPhase::kOpen);
 }
 
+TEST_CASE("link: a peer whose encryption was acknowledged is never left to encrypt alone",
+          "[ppp]") {
+  LinkPair pair(with_policy(MppePolicy::kPrefer));
+  // Its Acks of our request are lost; it is open by our Ack of its own.
+  pair.drop_from_client = [](const Octets& f) {
+    const auto p = parse(f);
+    return p->protocol == kCcp && p->code == kConfAck;
+  };
+  pair.start();
+  REQUIRE(find<model::ArmMppe>(pair.actions) != nullptr);
+  SECTION("one that comes late is enough") {
+    pair.advance(Seconds(15));
+    CHECK(pair.link.phase() == LinkPhase::kNetwork);
+    pair.drop_from_client = nullptr;
+    pair.advance(Seconds(5));
+    CHECK(pair.link.phase() == LinkPhase::kOpen);
+    CHECK(pair.link.status().mppe != "none");
+  }
+  SECTION("none comes: the link ends") {
+    pair.advance(Seconds(60));
+    CHECK(ended(pair.actions) == EndReason::ccp_timeout);
+    CHECK(find<model::OpenIpv4>(pair.actions) == nullptr);
+  }
+}
+
 TEST_CASE("link: with encryption off CCP is rejected as unknown", "[ppp]") {
   LinkPair pair(with_policy(MppePolicy::kOff));
   pair.start();

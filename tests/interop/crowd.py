@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Crowd: a theme whose clients are mostly emulated, by the thousand (pns-loadgen, docs/loadgen.md)."""
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import time
+
+import peer
+import pnslab
+import theme
+from theme import HOST
+
+SERVER = "198.51.100.1"
+SOURCES = [f"198.51.100.{i}" for i in range(202, 210)]
+PROBE = "198.51.100.250"  # where the tests' own clients come from
+ECHO = f"{HOST}:7000"
+
+
+class Crowd(theme.Theme):
+    guests = 0
+    users = {"alice": "wonderland"}
+    changes = {
+        "dataplane": "dataplane: {max_sessions: 4096}\n",
+        "pools": "pools:\n  default: {ranges: [10.64.0.2-10.64.63.254], gateway: 10.64.0.1}\n",
+    }
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        for address in [*SOURCES, PROBE]:
+            cls.lab.inet.ip("address", "add", f"{address}/24", "dev", "br0")
+        echo = cls.lab.start_in(cls.lab.intranet, str(cls.lab.binaries / "pns-loadgen"), "echo",
+                                "--listen", ECHO, stdout=subprocess.PIPE)
+        if echo.stdout.readline() != b"ready\n":
+            raise pnslab.LabError("pns-loadgen echo is not ready")
+
+    def start(self, *words, password="wonderland"):
+        command = [str(self.lab.binaries / "pns-loadgen"), "--server", SERVER, "--source", SOURCES[0],
+                   "--user", "alice", "--password", password, *map(str, words)]
+        process = self.lab.start_in(self.lab.inet, *command, stdout=subprocess.PIPE,
+                                    stderr=subprocess.PIPE, text=True)
+        self.addCleanup(pnslab.end, process)  # of a case that failed
+        return process
+
+    def finish(self, process, timeout=120):
+        """(exit status, the JSON document)"""
+        out, err = process.communicate(timeout=timeout)
+        self.assertTrue(out, err)
+        print(out, flush=True)
+        return process.returncode, json.loads(out)
+
+    def load(self, *words, timeout=120):
+        """A run in which everything must go well."""
+        status, result = self.finish(self.start(*words), timeout)
+        self.assertEqual((status, result["failed"], result["up"]), (0, {}, result["sessions"]))
+        return result
+
+    # ---- what the server says, also when it has just been killed
+
+    def ask(self, question, timeout=20, what="the control process answers"):
+        """The answer to question(), as soon as there is one."""
+        def tried():
+            with contextlib.suppress(pnslab.LabError):
+                return [question()]
+            return None
+        return pnslab.wait_until(tried, timeout, what)[0]
+
+    def wait_up(self, count, timeout=60):
+        """Until at least so many sessions are open."""
+        def up():
+            return self.server.open_sessions() >= count
+        pnslab.wait_until(lambda: self.ask(up), timeout, f"{count} sessions are open")
+
+    def kill(self, *planes):
+        """SIGKILL to these planes at one instant; returns when that was."""
+        pids = [self.server.pid_of(plane) for plane in planes]
+        when = time.monotonic()
+        for pid in pids:
+            if pid is not None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        return when
+
+    def serves_new_clients(self):
+        """Seconds that it takes until a new client gets its Start-Control-Connection-Reply."""
+        begun = time.monotonic()
+        while time.monotonic() < begun + 20:
+            with contextlib.suppress(OSError, TimeoutError), peer.Peer(
+                    self.lab.inet, PROBE, SERVER) as client:
+                answer = client.send(peer.start_request()).receive(5)
+                if answer is not None and answer[0] == 2:
+                    return time.monotonic() - begun
+        raise pnslab.LabError("no new client is served")
+
+    def audit(self):
+        """What the server's own books contradict each other in: must be nothing."""
+        audit = self.ask(self.server.audit)
+        self.assertEqual(audit["findings"], [], audit)
+        return audit

@@ -1,0 +1,231 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Thousands of calls and one real client, while planes are killed with SIGKILL: no call is lost.
+PNS_KILLS: how many kills at random instants (default 200); PNS_KILL_SEED repeats a run."""
+import csv
+import json
+import os
+import pathlib
+import random
+import signal
+import tempfile
+import time
+
+import crowd
+import pnslab
+import theme
+from crowd import ECHO
+from theme import HOST
+
+SESSIONS = 2000
+KILLS = int(os.environ.get("PNS_KILLS", "200"))
+SEED = int(os.environ.get("PNS_KILL_SEED", "0")) or random.SystemRandom().randrange(1, 2**31)
+
+
+class Kill(crowd.Crowd):
+    guests = 1
+    changes = {**crowd.Crowd.changes, "ppp": """ppp:
+  mtu: 1400
+  auth: [mschapv2]
+  mppe: {policy: require, key_bits: [128], mode: any}
+"""}
+
+    def setUp(self):
+        self.directory = tempfile.TemporaryDirectory()
+        self.addCleanup(self.directory.cleanup)
+
+    def file(self, name):
+        return pathlib.Path(self.directory.name, name)
+
+    def tearDown(self):
+        super().tearDown()
+        self.server.wait_sessions(0)
+        self.assertEqual(self.audit()["leases"], 0)
+
+    def crowd(self, *words):
+        """2,000 sessions that pass traffic, none of which may be lost."""
+        process = self.start("--sources", 4, "--sessions", SESSIONS, "--concurrent", 60, "--profile",
+                             "all", "--ping", HOST, "--traffic", "udp", "--target", ECHO, "--rate", 1,
+                             "--time-limit", 240, *words)
+        self.wait_up(SESSIONS)
+        return process
+
+    def tcp(self, seconds):
+        """The real client's transfer: starts, and a function that waits for it and checks it."""
+        session = self.connect()
+        # Slow, so that it shares two cores with two thousand others; what is asked of it is to go on.
+        job = self.guest.start(f"iperf3 -c {HOST} -t {seconds} -i 1 -b 2M -J", seconds + 60)
+
+        def done():
+            status, output = job.wait(seconds + 60)
+            report = json.loads(output)
+            self.assertEqual(status, 0, report.get("error"))
+            rates = [i["sum"]["bytes"] for i in report["intervals"]]
+            self.assertGreaterEqual(report["end"]["sum_received"]["bytes"], 0.8 * seconds * 250_000, rates)
+            self.assertTrue(all(rates[-3:]), rates)  # it still moves at the end
+            self.assertIsNotNone(self.find(session))
+            session.hang_up()
+            return rates
+        return done
+
+    def longest_silence(self, timeline):
+        """Seconds in a row in which the crowd got no answer."""
+        with open(timeline, newline="", encoding="ascii") as file:
+            rows = [(float(r["time_s"]), int(r["traffic_sent"]), int(r["traffic_received"]))
+                    for r in csv.DictReader(file)]
+        first = next(i for i, row in enumerate(rows) if row[2])
+        last = max(i for i, row in enumerate(rows) if row[1])
+        longest, since = 0.0, rows[first][0]
+        for when, _, received in rows[first:last]:
+            if received:
+                since = when
+            longest = max(longest, when - since)
+        return longest
+
+    def test_1_control_is_killed_and_nothing_is_lost(self):
+        self.serve_iperf()
+        process = self.crowd("--duration", 14)
+        transfer = self.tcp(10)
+        known = {s["id"]: s["our_call_id"] for s in self.server.sessions()}
+        took = []
+        for _ in range(3):
+            killed = self.kill("control")
+            self.serves_new_clients()
+            self.wait_up(SESSIONS + 1)
+            took.append(time.monotonic() - killed)
+            self.audit()
+        print(f"control: serves again {[f'{t:.3f}' for t in took]} s after SIGKILL, "
+              f"{SESSIONS + 1} calls", flush=True)
+        self.assertLess(max(took), 2)
+        # It knows what it knew, and does what it did.
+        shown = self.server.sessions()
+        self.assertEqual({s["id"]: s["our_call_id"] for s in shown}, known)
+        self.assertEqual({s["user"] for s in shown}, {"alice"})
+        transfer()
+        status, result = self.finish(process)
+        self.assertEqual((status, result["up"], result["lost_calls"]), (0, SESSIONS, 0))
+        self.assertEqual(result["traffic"]["lost"], 0)
+        self.assertEqual(result["farewells_unanswered"], 0)
+        self.clear_one()
+
+    def clear_one(self):
+        session = self.connect()
+        self.server.clear("alice")
+        session.wait_end()
+        self.server.wait_sessions(0)
+
+    def test_2_the_dataplane_is_killed_and_forwards_again_within_a_second(self):
+        self.serve_iperf()
+        timeline = self.file("timeline.csv")
+        process = self.crowd("--duration", 14, "--timeline", timeline, "--timeline-step", 0.02,
+                             "--accept-loss", "30%")
+        transfer = self.tcp(10)
+        sent_before = {s["id"]: s["tx_packets"] for s in self.server.sessions()}
+        before = self.server.pid_of("dataplane")
+        self.kill("dataplane")
+        pnslab.wait_until(lambda: self.server.pid_of("dataplane") not in (None, before), 10,
+                          "the dataplane is started again")
+        transfer()
+        status, result = self.finish(process)
+        silence = self.longest_silence(timeline)
+        print(f"dataplane: {silence:.2f} s without an answer, {result['traffic']['lost']} of "
+              f"{result['traffic']['sent']} packets lost; {self.start_line('dataplane')}", flush=True)
+        self.assertEqual((status, result["lost_calls"]), (0, 0))
+        self.assertEqual(result["traffic"]["sessions_unanswered"], 0)
+        self.assertEqual(len(sent_before), SESSIONS + 1)
+        self.assertLess(silence, 1.5)
+        self.assertEqual(self.server.show("stats")["dataplane_starts"], 2)
+
+    def start_line(self, plane):
+        lines = [line for line in self.server.log_file.read_text(errors="replace").splitlines()
+                 if f"process={plane}" in line and "_ms=" in line]
+        return lines[-1] if lines else ""
+
+    def test_3_stateful_encryption_recovers_by_reset(self):
+        process = self.start("--sessions", 50, "--mppe-mode", "stateful", "--profile", "all", "--ping",
+                             HOST, "--traffic", "udp", "--target", ECHO, "--rate", 20, "--duration", 8,
+                             "--accept-loss", "30%")
+        self.wait_up(50)
+        for _ in range(2):
+            before = self.ask(lambda: {s["id"]: (s["rx_packets"], s["tx_packets"])
+                                       for s in self.server.sessions()})
+            self.kill("dataplane")
+
+            def all_go_on(before=before):
+                now = {s["id"]: (s["rx_packets"], s["tx_packets"]) for s in self.server.sessions()}
+                return len(now) == 50 and all(now[i][0] >= before[i][0] + 20 and
+                                              now[i][1] >= before[i][1] + 20 for i in before)
+            pnslab.wait_until(lambda: self.ask(all_go_on), 10, "every session goes on, both ways")
+        status, result = self.finish(process)
+        self.assertEqual((status, result["lost_calls"]), (0, 0))
+
+    def peers_agree(self, process, view):
+        """Each call that the clients believe to be up is known here, as they know it."""
+        def compare():
+            view.unlink(missing_ok=True)
+            process.send_signal(signal.SIGUSR1)
+            pnslab.wait_until(view.exists, 10, "the clients' view is written")
+            theirs = {(s["source"], s["server_call_id"], s["call_id"], s["address"])
+                      for s in json.loads(view.read_text()) if s["state"] == "up"}
+            ours = {(s["peer"], s["our_call_id"], s["peer_call_id"], s["address"])
+                    for s in self.server.sessions() if s["state"] == "open"}
+            # Calls come and go between the two questions: what differs must not differ for long.
+            return theirs - ours
+        differing = compare()
+        for _ in range(5):
+            if not differing:
+                return
+            differing &= compare()
+        self.assertEqual(differing, set())
+
+    def test_4_kills_at_random_instants_while_calls_come_and_go(self):
+        chance = random.Random(SEED)
+        print(f"PNS_KILL_SEED={SEED}", flush=True)
+        view = self.file("view.json")
+        process = self.start("--sources", 4, "--sessions", 1000, "--concurrent", 60, "--profile", "all",
+                             "--ping", HOST, "--traffic", "udp", "--target", ECHO, "--rate", 1,
+                             "--duration", 3600, "--churn", 40, "--churn-share", "40%", "--retry", 50,
+                             "--retry-wait", 0.3, "--sessions-file", view, "--time-limit", 3600,
+                             "--accept-loss", "50%")
+        self.wait_up(1000)
+        descriptors = self.descriptors()
+        took = []
+        for number in range(KILLS):
+            time.sleep(chance.uniform(0, 0.6))  # an instant nobody has chosen
+            planes = chance.choice([("control",), ("dataplane",), ("control", "dataplane")])
+            killed = self.kill(*planes)
+            self.ask(self.attached, what=f"both planes serve after kill {number}")
+            took.append(time.monotonic() - killed)
+            self.audit()
+            if number % 20 == 19:
+                self.peers_agree(process, view)
+                print(f"{number + 1} kills, both planes back after {max(took):.2f} s at most",
+                      flush=True)
+            self.assertIsNone(process.poll(), "the load generator has ended")
+        # Everything that was in motion settles.
+        pnslab.wait_until(lambda: self.audit()["in_motion"] < 100, 10, "calls settle")
+        self.peers_agree(process, view)
+        self.assertLess(self.descriptors() - descriptors, 450)  # connections of those that churn
+        process.terminate()
+        _, result = self.finish(process)
+        self.assertEqual(result["lost_calls"], 0, result["lost_for"])
+        self.assertEqual(result["failures"], 0)
+        self.assertGreater(result["churned"], KILLS * 5)
+        self.server.wait_sessions(0, 30)
+        pnslab.wait_until(lambda: not self.server.show("connections"), 20, "no connection is left")
+        audit = self.audit()
+        self.assertEqual((audit["leases"], audit["installed"], audit["stored_sessions"],
+                          audit["stored_connections"]), (0, 0, 0, 0))
+
+    def attached(self):
+        if not self.server.show("stats")["dataplane_attached"]:
+            raise pnslab.LabError("the dataplane is not attached")
+        return True
+
+    def descriptors(self):
+        """Of the supervisor."""
+        return len(os.listdir(f"/proc/{self.server.pid_of('supervisor')}/fd"))
+
+
+if __name__ == "__main__":
+    theme.main(Kill)
