@@ -43,6 +43,7 @@
 #include "pns/base/privileges.hpp"
 #include "pns/base/random.hpp"
 #include "pns/config/config.hpp"
+#include "pns/contract/build_contract.hpp"
 #include "pns/contract/session_memory.hpp"
 #include "pns/contract/supervisor_protocol.hpp"
 #include "pns/log/log.hpp"
@@ -51,6 +52,8 @@ namespace pns::control {
 namespace {
 
 constexpr int kGrantTimeoutMs = 10'000;
+constexpr auto kFlushTime = std::chrono::milliseconds(300);  // of a planned restart
+constexpr auto kFlushLook = std::chrono::milliseconds(5);
 
 template <class T>
 T need(std::expected<T, std::string> value) {
@@ -152,8 +155,26 @@ int run(const std::filesystem::path& config_file, const std::filesystem::path& r
     for (auto& listener : listeners) listener->stop();
     registry->shut_down(within, [&loop] { loop.stop(); });
   };
+  // A successor takes over: no message to a peer may be cut in the middle, and no one is told.
+  asio::steady_timer leave_timer(loop);
+  std::function<void(TimePoint)> leave_when_flushed;
+  const auto leave = [&](Milliseconds) {
+    log::info("leaving to a successor");
+    for (auto& listener : listeners) listener->stop();
+    registry->stop_reading();
+    leave_when_flushed(std::chrono::steady_clock::now() + kFlushTime);
+  };
   SupervisorLink supervisor(loop, std::move(supervisor_socket),
-                            {.stop = stop, .lost = [&loop] { loop.stop(); }});
+                            {.stop = stop, .leave = leave, .lost = [&loop] { loop.stop(); }});
+  leave_when_flushed = [&](TimePoint until) {
+    if ((registry->is_flushed() && supervisor.backlog() == 0) ||
+        std::chrono::steady_clock::now() >= until)
+      return loop.stop();
+    leave_timer.expires_after(kFlushLook);
+    leave_timer.async_wait([&, until](const asio::error_code& error) {
+      if (!error) leave_when_flushed(until);
+    });
+  };
   DataplaneLink dataplane(
       loop, run_dir / "dataplane.sock",
       {.attached = [&] { registry->on_dataplane_attached(); },
@@ -198,6 +219,16 @@ int run(const std::filesystem::path& config_file, const std::filesystem::path& r
                   answer(call.failure == EndReason::kNone ? 200 : 502,
                          management::render_placed(call));
                 });
+              },
+          .restart =
+              [&](std::string_view body, const management::Server::Answer& answer) {
+                const auto process = management::read_restart_request(body);
+                if (!process) return answer(400, management::render_error(process.error()));
+                supervisor.request_restart(
+                    *process, [answer](const std::optional<std::string>& refusal) {
+                      if (refusal) return answer(409, management::render_error(*refusal));
+                      answer(202, R"({"restarting":true})");
+                    });
               },
           .connections = [&] { return management::render_connections(registry->connections()); },
           .pools = [&] { return management::render_pools(pools.status()); },
@@ -267,6 +298,13 @@ int main(int argc, char** argv) {
   app.add_option("--config", config_file, "configuration file")->required();
   app.add_option("--run-dir", run_dir, "directory of sockets");
   app.add_option("--supervisor-fd", supervisor_fd, "socket to the supervisor")->required();
+  app.add_flag_callback(
+      "--contract",
+      [] {
+        throw CLI::CallForVersion(
+            pns::contract::to_json(pns::contract::build_contract(), "pns-control"), 0);
+      },
+      "print what this program was built to share with the others");
   CLI11_PARSE(app, argc, argv);
   pns::log::start(pns::log::Level::kInfo, pns::log::Format::kText, "control");
   try {

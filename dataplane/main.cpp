@@ -41,6 +41,7 @@
 #include "dataplane/session/session_table.hpp"
 #include "pns/base/privileges.hpp"
 #include "pns/config/config.hpp"
+#include "pns/contract/build_contract.hpp"
 #include "pns/contract/session_memory.hpp"
 #include "pns/contract/supervisor_protocol.hpp"
 #include "pns/log/log.hpp"
@@ -442,7 +443,9 @@ int run(const std::filesystem::path& config_file, const std::filesystem::path& r
       auto message = contract::receive_supervisor_message(supervisor.get());
       if (!message && message.error() != contract::ReceiveError::kWouldBlock)
         fail("the supervisor is gone");
-      if (message && message->message.type == contract::SupervisorMessageType::kStop)
+      // The sessions stay in session memory either way; who ends the calls is control.
+      if (message && (message->message.type == contract::SupervisorMessageType::kStop ||
+                      message->message.type == contract::SupervisorMessageType::kLeave))
         stopping = true;
     }
   }
@@ -464,6 +467,13 @@ int main(int argc, char** argv) {
   app.add_option("--config", config_file, "configuration file")->required();
   app.add_option("--run-dir", run_dir, "directory of sockets");
   app.add_option("--supervisor-fd", supervisor_fd, "socket to the supervisor")->required();
+  app.add_flag_callback(
+      "--contract",
+      [] {
+        throw CLI::CallForVersion(
+            pns::contract::to_json(pns::contract::build_contract(), "pns-dataplane"), 0);
+      },
+      "print what this program was built to share with the others");
   CLI11_PARSE(app, argc, argv);
   pns::log::start(pns::log::Level::kInfo, pns::log::Format::kText, "dataplane");
   try {

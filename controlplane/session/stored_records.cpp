@@ -6,13 +6,15 @@
 #include <stdexcept>
 #include <string_view>
 
+#include "pns/contract/build_contract.hpp"
+
 namespace pns::session {
 namespace {
 
 using nlohmann::json;
 
-// Raise when a field changes its meaning: records of another version are not read.
-constexpr std::uint32_t kRecordVersion = 2;
+// Records of another version are not read.
+constexpr std::uint32_t kRecordVersion = contract::kStoreVersion;
 
 // Texts of peers may hold any octet; CBOR's byte strings keep them as they are.
 json octets(std::string_view text) {

@@ -216,7 +216,7 @@ TEST_CASE("supervisor: a control process that is killed gets its connections bac
   CHECK(after != before);
   CHECK_FALSE(after.empty());
   CHECK(second.ask("who") == after);
-  CHECK(first.ask("grants") == "connections 2 dataplane 1 starts 2/1");
+  CHECK(first.ask("grants") == "connections 2 dataplane 1 starts 2/1/1");
 }
 
 TEST_CASE("supervisor: a forgotten connection is not handed over", "[command]") {
@@ -228,7 +228,7 @@ TEST_CASE("supervisor: a forgotten connection is not handed over", "[command]") 
   REQUIRE(forgotten.ask("forget") == "forgotten");
   REQUIRE(::kill(std::stoi(before), SIGKILL) == 0);
   REQUIRE(kept.ask("who") != before);
-  CHECK(kept.ask("grants") == "connections 1 dataplane 1 starts 2/1");
+  CHECK(kept.ask("grants") == "connections 1 dataplane 1 starts 2/1/1");
   CHECK(forgotten.ask("who").empty());  // closed with the process that had it
 }
 
@@ -239,7 +239,7 @@ TEST_CASE("supervisor: a dataplane that is killed is started again and control t
   const pid_t before = lab.plane("dataplane");
   REQUIRE(::kill(before, SIGKILL) == 0);
   REQUIRE(
-      wait_until([&] { return client.ask("grants") == "connections 0 dataplane 1 starts 1/2"; }));
+      wait_until([&] { return client.ask("grants") == "connections 0 dataplane 1 starts 1/2/1"; }));
   CHECK(lab.plane("dataplane") != before);
 }
 
@@ -324,7 +324,7 @@ TEST_CASE("supervisor: a plane that says nothing for 30 s is aborted and started
   const pid_t before = lab.plane("dataplane");
   REQUIRE(::kill(before, SIGSTOP) == 0);  // alive, and silent
   Client client;
-  REQUIRE(wait_until([&] { return client.ask("grants").ends_with("starts 1/2"); }, 40s));
+  REQUIRE(wait_until([&] { return client.ask("grants").ends_with("starts 1/2/1"); }, 40s));
   CHECK(lab.plane("dataplane") != before);
   CHECK_THAT(lab.log(), Catch::Contains("event=silent plane=dataplane"));
 }
