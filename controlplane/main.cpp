@@ -42,6 +42,7 @@
 #include "controlplane/session/settings.hpp"
 #include "pns/base/privileges.hpp"
 #include "pns/base/random.hpp"
+#include "pns/base/stopwatch.hpp"
 #include "pns/config/config.hpp"
 #include "pns/contract/build_contract.hpp"
 #include "pns/contract/session_memory.hpp"
@@ -102,6 +103,7 @@ class PoolFigures {
 
 int run(const std::filesystem::path& config_file, const std::filesystem::path& run_dir,
         UniqueFd supervisor_socket) {
+  Stopwatch watch;
   const config::Config config = need(config::load(config_file));
   log::start(static_cast<log::Level>(config.log.level), static_cast<log::Format>(config.log.format),
              "control");
@@ -122,6 +124,10 @@ int run(const std::filesystem::path& config_file, const std::filesystem::path& r
   asio::io_context loop(1);
   SystemRandom random;
   model::Statistics statistics;
+  const auto end_of = [&](model::StartPhase phase) {
+    statistics.start_ms[static_cast<std::size_t>(phase)].set(watch.lap_ms());
+  };
+  end_of(model::StartPhase::kConfig);
   pools::PoolSet pools(session::make_pools(config));
   aaa::LocalAuthenticator authenticator(std::move(users), random);
   if (password_changes)
@@ -193,6 +199,7 @@ int run(const std::filesystem::path& config_file, const std::filesystem::path& r
                                   .listen = std::move(listen)});
   registry = &the_registry;
 
+  end_of(model::StartPhase::kStore);
   const auto matching = [&](std::string_view id_or_user) {
     auto views = registry->sessions();
     std::erase_if(views, [&](const session::SessionView& view) {
@@ -263,7 +270,9 @@ int run(const std::filesystem::path& config_file, const std::filesystem::path& r
         }));
     log::info("listening", {{"address", granted.local}, {"port", granted.tcp_port}});
   }
+  const std::size_t connections = grants.connections.size();
   registry->take_over(std::move(grants.connections));
+  end_of(model::StartPhase::kTakeOver);
 
   asio::signal_set signals(loop, SIGTERM, SIGINT);
   signals.async_wait([&](const asio::error_code& error, int) {
@@ -275,8 +284,18 @@ int run(const std::filesystem::path& config_file, const std::filesystem::path& r
   registry->when_attached([&] {
     for (auto& listener : listeners) listener->start();
     supervisor.ready();
-    log::info("control serves",
-              {{"users", authenticator.user_count()}, {"listeners", listeners.size()}});
+    end_of(model::StartPhase::kAttach);
+    const auto took_ms = [&](model::StartPhase phase) {
+      return statistics.start_ms[static_cast<std::size_t>(phase)].get();
+    };
+    log::info("control serves", {{"users", authenticator.user_count()},
+                                 {"listeners", listeners.size()},
+                                 {"connections", connections},
+                                 {"config_ms", took_ms(model::StartPhase::kConfig)},
+                                 {"store_ms", took_ms(model::StartPhase::kStore)},
+                                 {"take_over_ms", took_ms(model::StartPhase::kTakeOver)},
+                                 {"attach_ms", took_ms(model::StartPhase::kAttach)},
+                                 {"took_ms", watch.total_ms()}});
   });
   loop.run();
   management.reset();

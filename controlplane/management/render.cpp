@@ -232,6 +232,10 @@ std::string render_stats(const model::Statistics& statistics, const contract::Se
     out[name + "_pid"] = process.pid.load(std::memory_order_relaxed);
     out[name + "_ready"] = starts != 0 && process.serves.load(std::memory_order_acquire) == starts;
   }
+  ordered_json start = ordered_json::object();
+  for (std::size_t i = 0; i < model::kStartPhases; ++i)
+    start[std::string(model::kStartPhaseNames[i])] = statistics.start_ms[i].get();
+  out["control_start_ms"] = std::move(start);
   out["last_ends"] = std::move(ends);
   return dump(out);
 }

@@ -484,10 +484,13 @@ void end_planes(const RunDirectory& run_dir) {
 }
 
 int resume_supervisor(const SupervisorOptions& options, config::Config config) {
-  const UniqueFd sealed(options.resume_fd);
-  const auto text = read_sealed(sealed.get());
-  const auto state =
-      text ? decode(*text) : std::expected<HandOver, std::string>(std::unexpected(text.error()));
+  const auto read_state = [&]() -> std::expected<HandOver, std::string> {
+    const UniqueFd sealed(options.resume_fd);  // read once, and not handed on
+    const auto text = read_sealed(sealed.get());
+    if (!text) return std::unexpected(text.error());
+    return decode(*text);
+  };
+  const auto state = read_state();
   const auto ended = [&](const std::string& reason, const RunDirectory& run_dir) {
     log::error("cannot go on: ending the calls", {{"reason", reason}});
     end_planes(run_dir);
