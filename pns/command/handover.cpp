@@ -41,6 +41,11 @@ int fd_of(const Json& value, bool may_be_none = false) {
   return fd;
 }
 
+const Json& list_of(const Json& value) {
+  if (!value.is_array()) throw std::out_of_range("no list");
+  return value;
+}
+
 Ipv4Address address_of(const Json& value) { return Ipv4Address(number_of<std::uint32_t>(value)); }
 
 std::int64_t nanoseconds_of(Clock::time_point time) {
@@ -121,7 +126,8 @@ HandOver::Plane plane_from(const Json& json) {
   plane.backoff = std::chrono::milliseconds(number_of<std::int64_t>(json.at("backoff_ms")));
   plane.kill_at = optional_time_of(json.at("kill_at"));
   plane.restart_at = optional_time_of(json.at("restart_at"));
-  for (const Json& message : json.at("waiting")) plane.waiting.push_back(message_of(message));
+  for (const Json& message : list_of(json.at("waiting")))
+    plane.waiting.push_back(message_of(message));
   if (plane.pid == -1 && (plane.socket != -1 || plane.state != PlaneState::kDown))
     throw std::out_of_range("a plane that is none has a state");
   return plane;
@@ -186,7 +192,7 @@ std::expected<HandOver, std::string> decode(std::string_view text) {
     state.run_dir_lock = fd_of(json.at("run_dir_lock"));
     state.session_memory = fd_of(json.at("session_memory"));
     state.gre_guard = fd_of(json.at("gre_guard"));
-    const Json& ports = json.at("ports");
+    const Json& ports = list_of(json.at("ports"));
     if (ports.size() != state.ports.size()) return refused("another number of ports");
     for (std::size_t i = 0; i < state.ports.size(); ++i)
       state.ports[i] = {.wire = fd_of(ports[i].at("wire"), true),
@@ -194,9 +200,9 @@ std::expected<HandOver, std::string> decode(std::string_view text) {
                         .twin_configured = ports[i].at("twin_configured").get<bool>(),
                         .device = ports[i].at("device").get<std::string>(),
                         .twin_name = ports[i].at("twin_name").get<std::string>()};
-    for (const Json& listener : json.at("listeners"))
+    for (const Json& listener : list_of(json.at("listeners")))
       state.listeners.push_back({fd_of(listener.at("fd")), address_of(listener.at("local"))});
-    for (const Json& c : json.at("connections"))
+    for (const Json& c : list_of(json.at("connections")))
       state.connections.push_back({.fd = fd_of(c.at(0)),
                                    .id = ConnectionId(number_of<std::uint64_t>(c.at(1))),
                                    .local = address_of(c.at(2)),

@@ -32,10 +32,10 @@ HandOver full_state() {
   state.run_dir_lock = 3;
   state.session_memory = 4;
   state.gre_guard = 5;
-  state.ports[0] = {.wire = 6, .twin = 7, .twin_configured = true, .device = "tap:a",
-                    .twin_name = "ta"};
-  state.ports[1] = {.wire = -1, .twin = 8, .twin_configured = false, .device = "0000:01:00.0",
-                    .twin_name = "tb"};
+  state.ports[0] = {
+      .wire = 6, .twin = 7, .twin_configured = true, .device = "tap:a", .twin_name = "ta"};
+  state.ports[1] = {
+      .wire = -1, .twin = 8, .twin_configured = false, .device = "0000:01:00.0", .twin_name = "tb"};
   state.listeners = {{9, Ipv4Address(0xc6336401)}, {10, Ipv4Address(0xc6336402)}};
   state.connections = {{.fd = 11,
                         .id = ConnectionId(0xfedcba9876543210),

@@ -57,8 +57,7 @@ TEST_CASE("probe: what is too long is cut, and the program still ends", "[comman
 TEST_CASE("probe: a program that cannot be executed is named", "[command]") {
   const auto none = Probe::start({"/nonexistent/pns-control", "--contract"}, {});
   REQUIRE_FALSE(none);
-  CHECK(none.error() ==
-        "/nonexistent/pns-control: cannot be executed: No such file or directory");
+  CHECK(none.error() == "/nonexistent/pns-control: cannot be executed: No such file or directory");
 }
 
 TEST_CASE("probe: a program that hangs ends with it", "[command]") {
@@ -96,9 +95,10 @@ TEST_CASE("contract: each difference is named", "[command]") {
                Catch::Contains(std::string(item) + " is 9" + std::to_string(value) + " there and " +
                                std::to_string(value) + " here; see docs/upgrade.md"));
     const std::string without = replaced(ours, entry, "\"other\":");
-    CHECK_THAT(contract_objection("pns-control", without, true),
-               Catch::Contains(std::string(item) + " is missing there") &&
-                   Catch::Contains("other is " + std::to_string(value) + " there and unknown here"));
+    CHECK_THAT(
+        contract_objection("pns-control", without, true),
+        Catch::Contains(std::string(item) + " is missing there") &&
+            Catch::Contains("other is " + std::to_string(value) + " there and unknown here"));
   }
   CHECK_THAT(contract_objection("pns-dataplane", ours, true),
              Catch::Contains("says that it is \"pns-control\""));

@@ -122,8 +122,7 @@ TEST_CASE("management: a request for a restart names one process and nothing els
           "[management]") {
   CHECK(read_restart_request(R"({"process":"control"})") == pns::contract::Process::kControl);
   CHECK(read_restart_request(R"({"process":"dataplane"})") == pns::contract::Process::kDataplane);
-  CHECK(read_restart_request(R"({"process":"supervisor"})") ==
-        pns::contract::Process::kSupervisor);
+  CHECK(read_restart_request(R"({"process":"supervisor"})") == pns::contract::Process::kSupervisor);
   for (const char* text : {"", "[]", "{}", R"({"process":1})", R"({"process":"all"})",
                            R"({"process":"control","now":true})"}) {
     CAPTURE(text);
