@@ -28,8 +28,8 @@ class SupervisorLink {
  public:
   struct Events {
     std::function<void(Milliseconds within)> stop;
-    std::function<void(Milliseconds within)> leave;  // end, but not the calls
-    std::function<void()> lost;                      // the supervisor is gone
+    std::function<void(Milliseconds within)> leave{};  // end, but not the calls
+    std::function<void()> lost;                        // the supervisor is gone
   };
 
   SupervisorLink(asio::io_context& context, UniqueFd socket, Events events);

@@ -18,6 +18,7 @@ namespace {
 using Json = nlohmann::json;
 using Clock = std::chrono::steady_clock;
 
+constexpr int kAnswerSeconds = 30;  // above what the server takes to look at the executable
 constexpr auto kAskAgain = std::chrono::milliseconds(5);
 
 // What `pns show stats` says of the process.
@@ -60,9 +61,9 @@ int run_restart(const ClientOptions& options, const RestartOptions& restart) {
 
   const auto asked = Clock::now();
   const auto deadline = asked + std::chrono::seconds(restart.timeout_s);
-  const auto answer = request(socket, Method::kPost, "/v1/restart", Json{{"process", what}}.dump(),
-                              static_cast<int>(restart.timeout_s));
-  if (!answer) return complain(answer.error(), kNotRunning);
+  const auto answer =
+      request(socket, Method::kPost, "/v1/restart", Json{{"process", what}}.dump(), kAnswerSeconds);
+  if (!answer) return complain(answer.error(), kRefused);
   if (answer->status != 202)
     return complain(fmt::format("{} is not restarted: {}", what, error_text(answer->body)),
                     kRefused);

@@ -30,6 +30,10 @@
 
 namespace pns::command {
 
+// Of this process and the planes, which inherit it: room for every connection twice over (a store
+// and a hand-over) and the rest. A process that may not raise its hard limit gets what it may.
+void raise_descriptor_limit(std::uint32_t max_connections);
+
 inline constexpr std::uint16_t kPptpPort = 1723;  // RFC 2637 §1.4
 
 enum class Phase { kStarting, kServing, kStoppingControl, kStoppingDataplane };

@@ -36,8 +36,8 @@ bool is_on_huge_pages(int fd) noexcept {
   return ::fstatfs(fd, &status) == 0 && status.f_type == HUGETLBFS_MAGIC;
 }
 
-// Room for every connection twice over (a store and a hand-over) and the rest. The planes inherit
-// it. A process that may not raise its hard limit gets what it may.
+}  // namespace
+
 void raise_descriptor_limit(std::uint32_t max_connections) {
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
@@ -49,8 +49,6 @@ void raise_descriptor_limit(std::uint32_t max_connections) {
   if (limit.rlim_max < wanted)
     log::warn("few descriptors", {{"limit", limit.rlim_max}, {"wanted", wanted}});
 }
-
-}  // namespace
 
 Result Supervisor::prepare() {
   if (auto done = find_programs(); !done) return done;

@@ -48,7 +48,7 @@ void Supervisor::on_request_restart(const SupervisorMessage& message) {
   const Plane& plane = what == Process::kControl ? control_ : dataplane_;
   if (what != Process::kSupervisor && plane.state == PlaneState::kStarting)
     return answer(message.request, what, fmt::format("{} is starting", plane.name));
-  log::info("restart asked for", {{"process", name_of(what)}});
+  log::info("restart asked for", {{"what", name_of(what)}});
   restart_.emplace(Restart{.what = what, .request = message.request, .asked = Clock::now()});
   probe({program_of(what).string(), "--contract"}, kContractTime);
 }
@@ -136,7 +136,7 @@ void Supervisor::answer(std::uint32_t request, Process what, const std::string& 
   refusal.copy(message.text.data(), message.text.size() - 1);
   if (!refusal.empty())
     log::warn("restart refused",
-              {{"process", message.value < contract::kProcesses ? name_of(what) : "none"},
+              {{"what", message.value < contract::kProcesses ? name_of(what) : "none"},
                {"reason", refusal}});
   if (control_.runs()) send(control_, message);
 }

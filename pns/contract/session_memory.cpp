@@ -131,6 +131,8 @@ std::expected<SessionMemory, std::string> SessionMemory::attach(int fd) {
   if (header.drop_reason_count != kDropReasonCount)
     return std::unexpected(
         differs("drop reason count", std::size_t{header.drop_reason_count}, kDropReasonCount));
+  if (header.channel_version != kChannelVersion)
+    return std::unexpected(differs("channel version", header.channel_version, kChannelVersion));
   if (header.store_version != kStoreVersion)
     return std::unexpected(differs("store version", header.store_version, kStoreVersion));
   if (header.total_size != size)

@@ -203,6 +203,7 @@ struct alignas(64) SessionMemoryHeader {
   std::uint32_t drop_reason_count = kDropReasonCount;
   std::uint32_t max_sessions = 0;
   std::uint32_t store_version = kStoreVersion;
+  std::uint32_t channel_version = kChannelVersion;
   std::uint64_t total_size = 0;
   std::uint64_t created_ns = 0;  // CLOCK_MONOTONIC
   // --- dataplane main: writes; control: reads ---

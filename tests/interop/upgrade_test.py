@@ -209,8 +209,9 @@ class Upgrade(theme.Theme):
             for what in PROCESSES:
                 self.assertRegex(self.refused(what), r"pns\.yaml:\d+: log\.level: 'loud' is not one of")
             # Right, and yet not to be had while calls live.
-            self.server.config_file.write_text(good.replace("tap:wire1", "tap:wire7"))
-            self.assertIn("ports.core: tap:wire1 cannot become tap:wire7 while calls live",
+            core = "tap:wire1" if self.lab.ports == "tap" else "xdp:core0"
+            self.server.config_file.write_text(good.replace(core, f"{core}x"))
+            self.assertIn(f"ports.core: {core} cannot become {core}x while calls live",
                           self.refused("dataplane"))
         finally:
             self.server.config_file.write_text(good)

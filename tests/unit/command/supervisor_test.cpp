@@ -10,9 +10,11 @@
 #include <spawn.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <chrono>
 #include <filesystem>
@@ -503,6 +505,42 @@ TEST_CASE("supervisor: what calls hang on stays when the configuration changes",
   REQUIRE(client.ask("restart supervisor") == "accepted");
   CHECK_THAT(lab.log(), Catch::Contains("key=dataplane.max_sessions kept=16") &&
                             Catch::Contains("key=ports.core kept=xdp:none"));
+}
+
+TEST_CASE("supervisor: tells systemd of its restart, and goes on with the watchdog", "[command]") {
+  Lab lab;
+  const auto path = lab.run_dir().parent_path() / "notify";
+  const UniqueFd systemd(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  path.string().copy(address.sun_path, sizeof(address.sun_path) - 1);
+  REQUIRE(::bind(systemd.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0);
+  ::setenv("NOTIFY_SOCKET", path.c_str(), 1);
+  ::setenv("WATCHDOG_USEC", "100000", 1);
+  lab.start_and_wait();
+  ::unsetenv("NOTIFY_SOCKET");
+  ::unsetenv("WATCHDOG_USEC");
+  // The next thing that systemd hears and that is, or is not, a sign of life.
+  const auto hear = [&](bool beat) {
+    for (;;) {
+      pollfd wait{systemd.get(), POLLIN, 0};
+      if (::poll(&wait, 1, 10'000) != 1) return std::string();
+      char text[512];
+      const ssize_t got = ::recv(systemd.get(), text, sizeof(text), 0);
+      const std::string said(text, static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+      if ((said == "WATCHDOG=1") == beat) return said;
+    }
+  };
+  CHECK(hear(false) == "READY=1\nSTATUS=serving");
+  Client client;
+  REQUIRE(client.ask("restart supervisor") == "accepted");
+  CHECK_THAT(hear(false), Catch::StartsWith("RELOADING=1\nMONOTONIC_USEC="));
+  CHECK(hear(false) == "READY=1\nSTATUS=serving");
+  CHECK(hear(true) == "WATCHDOG=1");
+  CHECK(hear(true) == "WATCHDOG=1");
+  REQUIRE(::kill(lab.pid(), SIGTERM) == 0);
+  CHECK(hear(false) == "STOPPING=1\nSTATUS=ending calls");
+  CHECK(lab.wait_exit(lab.pid()) == 0);
 }
 
 TEST_CASE("supervisor: one that cannot go on ends the planes politely", "[command]") {

@@ -111,7 +111,8 @@ TEST_CASE("session memory: another version, layout or size is refused by name", 
                {offsetof(SessionMemoryHeader, worker_counters_size), "worker counters size"},
                {offsetof(SessionMemoryHeader, session_record_size), "session record size"},
                {offsetof(SessionMemoryHeader, drop_reason_count), "drop reason count"},
-               {offsetof(SessionMemoryHeader, store_version), "store version"}};
+               {offsetof(SessionMemoryHeader, store_version), "store version"},
+               {offsetof(SessionMemoryHeader, channel_version), "channel version"}};
   for (const auto& [offset, name] : sizes) {
     Spoiled memory;
     memory.set(offset, std::uint32_t{1});
