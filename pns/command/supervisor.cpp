@@ -362,6 +362,9 @@ void Supervisor::run_timers(Clock::time_point now) {
     (void)::sd_notify(0, "WATCHDOG=1");
     systemd_next_ = now + *systemd_interval_;
   }
+  if (stop_waits_ && !is_stopping() && !control_.leaves &&
+      (!control_.runs() || control_.state == PlaneState::kReady))
+    begin_stop();
   for (Plane* plane : {&control_, &dataplane_}) {
     if (plane->restart_at && now >= *plane->restart_at && !is_stopping()) {
       plane->restart_at.reset();
@@ -406,6 +409,8 @@ void Supervisor::fail(const std::string& reason) {
 
 // First control, which tells the peers; the dataplane carries that to them.
 void Supervisor::begin_stop() {
+  // Who leaves tells the peers nothing: its successor does, once it is ready. See run_timers().
+  if (control_.leaves && !std::exchange(stop_waits_, true)) return;
   (void)::sd_notify(0, "STOPPING=1\nSTATUS=ending calls");
   if (restart_) refuse_restart("the server is ending");
   phase_ = Phase::kStoppingControl;

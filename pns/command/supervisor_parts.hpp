@@ -160,6 +160,7 @@ class Supervisor {
   std::optional<Restart> restart_;
   Phase phase_ = Phase::kStarting;
   int exit_status_ = 0;
+  bool stop_waits_ = false;  // for a successor of control
   bool hastened_ = false;
   std::optional<Clock::duration> systemd_interval_;  // WATCHDOG=1 that often
   Clock::time_point systemd_next_{};

@@ -384,6 +384,23 @@ TEST_CASE("supervisor: a plane that does not leave is killed and started again",
   CHECK_THAT(lab.log(), Catch::Contains("ended for its restart") && Catch::Contains("signal 9"));
 }
 
+TEST_CASE("supervisor: SIGTERM while control leaves is obeyed by its successor", "[command]") {
+  Lab lab;
+  lab.behave("control", "stubborn");
+  lab.start_and_wait();
+  Client client;
+  REQUIRE(client.ask("restart control") == "accepted");
+  lab.behave("control", "");  // the next one
+  REQUIRE(::kill(lab.pid(), SIGTERM) == 0);
+  CHECK(lab.wait_exit(lab.pid()) == 0);
+  const std::string log = lab.log();
+  const auto left = log.find("event=\"ended for its restart\" plane=control");
+  const auto ready = log.find("event=ready plane=control", left);
+  REQUIRE(ready != std::string::npos);
+  CHECK(log.find("event=ended plane=control", ready) != std::string::npos);
+  CHECK(log.find("how=\"exit status 0\"", ready) != std::string::npos);
+}
+
 TEST_CASE("supervisor: it restarts itself and goes on with everything it held", "[command]") {
   Lab lab;
   lab.start_and_wait();
