@@ -43,7 +43,9 @@
 #include "controlplane/session/settings.hpp"
 #include "pns/base/privileges.hpp"
 #include "pns/base/random.hpp"
+#include "pns/base/stopwatch.hpp"
 #include "pns/config/config.hpp"
+#include "pns/contract/build_contract.hpp"
 #include "pns/contract/session_memory.hpp"
 #include "pns/contract/supervisor_protocol.hpp"
 #include "pns/log/log.hpp"
@@ -52,6 +54,8 @@ namespace pns::control {
 namespace {
 
 constexpr int kGrantTimeoutMs = 10'000;
+constexpr auto kFlushTime = std::chrono::milliseconds(300);  // of a planned restart
+constexpr auto kFlushLook = std::chrono::milliseconds(5);
 
 template <class T>
 T need(std::expected<T, std::string> value) {
@@ -100,6 +104,7 @@ class PoolFigures {
 
 int run(const std::filesystem::path& config_file, const std::filesystem::path& run_dir,
         UniqueFd supervisor_socket) {
+  Stopwatch watch;
   const config::Config config = need(config::load(config_file));
   log::start(static_cast<log::Level>(config.log.level), static_cast<log::Format>(config.log.format),
              "control");
@@ -120,6 +125,10 @@ int run(const std::filesystem::path& config_file, const std::filesystem::path& r
   asio::io_context loop(1);
   SystemRandom random;
   model::Statistics statistics;
+  const auto end_of = [&](model::StartPhase phase) {
+    statistics.start_ms[static_cast<std::size_t>(phase)].set(watch.lap_ms());
+  };
+  end_of(model::StartPhase::kConfig);
   pools::PoolSet pools(session::make_pools(config));
   aaa::LocalAuthenticator authenticator(std::move(users), random);
   if (password_changes)
@@ -153,8 +162,26 @@ int run(const std::filesystem::path& config_file, const std::filesystem::path& r
     for (auto& listener : listeners) listener->stop();
     registry->shut_down(within, [&loop] { loop.stop(); });
   };
+  // A successor takes over: no message to a peer may be cut in the middle, and no one is told.
+  asio::steady_timer leave_timer(loop);
+  std::function<void(TimePoint)> leave_when_flushed;
+  const auto leave = [&](Milliseconds) {
+    log::info("leaving to a successor");
+    for (auto& listener : listeners) listener->stop();
+    registry->stop_reading();
+    leave_when_flushed(std::chrono::steady_clock::now() + kFlushTime);
+  };
   SupervisorLink supervisor(loop, std::move(supervisor_socket),
-                            {.stop = stop, .lost = [&loop] { loop.stop(); }});
+                            {.stop = stop, .leave = leave, .lost = [&loop] { loop.stop(); }});
+  leave_when_flushed = [&](TimePoint until) {
+    if ((registry->is_flushed() && supervisor.backlog() == 0) ||
+        std::chrono::steady_clock::now() >= until)
+      return loop.stop();
+    leave_timer.expires_after(kFlushLook);
+    leave_timer.async_wait([&, until](const asio::error_code& error) {
+      if (!error) leave_when_flushed(until);
+    });
+  };
   DataplaneLink dataplane(
       loop, run_dir / "dataplane.sock",
       {.attached = [&] { registry->on_dataplane_attached(); },
@@ -188,6 +215,7 @@ int run(const std::filesystem::path& config_file, const std::filesystem::path& r
                log::info("new calls again: memory is there", {{"megabytes", megabytes}});
            }});
 
+  end_of(model::StartPhase::kStore);
   const auto matching = [&](std::string_view id_or_user) {
     auto views = registry->sessions();
     std::erase_if(views, [&](const session::SessionView& view) {
@@ -214,6 +242,16 @@ int run(const std::filesystem::path& config_file, const std::filesystem::path& r
                   answer(call.failure == EndReason::kNone ? 200 : 502,
                          management::render_placed(call));
                 });
+              },
+          .restart =
+              [&](std::string_view body, const management::Server::Answer& answer) {
+                const auto process = management::read_restart_request(body);
+                if (!process) return answer(400, management::render_error(process.error()));
+                supervisor.request_restart(
+                    *process, [answer](const std::optional<std::string>& refusal) {
+                      if (refusal) return answer(409, management::render_error(*refusal));
+                      answer(202, R"({"restarting":true})");
+                    });
               },
           .connections = [&] { return management::render_connections(registry->connections()); },
           .pools = [&] { return management::render_pools(pools.status()); },
@@ -249,7 +287,9 @@ int run(const std::filesystem::path& config_file, const std::filesystem::path& r
         }));
     log::info("listening", {{"address", granted.local}, {"port", granted.tcp_port}});
   }
+  const std::size_t connections = grants.connections.size();
   registry->take_over(std::move(grants.connections));
+  end_of(model::StartPhase::kTakeOver);
 
   asio::signal_set signals(loop, SIGTERM, SIGINT);
   signals.async_wait([&](const asio::error_code& error, int) {
@@ -262,8 +302,18 @@ int run(const std::filesystem::path& config_file, const std::filesystem::path& r
   registry->when_attached([&] {
     for (auto& listener : listeners) listener->start();
     supervisor.ready();
-    log::info("control serves",
-              {{"users", authenticator.user_count()}, {"listeners", listeners.size()}});
+    end_of(model::StartPhase::kAttach);
+    const auto took_ms = [&](model::StartPhase phase) {
+      return statistics.start_ms[static_cast<std::size_t>(phase)].get();
+    };
+    log::info("control serves", {{"users", authenticator.user_count()},
+                                 {"listeners", listeners.size()},
+                                 {"connections", connections},
+                                 {"config_ms", took_ms(model::StartPhase::kConfig)},
+                                 {"store_ms", took_ms(model::StartPhase::kStore)},
+                                 {"take_over_ms", took_ms(model::StartPhase::kTakeOver)},
+                                 {"attach_ms", took_ms(model::StartPhase::kAttach)},
+                                 {"took_ms", watch.total_ms()}});
   });
   loop.run();
   management.reset();
@@ -285,6 +335,13 @@ int main(int argc, char** argv) {
   app.add_option("--config", config_file, "configuration file")->required();
   app.add_option("--run-dir", run_dir, "directory of sockets");
   app.add_option("--supervisor-fd", supervisor_fd, "socket to the supervisor")->required();
+  app.add_flag_callback(
+      "--contract",
+      [] {
+        throw CLI::CallForVersion(
+            pns::contract::to_json(pns::contract::build_contract(), "pns-control"), 0);
+      },
+      "print what this program was built to share with the others");
   CLI11_PARSE(app, argc, argv);
   pns::log::start(pns::log::Level::kInfo, pns::log::Format::kText, "control");
   try {

@@ -19,9 +19,11 @@
 #include <signal.h>
 #include <sys/signalfd.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cstdio>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -40,7 +42,9 @@
 #include "dataplane/session/next_hops.hpp"
 #include "dataplane/session/session_table.hpp"
 #include "pns/base/privileges.hpp"
+#include "pns/base/stopwatch.hpp"
 #include "pns/config/config.hpp"
+#include "pns/contract/build_contract.hpp"
 #include "pns/contract/session_memory.hpp"
 #include "pns/contract/supervisor_protocol.hpp"
 #include "pns/log/log.hpp"
@@ -204,13 +208,12 @@ void send_to_supervisor(int socket, contract::SupervisorMessageType type) {
 
 int run(const std::filesystem::path& config_file, const std::filesystem::path& run_dir,
         UniqueFd supervisor) {
+  Stopwatch watch;
   const auto loaded = config::load(config_file);
   if (!loaded) fail(loaded.error().front().to_string());
   const config::Config& config = *loaded;
   log::start(static_cast<log::Level>(config.log.level), static_cast<log::Format>(config.log.format),
              "dataplane");
-  const std::uint64_t started_ns = monotonic_now_ns();
-
   // Signals come as a descriptor of the main loop; set before any thread is made.
   sigset_t signals{};
   ::sigemptyset(&signals);
@@ -223,6 +226,7 @@ int run(const std::filesystem::path& config_file, const std::filesystem::path& r
   auto memory = need(contract::SessionMemory::attach(grants.session_memory.get()));
   auto& header = memory.header();
 
+  const auto config_ms = watch.lap_ms();
   const HostFacts host = read_host_facts();
   const EalPlan plan = need(plan_eal(config, host));
   need(start_eal(plan));
@@ -231,6 +235,7 @@ int run(const std::filesystem::path& config_file, const std::filesystem::path& r
       make_pool("pns-packets", kBuffersInAll + workers * kBuffersPerWorker, uses_xdp(config));
   rte_mempool* command_pool = make_pool("pns-commands", kRingSize * 3U * (workers + 1U), false);
 
+  const auto eal_ms = watch.lap_ms();
   std::vector<Port> ports;
   for (const PortRole role : kRoles)
     ports.push_back(need(
@@ -267,6 +272,7 @@ int run(const std::filesystem::path& config_file, const std::filesystem::path& r
       fail("the supervisor does not take messages");
   }
 
+  const auto ports_ms = watch.lap_ms();
   // Steering before sessions are adopted: a restart with other workers deals the buckets anew.
   for (std::size_t bucket = 0; bucket < kSteeringBuckets; ++bucket)
     header.steering[bucket].store(static_cast<std::uint8_t>(bucket % workers));
@@ -285,6 +291,7 @@ int run(const std::filesystem::path& config_file, const std::filesystem::path& r
     take_subscriber(subscriber);
   }
 
+  const auto sessions_ms = watch.lap_ms();
   std::vector<std::unique_ptr<WorkerPlace>> places;
   for (std::uint16_t i = 0; i < workers; ++i) {
     places.push_back(std::make_unique<WorkerPlace>());
@@ -398,9 +405,15 @@ int run(const std::filesystem::path& config_file, const std::filesystem::path& r
                                  {"workers", workers},
                                  {"idle", config::name_of(idle)},
                                  {"huge_pages", plan.huge_pages},
-                                 {"took_ms", (monotonic_now_ns() - started_ns) / 1'000'000}});
+                                 {"config_ms", config_ms},
+                                 {"eal_ms", eal_ms},
+                                 {"ports_ms", ports_ms},
+                                 {"sessions_ms", sessions_ms},
+                                 {"workers_ms", watch.lap_ms()},
+                                 {"took_ms", watch.total_ms()}});
 
   bool stopping = false;
+  bool leaving = false;
   std::uint64_t next_watchdog_ns = 0;
   std::uint64_t next_route_timer_ns = 0;
   std::vector<pollfd> fds;
@@ -442,11 +455,20 @@ int run(const std::filesystem::path& config_file, const std::filesystem::path& r
       auto message = contract::receive_supervisor_message(supervisor.get());
       if (!message && message.error() != contract::ReceiveError::kWouldBlock)
         fail("the supervisor is gone");
+      // The sessions stay in session memory either way; who ends the calls is control.
       if (message && message->message.type == contract::SupervisorMessageType::kStop)
         stopping = true;
+      if (message && message->message.type == contract::SupervisorMessageType::kLeave)
+        stopping = leaving = true;
     }
   }
   running.stop();
+  if (leaving) {
+    // A successor waits: it opens the ports as after a crash, and the kernel frees the rest faster.
+    log::info("dataplane leaves to a successor");
+    std::fflush(nullptr);
+    ::_exit(0);
+  }
   places.clear();
   for (Port& port : ports) close_port(port);
   log::info("dataplane stopped");
@@ -464,6 +486,13 @@ int main(int argc, char** argv) {
   app.add_option("--config", config_file, "configuration file")->required();
   app.add_option("--run-dir", run_dir, "directory of sockets");
   app.add_option("--supervisor-fd", supervisor_fd, "socket to the supervisor")->required();
+  app.add_flag_callback(
+      "--contract",
+      [] {
+        throw CLI::CallForVersion(
+            pns::contract::to_json(pns::contract::build_contract(), "pns-dataplane"), 0);
+      },
+      "print what this program was built to share with the others");
   CLI11_PARSE(app, argc, argv);
   pns::log::start(pns::log::Level::kInfo, pns::log::Format::kText, "dataplane");
   try {

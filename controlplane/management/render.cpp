@@ -115,6 +115,16 @@ std::expected<session::PlaceRequest, std::string> read_place_request(std::string
   return request;
 }
 
+std::expected<contract::Process, std::string> read_restart_request(std::string_view text) {
+  const ordered_json json = ordered_json::parse(text, nullptr, false);
+  if (!json.is_object() || json.size() != 1 || !json.contains("process") ||
+      !json["process"].is_string())
+    return std::unexpected("the request is no JSON object with `process` alone");
+  const auto process = contract::process_of(json["process"].get_ref<const std::string&>());
+  if (!process) return std::unexpected("process: none of control, dataplane, supervisor");
+  return *process;
+}
+
 std::string render_error(std::string_view why) { return dump({{"error", std::string(why)}}); }
 
 std::string render_placed(const session::PlacedCall& call) {
@@ -216,7 +226,7 @@ std::string render_stats(const model::Statistics& statistics, const contract::Se
                     {"reason", end.reason},
                     {"ago_s", end.ago_s},
                     {"duration_s", end.duration_s}});
-  const ordered_json out = {
+  ordered_json out = {
       {"connections", statistics.connections.get()},
       {"connections_accepted", statistics.connections_accepted.get()},
       {"connection_ends", nonzero(kEndReasons, statistics.connection_ends)},
@@ -228,9 +238,20 @@ std::string render_stats(const model::Statistics& statistics, const contract::Se
       {"auth_accepted", statistics.auth_accepted.get()},
       {"auth_denied", statistics.auth_denied.get()},
       {"dataplane_attached", statistics.dataplane_attached.get() != 0},
-      {"control_starts", header.control_starts.load(std::memory_order_relaxed)},
-      {"dataplane_starts", header.dataplane_starts.load(std::memory_order_relaxed)},
-      {"last_ends", ends}};
+  };
+  for (std::size_t i = 0; i < contract::kProcesses; ++i) {
+    const auto& process = header.processes[i];
+    const std::string name(contract::kProcessNames[i]);
+    const auto starts = process.starts.load(std::memory_order_relaxed);
+    out[name + "_starts"] = starts;
+    out[name + "_pid"] = process.pid.load(std::memory_order_relaxed);
+    out[name + "_ready"] = starts != 0 && process.serves.load(std::memory_order_acquire) == starts;
+  }
+  ordered_json start = ordered_json::object();
+  for (std::size_t i = 0; i < model::kStartPhases; ++i)
+    start[std::string(model::kStartPhaseNames[i])] = statistics.start_ms[i].get();
+  out["control_start_ms"] = std::move(start);
+  out["last_ends"] = std::move(ends);
   return dump(out);
 }
 

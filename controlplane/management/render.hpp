@@ -25,6 +25,9 @@ namespace pns::management {
 [[nodiscard]] std::expected<session::PlaceRequest, std::string> read_place_request(
     std::string_view json);
 // {"error": why}
+// {"process": …}. Error: one line.
+[[nodiscard]] std::expected<contract::Process, std::string> read_restart_request(
+    std::string_view text);
 [[nodiscard]] std::string render_error(std::string_view why);
 // {"session", "user", "address", "took_ms"}, or {"error", "reason", …}.
 [[nodiscard]] std::string render_placed(const session::PlacedCall& call);

@@ -27,6 +27,7 @@ constexpr std::size_t kThreads = 12;
 // Threads that may wait for a placed call; the others are for everybody else.
 constexpr int kMostPlacing = 8;
 constexpr auto kPlacingTimeout = std::chrono::seconds(610);  // above what a request may ask for
+constexpr auto kRestartTimeout = std::chrono::seconds(30);   // above what the supervisor takes
 constexpr std::size_t kMaxQueuedConnections = 64;
 constexpr std::size_t kMaxRequest = 64 * 1024;
 
@@ -103,6 +104,32 @@ void refuse(httplib::Response& response, int status, const std::string& why) {
                        "application/json");
 }
 
+// A handler on the event loop that answers when it can. A loop that has ended answers nobody.
+void answer_later(asio::io_context& loop,
+                  const std::function<void(std::string_view, Server::Answer)>& handler,
+                  const httplib::Request& request, httplib::Response& response,
+                  std::chrono::steady_clock::duration within) {
+  using Answered = std::pair<int, std::string>;
+  const auto promise = std::make_shared<std::promise<Answered>>();
+  auto answered = promise->get_future();
+  asio::post(loop, [handler, body = request.body, promise] {
+    handler(body, [promise](int status, std::string json) {
+      promise->set_value({status, std::move(json)});
+    });
+  });
+  const auto until = std::chrono::steady_clock::now() + within;
+  bool ended = false;
+  while (answered.wait_for(ended ? std::chrono::milliseconds(0) : kLoopSlice) !=
+         std::future_status::ready) {
+    if (ended || std::chrono::steady_clock::now() >= until)
+      return refuse(response, 503, "the control process is ending");
+    ended = loop.stopped();  // and look once more: the answer may have been its last work
+  }
+  auto [status, json] = answered.get();
+  response.status = status;
+  response.set_content(json, "application/json");
+}
+
 }  // namespace
 
 Server::Server(asio::io_context& loop, const std::filesystem::path& socket, Handlers handlers)
@@ -156,22 +183,12 @@ Server::Server(asio::io_context& loop, const std::filesystem::path& socket, Hand
                   } leave{*placing};
                   if (++*placing > kMostPlacing)
                     return refuse(response, 503, "too many calls are being placed at once");
-                  using Answered = std::pair<int, std::string>;
-                  const auto promise = std::make_shared<std::promise<Answered>>();
-                  auto answered = promise->get_future();
-                  asio::post(loop, [place, body = request.body, promise] {
-                    place(body, [promise](int status, std::string json) {
-                      promise->set_value({status, std::move(json)});
-                    });
-                  });
-                  const auto until = std::chrono::steady_clock::now() + kPlacingTimeout;
-                  while (answered.wait_for(kLoopSlice) != std::future_status::ready)
-                    if (loop.stopped() || std::chrono::steady_clock::now() >= until)
-                      return refuse(response, 503, "the control process is ending");
-                  auto [status, json] = answered.get();
-                  response.status = status;
-                  response.set_content(json, "application/json");
+                  answer_later(loop, place, request, response, kPlacingTimeout);
                 });
+  server_->Post("/v1/restart", [&loop, restart = handlers.restart](const httplib::Request& request,
+                                                                   httplib::Response& response) {
+    answer_later(loop, restart, request, response, kRestartTimeout);
+  });
   server_->set_error_handler([](const httplib::Request&, httplib::Response& response) {
     if (response.body.empty()) refuse(response, response.status, "no such resource");
   });

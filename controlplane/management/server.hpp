@@ -8,6 +8,9 @@
 //   POST   /v1/calls                places a call; answers when its PPP link is open (200) or it
 //   has
 //                                   failed (502 with the reason). Body: read_place_request()
+//   POST   /v1/restart              {"process": "control" | "dataplane" | "supervisor"}: 202 when
+//   it
+//                                   is about to happen, 409 with the reason when it is refused
 //   GET    /v1/connections, /v1/pools, /v1/workers, /v1/stats, /v1/config
 //   GET    /v1/audit                what contradicts what; see session::AuditView
 // Errors are {"error": "…"} with a 4xx or 5xx status.
@@ -40,6 +43,7 @@ class Server {
     std::function<bool(std::string_view id_or_user)> clear;           // false: none
     // Calls `answer` once, later or at once, with an HTTP status and JSON.
     std::function<void(std::string_view body, Answer answer)> place;
+    std::function<void(std::string_view body, Answer answer)> restart;  // likewise
     std::function<std::string()> connections;
     std::function<std::string()> pools;
     std::function<std::string()> workers;

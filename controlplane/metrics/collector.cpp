@@ -254,8 +254,9 @@ std::vector<MetricFamily> Collector::Collect() const {
       single("pns_sessions_max", "Sessions that fit", MetricType::Gauge, header.max_sessions));
   auto starts =
       family("pns_plane_starts_total", "Processes started by the supervisor", MetricType::Counter);
-  add(starts, {{"plane", "control"}}, header.control_starts.load(std::memory_order_relaxed));
-  add(starts, {{"plane", "dataplane"}}, header.dataplane_starts.load(std::memory_order_relaxed));
+  for (std::size_t i = 0; i < contract::kProcesses; ++i)
+    add(starts, {{"plane", std::string(contract::kProcessNames[i])}},
+        header.processes[i].starts.load(std::memory_order_relaxed));
   out.push_back(std::move(starts));
   auto channel = family("pns_channel_dropped_total",
                         "Messages between the planes that were refused", MetricType::Counter);

@@ -44,7 +44,14 @@ inline constexpr std::size_t kSetupStages = static_cast<std::size_t>(SetupStage:
 inline constexpr std::array<std::string_view, kSetupStages> kSetupStageNames = {
     "offered", "installed", "lcp_open", "authenticated", "ccp_open", "open"};
 
+// How long the phases of this process's start took.
+enum class StartPhase : std::uint8_t { kConfig, kStore, kTakeOver, kAttach, kCount };
+inline constexpr std::size_t kStartPhases = static_cast<std::size_t>(StartPhase::kCount);
+inline constexpr std::array<std::string_view, kStartPhases> kStartPhaseNames = {
+    "config", "store", "take_over", "attach"};
+
 struct Statistics {
+  std::array<Count, kStartPhases> start_ms;
   // control connections
   Count connections;           // open now
   Count connections_accepted;  // ever

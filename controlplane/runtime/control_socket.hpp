@@ -57,6 +57,10 @@ class ControlSocket : public std::enable_shared_from_this<ControlSocket> {
   void send(Bytes message);
   // Closes once everything is flushed, at the latest after a second. No events follow.
   void close_after_flush();
+  // Takes nothing more from the peer: what it sends stays in the kernel.
+  void stop_reading() { read_stopped_ = true; }
+  // Whether everything that was sent is with the kernel.
+  [[nodiscard]] bool is_flushed() const noexcept { return unsent_.empty(); }
   // Closes now. No events follow.
   void close();
 

@@ -2,6 +2,7 @@
 #include "controlplane/runtime/supervisor_link.hpp"
 
 #include <fcntl.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <utility>
@@ -60,6 +61,23 @@ void SupervisorLink::forget_connection(ConnectionId id) {
   send(message, -1);
 }
 
+void SupervisorLink::request_restart(contract::Process what, RestartAnswer answer) {
+  SupervisorMessage message;
+  message.type = SupervisorMessageType::kRequestRestart;
+  message.value = static_cast<std::uint32_t>(what);
+  // A number of this process: an answer to its predecessor is nobody's.
+  message.request = (static_cast<std::uint32_t>(::getpid()) << 8) + (++next_request_ & 0xff);
+  restarts_.insert_or_assign(message.request, std::move(answer));
+  send(message, -1);
+}
+
+void SupervisorLink::on_restart_answer(const SupervisorMessage& message) {
+  auto asked = restarts_.extract(message.request);
+  if (asked.empty()) return;
+  if (message.type == SupervisorMessageType::kRestartAccepted) return asked.mapped()(std::nullopt);
+  asked.mapped()(std::string(message.text.data()));
+}
+
 void SupervisorLink::send(const SupervisorMessage& message, int fd) {
   if (backlog_.empty() && try_send(socket_.native_handle(), message, fd) != Outcome::kFull) return;
   // Keep a duplicate: the caller may close its descriptor before the message leaves.
@@ -92,8 +110,20 @@ void SupervisorLink::wait_message() {
             if (received.error() == contract::ReceiveError::kWouldBlock) break;
             return events_.lost();
           }
-          if (received->message.type == SupervisorMessageType::kStop)
-            events_.stop(Milliseconds(received->message.value));
+          switch (received->message.type) {
+            case SupervisorMessageType::kStop:
+              events_.stop(Milliseconds(received->message.value));
+              break;
+            case SupervisorMessageType::kLeave:
+              events_.leave(Milliseconds(received->message.value));
+              break;
+            case SupervisorMessageType::kRestartAccepted:
+            case SupervisorMessageType::kRestartRefused:
+              on_restart_answer(received->message);
+              break;
+            default:
+              break;
+          }
         }
         wait_message();
       });

@@ -11,11 +11,15 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
+#include <optional>
+#include <string>
 
 #include "pns/base/ids.hpp"
 #include "pns/base/ip_address.hpp"
 #include "pns/base/time.hpp"
 #include "pns/base/unique_fd.hpp"
+#include "pns/contract/process.hpp"
 #include "pns/contract/supervisor_protocol.hpp"
 
 namespace pns::control {
@@ -24,7 +28,8 @@ class SupervisorLink {
  public:
   struct Events {
     std::function<void(Milliseconds within)> stop;
-    std::function<void()> lost;  // the supervisor is gone
+    std::function<void(Milliseconds within)> leave{};  // end, but not the calls
+    std::function<void()> lost;                        // the supervisor is gone
   };
 
   SupervisorLink(asio::io_context& context, UniqueFd socket, Events events);
@@ -39,6 +44,11 @@ class SupervisorLink {
                         std::uint16_t peer_port);
   void forget_connection(ConnectionId id);
 
+  // Asks for a planned restart. `answer` is called once: with nothing when the supervisor accepts,
+  // with the reason when it refuses.
+  using RestartAnswer = std::function<void(std::optional<std::string> refusal)>;
+  void request_restart(contract::Process what, RestartAnswer answer);
+
   // Messages that wait because the supervisor is slow; bounded by what connections there are.
   [[nodiscard]] std::size_t backlog() const noexcept { return backlog_.size(); }
 
@@ -48,6 +58,7 @@ class SupervisorLink {
     UniqueFd fd;
   };
 
+  void on_restart_answer(const contract::SupervisorMessage& message);
   void send(const contract::SupervisorMessage& message, int fd);
   void wait_writable();
   void wait_message();
@@ -57,6 +68,8 @@ class SupervisorLink {
   asio::steady_timer beat_timer_;
   Events events_;
   std::deque<Pending> backlog_;
+  std::map<std::uint32_t, RestartAnswer> restarts_;  // asked for, by number
+  std::uint32_t next_request_ = 0;
   bool writing_ = false;
 };
 

@@ -92,6 +92,10 @@ class Registry {
 
   // Ends every call and connection politely; `done` is called when all are gone or time is up.
   void shut_down(Milliseconds within, std::function<void()> done);
+  // Before a successor takes over: takes nothing more from the peers, who are told nothing.
+  void stop_reading();
+  // Whether every message to a peer is with the kernel, so that none is cut in the middle.
+  [[nodiscard]] bool is_flushed() const;
 
   // While a resource is short: new calls and connections are refused for this reason. kNone: it is
   // there again.

@@ -163,4 +163,13 @@ std::vector<EndView> Registry::last_ends() const {
   return views;
 }
 
+void Registry::stop_reading() {
+  for (const auto& [id, connection] : connections_) connection->socket->stop_reading();
+}
+
+bool Registry::is_flushed() const {
+  return std::ranges::all_of(connections_,
+                             [](const auto& item) { return item.second->socket->is_flushed(); });
+}
+
 }  // namespace pns::session

@@ -6,6 +6,8 @@
 #include <stdexcept>
 #include <string_view>
 
+#include "pns/contract/build_contract.hpp"
+
 namespace pns::session {
 namespace {
 
@@ -48,7 +50,7 @@ json to_json(const StoredConnection& c) {
   for (const auto& offer : c.machine.offers)
     offers.push_back({offer.peer_call_id.value, offer.serial_number, offer.peer_window,
                       offer.maximum_bps, static_cast<unsigned>(offer.kind)});
-  return {{"version", kStoredRecordVersion},
+  return {{"version", contract::kStoreVersion},
           {"id", c.id.value},
           {"local", c.local.value},
           {"peer", c.peer.value},
@@ -106,7 +108,7 @@ StoredConnection connection_from(const json& j) {
 
 json to_json(const StoredSession& s) {
   const auto& link = s.link;
-  json j = {{"version", kStoredRecordVersion},
+  json j = {{"version", contract::kStoreVersion},
             {"slot", s.slot.value},
             {"generation", s.generation},
             {"connection", s.connection.value},
@@ -183,7 +185,8 @@ template <class Record>
 std::optional<Record> decode(std::span<const std::uint8_t> octets, Record (*from)(const json&)) {
   try {
     const json record = json::from_cbor(octets.begin(), octets.end());
-    if (number_of<std::uint32_t>(record.at("version")) != kStoredRecordVersion) return std::nullopt;
+    if (number_of<std::uint32_t>(record.at("version")) != contract::kStoreVersion)
+      return std::nullopt;
     return from(record);
   } catch (const std::exception&) {
     return std::nullopt;

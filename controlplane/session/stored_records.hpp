@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// What the ResumeStore keeps of a connection and of a session, and its form there: CBOR, with a
-// version. No keys. Reading trusts nothing: what is not a whole record of this version is none.
-// Pure functions.
+// What the ResumeStore keeps of a connection and of a session, and its form there: CBOR, with
+// contract::kStoreVersion. No keys. Reading trusts nothing: what is not a whole record of this
+// version is none. Pure functions.
 #pragma once
 
 #include <cstdint>
@@ -17,9 +17,6 @@
 #include "pns/base/ip_address.hpp"
 
 namespace pns::session {
-
-// Raise when a field changes its meaning: records of another version are not read.
-inline constexpr std::uint32_t kStoredRecordVersion = 3;
 
 struct StoredConnection {
   ConnectionId id;

@@ -6,11 +6,17 @@
 
 #include "pns/command/check.hpp"
 #include "pns/command/client.hpp"
+#include "pns/command/restart.hpp"
 #include "pns/command/supervisor.hpp"
+#include "pns/contract/build_contract.hpp"
 
 namespace {
 
 constexpr const char* kRunDir = "/run/pns";
+
+std::string contract_of(const char* program) {
+  return pns::contract::to_json(pns::contract::build_contract(), program);
+}
 
 void add_client_options(CLI::App& command, pns::command::ClientOptions& options) {
   command.add_option("--run-dir", options.run_dir, "run directory of the server")
@@ -26,6 +32,9 @@ int main(int argc, char** argv) {
   CLI::App app{"PPTP network server.\nPPTP's cryptography is broken: use it only where you must."};
   app.name("pns");
   app.set_version_flag("--version", "pns " PNS_VERSION);
+  app.add_flag_callback(
+      "--contract", [] { throw CLI::CallForVersion(contract_of("pns"), 0); },
+      "print what this program was built to share with the others");
   app.require_subcommand(1);
   app.footer(
       "Examples:\n"
@@ -34,6 +43,7 @@ int main(int argc, char** argv) {
       "  pns show sessions\n"
       "  pns show session alice --json\n"
       "  pns call clear alice\n"
+      "  pns restart control\n"
       "Exit status: 0 done, 1 refused or failed, 2 the server is not running.");
   int status = 0;
 
@@ -51,6 +61,7 @@ int main(int argc, char** argv) {
   run->add_option("--run-dir", supervisor.run_dir, "directory of sockets and pid files")
       ->default_val(kRunDir)
       ->type_name("DIR");
+  run->add_option("--resume-fd", supervisor.resume_fd)->group("");  // of pns restart supervisor
   run->callback([&] { status = pns::command::run_supervisor(supervisor); });
 
   pns::command::ClientOptions client;
@@ -98,6 +109,18 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(1, 600));
   place->add_flag("--json", client.json, "print JSON");
   place->callback([&] { status = pns::command::run_call_place(client, placing); });
+
+  pns::command::RestartOptions restarting;
+  auto* restart = app.add_subcommand(
+      "restart", "Restart one process of the server, as it lies on disk now; calls live on");
+  restart->add_option("WHAT", restarting.what, "control, dataplane or supervisor")
+      ->required()
+      ->check(CLI::IsMember({"control", "dataplane", "supervisor"}));
+  add_client_options(*restart, client);
+  restart->add_option("--timeout", restarting.timeout_s, "seconds until it must serve again")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 600));
+  restart->callback([&] { status = pns::command::run_restart(client, restarting); });
 
   try {
     app.parse(argc, argv);

@@ -84,6 +84,7 @@ std::expected<void, std::string> spawn(Plane& plane, const SpawnOptions& options
   plane.last_heard = now;
   plane.kill_at.reset();
   plane.restart_at.reset();
+  plane.leaves = false;
   return {};
 }
 

@@ -33,10 +33,12 @@ struct Plane {
   pid_t pid = -1;
   UniqueFd socket;  // ours; non-blocking
   Clock::time_point started{};
+  Clock::time_point ready_at{};  // while kReady
   Clock::time_point last_heard{};
   bool was_ready = false;                       // at least once since the supervisor started
   std::optional<Clock::time_point> kill_at;     // SIGKILL then: it was told to end by other means
   std::optional<Clock::time_point> restart_at;  // while kDown
+  bool leaves = false;                          // was told kLeave; is started again when it ends
   RestartBackoff backoff;
 
   [[nodiscard]] bool runs() const noexcept { return pid > 0; }
@@ -67,6 +69,9 @@ class Outbox {
   [[nodiscard]] bool flush(int socket);
   [[nodiscard]] bool empty() const noexcept { return waiting_.empty(); }
   void clear() noexcept { waiting_.clear(); }
+  [[nodiscard]] const std::deque<contract::SupervisorMessage>& waiting() const noexcept {
+    return waiting_;
+  }
 
  private:
   FindFd find_fd_;

@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <fstream>
 #include <vector>
 
 namespace pns::command {
@@ -64,8 +65,21 @@ std::expected<RunDirectory, std::string> RunDirectory::open(const std::filesyste
   return directory;
 }
 
+RunDirectory RunDirectory::adopt(const std::filesystem::path& path, UniqueFd lock) {
+  RunDirectory directory;
+  directory.path_ = path;
+  directory.lock_ = std::move(lock);
+  return directory;
+}
+
 std::expected<void, std::string> RunDirectory::write_pid(std::string_view name, pid_t pid) const {
   return write_file(path_ / fmt::format("{}.pid", name), fmt::format("{}\n", pid));
+}
+
+pid_t RunDirectory::read_pid(std::string_view name) const {
+  std::ifstream file(path_ / fmt::format("{}.pid", name));
+  pid_t pid = -1;
+  return file >> pid && pid > 1 ? pid : -1;
 }
 
 void RunDirectory::remove_pid(std::string_view name) const noexcept {

@@ -22,11 +22,18 @@ class RunDirectory {
   [[nodiscard]] static std::expected<RunDirectory, std::string> open(
       const std::filesystem::path& path);
 
+  // Of a supervisor whose place this one takes: its lock, which is held already.
+  [[nodiscard]] static RunDirectory adopt(const std::filesystem::path& path, UniqueFd lock);
+
   [[nodiscard]] const std::filesystem::path& path() const noexcept { return path_; }
+
+  [[nodiscard]] int lock_fd() const noexcept { return lock_.get(); }
 
   // NAME.pid, replaced in one step. Error: one line.
   [[nodiscard]] std::expected<void, std::string> write_pid(std::string_view name, pid_t pid) const;
   void remove_pid(std::string_view name) const noexcept;
+  // What NAME.pid says; -1: nothing.
+  [[nodiscard]] pid_t read_pid(std::string_view name) const;
   // Removes every socket that the planes left.
   void remove_sockets() const noexcept;
 

@@ -2,12 +2,9 @@
 #include "pns/command/supervisor.hpp"
 
 #include <fmt/format.h>
-#include <linux/magic.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
-#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
@@ -17,265 +14,30 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
-#include <fstream>
 #include <limits>
-#include <map>
 #include <thread>
+#include <utility>
 #include <vector>
 
-#include "pns/base/time.hpp"
 #include "pns/command/kernel_net.hpp"
-#include "pns/command/plane.hpp"
-#include "pns/command/run_directory.hpp"
-#include "pns/config/config.hpp"
-#include "pns/contract/session_memory.hpp"
-#include "pns/contract/supervisor_protocol.hpp"
+#include "pns/command/supervisor_parts.hpp"
 #include "pns/log/log.hpp"
 
 namespace pns::command {
 namespace {
 
-using contract::PortRole;
 using contract::SupervisorMessage;
 using contract::SupervisorMessageType;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
-using Result = std::expected<void, std::string>;
 
-constexpr std::uint16_t kPptpPort = 1723;  // RFC 2637 §1.4
-constexpr auto kSilence = seconds(30);     // a plane that says nothing for so long is stuck
+constexpr auto kSilence = seconds(30);  // a plane that says nothing for so long is stuck
 constexpr auto kPoliteControl = milliseconds(5000);  // to tell the peers
 constexpr auto kPoliteDataplane = milliseconds(2000);
 constexpr auto kGrace = milliseconds(1000);       // beyond what a plane was given
 constexpr std::size_t kMostMessagesAtOnce = 256;  // of one plane before the other has its turn
 
-enum class Phase { kStarting, kServing, kStoppingControl, kStoppingDataplane };
-
-// A connection of the control process, kept so that its successor can go on with it.
-struct StoredConnection {
-  UniqueFd fd;
-  Ipv4Address local;
-  Ipv4Address peer;
-  std::uint16_t tcp_port = 0;
-};
-
-struct Listener {
-  UniqueFd fd;
-  Ipv4Address local;
-};
-
-std::uint64_t free_huge_pages() {
-  std::ifstream file("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages");
-  std::uint64_t count = 0;
-  return file >> count ? count : 0;
-}
-
-bool is_on_huge_pages(int fd) noexcept {
-  struct statfs status {};
-  return ::fstatfs(fd, &status) == 0 && status.f_type == HUGETLBFS_MAGIC;
-}
-
-// Room for every connection twice over (a store and a hand-over) and the rest. The planes inherit
-// it. A process that may not raise its hard limit gets what it may.
-void raise_descriptor_limit(std::uint32_t max_connections) {
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  const rlim_t wanted = rlim_t{max_connections} * 2 + 4096;
-  rlimit raised{wanted, std::max(wanted, limit.rlim_max)};
-  if (limit.rlim_cur >= wanted || ::setrlimit(RLIMIT_NOFILE, &raised) == 0) return;
-  raised = {limit.rlim_max, limit.rlim_max};
-  (void)::setrlimit(RLIMIT_NOFILE, &raised);
-  if (limit.rlim_max < wanted)
-    log::warn("few descriptors", {{"limit", limit.rlim_max}, {"wanted", wanted}});
-}
-
-class Supervisor {
- public:
-  Supervisor(config::Config config, RunDirectory run_dir)
-      : config_(std::move(config)), run_dir_(std::move(run_dir)) {
-    control_.name = "control";
-    dataplane_.name = "dataplane";
-  }
-
-  // Everything that can fail before a process is started.
-  [[nodiscard]] Result prepare();
-  // Starts the planes and serves until told to stop. Returns the exit status.
-  [[nodiscard]] int serve();
-
- private:
-  [[nodiscard]] Result catch_signals();
-  [[nodiscard]] Result find_programs();
-  [[nodiscard]] Result make_session_memory();
-  [[nodiscard]] Result open_taps();
-  [[nodiscard]] Result open_listeners();
-
-  void start(Plane& plane);
-  void grant(Plane& plane);
-  void send(Plane& plane, const SupervisorMessage& message);
-  [[nodiscard]] int fd_for(const SupervisorMessage& message) const;
-  void receive(Plane& plane, std::size_t limit);
-  void on_message(Plane& plane, contract::ReceivedSupervisorMessage received);
-  void on_ready(Plane& plane);
-  void on_set_twin(const SupervisorMessage& message);
-  void on_store(contract::ReceivedSupervisorMessage received);
-  void on_end(Plane& plane, int status);
-  void tell_plane_state();
-
-  void read_signals();
-  void reap();
-  void run_timers(Clock::time_point now);
-  [[nodiscard]] int poll_timeout(Clock::time_point now) const;
-  void fail(const std::string& reason);
-  void begin_stop();
-  void continue_stop();
-  void hasten();
-  void kill_now(Plane& plane, int signal) noexcept;
-  [[nodiscard]] bool is_stopping() const noexcept {
-    return phase_ == Phase::kStoppingControl || phase_ == Phase::kStoppingDataplane;
-  }
-  [[nodiscard]] const config::Port& port(std::uint32_t role) const noexcept {
-    return role == static_cast<std::uint32_t>(PortRole::kAccess) ? config_.ports.access
-                                                                 : config_.ports.core;
-  }
-  [[nodiscard]] Outbox& outbox_of(const Plane& plane) noexcept {
-    return &plane == &control_ ? control_outbox_ : dataplane_outbox_;
-  }
-
-  config::Config config_;
-  RunDirectory run_dir_;
-  UniqueFd signals_;
-  UniqueFd session_memory_fd_;
-  contract::SessionMemory session_memory_;
-  std::array<UniqueFd, contract::kPorts> wires_;
-  std::array<UniqueFd, contract::kPorts> twins_;
-  std::array<bool, contract::kPorts> twin_configured_{};
-  UniqueFd gre_guard_;
-  std::vector<Listener> listeners_;
-  std::map<ConnectionId, StoredConnection> connections_;
-  Plane control_;
-  Plane dataplane_;
-  Outbox control_outbox_{[this](const SupervisorMessage& message) { return fd_for(message); }};
-  Outbox dataplane_outbox_{[this](const SupervisorMessage& message) { return fd_for(message); }};
-  Phase phase_ = Phase::kStarting;
-  int exit_status_ = 0;
-  bool hastened_ = false;
-  std::optional<Clock::duration> systemd_interval_;  // WATCHDOG=1 that often
-  Clock::time_point systemd_next_{};
-};
-
-Result Supervisor::prepare() {
-  if (auto done = find_programs(); !done) return done;
-  if (auto done = catch_signals(); !done) return done;
-  raise_descriptor_limit(config_.pptp.max_connections);
-  if (auto done = make_session_memory(); !done) return done;
-  if (auto done = open_taps(); !done) return done;
-  auto guard = open_gre_guard();
-  if (!guard) return std::unexpected(guard.error());
-  gre_guard_ = std::move(*guard);
-  if (auto done = open_listeners(); !done) return done;
-  run_dir_.remove_sockets();  // of a run that was killed
-  std::uint64_t microseconds = 0;
-  if (::sd_watchdog_enabled(0, &microseconds) > 0)
-    systemd_interval_ = std::chrono::microseconds(microseconds / 2);
-  return run_dir_.write_pid("supervisor", ::getpid());
-}
-
-// SIGTERM, SIGINT and SIGCHLD become readable; SIGPIPE and SIGHUP are nothing to us.
-Result Supervisor::catch_signals() {
-  sigset_t set;
-  sigemptyset(&set);
-  for (const int signal : {SIGTERM, SIGINT, SIGCHLD}) sigaddset(&set, signal);
-  if (::sigprocmask(SIG_BLOCK, &set, nullptr) != 0)
-    return std::unexpected(fmt::format("sigprocmask: {}", std::strerror(errno)));
-  ::signal(SIGPIPE, SIG_IGN);
-  ::signal(SIGHUP, SIG_IGN);
-  signals_.reset(::signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
-  if (!signals_) return std::unexpected(fmt::format("signalfd: {}", std::strerror(errno)));
-  return {};
-}
-
-// The planes lie beside this executable.
-Result Supervisor::find_programs() {
-  std::error_code error;
-  const auto self = std::filesystem::read_symlink("/proc/self/exe", error);
-  if (error) return std::unexpected("/proc/self/exe: " + error.message());
-  for (Plane* plane : {&control_, &dataplane_}) {
-    plane->program = self.parent_path() / ("pns-" + plane->name);
-    if (::access(plane->program.c_str(), X_OK) != 0)
-      return std::unexpected(fmt::format("{}: {}", plane->program.string(), std::strerror(errno)));
-  }
-  return {};
-}
-
-Result Supervisor::make_session_memory() {
-  const config::Memory& memory = config_.dataplane.memory;
-  // With auto the sessions take huge pages only where enough are left for packet buffers.
-  constexpr std::uint64_t kHugeMegabytes = 2;
-  const std::uint64_t for_sessions =
-      (config_.dataplane.max_sessions * sizeof(contract::SessionRecord) >> 21) + 2;
-  const bool enough = free_huge_pages() >= for_sessions + (memory.megabytes + 1) / kHugeMegabytes;
-  const bool huge = memory.hugepages == config::HugePages::kOn ||
-                    (memory.hugepages == config::HugePages::kAuto && enough);
-  auto fd = contract::SessionMemory::create(config_.dataplane.max_sessions, huge,
-                                            monotonic_ns(Clock::now()));
-  if (!fd) return std::unexpected(fd.error());
-  if (memory.hugepages == config::HugePages::kOn && !is_on_huge_pages(fd->get()))
-    return std::unexpected(
-        fmt::format("dataplane.memory.hugepages is on, but there are not enough free huge pages "
-                    "for {} sessions "
-                    "({} free)",
-                    config_.dataplane.max_sessions, free_huge_pages()));
-  auto attached = contract::SessionMemory::attach(fd->get());
-  if (!attached) return std::unexpected(attached.error());
-  session_memory_fd_ = std::move(*fd);
-  session_memory_ = std::move(*attached);
-  return {};
-}
-
-Result Supervisor::open_taps() {
-  for (std::uint32_t role = 0; role < contract::kPorts; ++role) {
-    const config::Port& settings = port(role);
-    if (settings.device.kind == config::DeviceKind::kTap) {
-      auto wire = open_tap(settings.device.interface);
-      if (!wire) return std::unexpected(wire.error());
-      wires_[role] = std::move(*wire);
-    }
-    if (settings.has_twin()) {
-      auto twin = open_tap(settings.twin);
-      if (!twin) return std::unexpected(twin.error());
-      quiet_ipv6(settings.twin);
-      twins_[role] = std::move(*twin);
-    }
-  }
-  return {};
-}
-
-Result Supervisor::open_listeners() {
-  std::vector<Ipv4Address> addresses = config_.pptp.listen;
-  const config::Port& access = config_.ports.access;
-  if (addresses.empty()) {
-    if (access.has_twin())
-      for (const Ipv4Prefix& own : access.addresses) addresses.push_back(own.address);
-    else
-      addresses = interface_addresses(access.device.interface);
-  }
-  if (addresses.empty())
-    return std::unexpected(
-        fmt::format("no address to listen on: {} has no IPv4 address and "
-                    "pptp.listen names none",
-                    access.device.text));
-  for (const Ipv4Address address : addresses) {
-    auto fd = listen_on(address, kPptpPort);
-    // The planes of a supervisor that was killed die with it, but not in the same instant.
-    for (int tries = 0; !fd && fd.error().number == EADDRINUSE && tries < 20; ++tries) {
-      std::this_thread::sleep_for(milliseconds(50));
-      fd = listen_on(address, kPptpPort);
-    }
-    if (!fd) return std::unexpected(fd.error().reason);
-    listeners_.push_back({std::move(*fd), address});
-  }
-  return {};
-}
+}  // namespace
 
 // --- planes ---
 
@@ -290,9 +52,8 @@ void Supervisor::start(Plane& plane) {
       if (CPU_COUNT(&cpus) > 0) options.cpus = cpus;
     }
   }
-  auto& starts = &plane == &control_ ? session_memory_.header().control_starts
-                                     : session_memory_.header().dataplane_starts;
-  starts.fetch_add(1, std::memory_order_relaxed);
+  if (&plane == &control_) open_new_listeners();
+  info_of(plane).starts.fetch_add(1, std::memory_order_relaxed);
   if (auto done = spawn(plane, options, now); !done) {
     plane.pid = -1;
     if (!plane.was_ready) return fail(done.error());
@@ -302,9 +63,18 @@ void Supervisor::start(Plane& plane) {
   }
   if (auto done = run_dir_.write_pid(plane.name, plane.pid); !done)
     log::error("no pid file", {{"plane", plane.name}, {"reason", done.error()}});
+  info_of(plane).pid.store(plane.pid, std::memory_order_relaxed);
   log::info("started", {{"plane", plane.name}, {"pid", plane.pid}});
   outbox_of(plane).clear();
   grant(plane);
+}
+
+// Of a configuration that a resumed supervisor has read. Not before: callers would wait for an
+// accept() that nobody does.
+void Supervisor::open_new_listeners() {
+  for (const Ipv4Address address : std::exchange(new_listeners_, {}))
+    if (auto done = open_listener(address); !done)
+      log::warn("cannot listen", {{"address", address}, {"reason", done.error()}});
 }
 
 // All that the plane needs, then kGrantsComplete. Descriptors are found when each message leaves.
@@ -413,6 +183,9 @@ void Supervisor::on_message(Plane& plane, contract::ReceivedSupervisorMessage re
     case SupervisorMessageType::kStoreConnection:
       if (is_control) return on_store(std::move(received));
       break;
+    case SupervisorMessageType::kRequestRestart:
+      if (is_control) return on_request_restart(received.message);
+      break;
     case SupervisorMessageType::kForgetConnection:
       if (is_control) {
         connections_.erase(received.message.connection);
@@ -430,7 +203,10 @@ void Supervisor::on_ready(Plane& plane) {
   if (plane.state == PlaneState::kReady) return;
   plane.state = PlaneState::kReady;
   plane.was_ready = true;
-  const auto took = std::chrono::duration_cast<milliseconds>(Clock::now() - plane.started);
+  plane.ready_at = Clock::now();
+  auto& info = info_of(plane);
+  info.serves.store(info.starts.load(std::memory_order_relaxed), std::memory_order_release);
+  const auto took = std::chrono::duration_cast<milliseconds>(plane.ready_at - plane.started);
   log::info("ready", {{"plane", plane.name}, {"pid", plane.pid}, {"start_ms", took.count()}});
   if (&plane == &dataplane_) tell_plane_state();
   if (phase_ != Phase::kStarting || control_.state != PlaneState::kReady ||
@@ -493,7 +269,11 @@ void Supervisor::on_end(Plane& plane, int status) {
   const PlaneState before = plane.state;
   const auto now = Clock::now();
   const auto lived = std::chrono::duration_cast<milliseconds>(now - plane.started);
+  const auto served = before == PlaneState::kReady
+                          ? std::chrono::duration_cast<milliseconds>(now - plane.ready_at)
+                          : milliseconds(0);
   const pid_t pid = std::exchange(plane.pid, -1);
+  info_of(plane).pid.store(0, std::memory_order_relaxed);
   plane.state = PlaneState::kDown;
   plane.kill_at.reset();
   run_dir_.remove_pid(plane.name);
@@ -503,30 +283,39 @@ void Supervisor::on_end(Plane& plane, int status) {
     log::info("ended", {{"plane", plane.name}, {"pid", pid}, {"how", how}});
     return continue_stop();
   }
+  if (std::exchange(plane.leaves, false)) {
+    log::info("ended for its restart", {{"plane", plane.name}, {"pid", pid}, {"how", how}});
+    restart_.reset();
+    return start(plane);
+  }
   if (!plane.was_ready)
     return fail(fmt::format("pns-{} ended before it was ready: {}; its own messages are above",
                             plane.name, how));
-  const auto wait = plane.backoff.on_end(lived);
+  const auto wait = plane.backoff.on_end(served);
   plane.restart_at = now + wait;
   log::error("ended unexpectedly", {{"plane", plane.name},
                                     {"pid", pid},
                                     {"how", how},
                                     {"lived_ms", lived.count()},
+                                    {"served_ms", served.count()},
                                     {"restart_in_ms", wait.count()}});
 }
 
 // --- the loop ---
 
 int Supervisor::serve() {
-  start(dataplane_);
-  if (!is_stopping()) start(control_);
+  // One that is down after a resume waits for its time; a first start begins with none.
+  for (Plane* plane : {&dataplane_, &control_})
+    if (!plane->runs() && !plane->restart_at && !is_stopping()) start(*plane);
+  reap();  // who ended while one supervisor took the place of another
   while (control_.runs() || dataplane_.runs() || !is_stopping()) {
     const auto interest = [&](const Plane& plane) {
       const short out = outbox_of(plane).empty() ? short{0} : short{POLLOUT};
       return pollfd{plane.socket ? plane.socket.get() : -1, static_cast<short>(POLLIN | out), 0};
     };
-    std::array<pollfd, 3> wait = {pollfd{signals_.get(), POLLIN, 0}, interest(control_),
-                                  interest(dataplane_)};
+    const int probe = restart_ && restart_->probe ? restart_->probe->fd() : -1;
+    std::array<pollfd, 4> wait = {pollfd{signals_.get(), POLLIN, 0}, interest(control_),
+                                  interest(dataplane_), pollfd{probe, POLLIN, 0}};
     if (::poll(wait.data(), wait.size(), poll_timeout(Clock::now())) < 0 && errno != EINTR) {
       log::error("poll", {{"reason", std::strerror(errno)}});
       return 1;
@@ -538,6 +327,7 @@ int Supervisor::serve() {
         (void)outbox_of(*plane).flush(plane->socket.get());
     }
     if ((wait[0].revents & POLLIN) != 0) read_signals();
+    check_probe(Clock::now());
     run_timers(Clock::now());
   }
   run_dir_.remove_sockets();
@@ -572,6 +362,9 @@ void Supervisor::run_timers(Clock::time_point now) {
     (void)::sd_notify(0, "WATCHDOG=1");
     systemd_next_ = now + *systemd_interval_;
   }
+  if (stop_waits_ && !is_stopping() && !control_.leaves &&
+      (!control_.runs() || control_.state == PlaneState::kReady))
+    begin_stop();
   for (Plane* plane : {&control_, &dataplane_}) {
     if (plane->restart_at && now >= *plane->restart_at && !is_stopping()) {
       plane->restart_at.reset();
@@ -593,6 +386,7 @@ void Supervisor::run_timers(Clock::time_point now) {
 int Supervisor::poll_timeout(Clock::time_point now) const {
   auto next = now + seconds(60);
   if (systemd_interval_) next = std::min(next, systemd_next_);
+  if (restart_ && restart_->probe) next = std::min(next, restart_->probe->deadline());
   for (const Plane* plane : {&control_, &dataplane_}) {
     if (plane->restart_at) next = std::min(next, *plane->restart_at);
     if (!plane->runs()) continue;
@@ -615,7 +409,10 @@ void Supervisor::fail(const std::string& reason) {
 
 // First control, which tells the peers; the dataplane carries that to them.
 void Supervisor::begin_stop() {
+  // Who leaves tells the peers nothing: its successor does, once it is ready. See run_timers().
+  if (control_.leaves && !std::exchange(stop_waits_, true)) return;
   (void)::sd_notify(0, "STOPPING=1\nSTATUS=ending calls");
+  if (restart_) refuse_restart("the server is ending");
   phase_ = Phase::kStoppingControl;
   for (Plane* plane : {&control_, &dataplane_}) plane->restart_at.reset();
   if (control_.runs()) {
@@ -653,6 +450,8 @@ void Supervisor::kill_now(Plane& plane, int signal) noexcept {
   if (plane.runs()) (void)::kill(plane.pid, signal);
 }
 
+namespace {
+
 log::Level log_level(config::LogLevel level) noexcept {
   switch (level) {
     case config::LogLevel::kTrace:
@@ -674,23 +473,64 @@ void print(const std::vector<config::ConfigError>& errors) {
   for (const auto& error : errors) fmt::print(stderr, "{}\n", error.to_string());
 }
 
+// The planes that another supervisor left, when nobody can look after them: control tells the
+// peers, then the dataplane. Their descriptors are open until this process ends.
+void end_planes(const RunDirectory& run_dir) {
+  for (const auto& [name, within] : {std::pair{"control", kPoliteControl + kGrace},
+                                     std::pair{"dataplane", kPoliteDataplane + kGrace}}) {
+    const pid_t pid = run_dir.read_pid(name);
+    const auto is_here = [pid] { return pid > 0 && ::waitpid(pid, nullptr, WNOHANG) == 0; };
+    if (!is_here()) continue;  // no child of ours
+    (void)::kill(pid, SIGTERM);
+    const auto until = Clock::now() + within;
+    while (is_here() && Clock::now() < until) std::this_thread::sleep_for(milliseconds(5));
+    (void)::kill(pid, SIGKILL);
+  }
+}
+
+int resume_supervisor(const SupervisorOptions& options, config::Config config) {
+  const auto read_state = [&]() -> std::expected<HandOver, std::string> {
+    const UniqueFd sealed(options.resume_fd);  // read once, and not handed on
+    const auto text = read_sealed(sealed.get());
+    if (!text) return std::unexpected(text.error());
+    return decode(*text);
+  };
+  const auto state = read_state();
+  const auto ended = [&](const std::string& reason, const RunDirectory& run_dir) {
+    log::error("cannot go on: ending the calls", {{"reason", reason}});
+    end_planes(run_dir);
+    return 1;
+  };
+  if (!state) return ended(state.error(), RunDirectory::adopt(options.run_dir, UniqueFd()));
+  Supervisor supervisor(std::move(config),
+                        RunDirectory::adopt(options.run_dir, UniqueFd(state->run_dir_lock)));
+  if (auto resumed = supervisor.resume(*state); !resumed)
+    return ended(resumed.error(), RunDirectory::adopt(options.run_dir, UniqueFd()));
+  return supervisor.serve();
+}
+
 }  // namespace
 
 int run_supervisor(const SupervisorOptions& options) {
+  const bool resumes = options.resume_fd >= 0;
   auto config = config::load(options.config_file);
   if (!config) {
     print(config.error());
+    if (resumes) end_planes(RunDirectory::adopt(options.run_dir, UniqueFd()));
     return 1;
   }
   std::vector<config::ConfigError> warnings;
-  if (const auto users = config::load_users(*config, &warnings); !users) {
-    print(users.error());
-    return 1;
-  }
+  // The users are control's. A first start looks at them, so that a mistake is told at once.
+  if (!resumes)
+    if (const auto users = config::load_users(*config, &warnings); !users) {
+      print(users.error());
+      return 1;
+    }
   log::start(
       log_level(config->log.level),
       config->log.format == config::LogFormat::kJson ? log::Format::kJson : log::Format::kText,
       "supervisor");
+  if (resumes) return resume_supervisor(options, std::move(*config));
   for (const auto& warning : warnings) log::warn("users file", {{"reason", warning.to_string()}});
   auto run_dir = RunDirectory::open(options.run_dir);
   if (!run_dir) {

@@ -12,10 +12,13 @@ namespace pns::command {
 struct SupervisorOptions {
   std::filesystem::path config_file;
   std::filesystem::path run_dir;
+  int resume_fd = -1;  // what the supervisor left whose place this one takes; -1: a first start
 };
 
 // Runs until SIGTERM or SIGINT. Prints `ready` on stdout when both planes serve for the first time.
-// Returns the exit status: 0 after a polite end, 1 when it could not start.
+// With resume_fd it goes on where another supervisor, in this very process, left off; when it
+// cannot it ends the planes, which tell the peers. Returns the exit status: 0 after a polite end, 1
+// when it could not start.
 [[nodiscard]] int run_supervisor(const SupervisorOptions& options);
 
 }  // namespace pns::command

@@ -26,13 +26,13 @@
 
 #include "pns/base/bytes.hpp"
 #include "pns/base/unique_fd.hpp"
+#include "pns/contract/build_contract.hpp"
 #include "pns/contract/messages.hpp"
 
 namespace pns::contract {
 
 inline constexpr std::uint64_t kChannelMagic = 0x504e534348414e31;  // "PNSCHAN1"
-// Raise when messages.hpp or the layout below changes.
-inline constexpr std::uint32_t kChannelVersion = 2;
+// Raise kChannelVersion (build_contract.hpp) when messages.hpp or the layout below changes.
 inline constexpr std::size_t kRingCapacity = std::size_t{1} << 20;  // octets, power of two
 inline constexpr std::size_t kMaxBody = 64;                         // octets
 

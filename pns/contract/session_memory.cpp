@@ -45,7 +45,8 @@ std::expected<UniqueFd, std::string> make_memfd(std::size_t size, unsigned flags
 template <class T>
 std::string differs(const char* what, T theirs, T ours) {
   return std::string("session memory: ") + what + " is " + std::to_string(theirs) +
-         ", this program expects " + std::to_string(ours);
+         ", this program expects " + std::to_string(ours) +
+         ": it cannot take over these calls; see docs/upgrade.md";
 }
 
 }  // namespace
@@ -130,6 +131,10 @@ std::expected<SessionMemory, std::string> SessionMemory::attach(int fd) {
   if (header.drop_reason_count != kDropReasonCount)
     return std::unexpected(
         differs("drop reason count", std::size_t{header.drop_reason_count}, kDropReasonCount));
+  if (header.channel_version != kChannelVersion)
+    return std::unexpected(differs("channel version", header.channel_version, kChannelVersion));
+  if (header.store_version != kStoreVersion)
+    return std::unexpected(differs("store version", header.store_version, kStoreVersion));
   if (header.total_size != size)
     return std::unexpected(differs("total size", std::size_t{header.total_size}, size));
   if (header.max_sessions == 0 || content_size(header.max_sessions) > size)

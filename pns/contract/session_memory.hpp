@@ -26,13 +26,19 @@
 #include "pns/base/ids.hpp"
 #include "pns/base/ip_address.hpp"
 #include "pns/base/unique_fd.hpp"
+#include "pns/contract/build_contract.hpp"
+#include "pns/contract/process.hpp"
 #include "pns/mppe/state.hpp"
 
 namespace pns::contract {
 
 inline constexpr std::uint64_t kSessionMemoryMagic = 0x504e53534d454d31;  // "PNSSMEM1"
 // Raise when any struct of this file changes its layout or a field its meaning.
+#ifdef PNS_TEST_CONTRACT_VERSION  // only in pns-control-other, for tests of the refusal
+inline constexpr std::uint32_t kSessionMemoryVersion = PNS_TEST_CONTRACT_VERSION;
+#else
 inline constexpr std::uint32_t kSessionMemoryVersion = 3;
+#endif
 inline constexpr std::size_t kMaxWorkers = 64;
 inline constexpr std::size_t kPorts = 2;
 
@@ -180,6 +186,13 @@ struct alignas(64) SessionRecord {
 static_assert(sizeof(SessionRecord) <= 2048, "a session costs at most 2 KiB of dataplane memory");
 static_assert(std::is_standard_layout_v<SessionRecord>);
 
+// What the supervisor knows of one process. Supervisor: writes; control: reads.
+struct ProcessInfo {
+  std::atomic<std::uint32_t> starts{0};  // the first included
+  std::atomic<std::uint32_t> serves{0};  // the number of the start that was last ready
+  std::atomic<std::int32_t> pid{0};      // 0: none
+};
+
 struct alignas(64) SessionMemoryHeader {
   // --- supervisor: writes at creation; both planes: read and check at attach ---
   std::uint64_t magic = kSessionMemoryMagic;
@@ -189,6 +202,8 @@ struct alignas(64) SessionMemoryHeader {
   std::uint32_t session_record_size = 0;
   std::uint32_t drop_reason_count = kDropReasonCount;
   std::uint32_t max_sessions = 0;
+  std::uint32_t store_version = kStoreVersion;
+  std::uint32_t channel_version = kChannelVersion;
   std::uint64_t total_size = 0;
   std::uint64_t created_ns = 0;  // CLOCK_MONOTONIC
   // --- dataplane main: writes; control: reads ---
@@ -197,8 +212,13 @@ struct alignas(64) SessionMemoryHeader {
   std::atomic<std::uint64_t> tsc_hz{0};
   std::array<std::atomic<std::uint8_t>, kSteeringBuckets> steering{};  // bucket → worker
   // --- supervisor: writes; control: reads ---
-  std::atomic<std::uint32_t> control_starts{0};  // processes started, the first included
-  std::atomic<std::uint32_t> dataplane_starts{0};
+  std::array<ProcessInfo, kProcesses> processes;  // by Process
+  [[nodiscard]] ProcessInfo& process(Process which) noexcept {
+    return processes[static_cast<std::size_t>(which)];
+  }
+  [[nodiscard]] const ProcessInfo& process(Process which) const noexcept {
+    return processes[static_cast<std::size_t>(which)];
+  }
   // --- dataplane main: writes; metrics: reads ---
   Counter channel_events_dropped;    // punted frames that found the ring to control full
   Counter channel_commands_invalid;  // commands refused because a field was out of range

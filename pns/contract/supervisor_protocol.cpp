@@ -79,9 +79,10 @@ std::expected<Grants, std::string> receive_grants(int socket, int timeout_ms) {
     auto received = receive_supervisor_message(socket);
     if (!received) {
       if (received.error() == ReceiveError::kWouldBlock) continue;
-      return std::unexpected(received.error() == ReceiveError::kClosed
-                                 ? "the supervisor closed its socket"
-                                 : "malformed or different version of supervisor message");
+      return std::unexpected(
+          received.error() == ReceiveError::kClosed
+              ? "the supervisor closed its socket"
+              : "a supervisor of another version, or malformed: see docs/upgrade.md");
     }
     const SupervisorMessage& message = received->message;
     switch (message.type) {

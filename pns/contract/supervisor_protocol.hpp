@@ -23,7 +23,7 @@
 namespace pns::contract {
 
 inline constexpr std::uint32_t kSupervisorMagic = 0x504e5355;  // "PNSU"
-inline constexpr std::uint32_t kSupervisorVersion = 1;
+inline constexpr std::uint32_t kSupervisorVersion = 2;
 
 enum class SupervisorMessageType : std::uint32_t {
   // supervisor → plane
@@ -36,12 +36,16 @@ enum class SupervisorMessageType : std::uint32_t {
   kStop = 7,                // end politely within value ms, then exit 0           both
   kTwinReady = 8,           // the twin has its MAC, addresses and is up; port     dataplane
   kPlaneState = 9,          // value: 1 dataplane serves, 0 it does not            control
+  kLeave = 10,              // end within value ms, exit 0; the calls stay         both
+  kRestartAccepted = 11,    // answers kRequestRestart: request; value: Process    control
+  kRestartRefused = 12,     // likewise; text: why                                 control
   // plane → supervisor
   kReady = 32,             // serves
   kSetTwin = 33,           // port; mac; value: MTU in octets                     dataplane
   kStoreConnection = 34,   // fd: accepted TCP socket; connection, local, peer    control
   kForgetConnection = 35,  // connection                                          control
   kWatchdog = 36,          // the plane's loop turns; at least every 2 s          both
+  kRequestRestart = 37,    // request; value: Process                             control
 };
 
 struct SupervisorMessage {
@@ -55,8 +59,8 @@ struct SupervisorMessage {
   std::uint16_t tcp_port = 0;  // the peer's for connections, ours for listeners
   MacAddress mac{};
   std::uint32_t value = 0;
-  std::uint32_t reserved = 0;
-  std::array<char, 64> text{};  // NUL-terminated
+  std::uint32_t request = 0;     // the asker's number for a request and its answer
+  std::array<char, 512> text{};  // NUL-terminated
 };
 static_assert(std::is_trivially_copyable_v<SupervisorMessage>);
 

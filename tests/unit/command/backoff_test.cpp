@@ -12,10 +12,21 @@ TEST_CASE("backoff: the first end costs no wait, short runs double it up to 5 s"
     CHECK(backoff.on_end(10ms) == wait);
 }
 
-TEST_CASE("backoff: a run of 5 s forgets what was", "[command]") {
+TEST_CASE("backoff: a plane that served for a second is started again at once", "[command]") {
   RestartBackoff backoff;
-  for (int i = 0; i < 4; ++i) (void)backoff.on_end(1s);
-  CHECK(backoff.on_end(5s) == 0ms);
-  CHECK(backoff.on_end(4999ms) == 0ms);
-  CHECK(backoff.on_end(4999ms) == 100ms);
+  for (int i = 0; i < 4; ++i) (void)backoff.on_end(0ms);
+  CHECK(backoff.on_end(1s) == 0ms);
+  CHECK(backoff.on_end(1s) == 0ms);
+  CHECK(backoff.on_end(999ms) == 0ms);  // the first short one
+  CHECK(backoff.on_end(999ms) == 100ms);
+  CHECK(backoff.on_end(1001ms) == 0ms);
+}
+
+TEST_CASE("backoff: a successor goes on where it left off", "[command]") {
+  RestartBackoff backoff;
+  for (int i = 0; i < 4; ++i) (void)backoff.on_end(0ms);
+  RestartBackoff successor(backoff.next());
+  CHECK(successor.on_end(0ms) == backoff.on_end(0ms));
+  CHECK(RestartBackoff(1h).next() == RestartBackoff::kLongest);
+  CHECK(RestartBackoff(-1ms).next() == 0ms);
 }

@@ -4,9 +4,10 @@
 // it does is in RUN_DIR/fake-NAME, read at start:
 //   (absent)      become ready, beat, obey kStop
 //   never-ready   end with status 3 before kReady
-//   stubborn      become ready and ignore kStop
+//   stubborn      become ready and ignore kStop and kLeave
 // The control one accepts on its listeners, stores each connection and answers `who` with its pid,
-// `grants` with what it was given, `forget` by making the supervisor forget the connection.
+// `grants` with what it was given, `forget` by making the supervisor forget the connection,
+// `restart X` with what the supervisor says to that.
 #include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
@@ -19,6 +20,8 @@
 #include <map>
 #include <string>
 
+#include "pns/contract/build_contract.hpp"
+#include "pns/contract/process.hpp"
 #include "pns/contract/session_memory.hpp"
 #include "pns/contract/supervisor_protocol.hpp"
 
@@ -38,6 +41,10 @@ void say(int socket, SupervisorMessageType type, std::uint64_t connection = 0, i
 
 int main(int argc, char** argv) {
   const bool is_control = std::string(argv[0]).ends_with("pns-control");
+  if (argc == 2 && std::strcmp(argv[1], "--contract") == 0) {
+    ::puts(to_json(build_contract(), is_control ? "pns-control" : "pns-dataplane").c_str());
+    return 0;
+  }
   std::string run_dir;
   int supervisor = -1;
   for (int i = 1; i + 1 < argc; i += 2) {
@@ -63,6 +70,9 @@ int main(int argc, char** argv) {
     next_id = std::max(next_id, connection.id.value + 1);
     connections.emplace(connection.fd.release(), connection.id.value);
   }
+  const auto starts_of = [&](Process process) {
+    return memory->header().process(process).starts.load();
+  };
   bool dataplane_serves = grants->dataplane_serves;
   for (;;) {
     std::vector<pollfd> wait = {{supervisor, POLLIN, 0}};
@@ -77,7 +87,16 @@ int main(int argc, char** argv) {
         if (!received) return 7;
         if (received->message.type == SupervisorMessageType::kPlaneState)
           dataplane_serves = received->message.value != 0;
-        if (received->message.type == SupervisorMessageType::kStop && mode != "stubborn") return 0;
+        const bool obeys = mode != "stubborn";
+        if (received->message.type == SupervisorMessageType::kStop && obeys) return 0;
+        if (received->message.type == SupervisorMessageType::kLeave && obeys) return 0;
+        std::string said;
+        if (received->message.type == SupervisorMessageType::kRestartAccepted) said = "accepted";
+        if (received->message.type == SupervisorMessageType::kRestartRefused)
+          said = received->message.text.data();
+        const int asker = static_cast<int>(received->message.request);
+        if (!said.empty() && connections.contains(asker))
+          (void)::send(asker, said.data(), said.size(), MSG_NOSIGNAL);
       } else if (i <= grants->listeners.size()) {
         const int fd = ::accept4(wait[i].fd, nullptr, nullptr, SOCK_CLOEXEC);
         if (fd < 0) continue;
@@ -98,8 +117,18 @@ int main(int argc, char** argv) {
         if (word == "grants")
           answer = "connections " + std::to_string(granted) + " dataplane " +
                    std::to_string(dataplane_serves) + " starts " +
-                   std::to_string(memory->header().control_starts.load()) + "/" +
-                   std::to_string(memory->header().dataplane_starts.load());
+                   std::to_string(starts_of(Process::kControl)) + "/" +
+                   std::to_string(starts_of(Process::kDataplane)) + "/" +
+                   std::to_string(starts_of(Process::kSupervisor));
+        if (word.starts_with("restart ")) {
+          const auto process = process_of(word.substr(8));
+          SupervisorMessage message;
+          message.type = SupervisorMessageType::kRequestRestart;
+          message.value = process ? static_cast<std::uint32_t>(*process) : 99;
+          message.request = static_cast<std::uint32_t>(wait[i].fd);
+          if (!send_supervisor_message(supervisor, message)) return 4;
+          continue;
+        }
         if (word == "forget") {
           say(supervisor, SupervisorMessageType::kForgetConnection, connections.at(wait[i].fd));
           answer = "forgotten";

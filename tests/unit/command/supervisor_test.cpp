@@ -10,9 +10,11 @@
 #include <spawn.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <chrono>
 #include <filesystem>
@@ -88,6 +90,24 @@ class Lab {
     std::ofstream(run_dir() / ("fake-" + plane)) << mode;
   }
 
+  // A copy of the programs for this lab alone, so that others can be put into their place.
+  [[nodiscard]] std::filesystem::path own_programs() {
+    const auto own = directory_ / "bin";
+    if (programs_ == own) return own;
+    std::filesystem::create_directory(own);
+    for (const char* name : {"pns", "pns-control", "pns-dataplane"})
+      std::filesystem::copy_file(programs_ / name, own / name);
+    return programs_ = own;
+  }
+  // Puts a shell script into the place of a program.
+  void replace(const std::string& name, const std::string& script) {
+    const auto draft = directory_ / "draft";
+    std::ofstream(draft) << "#!/bin/sh\n" << script << "\n";
+    std::filesystem::permissions(draft, std::filesystem::perms::owner_all);
+    std::filesystem::rename(draft, own_programs() / name);
+  }
+  [[nodiscard]] std::filesystem::path config_file() const { return directory_ / "pns.yaml"; }
+
   // Starts `pns run`. Its stdout and stderr go to files.
   pid_t start(const std::string& suffix = "") {
     posix_spawn_file_actions_t actions;
@@ -96,7 +116,7 @@ class Lab {
     const std::string log = (directory_ / ("log" + suffix)).string();
     posix_spawn_file_actions_addopen(&actions, 1, out.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
     posix_spawn_file_actions_addopen(&actions, 2, log.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    std::string program = PNS_FAKES "/pns";
+    std::string program = (programs_ / "pns").string();
     std::string run = "run";
     std::string config_option = "--config";
     std::string config = (directory_ / "pns.yaml").string();
@@ -139,6 +159,7 @@ class Lab {
 
  private:
   std::filesystem::path directory_;
+  std::filesystem::path programs_ = PNS_FAKES;
   pid_t pid_ = -1;
 };
 
@@ -157,10 +178,12 @@ class Client {
             static_cast<ssize_t>(word.size()));
     pollfd wait{fd_.get(), POLLIN, 0};
     if (::poll(&wait, 1, 10'000) != 1) return {};
-    char text[128];
+    char text[1024];
     const ssize_t got = ::recv(fd_.get(), text, sizeof(text), 0);
     return got <= 0 ? std::string() : std::string(text, static_cast<std::size_t>(got));
   }
+
+  [[nodiscard]] int fd() const noexcept { return fd_.get(); }
 
  private:
   UniqueFd fd_;
@@ -216,7 +239,7 @@ TEST_CASE("supervisor: a control process that is killed gets its connections bac
   CHECK(after != before);
   CHECK_FALSE(after.empty());
   CHECK(second.ask("who") == after);
-  CHECK(first.ask("grants") == "connections 2 dataplane 1 starts 2/1");
+  CHECK(first.ask("grants") == "connections 2 dataplane 1 starts 2/1/1");
 }
 
 TEST_CASE("supervisor: a forgotten connection is not handed over", "[command]") {
@@ -228,7 +251,7 @@ TEST_CASE("supervisor: a forgotten connection is not handed over", "[command]") 
   REQUIRE(forgotten.ask("forget") == "forgotten");
   REQUIRE(::kill(std::stoi(before), SIGKILL) == 0);
   REQUIRE(kept.ask("who") != before);
-  CHECK(kept.ask("grants") == "connections 1 dataplane 1 starts 2/1");
+  CHECK(kept.ask("grants") == "connections 1 dataplane 1 starts 2/1/1");
   CHECK(forgotten.ask("who").empty());  // closed with the process that had it
 }
 
@@ -239,7 +262,7 @@ TEST_CASE("supervisor: a dataplane that is killed is started again and control t
   const pid_t before = lab.plane("dataplane");
   REQUIRE(::kill(before, SIGKILL) == 0);
   REQUIRE(
-      wait_until([&] { return client.ask("grants") == "connections 0 dataplane 1 starts 1/2"; }));
+      wait_until([&] { return client.ask("grants") == "connections 0 dataplane 1 starts 1/2/1"; }));
   CHECK(lab.plane("dataplane") != before);
 }
 
@@ -316,6 +339,246 @@ TEST_CASE("supervisor: a configuration that is wrong starts nothing", "[command]
   CHECK_THAT(lab.log(), Catch::Contains("pns.yaml:8: log.level: 'loud' is not one of"));
 }
 
+TEST_CASE("supervisor: a planned restart of control keeps its connections and is not waited for",
+          "[command]") {
+  Lab lab;
+  lab.start_and_wait();
+  Client client;
+  const pid_t dataplane = lab.plane("dataplane");
+  for (int restarts = 1; restarts <= 4; ++restarts) {
+    const std::string before = client.ask("who");
+    REQUIRE(client.ask("restart control") == "accepted");
+    REQUIRE(wait_until([&] {
+      const std::string now = client.ask("who");
+      return !now.empty() && now != before;
+    }));
+    CHECK(client.ask("grants") ==
+          "connections 1 dataplane 1 starts " + std::to_string(restarts + 1) + "/1/1");
+  }
+  CHECK(lab.plane("dataplane") == dataplane);
+  CHECK(lab.log().find("ended unexpectedly") == std::string::npos);
+}
+
+TEST_CASE("supervisor: a planned restart of the dataplane is told to control", "[command]") {
+  Lab lab;
+  lab.start_and_wait();
+  Client client;
+  const std::string control = client.ask("who");
+  const pid_t before = lab.plane("dataplane");
+  REQUIRE(client.ask("restart dataplane") == "accepted");
+  REQUIRE(
+      wait_until([&] { return client.ask("grants") == "connections 0 dataplane 1 starts 1/2/1"; }));
+  CHECK(lab.plane("dataplane") != before);
+  CHECK(client.ask("who") == control);
+  CHECK(lab.log().find("ended unexpectedly") == std::string::npos);
+}
+
+TEST_CASE("supervisor: a plane that does not leave is killed and started again", "[command]") {
+  Lab lab;
+  lab.behave("dataplane", "stubborn");
+  lab.start_and_wait();
+  Client client;
+  REQUIRE(client.ask("restart dataplane") == "accepted");
+  REQUIRE(client.ask("restart control") == "another restart is under way");
+  REQUIRE(wait_until([&] { return client.ask("grants").ends_with("dataplane 1 starts 1/2/1"); }));
+  CHECK_THAT(lab.log(), Catch::Contains("ended for its restart") && Catch::Contains("signal 9"));
+}
+
+TEST_CASE("supervisor: SIGTERM while control leaves is obeyed by its successor", "[command]") {
+  Lab lab;
+  lab.behave("control", "stubborn");
+  lab.start_and_wait();
+  Client client;
+  REQUIRE(client.ask("restart control") == "accepted");
+  lab.behave("control", "");  // the next one
+  REQUIRE(::kill(lab.pid(), SIGTERM) == 0);
+  CHECK(lab.wait_exit(lab.pid()) == 0);
+  const std::string log = lab.log();
+  const auto left = log.find("event=\"ended for its restart\" plane=control");
+  const auto ready = log.find("event=ready plane=control", left);
+  REQUIRE(ready != std::string::npos);
+  CHECK(log.find("event=ended plane=control", ready) != std::string::npos);
+  CHECK(log.find("how=\"exit status 0\"", ready) != std::string::npos);
+}
+
+TEST_CASE("supervisor: it restarts itself and goes on with everything it held", "[command]") {
+  Lab lab;
+  lab.start_and_wait();
+  Client client;
+  const std::string control = client.ask("who");
+  const pid_t dataplane = lab.plane("dataplane");
+  const auto descriptors = [&] {
+    const auto all =
+        std::filesystem::directory_iterator("/proc/" + std::to_string(lab.pid()) + "/fd");
+    return std::distance(begin(all), end(all));
+  };
+  std::optional<std::ptrdiff_t> before;
+  for (int restarts = 1; restarts <= 5; ++restarts) {
+    REQUIRE(client.ask("restart supervisor") == "accepted");
+    if (!before) before = descriptors();  // by now the client's connection is stored
+    CHECK(client.ask("grants") ==
+          "connections 0 dataplane 1 starts 1/1/" + std::to_string(restarts + 1));
+  }
+  CHECK(descriptors() == *before);
+  CHECK(client.ask("who") == control);
+  CHECK(lab.plane("dataplane") == dataplane);
+  CHECK(lab.plane("supervisor") == lab.pid());
+  CHECK(lab.out() == "ready\n");
+  // The run directory is still its own.
+  CHECK(lab.wait_exit(lab.start(".second")) == 1);
+
+  // What was stored before and what is stored now both reach a successor of control.
+  Client later;
+  REQUIRE(later.ask("who") == control);
+  REQUIRE(::kill(std::stoi(control), SIGKILL) == 0);
+  REQUIRE(client.ask("who") == later.ask("who"));
+  CHECK(client.ask("grants") == "connections 2 dataplane 1 starts 2/1/6");
+  REQUIRE(::kill(dataplane, SIGKILL) == 0);
+  REQUIRE(wait_until([&] { return client.ask("grants").ends_with("dataplane 1 starts 2/2/6"); }));
+
+  REQUIRE(::kill(lab.pid(), SIGTERM) == 0);
+  CHECK(lab.wait_exit(lab.pid()) == 0);
+  CHECK(lab.plane("control") == 0);
+  CHECK(lab.out() == "ready\n");
+}
+
+TEST_CASE(
+    "supervisor: a plane that waits for its next start keeps waiting after a restart, and a "
+    "planned one ends the wait",
+    "[command]") {
+  Lab lab;
+  lab.start_and_wait();
+  Client client;
+  lab.behave("dataplane", "never-ready");
+  REQUIRE(::kill(lab.plane("dataplane"), SIGKILL) == 0);
+  // Once the waits are long: 800 ms and more.
+  REQUIRE(wait_until([&] { return lab.log().find("restart_in_ms=800") != std::string::npos; }));
+  REQUIRE(client.ask("restart supervisor") == "accepted");
+  REQUIRE(wait_until([&] { return lab.log().find("restart_in_ms=1600") != std::string::npos; }));
+  CHECK(lab.plane("dataplane") == 0);
+  std::filesystem::remove(lab.run_dir() / "fake-dataplane");
+  REQUIRE(client.ask("restart dataplane") == "accepted");
+  REQUIRE(wait_until([&] { return client.ask("grants").find("dataplane 1") != std::string::npos; },
+                     1s));
+}
+
+TEST_CASE("supervisor: what does not fit is refused and everything stays as it is", "[command]") {
+  Lab lab;
+  (void)lab.own_programs();
+  lab.start_and_wait();
+  Client client;
+  const pid_t control = lab.plane("control");
+  const pid_t dataplane = lab.plane("dataplane");
+  CHECK(client.ask("restart nothing") == "there is no such process");
+
+  lab.replace("pns-control", "echo '{\"program\":\"pns-control\",\"version\":\"9\"}'");
+  CHECK_THAT(client.ask("restart control"),
+             Catch::StartsWith("pns-control \"9\" does not fit the running server: "));
+  lab.replace("pns-control", "exit 3");
+  CHECK(client.ask("restart control") ==
+        "pns-control --contract: exit status 3; see docs/upgrade.md");
+  std::filesystem::permissions(lab.own_programs() / "pns-dataplane", std::filesystem::perms::none);
+  std::filesystem::rename(lab.own_programs() / "pns-dataplane", lab.own_programs() / "kept");
+  CHECK_THAT(client.ask("restart dataplane"),
+             Catch::Contains("pns-dataplane: cannot be executed: No such file or directory"));
+
+  // The supervisor's own: contract first, then the configuration by the new program.
+  lab.replace("pns", "echo '{}'");
+  CHECK(client.ask("restart supervisor") ==
+        "pns --contract did not say what it was built with; see docs/upgrade.md");
+  lab.replace("pns", "case $1 in --contract) exec '" PNS_FAKES
+                     "/pns' --contract;; esac\n"
+                     "echo \"$4: not by me\"; exit 1");
+  CHECK_THAT(client.ask("restart supervisor"), Catch::Contains("not by me"));
+  std::filesystem::copy_file(PNS_FAKES "/pns", lab.own_programs() / "new");
+  std::filesystem::rename(lab.own_programs() / "new", lab.own_programs() / "pns");
+  const std::string good = contents_of(lab.config_file());
+  std::ofstream(lab.config_file(), std::ios::app) << "log: {level: loud}\n";
+  CHECK_THAT(client.ask("restart supervisor"),
+             Catch::Contains("pns.yaml:8: log.level: 'loud' is not one of"));
+  std::ofstream(lab.config_file()) << good;
+
+  CHECK(client.ask("who") == std::to_string(control));
+  CHECK(lab.plane("dataplane") == dataplane);
+  // The program on disk is another file by now, and the right one.
+  CHECK(client.ask("restart supervisor") == "accepted");
+  CHECK(client.ask("grants") == "connections 0 dataplane 1 starts 1/1/2");
+}
+
+TEST_CASE("supervisor: what calls hang on stays when the configuration changes", "[command]") {
+  Lab lab;
+  lab.start_and_wait();
+  Client client;
+  std::string text = contents_of(lab.config_file());
+  const auto replace = [&](const std::string& from, const std::string& to) {
+    const auto at = text.find(from);
+    REQUIRE(at != std::string::npos);
+    text.replace(at, from.size(), to);
+  };
+  replace("max_sessions: 16", "max_sessions: 32");
+  replace("xdp:none", "xdp:other");
+  std::ofstream(lab.config_file()) << text;
+  CHECK_THAT(client.ask("restart dataplane"),
+             Catch::StartsWith("ports.core: xdp:none cannot become xdp:other while calls live"));
+  REQUIRE(client.ask("restart supervisor") == "accepted");
+  CHECK_THAT(lab.log(), Catch::Contains("key=dataplane.max_sessions kept=16") &&
+                            Catch::Contains("key=ports.core kept=xdp:none"));
+}
+
+TEST_CASE("supervisor: tells systemd of its restart, and goes on with the watchdog", "[command]") {
+  Lab lab;
+  const auto path = lab.run_dir().parent_path() / "notify";
+  const UniqueFd systemd(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  path.string().copy(address.sun_path, sizeof(address.sun_path) - 1);
+  REQUIRE(::bind(systemd.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0);
+  ::setenv("NOTIFY_SOCKET", path.c_str(), 1);
+  ::setenv("WATCHDOG_USEC", "100000", 1);
+  lab.start_and_wait();
+  ::unsetenv("NOTIFY_SOCKET");
+  ::unsetenv("WATCHDOG_USEC");
+  // The next thing that systemd hears and that is, or is not, a sign of life.
+  const auto hear = [&](bool beat) {
+    for (;;) {
+      pollfd wait{systemd.get(), POLLIN, 0};
+      if (::poll(&wait, 1, 10'000) != 1) return std::string();
+      char text[512];
+      const ssize_t got = ::recv(systemd.get(), text, sizeof(text), 0);
+      const std::string said(text, static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+      if ((said == "WATCHDOG=1") == beat) return said;
+    }
+  };
+  CHECK(hear(false) == "READY=1\nSTATUS=serving");
+  Client client;
+  REQUIRE(client.ask("restart supervisor") == "accepted");
+  CHECK_THAT(hear(false), Catch::StartsWith("RELOADING=1\nMONOTONIC_USEC="));
+  CHECK(hear(false) == "READY=1\nSTATUS=serving");
+  CHECK(hear(true) == "WATCHDOG=1");
+  CHECK(hear(true) == "WATCHDOG=1");
+  REQUIRE(::kill(lab.pid(), SIGTERM) == 0);
+  CHECK(hear(false) == "STOPPING=1\nSTATUS=ending calls");
+  CHECK(lab.wait_exit(lab.pid()) == 0);
+}
+
+TEST_CASE("supervisor: one that cannot go on ends the planes politely", "[command]") {
+  Lab lab;
+  (void)lab.own_programs();
+  lab.start_and_wait();
+  Client client;
+  const pid_t control = lab.plane("control");
+  const pid_t dataplane = lab.plane("dataplane");
+  // Passes for the right one, and hands on something that is no state.
+  lab.replace("pns", "case $1 in run) exec '" PNS_FAKES
+                     "/pns' \"$1\" \"$2\" \"$3\" \"$4\" \"$5\" --resume-fd 0;; esac\n"
+                     "exec '" PNS_FAKES "/pns' \"$@\"");
+  REQUIRE(::send(client.fd(), "restart supervisor", 18, MSG_NOSIGNAL) == 18);
+  CHECK(lab.wait_exit(lab.pid()) == 1);
+  CHECK_THAT(lab.log(), Catch::Contains("cannot go on: ending the calls"));
+  CHECK(::kill(control, 0) != 0);
+  CHECK(::kill(dataplane, 0) != 0);
+}
+
 // Takes 30 s: a ctest of its own.
 TEST_CASE("supervisor: a plane that says nothing for 30 s is aborted and started again",
           "[command][.slow]") {
@@ -324,7 +587,7 @@ TEST_CASE("supervisor: a plane that says nothing for 30 s is aborted and started
   const pid_t before = lab.plane("dataplane");
   REQUIRE(::kill(before, SIGSTOP) == 0);  // alive, and silent
   Client client;
-  REQUIRE(wait_until([&] { return client.ask("grants").ends_with("starts 1/2"); }, 40s));
+  REQUIRE(wait_until([&] { return client.ask("grants").ends_with("starts 1/2/1"); }, 40s));
   CHECK(lab.plane("dataplane") != before);
   CHECK_THAT(lab.log(), Catch::Contains("event=silent plane=dataplane"));
 }

@@ -101,7 +101,8 @@ TEST_CASE("session memory: another version, layout or size is refused by name", 
     memory.set(offsetof(SessionMemoryHeader, version), kSessionMemoryVersion + 1);
     CHECK(memory.error() == "session memory: version is " +
                                 std::to_string(kSessionMemoryVersion + 1) +
-                                ", this program expects " + std::to_string(kSessionMemoryVersion));
+                                ", this program expects " + std::to_string(kSessionMemoryVersion) +
+                                ": it cannot take over these calls; see docs/upgrade.md");
   }
   const struct {
     std::size_t offset;
@@ -109,7 +110,9 @@ TEST_CASE("session memory: another version, layout or size is refused by name", 
   } sizes[] = {{offsetof(SessionMemoryHeader, header_size), "header size"},
                {offsetof(SessionMemoryHeader, worker_counters_size), "worker counters size"},
                {offsetof(SessionMemoryHeader, session_record_size), "session record size"},
-               {offsetof(SessionMemoryHeader, drop_reason_count), "drop reason count"}};
+               {offsetof(SessionMemoryHeader, drop_reason_count), "drop reason count"},
+               {offsetof(SessionMemoryHeader, store_version), "store version"},
+               {offsetof(SessionMemoryHeader, channel_version), "channel version"}};
   for (const auto& [offset, name] : sizes) {
     Spoiled memory;
     memory.set(offset, std::uint32_t{1});

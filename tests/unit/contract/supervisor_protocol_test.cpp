@@ -203,7 +203,7 @@ TEST_CASE("supervisor protocol: grants that do not come, or end, or are others, 
     message.version = kSupervisorVersion + 1;
     REQUIRE(send_supervisor_message(pair.here.get(), message));
     CHECK(receive_grants(pair.there.get(), 1000).error() ==
-          "malformed or different version of supervisor message");
+          "a supervisor of another version, or malformed: see docs/upgrade.md");
   }
   {
     const Pair pair;

@@ -168,6 +168,37 @@ TEST_CASE("control socket: a message is consumed after it was handled, and not h
     }
 }
 
+TEST_CASE("control socket: one that leaves sends what it has and leaves the rest in the kernel",
+          "[runtime]") {
+  TcpPair pair(4096);
+  const int small = 4096;
+  REQUIRE(::setsockopt(pair.ours.get(), SOL_SOCKET, SO_SNDBUF, &small, sizeof(small)) == 0);
+  UniqueFd kept(::dup(pair.ours.get()));
+  std::size_t sent = 0;
+  {
+    Receiver receiver(std::move(pair.ours));
+    CHECK(receiver.socket->is_flushed());
+    const std::string one(1000, 'x');
+    for (; receiver.socket->is_flushed() && sent < 1'000'000; sent += one.size())
+      receiver.socket->send(as_octets(one));
+    REQUIRE_FALSE(receiver.socket->is_flushed());
+    receiver.socket->stop_reading();
+    put(pair.theirs, message("for the successor"));
+    std::size_t octets = 0;
+    REQUIRE(until(receiver.loop, [&] {
+      octets += get(pair.theirs).size();
+      return receiver.socket->is_flushed();
+    }));
+    drain(receiver.loop);
+    CHECK(octets + get(pair.theirs).size() == sent);
+    CHECK(receiver.messages.empty());
+    receiver.killed = true;
+  }
+  Receiver successor(std::move(kept));
+  REQUIRE(until(successor.loop, [&] { return !successor.messages.empty(); }));
+  CHECK(successor.messages[0] == "for the successor");
+}
+
 TEST_CASE("control socket: the end of the stream is told once, with its reason", "[runtime]") {
   TcpPair pair;
   Receiver receiver(std::move(pair.ours));

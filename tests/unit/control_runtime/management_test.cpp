@@ -65,6 +65,10 @@ struct World {
                   if (body == "now") return answer(400, R"({"error":"no"})");
                   placing.push_back(std::move(answer));  // answered later
                 },
+            .restart =
+                [](std::string_view body, const Server::Answer& answer) {
+                  answer(body == "yes" ? 202 : 409, R"({"error":"no"})");
+                },
             .connections = [] { return std::string("[]"); },
             .pools = [] { return std::string("[]"); },
             .workers = [] { return std::string("[]"); },
@@ -103,6 +107,28 @@ TEST_CASE("management: requests are answered from the event loop", "[management]
   CHECK(client.Delete("/v1/sessions/alice")->status == 200);
   CHECK(client.Delete("/v1/sessions/bob")->status == 404);
   CHECK(world.cleared == std::vector<std::string>{"alice", "bob"});
+}
+
+TEST_CASE("management: a restart is accepted or refused with the reason", "[management]") {
+  World world;
+  auto client = world.client();
+  CHECK(client.Post("/v1/restart", "yes", "application/json")->status == 202);
+  const auto refused = client.Post("/v1/restart", "no", "application/json");
+  REQUIRE(refused);
+  CHECK(refused->status == 409);
+  CHECK(json::parse(refused->body)["error"] == "no");
+}
+
+TEST_CASE("management: a request for a restart names one process and nothing else",
+          "[management]") {
+  CHECK(read_restart_request(R"({"process":"control"})") == pns::contract::Process::kControl);
+  CHECK(read_restart_request(R"({"process":"dataplane"})") == pns::contract::Process::kDataplane);
+  CHECK(read_restart_request(R"({"process":"supervisor"})") == pns::contract::Process::kSupervisor);
+  for (const char* text : {"", "[]", "{}", R"({"process":1})", R"({"process":"all"})",
+                           R"({"process":"control","now":true})"}) {
+    CAPTURE(text);
+    CHECK_FALSE(read_restart_request(text));
+  }
 }
 
 TEST_CASE("management: a name that is no UTF-8 gets its answer", "[management]") {

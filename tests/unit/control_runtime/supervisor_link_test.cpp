@@ -19,6 +19,7 @@ struct World {
   asio::io_context loop{1};
   UniqueFd supervisor;
   std::vector<Milliseconds> stops;
+  std::vector<Milliseconds> leaves;
   int lost = 0;
   std::unique_ptr<SupervisorLink> link;
 
@@ -30,6 +31,7 @@ struct World {
     link = std::make_unique<SupervisorLink>(
         loop, UniqueFd(fds[1]),
         SupervisorLink::Events{.stop = [this](Milliseconds within) { stops.push_back(within); },
+                               .leave = [this](Milliseconds within) { leaves.push_back(within); },
                                .lost = [this] { ++lost; }});
   }
 };
@@ -59,6 +61,52 @@ TEST_CASE("supervisor link: beats, says ready, hears stop", "[runtime]") {
   REQUIRE(send_supervisor_message(world.supervisor.get(), stop));
   REQUIRE(until(world.loop, [&] { return !world.stops.empty(); }));
   CHECK(world.stops[0] == Milliseconds(1234));
+  CHECK(world.leaves.empty());
+}
+
+TEST_CASE("supervisor link: hears leave", "[runtime]") {
+  World world;
+  world.link->start();
+  SupervisorMessage leave;
+  leave.type = SupervisorMessageType::kLeave;
+  leave.value = 2000;
+  REQUIRE(send_supervisor_message(world.supervisor.get(), leave));
+  REQUIRE(until(world.loop, [&] { return !world.leaves.empty(); }));
+  CHECK(world.leaves[0] == Milliseconds(2000));
+  CHECK(world.stops.empty());
+}
+
+TEST_CASE("supervisor link: each request for a restart gets its own answer, once", "[runtime]") {
+  World world;
+  world.link->start();
+  REQUIRE(receive_supervisor_message(world.supervisor.get()));  // the first beat
+  std::vector<std::string> answers;
+  std::array<SupervisorMessage, 2> asked;
+  for (const auto what : {Process::kControl, Process::kSupervisor}) {
+    world.link->request_restart(what, [&, what](const std::optional<std::string>& refusal) {
+      answers.push_back(std::string(name_of(what)) + ": " + refusal.value_or("accepted"));
+    });
+    auto received = receive_supervisor_message(world.supervisor.get());
+    REQUIRE(received);
+    CHECK(received->message.type == SupervisorMessageType::kRequestRestart);
+    CHECK(received->message.value == static_cast<std::uint32_t>(what));
+    asked[what == Process::kControl ? 0 : 1] = received->message;
+  }
+  REQUIRE(asked[0].request != asked[1].request);
+  const auto answer = [&](SupervisorMessageType type, std::uint32_t request) {
+    SupervisorMessage message;
+    message.type = type;
+    message.request = request;
+    std::string_view("not today").copy(message.text.data(), message.text.size() - 1);
+    REQUIRE(send_supervisor_message(world.supervisor.get(), message));
+  };
+  answer(SupervisorMessageType::kRestartAccepted, asked[0].request + 100);  // nobody's
+  answer(SupervisorMessageType::kRestartRefused, asked[1].request);
+  answer(SupervisorMessageType::kRestartAccepted, asked[1].request);  // answered already
+  answer(SupervisorMessageType::kRestartAccepted, asked[0].request);
+  REQUIRE(until(world.loop, [&] { return answers.size() >= 2; }));
+  drain(world.loop);
+  CHECK(answers == std::vector<std::string>{"supervisor: not today", "control: accepted"});
 }
 
 TEST_CASE("supervisor link: a supervisor that is gone is told once", "[runtime]") {
