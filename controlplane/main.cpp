@@ -229,6 +229,10 @@ int run(const std::filesystem::path& config_file, const std::filesystem::path& r
         loop, std::move(granted.fd),
         [&](UniqueFd fd, Ipv4Address local, Ipv4Address peer, std::uint16_t port) {
           registry->accept(std::move(fd), local, peer, port);
+        },
+        [&] {
+          statistics.connections_accepted.add();
+          statistics.connection_ends[static_cast<std::size_t>(EndReason::descriptor_limit)].add();
         }));
     log::info("listening", {{"address", granted.local}, {"port", granted.tcp_port}});
   }

@@ -44,6 +44,23 @@ inline constexpr std::size_t kSetupStages = static_cast<std::size_t>(SetupStage:
 inline constexpr std::array<std::string_view, kSetupStages> kSetupStageNames = {
     "offered", "installed", "lcp_open", "authenticated", "ccp_open", "open"};
 
+// Upper bounds of a TimeHistogram's buckets, milliseconds.
+inline constexpr std::array<std::int64_t, 11> kTimeBoundsMs = {10,   25,   50,   100,   250,  500,
+                                                               1000, 2500, 5000, 10000, 30000};
+
+struct TimeHistogram {
+  Count sum_ms;
+  Count count;
+  std::array<Count, kTimeBoundsMs.size()> buckets;  // cumulative is made by the exporter
+
+  void add(std::int64_t ms) noexcept {
+    sum_ms.add(ms);
+    count.add();
+    for (std::size_t i = 0; i < buckets.size(); ++i)
+      if (ms <= kTimeBoundsMs[i]) return buckets[i].add();
+  }
+};
+
 struct Statistics {
   // control connections
   Count connections;           // open now
@@ -58,9 +75,9 @@ struct Statistics {
   std::array<Count, WanErrors::kCount> wan_errors;   // told by PACs
   std::array<Count, kSetupStages> setups;            // ever
   std::array<Count, kEndReasonCount> call_ends;
-  Count setup_time_ms_sum;  // Outgoing-Call-Request to IPCP open
-  Count setup_time_count;
-  std::array<Count, 10> setup_time_buckets;  // cumulative is made by the exporter
+  TimeHistogram setup_time;                      // admission to IPCP open
+  TimeHistogram admission_wait;                  // offer to admission
+  Count admission_in_flight, admission_waiting;  // now
   // AAA
   Count auth_accepted, auth_denied, auth_pending;
   Count auth_delayed;  // held back by aaa::GuessLimiter
@@ -70,9 +87,5 @@ struct Statistics {
   Count punted_frames_received, punted_frames_stale;
   Count dataplane_commands, dataplane_commands_refused;
 };
-
-// Upper bounds of setup_time_buckets, milliseconds.
-inline constexpr std::array<std::int64_t, 10> kSetupTimeBoundsMs = {10,  25,   50,   100,  250,
-                                                                    500, 1000, 2500, 5000, 10000};
 
 }  // namespace pns::model

@@ -39,7 +39,15 @@ GeneralError general_error(EndReason reason) noexcept {
 Codes<OutgoingCallResult> outgoing_reply_codes(EndReason reason) noexcept {
   if (const GeneralError error = general_error(reason); error != GeneralError::kNone)
     return {OutgoingCallResult::kGeneralError, error};
-  if (reason == EndReason::peer_call_id_busy) return {OutgoingCallResult::kBusy};
+  switch (reason) {
+    case EndReason::peer_call_id_busy:
+    case EndReason::source_limit:
+    case EndReason::admission_timeout:
+    case EndReason::admission_queue_full:
+      return {OutgoingCallResult::kBusy};
+    default:
+      break;
+  }
   return {OutgoingCallResult::kDoNotAccept};
 }
 

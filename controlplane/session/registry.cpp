@@ -26,6 +26,8 @@ Registry::Registry(Parts parts)
       connection_settings_(make_connection_settings(parts.config)),
       sessions_(parts.memory.header().max_sessions),
       sessions_by_worker_(contract::kMaxWorkers, 0),
+      admission_(make_admission_settings(parts.config)),
+      admission_timer_(parts.context),
       shut_down_timer_(parts.context),
       removal_timer_(parts.context),
       wan_timer_(parts.context),
@@ -185,7 +187,8 @@ void Registry::apply(Connection& connection, const model::ConnectionActions& act
     } else if (const auto* withdraw = std::get_if<model::WithdrawOffer>(&action)) {
       const auto found = connection.offers.find(withdraw->offer);
       if (found == connection.offers.end()) {
-        connection.withdrawn.insert(withdraw->offer);  // it waits for its installation
+        (void)admission_.withdraw(connection.id, withdraw->offer);
+        show_admission();
         count_withdrawn(withdraw->reason);
       } else if (Session* session = find(found->second)) {
         session->withdrawn = true;
@@ -223,6 +226,8 @@ void Registry::send(Connection& connection, const wire::pptp::Message& message) 
 void Registry::close(Connection& connection, EndReason reason) {
   if (connection.closed) return;
   connection.closed = true;
+  admission_.forget(connection.id);
+  show_admission();
   // Offers that the dataplane has not answered yet end when it does.
   for (const auto& [offer, slot] : connection.offers)
     if (Session* session = find(slot); session != nullptr && !session->withdrawn) {

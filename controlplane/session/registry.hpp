@@ -40,6 +40,7 @@
 #include "controlplane/pptp/control_connection.hpp"
 #include "controlplane/runtime/control_socket.hpp"
 #include "controlplane/runtime/supervisor_link.hpp"
+#include "controlplane/session/admission.hpp"
 #include "controlplane/session/call_placer.hpp"
 #include "controlplane/session/resume_store.hpp"
 #include "controlplane/session/views.hpp"
@@ -121,8 +122,16 @@ class Registry {
 
   // calls
   void begin_call(Connection& connection, const model::OfferCall& offer);
-  void install(Connection& connection, const model::OfferCall& offer);
+  // Installs, or refuses, what waits for admission and whose turn has come; the first of them soon.
+  void admit_offers();
   void install_waiting();
+  // Why no call may be offered or placed now; kNone: it may.
+  [[nodiscard]] EndReason no_calls_now() const noexcept;
+  // Of a call whose link is open or that is over.
+  void end_set_up(Session& session);
+  void show_admission();
+  void arm_admission_timer();
+  void install(Connection& connection, const model::OfferCall& offer);
   void refuse_call(Connection& connection, std::uint32_t offer, EndReason reason);
   // A session in a free slot with a Call ID of its own; not installed.
   [[nodiscard]] std::expected<Session*, EndReason> make_session(Connection& connection,
@@ -211,8 +220,11 @@ class Registry {
   // Where the dataplane sends to: our address, the peer's, its Call ID.
   using Destination = std::tuple<Ipv4Address, Ipv4Address, PeerCallId>;
   std::map<Destination, std::pair<SlotId, std::uint64_t>> destinations_;
-  // Commands that wait for their turn: an area that dials at once must not use up the credits.
-  std::deque<std::pair<ConnectionId, model::OfferCall>> waiting_offers_;
+  Admission admission_;
+  asio::steady_timer admission_timer_;
+  std::optional<TimePoint> admission_armed_;
+  bool admission_posted_ = false;
+  // Commands that wait for their turn: an area that hangs up at once must not use up the credits.
   std::deque<std::pair<SlotId, std::uint64_t>> waiting_removals_;
   std::size_t installs_in_flight_ = 0;
   std::size_t removals_in_flight_ = 0;

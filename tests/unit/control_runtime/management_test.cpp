@@ -310,8 +310,8 @@ TEST_CASE("metrics: every family has its prefix, one type, and no series twice",
   memory.header().worker_count = 2;
   memory.workers()[0].drops[1].add(3);
   model::Statistics statistics;
-  statistics.setup_time_buckets[2].add(5);
-  statistics.setup_time_count.add(5);
+  statistics.setup_time.buckets[2].add(5);
+  statistics.setup_time.count.add(5);
   const metrics::Collector collector(memory, statistics, [] {
     return std::vector<metrics::Collector::PoolUse>{{"default", 10, 3}};
   });
