@@ -199,6 +199,18 @@ int run(const std::filesystem::path& config_file, const std::filesystem::path& r
                          management::render_placed(call));
                 });
               },
+          .drain = [&](std::string_view body) -> std::pair<int, std::string> {
+            const auto deadline = management::read_drain_request(body);
+            if (!deadline) return {400, management::render_error(deadline.error())};
+            registry->drain(*deadline);
+            return {200, management::render_drain(registry->drain_view())};
+          },
+          .drain_status = [&] { return management::render_drain(registry->drain_view()); },
+          .cancel_drain =
+              [&] {
+                registry->cancel_drain();
+                return management::render_drain(registry->drain_view());
+              },
           .connections = [&] { return management::render_connections(registry->connections()); },
           .pools = [&] { return management::render_pools(pools.status()); },
           .workers = [&] { return management::render_workers(memory); },

@@ -8,7 +8,10 @@
 //   POST   /v1/calls                places a call; answers when its PPP link is open (200) or it
 //   has
 //                                   failed (502 with the reason). Body: read_place_request()
-//   GET    /v1/connections, /v1/pools, /v1/workers, /v1/stats, /v1/config
+//   PUT    /v1/drain                no new calls from now on. Body: read_drain_request(). Answer as
+//   of GET    /v1/drain                how far it is: draining, deadline_s, calls_left, … DELETE
+//   /v1/drain                cancels it. Answer as of GET GET    /v1/connections, /v1/pools,
+//   /v1/workers, /v1/stats, /v1/config
 // Errors are {"error": "…"} with a 4xx or 5xx status.
 //
 // Requests are read on httplib's own few threads; what touches the Registry runs on the event loop,
@@ -22,6 +25,7 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <utility>
 
 namespace httplib {
 class Server;
@@ -39,6 +43,10 @@ class Server {
     std::function<bool(std::string_view id_or_user)> clear;           // false: none
     // Calls `answer` once, later or at once, with an HTTP status and JSON.
     std::function<void(std::string_view body, Answer answer)> place;
+    // Each gives an HTTP status and JSON.
+    std::function<std::pair<int, std::string>(std::string_view body)> drain;
+    std::function<std::string()> drain_status;
+    std::function<std::string()> cancel_drain;
     std::function<std::string()> connections;
     std::function<std::string()> pools;
     std::function<std::string()> workers;

@@ -217,6 +217,11 @@ void add_control_families(std::vector<MetricFamily>& out, const model::Statistic
   out.push_back(single("pns_admission_waiting", "Requests for a call that wait for admission",
                        MetricType::Gauge, s.admission_waiting.get()));
 
+  out.push_back(single("pns_draining", "1 while no new calls are taken", MetricType::Gauge,
+                       s.draining.get()));
+  out.push_back(single("pns_drain_calls_left", "Calls left while draining", MetricType::Gauge,
+                       s.drain_calls_left.get()));
+
   auto auth = family("pns_auth_results_total", "Authentication results", MetricType::Counter);
   add(auth, {{"result", "accepted"}}, s.auth_accepted.get());
   add(auth, {{"result", "denied"}}, s.auth_denied.get());

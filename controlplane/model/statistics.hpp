@@ -78,6 +78,8 @@ struct Statistics {
   TimeHistogram setup_time;                      // admission to IPCP open
   TimeHistogram admission_wait;                  // offer to admission
   Count admission_in_flight, admission_waiting;  // now
+  Count draining;                                // 0 or 1
+  Count drain_calls_left;                        // while draining
   // AAA
   Count auth_accepted, auth_denied, auth_pending;
   Count auth_delayed;  // held back by aaa::GuessLimiter

@@ -68,6 +68,7 @@ Codes<DisconnectResult> disconnect_codes(EndReason reason) noexcept {
       return {DisconnectResult::kLostCarrier};
     case EndReason::shutting_down:
     case EndReason::control_restarted:
+    case EndReason::draining:
       return {DisconnectResult::kAdminShutdown};
     default:
       break;
@@ -81,6 +82,7 @@ StopReason stop_reason_code(EndReason reason) noexcept {
   switch (reason) {
     case EndReason::shutting_down:
     case EndReason::control_restarted:
+    case EndReason::draining:
       return StopReason::kStopLocalShutdown;
     case EndReason::bad_protocol_version:
       return StopReason::kStopProtocol;

@@ -28,6 +28,8 @@ Registry::Registry(Parts parts)
       sessions_by_worker_(contract::kMaxWorkers, 0),
       admission_(make_admission_settings(parts.config)),
       admission_timer_(parts.context),
+      drain_timer_(parts.context),
+      ending_timer_(parts.context),
       shut_down_timer_(parts.context),
       removal_timer_(parts.context),
       wan_timer_(parts.context),

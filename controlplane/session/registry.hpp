@@ -94,6 +94,13 @@ class Registry {
   // Ends every call and connection politely; `done` is called when all are gone or time is up.
   void shut_down(Milliseconds within, std::function<void()> done);
 
+  // From now on no call is offered or placed; those that there are go on until the deadline, at
+  // which they are ended politely and so are connections without calls. Again: another deadline.
+  // Until cancel_drain() or the end of the server.
+  void drain(std::optional<Seconds> deadline);
+  void cancel_drain();
+  [[nodiscard]] DrainView drain_view() const;
+
   // Places a call by operator's wish (RFC 2637 §3.2.4.2). `done` is called once, when the call's
   // PPP link is open or the call has failed; perhaps before this returns.
   void place_call(const PlaceRequest& request, PlacedDone done);
@@ -166,10 +173,29 @@ class Registry {
   void release(Session& session);
   void on_removed(SlotId slot, std::uint64_t serial, const control::DataplaneLink::Reply& reply);
 
+  // drain
+  void take_over_drain();
+  void begin_drain();
+  void look_at_drain();
+  void stop_idle_connections();
+  [[nodiscard]] bool drain_is_overdue() const;
+  [[nodiscard]] std::size_t calls_left() const;
+
+  // Ends every call politely, a slice after the other.
+  struct Ending {
+    EndReason reason;
+    std::size_t slice;  // calls
+    Milliseconds pause;
+    std::size_t next = 0;  // slot
+  };
+  void end_calls(const Ending& ending);
+  void end_slice();
+
   // the end of the process
   void wait_shut_down(TimePoint until);
   void advance_shut_down();
   void stop_connections();
+  void stop_some_connections();
   void finish_shut_down();
 
   // links
@@ -235,6 +261,12 @@ class Registry {
   ShutDown shut_down_ = ShutDown::kNo;
   TimePoint shut_down_until_{};
   std::function<void()> shut_down_done_;
+  bool shut_down_looks_ = false;  // advance_shut_down() looks soon
+  std::vector<ConnectionId> to_stop_;
+  std::optional<StoredDrain> drain_;
+  asio::steady_timer drain_timer_;
+  std::optional<Ending> ending_;
+  asio::steady_timer ending_timer_;
   std::function<void()> when_attached_;
   std::vector<SlotId> orphans_;  // slots that an earlier process left and nobody knows
   asio::steady_timer shut_down_timer_;

@@ -19,6 +19,7 @@ constexpr int kOfferBatch = 256;
 
 EndReason Registry::no_calls_now() const noexcept {
   if (shut_down_ != ShutDown::kNo) return EndReason::shutting_down;
+  if (drain_) return EndReason::draining;
   if (!parts_.dataplane.attached()) return EndReason::dataplane_unavailable;
   return EndReason::kNone;
 }
@@ -44,8 +45,8 @@ void Registry::admit_offers() {
   for (int i = 0; i < kOfferBatch; ++i) {
     EndReason reason = EndReason::kNone;
     std::optional<Admission::Waiting> taken;
-    if (shut_down_ != ShutDown::kNo) {
-      reason = EndReason::shutting_down;
+    if (shut_down_ != ShutDown::kNo || drain_) {
+      reason = no_calls_now();
       taken = admission_.take_oldest();
     } else if ((taken = admission_.next_overdue(now()))) {
       reason = EndReason::admission_timeout;

@@ -343,7 +343,8 @@ void Registry::end_politely(Session& session, EndReason reason) {
 
 std::expected<SlotId, EndReason> Registry::dial(ConnectionId id, std::uint64_t number,
                                                 const pptp::OutgoingCall& call) {
-  if (!parts_.dataplane.attached()) return std::unexpected(EndReason::dataplane_unavailable);
+  if (const EndReason reason = no_calls_now(); reason != EndReason::kNone)
+    return std::unexpected(reason);
   const auto found = connections_.find(id);
   if (found == connections_.end()) return std::unexpected(EndReason::peer_closed_tcp);
   const auto connection = found->second;

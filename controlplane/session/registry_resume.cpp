@@ -33,6 +33,7 @@ void Registry::save(Session& session) {
 }
 
 void Registry::take_over(std::vector<contract::Grants::Connection> connections) {
+  take_over_drain();
   const auto stored_connections = parts_.store.connections();
   const auto stored_sessions = parts_.store.sessions();
   std::vector<std::shared_ptr<Connection>> carried;

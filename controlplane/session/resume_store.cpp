@@ -16,6 +16,7 @@ namespace {
 
 constexpr std::size_t kOctetsPerSession = 4096;  // of map, generous: a page per record
 constexpr std::size_t kLeastMap = std::size_t{64} << 20;
+constexpr std::uint64_t kDrainKey = 1;
 
 }  // namespace
 
@@ -48,7 +49,7 @@ int ResumeStore::open_environment(const std::filesystem::path& directory,
   };
   int error = mdb_env_create(&environment_);
   if (error != 0) return close(error);
-  (void)mdb_env_set_maxdbs(environment_, 2);
+  (void)mdb_env_set_maxdbs(environment_, 3);
   (void)mdb_env_set_mapsize(environment_,
                             std::max(kLeastMap, std::size_t{max_sessions} * 2 * kOctetsPerSession));
   // No sync: the store must outlive the process, not the host, whose memory the calls live in.
@@ -61,7 +62,8 @@ int ResumeStore::open_environment(const std::filesystem::path& directory,
   if ((error = mdb_dbi_open(transaction, "connections", MDB_CREATE | MDB_INTEGERKEY,
                             &connections_)) != 0 ||
       (error = mdb_dbi_open(transaction, "sessions", MDB_CREATE | MDB_INTEGERKEY, &sessions_)) !=
-          0) {
+          0 ||
+      (error = mdb_dbi_open(transaction, "state", MDB_CREATE | MDB_INTEGERKEY, &state_)) != 0) {
     mdb_txn_abort(transaction);
     return close(error);
   }
@@ -73,6 +75,7 @@ ResumeStore::ResumeStore(ResumeStore&& other) noexcept
     : environment_(std::exchange(other.environment_, nullptr)),
       connections_(other.connections_),
       sessions_(other.sessions_),
+      state_(other.state_),
       failures_(other.failures_) {}
 
 ResumeStore::~ResumeStore() {
@@ -114,11 +117,19 @@ bool ResumeStore::put(const StoredSession& session) {
 bool ResumeStore::erase(ConnectionId id) { return write(connections_, id.value, nullptr); }
 bool ResumeStore::erase(SlotId slot) { return write(sessions_, slot.value, nullptr); }
 
+bool ResumeStore::put(const StoredDrain& drain) {
+  const auto value = encode(drain);
+  return write(state_, kDrainKey, &value);
+}
+
+bool ResumeStore::erase_drain() { return write(state_, kDrainKey, nullptr); }
+
 void ResumeStore::clear() {
   MDB_txn* transaction = nullptr;
   if (mdb_txn_begin(environment_, nullptr, 0, &transaction) != 0) return;
   (void)mdb_drop(transaction, connections_, 0);
   (void)mdb_drop(transaction, sessions_, 0);
+  (void)mdb_drop(transaction, state_, 0);
   (void)mdb_txn_commit(transaction);
 }
 
@@ -175,6 +186,12 @@ std::vector<StoredSession> ResumeStore::sessions() const {
   read(sessions_, [&](std::span<const std::uint8_t> record) {
     if (auto session = decode_session(record)) out.push_back(std::move(*session));
   });
+  return out;
+}
+
+std::optional<StoredDrain> ResumeStore::drain() const {
+  std::optional<StoredDrain> out;
+  read(state_, [&](std::span<const std::uint8_t> record) { out = decode_drain(record); });
   return out;
 }
 

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <expected>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -36,12 +37,15 @@ class ResumeStore {
   bool put(const StoredSession& session);
   bool erase(ConnectionId id);
   bool erase(SlotId slot);
+  bool put(const StoredDrain& drain);
+  bool erase_drain();
   void clear();
   // Erases every record but these, in one transaction; also those that cannot be read.
   void keep_only(const std::vector<ConnectionId>& connections, const std::vector<SlotId>& sessions);
 
   [[nodiscard]] std::vector<StoredConnection> connections() const;
   [[nodiscard]] std::vector<StoredSession> sessions() const;
+  [[nodiscard]] std::optional<StoredDrain> drain() const;
   [[nodiscard]] std::uint64_t failures() const noexcept { return failures_; }
 
  private:
@@ -55,6 +59,7 @@ class ResumeStore {
   MDB_env* environment_ = nullptr;
   unsigned connections_ = 0;
   unsigned sessions_ = 0;
+  unsigned state_ = 0;  // of the server as a whole: one record
   std::uint64_t failures_ = 0;
 };
 
