@@ -253,6 +253,18 @@ int run(const std::filesystem::path& config_file, const std::filesystem::path& r
                       answer(202, R"({"restarting":true})");
                     });
               },
+          .drain = [&](std::string_view body) -> std::pair<int, std::string> {
+            const auto deadline = management::read_drain_request(body);
+            if (!deadline) return {400, management::render_error(deadline.error())};
+            registry->drain(*deadline);
+            return {200, management::render_drain(registry->drain_view())};
+          },
+          .drain_status = [&] { return management::render_drain(registry->drain_view()); },
+          .cancel_drain =
+              [&] {
+                registry->cancel_drain();
+                return management::render_drain(registry->drain_view());
+              },
           .connections = [&] { return management::render_connections(registry->connections()); },
           .pools = [&] { return management::render_pools(pools.status()); },
           .workers = [&] { return management::render_workers(memory); },
@@ -284,6 +296,10 @@ int run(const std::filesystem::path& config_file, const std::filesystem::path& r
         loop, std::move(granted.fd),
         [&](UniqueFd fd, Ipv4Address local, Ipv4Address peer, std::uint16_t port) {
           registry->accept(std::move(fd), local, peer, port);
+        },
+        [&] {
+          statistics.connections_accepted.add();
+          statistics.connection_ends[static_cast<std::size_t>(EndReason::descriptor_limit)].add();
         }));
     log::info("listening", {{"address", granted.local}, {"port", granted.tcp_port}});
   }

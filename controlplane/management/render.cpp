@@ -9,7 +9,8 @@ namespace {
 
 using nlohmann::ordered_json;
 
-constexpr std::uint64_t kLongestPlacing = 600;  // seconds
+constexpr std::uint64_t kLongestPlacing = 600;        // seconds
+constexpr std::uint64_t kLongestDrain = 30 * 86'400;  // seconds
 
 // Invalid UTF-8 is replaced, never thrown at.
 std::string dump(const ordered_json& json) {
@@ -125,6 +126,29 @@ std::expected<contract::Process, std::string> read_restart_request(std::string_v
   return *process;
 }
 
+std::expected<std::optional<Seconds>, std::string> read_drain_request(std::string_view text) {
+  const ordered_json json = ordered_json::parse(text, nullptr, false);
+  if (!json.is_object()) return std::unexpected("the request is no JSON object");
+  std::optional<Seconds> deadline;
+  for (const auto& [key, value] : json.items()) {
+    if (key != "deadline_s") return std::unexpected(key + ": unknown key");
+    if (value.is_null()) continue;
+    if (!value.is_number_unsigned() || value.get<std::uint64_t>() > kLongestDrain)
+      return std::unexpected("deadline_s: neither null nor an integer from 0 to 2592000");
+    deadline = Seconds(value.get<std::int64_t>());
+  }
+  return deadline;
+}
+
+std::string render_drain(const session::DrainView& drain) {
+  return dump({{"draining", drain.draining},
+               {"deadline_s", drain.deadline_s ? ordered_json(*drain.deadline_s) : ordered_json()},
+               {"calls_left", drain.calls_left},
+               {"calls_at_start", drain.calls_at_start},
+               {"connections", drain.connections},
+               {"since_s", drain.since_s}});
+}
+
 std::string render_error(std::string_view why) { return dump({{"error", std::string(why)}}); }
 
 std::string render_placed(const session::PlacedCall& call) {
@@ -234,6 +258,11 @@ std::string render_stats(const model::Statistics& statistics, const contract::Se
       {"sessions_max", header.max_sessions},
       {"sessions_by_phase", phases},
       {"setups", setups},
+      {"draining", statistics.draining.get() != 0},
+      {"drain_calls_left", statistics.drain_calls_left.get()},
+      {"admission",
+       {{"in_flight", statistics.admission_in_flight.get()},
+        {"waiting", statistics.admission_waiting.get()}}},
       {"call_ends", nonzero(kEndReasons, statistics.call_ends)},
       {"auth_accepted", statistics.auth_accepted.get()},
       {"auth_denied", statistics.auth_denied.get()},

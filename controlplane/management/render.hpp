@@ -5,6 +5,7 @@
 #pragma once
 
 #include <expected>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,6 +14,7 @@
 #include "controlplane/pools/pool_set.hpp"
 #include "controlplane/session/call_placer.hpp"
 #include "controlplane/session/views.hpp"
+#include "pns/base/time.hpp"
 #include "pns/contract/session_memory.hpp"
 
 namespace pns::management {
@@ -24,6 +26,10 @@ namespace pns::management {
 // out. Error: what is wrong with it.
 [[nodiscard]] std::expected<session::PlaceRequest, std::string> read_place_request(
     std::string_view json);
+// {"deadline_s": 1800}; null, or left out: none. Error: what is wrong with it.
+[[nodiscard]] std::expected<std::optional<Seconds>, std::string> read_drain_request(
+    std::string_view json);
+[[nodiscard]] std::string render_drain(const session::DrainView& drain);
 // {"error": why}
 // {"process": …}. Error: one line.
 [[nodiscard]] std::expected<contract::Process, std::string> read_restart_request(

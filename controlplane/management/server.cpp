@@ -174,6 +174,22 @@ Server::Server(asio::io_context& loop, const std::filesystem::path& socket, Hand
                     if (!*done) return refuse(response, 404, "no such session: " + name);
                     response.set_content(R"({"cleared":true})", "application/json");
                   });
+  get("/v1/drain", handlers.drain_status);
+  server_->Delete("/v1/drain", [&loop, cancel = handlers.cancel_drain](
+                                   const httplib::Request&, httplib::Response& response) {
+    const auto body = on_loop<std::string>(loop, cancel);
+    if (!body) return refuse(response, 503, "the control process is busy");
+    response.set_content(*body, "application/json");
+  });
+  server_->Put("/v1/drain", [&loop, drain = handlers.drain](const httplib::Request& request,
+                                                            httplib::Response& response) {
+    using Answered = std::pair<int, std::string>;
+    const auto answer =
+        on_loop<Answered>(loop, [drain, body = request.body] { return drain(body); });
+    if (!answer) return refuse(response, 503, "the control process is busy");
+    response.status = answer->first;
+    response.set_content(answer->second, "application/json");
+  });
   server_->Post("/v1/calls",
                 [&loop, place = handlers.place, placing = std::make_shared<std::atomic<int>>(0)](
                     const httplib::Request& request, httplib::Response& response) {

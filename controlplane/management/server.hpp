@@ -9,8 +9,10 @@
 //   has
 //                                   failed (502 with the reason). Body: read_place_request()
 //   POST   /v1/restart              {"process": "control" | "dataplane" | "supervisor"}: 202 when
-//   it
-//                                   is about to happen, 409 with the reason when it is refused
+//                                   it is about to happen, 409 with the reason when it is refused
+//   PUT    /v1/drain                no new calls from now on. Body: read_drain_request()
+//   GET    /v1/drain                how far it is: draining, deadline_s, calls_left, ...
+//   DELETE /v1/drain                cancels it
 //   GET    /v1/connections, /v1/pools, /v1/workers, /v1/stats, /v1/config
 //   GET    /v1/audit                what contradicts what; see session::AuditView
 // Errors are {"error": "…"} with a 4xx or 5xx status.
@@ -26,6 +28,7 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <utility>
 
 namespace httplib {
 class Server;
@@ -44,6 +47,10 @@ class Server {
     // Calls `answer` once, later or at once, with an HTTP status and JSON.
     std::function<void(std::string_view body, Answer answer)> place;
     std::function<void(std::string_view body, Answer answer)> restart;  // likewise
+    // Each gives an HTTP status and JSON.
+    std::function<std::pair<int, std::string>(std::string_view body)> drain;
+    std::function<std::string()> drain_status;
+    std::function<std::string()> cancel_drain;
     std::function<std::string()> connections;
     std::function<std::string()> pools;
     std::function<std::string()> workers;

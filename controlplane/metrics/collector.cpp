@@ -46,6 +46,23 @@ MetricFamily single(std::string name, std::string help, MetricType type, Number 
   return f;
 }
 
+MetricFamily histogram(std::string name, std::string help, const model::TimeHistogram& times) {
+  MetricFamily f = family(std::move(name), std::move(help), MetricType::Histogram);
+  ClientMetric metric;
+  std::int64_t cumulative = 0;
+  for (std::size_t i = 0; i < model::kTimeBoundsMs.size(); ++i) {
+    cumulative += times.buckets[i].get();
+    metric.histogram.bucket.push_back({static_cast<std::uint64_t>(cumulative),
+                                       static_cast<double>(model::kTimeBoundsMs[i]) / 1e3});
+  }
+  const auto total = static_cast<std::uint64_t>(times.count.get());
+  metric.histogram.bucket.push_back({total, std::numeric_limits<double>::infinity()});
+  metric.histogram.sample_count = total;
+  metric.histogram.sample_sum = static_cast<double>(times.sum_ms.get()) / 1e3;
+  f.metric.push_back(std::move(metric));
+  return f;
+}
+
 constexpr std::array<std::string_view, contract::kPorts> kPortNames = {"access", "core"};
 
 void add_worker_families(std::vector<MetricFamily>& out, const contract::SessionMemory& memory) {
@@ -191,21 +208,19 @@ void add_control_families(std::vector<MetricFamily>& out, const model::Statistic
     add(setups, {{"stage", std::string(model::kSetupStageNames[stage])}}, s.setups[stage].get());
   out.push_back(std::move(setups));
 
-  auto setup_time = family("pns_setup_duration_seconds", "Outgoing-Call-Request to IPCP open",
-                           MetricType::Histogram);
-  ClientMetric histogram;
-  std::int64_t cumulative = 0;
-  for (std::size_t i = 0; i < model::kSetupTimeBoundsMs.size(); ++i) {
-    cumulative += s.setup_time_buckets[i].get();
-    histogram.histogram.bucket.push_back({static_cast<std::uint64_t>(cumulative),
-                                          static_cast<double>(model::kSetupTimeBoundsMs[i]) / 1e3});
-  }
-  const auto total = static_cast<std::uint64_t>(s.setup_time_count.get());
-  histogram.histogram.bucket.push_back({total, std::numeric_limits<double>::infinity()});
-  histogram.histogram.sample_count = total;
-  histogram.histogram.sample_sum = static_cast<double>(s.setup_time_ms_sum.get()) / 1e3;
-  setup_time.metric.push_back(std::move(histogram));
-  out.push_back(std::move(setup_time));
+  out.push_back(
+      histogram("pns_setup_duration_seconds", "Admission of a call to IPCP open", s.setup_time));
+  out.push_back(histogram("pns_admission_wait_seconds", "Request for a call to its admission",
+                          s.admission_wait));
+  out.push_back(single("pns_admission_in_flight", "Calls admitted whose link is not open yet",
+                       MetricType::Gauge, s.admission_in_flight.get()));
+  out.push_back(single("pns_admission_waiting", "Requests for a call that wait for admission",
+                       MetricType::Gauge, s.admission_waiting.get()));
+
+  out.push_back(single("pns_draining", "1 while no new calls are taken", MetricType::Gauge,
+                       s.draining.get()));
+  out.push_back(single("pns_drain_calls_left", "Calls left while draining", MetricType::Gauge,
+                       s.drain_calls_left.get()));
 
   auto auth = family("pns_auth_results_total", "Authentication results", MetricType::Counter);
   add(auth, {{"result", "accepted"}}, s.auth_accepted.get());

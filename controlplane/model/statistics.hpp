@@ -50,6 +50,23 @@ inline constexpr std::size_t kStartPhases = static_cast<std::size_t>(StartPhase:
 inline constexpr std::array<std::string_view, kStartPhases> kStartPhaseNames = {
     "config", "store", "take_over", "attach"};
 
+// Upper bounds of a TimeHistogram's buckets, milliseconds.
+inline constexpr std::array<std::int64_t, 11> kTimeBoundsMs = {10,   25,   50,   100,   250,  500,
+                                                               1000, 2500, 5000, 10000, 30000};
+
+struct TimeHistogram {
+  Count sum_ms;
+  Count count;
+  std::array<Count, kTimeBoundsMs.size()> buckets;  // cumulative is made by the exporter
+
+  void add(std::int64_t ms) noexcept {
+    sum_ms.add(ms);
+    count.add();
+    for (std::size_t i = 0; i < buckets.size(); ++i)
+      if (ms <= kTimeBoundsMs[i]) return buckets[i].add();
+  }
+};
+
 struct Statistics {
   std::array<Count, kStartPhases> start_ms;
   // control connections
@@ -65,9 +82,11 @@ struct Statistics {
   std::array<Count, WanErrors::kCount> wan_errors;   // told by PACs
   std::array<Count, kSetupStages> setups;            // ever
   std::array<Count, kEndReasonCount> call_ends;
-  Count setup_time_ms_sum;  // Outgoing-Call-Request to IPCP open
-  Count setup_time_count;
-  std::array<Count, 10> setup_time_buckets;  // cumulative is made by the exporter
+  TimeHistogram setup_time;                      // admission to IPCP open
+  TimeHistogram admission_wait;                  // offer to admission
+  Count admission_in_flight, admission_waiting;  // now
+  Count draining;                                // 0 or 1
+  Count drain_calls_left;                        // while draining
   // AAA
   Count auth_accepted, auth_denied, auth_pending;
   Count auth_delayed;  // held back by aaa::GuessLimiter
@@ -81,9 +100,5 @@ struct Statistics {
   Count store_failing;   // 0 or 1
   Count memory_octets;   // of this process's own
 };
-
-// Upper bounds of setup_time_buckets, milliseconds.
-inline constexpr std::array<std::int64_t, 10> kSetupTimeBoundsMs = {10,  25,   50,   100,  250,
-                                                                    500, 1000, 2500, 5000, 10000};
 
 }  // namespace pns::model

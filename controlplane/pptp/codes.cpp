@@ -41,7 +41,15 @@ GeneralError general_error(EndReason reason) noexcept {
 Codes<OutgoingCallResult> outgoing_reply_codes(EndReason reason) noexcept {
   if (const GeneralError error = general_error(reason); error != GeneralError::kNone)
     return {OutgoingCallResult::kGeneralError, error};
-  if (reason == EndReason::peer_call_id_busy) return {OutgoingCallResult::kBusy};
+  switch (reason) {
+    case EndReason::peer_call_id_busy:
+    case EndReason::source_limit:
+    case EndReason::admission_timeout:
+    case EndReason::admission_queue_full:
+      return {OutgoingCallResult::kBusy};
+    default:
+      break;
+  }
   return {OutgoingCallResult::kDoNotAccept};
 }
 
@@ -62,6 +70,7 @@ Codes<DisconnectResult> disconnect_codes(EndReason reason) noexcept {
       return {DisconnectResult::kLostCarrier};
     case EndReason::shutting_down:
     case EndReason::control_restarted:
+    case EndReason::draining:
       return {DisconnectResult::kAdminShutdown};
     default:
       break;
@@ -75,6 +84,7 @@ StopReason stop_reason_code(EndReason reason) noexcept {
   switch (reason) {
     case EndReason::shutting_down:
     case EndReason::control_restarted:
+    case EndReason::draining:
       return StopReason::kStopLocalShutdown;
     case EndReason::bad_protocol_version:
       return StopReason::kStopProtocol;

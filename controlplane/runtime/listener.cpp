@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "controlplane/runtime/listener.hpp"
 
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
@@ -23,8 +24,14 @@ Ipv4Address address_of(const sockaddr_in& address) noexcept {
 
 }  // namespace
 
-Listener::Listener(asio::io_context& context, UniqueFd socket, Accepted accepted)
-    : socket_(context, socket.release()), pause_(context), accepted_(std::move(accepted)) {
+Listener::Listener(asio::io_context& context, UniqueFd socket, Accepted accepted,
+                   TurnedAway turned_away)
+    : socket_(context, socket.release()),
+      pause_(context),
+      accepted_(std::move(accepted)),
+      turned_away_(std::move(turned_away)),
+      log_limit_(1, std::chrono::seconds(1)) {
+  keep_spare();
   socket_.non_blocking(true);
   socket_.native_non_blocking(true);
 }
@@ -43,9 +50,29 @@ void Listener::wait() {
                      });
 }
 
+void Listener::keep_spare() {
+  if (!spare_) spare_.reset(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+}
+
+bool Listener::turn_away() {
+  if (!spare_) return false;
+  spare_.reset();
+  const UniqueFd caller(::accept4(socket_.native_handle(), nullptr, nullptr, SOCK_CLOEXEC));
+  if (!caller) {
+    keep_spare();
+    return false;
+  }
+  turned_away_();
+  if (log_limit_.allow(std::chrono::steady_clock::now()))
+    log::warn("no descriptor is free: callers are closed at accept",
+              {{"suppressed", log_limit_.take_suppressed()}});
+  return true;
+}
+
 void Listener::accept_some() {
   if (!socket_.is_open()) return;  // stopped while this turn waited for the loop
   for (int i = 0; i < kAcceptBatch; ++i) {
+    keep_spare();
     sockaddr_in peer{};
     socklen_t length = sizeof(peer);
     UniqueFd fd(::accept4(socket_.native_handle(), reinterpret_cast<sockaddr*>(&peer), &length,
@@ -53,8 +80,10 @@ void Listener::accept_some() {
     if (!fd) {
       if (errno == EAGAIN || errno == EWOULDBLOCK) break;
       if (errno == EINTR || errno == ECONNABORTED) continue;
-      // No descriptors or memory: the backlog holds the callers for the moment.
-      log::warn("accept failed", {{"errno", errno}});
+      const int why = errno;
+      if ((why == EMFILE || why == ENFILE) && turn_away()) continue;
+      // No memory, or not even a spare: the backlog holds the callers for the moment.
+      log::warn("accept failed", {{"errno", why}});
       pause_.expires_after(kPauseWithoutDescriptors);
       pause_.async_wait([this](const asio::error_code& error) {
         if (!error) wait();

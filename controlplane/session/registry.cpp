@@ -26,6 +26,10 @@ Registry::Registry(Parts parts)
       connection_settings_(make_connection_settings(parts.config)),
       sessions_(parts.memory.header().max_sessions),
       sessions_by_worker_(contract::kMaxWorkers, 0),
+      admission_(make_admission_settings(parts.config)),
+      admission_timer_(parts.context),
+      drain_timer_(parts.context),
+      ending_timer_(parts.context),
       shut_down_timer_(parts.context),
       removal_timer_(parts.context),
       wan_timer_(parts.context),
@@ -189,7 +193,8 @@ void Registry::apply(Connection& connection, const model::ConnectionActions& act
     } else if (const auto* withdraw = std::get_if<model::WithdrawOffer>(&action)) {
       const auto found = connection.offers.find(withdraw->offer);
       if (found == connection.offers.end()) {
-        connection.withdrawn.insert(withdraw->offer);  // it waits for its installation
+        (void)admission_.withdraw(connection.id, withdraw->offer);
+        show_admission();
         count_withdrawn(withdraw->reason);
       } else if (Session* session = find(found->second)) {
         session->withdrawn = true;
@@ -227,6 +232,8 @@ void Registry::send(Connection& connection, const wire::pptp::Message& message) 
 void Registry::close(Connection& connection, EndReason reason) {
   if (connection.closed) return;
   connection.closed = true;
+  admission_.forget(connection.id);
+  show_admission();
   // Offers that the dataplane has not answered yet end when it does.
   for (const auto& [offer, slot] : connection.offers)
     if (Session* session = find(slot); session != nullptr && !session->withdrawn) {

@@ -40,6 +40,7 @@
 #include "controlplane/pptp/control_connection.hpp"
 #include "controlplane/runtime/control_socket.hpp"
 #include "controlplane/runtime/supervisor_link.hpp"
+#include "controlplane/session/admission.hpp"
 #include "controlplane/session/call_placer.hpp"
 #include "controlplane/session/resume_store.hpp"
 #include "controlplane/session/views.hpp"
@@ -101,6 +102,13 @@ class Registry {
   // there again.
   void set_short_of(EndReason reason) noexcept { short_of_ = reason; }
 
+  // From now on no call is offered or placed; those that there are go on until the deadline, at
+  // which they are ended politely and so are connections without calls. Again: another deadline.
+  // Until cancel_drain() or the end of the server.
+  void drain(std::optional<Seconds> deadline);
+  void cancel_drain();
+  [[nodiscard]] DrainView drain_view() const;
+
   // Places a call by operator's wish (RFC 2637 §3.2.4.2). `done` is called once, when the call's
   // PPP link is open or the call has failed; perhaps before this returns.
   void place_call(const PlaceRequest& request, PlacedDone done);
@@ -132,8 +140,17 @@ class Registry {
 
   // calls
   void begin_call(Connection& connection, const model::OfferCall& offer);
-  void install(Connection& connection, const model::OfferCall& offer);
+  // Installs, or refuses, what waits for admission and whose turn has come; the first of them soon.
+  void admit_offers();
   void install_waiting();
+  // Why no call may be offered or placed now; kNone: it may.
+  [[nodiscard]] EndReason no_calls_now();
+  [[nodiscard]] bool can_install() const noexcept;
+  // Of a call whose link is open or that is over.
+  void end_set_up(Session& session);
+  void show_admission();
+  void arm_admission_timer();
+  void install(Connection& connection, const model::OfferCall& offer);
   void refuse_call(Connection& connection, std::uint32_t offer, EndReason reason);
   // A session in a free slot with a Call ID of its own; not installed.
   [[nodiscard]] std::expected<Session*, EndReason> make_session(Connection& connection,
@@ -183,6 +200,25 @@ class Registry {
   void release(Session& session);
   void on_removed(SlotId slot, std::uint64_t serial, const control::DataplaneLink::Reply& reply);
 
+  // drain
+  void take_over_drain();
+  void begin_drain();
+  void look_at_drain();
+  void stop_idle_connections();
+  [[nodiscard]] bool drain_is_overdue() const;
+  [[nodiscard]] std::size_t calls_left() const;
+
+  // Ends every call politely, a slice after the other.
+  struct Ending {
+    EndReason reason;
+    std::size_t slice;  // calls
+    Milliseconds pause;
+    std::size_t next = 0;  // slot
+  };
+  void end_calls(const Ending& ending);
+  void end_slice();
+
+  // audit
   using Finding = std::function<void(std::string_view what, std::string detail)>;
   void audit_sessions(AuditView& view, const Finding& found) const;
   void audit_connections(AuditView& view, const Finding& found) const;
@@ -192,6 +228,7 @@ class Registry {
   void wait_shut_down(TimePoint until);
   void advance_shut_down();
   void stop_connections();
+  void stop_some_connections();
   void finish_shut_down();
 
   // links
@@ -242,8 +279,11 @@ class Registry {
   // Where the dataplane sends to: our address, the peer's, its Call ID.
   using Destination = std::tuple<Ipv4Address, Ipv4Address, PeerCallId>;
   std::map<Destination, std::pair<SlotId, std::uint64_t>> destinations_;
-  // Commands that wait for their turn: an area that dials at once must not use up the credits.
-  std::deque<std::pair<ConnectionId, model::OfferCall>> waiting_offers_;
+  Admission admission_;
+  asio::steady_timer admission_timer_;
+  std::optional<TimePoint> admission_armed_;
+  bool admission_posted_ = false;
+  // Commands that wait for their turn: an area that hangs up at once must not use up the credits.
   std::deque<std::pair<SlotId, std::uint64_t>> waiting_removals_;
   std::size_t installs_in_flight_ = 0;
   std::size_t removals_in_flight_ = 0;
@@ -254,6 +294,12 @@ class Registry {
   ShutDown shut_down_ = ShutDown::kNo;
   TimePoint shut_down_until_{};
   std::function<void()> shut_down_done_;
+  bool shut_down_looks_ = false;  // advance_shut_down() looks soon
+  std::vector<ConnectionId> to_stop_;
+  std::optional<StoredDrain> drain_;
+  asio::steady_timer drain_timer_;
+  std::optional<Ending> ending_;
+  asio::steady_timer ending_timer_;
   std::function<void()> when_attached_;
   // Slots that an earlier process left and nobody knows. Left: with those being removed.
   std::vector<SlotId> orphans_;

@@ -17,8 +17,7 @@ namespace {
 
 constexpr std::size_t kLastEnds = 256;
 constexpr auto kRemovalRetry = Milliseconds(50);
-// Shares of contract::kCommandCredits; the rest is for commands of calls that are up.
-constexpr std::size_t kMaxInstallsInFlight = contract::kCommandCredits / 4;
+// A share of contract::kCommandCredits; the rest is for commands of calls that are up.
 constexpr std::size_t kMaxRemovalsInFlight = contract::kCommandCredits / 4;
 // A session whose peer's GRE came this lately is alive; one so young is given the time.
 constexpr auto kAlive = Seconds(5);
@@ -71,38 +70,6 @@ void Registry::count_withdrawn(EndReason reason) {
     parts_.statistics.call_ends[static_cast<std::size_t>(reason)].add();
 }
 
-void Registry::begin_call(Connection& connection, const model::OfferCall& offer) {
-  if (shut_down_ != ShutDown::kNo)
-    return refuse_call(connection, offer.offer, EndReason::shutting_down);
-  if (!parts_.dataplane.attached())
-    return refuse_call(connection, offer.offer, EndReason::dataplane_unavailable);
-  if (const EndReason reason = shortage(); reason != EndReason::kNone)
-    return refuse_call(connection, offer.offer, reason);
-  if (installs_in_flight_ >= kMaxInstallsInFlight || orphans_left_ != 0) {
-    // Those of closed connections lie here until their turn: peers that dial, close and dial again
-    // while the dataplane is slow must find an end.
-    if (waiting_offers_.size() >= sessions_.size())
-      return refuse_call(connection, offer.offer, EndReason::no_session_slot);
-    waiting_offers_.emplace_back(connection.id, offer);
-    return;
-  }
-  install(connection, offer);
-}
-
-// Oldest first. An offer whose connection is gone, or that the machine gave up, is passed over.
-void Registry::install_waiting() {
-  // Not before everything that an earlier process left is gone: its addresses are in use.
-  while (orphans_left_ == 0 && !waiting_offers_.empty() &&
-         installs_in_flight_ < kMaxInstallsInFlight) {
-    const auto [id, offer] = waiting_offers_.front();
-    waiting_offers_.pop_front();
-    const auto found = connections_.find(id);
-    if (found == connections_.end()) continue;
-    const auto connection = found->second;
-    if (!connection->withdrawn.erase(offer.offer)) begin_call(*connection, offer);
-  }
-}
-
 void Registry::install(Connection& connection, const model::OfferCall& offer) {
   const EndReason busy = make_room(connection.local, connection.peer, offer.peer_call_id);
   if (busy != EndReason::kNone) return refuse_call(connection, offer.offer, busy);
@@ -136,6 +103,8 @@ std::expected<Registry::Session*, EndReason> Registry::make_session(Connection& 
   session->worker =
       parts_.memory.header().steering[steering_bucket(*call_id)].load(std::memory_order_relaxed);
   session->started = now();
+  session->set_up = admission_.begin(session->peer, session->started);
+  show_admission();
   ++sessions_by_worker_.at(session->worker);
   sessions_[slot.value] = std::move(session);
   return sessions_[slot.value].get();
@@ -310,10 +279,9 @@ void Registry::report_wan_errors() {
 // ---- calls that we place --------------------------------------------------------------------
 
 void Registry::place_call(const PlaceRequest& request, PlacedDone done) {
-  EndReason reason = EndReason::kNone;
-  if (shut_down_ != ShutDown::kNo) reason = EndReason::shutting_down;
-  if (!parts_.dataplane.attached()) reason = EndReason::dataplane_unavailable;
-  if (reason == EndReason::kNone) reason = shortage();
+  EndReason reason = no_calls_now();
+  if (reason == EndReason::kNone && !parts_.dataplane.attached())
+    reason = EndReason::dataplane_unavailable;
   if (reason == EndReason::kNone) return placer_.place(request, std::move(done));
   parts_.statistics.call_ends[static_cast<std::size_t>(reason)].add();
   done({.failure = reason});
@@ -377,7 +345,8 @@ void Registry::end_politely(Session& session, EndReason reason) {
 
 std::expected<SlotId, EndReason> Registry::dial(ConnectionId id, std::uint64_t number,
                                                 const pptp::OutgoingCall& call) {
-  if (!parts_.dataplane.attached()) return std::unexpected(EndReason::dataplane_unavailable);
+  if (const EndReason reason = no_calls_now(); reason != EndReason::kNone)
+    return std::unexpected(reason);
   const auto found = connections_.find(id);
   if (found == connections_.end()) return std::unexpected(EndReason::peer_closed_tcp);
   const auto connection = found->second;
@@ -450,6 +419,7 @@ void Registry::count_end(Session& session, EndReason reason, const model::PeerCo
 }
 
 void Registry::remove_from_dataplane(Session& session) {
+  end_set_up(session);
   session.state = Session::State::kRemoving;
   waiting_removals_.emplace_back(session.handle.slot, session.serial);
   remove_waiting();
@@ -506,6 +476,7 @@ void Registry::on_removed(SlotId slot, std::uint64_t serial,
 
 void Registry::release(Session& released) {
   Session* session = &released;
+  end_set_up(*session);
   const SlotId slot = session->handle.slot;
   // Only now can no packet meet the old session: everything it had is free again.
   if (const auto found = destinations_.find({session->local, session->peer, session->peer_call_id});

@@ -167,14 +167,8 @@ void Registry::perform(Session& session, const model::PhaseChanged& action) {
   reach(session, SetupStage::kOpen);
   const auto took =
       std::chrono::duration_cast<Milliseconds>(*session.opened - session.started).count();
-  auto& statistics = parts_.statistics;
-  statistics.setup_time_ms_sum.add(took);
-  statistics.setup_time_count.add();
-  for (std::size_t i = 0; i < model::kSetupTimeBoundsMs.size(); ++i)
-    if (took <= model::kSetupTimeBoundsMs[i]) {
-      statistics.setup_time_buckets[i].add();
-      break;
-    }
+  parts_.statistics.setup_time.add(took);
+  end_set_up(session);
   const auto status = session.link->status();
   log::info("call up", {{"session", session.handle.slot.value},
                         {"peer", session.peer},

@@ -10,6 +10,13 @@
 #include "controlplane/session/registry_parts.hpp"
 
 namespace pns::session {
+namespace {
+
+// 25,000 calls or connections a second at most: what is said of a slice fits into the rings.
+constexpr std::size_t kShutDownSlice = 256;
+constexpr auto kShutDownPause = Milliseconds(10);
+
+}  // namespace
 
 // First the links, with Terminate-Request and its answer, so that each peer's PPP knows; a call
 // whose link has ended gets its Disconnect-Notify. Then the connections, with Stop-Request and its
@@ -20,11 +27,10 @@ void Registry::shut_down(Milliseconds within, std::function<void()> done) {
   shut_down_done_ = std::move(done);
   log::info("ending all calls", {{"connections", connections_.size()}});
   placer_.shut_down();
-  for (const auto& session : sessions_)
-    if (session) end_politely(*session, EndReason::shutting_down);
   shut_down_until_ = now() + within;
   wait_shut_down(now() + within / 2);
-  advance_shut_down();
+  install_waiting();  // refuses them
+  end_calls({.reason = EndReason::shutting_down, .slice = kShutDownSlice, .pause = kShutDownPause});
 }
 
 void Registry::wait_shut_down(TimePoint until) {
@@ -36,31 +42,52 @@ void Registry::wait_shut_down(TimePoint until) {
   });
 }
 
-// Called whenever a call or a connection has ended.
+// Called whenever a call or a connection has ended. Looks at the end of the turn, once for all of
+// them.
 void Registry::advance_shut_down() {
-  if (shut_down_ == ShutDown::kLinks && std::ranges::all_of(connections_, [](const auto& entry) {
-        return entry.second->calls.empty();
-      }))
-    asio::post(parts_.context, [this] { stop_connections(); });
-  else if (shut_down_ == ShutDown::kConnections && connections_.empty())
-    asio::post(parts_.context, [this] { finish_shut_down(); });
+  if (shut_down_ == ShutDown::kNo || std::exchange(shut_down_looks_, true)) return;
+  asio::post(parts_.context, [this] {
+    shut_down_looks_ = false;
+    if (shut_down_ == ShutDown::kLinks && !ending_ &&
+        std::ranges::all_of(connections_,
+                            [](const auto& entry) { return entry.second->calls.empty(); }))
+      stop_connections();
+    else if (shut_down_ == ShutDown::kConnections && connections_.empty())
+      finish_shut_down();
+  });
 }
 
 void Registry::stop_connections() {
   if (shut_down_ != ShutDown::kLinks) return;
   shut_down_ = ShutDown::kConnections;
+  ending_.reset();
   wait_shut_down(shut_down_until_);
-  std::vector<std::shared_ptr<Connection>> all;
-  all.reserve(connections_.size());
-  for (const auto& [id, connection] : connections_) all.push_back(connection);
-  for (const auto& connection : all)
+  to_stop_.reserve(connections_.size());
+  for (const auto& [id, connection] : connections_) to_stop_.push_back(id);
+  stop_some_connections();
+}
+
+// In slices: what peers answer must fit into the rings too.
+void Registry::stop_some_connections() {
+  for (std::size_t i = 0; i < kShutDownSlice && !to_stop_.empty(); ++i) {
+    const auto found = connections_.find(to_stop_.back());
+    to_stop_.pop_back();
+    if (found == connections_.end()) continue;
+    const auto connection = found->second;
     apply(*connection, connection->machine.stop(EndReason::shutting_down, now()));
-  advance_shut_down();
+  }
+  if (to_stop_.empty()) return advance_shut_down();
+  ending_timer_.expires_after(kShutDownPause);
+  ending_timer_.async_wait([this](const asio::error_code& error) {
+    if (!error) stop_some_connections();
+  });
 }
 
 void Registry::finish_shut_down() {
   shut_down_timer_.cancel();
-  if (shut_down_done_) std::exchange(shut_down_done_, nullptr)();
+  if (!shut_down_done_) return;
+  log::info("all calls ended", {{"connections_unanswered", connections_.size()}});
+  std::exchange(shut_down_done_, nullptr)();
 }
 
 bool Registry::clear(std::string_view id_or_user) {

@@ -10,7 +10,6 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
-#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -35,7 +34,6 @@ struct Registry::Connection : std::enable_shared_from_this<Connection> {
   std::unordered_map<OurCallId, SlotId> calls;
   std::unordered_map<std::uint32_t, SlotId> offers;  // calls whose installation is not answered
   std::optional<pptp::ConnectionSnapshot> saved;     // as it stands in the store
-  std::unordered_set<std::uint32_t> withdrawn;       // offers in waiting_offers_ to pass over
   std::optional<wire::pptp::Message> kept_start;     // of a collision that we win (§3.1.3)
   bool established_told = false;                     // to the placer
   bool closed = false;
@@ -55,7 +53,8 @@ struct Registry::Session {
   std::vector<std::vector<std::byte>> early;
   model::WanErrors wan_errors;
   control::SessionHandle handle;
-  std::uint64_t serial = 0;  // tells this session from an earlier one in the same slot
+  std::uint64_t serial = 0;      // tells this session from an earlier one in the same slot
+  Admission::Ticket set_up = 0;  // while it is in flight
   ConnectionId connection;
   std::uint32_t offer = 0;
   bool withdrawn = false;                      // over before the dataplane answered

@@ -78,6 +78,7 @@ EndReason Registry::shortage() {
 }
 
 void Registry::take_over(std::vector<contract::Grants::Connection> connections) {
+  take_over_drain();
   const auto stored_connections = parts_.store.connections();
   const auto stored_sessions = parts_.store.sessions();
   std::unordered_map<ConnectionId, const StoredConnection*> by_id;

@@ -17,6 +17,7 @@ namespace {
 
 constexpr std::size_t kOctetsPerSession = 4096;  // of map, generous: a page per record
 constexpr std::size_t kLeastMap = std::size_t{64} << 20;
+constexpr std::uint64_t kDrainKey = 1;
 
 }  // namespace
 
@@ -65,7 +66,8 @@ int ResumeStore::open_environment(const std::filesystem::path& directory,
                             &connections_)) != 0 ||
       (error = mdb_dbi_open(transaction, "sessions", MDB_CREATE | MDB_INTEGERKEY, &sessions_)) !=
           0 ||
-      (error = mdb_dbi_open(transaction, "resting", MDB_CREATE | MDB_INTEGERKEY, &resting_)) != 0) {
+      (error = mdb_dbi_open(transaction, "resting", MDB_CREATE | MDB_INTEGERKEY, &resting_)) != 0 ||
+      (error = mdb_dbi_open(transaction, "state", MDB_CREATE | MDB_INTEGERKEY, &state_)) != 0) {
     mdb_txn_abort(transaction);
     return close(error);
   }
@@ -78,6 +80,7 @@ ResumeStore::ResumeStore(ResumeStore&& other) noexcept
       connections_(other.connections_),
       sessions_(other.sessions_),
       resting_(other.resting_),
+      state_(other.state_),
       error_(other.error_),
       directory_(std::move(other.directory_)),
       max_sessions_(other.max_sessions_) {}
@@ -160,11 +163,18 @@ bool ResumeStore::put(const StoredSession& session) {
 bool ResumeStore::erase(ConnectionId id) { return write(connections_, id.value, nullptr); }
 bool ResumeStore::erase(SlotId slot) { return write(sessions_, slot.value, nullptr); }
 
+bool ResumeStore::put(const StoredDrain& drain) {
+  const auto value = encode(drain);
+  return write(state_, kDrainKey, &value);
+}
+
+bool ResumeStore::erase_drain() { return write(state_, kDrainKey, nullptr); }
+
 bool ResumeStore::clear() {
   MDB_txn* transaction = begin();
   if (transaction == nullptr) return false;
   int error = 0;
-  for (const unsigned database : {connections_, sessions_, resting_})
+  for (const unsigned database : {connections_, sessions_, resting_, state_})
     if (error == 0) error = mdb_drop(transaction, database, 0);
   return finish(transaction, error);
 }
@@ -253,6 +263,12 @@ std::vector<RestingCallId> ResumeStore::resting(std::uint64_t now_ns) {
   }
   (void)finish(transaction, error);
   std::ranges::sort(out, {}, &RestingCallId::until_ns);
+  return out;
+}
+
+std::optional<StoredDrain> ResumeStore::drain() const {
+  std::optional<StoredDrain> out;
+  read(state_, [&](std::span<const std::uint8_t> record) { out = decode_drain(record); });
   return out;
 }
 

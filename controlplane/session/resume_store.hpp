@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <expected>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -38,9 +39,11 @@ class ResumeStore {
   bool put(const StoredSession& session);
   bool erase(ConnectionId id);
   bool erase(SlotId slot);
-  bool clear();
   // The end of a call: its record goes, its Call ID is kept until it has rested. One transaction.
   bool put_to_rest(SlotId slot, const RestingCallId& id);
+  bool put(const StoredDrain& drain);
+  bool erase_drain();
+  bool clear();
   // Erases every record but these, in one transaction; also those that cannot be read.
   bool keep_only(const std::vector<ConnectionId>& connections, const std::vector<SlotId>& sessions);
 
@@ -51,6 +54,7 @@ class ResumeStore {
   // Whether a record could be written now; opens the store again where LMDB has given it up.
   [[nodiscard]] bool probe();
   [[nodiscard]] std::string_view last_error() const noexcept;
+  [[nodiscard]] std::optional<StoredDrain> drain() const;
 
  private:
   ResumeStore() noexcept = default;
@@ -66,7 +70,8 @@ class ResumeStore {
   unsigned connections_ = 0;
   unsigned sessions_ = 0;
   unsigned resting_ = 0;
-  int error_ = 0;  // of the last transaction that failed
+  unsigned state_ = 0;  // of the server as a whole: one record
+  int error_ = 0;       // of the last transaction that failed
   std::filesystem::path directory_;
   std::uint32_t max_sessions_ = 0;
 };

@@ -10,6 +10,9 @@
 namespace pns::session {
 namespace {
 
+// From a call's admission to the dataplane's answer.
+constexpr auto kInstallTime = Seconds(10);
+
 model::AuthMethod method_of(config::AuthMethod method) noexcept {
   switch (method) {
     case config::AuthMethod::kEap:
@@ -90,9 +93,20 @@ pptp::ConnectionSettings make_connection_settings(const config::Config& config) 
   settings.host_name = config.node.name;
   settings.echo_interval = config.pptp.echo_interval;
   settings.echo_timeout = config.pptp.echo_interval;  // RFC 2637 §3.1.4: 60 s and 60 s by default
+  settings.answer_timeout = config.pptp.admission.wait + kInstallTime;
   settings.accept_incoming_calls = config.pptp.incoming_calls;
   settings.wan_error_notify = config.pptp.wan_error_notify;
   return settings;
+}
+
+Admission::Settings make_admission_settings(const config::Config& config) {
+  const config::Admission& admission = config.pptp.admission;
+  return {.set_ups = admission.set_ups,
+          .per_source_set_ups = admission.per_source_set_ups,
+          .waiting = admission.waiting,
+          .per_source_waiting = admission.per_source_waiting,
+          .wait = admission.wait,
+          .set_up_time = admission.set_up_time};
 }
 
 std::vector<pools::PoolConfig> make_pools(const config::Config& config) {

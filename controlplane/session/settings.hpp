@@ -9,6 +9,7 @@
 #include "controlplane/pools/pool_set.hpp"
 #include "controlplane/ppp/settings.hpp"
 #include "controlplane/pptp/control_connection.hpp"
+#include "controlplane/session/admission.hpp"
 #include "pns/config/config.hpp"
 
 namespace pns::session {
@@ -16,6 +17,7 @@ namespace pns::session {
 // `peer` is left to be set for each session.
 [[nodiscard]] ppp::LinkSettings make_link_settings(const config::Config& config);
 [[nodiscard]] pptp::ConnectionSettings make_connection_settings(const config::Config& config);
+[[nodiscard]] Admission::Settings make_admission_settings(const config::Config& config);
 [[nodiscard]] std::vector<pools::PoolConfig> make_pools(const config::Config& config);
 // Hashes passwords. The result holds clear text, or LM hashes, only when a method that `ppp`
 // permits needs them. Throws std::runtime_error for a password that is not UTF-8.

@@ -181,6 +181,22 @@ StoredSession session_from(const json& j) {
   return s;
 }
 
+json to_json(const StoredDrain& d) {
+  json out = {{"version", contract::kStoreVersion},
+              {"since_ns", d.since_ns},
+              {"calls_at_start", d.calls_at_start}};
+  if (d.deadline_ns) out["deadline_ns"] = *d.deadline_ns;
+  return out;
+}
+
+StoredDrain drain_from(const json& j) {
+  StoredDrain d;
+  d.since_ns = number_of<std::uint64_t>(j.at("since_ns"));
+  d.calls_at_start = number_of<std::uint64_t>(j.at("calls_at_start"));
+  if (j.contains("deadline_ns")) d.deadline_ns = number_of<std::uint64_t>(j.at("deadline_ns"));
+  return d;
+}
+
 template <class Record>
 std::optional<Record> decode(std::span<const std::uint8_t> octets, Record (*from)(const json&)) {
   try {
@@ -207,6 +223,12 @@ std::optional<StoredConnection> decode_connection(std::span<const std::uint8_t> 
 }
 std::optional<StoredSession> decode_session(std::span<const std::uint8_t> record) {
   return decode(record, session_from);
+}
+
+std::vector<std::uint8_t> encode(const StoredDrain& drain) { return json::to_cbor(to_json(drain)); }
+
+std::optional<StoredDrain> decode_drain(std::span<const std::uint8_t> record) {
+  return decode(record, drain_from);
 }
 
 }  // namespace pns::session

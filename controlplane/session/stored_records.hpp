@@ -50,10 +50,20 @@ struct RestingCallId {
   friend bool operator==(const RestingCallId&, const RestingCallId&) = default;
 };
 
+// A drain that goes on. Times are CLOCK_MONOTONIC.
+struct StoredDrain {
+  std::uint64_t since_ns = 0;
+  std::optional<std::uint64_t> deadline_ns{};
+  std::uint64_t calls_at_start = 0;
+  friend bool operator==(const StoredDrain&, const StoredDrain&) = default;
+};
+
 [[nodiscard]] std::vector<std::uint8_t> encode(const StoredConnection& connection);
 [[nodiscard]] std::vector<std::uint8_t> encode(const StoredSession& session);
 [[nodiscard]] std::optional<StoredConnection> decode_connection(
     std::span<const std::uint8_t> record);
 [[nodiscard]] std::optional<StoredSession> decode_session(std::span<const std::uint8_t> record);
+[[nodiscard]] std::vector<std::uint8_t> encode(const StoredDrain& drain);
+[[nodiscard]] std::optional<StoredDrain> decode_drain(std::span<const std::uint8_t> record);
 
 }  // namespace pns::session

@@ -55,6 +55,15 @@ struct ConnectionView {
   std::uint64_t uptime_s = 0;
 };
 
+struct DrainView {
+  bool draining = false;
+  std::optional<std::uint64_t> deadline_s;  // from now; empty: there is none
+  std::size_t calls_left = 0;
+  std::size_t calls_at_start = 0;
+  std::size_t connections = 0;
+  std::uint64_t since_s = 0;
+};
+
 struct EndView {  // one of the last calls that ended
   std::string user;
   Ipv4Address peer;

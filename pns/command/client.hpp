@@ -20,6 +20,8 @@ struct ClientOptions {
   bool json = false;                            // print the server's JSON
 };
 
+[[nodiscard]] std::filesystem::path socket_of(const ClientOptions& options);
+
 // `what`: sessions, session, stats, connections, pools, workers, config. `name`: for session.
 [[nodiscard]] int run_show(const ClientOptions& options, const std::string& what,
                            const std::string& name);

@@ -20,6 +20,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <fstream>
 #include <memory>
 #include <string_view>
 #include <type_traits>
@@ -202,7 +203,6 @@ std::vector<Ipv4Address> interface_addresses(const std::string& interface) {
 }
 
 std::expected<UniqueFd, ListenError> listen_on(Ipv4Address address, std::uint16_t tcp_port) {
-  constexpr int kBacklog = 4096;
   const auto failed_call = [&](const char* call) {
     const int error = errno;
     return std::unexpected(
@@ -222,8 +222,15 @@ std::expected<UniqueFd, ListenError> listen_on(Ipv4Address address, std::uint16_
   name.sin_addr.s_addr = htonl(address.value);
   if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&name), sizeof(name)) != 0)
     return failed_call("bind");
-  if (::listen(fd.get(), kBacklog) != 0) return failed_call("listen");
+  if (::listen(fd.get(), kListenBacklog) != 0) return failed_call("listen");
   return fd;
+}
+
+std::optional<int> largest_backlog() {
+  std::ifstream file("/proc/sys/net/core/somaxconn");
+  int value = 0;
+  if (!(file >> value)) return std::nullopt;
+  return value;
 }
 
 std::expected<UniqueFd, std::string> open_gre_guard() {

@@ -44,10 +44,16 @@ struct ListenError {
   std::string reason;  // one line
 };
 
-// A listening TCP socket: non-blocking, backlog 4096, SO_REUSEADDR, IP_FREEBIND (the address may
+// Callers that the kernel keeps for us until they are accepted: an area that dials at once.
+inline constexpr int kListenBacklog = 4096;
+
+// A listening TCP socket: non-blocking, kListenBacklog, SO_REUSEADDR, IP_FREEBIND (the address may
 // come later), TCP_NODELAY (inherited by what it accepts).
 [[nodiscard]] std::expected<UniqueFd, ListenError> listen_on(Ipv4Address address,
                                                              std::uint16_t tcp_port);
+
+// The kernel's bound on any backlog (net.core.somaxconn). Empty: not known.
+[[nodiscard]] std::optional<int> largest_backlog();
 
 // A raw socket that takes GRE (protocol 47) and keeps none of it. While it is open the kernel does
 // not answer GRE with ICMP protocol unreachable, on which clients hang up: it covers the moments in

@@ -6,6 +6,7 @@
 
 #include "pns/command/check.hpp"
 #include "pns/command/client.hpp"
+#include "pns/command/drain.hpp"
 #include "pns/command/restart.hpp"
 #include "pns/command/supervisor.hpp"
 #include "pns/contract/build_contract.hpp"
@@ -44,6 +45,7 @@ int main(int argc, char** argv) {
       "  pns show session alice --json\n"
       "  pns call clear alice\n"
       "  pns restart control\n"
+      "  pns drain --deadline 30m\n"
       "Exit status: 0 done, 1 refused or failed, 2 the server is not running.");
   int status = 0;
 
@@ -121,6 +123,23 @@ int main(int argc, char** argv) {
       ->capture_default_str()
       ->check(CLI::Range(1, 600));
   restart->callback([&] { status = pns::command::run_restart(client, restarting); });
+
+  pns::command::DrainOptions draining;
+  auto* drain = app.add_subcommand(
+      "drain", "Take no new calls, and wait until those that there are have ended");
+  add_client_options(*drain, client);
+  auto* deadline = drain
+                       ->add_option("--deadline", draining.deadline,
+                                    "time after which the calls that are left are ended: 30m")
+                       ->type_name("DURATION");
+  auto* cancel = drain->add_flag("--cancel", draining.cancel, "take calls again");
+  auto* drain_status =
+      drain->add_flag("--status", draining.status, "print how far it is, and change nothing");
+  cancel->excludes(deadline)->excludes(drain_status);
+  drain_status->excludes(deadline);
+  drain->add_flag("!--no-wait", draining.wait, "return at once");
+  drain->add_flag("--json", client.json, "print JSON, at the end");
+  drain->callback([&] { status = pns::command::run_drain(client, draining); });
 
   try {
     app.parse(argc, argv);

@@ -20,10 +20,11 @@ std::expected<Response, std::string> request(const std::filesystem::path& socket
   client.set_default_headers({{"Host", "localhost"}});
   client.set_connection_timeout(5);
   client.set_read_timeout(within);
-  const httplib::Result result = method == Method::kGet ? client.Get(path)
-                                 : method == Method::kPost
-                                     ? client.Post(path, body, "application/json")
-                                     : client.Delete(path);
+  const httplib::Result result =
+      method == Method::kGet    ? client.Get(path)
+      : method == Method::kPost ? client.Post(path, body, "application/json")
+      : method == Method::kPut  ? client.Put(path, body, "application/json")
+                                : client.Delete(path);
   if (!result) {
     if (result.error() == httplib::Error::Connection)
       return std::unexpected(

@@ -10,7 +10,7 @@
 
 namespace pns::command {
 
-enum class Method { kGet, kDelete, kPost };
+enum class Method { kGet, kDelete, kPost, kPut };
 
 struct Response {
   int status = 0;    // HTTP
@@ -18,7 +18,7 @@ struct Response {
 };
 
 // Error: one line that says whether the server is not running or did not answer.
-// `body`: JSON, of a POST. `within`: seconds in which the answer must come.
+// `body`: JSON, of a POST or PUT. `within`: seconds in which the answer must come.
 [[nodiscard]] std::expected<Response, std::string> request(const std::filesystem::path& socket,
                                                            Method method, const std::string& path,
                                                            const std::string& body = {},

@@ -160,6 +160,9 @@ Result Supervisor::open_listeners() {
         fmt::format("no address to listen on: {} has no IPv4 address and "
                     "pptp.listen names none",
                     access.device.text));
+  if (const auto largest = largest_backlog(); largest && *largest < kListenBacklog)
+    log::warn("net.core.somaxconn is low: many callers at once are not answered",
+              {{"somaxconn", *largest}, {"wanted", kListenBacklog}});
   for (const Ipv4Address address : addresses)
     if (auto done = open_listener(address); !done) return done;
   return {};

@@ -126,11 +126,22 @@ struct Gre {
   Reassembly reassembly;
 };
 
+// How many calls are set up at once, and what becomes of those that ask meanwhile.
+struct Admission {
+  std::uint32_t set_ups = 256;              // in flight: admitted, link not open yet
+  std::uint32_t per_source_set_ups = 64;    // of one outer address; default: a quarter of set_ups
+  std::uint32_t waiting = 16'384;           // requests that wait
+  std::uint32_t per_source_waiting = 2048;  // of one outer address; at most `waiting`
+  Milliseconds wait{20'000};                // after which a request is refused
+  Milliseconds set_up_time{60'000};         // after which a set-up no longer counts in set_ups
+};
+
 struct Pptp {
   std::vector<Ipv4Address> listen;  // TCP 1723; empty: every address of the access port
   Milliseconds echo_interval{60'000};
   std::uint32_t max_connections = 20000;
   Gre gre;
+  Admission admission;
   bool incoming_calls = true;     // Incoming-Call-Requests of PACs: accept, or refuse
   bool wan_error_notify = false;  // tell subscribers of drops towards them (RFC 2637 §2.14)
 };

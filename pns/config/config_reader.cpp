@@ -43,6 +43,12 @@ constexpr auto kKeys = std::to_array<std::string_view>({
     "pptp.listen",
     "pptp.echo_interval",
     "pptp.max_connections",
+    "pptp.admission.set_ups",
+    "pptp.admission.per_source_set_ups",
+    "pptp.admission.waiting",
+    "pptp.admission.per_source_waiting",
+    "pptp.admission.wait",
+    "pptp.admission.set_up_time",
     "pptp.gre.reorder.packets",
     "pptp.gre.reorder.wait",
     "pptp.gre.send_window",
@@ -384,6 +390,7 @@ class ConfigReader {
     section.read("echo_interval", out.echo_interval,
                  duration(Milliseconds(1'000), Milliseconds(3'600'000)));
     section.read("max_connections", out.max_connections, integer(1, 1'000'000));
+    read_admission(section.section("admission"), out.admission);
     const Section gre = section.section("gre");
     const Section reorder = gre.section("reorder");
     reorder.read("packets", out.gre.reorder.packets, integer(0, 64));
@@ -395,6 +402,22 @@ class ConfigReader {
                     duration(Milliseconds(10), Milliseconds(30'000)));
     section.read("incoming_calls", out.incoming_calls, one_of(kAcceptOrRefuse));
     section.read("wan_error_notify", out.wan_error_notify, one_of(kOnOrOff));
+  }
+
+  void read_admission(const Section& section, Admission& out) {
+    section.read("set_ups", out.set_ups, integer(1, 65'536));
+    out.per_source_set_ups = std::max<std::uint32_t>(1, out.set_ups / 4);
+    section.read("per_source_set_ups", out.per_source_set_ups, integer(1, 65'536));
+    if (out.per_source_set_ups > out.set_ups)
+      document_.error_at(section.path("per_source_set_ups"), "above pptp.admission.set_ups");
+    section.read("waiting", out.waiting, integer(1, 1'000'000));
+    out.per_source_waiting = std::min(out.per_source_waiting, out.waiting);
+    section.read("per_source_waiting", out.per_source_waiting, integer(1, 1'000'000));
+    if (out.per_source_waiting > out.waiting)
+      document_.error_at(section.path("per_source_waiting"), "above pptp.admission.waiting");
+    section.read("wait", out.wait, duration(Milliseconds(100), Milliseconds(300'000)));
+    section.read("set_up_time", out.set_up_time,
+                 duration(Milliseconds(1'000), Milliseconds(3'600'000)));
   }
 
   void read_ppp(const Section& section, Ppp& out) {

@@ -65,6 +65,15 @@ Json gre_json(const Gre& gre) {
        {{"packets", gre.reassembly.packets}, {"wait", duration_text(gre.reassembly.wait)}}}};
 }
 
+Json admission_json(const Admission& admission) {
+  return {{"set_ups", admission.set_ups},
+          {"per_source_set_ups", admission.per_source_set_ups},
+          {"waiting", admission.waiting},
+          {"per_source_waiting", admission.per_source_waiting},
+          {"wait", duration_text(admission.wait)},
+          {"set_up_time", duration_text(admission.set_up_time)}};
+}
+
 Json ppp_json(const Ppp& ppp) {
   Json mppe{{"policy", text(name_of(ppp.mppe.policy))}};
   if (ppp.mppe.policy != MppePolicy::kOff) {
@@ -130,6 +139,7 @@ std::string dump_json(const Config& config) {
                   {"max_connections", config.pptp.max_connections},
                   {"incoming_calls", config.pptp.incoming_calls ? "accept" : "refuse"},
                   {"wan_error_notify", config.pptp.wan_error_notify ? "on" : "off"},
+                  {"admission", admission_json(config.pptp.admission)},
                   {"gre", gre_json(config.pptp.gre)}};
   json["ppp"] = ppp_json(config.ppp);
   json["pools"] = Json::object();

@@ -170,6 +170,17 @@ TEST_CASE("kernel net: a listener binds addresses that come later and gives TCP_
   CHECK(no_delay == 1);
 }
 
+TEST_CASE("kernel net: the largest backlog is what the kernel's parameter says", "[command]") {
+  enter_fresh_namespace();  // with a parameter of its own
+  const auto set = [](const std::string& value) {
+    std::ofstream("/proc/sys/net/core/somaxconn") << value;
+  };
+  set("128");
+  CHECK(largest_backlog() == 128);
+  set("8192");
+  CHECK(largest_backlog() == 8192);
+}
+
 TEST_CASE("kernel net: an interface that is not there has no addresses", "[command]") {
   CHECK(interface_addresses("no-such-if").empty());
 }

@@ -78,6 +78,12 @@ TEST_CASE("config: a minimal file has the documented defaults", "[config]") {
   CHECK(config->pptp.listen.empty());
   CHECK(config->pptp.echo_interval == 60s);
   CHECK(config->pptp.max_connections == 20000);
+  CHECK(config->pptp.admission.set_ups == 256);
+  CHECK(config->pptp.admission.per_source_set_ups == 64);
+  CHECK(config->pptp.admission.waiting == 16384);
+  CHECK(config->pptp.admission.per_source_waiting == 2048);
+  CHECK(config->pptp.admission.wait == 20s);
+  CHECK(config->pptp.admission.set_up_time == 60s);
   CHECK(config->pptp.incoming_calls);
   CHECK_FALSE(config->pptp.wan_error_notify);
   CHECK(config->ppp.mtu == 1400);
@@ -122,6 +128,8 @@ pptp:
   listen: [198.51.100.2]
   echo_interval: 2m
   max_connections: 7
+  admission: {set_ups: 9, per_source_set_ups: 8, waiting: 7, per_source_waiting: 6, wait: 5s,
+              set_up_time: 4s}
   gre: {reorder: {packets: 4, wait: 30ms}, send_window: adaptive, reassembly: {packets: 0, wait: 2s}}
   incoming_calls: refuse
   wan_error_notify: on
@@ -185,6 +193,12 @@ log: {level: debug, format: json}
   CHECK(config->pptp.listen == std::vector{ip("198.51.100.2")});
   CHECK(config->pptp.echo_interval == 120s);
   CHECK(config->pptp.max_connections == 7);
+  CHECK(config->pptp.admission.set_ups == 9);
+  CHECK(config->pptp.admission.per_source_set_ups == 8);
+  CHECK(config->pptp.admission.waiting == 7);
+  CHECK(config->pptp.admission.per_source_waiting == 6);
+  CHECK(config->pptp.admission.wait == 5s);
+  CHECK(config->pptp.admission.set_up_time == 4s);
   CHECK_FALSE(config->pptp.incoming_calls);
   CHECK(config->pptp.wan_error_notify);
   CHECK(config->ppp.mtu == 1300);
@@ -224,6 +238,14 @@ TEST_CASE("config: all errors are reported, in the order of the file", "[config]
         "auth_retries, mppe, dns, wins");
   CHECK(errors[2] ==
         "pns.yaml:11: log.level: 'loud' is not one of trace, debug, info, warn, error");
+}
+
+TEST_CASE("config: the share of one address follows the whole", "[config]") {
+  const auto config =
+      parse(kMinimal + "pptp: {admission: {set_ups: 3, waiting: 100}}\n", "pns.yaml");
+  REQUIRE(config);
+  CHECK(config->pptp.admission.per_source_set_ups == 1);
+  CHECK(config->pptp.admission.per_source_waiting == 100);
 }
 
 TEST_CASE("config: what is not YAML, or not one mapping, is refused", "[config]") {
@@ -276,6 +298,13 @@ TEST_CASE("config: one error for each thing that is wrong", "[config]") {
       {kMinimal + "ppp: {dns: [{a: b}]}\n", "pns.yaml:8: ppp.dns.0: must be a single value"},
       {kMinimal + "ppp: {dns: [10.0.0.53, 10.0.0.53]}\n",
        "pns.yaml:8: ppp.dns.1: '10.0.0.53' is in the list twice"},
+      // pptp
+      {kMinimal + "pptp: {admission: {set_ups: 8, per_source_set_ups: 9}}\n",
+       "pns.yaml:8: pptp.admission.per_source_set_ups: above pptp.admission.set_ups"},
+      {kMinimal + "pptp: {admission: {waiting: 8, per_source_waiting: 9}}\n",
+       "pns.yaml:8: pptp.admission.per_source_waiting: above pptp.admission.waiting"},
+      {kMinimal + "pptp: {admission: {wait: 10m}}\n",
+       "pns.yaml:8: pptp.admission.wait: 10m is out of range (100ms to 5m)"},
       // dataplane
       {kMinimal + "dataplane: {cores: {main: 2, workers: [1, 2]}}\n",
        "pns.yaml:8: dataplane.cores.workers: lcore 2 is dataplane.cores.main: a worker needs its "

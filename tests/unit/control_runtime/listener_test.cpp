@@ -26,10 +26,12 @@ TEST_CASE("listener: every caller is handed over with both addresses", "[runtime
   asio::io_context loop(1);
   sockaddr_in address{};
   std::vector<Accepted> accepted;
-  Listener listener(loop, listen_on_loopback(address),
-                    [&](UniqueFd fd, Ipv4Address local, Ipv4Address peer, std::uint16_t port) {
-                      accepted.push_back({std::move(fd), local, peer, port});
-                    });
+  Listener listener(
+      loop, listen_on_loopback(address),
+      [&](UniqueFd fd, Ipv4Address local, Ipv4Address peer, std::uint16_t port) {
+        accepted.push_back({std::move(fd), local, peer, port});
+      },
+      [] {});
   listener.start();
   std::vector<UniqueFd> callers;
   for (int i = 0; i < 100; ++i) callers.push_back(connect_to(address));  // more than one turn takes
@@ -50,8 +52,9 @@ TEST_CASE("listener: stopped, it accepts nobody, and the socket goes on listenin
   UniqueFd socket = listen_on_loopback(address);
   const UniqueFd holder(::dup(socket.get()));
   int accepted = 0;
-  Listener listener(loop, std::move(socket),
-                    [&](UniqueFd, Ipv4Address, Ipv4Address, std::uint16_t) { ++accepted; });
+  Listener listener(
+      loop, std::move(socket),
+      [&](UniqueFd, Ipv4Address, Ipv4Address, std::uint16_t) { ++accepted; }, [] {});
   listener.start();
   drain(loop);
   const UniqueFd caller = connect_to(address);
@@ -62,17 +65,21 @@ TEST_CASE("listener: stopped, it accepts nobody, and the socket goes on listenin
   CHECK(UniqueFd(::accept(holder.get(), nullptr, nullptr)));
 }
 
-TEST_CASE("listener: without descriptors callers wait, and are accepted when there are some",
-          "[runtime][conformance-68]") {
+TEST_CASE(
+    "listener: without descriptors, not even a spare, callers wait, and are accepted when there "
+    "are some",
+    "[runtime][conformance-68]") {
   asio::io_context loop(1);
   sockaddr_in address{};
   int accepted = 0;
   std::vector<UniqueFd> kept;
-  Listener listener(loop, listen_on_loopback(address),
-                    [&](UniqueFd fd, Ipv4Address, Ipv4Address, std::uint16_t) {
-                      ++accepted;
-                      kept.push_back(std::move(fd));
-                    });
+  Listener listener(
+      loop, listen_on_loopback(address),
+      [&](UniqueFd fd, Ipv4Address, Ipv4Address, std::uint16_t) {
+        ++accepted;
+        kept.push_back(std::move(fd));
+      },
+      [] {});
   listener.start();
   std::vector<UniqueFd> callers;
   for (int i = 0; i < 3; ++i) callers.push_back(connect_to(address));
@@ -96,4 +103,37 @@ TEST_CASE("listener: without descriptors callers wait, and are accepted when the
   CHECK(accepted == 3);
   CHECK(turns < 20);
   CHECK(until(loop, [&] { return accepted == 4; }));
+}
+
+TEST_CASE("listener: with no descriptor free a caller is closed at once, until there are some",
+          "[runtime]") {
+  asio::io_context loop(1);
+  sockaddr_in address{};
+  std::vector<UniqueFd> kept;
+  int turned_away = 0;
+  Listener listener(
+      loop, listen_on_loopback(address),
+      [&](UniqueFd fd, Ipv4Address, Ipv4Address, std::uint16_t) { kept.push_back(std::move(fd)); },
+      [&] { ++turned_away; });
+  listener.start();
+  std::vector<UniqueFd> callers;
+  callers.push_back(connect_to(address));
+  REQUIRE(until(loop, [&] { return kept.size() == 1; }));
+  for (int i = 0; i < 100; ++i) callers.push_back(connect_to(address));  // more than a turn takes
+  rlimit before{};
+  REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
+  // The lowest descriptor that is free is the first beyond the limit.
+  const rlimit full{static_cast<rlim_t>(UniqueFd(::dup(0)).get()), before.rlim_max};
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &full) == 0);
+  const bool all = until(loop, [&] { return turned_away == 100; });
+  CHECK(::setrlimit(RLIMIT_NOFILE, &before) == 0);
+  CHECK(all);
+  CHECK(kept.size() == 1);
+  for (std::size_t i = 1; i < callers.size(); ++i) {
+    char octet = 0;
+    REQUIRE(::recv(callers[i].get(), &octet, 1, 0) == 0);  // closed, not reset
+  }
+  callers.push_back(connect_to(address));
+  CHECK(until(loop, [&] { return kept.size() == 2; }));
+  CHECK(turned_away == 100);
 }

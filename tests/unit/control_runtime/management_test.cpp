@@ -69,6 +69,12 @@ struct World {
                 [](std::string_view body, const Server::Answer& answer) {
                   answer(body == "yes" ? 202 : 409, R"({"error":"no"})");
                 },
+            .drain = [](std::string_view body) -> std::pair<int, std::string> {
+              if (body == "bad") return {400, R"({"error":"no"})"};
+              return {200, R"({"draining":true})"};
+            },
+            .drain_status = [] { return std::string(R"({"draining":null})"); },
+            .cancel_drain = [] { return std::string(R"({"draining":false})"); },
             .connections = [] { return std::string("[]"); },
             .pools = [] { return std::string("[]"); },
             .workers = [] { return std::string("[]"); },
@@ -331,14 +337,49 @@ TEST_CASE("management: names of any octets are rendered as valid JSON", "[manage
   CHECK(json::parse(render_connections({connection})).size() == 1);
 }
 
+TEST_CASE("management: a drain is begun, asked for and cancelled", "[management]") {
+  World world;
+  auto client = world.client();
+  CHECK(client.Get("/v1/drain")->body == R"({"draining":null})");
+  CHECK(client.Put("/v1/drain", "{}", "application/json")->body == R"({"draining":true})");
+  const auto bad = client.Put("/v1/drain", "bad", "application/json");
+  CHECK(bad->status == 400);
+  CHECK(bad->body == R"({"error":"no"})");
+  CHECK(client.Delete("/v1/drain")->body == R"({"draining":false})");
+}
+
+TEST_CASE("management: the request for a drain, and its answer", "[management]") {
+  CHECK(read_drain_request("{}").value() == std::nullopt);
+  CHECK(read_drain_request(R"({"deadline_s":null})").value() == std::nullopt);
+  CHECK(read_drain_request(R"({"deadline_s":1800})").value() == Seconds(1800));
+  CHECK(read_drain_request(R"({"deadline_s":0})").value() == Seconds(0));
+  for (const char* wrong : {"", "[]", "7", R"({"deadline_s":-1})", R"({"deadline_s":1.5})",
+                            R"({"deadline_s":2592001})", R"({"deadline_s":"1"})", R"({"x":1})"})
+    CHECK_FALSE(read_drain_request(wrong));
+  session::DrainView view{.draining = true,
+                          .deadline_s = 5,
+                          .calls_left = 2,
+                          .calls_at_start = 9,
+                          .connections = 3,
+                          .since_s = 4};
+  CHECK(json::parse(render_drain(view)) == json{{"draining", true},
+                                                {"deadline_s", 5},
+                                                {"calls_left", 2},
+                                                {"calls_at_start", 9},
+                                                {"connections", 3},
+                                                {"since_s", 4}});
+  view.deadline_s.reset();
+  CHECK(json::parse(render_drain(view)).at("deadline_s").is_null());
+}
+
 TEST_CASE("metrics: every family has its prefix, one type, and no series twice", "[metrics]") {
   const UniqueFd fd = std::move(*contract::SessionMemory::create(4, false, 1));
   const auto memory = std::move(*contract::SessionMemory::attach(fd.get()));
   memory.header().worker_count = 2;
   memory.workers()[0].drops[1].add(3);
   model::Statistics statistics;
-  statistics.setup_time_buckets[2].add(5);
-  statistics.setup_time_count.add(5);
+  statistics.setup_time.buckets[2].add(5);
+  statistics.setup_time.count.add(5);
   const metrics::Collector collector(memory, statistics, [] {
     return std::vector<metrics::Collector::PoolUse>{{"default", 10, 3}};
   });

@@ -369,3 +369,14 @@ TEST_CASE("resume store: a directory that cannot be made is an error with its na
   REQUIRE_FALSE(store);
   CHECK(store.error().find("/proc/no/such/place") != std::string::npos);
 }
+
+TEST_CASE("resume store: a drain is one record, read as it was written", "[store]") {
+  const StoredDrain plain{.since_ns = 7, .calls_at_start = 9};
+  const StoredDrain with_deadline{.since_ns = 7, .deadline_ns = 1ULL << 60, .calls_at_start = 9};
+  CHECK(decode_drain(encode(plain)) == plain);
+  CHECK(decode_drain(encode(with_deadline)) == with_deadline);
+  const auto octets = encode(with_deadline);
+  for (std::size_t size = 0; size < octets.size(); ++size)
+    CHECK_FALSE(decode_drain(std::span(octets).first(size)));
+  CHECK_FALSE(decode_session(octets));
+}

@@ -48,7 +48,21 @@ TEST_CASE("settings: connections and pools are as configured", "[settings]") {
   config.node.name = "gate";
   config.pptp.echo_interval = std::chrono::milliseconds(12'345);
   config.pools["b"] = {.ranges = {{Ipv4Address(5), Ipv4Address(9)}}, .gateway = Ipv4Address(4)};
+  config.pptp.admission.wait = std::chrono::milliseconds(7000);
+  config.pptp.admission.set_ups = 12;
+  config.pptp.admission.per_source_set_ups = 11;
+  config.pptp.admission.waiting = 10;
+  config.pptp.admission.per_source_waiting = 9;
+  config.pptp.admission.set_up_time = std::chrono::milliseconds(8000);
   const auto connection = make_connection_settings(config);
+  CHECK(connection.answer_timeout > std::chrono::seconds(7));  // we answer before the machine does
+  const auto admission = make_admission_settings(config);
+  CHECK(admission.set_ups == 12);
+  CHECK(admission.per_source_set_ups == 11);
+  CHECK(admission.waiting == 10);
+  CHECK(admission.per_source_waiting == 9);
+  CHECK(admission.wait == std::chrono::seconds(7));
+  CHECK(admission.set_up_time == std::chrono::seconds(8));
   CHECK(connection.host_name == "gate");
   CHECK(connection.echo_interval == std::chrono::milliseconds(12'345));
   const auto pools = make_pools(config);

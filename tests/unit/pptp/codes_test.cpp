@@ -17,6 +17,10 @@ TEST_CASE("codes: a refused Outgoing-Call-Request says why", "[pptp][rfc2637-2.8
       {EndReason::bad_call_request, OutgoingCallResult::kGeneralError, GeneralError::kBadValue},
       {EndReason::internal_error, OutgoingCallResult::kGeneralError, GeneralError::kPacError},
       {EndReason::peer_call_id_busy, OutgoingCallResult::kBusy, GeneralError::kNone},
+      {EndReason::source_limit, OutgoingCallResult::kBusy, GeneralError::kNone},
+      {EndReason::admission_timeout, OutgoingCallResult::kBusy, GeneralError::kNone},
+      {EndReason::admission_queue_full, OutgoingCallResult::kBusy, GeneralError::kNone},
+      {EndReason::draining, OutgoingCallResult::kDoNotAccept, GeneralError::kNone},
       {EndReason::operator_cleared, OutgoingCallResult::kDoNotAccept, GeneralError::kNone}};
   for (const auto& [reason, result, error] : rows) {
     INFO(name_of(reason));
