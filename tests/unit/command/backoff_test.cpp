@@ -9,7 +9,16 @@ using namespace std::chrono_literals;
 TEST_CASE("backoff: the first end costs no wait, short runs double it up to 5 s", "[command]") {
   RestartBackoff backoff;
   for (const auto wait : {0ms, 100ms, 200ms, 400ms, 800ms, 1600ms, 3200ms, 5000ms, 5000ms})
+    CHECK(backoff.on_end(0ms) == wait);
+}
+
+TEST_CASE("backoff: a plane that served at all waits half a second at most", "[command]") {
+  RestartBackoff backoff;
+  for (const auto wait : {0ms, 100ms, 200ms, 400ms, 500ms, 500ms})
     CHECK(backoff.on_end(10ms) == wait);
+  RestartBackoff hopeless;
+  for (int i = 0; i < 10; ++i) (void)hopeless.on_end(0ms);
+  CHECK(hopeless.on_end(10ms) == 500ms);
 }
 
 TEST_CASE("backoff: a plane that served for a second is started again at once", "[command]") {
