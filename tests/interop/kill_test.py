@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import random
+import re
 import signal
 import tempfile
 import time
@@ -98,6 +99,10 @@ class Kill(crowd.Crowd):
         print(f"control: serves again {[f'{t:.3f}' for t in took]} s after SIGKILL, "
               f"{SESSIONS + 1} calls", flush=True)
         self.assertLess(max(took), 2)
+        for what in ("supervisor", "control"):
+            print(self.server.restart(what), end="", flush=True)
+            self.wait_up(SESSIONS + 1)
+            self.audit()
         # It knows what it knew, and does what it did.
         shown = self.server.sessions()
         self.assertEqual({s["id"]: s["our_call_id"] for s in shown}, known)
@@ -107,6 +112,12 @@ class Kill(crowd.Crowd):
         self.assertEqual((status, result["up"], result["lost_calls"]), (0, SESSIONS, 0))
         self.assertEqual(result["traffic"]["lost"], 0)
         self.assertEqual(result["farewells_unanswered"], 0)
+        # What was known of a call before is in the line that its end leaves.
+        ends = [line for line in self.server.log_file.read_text(errors="replace").splitlines()
+                if 'event="call ended"' in line]
+        last = dict(re.findall(r"(\w+)=(\S+)", ends[-1]))
+        self.assertGreaterEqual(int(last["duration_s"]), 10)
+        self.assertGreater(int(last["rx_bytes"]), 1000)
         self.clear_one()
 
     def clear_one(self):
@@ -126,6 +137,8 @@ class Kill(crowd.Crowd):
         self.kill("dataplane")
         pnslab.wait_until(lambda: self.server.pid_of("dataplane") not in (None, before), 10,
                           "the dataplane is started again")
+        self.ask(self.attached)
+        print(self.server.restart("dataplane"), end="", flush=True)
         transfer()
         status, result = self.finish(process)
         silence = self.longest_silence(timeline)
@@ -135,7 +148,7 @@ class Kill(crowd.Crowd):
         self.assertEqual(result["traffic"]["sessions_unanswered"], 0)
         self.assertEqual(len(sent_before), SESSIONS + 1)
         self.assertLess(silence, 1.5)
-        self.assertEqual(self.server.show("stats")["dataplane_starts"], 2)
+        self.assertEqual(self.server.show("stats")["dataplane_starts"], 3)
 
     def start_line(self, plane):
         lines = [line for line in self.server.log_file.read_text(errors="replace").splitlines()

@@ -75,6 +75,10 @@ class Server:
     def clear(self, name):
         return host.run([self.pns, "call", "clear", name, "--run-dir", str(self.run_dir)]).stdout
 
+    def restart(self, what):
+        """`pns restart`: what it printed."""
+        return host.run([self.pns, "restart", what, "--run-dir", str(self.run_dir)]).stdout
+
     def place(self, pac, number, *options):
         """Starts `pns call place`; the caller waits for it."""
         return subprocess.Popen([self.pns, "call", "place", "--pac", pac, "--number", number,
