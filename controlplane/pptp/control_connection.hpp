@@ -47,9 +47,10 @@ struct ConnectionSettings {
   bool accept_incoming_calls = true;          // false: Incoming-Call-Requests get "do not accept"
   bool wan_error_notify = false;              // send WAN-Error-Notify where we are the PAC
   Duration wan_error_interval = Seconds(60);  // between two of one call (§2.14)
-  // Token bucket over all messages of the peer: a burst, then this many a second.
-  std::uint32_t message_burst = 2000;
-  std::uint32_t messages_per_second = 200;
+  // Token bucket over all messages of the peer: a burst, as a PAC makes that brings all its calls
+  // at once and takes them back (three messages each), then this many a second.
+  std::uint32_t message_burst = 5000;
+  std::uint32_t messages_per_second = 500;
 };
 
 // What a Call-Disconnect-Notify tells of a call, as text (RFC 2637 §2.13). All zero: nothing is

@@ -108,6 +108,11 @@ class Load(theme.Theme):
         # PPP that overtook Incoming-Call-Connected (GRE is faster than TCP) was kept.
         self.assertLess(result["with_retransmissions"], 20)
 
+    def test_1000_calls_at_once_of_one_pac_on_one_connection(self):
+        result = self.load("--role", "pac", "--sessions", 1000, "--calls-per-connection", 1000,
+                           "--concurrent", 1000, "--ping", HOST)
+        self.assertEqual(result["connections"], 1)
+
     def test_a_call_of_a_pac_that_is_cleared_by_us_leaves_the_others(self):
         process = self.start("--role", "pac", "--sessions", 20, "--calls-per-connection", 20,
                              "--ping", HOST, "--hold", 600, "--time-limit", 30)
