@@ -10,6 +10,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "pns/log/log.hpp"
 #include "pns/wire/pptp.hpp"
 
 namespace pns::metrics {
@@ -236,6 +237,9 @@ void add_control_families(std::vector<MetricFamily>& out, const model::Statistic
                        MetricType::Gauge, s.dataplane_attached.get()));
   out.push_back(single("pns_dataplane_attaches_total", "Times the dataplane was attached",
                        MetricType::Counter, s.dataplane_attaches.get()));
+  out.push_back(single("pns_log_lines_lost_total",
+                       "Log lines of the control process that nobody took", MetricType::Counter,
+                       static_cast<std::int64_t>(log::lines_lost())));
   out.push_back(single("pns_store_failures_total", "Records of calls that could not be written",
                        MetricType::Counter, s.store_failures.get()));
   out.push_back(single("pns_store_failing", "1 while records of calls cannot be written",

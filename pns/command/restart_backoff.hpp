@@ -2,8 +2,8 @@
 //
 // How long the supervisor waits before it starts a plane again that ended by itself: not at all
 // when it had served for a second, nor after the first short run; then 100 ms, doubling while runs
-// stay short: to half a second when it had served at all, for it keeps calls alive while it does, to
-// 5 s when it never got ready. Planned restarts do not ask.
+// stay short: to half a second when it had served at all, for it keeps calls alive while it does,
+// to 5 s when it never got ready. Planned restarts do not ask.
 #pragma once
 
 #include <algorithm>
@@ -24,7 +24,8 @@ class RestartBackoff {
   explicit constexpr RestartBackoff(Milliseconds next) noexcept
       : next_(std::clamp(next, Milliseconds{0}, kLongest)) {}
 
-  // The plane ended after it had been ready for `served`; 0: it never was. Returns the wait before its next start.
+  // The plane ended after it had been ready for `served`; 0: it never was. Returns the wait before
+  // its next start.
   [[nodiscard]] constexpr Milliseconds on_end(Milliseconds served) noexcept {
     if (served >= kShortRun) {
       next_ = Milliseconds{0};

@@ -1,11 +1,18 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "pns/log/log.hpp"
 
-#include <spdlog/sinks/stdout_sinks.h>
+#include <poll.h>
+#include <spdlog/sinks/base_sink.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <atomic>
+#include <cerrno>
+#include <climits>
 #include <memory>
+#include <mutex>
 
 namespace pns::log {
 namespace {
@@ -18,6 +25,32 @@ State& state() {
   static State instance;
   return instance;
 }
+
+std::atomic<std::uint64_t> lost_lines{0};
+
+// stderr, without ever waiting for it. The descriptor itself stays as it is: others share it.
+class Stderr final : public spdlog::sinks::base_sink<std::mutex> {
+ private:
+  // A pipe or socket that is ready takes PIPE_BUF octets without blocking.
+  [[nodiscard]] static bool put(std::string_view octets) noexcept {
+    while (!octets.empty()) {
+      pollfd ready{STDERR_FILENO, POLLOUT, 0};
+      if (::poll(&ready, 1, 0) != 1 || (ready.revents & POLLOUT) == 0) return false;
+      const auto wrote =
+          ::write(STDERR_FILENO, octets.data(), std::min<std::size_t>(octets.size(), PIPE_BUF));
+      if (wrote < 0 && errno == EINTR) continue;
+      if (wrote <= 0) return false;
+      octets.remove_prefix(static_cast<std::size_t>(wrote));
+    }
+    return true;
+  }
+  void sink_it_(const spdlog::details::log_msg& message) override {
+    spdlog::memory_buf_t line;
+    formatter_->format(message, line);
+    if (!put({line.data(), line.size()})) lost_lines.fetch_add(1, std::memory_order_relaxed);
+  }
+  void flush_() override {}
+};
 
 spdlog::level::level_enum to_spdlog(Level level) noexcept {
   switch (level) {
@@ -86,15 +119,15 @@ void append_pair(std::string& out, Format format, std::string_view key, std::str
 void start(Level level, Format format, std::string process) {
   state().format = format;
   state().process = std::move(process);
-  auto logger =
-      std::make_shared<spdlog::logger>("pns", std::make_shared<spdlog::sinks::stderr_sink_mt>());
+  auto logger = std::make_shared<spdlog::logger>("pns", std::make_shared<Stderr>());
   logger->set_pattern(format == Format::kJson ? "{\"time\":\"%Y-%m-%dT%H:%M:%S.%eZ\",%v"
                                               : "%Y-%m-%dT%H:%M:%S.%eZ %v",
                       spdlog::pattern_time_type::utc);
   logger->set_level(to_spdlog(level));
-  logger->flush_on(spdlog::level::trace);
   spdlog::set_default_logger(std::move(logger));
 }
+
+std::uint64_t lines_lost() noexcept { return lost_lines.load(std::memory_order_relaxed); }
 
 bool enabled(Level level) noexcept {
   return spdlog::default_logger_raw()->should_log(to_spdlog(level));

@@ -2,7 +2,8 @@
 //
 // The log of every process: one line per event on stderr, key=value or JSON, values escaped so that
 // nothing from the wire can break a line or a terminal. Events that a peer can cause at will go
-// through a RateLimit, which says how many it held back.
+// through a RateLimit, which says how many it held back. A reader of stderr that stops reading
+// costs lines, never time: what cannot be written at once is lost and counted.
 //
 // Any thread (spdlog's sink is locked); never from a packet path.
 #pragma once
@@ -53,6 +54,9 @@ struct Field {
   }
 };
 using Fields = std::initializer_list<Field>;
+
+// Lines of this process that nobody took.
+[[nodiscard]] std::uint64_t lines_lost() noexcept;
 
 [[nodiscard]] bool enabled(Level level) noexcept;
 void write(Level level, std::string_view event, Fields fields);

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "pns/log/log.hpp"
 
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <array>
 #include <catch2/catch.hpp>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -76,4 +80,34 @@ TEST_CASE("log: a rate limit lets a burst through and counts what it holds back"
   CHECK(limit.allow(now));
   CHECK(limit.take_suppressed() == 6);
   CHECK(limit.take_suppressed() == 0);
+}
+
+TEST_CASE("log: a reader that stops costs lines, not time", "[log]") {
+  std::array<int, 2> pipe{};
+  REQUIRE(::pipe2(pipe.data(), O_CLOEXEC) == 0);
+  REQUIRE(::fcntl(pipe[0], F_SETFL, O_NONBLOCK) == 0);
+  const int before = ::dup(STDERR_FILENO);
+  REQUIRE(::dup2(pipe[1], STDERR_FILENO) == STDERR_FILENO);
+  start(Level::kInfo, Format::kText, "test");
+  std::size_t read = 0;
+  const auto drain = [&] {
+    std::array<char, 65'536> octets;
+    std::string all;
+    for (ssize_t got = 0; (got = ::read(pipe[0], octets.data(), octets.size())) > 0;)
+      all.append(octets.data(), static_cast<std::size_t>(got));
+    read += static_cast<std::size_t>(std::count(all.begin(), all.end(), '\n'));
+    return all;
+  };
+  constexpr std::size_t kLines = 5000;  // more than a pipe holds
+  for (std::size_t i = 0; i < kLines; ++i) info("a line", {{"number", i}});
+  const auto lost = lines_lost();
+  (void)drain();
+  info("the last line");
+  const std::string last = drain();
+  ::dup2(before, STDERR_FILENO);
+  for (const int fd : {before, pipe[0], pipe[1]}) ::close(fd);
+  CHECK(lost > 0);
+  CHECK(lost == lines_lost());
+  CHECK(read == kLines + 1 - lost);
+  CHECK(last.find("the last line") != std::string::npos);
 }
