@@ -172,7 +172,10 @@ int run(const std::filesystem::path& config_file, const std::filesystem::path& r
     leave_when_flushed(std::chrono::steady_clock::now() + kFlushTime);
   };
   SupervisorLink supervisor(loop, std::move(supervisor_socket),
-                            {.stop = stop, .leave = leave, .lost = [&loop] { loop.stop(); }});
+                            {.stop = stop,
+                             .leave = leave,
+                             .lost = [&loop] { loop.stop(); },
+                             .not_kept = [&](ConnectionId id) { registry->on_not_kept(id); }});
   leave_when_flushed = [&](TimePoint until) {
     if ((registry->is_flushed() && supervisor.backlog() == 0) ||
         std::chrono::steady_clock::now() >= until)

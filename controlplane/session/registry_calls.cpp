@@ -397,6 +397,7 @@ void Registry::count_end(Session& session, EndReason reason, const model::PeerCo
   log::info("call ended", {{"session", slot.value},
                            {"peer", session.peer},
                            {"kind", model::name_of(session.kind)},
+                           {"our_call_id", session.our_call_id.value},
                            {"user", session.user},
                            {"reason", name_of(reason)},
                            {"stage", info_of(reason).stage},

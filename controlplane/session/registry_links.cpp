@@ -278,7 +278,16 @@ void Registry::on_auth_result(SlotId slot, std::uint64_t serial, const model::Au
   }
   if (!session->lease) session->lease = lease_for(*result, session->our_call_id);
   session->lease_user = result->user;
-  if (!session->lease) return apply(*session, session->link->on_no_address(now()));
+  if (!session->lease) {
+    if (refusal_log_.allow(now()))
+      log::warn("no address is free", {{"session", slot.value},
+                                       {"peer", session->peer},
+                                       {"user", session->user},
+                                       {"pool", result->pool},
+                                       {"reason", name_of(EndReason::no_address)},
+                                       {"suppressed", refusal_log_.take_suppressed()}});
+    return apply(*session, session->link->on_no_address(now()));
+  }
   reach(*session, SetupStage::kAuthenticated);
   apply(*session, session->link->on_auth_result(result, network_parameters(*session), now()));
 }
