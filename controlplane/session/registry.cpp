@@ -35,7 +35,7 @@ Registry::Registry(Parts parts)
       wan_timer_(parts.context),
       store_timer_(parts.context),
       placer_(parts.context, parts.listen, parts.pac_port, placer_hooks()),
-      refusal_log_(20, std::chrono::seconds(1)),
+      refusal_logs_(kEndReasonCount, log::RateLimit(20, std::chrono::seconds(1))),
       connection_log_(50, std::chrono::seconds(1)),
       store_log_(1, std::chrono::seconds(10)) {
   free_slots_.reserve(sessions_.size());
@@ -70,10 +70,10 @@ void Registry::accept(UniqueFd fd, Ipv4Address local, Ipv4Address peer, std::uin
                           : short_of_;
   if (reason != EndReason::kNone) {
     parts_.statistics.connection_ends[static_cast<std::size_t>(reason)].add();
-    if (connection_log_.allow(now()))
-      log::warn("connection refused", {{"peer", peer},
-                                       {"reason", name_of(reason)},
-                                       {"suppressed", connection_log_.take_suppressed()}});
+    if (auto& limit = refusal_log(reason); limit.allow(now()))
+      log::warn(
+          "connection refused",
+          {{"peer", peer}, {"reason", name_of(reason)}, {"suppressed", limit.take_suppressed()}});
     return;
   }
   const ConnectionId id(next_connection_++);

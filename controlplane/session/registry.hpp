@@ -136,6 +136,9 @@ class Registry {
                                              pptp::ControlConnection machine);
   void save(Connection& connection);
   void on_message(Connection& connection, Bytes octets);
+  [[nodiscard]] log::RateLimit& refusal_log(EndReason reason) {
+    return refusal_logs_[static_cast<std::size_t>(reason)];
+  }
   void apply(Connection& connection, const model::ConnectionActions& actions);
   void send(Connection& connection, const wire::pptp::Message& message);
   void close(Connection& connection, EndReason reason);
@@ -316,7 +319,7 @@ class Registry {
   asio::steady_timer wan_timer_;
   asio::steady_timer store_timer_;
   CallPlacer placer_;
-  log::RateLimit refusal_log_;
+  std::vector<log::RateLimit> refusal_logs_;  // by reason: one does not silence another
   log::RateLimit connection_log_;
   log::RateLimit store_log_;
   EndReason short_of_ = EndReason::kNone;

@@ -57,11 +57,11 @@ void Registry::refuse_call(Connection& connection, std::uint32_t offer, EndReaso
 
 void Registry::count_refusal(const Connection& connection, EndReason reason) {
   parts_.statistics.call_ends[static_cast<std::size_t>(reason)].add();
-  if (refusal_log_.allow(now()))
+  if (auto& limit = refusal_log(reason); limit.allow(now()))
     log::warn("call refused", {{"connection", connection.id.value},
                                {"peer", connection.peer},
                                {"reason", name_of(reason)},
-                               {"suppressed", refusal_log_.take_suppressed()}});
+                               {"suppressed", limit.take_suppressed()}});
 }
 
 // Of an offer that was over before the dataplane answered. kNone: counted already.
