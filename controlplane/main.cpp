@@ -172,7 +172,10 @@ int run(const std::filesystem::path& config_file, const std::filesystem::path& r
     leave_when_flushed(std::chrono::steady_clock::now() + kFlushTime);
   };
   SupervisorLink supervisor(loop, std::move(supervisor_socket),
-                            {.stop = stop, .leave = leave, .lost = [&loop] { loop.stop(); }});
+                            {.stop = stop,
+                             .leave = leave,
+                             .lost = [&loop] { loop.stop(); },
+                             .not_kept = [&](ConnectionId id) { registry->on_not_kept(id); }});
   leave_when_flushed = [&](TimePoint until) {
     if ((registry->is_flushed() && supervisor.backlog() == 0) ||
         std::chrono::steady_clock::now() >= until)
@@ -283,6 +286,19 @@ int run(const std::filesystem::path& config_file, const std::filesystem::path& r
     });
   };
   refresh_pools();
+  // What the dataplane could not tell because this process did not listen. Once a second at most.
+  asio::steady_timer loss_timer(loop);
+  const std::function<void(std::uint64_t)> watch_losses = [&](std::uint64_t known) {
+    const std::uint64_t lost = memory.header().channel_events_dropped.get();
+    if (lost > known)
+      log::warn("control frames lost: the ring from the dataplane was full",
+                {{"frames", lost - known}});
+    loss_timer.expires_after(std::chrono::seconds(1));
+    loss_timer.async_wait([&, lost](const asio::error_code& error) {
+      if (!error) watch_losses(lost);
+    });
+  };
+  watch_losses(memory.header().channel_events_dropped.get());
   std::unique_ptr<metrics::Endpoint> metrics_endpoint;
   if (config.metrics.listen)
     metrics_endpoint = std::make_unique<metrics::Endpoint>(

@@ -110,6 +110,11 @@ void CallIdAllocator::release(OurCallId id, TimePoint now) {
   quarantined_.push_back({id, now + quarantine_});
 }
 
+std::vector<CallIdAllocator::Resting> CallIdAllocator::resting(TimePoint now) {
+  end_quarantine(now);
+  return {quarantined_.begin(), quarantined_.end()};
+}
+
 std::size_t CallIdAllocator::available(TimePoint now) {
   end_quarantine(now);
   return free_count_;

@@ -13,6 +13,7 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "pns/base/ids.hpp"
 #include "pns/base/random.hpp"
@@ -43,6 +44,13 @@ class CallIdAllocator {
   // before anything is released. One that is in use is left alone.
   void rest(OurCallId id, TimePoint until);
 
+  // Those that rest at `now`, the first to end first.
+  struct Resting {
+    OurCallId id;
+    TimePoint until;
+  };
+  [[nodiscard]] std::vector<Resting> resting(TimePoint now);
+
   // Gives an id back into quarantine. An id that is not in use is ignored.
   void release(OurCallId id, TimePoint now);
 
@@ -51,10 +59,6 @@ class CallIdAllocator {
   [[nodiscard]] std::size_t available(TimePoint now);
 
  private:
-  struct Resting {
-    OurCallId id;
-    TimePoint until;
-  };
   // The free ids of one bucket by their high octet, in no order.
   struct Bucket {
     std::uint16_t count = 0;

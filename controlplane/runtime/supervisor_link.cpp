@@ -117,6 +117,9 @@ void SupervisorLink::wait_message() {
             case SupervisorMessageType::kLeave:
               events_.leave(Milliseconds(received->message.value));
               break;
+            case SupervisorMessageType::kConnectionNotKept:
+              events_.not_kept(received->message.connection);
+              break;
             case SupervisorMessageType::kRestartAccepted:
             case SupervisorMessageType::kRestartRefused:
               on_restart_answer(received->message);

@@ -30,6 +30,7 @@ class SupervisorLink {
     std::function<void(Milliseconds within)> stop;
     std::function<void(Milliseconds within)> leave{};  // end, but not the calls
     std::function<void()> lost;                        // the supervisor is gone
+    std::function<void(ConnectionId id)> not_kept{};  // a connection that a successor would not get
   };
 
   SupervisorLink(asio::io_context& context, UniqueFd socket, Events events);

@@ -33,8 +33,9 @@ Registry::Registry(Parts parts)
       shut_down_timer_(parts.context),
       removal_timer_(parts.context),
       wan_timer_(parts.context),
+      store_timer_(parts.context),
       placer_(parts.context, parts.listen, parts.pac_port, placer_hooks()),
-      refusal_log_(20, std::chrono::seconds(1)),
+      refusal_logs_(kEndReasonCount, log::RateLimit(20, std::chrono::seconds(1))),
       connection_log_(50, std::chrono::seconds(1)),
       store_log_(1, std::chrono::seconds(10)) {
   free_slots_.reserve(sessions_.size());
@@ -69,10 +70,10 @@ void Registry::accept(UniqueFd fd, Ipv4Address local, Ipv4Address peer, std::uin
                           : short_of_;
   if (reason != EndReason::kNone) {
     parts_.statistics.connection_ends[static_cast<std::size_t>(reason)].add();
-    if (connection_log_.allow(now()))
-      log::warn("connection refused", {{"peer", peer},
-                                       {"reason", name_of(reason)},
-                                       {"suppressed", connection_log_.take_suppressed()}});
+    if (auto& limit = refusal_log(reason); limit.allow(now()))
+      log::warn(
+          "connection refused",
+          {{"peer", peer}, {"reason", name_of(reason)}, {"suppressed", limit.take_suppressed()}});
     return;
   }
   const ConnectionId id(next_connection_++);
@@ -80,6 +81,18 @@ void Registry::accept(UniqueFd fd, Ipv4Address local, Ipv4Address peer, std::uin
   add_connection(id, std::move(fd), local, peer, peer_port,
                  pptp::ControlConnection(connection_settings_, now()))
       ->socket->start();
+}
+
+void Registry::on_not_kept(ConnectionId id) {
+  if (const auto found = connections_.find(id); found != connections_.end())
+    lose(*found->second, EndReason::descriptor_limit);
+}
+
+// TCP is over: what the machine makes of that, then the end.
+void Registry::lose(Connection& connection, EndReason reason) {
+  const auto keep = connection.shared_from_this();
+  apply(connection, connection.machine.on_tcp_closed(reason, now()));
+  close(connection, reason);
 }
 
 std::shared_ptr<Registry::Connection> Registry::add_connection(ConnectionId id, UniqueFd fd,
@@ -126,10 +139,7 @@ std::shared_ptr<Registry::Connection> Registry::add_connection(ConnectionId id, 
           .closed =
               [this, id](EndReason reason) {
                 const auto found = connections_.find(id);
-                if (found == connections_.end()) return;
-                const auto keep = found->second;
-                apply(*keep, keep->machine.on_tcp_closed(reason, now()));
-                close(*keep, reason);
+                if (found != connections_.end()) lose(*found->second, reason);
               }});
   connections_.emplace(id, connection);
   parts_.statistics.connections.set(static_cast<std::int64_t>(connections_.size()));

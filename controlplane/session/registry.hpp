@@ -78,6 +78,9 @@ class Registry {
   // A TCP connection was accepted. Closed at once, and counted, when there are too many.
   void accept(UniqueFd fd, Ipv4Address local, Ipv4Address peer, std::uint16_t peer_port);
 
+  // The supervisor could not keep a connection for a successor: it is closed, the peer dials again.
+  void on_not_kept(ConnectionId id);
+
   // Carries on where an earlier control process was killed: the connections it left with the
   // supervisor, the calls that the store and session memory agree on. What cannot be carried on
   // ends. Call once, before anything else.
@@ -133,9 +136,13 @@ class Registry {
                                              pptp::ControlConnection machine);
   void save(Connection& connection);
   void on_message(Connection& connection, Bytes octets);
+  [[nodiscard]] log::RateLimit& refusal_log(EndReason reason) {
+    return refusal_logs_[static_cast<std::size_t>(reason)];
+  }
   void apply(Connection& connection, const model::ConnectionActions& actions);
   void send(Connection& connection, const wire::pptp::Message& message);
   void close(Connection& connection, EndReason reason);
+  void lose(Connection& connection, EndReason reason);
   void arm_timer(Connection& connection);
 
   // calls
@@ -196,6 +203,8 @@ class Registry {
   void store_everything();
   void keep_only_known();
   // Why no new call can be taken now. kNone: one can.
+  void look_at_store();
+  void try_store();
   [[nodiscard]] EndReason shortage();
   void release(Session& session);
   void on_removed(SlotId slot, std::uint64_t serial, const control::DataplaneLink::Reply& reply);
@@ -308,8 +317,9 @@ class Registry {
   asio::steady_timer shut_down_timer_;
   asio::steady_timer removal_timer_;
   asio::steady_timer wan_timer_;
+  asio::steady_timer store_timer_;
   CallPlacer placer_;
-  log::RateLimit refusal_log_;
+  std::vector<log::RateLimit> refusal_logs_;  // by reason: one does not silence another
   log::RateLimit connection_log_;
   log::RateLimit store_log_;
   EndReason short_of_ = EndReason::kNone;

@@ -57,11 +57,11 @@ void Registry::refuse_call(Connection& connection, std::uint32_t offer, EndReaso
 
 void Registry::count_refusal(const Connection& connection, EndReason reason) {
   parts_.statistics.call_ends[static_cast<std::size_t>(reason)].add();
-  if (refusal_log_.allow(now()))
+  if (auto& limit = refusal_log(reason); limit.allow(now()))
     log::warn("call refused", {{"connection", connection.id.value},
                                {"peer", connection.peer},
                                {"reason", name_of(reason)},
-                               {"suppressed", refusal_log_.take_suppressed()}});
+                               {"suppressed", limit.take_suppressed()}});
 }
 
 // Of an offer that was over before the dataplane answered. kNone: counted already.
@@ -397,6 +397,7 @@ void Registry::count_end(Session& session, EndReason reason, const model::PeerCo
   log::info("call ended", {{"session", slot.value},
                            {"peer", session.peer},
                            {"kind", model::name_of(session.kind)},
+                           {"our_call_id", session.our_call_id.value},
                            {"user", session.user},
                            {"reason", name_of(reason)},
                            {"stage", info_of(reason).stage},

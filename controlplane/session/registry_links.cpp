@@ -259,12 +259,12 @@ void Registry::on_auth_result(SlotId slot, std::uint64_t serial, const model::Au
   if (session == nullptr || session->state != Session::State::kUp) return;
   if (!result) {
     parts_.statistics.auth_denied.add();
-    if (refusal_log_.allow(now()))
+    if (auto& limit = refusal_log(result.error().reason); limit.allow(now()))
       log::warn("authentication failed", {{"session", slot.value},
                                           {"peer", session->peer},
                                           {"user", session->user},
                                           {"reason", name_of(result.error().reason)},
-                                          {"suppressed", refusal_log_.take_suppressed()}});
+                                          {"suppressed", limit.take_suppressed()}});
     return apply(*session, session->link->on_auth_result(result, std::nullopt, now()));
   }
   parts_.statistics.auth_accepted.add();
@@ -278,7 +278,16 @@ void Registry::on_auth_result(SlotId slot, std::uint64_t serial, const model::Au
   }
   if (!session->lease) session->lease = lease_for(*result, session->our_call_id);
   session->lease_user = result->user;
-  if (!session->lease) return apply(*session, session->link->on_no_address(now()));
+  if (!session->lease) {
+    if (auto& limit = refusal_log(EndReason::no_address); limit.allow(now()))
+      log::warn("no address is free", {{"session", slot.value},
+                                       {"peer", session->peer},
+                                       {"user", session->user},
+                                       {"pool", result->pool},
+                                       {"reason", name_of(EndReason::no_address)},
+                                       {"suppressed", limit.take_suppressed()}});
+    return apply(*session, session->link->on_no_address(now()));
+  }
   reach(*session, SetupStage::kAuthenticated);
   apply(*session, session->link->on_auth_result(result, network_parameters(*session), now()));
 }

@@ -18,7 +18,9 @@ using model::SetupStage;
 
 namespace {
 
-constexpr auto kStoreRetry = Milliseconds(200);  // while it fails and calls are asked for
+// While it fails: when calls are asked for, and when none are.
+constexpr auto kStoreRetry = Milliseconds(200);
+constexpr auto kStoreLook = Milliseconds(1000);
 
 }  // namespace
 
@@ -43,11 +45,21 @@ void Registry::save(Session& session) {
 void Registry::note_stored(bool done) {
   if (done) return;
   parts_.statistics.store_failures.add();
+  if (parts_.statistics.store_failing.get() == 0) look_at_store();
   parts_.statistics.store_failing.set(1);
   if (store_log_.allow(now()))
     log::error(
         "a call could not be stored: no new ones until it can",
         {{"reason", parts_.store.last_error()}, {"suppressed", store_log_.take_suppressed()}});
+}
+
+void Registry::look_at_store() {
+  store_timer_.expires_after(kStoreLook);
+  store_timer_.async_wait([this](const asio::error_code& error) {
+    if (error) return;
+    try_store();
+    if (parts_.statistics.store_failing.get() != 0) look_at_store();
+  });
 }
 
 // Everything that should be in the store: some of it may not be.
@@ -61,19 +73,26 @@ void Registry::store_everything() {
     if (session && session->state == Session::State::kUp &&
         session->phase == model::LinkPhase::kOpen)
       save(*session);
+  std::vector<RestingCallId> resting;
+  for (auto& [local, ids] : call_ids_)
+    for (const auto& id : ids.resting(now()))
+      resting.push_back({local, id.id, monotonic_ns(id.until)});
+  note_stored(parts_.store.put(resting));
   keep_only_known();
   if (parts_.statistics.store_failures.get() != failures) return;
   parts_.statistics.store_failing.set(0);
   log::info("calls can be stored again");
 }
 
+void Registry::try_store() {
+  if (parts_.statistics.store_failing.get() == 0 || now() - store_tried_ < kStoreRetry) return;
+  store_tried_ = now();
+  if (parts_.store.probe()) store_everything();
+}
+
 EndReason Registry::shortage() {
   if (short_of_ != EndReason::kNone) return short_of_;
-  if (parts_.statistics.store_failing.get() == 0) return EndReason::kNone;
-  if (now() - store_tried_ >= kStoreRetry) {
-    store_tried_ = now();
-    if (parts_.store.probe()) store_everything();
-  }
+  try_store();
   return parts_.statistics.store_failing.get() == 0 ? EndReason::kNone : EndReason::store_failed;
 }
 

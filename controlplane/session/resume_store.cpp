@@ -127,14 +127,25 @@ bool ResumeStore::put_to_rest(SlotId slot, const RestingCallId& id) {
   std::uint64_t session = slot.value;
   MDB_val of_session{sizeof(session), &session};
   int error = mdb_del(transaction, sessions_, &of_session, nullptr);
-  if (error == 0 || error == MDB_NOTFOUND) {
-    std::uint64_t key = std::uint64_t{id.local.value} << 16 | id.id.value;
-    std::uint64_t until = id.until_ns;
-    MDB_val name{sizeof(key), &key};
-    MDB_val data{sizeof(until), &until};
-    error = mdb_put(transaction, resting_, &name, &data, 0);
-  }
+  if (error == 0 || error == MDB_NOTFOUND) error = put(transaction, id);
   return finish(transaction, error);
+}
+
+bool ResumeStore::put(const std::vector<RestingCallId>& resting) {
+  MDB_txn* transaction = begin();
+  if (transaction == nullptr) return false;
+  int error = 0;
+  for (const RestingCallId& id : resting)
+    if (error == 0) error = put(transaction, id);
+  return finish(transaction, error);
+}
+
+int ResumeStore::put(MDB_txn* transaction, const RestingCallId& id) {
+  std::uint64_t key = std::uint64_t{id.local.value} << 16 | id.id.value;
+  std::uint64_t until = id.until_ns;
+  MDB_val name{sizeof(key), &key};
+  MDB_val data{sizeof(until), &until};
+  return mdb_put(transaction, resting_, &name, &data, 0);
 }
 
 std::string_view ResumeStore::last_error() const noexcept { return mdb_strerror(error_); }

@@ -41,6 +41,8 @@ class ResumeStore {
   bool erase(SlotId slot);
   // The end of a call: its record goes, its Call ID is kept until it has rested. One transaction.
   bool put_to_rest(SlotId slot, const RestingCallId& id);
+  // Call IDs that rest, in one transaction.
+  bool put(const std::vector<RestingCallId>& resting);
   bool put(const StoredDrain& drain);
   bool erase_drain();
   bool clear();
@@ -61,7 +63,8 @@ class ResumeStore {
   [[nodiscard]] int open_environment(const std::filesystem::path& directory,
                                      std::uint32_t max_sessions);
   bool write(unsigned database, std::uint64_t key, const std::vector<std::uint8_t>* value);
-  [[nodiscard]] MDB_txn* begin();  // null: error_ tells
+  [[nodiscard]] MDB_txn* begin();                                        // null: error_ tells
+  [[nodiscard]] int put(MDB_txn* transaction, const RestingCallId& id);  // 0, or LMDB's error
   [[nodiscard]] bool finish(MDB_txn* transaction, int error);
   template <class Visit>
   void read(unsigned database, Visit visit) const;

@@ -239,18 +239,30 @@ void Supervisor::on_set_twin(const SupervisorMessage& message) {
 void Supervisor::on_store(contract::ReceivedSupervisorMessage received) {
   const SupervisorMessage& message = received.message;
   if (!received.fd) {
-    log::error("connection without descriptor", {{"connection", message.connection.value}});
-    return;
+    if (descriptor_log_.allow(Clock::now()))
+      log::error("connection without descriptor",
+                 {{"connection", message.connection.value},
+                  {"peer", message.peer},
+                  {"suppressed", descriptor_log_.take_suppressed()}});
+    return refuse_to_keep(message.connection);
   }
   if (connections_.size() >= config_.pptp.max_connections &&
       !connections_.contains(message.connection)) {
     log::error("too many connections to store",
                {{"connection", message.connection.value}, {"limit", config_.pptp.max_connections}});
-    return;
+    return refuse_to_keep(message.connection);
   }
   connections_.insert_or_assign(
       message.connection,
       StoredConnection{std::move(received.fd), message.local, message.peer, message.tcp_port});
+}
+
+// A call that would not outlive its control process is none to begin with: the peer dials again.
+void Supervisor::refuse_to_keep(ConnectionId connection) {
+  SupervisorMessage message;
+  message.type = SupervisorMessageType::kConnectionNotKept;
+  message.connection = connection;
+  send(control_, message);
 }
 
 void Supervisor::tell_plane_state() {

@@ -27,6 +27,7 @@
 #include "pns/contract/process.hpp"
 #include "pns/contract/session_memory.hpp"
 #include "pns/contract/supervisor_protocol.hpp"
+#include "pns/log/log.hpp"
 
 namespace pns::command {
 
@@ -86,6 +87,7 @@ class Supervisor {
   void on_ready(Plane& plane);
   void on_set_twin(const contract::SupervisorMessage& message);
   void on_store(contract::ReceivedSupervisorMessage received);
+  void refuse_to_keep(ConnectionId connection);
   void on_end(Plane& plane, int status);
   void tell_plane_state();
 
@@ -162,6 +164,7 @@ class Supervisor {
   int exit_status_ = 0;
   bool stop_waits_ = false;  // for a successor of control
   bool hastened_ = false;
+  log::RateLimit descriptor_log_{1, std::chrono::seconds(1)};
   std::optional<Clock::duration> systemd_interval_;  // WATCHDOG=1 that often
   Clock::time_point systemd_next_{};
 };

@@ -57,9 +57,10 @@ std::expected<ReceivedSupervisorMessage, ReceiveError> receive_supervisor_messag
     std::memcpy(&fd, CMSG_DATA(item), sizeof(int));
     received.fd.reset(fd);
   }
+  // MSG_CTRUNC: this process has no descriptor left. The message is whole without it.
   if (got != static_cast<ssize_t>(sizeof(SupervisorMessage)) ||
-      (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0 ||
-      received.message.magic != kSupervisorMagic || received.message.version != kSupervisorVersion)
+      (header.msg_flags & MSG_TRUNC) != 0 || received.message.magic != kSupervisorMagic ||
+      received.message.version != kSupervisorVersion)
     return std::unexpected(ReceiveError::kMalformed);
   received.message.text.back() = '\0';
   return received;
@@ -101,6 +102,7 @@ std::expected<Grants, std::string> receive_grants(int socket, int timeout_ms) {
         grants.listeners.push_back({std::move(received->fd), message.local, message.tcp_port});
         break;
       case SupervisorMessageType::kGrantConnection:
+        if (!received->fd) break;  // closed meanwhile, or no descriptor is left here
         grants.connections.push_back({std::move(received->fd), message.connection, message.local,
                                       message.peer, message.tcp_port});
         break;

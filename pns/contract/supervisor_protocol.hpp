@@ -39,6 +39,7 @@ enum class SupervisorMessageType : std::uint32_t {
   kLeave = 10,              // end within value ms, exit 0; the calls stay         both
   kRestartAccepted = 11,    // answers kRequestRestart: request; value: Process    control
   kRestartRefused = 12,     // likewise; text: why                                 control
+  kConnectionNotKept = 13,  // connection: would not outlive the process           control
   // plane → supervisor
   kReady = 32,             // serves
   kSetTwin = 33,           // port; mac; value: MTU in octets                     dataplane
@@ -66,7 +67,7 @@ static_assert(std::is_trivially_copyable_v<SupervisorMessage>);
 
 struct ReceivedSupervisorMessage {
   SupervisorMessage message;
-  UniqueFd fd;  // empty when none came
+  UniqueFd fd;  // empty when none came, or this process had no descriptor left for it
 };
 
 // Sends one message, with a descriptor when fd >= 0 (the caller keeps its own). Does not block.

@@ -36,9 +36,9 @@ class Crowd(theme.Theme):
         if echo.stdout.readline() != b"ready\n":
             raise pnslab.LabError("pns-loadgen echo is not ready")
 
-    def start(self, *words, password="wonderland"):
-        command = [str(self.lab.binaries / "pns-loadgen"), "--server", SERVER, "--source", SOURCES[0],
-                   "--user", "alice", "--password", password, *map(str, words)]
+    def start(self, *words, user="alice", password="wonderland", source=SOURCES[0]):
+        command = [str(self.lab.binaries / "pns-loadgen"), "--server", SERVER, "--source", source,
+                   "--user", user, "--password", password, *map(str, words)]
         process = self.lab.start_in(self.lab.inet, *command, stdout=subprocess.PIPE,
                                     stderr=subprocess.PIPE, text=True)
         self.addCleanup(pnslab.end, process)  # of a case that failed

@@ -31,6 +31,7 @@ class Theme(unittest.TestCase):
             raise unittest.SkipTest(str(missing)) from None
         try:
             booting = [cls.lab.start_guest(cls.addresses) for _ in range(cls.guests)]
+            cls.before_start()
             cls.server = cls.lab.start_server(cls.users, cls.changes)
             for guest in booting:
                 guest.wait_boot()
@@ -40,6 +41,10 @@ class Theme(unittest.TestCase):
             cls.lab.close()
             raise
         print(f"{cls.__name__}: lab {cls.lab.id}, ports {cls.lab.ports}", file=sys.stderr)
+
+    @classmethod
+    def before_start(cls):
+        """What a theme does in its lab before the server starts."""
 
     @classmethod
     def tearDownClass(cls):

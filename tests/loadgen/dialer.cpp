@@ -51,7 +51,10 @@ void Dialer::start(TimePoint now) {
                  .on_message = [this](const wire::pptp::Message& message) { on_message(message); },
                  .on_closed =
                      [this](std::string why) {
-                       if (phase_ == Phase::kDead) closed_by_server_ = site_.now();
+                       if (phase_ == Phase::kDead) {
+                         closed_by_server_ = site_.now();
+                         session_.die();  // one that was deaf to control alone
+                       }
                        phase_ = Phase::kOver;
                        session_.on_call_over(std::move(why));
                      }});
@@ -59,8 +62,18 @@ void Dialer::start(TimePoint now) {
 }
 
 void Dialer::on_message(const wire::pptp::Message& message) {
-  if (phase_ == Phase::kDead) return;
+  if (phase_ == Phase::kDead) return on_message_of_the_dead(message);
   std::visit([this](const auto& known) { on(known); }, message);
+}
+
+// One whose PPP alone is silent answers echoes, and closes when the server has ended the call.
+void Dialer::on_message_of_the_dead(const wire::pptp::Message& message) {
+  if (death_ != DeathKind::kDeafPpp) return;
+  if (const auto* echo = std::get_if<wire::pptp::EchoRequest>(&message)) return on(*echo);
+  const auto* notify = std::get_if<wire::pptp::CallDisconnectNotify>(&message);
+  if (notify == nullptr || notify->call_id != session_.peer_call_id()) return;
+  closed_by_server_ = site_.now();
+  close();
 }
 
 void Dialer::on(const wire::pptp::StartControlConnectionReply& reply) {
@@ -178,7 +191,7 @@ void Dialer::die(DeathKind kind, TimePoint now) {
   phase_ = Phase::kDead;
   phase_began_ = now;
   death_ = kind;
-  session_.die();
+  if (kind != DeathKind::kDeafControl) session_.die();
   switch (kind) {
     case DeathKind::kReset:
       link_->reset();
@@ -188,7 +201,9 @@ void Dialer::die(DeathKind kind, TimePoint now) {
       return link_->finish();
     case DeathKind::kVanish:
       return link_->freeze();
-    case DeathKind::kSilent:  // on_message() and on_tick() do nothing any more
+    case DeathKind::kSilent:  // on_message() and on_tick() do nothing any more, or little
+    case DeathKind::kDeafPpp:
+    case DeathKind::kDeafControl:
       return;
   }
 }

@@ -36,6 +36,7 @@ class Dialer final : public Connection {
 
   void send(const wire::pptp::Message& message);
   void on_message(const wire::pptp::Message& message);
+  void on_message_of_the_dead(const wire::pptp::Message& message);
   void on(const wire::pptp::StartControlConnectionReply& reply);
   void on(const wire::pptp::OutgoingCallReply& reply);
   void on(const wire::pptp::EchoRequest& request);

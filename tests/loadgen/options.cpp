@@ -250,8 +250,9 @@ void add_options(CLI::App& app, Words& words, Options& out) {
   group
       ->add_option("--death", words.death,
                    "how sessions end instead of a farewell: reset (RST), close (FIN alone), silent "
-                   "(TCP stays, nothing is answered) or vanish (the same, and TCP is not read)")
-      ->check(CLI::IsMember({"vanish", "reset", "close", "silent"}));
+                   "(TCP stays, nothing is answered), vanish (the same, and TCP is not read), "
+                   "deaf-ppp or deaf-control (that alone answers nothing)")
+      ->check(CLI::IsMember({"vanish", "reset", "close", "silent", "deaf-ppp", "deaf-control"}));
   group->add_option("--death-share", words.death_share, "part that dies, the highest numbers")
       ->capture_default_str();
   group
@@ -339,10 +340,10 @@ void finish(const Words& words, Options& out) {
   out.ramp = seconds(words.ramp);
   out.retry_wait = seconds(words.retry_wait);
   out.churn_share = part_of(words.churn_share, "--churn-share");
-  static const std::map<std::string, DeathKind> kDeaths = {{"vanish", DeathKind::kVanish},
-                                                           {"reset", DeathKind::kReset},
-                                                           {"close", DeathKind::kClose},
-                                                           {"silent", DeathKind::kSilent}};
+  static const std::map<std::string, DeathKind> kDeaths = {
+      {"vanish", DeathKind::kVanish},    {"reset", DeathKind::kReset},
+      {"close", DeathKind::kClose},      {"silent", DeathKind::kSilent},
+      {"deaf-ppp", DeathKind::kDeafPpp}, {"deaf-control", DeathKind::kDeafControl}};
   if (!words.death.empty()) out.death.kind = kDeaths.at(words.death);
   out.death.share = part_of(words.death_share, "--death-share");
   out.death.time = seconds(words.death_time);
@@ -365,7 +366,8 @@ std::string_view name_of(Role role) noexcept {
 }
 
 std::string_view name_of(DeathKind kind) noexcept {
-  constexpr std::array<std::string_view, 4> kNames = {"vanish", "reset", "close", "silent"};
+  constexpr std::array<std::string_view, 6> kNames = {"vanish", "reset",    "close",
+                                                      "silent", "deaf-ppp", "deaf-control"};
   return kNames[static_cast<std::size_t>(kind)];
 }
 

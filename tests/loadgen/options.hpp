@@ -34,10 +34,12 @@ struct Answer {
 
 // What becomes of sessions at the end instead of a farewell.
 enum class DeathKind : std::uint8_t {
-  kVanish,  // nothing is sent, nothing is read; TCP stays
-  kReset,   // RST
-  kClose,   // FIN
-  kSilent,  // nothing is answered; TCP stays
+  kVanish,       // nothing is sent, nothing is read; TCP stays
+  kReset,        // RST
+  kClose,        // FIN
+  kSilent,       // nothing is answered; TCP stays
+  kDeafPpp,      // PPP and GRE alone are silent; the control connection answers
+  kDeafControl,  // the control connection alone is silent; PPP answers
 };
 [[nodiscard]] std::string_view name_of(DeathKind kind) noexcept;
 

@@ -408,4 +408,10 @@ TEST_CASE("pipeline: no buffers for fragments", "[pipeline]") {
   world.run();
   for (rte_mbuf* packet : hoard) rte_pktmbuf_free(packet);
   CHECK(world.drops() == std::map<std::string, std::uint64_t>{{"no_buffer", 1}});
+  CHECK(world.sent(kAccess).empty());
+  // With buffers it goes on.
+  world.receive(kCore, from_core(ip({.source = kServer, .destination = s.address}, pattern(1450))));
+  world.run();
+  CHECK(world.sent(kAccess).size() == 2);
+  CHECK(world.drops().empty());
 }

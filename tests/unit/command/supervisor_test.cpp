@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -240,6 +241,33 @@ TEST_CASE("supervisor: a control process that is killed gets its connections bac
   CHECK_FALSE(after.empty());
   CHECK(second.ask("who") == after);
   CHECK(first.ask("grants") == "connections 2 dataplane 1 starts 2/1/1");
+}
+
+TEST_CASE("supervisor: without descriptors it keeps no connection, and its planes live on",
+          "[command]") {
+  Lab lab;
+  lab.start_and_wait();
+  Client kept;
+  const std::string control = kept.ask("who");
+  rlimit before{};
+  REQUIRE(::prlimit(lab.pid(), RLIMIT_NOFILE, nullptr, &before) == 0);
+  rlimit none = before;
+  none.rlim_cur = 8;  // fewer than are open; and poll(2) wants to be allowed its four
+  REQUIRE(::prlimit(lab.pid(), RLIMIT_NOFILE, &none, nullptr) == 0);
+  {
+    Client first;
+    Client second;
+    CHECK(first.ask("who") == control);
+    CHECK(second.ask("who") == control);
+    CHECK(wait_until(
+        [&] { return lab.log().find("connection without descriptor") != std::string::npos; }));
+  }
+  REQUIRE(::prlimit(lab.pid(), RLIMIT_NOFILE, &before, nullptr) == 0);
+  Client later;
+  CHECK(later.ask("who") == control);
+  REQUIRE(::kill(std::stoi(control), SIGKILL) == 0);
+  CHECK(kept.ask("who") != control);
+  CHECK(later.ask("grants") == "connections 2 dataplane 1 starts 2/1/1");
 }
 
 TEST_CASE("supervisor: a forgotten connection is not handed over", "[command]") {

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -42,6 +43,24 @@ bool same_file(int a, int b) {
          first.st_dev == second.st_dev;
 }
 
+// As long as it lives, this process can open nothing.
+class NoDescriptors {
+ public:
+  NoDescriptors() {
+    REQUIRE(::getrlimit(RLIMIT_NOFILE, &before_) == 0);
+    const UniqueFd next(::dup(0));
+    rlimit full = before_;
+    full.rlim_cur = static_cast<rlim_t>(next.get());
+    REQUIRE(::setrlimit(RLIMIT_NOFILE, &full) == 0);
+  }
+  NoDescriptors(const NoDescriptors&) = delete;
+  NoDescriptors& operator=(const NoDescriptors&) = delete;
+  ~NoDescriptors() { (void)::setrlimit(RLIMIT_NOFILE, &before_); }
+
+ private:
+  rlimit before_{};
+};
+
 UniqueFd some_file() { return UniqueFd(::memfd_create("x", MFD_CLOEXEC)); }
 
 }  // namespace
@@ -71,6 +90,45 @@ TEST_CASE("supervisor protocol: a message arrives as it was sent, with its descr
   CHECK(received->fd.get() != file.get());
   CHECK(same_file(received->fd.get(), file.get()));
   CHECK((::fcntl(received->fd.get(), F_GETFD) & FD_CLOEXEC) != 0);
+}
+
+TEST_CASE("supervisor protocol: a message arrives without a descriptor that there is no room for",
+          "[contract]") {
+  const Pair pair;
+  const UniqueFd file = some_file();
+  SupervisorMessage sent = message_of(SupervisorMessageType::kStoreConnection);
+  sent.connection = ConnectionId(7);
+  REQUIRE(send_supervisor_message(pair.here.get(), sent, file.get()));
+  sent.connection = ConnectionId(8);
+  REQUIRE(send_supervisor_message(pair.here.get(), sent, file.get()));
+  {
+    const NoDescriptors full;
+    const auto lost = receive_supervisor_message(pair.there.get());
+    REQUIRE(lost);
+    CHECK(lost->message.connection == ConnectionId(7));
+    CHECK_FALSE(lost->fd);
+  }
+  const auto whole = receive_supervisor_message(pair.there.get());
+  REQUIRE(whole);
+  CHECK(whole->message.connection == ConnectionId(8));
+  CHECK(same_file(whole->fd.get(), file.get()));
+}
+
+TEST_CASE("supervisor protocol: a connection that comes without its descriptor is not granted",
+          "[contract]") {
+  const Pair pair;
+  const UniqueFd connection = some_file();
+  auto message = message_of(SupervisorMessageType::kGrantConnection);
+  message.connection = ConnectionId(1);
+  REQUIRE(send_supervisor_message(pair.here.get(), message));
+  message.connection = ConnectionId(2);
+  REQUIRE(send_supervisor_message(pair.here.get(), message, connection.get()));
+  REQUIRE(
+      send_supervisor_message(pair.here.get(), message_of(SupervisorMessageType::kGrantsComplete)));
+  const auto grants = receive_grants(pair.there.get(), 1000);
+  REQUIRE(grants);
+  REQUIRE(grants->connections.size() == 1);
+  CHECK(grants->connections[0].id == ConnectionId(2));
 }
 
 TEST_CASE("supervisor protocol: another magic, version or size is malformed", "[contract]") {

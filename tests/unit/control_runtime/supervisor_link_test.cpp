@@ -21,6 +21,7 @@ struct World {
   std::vector<Milliseconds> stops;
   std::vector<Milliseconds> leaves;
   int lost = 0;
+  std::vector<ConnectionId> not_kept;
   std::unique_ptr<SupervisorLink> link;
 
   World() {
@@ -32,7 +33,8 @@ struct World {
         loop, UniqueFd(fds[1]),
         SupervisorLink::Events{.stop = [this](Milliseconds within) { stops.push_back(within); },
                                .leave = [this](Milliseconds within) { leaves.push_back(within); },
-                               .lost = [this] { ++lost; }});
+                               .lost = [this] { ++lost; },
+                               .not_kept = [this](ConnectionId id) { not_kept.push_back(id); }});
   }
 };
 
@@ -74,6 +76,17 @@ TEST_CASE("supervisor link: hears leave", "[runtime]") {
   REQUIRE(until(world.loop, [&] { return !world.leaves.empty(); }));
   CHECK(world.leaves[0] == Milliseconds(2000));
   CHECK(world.stops.empty());
+}
+
+TEST_CASE("supervisor link: hears which connection a successor would not get", "[runtime]") {
+  World world;
+  world.link->start();
+  SupervisorMessage message;
+  message.type = SupervisorMessageType::kConnectionNotKept;
+  message.connection = ConnectionId(5);
+  REQUIRE(send_supervisor_message(world.supervisor.get(), message));
+  REQUIRE(until(world.loop, [&] { return !world.not_kept.empty(); }));
+  CHECK(world.not_kept == std::vector<ConnectionId>{ConnectionId(5)});
 }
 
 TEST_CASE("supervisor link: each request for a restart gets its own answer, once", "[runtime]") {

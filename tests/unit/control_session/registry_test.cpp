@@ -305,6 +305,26 @@ TEST_CASE("registry: calls that could not be stored are not taken, and are once 
   CHECK(control.store.connections().size() == 2);
 }
 
+TEST_CASE("registry: what could not be stored is when there is room, asked for or not",
+          "[registry][resume]") {
+  Host host;
+  auto first = std::make_unique<Control>(host);
+  Caller leaves(*first);
+  establish(*first, leaves);
+  const OurCallId ended = first->registry->sessions().at(0).our_call_id;
+  {
+    const FileSizeLimit full(4096);
+    leaves.hang_up();
+    REQUIRE(first->until([&] { return first->all_free(); }));
+    CHECK(first->statistics.store_failing.get() == 1);
+  }
+  CHECK(first->until([&] { return first->statistics.store_failing.get() == 0; }));
+  first.reset();
+  Control second(host);
+  const auto resting = second.store.resting(0);
+  CHECK(std::ranges::count(resting, ended, &session::RestingCallId::id) == 1);
+}
+
 TEST_CASE("registry: what is short is told to new calls and connections, old calls live on",
           "[registry]") {
   Host host;
@@ -558,6 +578,24 @@ TEST_CASE("registry: connections over the limit are closed at once", "[registry]
   Caller fourth(control);
   establish(control, fourth);
   CHECK_FALSE(second.closed());
+}
+
+TEST_CASE("registry: a connection that a successor would not get is closed", "[registry]") {
+  Host host;
+  Control control(host);
+  Caller kept(control);
+  establish(control, kept);
+  Caller lost(control);
+  lost.start(control);
+  lost.dial(2);
+  REQUIRE(open_calls(control, 2));
+  control.registry->on_not_kept(ConnectionId(control.registry->connections().at(1).id));
+  CHECK(control.until([&] { return lost.closed(); }));
+  CHECK(control.ended(EndReason::descriptor_limit) == 1);
+  CHECK(open_calls(control, 1));
+  CHECK_FALSE(kept.closed());
+  CHECK(control.registry->audit().findings.empty());
+  control.registry->on_not_kept(ConnectionId(99));  // gone meanwhile
 }
 
 TEST_CASE("registry: the operator's clear ends the link, then the call", "[registry]") {

@@ -54,6 +54,15 @@ TEST_CASE("options: shares are parts, times are seconds", "[loadgen]") {
   CHECK(options->ramp == Seconds(2));
 }
 
+TEST_CASE("options: each kind of death by its name", "[loadgen]") {
+  for (const char* name : {"vanish", "reset", "close", "silent", "deaf-ppp", "deaf-control"}) {
+    const auto options = parsed({"--death", name});
+    REQUIRE(options);
+    CHECK(name_of(options->death.kind.value()) == name);
+  }
+  CHECK_FALSE(parsed({"--death", "boredom"}));
+}
+
 TEST_CASE("options: what only a subscriber does is refused to a PAC", "[loadgen]") {
   for (const std::vector<std::string>& words : {std::vector<std::string>{"--retry", "1"},
                                                 {"--redial"},

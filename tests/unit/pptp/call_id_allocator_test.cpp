@@ -118,6 +118,23 @@ TEST_CASE("call ids: an id that an earlier process released rests until its time
   CHECK(ids.available(now + Seconds(60)) == 65'535);
 }
 
+TEST_CASE("call ids: which rest, and until when, can be told to a successor", "[pptp]") {
+  CallIdAllocator ids(Seconds(60));
+  const TimePoint now{Seconds(1000)};
+  ids.rest(OurCallId(9), now + Seconds(5));
+  REQUIRE(ids.claim(OurCallId(7)));
+  REQUIRE(ids.claim(OurCallId(8)));
+  ids.release(OurCallId(7), now);
+  const auto both = ids.resting(now);
+  REQUIRE(both.size() == 2);
+  CHECK(both[0].id == OurCallId(9));
+  CHECK(both[1].id == OurCallId(7));
+  CHECK(both[1].until == now + Seconds(60));
+  CHECK(ids.resting(now + Seconds(5)).size() == 1);
+  REQUIRE(ids.claim(OurCallId(7)));
+  CHECK(ids.resting(now + Seconds(5)).empty());
+}
+
 TEST_CASE("call ids: the draw is spread over the free set", "[pptp]") {
   CallIdAllocator ids;
   FakeRandom random;
