@@ -36,8 +36,8 @@ class Crowd(theme.Theme):
         if echo.stdout.readline() != b"ready\n":
             raise pnslab.LabError("pns-loadgen echo is not ready")
 
-    def start(self, *words, password="wonderland"):
-        command = [str(self.lab.binaries / "pns-loadgen"), "--server", SERVER, "--source", SOURCES[0],
+    def start(self, *words, source=SOURCES[0], password="wonderland"):
+        command = [str(self.lab.binaries / "pns-loadgen"), "--server", SERVER, "--source", source,
                    "--user", "alice", "--password", password, *map(str, words)]
         process = self.lab.start_in(self.lab.inet, *command, stdout=subprocess.PIPE,
                                     stderr=subprocess.PIPE, text=True)

@@ -11,9 +11,9 @@ Python's standard library only. Needs root, /dev/net/tun and Debian's packages o
 Every name carries the lab's id, so that several labs live at once and each is removed exactly.
 """
 from .guest import Guest, Session
-from .host import LabError, Missing, wait_until
+from .host import LabError, Missing, end, wait_until
 from .lab import Lab, clean_dead_labs
 from .server import Server
 
-__all__ = ["Guest", "Lab", "LabError", "Missing", "Server", "Session", "clean_dead_labs",
+__all__ = ["Guest", "Lab", "LabError", "Missing", "Server", "Session", "clean_dead_labs", "end",
            "wait_until"]
