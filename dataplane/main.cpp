@@ -23,6 +23,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <bit>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
@@ -54,6 +55,7 @@ namespace {
 
 constexpr int kGrantTimeoutMs = 10'000;
 constexpr unsigned kRingSize = 1024;
+constexpr unsigned kToTwinRingSize = 4096;  // of the access port: callers' SYNs come at once
 constexpr unsigned kBuffersPerWorker = 8192;
 constexpr unsigned kBuffersInAll = 8192;
 constexpr unsigned kPoolCache = 256;
@@ -104,8 +106,8 @@ rte_mempool* make_pool(const char* name, unsigned buffers, bool gapless) {
   return pool;
 }
 
-rte_ring* make_ring(const std::string& name) {
-  rte_ring* ring = rte_ring_create(name.c_str(), kRingSize, static_cast<int>(rte_socket_id()),
+rte_ring* make_ring(const std::string& name, unsigned size = kRingSize) {
+  rte_ring* ring = rte_ring_create(name.c_str(), size, static_cast<int>(rte_socket_id()),
                                    RING_F_SP_ENQ | RING_F_SC_DEQ);
   if (ring == nullptr) fail(fmt::format("ring {}: {}", name, rte_strerror(rte_errno)));
   return ring;
@@ -165,6 +167,13 @@ void set_gre(WorkerConfig& worker, const config::Gre& gre, std::size_t workers) 
                     .packets_in_all = share / 8};
   worker.send_window = {.adaptive = gre.send_window == config::SendWindow::kAdaptive,
                         .packets_in_all = share / 8};
+}
+
+// Frames of a port that may wait in one worker's ring to the twin: on the access port no more than
+// a quarter of the worker's share of the buffers.
+unsigned to_twin_ring_size(PortRole role, const rte_mempool& pool, unsigned workers) {
+  if (role != PortRole::kAccess) return kRingSize;
+  return std::min(kToTwinRingSize, std::bit_floor(pool.size / workers / 4));
 }
 
 // Of the pools.
@@ -327,7 +336,8 @@ int run(const std::filesystem::path& config_file, const std::filesystem::path& r
       settings.mtu = port.mtu;
       settings.has_twin = port.has_twin;
       if (!port.has_twin) continue;
-      settings.to_twin = make_ring(fmt::format("to-twin{}-{}", index, i));
+      settings.punt_burst = to_twin_ring_size(port.role, *pool, workers);
+      settings.to_twin = make_ring(fmt::format("to-twin{}-{}", index, i), settings.punt_burst);
       twin.from_workers.push_back(settings.to_twin);
       if (i != 0) continue;
       settings.from_twin = make_ring(fmt::format("from-twin{}", index));

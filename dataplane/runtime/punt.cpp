@@ -7,6 +7,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
@@ -15,6 +16,7 @@ namespace {
 
 constexpr unsigned kBatch = 64;
 constexpr int kWaitMs = 100;
+constexpr int kFullRingWaitMs = 1;  // nobody rings when there is room again
 
 // One frame to the TAP. False: the kernel did not take it.
 bool write_frame(int fd, const rte_mbuf* packet) noexcept {
@@ -68,8 +70,9 @@ unsigned Punt::to_kernel(Twin& twin) noexcept {
 }
 
 unsigned Punt::from_kernel(Twin& twin) noexcept {
+  const unsigned room = std::min(kBatch, rte_ring_free_count(twin.to_worker));
   unsigned moved = 0;
-  while (moved < kBatch) {
+  while (moved < room) {
     rte_mbuf* packet = rte_pktmbuf_alloc(pool_);
     if (packet == nullptr) break;
     const auto got =
@@ -81,15 +84,26 @@ unsigned Punt::from_kernel(Twin& twin) noexcept {
     ++moved;
     packet->data_len = static_cast<std::uint16_t>(got);
     packet->pkt_len = static_cast<std::uint32_t>(got);
-    if (rte_ring_enqueue(twin.to_worker, packet) != 0) {
-      header_.twin_dropped.add(1);
-      rte_pktmbuf_free(packet);
-    } else {
-      header_.twin_from_kernel.add(1);
-    }
+    (void)rte_ring_enqueue(twin.to_worker, packet);  // there is room: nobody else fills it
+    header_.twin_from_kernel.add(1);
   }
   if (moved != 0) twin.worker_doorbell->ring();
   return moved;
+}
+
+void Punt::wait() noexcept {
+  for (const Twin& twin : twins_)
+    for (const rte_ring* ring : twin.from_workers)
+      if (rte_ring_empty(ring) == 0) return;
+  std::array<pollfd, contract::kPorts + 1> wait{};
+  wait[0] = {doorbell_.fd(), POLLIN, 0};
+  int limit = kWaitMs;
+  for (std::size_t i = 0; i < twins_.size(); ++i) {
+    const bool full = twins_[i].fd && rte_ring_full(twins_[i].to_worker) == 1;
+    if (full) limit = kFullRingWaitMs;
+    wait[i + 1] = {full ? -1 : twins_[i].fd.get(), POLLIN, 0};  // -1 is ignored by poll
+  }
+  (void)::poll(wait.data(), wait.size(), limit);
 }
 
 void Punt::run() {
@@ -99,16 +113,7 @@ void Punt::run() {
       if (twin.fd) moved += to_kernel(twin) + from_kernel(twin);
     if (moved != 0) continue;
     doorbell_.prepare_sleep();
-    bool empty = true;
-    for (const Twin& twin : twins_)
-      for (const rte_ring* ring : twin.from_workers) empty &= rte_ring_empty(ring) == 1;
-    if (empty) {
-      std::array<pollfd, contract::kPorts + 1> wait{};
-      wait[0] = {doorbell_.fd(), POLLIN, 0};
-      for (std::size_t i = 0; i < twins_.size(); ++i)
-        wait[i + 1] = {twins_[i].fd.get(), POLLIN, 0};  // -1 is ignored by poll
-      (void)::poll(wait.data(), wait.size(), kWaitMs);
-    }
+    wait();
     doorbell_.cancel_sleep();
     doorbell_.drain();
   }

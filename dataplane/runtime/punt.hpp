@@ -3,7 +3,8 @@
 // Punt: the way between the ports and their TAP twins, where the kernel owns the addresses and so
 // answers ARP, ICMP and TCP 1723. One thread beside the workers, so that a storm of SYNs never
 // stalls GRE: frames come from each worker over a bounded ring and go back over another. A full
-// ring is counted by the worker that met it.
+// ring is counted by the worker that met it. Towards the workers nothing is lost here: while their
+// ring is full, frames stay in the queue of the TAP.
 #pragma once
 
 #include <rte_mempool.h>
@@ -43,6 +44,7 @@ class Punt {
   void run();
   [[nodiscard]] unsigned from_kernel(Twin& twin) noexcept;
   [[nodiscard]] unsigned to_kernel(Twin& twin) noexcept;
+  void wait() noexcept;
 
   std::array<Twin, contract::kPorts> twins_;
   rte_mempool* pool_;

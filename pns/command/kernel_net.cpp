@@ -28,6 +28,10 @@
 namespace pns::command {
 namespace {
 
+// Frames from the kernel that wait for the dataplane: a reply to each of a crowd that dials at
+// once.
+constexpr unsigned kTwinQueue = 16384;
+
 template <class T, void (*Free)(T*)>
 struct NlDeleter {
   void operator()(T* object) const noexcept { Free(object); }
@@ -165,6 +169,7 @@ std::expected<void, std::string> configure_twin(const config::Port& port, const 
   const Address hardware(nl_addr_build(AF_LLC, mac.data(), mac.size()));
   rtnl_link_set_addr(change.get(), hardware.get());
   rtnl_link_set_mtu(change.get(), mtu);
+  rtnl_link_set_txqlen(change.get(), kTwinQueue);
   rtnl_link_set_flags(change.get(), IFF_UP);
   if (const int error = rtnl_link_change(socket.get(), link.get(), change.get(), 0); error < 0)
     return failed(name, fmt::format("MAC {}, MTU {}, up", to_string(mac), mtu), error);
