@@ -294,7 +294,7 @@ void request_flush(DirectionState& state) noexcept {
 void commit(DirectionState& state, std::span<const std::byte, 16> session_key,
             std::uint16_t coherency) noexcept {
   // First, so that no second chain lies behind the first: move_ahead() begins anew.
-  extra(state).ahead_valid = 0;
+  if (state.mode == Mode::kStateless) extra(state).ahead_valid = 0;
   change(state, session_key, coherency);
 }
 
