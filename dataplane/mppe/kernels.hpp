@@ -37,6 +37,7 @@ struct MppeKernels {
   unsigned lanes;          // most of set_keys and generate
   unsigned running_lanes;  // most of go_on
   unsigned few_keys;       // up to so many keys new_key is faster than new_keys
+  bool one_is_slow;        // a single packet is done sooner by the scalar reference
   // One interim key; key_octets is 16 or 8.
   void (*new_key)(const NewKey& key, unsigned key_octets) noexcept;
   // `count` of them, any number.

@@ -14,8 +14,9 @@ void new_key(const NewKey& key, unsigned key_octets) noexcept {
 }  // namespace
 
 MppeKernels avx2_kernels() noexcept {
-  return {kMostRc4Lanes,  kMostRunningLanes, 1,           new_key,    Sha1Lanes<8>::new_keys,
-          set_keys_lanes, generate_lanes,    go_on_lanes, combine_ymm};
+  return {
+      kMostRc4Lanes,  kMostRunningLanes, 1,           false,      new_key, Sha1Lanes<8>::new_keys,
+      set_keys_lanes, generate_lanes,    go_on_lanes, combine_ymm};
 }
 
 }  // namespace pns::dataplane

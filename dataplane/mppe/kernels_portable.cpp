@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <cstring>
+
 #include "dataplane/mppe/kernels.hpp"
 #include "dataplane/mppe/rc4_portable.hpp"
 #include "dataplane/mppe/sha1_lanes.hpp"
@@ -10,43 +12,36 @@ void new_key(const NewKey& key, unsigned key_octets) noexcept {
   Sha1Lanes<1>::new_keys(&key, 1, key_octets);
 }
 
-void set_keys(std::uint8_t* tables, const std::byte* keys, unsigned lanes) noexcept {
+template <class F>
+void with_lanes(unsigned lanes, F f) noexcept {
   switch (lanes) {
     case 1:
-      return set_keys_portable<1>(tables, keys);
+      return f(std::make_index_sequence<1>());
     case 2:
-      return set_keys_portable<2>(tables, keys);
+      return f(std::make_index_sequence<2>());
     case 3:
-      return set_keys_portable<3>(tables, keys);
+      return f(std::make_index_sequence<3>());
     default:
-      return set_keys_portable<4>(tables, keys);
+      return f(std::make_index_sequence<kPortableLanes>());
   }
 }
 
-void stream(std::uint8_t* tables, std::uint8_t* i, std::uint8_t* j, std::byte* out,
-            std::size_t octets, unsigned lanes) noexcept {
-  switch (lanes) {
-    case 1:
-      return stream_portable<1>(tables, i, j, out, octets);
-    case 2:
-      return stream_portable<2>(tables, i, j, out, octets);
-    case 3:
-      return stream_portable<3>(tables, i, j, out, octets);
-    default:
-      return stream_portable<4>(tables, i, j, out, octets);
-  }
+void set_keys(std::uint8_t* tables, const std::byte* keys, unsigned lanes) noexcept {
+  with_lanes(lanes, [=](auto each) noexcept { set_keys_portable(tables, keys, each); });
 }
 
 void generate(std::uint8_t* tables, std::uint8_t* j, std::byte* out, std::size_t blocks,
               std::size_t at, unsigned lanes) noexcept {
-  std::uint8_t i[kPortableLanes];
-  for (std::uint8_t& each : i) each = static_cast<std::uint8_t>(at);
-  stream(tables, i, j, out, 16 * blocks, lanes);
+  with_lanes(lanes, [=](auto each) noexcept {
+    generate_portable(tables, j, out, 16 * blocks, at & 0xff, each);
+  });
 }
 
 void go_on(std::uint8_t* tables, RunningIndices& indices, std::byte* out, std::size_t octets,
            unsigned lanes) noexcept {
-  stream(tables, indices.i, indices.j, out, octets, lanes);
+  with_lanes(lanes, [&indices, tables, out, octets](auto each) noexcept {
+    go_on_portable(tables, indices, out, octets, each);
+  });
 }
 
 void combine(std::byte* to, const std::byte* from, const std::byte* key_stream,
@@ -66,8 +61,16 @@ void combine(std::byte* to, const std::byte* from, const std::byte* key_stream,
 }  // namespace
 
 MppeKernels portable_kernels() noexcept {
-  return {kPortableLanes, kPortableLanes, 1,     new_key, Sha1Lanes<4>::new_keys,
-          set_keys,       generate,       go_on, combine};
+  return {kPortableLanes,
+          kPortableRunningLanes,
+          1,
+          true,
+          new_key,
+          Sha1Lanes<4>::new_keys,
+          set_keys,
+          generate,
+          go_on,
+          combine};
 }
 
 }  // namespace pns::dataplane

@@ -74,6 +74,7 @@ void MppeEngine::run(std::span<MppeJob> jobs, const MppeGapRule* rule) noexcept 
   std::array<std::uint8_t, kMostJobs> waiting;
   unsigned count = static_cast<unsigned>(std::min(jobs.size(), kMostJobs));
   for (unsigned n = 0; n < count; ++n) waiting[n] = static_cast<std::uint8_t>(n);
+  scalar_ = kernels_.one_is_slow && count == 1;
   while (count != 0) {
     fresh_count_ = running_count_ = chain_count_ = rounds_ = 0;
     short_keys_ = false;
@@ -126,7 +127,7 @@ bool MppeEngine::plan(MppeJob& job, const MppeGapRule* rule) noexcept {
   Chain& chain = chain_of(state);
   if (chain.closed) return false;
 
-  bool certain = job.packet.size() - mppe::kHeaderSize <= kMostOctets;
+  bool certain = !scalar_ && job.packet.size() - mppe::kHeaderSize <= kMostOctets;
   if (job.work == MppeWork::kOpen)
     certain = certain && (header & mppe::kCoherencyMask) == chain.count;
   if (!stateless) {
@@ -230,7 +231,7 @@ void MppeEngine::set_up(std::span<SetUp> all) noexcept {
     all = all.subspan(size);
     for (unsigned lane = 0; lane < size; ++lane)
       std::memcpy(lane_keys_[lane], keys_[group[lane].planned], 16);
-    bool in_place = true;
+    bool in_place = size > 1;
     for (unsigned lane = 0; lane < size; ++lane)
       in_place = in_place && !group[lane].first &&
                  fresh_[group[lane].planned].rank == fresh_[group[0].planned].rank + lane;
@@ -238,7 +239,9 @@ void MppeEngine::set_up(std::span<SetUp> all) noexcept {
       kernels_.set_keys(parked_[fresh_[group[0].planned].rank], lane_keys_[0], size);
       continue;
     }
-    kernels_.set_keys(work_[0], lane_keys_[0], size);
+    // One stream alone waits for itself: with another beside it, whatever its key, it is done
+    // sooner.
+    kernels_.set_keys(work_[0], lane_keys_[0], std::max(size, 2U));
     finish_keys(group);
     work_used_ = true;
   }
@@ -265,11 +268,10 @@ void MppeEngine::finish_keys(std::span<const SetUp> group) noexcept {
 
 namespace {
 
-// (key, count) becomes the state of its direction. `key` as in keys_.
-void commit(DirectionState& state, const std::byte* key, std::uint16_t count) noexcept {
-  Secret<16> octets;
-  std::memcpy(octets.bytes().data(), key, crypto::key_octets(state.key_bits));
-  mppe::commit(state, octets.bytes(), next_count(count));
+// (key, count) becomes the state of its direction. `key` as in keys_; its second copy is cleared.
+void commit(DirectionState& state, std::byte* key, std::uint16_t count) noexcept {
+  if (state.key_bits != 128) std::memset(key + 8, 0, 8);
+  mppe::commit(state, std::span<const std::byte, 16>(key, 16), next_count(count));
   state.started = true;
 }
 
@@ -440,7 +442,7 @@ void MppeEngine::crypt_running(Planned& planned, unsigned lane, const RunningInd
 
 void MppeEngine::wipe_used() noexcept {
   wipe(std::as_writable_bytes(std::span(keys_).first(keys_used_)));
-  wipe(std::as_writable_bytes(std::span(parked_).first(keys_used_)));
+  for (unsigned n = 0; n < keys_used_; ++n) wipe(std::as_writable_bytes(std::span(parked_[n])));
   if (work_used_) wipe(std::as_writable_bytes(std::span(work_)));
   if (keys_used_ != 0) wipe(std::as_writable_bytes(std::span(lane_keys_)));
   for (auto& stream : stream_)

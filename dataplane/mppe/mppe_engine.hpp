@@ -118,7 +118,9 @@ class MppeEngine {
   unsigned rounds_ = 0;
   bool short_keys_ = false;  // a packet of 40 or 56 bit is planned
 
-  // Of a burst: how much is to be wiped.
+  // Of a burst.
+  bool scalar_ = false;  // a single packet, and the lanes are slower
+  // How much is to be wiped.
   unsigned keys_used_ = 0;
   std::size_t octets_used_ = 0;
   bool work_used_ = false;

@@ -91,7 +91,8 @@ struct Sha1Lanes {
     } else {
       f = parity(s.b, s.c, s.d), k = 0xca62c1d6;
     }
-    const V next = rotate<5>(s.a) + f + (s.e + all(k) + w[kRound & 15]);
+    // In this order: a rotation and one addition are all that the next round waits for.
+    const V next = rotate<5>(s.a) + (f + (s.e + (all(k) + w[kRound & 15])));
     s.e = s.d;
     s.d = s.c;
     s.c = rotate<30>(s.b);
@@ -154,6 +155,7 @@ struct Sha1Lanes {
       const unsigned used = count - first < kLanes ? count - first : kLanes;
       for (unsigned lane = 0; lane < used; ++lane) {
         const NewKey& key = keys[first + lane];
+#pragma GCC unroll 4
         for (unsigned n = 0; n < kWords; ++n) {
           u.word[n][lane] = load(key.start_key + 4 * n);
           u.word[4 + n][lane] = load(key.session_key + 4 * n);
@@ -161,6 +163,7 @@ struct Sha1Lanes {
       }
       digest<kKeyOctets>(u.lanes);
       for (unsigned lane = 0; lane < used; ++lane)
+#pragma GCC unroll 4
         for (unsigned n = 0; n < 4; ++n)
           store(keys[first + lane].out + 4 * n, u.word[n % kWords][lane]);
     }

@@ -59,12 +59,12 @@ void order_stores() noexcept { std::atomic_signal_fence(std::memory_order_seq_cs
 // (key, count) in the journal, then in the state: recover() finishes what was begun.
 void change(DirectionState& state, std::span<const std::byte, 16> key,
             std::uint16_t count) noexcept {
-  std::ranges::copy(key, state.journal_key.begin());
+  std::memmove(state.journal_key.data(), key.data(), key.size());
   state.journal_count = count;
   order_stores();
   state.journal_valid = true;
   order_stores();
-  std::ranges::copy(key, state.session_key.begin());
+  std::memmove(state.session_key.data(), key.data(), key.size());
   state.coherency = count;
   order_stores();
   state.journal_valid = false;
