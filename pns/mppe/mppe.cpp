@@ -59,12 +59,12 @@ void order_stores() noexcept { std::atomic_signal_fence(std::memory_order_seq_cs
 // (key, count) in the journal, then in the state: recover() finishes what was begun.
 void change(DirectionState& state, std::span<const std::byte, 16> key,
             std::uint16_t count) noexcept {
-  std::ranges::copy(key, state.journal_key.begin());
+  std::memmove(state.journal_key.data(), key.data(), key.size());
   state.journal_count = count;
   order_stores();
   state.journal_valid = true;
   order_stores();
-  std::ranges::copy(key, state.session_key.begin());
+  std::memmove(state.session_key.data(), key.data(), key.size());
   state.coherency = count;
   order_stores();
   state.journal_valid = false;
@@ -294,7 +294,7 @@ void request_flush(DirectionState& state) noexcept {
 void commit(DirectionState& state, std::span<const std::byte, 16> session_key,
             std::uint16_t coherency) noexcept {
   // First, so that no second chain lies behind the first: move_ahead() begins anew.
-  extra(state).ahead_valid = 0;
+  if (state.mode == Mode::kStateless) extra(state).ahead_valid = 0;
   change(state, session_key, coherency);
 }
 

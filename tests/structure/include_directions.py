@@ -42,7 +42,8 @@ ALLOWED = {
 ONLY = {
     r"yaml-cpp/": ["pns/config"],
     r"prometheus/": ["controlplane/metrics", "tests"],
-    r"nettle/": ["pns/crypto"],
+    r"nettle/": ["pns/crypto", "tests/bench"],
+    r"openssl/": ["tests/bench"],
     r"spdlog/": ["pns/log"],
     r"rte_\w+\.h": ["dataplane", "tests"],
     r"asio[/.]": ["controlplane", "tests"],

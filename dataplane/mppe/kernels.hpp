@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// What the burst engine computes with: RC4 for several streams at once, SHA-1 for several keys at
+// once, in three variants. Functions over the caller's memory; they wipe nothing but what they keep
+// on the stack. Nothing here knows MPPE's headers, counts or states. 512-bit registers are never
+// used: they lower the clock of the cores of some CPUs, and RC4 gains nothing from them.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace pns::dataplane {
+
+enum class MppeVariant : std::uint8_t { kPortable, kAvx2, kAvx512 };
+
+inline constexpr std::size_t kRc4TableSize = 256;
+inline constexpr std::size_t kStreamStride = 1600;  // rc4_lanes.S has it too; no multiple of 4,096
+inline constexpr unsigned kMostRc4Lanes = 6;
+inline constexpr unsigned kMostRunningLanes = 4;
+
+// GetNewKeyFromSHA (RFC 3079 §3.4) of one packet. `out`: 16 octets; a key of 8 octets is there
+// twice, which is the same key to RC4.
+struct NewKey {
+  const std::byte* start_key;
+  const std::byte* session_key;
+  std::byte* out;
+};
+
+// i and j of streams that go on.
+struct RunningIndices {
+  std::uint8_t i[kMostRunningLanes];
+  std::uint8_t j[kMostRunningLanes];
+};
+
+// Tables are 256-aligned and consecutive; key streams go to `out` + lane * kStreamStride.
+struct MppeKernels {
+  unsigned lanes;          // most of set_keys and generate
+  unsigned running_lanes;  // most of go_on
+  unsigned few_keys;       // up to so many keys new_key is faster than new_keys
+  bool one_is_slow;        // a single packet is done sooner by the scalar reference
+  // One interim key; key_octets is 16 or 8.
+  void (*new_key)(const NewKey& key, unsigned key_octets) noexcept;
+  // `count` of them, any number.
+  void (*new_keys)(const NewKey* keys, unsigned count, unsigned key_octets) noexcept;
+  // RC4 tables from keys of 16 octets, one after the other.
+  void (*set_keys)(std::uint8_t* tables, const std::byte* keys, unsigned lanes) noexcept;
+  // 16 * `blocks` octets of each stream. All have made `at` octets before, a multiple of 16.
+  void (*generate)(std::uint8_t* tables, std::uint8_t* j, std::byte* out, std::size_t blocks,
+                   std::size_t at, unsigned lanes) noexcept;
+  // `octets` of each stream, from any i.
+  void (*go_on)(std::uint8_t* tables, RunningIndices& indices, std::byte* out, std::size_t octets,
+                unsigned lanes) noexcept;
+  // to = from ^ stream; `to` is `from` or lies apart.
+  void (*combine)(std::byte* to, const std::byte* from, const std::byte* stream,
+                  std::size_t size) noexcept;
+};
+
+[[nodiscard]] MppeKernels portable_kernels() noexcept;
+[[nodiscard]] MppeKernels avx2_kernels() noexcept;
+[[nodiscard]] MppeKernels avx512_kernels() noexcept;
+
+// new_key with the SHA instructions.
+void new_key_sha_ni(const NewKey& key, unsigned key_octets) noexcept;
+
+// Whether this CPU has what the variant needs.
+[[nodiscard]] bool has_variant(MppeVariant variant) noexcept;
+// The fastest that this CPU has.
+[[nodiscard]] MppeVariant best_variant() noexcept;
+// Its kernels; new_key with the SHA instructions where the CPU has them, but for kPortable.
+[[nodiscard]] MppeKernels kernels_of(MppeVariant variant) noexcept;
+[[nodiscard]] const char* name_of(MppeVariant variant) noexcept;
+
+}  // namespace pns::dataplane

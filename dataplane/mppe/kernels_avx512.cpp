@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/mppe/combine_ymm.hpp"
+#include "dataplane/mppe/kernels.hpp"
+#include "dataplane/mppe/rc4_lanes.hpp"
+#include "dataplane/mppe/sha1_lanes.hpp"
+
+namespace pns::dataplane {
+namespace {
+
+void new_key(const NewKey& key, unsigned key_octets) noexcept {
+  Sha1Lanes<1>::new_keys(&key, 1, key_octets);
+}
+
+}  // namespace
+
+MppeKernels avx512_kernels() noexcept {
+  return {
+      kMostRc4Lanes,  kMostRunningLanes, 1,           false,      new_key, Sha1Lanes<8>::new_keys,
+      set_keys_lanes, generate_lanes,    go_on_lanes, combine_ymm};
+}
+
+}  // namespace pns::dataplane

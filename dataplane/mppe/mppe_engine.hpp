@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// MPPE for a burst of packets: what mppe::open and mppe::seal do, octet for octet and with the same
+// state afterwards, but with the key changes and the RC4 streams of several packets side by side.
+//
+// A burst is worked off in waves; most bursts are one. In a wave go, in order of arrival, the
+// packets whose place in their session's key chain is certain: of a stateless direction as many as
+// there are, of a stateful one a single one, since its streams follow each other. The rest waits
+// for the next wave. What is rare goes to the scalar reference, when all before it in its session
+// is done: stateless packets after a gap, stateful ones that change the key, packets above
+// kMostOctets.
+//
+// One engine a worker; its owner's thread only. About 30 KB that it holds itself: no allocation, no
+// lock. Keys and streams are wiped before run() returns.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <expected>
+#include <span>
+
+#include "dataplane/mppe/kernels.hpp"
+#include "pns/base/bytes.hpp"
+#include "pns/base/drop_reason.hpp"
+#include "pns/mppe/state.hpp"
+
+namespace pns::dataplane {
+
+enum class MppeWork : std::uint8_t { kOpen, kSeal };
+
+// One packet. `packet` and `result` are those of mppe::open and mppe::seal. A direction is opened
+// or sealed, not both in one burst. When open fails, what is in the packet is not to be used.
+struct MppeJob {
+  mppe::DirectionState* state = nullptr;
+  MutableBytes packet;
+  MppeWork work = MppeWork::kOpen;
+  std::expected<MutableBytes, DropReason> result = std::unexpected(DropReason::internal);
+};
+
+// Asked before a stateless packet that is `gap` (not 0) ahead costs its key changes; if the answer
+// is no, the packet is refused with mppe_gap.
+struct MppeGapRule {
+  bool (*may_step)(void* context, const MppeJob& job, unsigned gap) noexcept;
+  void* context;
+};
+
+class MppeEngine {
+ public:
+  static constexpr std::size_t kMostJobs = 64;
+  // Data of one packet, without the MPPE header, that the lanes take.
+  static constexpr std::size_t kMostOctets = kStreamStride;
+
+  // The CPU must have the variant.
+  explicit MppeEngine(MppeVariant variant = best_variant()) noexcept;
+  ~MppeEngine();
+  MppeEngine(const MppeEngine&) = delete;
+  MppeEngine& operator=(const MppeEngine&) = delete;
+
+  // At most kMostJobs. The jobs of one direction are done in their order.
+  void run(std::span<MppeJob> jobs, const MppeGapRule* rule = nullptr) noexcept;
+
+ private:
+  static constexpr std::uint8_t kNone = 0xff;
+
+  // A packet of this wave.
+  struct Planned {
+    MppeJob* job;
+    std::uint16_t size;   // of its data
+    std::uint16_t count;  // coherency
+    std::uint8_t before;  // the one before it in its direction, or kNone
+    std::uint8_t rank;    // by length, longest first
+    std::uint8_t next;    // in its round
+    bool good;            // opened: the text is plausible
+  };
+  // A direction that has packets in this wave.
+  struct Chain {
+    mppe::DirectionState* state;
+    std::uint16_t count;  // of the next packet
+    std::uint8_t last;    // planned, or kNone
+    std::uint8_t depth;   // packets so far
+    bool closed;          // the rest waits
+  };
+  struct SetUp {
+    std::uint8_t planned;
+    bool first;  // with the interim key
+  };
+
+  Chain& chain_of(mppe::DirectionState& state) noexcept;
+  bool plan(MppeJob& job, const MppeGapRule* rule) noexcept;
+  void plan_stateless(Chain& chain, MppeJob& job) noexcept;
+  void derive_keys() noexcept;
+  void derive_round(std::uint8_t first) noexcept;
+  void set_up(std::span<SetUp> all) noexcept;
+  void finish_keys(std::span<const SetUp> group) noexcept;
+  void commit_sealed() noexcept;
+  void sort(std::span<std::uint8_t> order, const Planned* planned) noexcept;
+  void stream_fresh() noexcept;
+  void stream_running() noexcept;
+  void crypt_fresh(Planned& planned, unsigned lane) noexcept;
+  void crypt_running(Planned& planned, unsigned lane, const RunningIndices& at) noexcept;
+  void retire_opened(const MppeGapRule* rule) noexcept;
+  void wipe_used() noexcept;
+
+  MppeKernels kernels_;
+
+  // Of a wave.
+  std::array<Planned, kMostJobs> fresh_;    // stateless
+  std::array<Planned, kMostJobs> running_;  // stateful
+  std::array<Chain, kMostJobs> chains_;
+  std::array<std::uint8_t, kMostJobs> round_first_;
+  std::array<std::uint8_t, kMostJobs> round_last_;
+  std::array<std::uint8_t, kMostJobs> by_rank_;
+  std::array<std::uint8_t, 128> chain_index_;  // hash of a state's address → chain
+  unsigned fresh_count_ = 0;
+  unsigned running_count_ = 0;
+  unsigned chain_count_ = 0;
+  unsigned rounds_ = 0;
+  bool short_keys_ = false;  // a packet of 40 or 56 bit is planned
+
+  // Of a burst.
+  bool scalar_ = false;  // a single packet, and the lanes are slower
+  // How much is to be wiped.
+  unsigned keys_used_ = 0;
+  std::size_t octets_used_ = 0;
+  bool work_used_ = false;
+
+  // Secrets.
+  alignas(256) std::uint8_t parked_[kMostJobs][kRc4TableSize];  // by rank
+  alignas(256) std::uint8_t work_[kMostRc4Lanes][kRc4TableSize];
+  alignas(64) std::byte stream_[kMostRc4Lanes][kStreamStride];
+  alignas(64) std::byte keys_[kMostJobs][16];  // session key, a key of 8 octets twice
+  alignas(64) std::byte lane_keys_[kMostRc4Lanes][16];
+};
+
+}  // namespace pns::dataplane

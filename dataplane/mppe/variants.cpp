@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <initializer_list>
+
+#include "dataplane/mppe/kernels.hpp"
+
+namespace pns::dataplane {
+
+bool has_variant(MppeVariant variant) noexcept {
+  __builtin_cpu_init();
+  if (variant == MppeVariant::kPortable) return true;
+  if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("bmi2")) return false;
+  return variant == MppeVariant::kAvx2 ||
+         (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl"));
+}
+
+MppeVariant best_variant() noexcept {
+  for (const MppeVariant variant : {MppeVariant::kAvx512, MppeVariant::kAvx2})
+    if (has_variant(variant)) return variant;
+  return MppeVariant::kPortable;
+}
+
+MppeKernels kernels_of(MppeVariant variant) noexcept {
+  if (variant == MppeVariant::kPortable) return portable_kernels();
+  MppeKernels kernels = variant == MppeVariant::kAvx2 ? avx2_kernels() : avx512_kernels();
+  if (__builtin_cpu_supports("sha")) {
+    kernels.new_key = new_key_sha_ni;
+    kernels.few_keys = 2;
+  }
+  return kernels;
+}
+
+const char* name_of(MppeVariant variant) noexcept {
+  switch (variant) {
+    case MppeVariant::kPortable:
+      return "portable";
+    case MppeVariant::kAvx2:
+      return "avx2";
+    case MppeVariant::kAvx512:
+      return "avx512";
+  }
+  return "";
+}
+
+}  // namespace pns::dataplane

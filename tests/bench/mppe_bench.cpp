@@ -1,0 +1,367 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "tests/bench/mppe_bench.hpp"
+
+#include <fmt/core.h>
+#include <x86intrin.h>
+
+#include <algorithm>
+#include <chrono>
+#include <fstream>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <random>
+#include <stdexcept>
+
+#include "dataplane/mppe/mppe_engine.hpp"
+#include "pns/mppe/mppe.hpp"
+#include "tests/bench/reference.hpp"
+
+namespace pns::bench {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using dataplane::MppeEngine;
+using dataplane::MppeJob;
+using dataplane::MppeVariant;
+using dataplane::MppeWork;
+using mppe::Mode;
+
+constexpr std::size_t kSlot = 2304;  // as far apart as the packets of a pool
+constexpr std::size_t kHeadroom = 128;
+constexpr unsigned kFewestRounds = 25;
+
+struct Case {
+  Mode mode;
+  MppeWork work;
+  std::vector<std::size_t> sizes;  // of the data of each packet of the burst, in order
+  std::string size_name;
+  std::size_t sessions;
+
+  [[nodiscard]] std::string name() const {
+    return fmt::format("{}/{}/{}/{}x{}", mode == Mode::kStateless ? "stateless" : "stateful",
+                       work == MppeWork::kSeal ? "seal" : "open", size_name, sessions,
+                       sizes.size());
+  }
+  [[nodiscard]] double mean_size() const {
+    double sum = 0;
+    for (const std::size_t size : sizes) sum += static_cast<double>(size);
+    return sum / static_cast<double>(sizes.size());
+  }
+};
+
+std::vector<Case> all_cases() {
+  // Sessions and packets of a burst.
+  constexpr std::pair<std::size_t, std::size_t> kShapes[] = {{1, 1},  {1, 16}, {1, 32},  {2, 32},
+                                                             {4, 32}, {8, 32}, {16, 32}, {32, 32}};
+  std::vector<Case> cases;
+  for (const Mode mode : {Mode::kStateless, Mode::kStateful})
+    for (const MppeWork work : {MppeWork::kSeal, MppeWork::kOpen}) {
+      for (const std::size_t size : {64, 256, 512, 1024, 1400})
+        for (const auto& [sessions, packets] : kShapes)
+          cases.push_back({mode, work, std::vector(packets, size), std::to_string(size), sessions});
+      // 7:4:1 of 64, 570 and 1400 octets, four times, in an order that repeats itself from run to
+      // run.
+      std::vector<std::size_t> sizes;
+      for (const auto& [size, count] : {std::pair{64, 28}, {570, 16}, {1400, 4}})
+        sizes.insert(sizes.end(), static_cast<std::size_t>(count), static_cast<std::size_t>(size));
+      std::shuffle(sizes.begin(), sizes.end(), std::mt19937(1));
+      for (const std::size_t sessions : {1, 16, 48})
+        cases.push_back({mode, work, sizes, "imix", sessions});
+    }
+  return cases;
+}
+
+// The packets of a burst, kSlot apart.
+class Packets {
+ public:
+  explicit Packets(const Case& of) : sizes_(of.sizes), memory_(of.sizes.size() * kSlot) {}
+  [[nodiscard]] MutableBytes frame(std::size_t n) {
+    return MutableBytes(memory_).subspan(n * kSlot + kHeadroom, sizes_[n] + mppe::kHeaderSize);
+  }
+  void copy_from(Packets& other) {
+    for (std::size_t n = 0; n < sizes_.size(); ++n)
+      std::ranges::copy(other.frame(n), frame(n).begin());
+  }
+  [[nodiscard]] bool same(Packets& other) {
+    for (std::size_t n = 0; n < sizes_.size(); ++n)
+      if (!std::ranges::equal(other.frame(n), frame(n))) return false;
+    return true;
+  }
+  [[nodiscard]] std::size_t size() const { return sizes_.size(); }
+
+ private:
+  std::vector<std::size_t> sizes_;
+  std::vector<std::byte> memory_;
+};
+
+class Contender {
+ public:
+  explicit Contender(std::string name) : name_(std::move(name)) {}
+  virtual ~Contender() = default;
+  [[nodiscard]] const std::string& name() const { return name_; }
+  virtual void start(const Case& of, std::span<const mppe::DirectionState> sessions) = 0;
+  virtual void prepare(Packets& packets) = 0;  // not timed
+  virtual void crypt() = 0;                    // timed
+
+ private:
+  std::string name_;
+};
+
+class ReferenceContender final : public Contender {
+ public:
+  ReferenceContender(std::string name, std::unique_ptr<Reference> reference)
+      : Contender(std::move(name)), reference_(std::move(reference)) {}
+  void start(const Case& of, std::span<const mppe::DirectionState> sessions) override {
+    std::vector<SessionKeys> keys;
+    for (const auto& session : sessions) keys.push_back({session.start_key, session.session_key});
+    reference_->start(keys, of.mode == Mode::kStateful);
+    sessions_ = sessions.size();
+  }
+  void prepare(Packets& packets) override {
+    frames_.clear();
+    for (std::size_t n = 0; n < packets.size(); ++n) frames_.push_back(packets.frame(n));
+  }
+  void crypt() override {
+    std::size_t session = 0;
+    for (const MutableBytes frame : frames_) {
+      reference_->crypt(session, frame);
+      if (++session == sessions_) session = 0;
+    }
+  }
+
+ private:
+  std::unique_ptr<Reference> reference_;
+  std::size_t sessions_ = 1;
+  std::vector<MutableBytes> frames_;
+};
+
+class EngineContender final : public Contender {
+ public:
+  explicit EngineContender(MppeVariant variant)
+      : Contender(dataplane::name_of(variant)), engine_(std::make_unique<MppeEngine>(variant)) {}
+  void start(const Case& of, std::span<const mppe::DirectionState> sessions) override {
+    work_ = of.work;
+    states_.assign(sessions.begin(), sessions.end());
+  }
+  void prepare(Packets& packets) override {
+    jobs_.clear();
+    for (std::size_t n = 0; n < packets.size(); ++n)
+      jobs_.push_back({&states_[n % states_.size()], packets.frame(n), work_});
+  }
+  void crypt() override { engine_->run(jobs_); }
+
+ private:
+  std::unique_ptr<MppeEngine> engine_;
+  MppeWork work_ = MppeWork::kSeal;
+  std::vector<mppe::DirectionState> states_;
+  std::vector<MppeJob> jobs_;
+};
+
+// The scalar reference of the server, which the engine takes the place of.
+class ScalarContender final : public Contender {
+ public:
+  ScalarContender() : Contender("scalar") {}
+  void start(const Case& of, std::span<const mppe::DirectionState> sessions) override {
+    work_ = of.work;
+    states_.assign(sessions.begin(), sessions.end());
+  }
+  void prepare(Packets& packets) override {
+    frames_.clear();
+    for (std::size_t n = 0; n < packets.size(); ++n) frames_.push_back(packets.frame(n));
+  }
+  void crypt() override {
+    for (std::size_t n = 0; n < frames_.size(); ++n) {
+      mppe::DirectionState& state = states_[n % states_.size()];
+      (void)(work_ == MppeWork::kSeal ? mppe::seal(state, frames_[n])
+                                      : mppe::open(state, frames_[n]));
+    }
+  }
+
+ private:
+  MppeWork work_ = MppeWork::kSeal;
+  std::vector<mppe::DirectionState> states_;
+  std::vector<MutableBytes> frames_;
+};
+
+std::vector<std::unique_ptr<Contender>> contenders(const std::vector<std::string>& only) {
+  std::vector<std::unique_ptr<Contender>> all;
+  all.push_back(std::make_unique<ReferenceContender>("plain", plain_reference()));
+  all.push_back(std::make_unique<ReferenceContender>("openssl", openssl_low_reference()));
+  all.push_back(std::make_unique<ReferenceContender>("openssl-evp", openssl_evp_reference()));
+  all.push_back(std::make_unique<ReferenceContender>("nettle", nettle_reference()));
+  all.push_back(std::make_unique<ScalarContender>());
+  for (const auto variant : {MppeVariant::kPortable, MppeVariant::kAvx2, MppeVariant::kAvx512})
+    if (dataplane::has_variant(variant)) all.push_back(std::make_unique<EngineContender>(variant));
+  if (only.empty()) return all;
+  for (const std::string& name : only)
+    if (std::ranges::none_of(all, [&](const auto& each) { return each->name() == name; }))
+      throw std::runtime_error("no contender " + name + " on this machine");
+  std::erase_if(all, [&](const auto& each) {
+    return each->name() != "plain" && std::ranges::find(only, each->name()) == only.end();
+  });
+  return all;
+}
+
+struct Measured {
+  std::uint64_t min = 0;  // TSC cycles a packet
+  std::uint64_t median = 0;
+};
+
+// Fills a burst of plain text: IPv4 by its head, the rest noise.
+void fill(Packets& packets, std::mt19937_64& random) {
+  for (std::size_t n = 0; n < packets.size(); ++n) {
+    const MutableBytes frame = packets.frame(n);
+    for (std::byte& octet : frame) octet = static_cast<std::byte>(random());
+    frame[0] = frame[1] = std::byte{0};
+    frame[2] = std::byte{0x00};
+    frame[3] = std::byte{0x21};
+    frame[4] = std::byte{0x45};
+  }
+}
+
+std::vector<Measured> run_case(const Case& of, std::vector<std::unique_ptr<Contender>>& all,
+                               double seconds, unsigned rounds) {
+  std::mt19937_64 random(42);
+  std::vector<mppe::DirectionState> sessions(of.sessions);
+  for (auto& session : sessions) {
+    std::array<std::byte, 16> key;
+    for (std::byte& octet : key) octet = static_cast<std::byte>(random());
+    mppe::init(session, key, 128, of.mode);
+  }
+  ReferenceContender source("source", plain_reference());
+  source.start(of, sessions);
+  for (auto& contender : all) contender->start(of, sessions);
+
+  Packets clear(of);
+  Packets cipher(of);
+  std::vector<Packets> own(all.size(), Packets(of));
+  fill(clear, random);
+  for (std::size_t n = 0; n < all.size(); ++n) all[n]->prepare(own[n]);
+  std::vector<std::vector<std::uint64_t>> cycles(all.size());
+  const auto until = Clock::now() + std::chrono::duration<double>(seconds);
+  for (unsigned round = 0;
+       rounds != 0 ? round < rounds : round < kFewestRounds || Clock::now() < until; ++round) {
+    cipher.copy_from(clear);
+    source.prepare(cipher);
+    source.crypt();
+    const bool seal = of.work == MppeWork::kSeal;
+    if (!seal)  // opening leaves the header
+      for (std::size_t n = 0; n < clear.size(); ++n)
+        std::ranges::copy(cipher.frame(n).first(2), clear.frame(n).begin());
+    for (std::size_t n = 0; n < all.size(); ++n) {
+      own[n].copy_from(seal ? clear : cipher);
+      all[n]->prepare(own[n]);
+      _mm_lfence();
+      const std::uint64_t start = __rdtsc();
+      _mm_lfence();
+      all[n]->crypt();
+      _mm_lfence();
+      cycles[n].push_back((__rdtsc() - start) / of.sizes.size());
+      if (!own[n].same(seal ? cipher : clear))
+        throw std::runtime_error(of.name() + ": wrong output from " + all[n]->name());
+    }
+  }
+  std::vector<Measured> result;
+  for (auto& each : cycles) {
+    std::ranges::sort(each);
+    result.push_back({each.front(), each[each.size() / 2]});
+  }
+  return result;
+}
+
+// Core cycles a TSC cycle: additions that wait for each other take one core cycle each.
+double core_ratio() {
+  double best = 0;
+  for (unsigned n = 0; n < 50; ++n) {
+    constexpr unsigned kAdditions = 100000;
+    const std::uint64_t start = __rdtsc();
+    std::uint64_t sum = 0;
+    for (unsigned at = 0; at < kAdditions; at += 10)
+      asm volatile(
+          "add $1, %0; add %0, %0; add $1, %0; add %0, %0; add $1, %0; add %0, %0; add $1, %0;"
+          "add %0, %0; add $1, %0; add %0, %0"
+          : "+r"(sum));
+    best = std::max(best, double{kAdditions} / static_cast<double>(__rdtsc() - start));
+  }
+  return best;
+}
+
+std::string cpu_model() {
+  std::ifstream file("/proc/cpuinfo");
+  for (std::string line; std::getline(file, line);)
+    if (line.starts_with("model name")) return line.substr(line.find(':') + 2);
+  return "unknown";
+}
+
+double ratio(std::uint64_t of, std::uint64_t to) {
+  return static_cast<double>(of) / static_cast<double>(to);
+}
+
+}  // namespace
+
+int run_mppe(const MppeOptions& options) {
+  auto cases = all_cases();
+  std::erase_if(cases, [&](const Case& each) { return !each.name().contains(options.filter); });
+  if (cases.empty()) {
+    fmt::print(stderr, "pns-bench: no case matches {}\n", options.filter);
+    return 1;
+  }
+  auto all = contenders(options.only);
+  const auto begun = Clock::now();
+  const std::uint64_t tsc = __rdtsc();
+  std::vector<std::vector<Measured>> measured;
+  for (std::size_t n = 0; n < cases.size(); ++n) {
+    fmt::print(stderr, "\r{}/{} {:<40}", n + 1, cases.size(), cases[n].name());
+    measured.push_back(run_case(cases[n], all, options.seconds / static_cast<double>(cases.size()),
+                                options.rounds));
+  }
+  fmt::print(stderr, "\r{:<60}\r", "");
+  const double elapsed = std::chrono::duration<double>(Clock::now() - begun).count();
+  const double ghz = static_cast<double>(__rdtsc() - tsc) / elapsed / 1e9;
+  const double core = core_ratio();
+
+  fmt::print("{}, TSC {:.2f} GHz, core at {:.2f} times that\n", cpu_model(), ghz, core);
+  fmt::print("{:<32} {:<12} {:>7} {:>7} {:>7}", "mode/work/octets/sessions x packets", "", "min",
+             "median", "Gbit/s");
+  const std::size_t references =
+      static_cast<std::size_t>(std::ranges::count_if(all, [](const auto& each) {
+        return dynamic_cast<const ReferenceContender*>(each.get()) != nullptr;
+      }));
+  for (std::size_t to = 0; to < references; ++to) fmt::print(" {:>11}", all[to]->name());
+  fmt::print("   (times as fast, by min)\n");
+  nlohmann::json rows = nlohmann::json::array();
+  for (std::size_t row = 0; row < cases.size(); ++row)
+    for (std::size_t n = 0; n < all.size(); ++n) {
+      const Measured& here = measured[row][n];
+      const double gbit = 8 * cases[row].mean_size() * ghz / static_cast<double>(here.median);
+      nlohmann::json ratios;
+      fmt::print("{:<32}    {:<12} {:>7} {:>7} {:>7.2f}", n == 0 ? cases[row].name() : "",
+                 all[n]->name(), here.min, here.median, gbit);
+      for (std::size_t to = 0; to < references; ++to) {
+        fmt::print(" {:>11.2f}", ratio(measured[row][to].min, here.min));
+        ratios[all[to]->name()] = {{"min", ratio(measured[row][to].min, here.min)},
+                                   {"median", ratio(measured[row][to].median, here.median)}};
+      }
+      fmt::print("\n");
+      rows.push_back({{"case", cases[row].name()},
+                      {"contender", all[n]->name()},
+                      {"min", here.min},
+                      {"median", here.median},
+                      {"gbit_s", gbit},
+                      {"times_as_fast_as", ratios}});
+    }
+  if (!options.json.empty()) {
+    std::ofstream file(options.json);
+    file << nlohmann::json{{"cpu", cpu_model()},
+                           {"tsc_ghz", ghz},
+                           {"core_ratio", core},
+                           {"unit", "TSC cycles a packet"},
+                           {"rows", rows}}
+                .dump(1)
+         << '\n';
+    if (!file.flush()) throw std::runtime_error("cannot write " + options.json);
+  }
+  return 0;
+}
+
+}  // namespace pns::bench

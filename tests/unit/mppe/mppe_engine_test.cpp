@@ -1,0 +1,427 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The burst engine against the scalar reference (pns/mppe): the same results, octets and states,
+// for every variant that this CPU has. Vectors are those of mppe_test.cpp.
+#include "dataplane/mppe/mppe_engine.hpp"
+
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <cstring>
+#include <memory>
+#include <random>
+
+#include "pns/mppe/mppe.hpp"
+#include "tests/support/octets.hpp"
+
+using namespace pns;
+using dataplane::MppeEngine;
+using dataplane::MppeGapRule;
+using dataplane::MppeJob;
+using dataplane::MppeVariant;
+using dataplane::MppeWork;
+using mppe::DirectionState;
+using mppe::Mode;
+using test::hex;
+using test::Octets;
+using test::octets;
+
+namespace {
+
+std::vector<MppeVariant> variants() {
+  std::vector<MppeVariant> all;
+  for (const auto variant : {MppeVariant::kPortable, MppeVariant::kAvx2, MppeVariant::kAvx512})
+    if (dataplane::has_variant(variant)) all.push_back(variant);
+  return all;
+}
+
+std::unique_ptr<MppeEngine> make_engine(MppeVariant variant) {
+  return std::make_unique<MppeEngine>(variant);
+}
+
+DirectionState make(std::string_view start, unsigned bits, Mode mode) {
+  const Octets key = octets(start);
+  DirectionState state;
+  mppe::init(state, std::span<const std::byte, 16>(key.data(), 16), bits, mode);
+  return state;
+}
+constexpr std::string_view kStart = "8B7CDC149B993A1B A118CB153F56DCCB";
+
+bool same(const DirectionState& a, const DirectionState& b) {
+  return std::memcmp(&a, &b, sizeof(a)) == 0;
+}
+
+class Dice {
+ public:
+  explicit Dice(std::uint64_t seed) : random_(seed) {}
+  std::size_t below(std::size_t limit) { return static_cast<std::size_t>(random_() % limit); }
+  bool one_in(std::size_t n) { return below(n) == 0; }
+  void fill(MutableBytes octets_to_fill) {
+    for (std::byte& octet : octets_to_fill) octet = static_cast<std::byte>(random_());
+  }
+
+ private:
+  std::mt19937_64 random_;
+};
+
+// An inner frame of `size` octets: mostly IPv4 with a right checksum, sometimes one that is taken
+// only when no count is missing, sometimes nothing that MPPE may carry.
+Octets inner_frame(Dice& dice, std::size_t size) {
+  Octets frame(size);
+  dice.fill(frame);
+  const Octets head =
+      octets(dice.one_in(4) ? "21 4500 0000 0000 0000 4011 0000 0a400002 0a000009"
+                            : "0021 4500 0000 0000 0000 4011 0000 0a400002 0a000009");
+  if (dice.one_in(12) || size < head.size()) return frame;
+  std::copy(head.begin(), head.end(), frame.begin());
+  const std::size_t ip = head.size() - 20;
+  const std::size_t total = size - ip;
+  frame[ip + 2] = static_cast<std::byte>(total >> 8);
+  frame[ip + 3] = static_cast<std::byte>(total);
+  std::uint32_t sum = 0;
+  for (std::size_t at = ip; at < ip + 20; at += 2)
+    sum += std::to_integer<unsigned>(frame[at]) << 8 | std::to_integer<unsigned>(frame[at + 1]);
+  sum = (sum & 0xffff) + (sum >> 16);
+  sum = ~((sum & 0xffff) + (sum >> 16));
+  frame[ip + 10] = static_cast<std::byte>(sum >> 8);
+  frame[ip + 11] = static_cast<std::byte>(sum);
+  if (dice.one_in(12)) frame[ip + 10] ^= std::byte{1};
+  return frame;
+}
+
+std::size_t any_size(Dice& dice) {
+  switch (dice.below(8)) {
+    case 0:
+      return 1 + dice.below(40);
+    case 1:
+      return 1400;
+    case 2:
+      return 1590 + dice.below(40);  // around MppeEngine::kMostOctets
+    default:
+      return 1 + dice.below(1500);
+  }
+}
+
+// One direction: the peer that seals, and the state under test twice.
+struct Direction {
+  DirectionState peer;
+  DirectionState scalar;
+  DirectionState burst;
+  MppeWork work;
+  Octets last;  // the packet before, for duplicates
+};
+
+Octets sealed(DirectionState& state, const Octets& inner) {
+  Octets frame(inner.size() + mppe::kHeaderSize);
+  std::copy(inner.begin(), inner.end(), frame.begin() + mppe::kHeaderSize);
+  (void)mppe::seal(state, frame);
+  return frame;
+}
+
+// A packet as it may arrive: lost ones before it, late, twice, forged, cut.
+Octets received(Dice& dice, Direction& direction, unsigned harm) {
+  if (dice.one_in(harm)) {
+    const std::size_t lost = dice.one_in(3) ? dice.below(200) : dice.below(4);
+    for (std::size_t n = 0; n < lost; ++n) (void)sealed(direction.peer, octets("00214500"));
+  }
+  if (dice.one_in(4 * harm)) mppe::request_flush(direction.peer);
+  if (dice.one_in(harm) && !direction.last.empty()) return direction.last;
+  if (dice.one_in(harm)) {  // forged, about where the count is
+    Octets packet(3 + dice.below(200));
+    dice.fill(packet);
+    const auto count = static_cast<unsigned>(direction.peer.coherency + dice.below(5) - 1);
+    packet[0] = static_cast<std::byte>((dice.one_in(3) ? 0x10 : 0x90) | (count >> 8 & 0xf));
+    packet[1] = static_cast<std::byte>(count);
+    return packet;
+  }
+  Octets packet = sealed(direction.peer, inner_frame(dice, any_size(dice)));
+  direction.last = packet;
+  if (dice.one_in(harm)) packet[0] ^= static_cast<std::byte>(1U << dice.below(8));
+  if (dice.one_in(harm)) packet.back() ^= std::byte{1};
+  if (dice.one_in(harm)) packet.resize(dice.below(8));
+  return packet;
+}
+
+bool pays(void*, const MppeJob& job, unsigned gap) noexcept {
+  return gap <= 8 || (std::to_integer<unsigned>(job.packet[1]) & 3) != 0;
+}
+
+// mppe::open and mppe::seal one after the other, with the same rule.
+void run_scalar(std::vector<MppeJob>& jobs, bool with_rule) {
+  for (MppeJob& job : jobs) {
+    if (job.work == MppeWork::kSeal) {
+      job.result = mppe::seal(*job.state, job.packet);
+      continue;
+    }
+    const auto gap = mppe::gap_of(*job.state, job.packet);
+    const bool flags_good =
+        job.packet.size() > 2 && (job.packet[0] & std::byte{0x90}) == std::byte{0x90};
+    if (with_rule && job.state->mode == Mode::kStateless && flags_good && gap && *gap != 0 &&
+        !pays(nullptr, job, *gap))
+      job.result = std::unexpected(DropReason::mppe_gap);
+    else
+      job.result = mppe::open(*job.state, job.packet);
+  }
+}
+
+struct Setting {
+  std::size_t directions;
+  std::size_t most_jobs;
+  unsigned harm;  // one packet in so many, for each kind of it
+  bool with_rule;
+};
+
+unsigned differential(MppeVariant variant, const Setting& setting, std::uint64_t seed,
+                      unsigned bursts) {
+  Dice dice(seed);
+  const auto engine = make_engine(variant);
+  std::vector<Direction> directions(setting.directions);
+  for (std::size_t n = 0; n < directions.size(); ++n) {
+    Direction& direction = directions[n];
+    std::array<std::byte, 16> key;
+    dice.fill(key);
+    const unsigned bits = dice.one_in(2) ? 128 : dice.one_in(2) ? 56 : 40;
+    const Mode mode = dice.one_in(20)  ? Mode::kOff
+                      : dice.one_in(3) ? Mode::kStateful
+                                       : Mode::kStateless;
+    mppe::init(direction.peer, key, bits, mode);
+    // Now and then near the end of the count, or of a stateful key.
+    const std::size_t start = dice.one_in(2) ? 4096 - dice.below(40) : dice.below(300);
+    for (std::size_t count = 0; count < start && mode != Mode::kOff; ++count)
+      (void)sealed(direction.peer, octets("00214500"));
+    direction.scalar = direction.burst = direction.peer;
+    direction.work = dice.one_in(2) ? MppeWork::kOpen : MppeWork::kSeal;
+  }
+  unsigned good = 0;
+  for (unsigned burst = 0; burst < bursts; ++burst) {
+    const std::size_t count = 1 + dice.below(setting.most_jobs);
+    std::vector<Octets> scalar_octets(count);
+    std::vector<std::size_t> which(count);
+    for (std::size_t n = 0; n < count; ++n) {
+      Direction& direction = directions[which[n] = dice.below(directions.size())];
+      if (direction.work == MppeWork::kOpen && direction.peer.mode != Mode::kOff) {
+        scalar_octets[n] = received(dice, direction, setting.harm);
+      } else {
+        scalar_octets[n] = Octets(dice.one_in(30) ? dice.below(3) : 2 + any_size(dice));
+        dice.fill(scalar_octets[n]);
+      }
+      if (direction.work == MppeWork::kSeal && dice.one_in(200)) {
+        mppe::request_flush(direction.scalar);
+        mppe::request_flush(direction.burst);
+      }
+    }
+    auto burst_octets = scalar_octets;
+    std::vector<MppeJob> scalar(count);
+    std::vector<MppeJob> fast(count);
+    for (std::size_t n = 0; n < count; ++n) {
+      Direction& direction = directions[which[n]];
+      scalar[n] = {&direction.scalar, scalar_octets[n], direction.work};
+      fast[n] = {&direction.burst, burst_octets[n], direction.work};
+    }
+    run_scalar(scalar, setting.with_rule);
+    const MppeGapRule rule{pays, nullptr};
+    engine->run(fast, setting.with_rule ? &rule : nullptr);
+    for (std::size_t n = 0; n < count; ++n) {
+      CAPTURE(seed, burst, n, which[n], count);
+      const auto& wanted = scalar[n].result;
+      const auto& got = fast[n].result;
+      if (wanted.has_value() != got.has_value() || (!wanted && wanted.error() != got.error())) {
+        CAPTURE(wanted ? "good" : name_of(wanted.error()), got ? "good" : name_of(got.error()));
+        FAIL("another result");
+      }
+      if (!wanted) continue;
+      ++good;
+      if (!std::ranges::equal(scalar_octets[n], burst_octets[n]) || wanted->size() != got->size() ||
+          got->data() - burst_octets[n].data() != wanted->data() - scalar_octets[n].data())
+        FAIL("other octets");
+    }
+    for (const Direction& direction : directions) REQUIRE(same(direction.scalar, direction.burst));
+  }
+  return good;
+}
+
+}  // namespace
+
+TEST_CASE("mppe engine: vectors of another implementation", "[mppe][rfc3078-7.1]") {
+  struct Vector {
+    unsigned bits;
+    std::array<const char*, 3> packets;
+  };
+  const std::array<const char*, 3> clear = {
+      "00214500001c00000000401166870a4000020a0000097061636b65742030",
+      "00214500001c00010000401166860a4000020a0000097061636b65742031",
+      "00214500001c00020000401166850a4000020a0000097061636b65742032"};
+  for (const MppeVariant variant : variants())
+    for (const Vector& vector :
+         {Vector{128,
+                 {"90007058132be07358bad366c93419d39ffa69f232d345fcc4556e4ef826f7b3",
+                  "9001353ca429a62dee5d42dd5b86eb14fa0200b13f711d521ccf45c5ba2ebd17",
+                  "9002ccd975db31a5cb5dd449e502946a078ca87bb542b66b44cf3ad63dc6ec05"}},
+          Vector{56,
+                 {"900068dab65ba56787590f82a504dc035fe5ff6337aeca9329e0bdf55eb60635",
+                  "9001b23cb706b0abaab469ac1ed2e1bc6e064ad0083bc3b2b31a868d985fc1ec",
+                  "90028d3ccab7c9da2cc43c3eddf789bf68db3892da8805d1c06273111db80df9"}},
+          Vector{40,
+                 {"90009edc946694f2408f375e9d54320f1b0517e10f10d1fb242a42b5a5ad189e",
+                  "9001f2031b6c4de591fbbb5e7fe269b37e15bb65bda692cf9bd57bc762a62166",
+                  "9002370ac53ee3d7788d8fd12e2df212ed108a99dad022ba7a7ec339c27654d9"}}}) {
+      CAPTURE(name_of(variant), vector.bits);
+      const auto engine = make_engine(variant);
+      auto receiver = make(kStart, vector.bits, Mode::kStateless);
+      auto sender = make(kStart, vector.bits, Mode::kStateless);
+      std::vector<Octets> storage;
+      for (std::size_t n = 0; n < 3; ++n) {
+        storage.push_back(octets(vector.packets[n]));
+        storage.push_back(octets(std::string("0000") + clear[n]));
+      }
+      std::vector<MppeJob> jobs;
+      for (std::size_t n = 0; n < 6; n += 2) {
+        jobs.push_back({&receiver, storage[n], MppeWork::kOpen});
+        jobs.push_back({&sender, storage[n + 1], MppeWork::kSeal});
+      }
+      engine->run(jobs);
+      for (std::size_t n = 0; n < 3; ++n) {
+        REQUIRE(jobs[2 * n].result);
+        CHECK(hex(*jobs[2 * n].result) == clear[n]);
+        REQUIRE(jobs[2 * n + 1].result);
+        CHECK(hex(*jobs[2 * n + 1].result) == vector.packets[n]);
+      }
+    }
+}
+
+TEST_CASE("mppe engine: RFC 3079 §3.5 messages", "[mppe][rfc3079-3.5]") {
+  struct Sample {
+    unsigned bits;
+    const char* message;
+  };
+  for (const MppeVariant variant : variants())
+    for (const Sample& sample :
+         {Sample{40, "1000929137917e5803d668d75898"}, Sample{56, "10003f106833fa448da842bc57b8"},
+          Sample{128, "100081848317df68846272fb5abe"}}) {
+      CAPTURE(name_of(variant), sample.bits);
+      auto state = make(kStart, sample.bits, Mode::kStateful);
+      Octets message = octets("0000 74657374206d657373616765");  // "test message"
+      std::vector<MppeJob> jobs{{&state, message, MppeWork::kSeal}};
+      make_engine(variant)->run(jobs);
+      REQUIRE(jobs[0].result);
+      CHECK(hex(*jobs[0].result) == sample.message);
+    }
+}
+
+TEST_CASE("mppe engine: every length, every number of lanes", "[mppe]") {
+  for (const MppeVariant variant : variants()) {
+    const auto engine = make_engine(variant);
+    for (const Mode mode : {Mode::kStateless, Mode::kStateful}) {
+      Dice dice(7);
+      std::array<DirectionState, 13> burst;
+      for (std::size_t n = 0; n < burst.size(); ++n)
+        burst[n] = make(kStart, n % 3 == 0 ? 40 : 128, mode);
+      auto scalar = burst;
+      for (std::size_t size = 1; size <= 1500; ++size) {
+        const std::size_t lanes = 1 + size % burst.size();
+        std::vector<Octets> frames(lanes, Octets(size + 2));
+        for (Octets& frame : frames) dice.fill(frame);
+        auto expected = frames;
+        std::vector<MppeJob> jobs(lanes);
+        for (std::size_t n = 0; n < lanes; ++n) {
+          jobs[n] = {&burst[n], frames[n], MppeWork::kSeal};
+          REQUIRE(mppe::seal(scalar[n], expected[n]));
+        }
+        engine->run(jobs);
+        CAPTURE(name_of(variant), size, lanes);
+        REQUIRE(frames == expected);
+      }
+      for (std::size_t n = 0; n < burst.size(); ++n) CHECK(same(burst[n], scalar[n]));
+    }
+  }
+}
+
+TEST_CASE("mppe engine: what comes without harm", "[mppe]") {
+  for (const MppeVariant variant : variants())
+    for (const Setting& setting : {Setting{1, 64, 1000000, false}, Setting{3, 64, 1000000, false},
+                                   Setting{40, 64, 1000000, true}, Setting{40, 1, 1000000, true}})
+      for (std::uint64_t seed = 1; seed <= 4; ++seed) {
+        CAPTURE(name_of(variant), setting.directions);
+        differential(variant, setting, seed, 40);
+      }
+}
+
+TEST_CASE("mppe engine: gaps, flushes, late, doubled and forged packets",
+          "[mppe][conformance-51]") {
+  for (const MppeVariant variant : variants()) {
+    unsigned good = 0;
+    for (const Setting& setting :
+         {Setting{1, 64, 8, false}, Setting{1, 64, 30, true}, Setting{2, 20, 10, true},
+          Setting{8, 64, 20, false}, Setting{40, 64, 40, true}, Setting{64, 64, 10, false}})
+      for (std::uint64_t seed = 1; seed <= 8; ++seed) {
+        CAPTURE(name_of(variant), setting.directions, setting.harm);
+        good += differential(variant, setting, seed, 30);
+      }
+    CHECK(good > 10000);
+  }
+}
+
+TEST_CASE("mppe engine: a forged packet among those of its session", "[mppe][conformance-51]") {
+  for (const MppeVariant variant : variants()) {
+    const auto engine = make_engine(variant);
+    auto sender = make(kStart, 128, Mode::kStateless);
+    auto receiver = make(kStart, 128, Mode::kStateless);
+    Dice dice(3);
+    std::vector<Octets> packets;
+    std::vector<Octets> clear;
+    for (unsigned n = 0; n < 6; ++n) {
+      Octets inner =
+          octets("0021 4500 001c 0000 0000 4011 6687 0a400002 0a000009 7061636b65742030");
+      clear.push_back(inner);
+      packets.push_back(sealed(sender, inner));
+    }
+    const Octets header(packets[1].begin(), packets[1].begin() + 2);
+    dice.fill(packets[1]);
+    std::copy(header.begin(), header.end(), packets[1].begin());
+    std::vector<MppeJob> jobs;
+    for (Octets& packet : packets) jobs.push_back({&receiver, packet, MppeWork::kOpen});
+    unsigned asked = 0;
+    const MppeGapRule rule{[](void* context, const MppeJob&, unsigned gap) noexcept {
+                             ++*static_cast<unsigned*>(context);
+                             return gap == 1;
+                           },
+                           &asked};
+    engine->run(jobs, &rule);
+    CAPTURE(name_of(variant));
+    CHECK(asked == 1);
+    for (std::size_t n = 0; n < jobs.size(); ++n) {
+      if (n == 1) {
+        REQUIRE_FALSE(jobs[n].result);
+        CHECK(jobs[n].result.error() == DropReason::mppe_garbage);
+        continue;
+      }
+      REQUIRE(jobs[n].result);
+      CHECK(hex(*jobs[n].result) == hex(clear[n]));
+    }
+    CHECK(receiver.session_key == sender.session_key);
+    CHECK(receiver.coherency == sender.coherency);
+  }
+}
+
+TEST_CASE("mppe engine: no key is left in it", "[mppe]") {
+  for (const MppeVariant variant : variants()) {
+    const auto engine = make_engine(variant);
+    std::array<DirectionState, 9> states;
+    for (std::size_t n = 0; n < states.size(); ++n)
+      states[n] = make(kStart, 128, n % 2 == 0 ? Mode::kStateless : Mode::kStateful);
+    std::vector<Octets> frames(states.size(), Octets(302));
+    std::vector<MppeJob> jobs(states.size());
+    for (std::size_t n = 0; n < states.size(); ++n)
+      jobs[n] = {&states[n], frames[n], MppeWork::kSeal};
+    engine->run(jobs);
+    const Bytes memory = std::as_bytes(std::span(engine.get(), 1));
+    for (std::size_t n = 0; n < states.size(); ++n) {
+      // The data was zeros: what is in the frame now is the key stream.
+      for (const Bytes secret :
+           {Bytes(states[n].session_key).first(8), Bytes(frames[n]).subspan(20, 8)})
+        CHECK(std::ranges::search(memory, secret).empty());
+      if (states[n].mode == Mode::kStateful)
+        CHECK(std::ranges::search(memory, std::as_bytes(std::span(states[n].rc4_s)).first(8))
+                  .empty());
+    }
+  }
+}
