@@ -270,8 +270,10 @@ class Driver {
     PNS_CLAIM(again.snapshot() == snapshot);
     PNS_CLAIM(again.originated() == connection_.originated());
     connection_ = again;
+    const std::size_t unanswered = offers_.size();
     offers_.clear();
-    check();
+    perform(connection_.offers());  // each is asked once more
+    PNS_CLAIM(offers_.size() == unanswered);
   }
 
   TimePoint now_{Seconds(1000)};
