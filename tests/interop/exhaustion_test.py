@@ -348,7 +348,7 @@ class Rings(Exhaustion):
                         client.send_gre(peer.gre(call_id, frame, sequence))
             dropped = self.counters.grown("pns_channel_dropped_total", kind="event_ring_full")
             print(f"{dropped:.0f} of {90 * len(ours)} frames found the ring full", flush=True)
-            self.assertGreater(dropped, 1000)
+            self.assertGreater(dropped, 100)
             pnslab.wait_until(lambda: self.lines('event="control frames lost'), 5, "the log says so")
             self.assertLessEqual(len(self.lines('event="control frames lost')), 4)
             self.assertTrue(client.alive())
@@ -363,8 +363,7 @@ class Rings(Exhaustion):
             pass
         status, result = self.finish(process)
         self.assertEqual((status, result["up"], result["failures"]), (0, 200, 0))
-        self.assertGreater(result["with_retransmissions"] + result["retries"], 0)  # who had begun
-        self.assertGreater(result["set_up_ms"]["max"], 1000)
+        self.assertGreater(result["until_up_ms"]["max"], 1000)  # some had to wait
         self.comes_up()
         self.witnesses_live()
 
