@@ -101,9 +101,12 @@ class Link {
   [[nodiscard]] model::LinkActions on_deadline(TimePoint now);
 
   [[nodiscard]] model::LinkPhase phase() const noexcept { return phase_; }
-  // Why the peer's last credentials were refused, as long as it has shown no others: also when it
-  // leaves by itself, having been offered another try. kNone: they were not.
-  [[nodiscard]] EndReason refused() const noexcept { return denied_; }
+  // What the peer was refused, should it leave by itself now: its last credentials, as long as it
+  // has shown no others, or the link, which we have begun to end. kNone: nothing.
+  [[nodiscard]] EndReason refused() const noexcept {
+    if (denied_ != EndReason::kNone || end_reason_ == EndReason::peer_disconnected) return denied_;
+    return end_reason_;
+  }
   [[nodiscard]] LinkStatus status() const;
   // Octets of inner IP that fit into one frame to the peer, MPPE's overhead taken off.
   [[nodiscard]] std::uint16_t inner_mtu() const noexcept;

@@ -265,6 +265,16 @@ TEST_CASE("link: no address ends the link before Success", "[ppp][conformance-66
   CHECK(position(pair.actions, kChap, kSuccess) == pair.actions.size());
 }
 
+TEST_CASE("link: a peer that leaves while it is shown out has been refused", "[ppp]") {
+  LinkPair pair;
+  pair.answer_auth = false;
+  pair.start();
+  CHECK(pair.link.refused() == EndReason::kNone);
+  (void)pair.link.on_no_address(pair.clock.now());  // the Terminate-Request is on its way
+  CHECK(pair.link.phase() == LinkPhase::kTerminate);
+  CHECK(pair.link.refused() == EndReason::no_address);
+}
+
 TEST_CASE("link: a decision that never comes ends the link", "[ppp][conformance-61]") {
   LinkPair pair;
   pair.answer_auth = false;
