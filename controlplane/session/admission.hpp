@@ -38,7 +38,7 @@ class Admission {
     std::size_t waiting = 16384;            // offers
     std::size_t per_source_waiting = 2048;  // of these, of one source
     Duration wait = Seconds(20);            // for admission
-    Duration set_up_time = Seconds(60);     // counted against set_ups
+    Duration set_up_time = Seconds(10);     // counted against set_ups
   };
 
   struct Waiting {

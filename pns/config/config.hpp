@@ -133,7 +133,7 @@ struct Admission {
   std::uint32_t waiting = 16'384;           // requests that wait
   std::uint32_t per_source_waiting = 2048;  // of one outer address; at most `waiting`
   Milliseconds wait{20'000};                // after which a request is refused
-  Milliseconds set_up_time{60'000};         // after which a set-up no longer counts in set_ups
+  Milliseconds set_up_time{10'000};         // after which a set-up no longer counts in set_ups
 };
 
 struct Pptp {

@@ -83,7 +83,7 @@ TEST_CASE("config: a minimal file has the documented defaults", "[config]") {
   CHECK(config->pptp.admission.waiting == 16384);
   CHECK(config->pptp.admission.per_source_waiting == 2048);
   CHECK(config->pptp.admission.wait == 20s);
-  CHECK(config->pptp.admission.set_up_time == 60s);
+  CHECK(config->pptp.admission.set_up_time == 10s);
   CHECK(config->pptp.incoming_calls);
   CHECK_FALSE(config->pptp.wan_error_notify);
   CHECK(config->ppp.mtu == 1400);

@@ -76,7 +76,7 @@ TEST_CASE("admission: too many waiting offers are refused, of one source and in 
 }
 
 TEST_CASE("admission: what waits too long is given up, oldest first", "[admission]") {
-  Admission admission({.set_ups = 1, .wait = Seconds(20)});
+  Admission admission({.set_ups = 1, .wait = Seconds(20), .set_up_time = Seconds(60)});
   REQUIRE(enqueue(admission, kA, 0) == EndReason::kNone);
   REQUIRE(enqueue(admission, kA, 1) == EndReason::kNone);
   REQUIRE(enqueue(admission, kB, 2, kStart + Seconds(5)) == EndReason::kNone);
@@ -173,4 +173,24 @@ TEST_CASE("admission: an exhausted source's many offers cost the others no time"
   }
   // A scan over what waits would be 4 × 10⁸ steps.
   CHECK(std::chrono::steady_clock::now() - began < std::chrono::seconds(1));
+}
+
+TEST_CASE("admission: four silent sources delay the others by set_up_time at most", "[admission]") {
+  Admission admission({});  // as by default: 256 places, 64 of a source, 10 s
+  for (std::uint32_t silent = 1; silent <= 4; ++silent)
+    for (std::uint32_t i = 0; i < 1000; ++i)
+      REQUIRE(enqueue(admission, Ipv4Address{silent}, i) == EndReason::kNone);
+  CHECK(admit(admission).size() == 256);
+  constexpr Ipv4Address kGood{5};
+  REQUIRE(enqueue(admission, kGood, 7777) == EndReason::kNone);
+  const TimePoint end = kStart + Seconds(10);
+  CHECK(admission.deadline() == end);
+  CHECK(admit(admission, end - Duration(1)).empty());
+  // The silent have no room of their own, so that the good one is next, long before it gives up.
+  std::vector<Admission::Ticket> tickets;
+  CHECK(admit(admission, end, &tickets) == Numbers{7777});
+  admission.end(tickets[0]);
+  // Nor do the same set-ups keep anybody out a second time.
+  REQUIRE(enqueue(admission, kGood, 8888, end) == EndReason::kNone);
+  CHECK(admit(admission, end) == Numbers{8888});
 }
