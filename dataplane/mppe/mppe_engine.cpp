@@ -71,18 +71,27 @@ MppeEngine::MppeEngine(MppeVariant variant) noexcept : kernels_(kernels_of(varia
 MppeEngine::~MppeEngine() { wipe_used(); }
 
 void MppeEngine::run(std::span<MppeJob> jobs, const MppeGapRule* rule) noexcept {
-  std::array<std::uint8_t, kMostJobs> waiting;
-  unsigned count = static_cast<unsigned>(std::min(jobs.size(), kMostJobs));
-  for (unsigned n = 0; n < count; ++n) waiting[n] = static_cast<std::uint8_t>(n);
+  const unsigned count = static_cast<unsigned>(std::min(jobs.size(), kMostJobs));
   scalar_ = kernels_.one_is_slow && count == 1;
-  while (count != 0) {
-    fresh_count_ = running_count_ = chain_count_ = rounds_ = 0;
+  chain_count_ = 0;
+  chain_index_.fill(kNone);
+  for (unsigned n = 0; n < count; ++n) {
+    Chain& chain = chain_of(*jobs[n].state);
+    const auto number = static_cast<std::uint8_t>(n);
+    (chain.first_job == kNone ? chain.first_job : next_job_[chain.last_job]) = number;
+    chain.last_job = number;
+    next_job_[n] = kNone;
+  }
+  while (chain_count_ != 0) {
+    fresh_count_ = running_count_ = rounds_ = 0;
     short_keys_ = false;
-    chain_index_.fill(kNone);
-    unsigned kept = 0;
-    for (unsigned n = 0; n < count; ++n)
-      if (!plan(jobs[waiting[n]], rule)) waiting[kept++] = waiting[n];
-    count = kept;
+    for (Chain& chain : std::span(chains_).first(chain_count_)) {
+      chain.count = chain.state->coherency;
+      chain.last = kNone;
+      chain.depth = 0;
+      while (chain.first_job != kNone && plan(chain, jobs[chain.first_job], rule))
+        chain.first_job = next_job_[chain.first_job];
+    }
     if (fresh_count_ != 0) {
       for (unsigned n = 0; n < fresh_count_; ++n) by_rank_[n] = static_cast<std::uint8_t>(n);
       sort(std::span(by_rank_).first(fresh_count_), fresh_.data());
@@ -94,6 +103,9 @@ void MppeEngine::run(std::span<MppeJob> jobs, const MppeGapRule* rule) noexcept 
       retire_opened(rule);
     }
     if (running_count_ != 0) stream_running();
+    const auto end = std::remove_if(chains_.begin(), chains_.begin() + chain_count_,
+                                    [](const Chain& chain) { return chain.first_job == kNone; });
+    chain_count_ = static_cast<unsigned>(end - chains_.begin());
   }
   wipe_used();
 }
@@ -105,12 +117,13 @@ MppeEngine::Chain& MppeEngine::chain_of(DirectionState& state) noexcept {
     if (chains_[chain_index_[at]].state == &state) return chains_[chain_index_[at]];
   chain_index_[at] = static_cast<std::uint8_t>(chain_count_);
   Chain& chain = chains_[chain_count_++];
-  chain = {&state, state.coherency, kNone, 0, false};
+  chain = {&state, 0, kNone, 0, kNone, kNone};
   return chain;
 }
 
-// Takes the job into this wave, or does it at once; false when it must wait.
-bool MppeEngine::plan(MppeJob& job, const MppeGapRule* rule) noexcept {
+// Takes the job into this wave, or does it at once; false when it must wait, and what follows it
+// too.
+bool MppeEngine::plan(Chain& chain, MppeJob& job, const MppeGapRule* rule) noexcept {
   DirectionState& state = *job.state;
   const auto refuse = [&job](DropReason reason) noexcept {
     job.result = std::unexpected(reason);
@@ -124,9 +137,6 @@ bool MppeEngine::plan(MppeJob& job, const MppeGapRule* rule) noexcept {
     if ((header & mppe::kEncrypted) == 0) return refuse(DropReason::mppe_flags);
     if (stateless && (header & mppe::kFlushed) == 0) return refuse(DropReason::mppe_flags);
   }
-  Chain& chain = chain_of(state);
-  if (chain.closed) return false;
-
   bool certain = !scalar_ && job.packet.size() - mppe::kHeaderSize <= kMostOctets;
   if (job.work == MppeWork::kOpen)
     certain = certain && (header & mppe::kCoherencyMask) == chain.count;
@@ -135,10 +145,7 @@ bool MppeEngine::plan(MppeJob& job, const MppeGapRule* rule) noexcept {
     if (job.work == MppeWork::kOpen) certain = certain && (header & mppe::kFlushed) == 0;
   }
   if (!certain) {
-    if (chain.depth != 0) {
-      chain.closed = true;
-      return false;
-    }
+    if (chain.depth != 0) return false;
     alone(job, rule);
     chain.count = state.coherency;
     return true;

@@ -73,13 +73,14 @@ class MppeEngine {
     std::uint8_t next;    // in its round
     bool good;            // opened: the text is plausible
   };
-  // A direction that has packets in this wave.
+  // A direction of this burst.
   struct Chain {
     mppe::DirectionState* state;
-    std::uint16_t count;  // of the next packet
-    std::uint8_t last;    // planned, or kNone
-    std::uint8_t depth;   // packets so far
-    bool closed;          // the rest waits
+    std::uint16_t count;     // of the next packet
+    std::uint8_t last;       // planned in this wave, or kNone
+    std::uint8_t depth;      // packets of it in this wave
+    std::uint8_t first_job;  // of those that wait, or kNone
+    std::uint8_t last_job;
   };
   struct SetUp {
     std::uint8_t planned;
@@ -87,7 +88,7 @@ class MppeEngine {
   };
 
   Chain& chain_of(mppe::DirectionState& state) noexcept;
-  bool plan(MppeJob& job, const MppeGapRule* rule) noexcept;
+  bool plan(Chain& chain, MppeJob& job, const MppeGapRule* rule) noexcept;
   void plan_stateless(Chain& chain, MppeJob& job) noexcept;
   void derive_keys() noexcept;
   void derive_round(std::uint8_t first) noexcept;
@@ -104,22 +105,24 @@ class MppeEngine {
 
   MppeKernels kernels_;
 
+  // Of a burst.
+  std::array<Chain, kMostJobs> chains_;  // those that have jobs left
+  std::array<std::uint8_t, kMostJobs> next_job_;
+  std::array<std::uint8_t, 128> chain_index_;  // hash of a state's address → chain
+  unsigned chain_count_ = 0;
+  bool scalar_ = false;  // a single packet, and the lanes are slower
+
   // Of a wave.
   std::array<Planned, kMostJobs> fresh_;    // stateless
   std::array<Planned, kMostJobs> running_;  // stateful
-  std::array<Chain, kMostJobs> chains_;
   std::array<std::uint8_t, kMostJobs> round_first_;
   std::array<std::uint8_t, kMostJobs> round_last_;
   std::array<std::uint8_t, kMostJobs> by_rank_;
-  std::array<std::uint8_t, 128> chain_index_;  // hash of a state's address → chain
   unsigned fresh_count_ = 0;
   unsigned running_count_ = 0;
-  unsigned chain_count_ = 0;
   unsigned rounds_ = 0;
   bool short_keys_ = false;  // a packet of 40 or 56 bit is planned
 
-  // Of a burst.
-  bool scalar_ = false;  // a single packet, and the lanes are slower
   // How much is to be wiped.
   unsigned keys_used_ = 0;
   std::size_t octets_used_ = 0;

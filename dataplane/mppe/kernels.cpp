@@ -1,9 +1,23 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <cpuid.h>
+
 #include <initializer_list>
 
 #include "dataplane/mppe/kernels.hpp"
 
 namespace pns::dataplane {
+namespace {
+
+// clang 14 cannot be asked for it by name.
+bool has_sha_instructions() noexcept {
+  unsigned a = 0;
+  unsigned b = 0;
+  unsigned c = 0;
+  unsigned d = 0;
+  return __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (b & 1U << 29) != 0;
+}
+
+}  // namespace
 
 bool has_variant(MppeVariant variant) noexcept {
   __builtin_cpu_init();
@@ -22,7 +36,7 @@ MppeVariant best_variant() noexcept {
 MppeKernels kernels_of(MppeVariant variant) noexcept {
   if (variant == MppeVariant::kPortable) return portable_kernels();
   MppeKernels kernels = variant == MppeVariant::kAvx2 ? avx2_kernels() : avx512_kernels();
-  if (__builtin_cpu_supports("sha")) {
+  if (has_sha_instructions()) {
     kernels.new_key = new_key_sha_ni;
     kernels.few_keys = 2;
   }
