@@ -5,6 +5,7 @@ dead had is free again within the configured times, counted by reason, and no Ca
 before it has rested."""
 import contextlib
 import datetime
+import json
 import os
 import re
 import time
@@ -89,6 +90,11 @@ class Death(crowd.Crowd):
                 out[labels["reason"]] = out.get(labels["reason"], 0) + value
         return out
 
+    def lost_on_the_wire(self):
+        """By the lab's kernel: a thousand stray packets at one instant are many for a TAP's queue."""
+        shown = self.lab.inet.run("ip", "-s", "-j", "link", "show", "wire0").stdout
+        return json.loads(shown)[0]["stats64"]["tx"]["dropped"]
+
     def die(self, kind, before):
         call_reason, connection_reason, within = KINDS[kind]
         process = self.start("--sources", 4, "--sessions", DEAD, "--concurrent", 100, "--profile", "all",
@@ -96,6 +102,7 @@ class Death(crowd.Crowd):
                              "--stray-time", 2, source=SOURCES[4])
         self.wait_up(before["sessions"] + DEAD)
         drops, (calls, connections) = self.upstream_drops(), self.ends()
+        lost = self.lost_on_the_wire()
         status, result = self.finish(process)
         back = self.wait_books(before, 3)
         death = result["death"]
@@ -113,7 +120,9 @@ class Death(crowd.Crowd):
         dropped = difference(self.upstream_drops(), drops)
         unknown = dropped.pop("gre_unknown_call", 0)
         self.assertEqual(death["strays_sent"], STRAYS * DEAD)
-        self.assertGreaterEqual(unknown, STRAYS * DEAD)
+        lost = self.lost_on_the_wire() - lost
+        self.assertGreaterEqual(unknown + lost, STRAYS * DEAD)
+        self.assertGreater(unknown, STRAYS * DEAD * 0.9)
         # The deaf to control alone go on with PPP until they notice: acknowledgments, echoes.
         self.assertLessEqual(unknown, STRAYS * DEAD + (2 * DEAD if kind == "deaf-control" else 0))
         self.assertEqual(dropped, {})

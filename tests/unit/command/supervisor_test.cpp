@@ -247,8 +247,14 @@ TEST_CASE("supervisor: without descriptors it keeps no connection, and its plane
           "[command]") {
   Lab lab;
   lab.start_and_wait();
+  const auto descriptors = [&] {
+    const std::filesystem::directory_iterator all("/proc/" + std::to_string(lab.pid()) + "/fd");
+    return std::distance(begin(all), end(all));
+  };
+  const auto without = descriptors();
   Client kept;
   const std::string control = kept.ask("who");
+  REQUIRE(wait_until([&] { return descriptors() > without; }));
   rlimit before{};
   REQUIRE(::prlimit(lab.pid(), RLIMIT_NOFILE, nullptr, &before) == 0);
   rlimit none = before;
