@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Draws docs/storm.svg from docs/storm.csv: python3 docs/make_storm_plot.py"""
 import csv
+import math
 import pathlib
 
 DOCS = pathlib.Path(__file__).parent
@@ -14,7 +15,7 @@ PANELS = [  # title, top, height, ceiling, (label, colour, value of a row)
     ("set-ups in flight (limit 256)", 310, 90, 300, [
         ("in flight", "#5e3c99", lambda r: r["in_flight"]),
     ]),
-    ("established calls: % answered of what was sent, 0.5 s", 440, 90, 110, [
+    ("traffic of 500 established calls: answers in % of what was sent (over 0.5 s: late answers come above 100)", 440, 90, 110, [
         ("answered", "#2166ac", lambda r: r["answered"]),
     ]),
 ]
@@ -58,16 +59,13 @@ def draw(rows):
             out += [line(LEFT, y(mark), WIDTH - RIGHT, y(mark)),
                     text(LEFT - 6, y(mark) + 4, f"{mark:,}", "end", size=11)]
         out.append(line(x(0), top, x(0), top + height, "#888"))
-        # Names stand at the right end, apart from each other.
-        ends = sorted(curves, key=lambda c: -(c[2](rows[-1]) or 0))
-        for number, (label, colour, value) in enumerate(ends):
+        for number, (label, colour, value) in enumerate(curves):
             points = " ".join(f"{x(r['time_s']):.1f},{y(value(r)):.1f}" for r in rows
                               if value(r) is not None)
             out.append(f'<polyline points="{points}" fill="none" stroke="{colour}" '
                        'stroke-width="2"/>')
-            at = y(value(rows[-1]) or 0) + 4 + (0 if number == 0 else 2)
-            out.append(text(WIDTH - RIGHT + 8, at, label, colour=colour))
-    second = -(-first // 1)
+            out.append(text(WIDTH - RIGHT + 8, top + 16 + 20 * number, label, colour=colour))
+    second = math.ceil(first)
     while second <= last:
         out += [line(x(second), BOTTOM, x(second), BOTTOM + 5, "#888"),
                 text(x(second), BOTTOM + 20, f"{second:g}", "middle", size=11)]
