@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Thousands of clients dial at once while others talk: all come up, nobody who talks notices
 (docs/storm.md). PNS_STORM_CSV: a file that gets the time line of the first case."""
+import bisect
 import csv
 import http.client
 import json
@@ -91,35 +92,29 @@ def read_timeline(path):
 
 
 def last_before(samples, when):
-    """The last value of [(time, value)] that is no later."""
-    found = samples[0][1]
-    for time_of, value in samples:
-        if time_of > when:
-            break
-        found = value
-    return found
+    """The last value of [(time, value)] that is no later; the first one before all."""
+    return samples[max(0, bisect.bisect_right(samples, when, key=lambda sample: sample[0]) - 1)][1]
 
 
 def write_timeline(path, clients, talkers, samples):
-    """One CSV on the axis of the clients' dials, from two seconds before until they are up."""
+    """One CSV on the axis of the clients' dials, from two seconds before until all have hung up."""
     start = clients[0]["when"] - clients[0]["time_s"]
-    by_step = {round((row["when"] - start) / STEP): row for row in clients}
-    none = dict.fromkeys(("up", "dialling", "waiting_call", "in_ppp", "retries"), 0.0)
-    state = {**none, "setup_p99_ms": None}
+    numbers = ("up", "dialling", "waiting_call", "in_ppp", "retries")
+    states = [(start, {**dict.fromkeys(numbers, 0), "setup_p99_ms": None})]
+    states += [(row["when"], row) for row in clients]
     with open(path, "w", newline="", encoding="ascii") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
         for row in talkers:
-            step = round((row["when"] - start) / STEP)
-            if step < -20 or step > max(by_step):
+            if not start - 2 <= row["when"] <= clients[-1]["when"]:
                 continue
-            state = {**by_step.get(step, {**state, "setup_p99_ms": None})}
+            state = last_before(states, row["when"])
             admission = last_before(samples, row["when"])
             p99 = state["setup_p99_ms"]
-            writer.writerow([f"{step * STEP:.1f}",
-                             *(int(state[key]) for key in none), admission["in_flight"],
-                             admission["waiting"], "" if p99 is None else f"{p99:.0f}",
-                             int(row["traffic_sent"]), int(row["traffic_received"])])
+            writer.writerow([f"{row['when'] - start:.2f}", *(int(state[key]) for key in numbers),
+                             admission["in_flight"], admission["waiting"],
+                             "" if p99 is None else f"{p99:.0f}", int(row["traffic_sent"]),
+                             int(row["traffic_received"])])
 
 
 class Storm(crowd.Crowd):
@@ -210,7 +205,8 @@ class Storm(crowd.Crowd):
         crowded = self.dial(2000, "--timeline", many, "--hold", 3, sources=1)
         pnslab.wait_until(lambda: Statistics(self.server.run_dir).ask()["admission"]["waiting"] > 500,
                           20, "the crowd waits")
-        status, result = self.finish(self.dial(50, "--timeline", few, sources=1, source=PROBE))
+        status, result = self.finish(self.dial(50, "--timeline", few, "--hold", 0.5,
+                                                sources=1, source=PROBE))
         self.assertEqual(status, 0)
         self.check_all_up(result)
         status, result = self.finish(crowded)
@@ -246,15 +242,15 @@ class Storm(crowd.Crowd):
         dead = self.start("--sources", 8, "--sessions", 2000, "--profile", "all", "--ping", HOST,
                           "--death", "vanish", "--death-time", 60)
         self.wait_up(2000)
-        old = {s["id"] for s in self.server.sessions()}
+        old = {s["connection"] for s in self.server.sessions()}
         self.assertEqual(len(old), 2000)
         with Sampler(self.server.run_dir) as sampler:
             again = self.dial(2000, "--hold", 30, "--time-limit", 90)
 
             def replaced():
                 shown = self.server.sessions()
-                return (sum(s["state"] == "open" and s["id"] not in old for s in shown) == 2000
-                        and not any(s["id"] in old for s in shown))
+                return (sum(s["state"] == "open" and s["connection"] not in old for s in shown) == 2000
+                        and not any(s["connection"] in old for s in shown))
             began = time.monotonic()
             pnslab.wait_until(replaced, 60, "2,000 new sessions are open and no old one is left")
             print(f"power cut: replaced after {time.monotonic() - began:.1f} s", flush=True)
