@@ -85,7 +85,8 @@ void change_key(std::span<const std::byte, 16> start_key, std::span<std::byte, 1
                 unsigned key_bits) noexcept;
 
 // Makes (key, coherency) the state of a direction, in an order of stores that recover() can finish
-// when the process dies between any two of them. The cipher state of a stateful one is the caller's.
+// when the process dies between any two of them. The cipher state of a stateful one is the
+// caller's.
 void commit(DirectionState& state, std::span<const std::byte, 16> session_key,
             std::uint16_t coherency) noexcept;
 
