@@ -192,7 +192,9 @@ class Limits(Exhaustion):
             self.assertEqual(status, 1)
             self.assertGreaterEqual(result["failures"], 30)
             self.assertGreater(result["up"], 0)
-            self.assertEqual(result["lost_calls"], 0)
+            # The supervisor's answer may come after the call is up.
+            if plane == "control":
+                self.assertEqual(result["lost_calls"], 0)
             self.assertGreater(self.connections_ended("descriptor_limit"), 200)
             self.is_told(*line, refused=lambda: self.connections_ended("descriptor_limit"), per_second=1)
         self.comes_up()
