@@ -137,7 +137,9 @@ void Registry::take_over(std::vector<contract::Grants::Connection> connections) 
   for (const auto& connection : carried) {
     bool ended = false;
     for (const auto& [our_call_id, call] : left.calls[connection->id]) {
-      if (connection->calls.contains(our_call_id)) continue;
+      // One that is being cleared waits for its answer, as before.
+      if (connection->calls.contains(our_call_id) || call.state == pptp::CallState::kWaitDisconnect)
+        continue;
       ended = true;
       apply(*connection,
             connection->machine.end_call(our_call_id, EndReason::control_restarted, {}, now()));
