@@ -53,14 +53,26 @@ void link(std::span<const std::uint8_t> record) {
   PNS_CLAIM(machine.phase() == model::LinkPhase::kDead);
 }
 
+void drain(std::span<const std::uint8_t> record) {
+  const auto stored = decode_drain(record);
+  if (!stored) return;
+  PNS_CLAIM(decode_drain(encode(*stored)) == stored);
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size == 0 || size > 8192) return 0;
   const std::span record(data + 1, size - 1);
-  if (data[0] % 2 == 0)
-    connection(record);
-  else
-    link(record);
+  switch (data[0]) {
+    case 0:
+      connection(record);
+      break;
+    case 1:
+      link(record);
+      break;
+    default:
+      drain(record);
+  }
   return 0;
 }
