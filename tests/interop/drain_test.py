@@ -114,7 +114,7 @@ class Drain(DrainTheme):
         session = self.connect()
         self.assertEqual(self.drained("--deadline", "1h", "--no-wait")[0], 0)
         drain = self.drain("--deadline", "1h")  # it waits on, over the kill
-        pnslab.wait_until(lambda: self.status()["draining"], 5, "the server drains")
+        self.assertIn("draining: 1 of 1 calls left", drain.stdout.readline())
         before = self.server.kill("control")
         pnslab.wait_until(lambda: self.server.pid_of("control") not in (None, before), 20,
                           "control is back")

@@ -210,7 +210,8 @@ class Load(theme.Theme):
             with open(timeline, newline="", encoding="ascii") as file:
                 rows = list(csv.DictReader(file))
         self.assertGreaterEqual(result["churned"], 40 * 3)
-        self.assertEqual(result["connections"], 200 + result["churned"])
+        # One that hung up in the last moment may not have dialled again.
+        self.assertIn(200 + result["churned"] - result["connections"], range(5))
         self.assertEqual((result["lost_calls"], result["retries"]), (0, 0))
         self.assertEqual(int(rows[-1]["set_ups_done"]), result["connections"])
         self.assertGreaterEqual(min(int(row["up"]) for row in rows if int(row["set_ups_done"]) >= 200
