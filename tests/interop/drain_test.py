@@ -71,7 +71,8 @@ class Drain(DrainTheme):
             self.assertTrue(client.alive())
         refused = self.guest.dial("alice", self.users["alice"])
         self.assertNotEqual(refused.wait_end(), 0)
-        self.assertEqual(self.server.show("stats")["call_ends"]["draining"], 2)
+        # The guest's pptp may ask once more.
+        self.assertIn(self.server.show("stats")["call_ends"]["draining"], (2, 3))
         self.assertIn("pns_draining 1", self.server.metrics())
         self.assertIn("pns_drain_calls_left 1", self.server.metrics())
         self.assertEqual(self.ping(self.guest, HOST), (3, 3))

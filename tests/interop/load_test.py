@@ -213,7 +213,7 @@ class Load(theme.Theme):
         # One that hung up in the last moment may not have dialled again.
         self.assertIn(200 + result["churned"] - result["connections"], range(5))
         self.assertEqual((result["lost_calls"], result["retries"]), (0, 0))
-        self.assertEqual(int(rows[-1]["set_ups_done"]), result["connections"])
+        self.assertIn(result["connections"] - int(rows[-1]["set_ups_done"]), range(5))
         self.assertGreaterEqual(min(int(row["up"]) for row in rows if int(row["set_ups_done"]) >= 200
                                     and float(row["time_s"]) < 4), 100)
 
