@@ -277,28 +277,22 @@ int run(const std::filesystem::path& config_file, const std::filesystem::path& r
           .audit = [&] { return management::render_audit(registry->audit()); }});
 
   PoolFigures pool_figures;
-  asio::steady_timer pool_timer(loop);
-  const std::function<void()> refresh_pools = [&] {
+  std::uint64_t frames_lost = memory.header().channel_events_dropped.get();
+  asio::steady_timer second(loop);
+  const std::function<void()> every_second = [&] {
     pool_figures.refresh(pools.status());
-    pool_timer.expires_after(std::chrono::seconds(1));
-    pool_timer.async_wait([&](const asio::error_code& error) {
-      if (!error) refresh_pools();
-    });
-  };
-  refresh_pools();
-  // What the dataplane could not tell because this process did not listen. Once a second at most.
-  asio::steady_timer loss_timer(loop);
-  const std::function<void(std::uint64_t)> watch_losses = [&](std::uint64_t known) {
+    // What the dataplane could not tell because this process did not listen.
     const std::uint64_t lost = memory.header().channel_events_dropped.get();
-    if (lost > known)
+    if (lost > frames_lost)
       log::warn("control frames lost: the ring from the dataplane was full",
-                {{"frames", lost - known}});
-    loss_timer.expires_after(std::chrono::seconds(1));
-    loss_timer.async_wait([&, lost](const asio::error_code& error) {
-      if (!error) watch_losses(lost);
+                {{"frames", lost - frames_lost}});
+    frames_lost = lost;
+    second.expires_after(std::chrono::seconds(1));
+    second.async_wait([&](const asio::error_code& error) {
+      if (!error) every_second();
     });
   };
-  watch_losses(memory.header().channel_events_dropped.get());
+  every_second();
   std::unique_ptr<metrics::Endpoint> metrics_endpoint;
   if (config.metrics.listen)
     metrics_endpoint = std::make_unique<metrics::Endpoint>(

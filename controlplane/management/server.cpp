@@ -104,6 +104,14 @@ void refuse(httplib::Response& response, int status, const std::string& why) {
                        "application/json");
 }
 
+// A handler on the event loop that answers at once.
+void answer_now(asio::io_context& loop, const std::function<std::string()>& handler,
+                httplib::Response& response) {
+  const auto body = on_loop<std::string>(loop, handler);
+  if (!body) return refuse(response, 503, "the control process is busy");
+  response.set_content(*body, "application/json");
+}
+
 // A handler on the event loop that answers when it can. A loop that has ended answers nobody.
 void answer_later(asio::io_context& loop,
                   const std::function<void(std::string_view, Server::Answer)>& handler,
@@ -144,9 +152,7 @@ Server::Server(asio::io_context& loop, const std::filesystem::path& socket, Hand
   const auto get = [&](const char* pattern, std::function<std::string()> handler) {
     server_->Get(pattern, [&loop, handler = std::move(handler)](const httplib::Request&,
                                                                 httplib::Response& response) {
-      const auto body = on_loop<std::string>(loop, handler);
-      if (!body) return refuse(response, 503, "the control process is busy");
-      response.set_content(*body, "application/json");
+      answer_now(loop, handler, response);
     });
   };
   get("/v1/sessions", handlers.sessions);
@@ -177,9 +183,7 @@ Server::Server(asio::io_context& loop, const std::filesystem::path& socket, Hand
   get("/v1/drain", handlers.drain_status);
   server_->Delete("/v1/drain", [&loop, cancel = handlers.cancel_drain](
                                    const httplib::Request&, httplib::Response& response) {
-    const auto body = on_loop<std::string>(loop, cancel);
-    if (!body) return refuse(response, 503, "the control process is busy");
-    response.set_content(*body, "application/json");
+    answer_now(loop, cancel, response);
   });
   server_->Put("/v1/drain", [&loop, drain = handlers.drain](const httplib::Request& request,
                                                             httplib::Response& response) {

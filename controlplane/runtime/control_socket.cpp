@@ -3,7 +3,6 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-
 #include <poll.h>
 #include <sys/socket.h>
 

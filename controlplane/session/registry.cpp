@@ -284,8 +284,7 @@ void Registry::arm_timer(Connection& connection) {
     connection.timer.cancel();
     return;
   }
-  connection.timer.expires_at(
-      std::chrono::time_point_cast<std::chrono::steady_clock::duration>(*deadline));
+  connection.timer.expires_at(*deadline);
   connection.timer.async_wait(
       [this, weak = connection.weak_from_this()](const asio::error_code& error) {
         const auto alive = weak.lock();

@@ -100,8 +100,7 @@ void Registry::arm_admission_timer() {
     admission_timer_.cancel();
     return;
   }
-  admission_timer_.expires_at(
-      std::chrono::time_point_cast<std::chrono::steady_clock::duration>(*deadline));
+  admission_timer_.expires_at(*deadline);
   admission_timer_.async_wait([this](const asio::error_code& error) {
     if (error) return;
     admission_armed_.reset();

@@ -146,7 +146,8 @@ EndReason Registry::make_room(Ipv4Address local, Ipv4Address peer, PeerCallId pe
     return EndReason::kNone;
   }
   const auto& record = parts_.memory.sessions()[older->handle.slot.value];
-  const TimePoint heard(Duration(record.upstream.last_receive_ns.load(std::memory_order_relaxed)));
+  const TimePoint heard =
+      from_monotonic_ns(record.upstream.last_receive_ns.load(std::memory_order_relaxed));
   if (now() - std::max(heard, older->started) <= kAlive) return EndReason::peer_call_id_busy;
   older->link_end = EndReason::replaced;
   tell_peer(*older);

@@ -17,8 +17,6 @@ constexpr std::size_t kDrainSlice = 100;
 constexpr auto kDrainPause = Milliseconds(50);
 constexpr std::size_t kDrainConnections = 2000;
 
-TimePoint time_of(std::uint64_t ns) noexcept { return TimePoint(Duration(ns)); }
-
 std::uint64_t seconds_of(Duration duration) noexcept {
   return duration <= Duration{}
              ? 0
@@ -59,8 +57,9 @@ DrainView Registry::drain_view() const {
   const auto time = now();
   view.draining = true;
   view.calls_at_start = drain_->calls_at_start;
-  view.since_s = seconds_of(time - time_of(drain_->since_ns));
-  if (drain_->deadline_ns) view.deadline_s = seconds_of(time_of(*drain_->deadline_ns) - time);
+  view.since_s = seconds_of(time - from_monotonic_ns(drain_->since_ns));
+  if (drain_->deadline_ns)
+    view.deadline_s = seconds_of(from_monotonic_ns(*drain_->deadline_ns) - time);
   return view;
 }
 
@@ -84,7 +83,7 @@ void Registry::begin_drain() {
 }
 
 bool Registry::drain_is_overdue() const {
-  return drain_ && drain_->deadline_ns && now() >= time_of(*drain_->deadline_ns);
+  return drain_ && drain_->deadline_ns && now() >= from_monotonic_ns(*drain_->deadline_ns);
 }
 
 void Registry::look_at_drain() {
@@ -96,8 +95,8 @@ void Registry::look_at_drain() {
   }
   auto next = now() + kDrainLook;
   if (drain_->deadline_ns && !drain_is_overdue())
-    next = std::min(next, time_of(*drain_->deadline_ns));
-  drain_timer_.expires_at(std::chrono::time_point_cast<std::chrono::steady_clock::duration>(next));
+    next = std::min(next, from_monotonic_ns(*drain_->deadline_ns));
+  drain_timer_.expires_at(next);
   drain_timer_.async_wait([this](const asio::error_code& error) {
     if (!error && drain_) look_at_drain();
   });
@@ -110,7 +109,7 @@ void Registry::stop_idle_connections() {
     if (idle.size() == kDrainConnections) break;
     if (connection->machine.state() == pptp::ConnectionState::kEstablished &&
         connection->machine.calls().empty() && connection->calls.empty() &&
-        connection->opened < time_of(*drain_->deadline_ns))
+        connection->opened < from_monotonic_ns(*drain_->deadline_ns))
       idle.push_back(connection);
   }
   for (const auto& connection : idle)

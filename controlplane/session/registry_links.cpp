@@ -301,8 +301,7 @@ void Registry::arm_timer(Session& session) {
     session.timer.cancel();
     return;
   }
-  session.timer.expires_at(
-      std::chrono::time_point_cast<std::chrono::steady_clock::duration>(*deadline));
+  session.timer.expires_at(*deadline);
   session.timer.async_wait(
       [this, slot = session.handle.slot, serial = session.serial](const asio::error_code& error) {
         Session* alive = find(slot, serial);

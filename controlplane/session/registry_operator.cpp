@@ -34,8 +34,7 @@ void Registry::shut_down(Milliseconds within, std::function<void()> done) {
 }
 
 void Registry::wait_shut_down(TimePoint until) {
-  shut_down_timer_.expires_at(
-      std::chrono::time_point_cast<std::chrono::steady_clock::duration>(until));
+  shut_down_timer_.expires_at(until);
   shut_down_timer_.async_wait([this](const asio::error_code& error) {
     if (error) return;
     shut_down_ == ShutDown::kLinks ? stop_connections() : finish_shut_down();

@@ -120,7 +120,7 @@ void Registry::take_over(std::vector<contract::Grants::Connection> connections) 
     auto connection = add_connection(
         granted.id, std::move(granted.fd), granted.local, granted.peer, granted.tcp_port,
         pptp::ControlConnection(connection_settings_, known->second->machine, now()));
-    connection->opened = TimePoint(Duration(known->second->opened_ns));
+    connection->opened = from_monotonic_ns(known->second->opened_ns);
     // The message in which the process died, when what it caused was stored already.
     (void)connection->socket->skip_handled(known->second->handled_up_to);
     for (const auto& call : known->second->machine.calls)
@@ -220,8 +220,8 @@ bool Registry::take_over(const StoredSession& stored, LeftBehind& left) {
   session->rate_bits_per_second = stored.rate_bits_per_second;
   session->peer_mru = stored.link.lcp.peer_mru;
   session->mtu = stored.mtu;
-  session->started = TimePoint(Duration(stored.started_ns));
-  session->opened = TimePoint(Duration(stored.opened_ns));
+  session->started = from_monotonic_ns(stored.started_ns);
+  session->opened = from_monotonic_ns(stored.opened_ns);
   session->stage = static_cast<std::size_t>(SetupStage::kOpen);
   connection->calls.emplace(stored.our_call_id, stored.slot);
   destinations_[{session->local, session->peer, session->peer_call_id}] = {stored.slot,
@@ -238,7 +238,7 @@ bool Registry::take_over(const StoredSession& stored, LeftBehind& left) {
 // Those of calls that ended lately, and of slots that nobody knows: they are being removed.
 void Registry::rest_call_ids() {
   for (const auto& resting : parts_.store.resting(monotonic_ns(now())))
-    call_ids(resting.local).rest(resting.id, TimePoint(Duration(resting.until_ns)));
+    call_ids(resting.local).rest(resting.id, from_monotonic_ns(resting.until_ns));
   const TimePoint until = now() + pptp::CallIdAllocator::kQuarantine;
   for (const SlotId slot : orphans_) {
     const auto& record = parts_.memory.sessions()[slot.value];

@@ -20,6 +20,11 @@ using Milliseconds = std::chrono::milliseconds;
   return static_cast<std::uint64_t>(t.time_since_epoch().count());
 }
 
+// The way back.
+[[nodiscard]] inline TimePoint from_monotonic_ns(std::uint64_t ns) noexcept {
+  return TimePoint(Duration(ns));
+}
+
 // Cycles of the invariant time-stamp counter.
 struct Tsc {
   std::uint64_t cycles = 0;

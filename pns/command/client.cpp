@@ -20,15 +20,15 @@ constexpr auto kSessionColumns = std::to_array<std::string_view>(
     {"id", "user", "peer", "address", "state", "auth", "mppe", "worker", "uptime_s", "rx_packets",
      "rx_bytes", "tx_packets", "tx_bytes"});
 
-int complain(const std::string& reason, int status) {
-  fmt::print(stderr, "pns: {}\n", reason);
-  return status;
-}
-
 }  // namespace
 
 std::filesystem::path socket_of(const ClientOptions& options) {
   return options.socket.value_or(options.run_dir / "control.sock");
+}
+
+int complain(const std::string& reason, int status) {
+  fmt::print(stderr, "pns: {}\n", reason);
+  return status;
 }
 
 int run_show(const ClientOptions& options, const std::string& what, const std::string& name) {

@@ -22,6 +22,11 @@ struct ClientOptions {
 
 [[nodiscard]] std::filesystem::path socket_of(const ClientOptions& options);
 
+// The management socket that these options mean.
+[[nodiscard]] std::filesystem::path socket_of(const ClientOptions& options);
+// "pns: REASON" on stderr; gives the status back.
+[[nodiscard]] int complain(const std::string& reason, int status);
+
 // `what`: sessions, session, stats, connections, pools, workers, config. `name`: for session.
 [[nodiscard]] int run_show(const ClientOptions& options, const std::string& what,
                            const std::string& name);

@@ -25,11 +25,6 @@ constexpr auto kLongestDeadline = std::chrono::hours(30 * 24);
 // A control process that dies is back within a moment: so long no answer is no end.
 constexpr auto kPatience = seconds(15);
 
-int complain(const std::string& reason, int status) {
-  fmt::print(stderr, "pns: {}\n", reason);
-  return status;
-}
-
 std::string progress(const Json& state) {
   std::string line =
       fmt::format("draining: {} of {} calls left, {} connections", state.value("calls_left", 0),

@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <signal.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -13,26 +12,22 @@
 #include <cerrno>
 #include <cstring>
 
+#include "pns/command/child.hpp"
+
 namespace pns::command {
 namespace {
 
 // Runs in the child between fork and exec: system calls only.
 [[noreturn]] void become(const char* program, char* const* arguments, int socket, pid_t parent,
                          const cpu_set_t* cpus, int error_pipe) {
-  ::setpgid(0, 0);
-  if (::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || ::getppid() != parent) ::_exit(127);
-  sigset_t none;
-  sigemptyset(&none);
-  ::sigprocmask(SIG_SETMASK, &none, nullptr);
-  ::signal(SIGPIPE, SIG_DFL);
-  ::signal(SIGHUP, SIG_DFL);
+  if (!begin_child(parent)) ::_exit(kCannotExecute);
   ::dup2(STDERR_FILENO, STDOUT_FILENO);
   if (cpus != nullptr) ::sched_setaffinity(0, sizeof(*cpus), cpus);
   ::fcntl(socket, F_SETFD, 0);
   ::execv(program, arguments);
   const int error = errno;
   (void)!::write(error_pipe, &error, sizeof(error));
-  ::_exit(127);
+  ::_exit(kCannotExecute);
 }
 
 }  // namespace

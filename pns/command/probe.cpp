@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <signal.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 
 #include <algorithm>
@@ -13,25 +12,19 @@
 #include <cstring>
 #include <utility>
 
+#include "pns/command/child.hpp"
+
 namespace pns::command {
 namespace {
 
-constexpr int kCannotExecute = 127;  // as of a shell
-
 // Runs in the child between fork and exec: system calls only.
 [[noreturn]] void become(const char* program, char* const* arguments, int output, pid_t parent) {
-  ::setpgid(0, 0);
-  if (::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || ::getppid() != parent) ::_exit(kCannotExecute);
+  if (!begin_child(parent)) ::_exit(kCannotExecute);
   const int nothing = ::open("/dev/null", O_RDWR);
   if (nothing < 0 || ::dup2(nothing, STDIN_FILENO) < 0 || ::dup2(output, STDOUT_FILENO) < 0 ||
       ::dup2(nothing, STDERR_FILENO) < 0)
     ::_exit(kCannotExecute);
   if (nothing > STDERR_FILENO) ::close(nothing);
-  sigset_t none;
-  sigemptyset(&none);
-  ::sigprocmask(SIG_SETMASK, &none, nullptr);
-  ::signal(SIGPIPE, SIG_DFL);
-  ::signal(SIGHUP, SIG_DFL);
   ::execv(program, arguments);
   ::_exit(kCannotExecute);
 }

@@ -44,15 +44,10 @@ std::optional<View> read_view(const std::string& body, const std::string& what) 
   return view;
 }
 
-int complain(const std::string& reason, int status) {
-  fmt::print(stderr, "pns: {}\n", reason);
-  return status;
-}
-
 }  // namespace
 
 int run_restart(const ClientOptions& options, const RestartOptions& restart) {
-  const auto socket = options.socket.value_or(options.run_dir / "control.sock");
+  const auto socket = socket_of(options);
   const std::string& what = restart.what;
   const auto stats = request(socket, Method::kGet, "/v1/stats");
   if (!stats) return complain(stats.error(), kNotRunning);

@@ -56,20 +56,6 @@ Bytes cipher_key(std::span<const std::byte, 16> key, unsigned key_bits) noexcept
 // ends the program between two instructions and x86 keeps its stores in order.
 void order_stores() noexcept { std::atomic_signal_fence(std::memory_order_seq_cst); }
 
-// (key, count) in the journal, then in the state: recover() finishes what was begun.
-void change(DirectionState& state, std::span<const std::byte, 16> key,
-            std::uint16_t count) noexcept {
-  std::memmove(state.journal_key.data(), key.data(), key.size());
-  state.journal_count = count;
-  order_stores();
-  state.journal_valid = true;
-  order_stores();
-  std::memmove(state.session_key.data(), key.data(), key.size());
-  state.coherency = count;
-  order_stores();
-  state.journal_valid = false;
-}
-
 // Stateful: flushed packets in a row that may be lost without losing a Linux peer's key.
 constexpr unsigned kMaxLostFlushes = 8;
 
@@ -175,7 +161,7 @@ std::expected<MutableBytes, DropReason> open_stateful(DirectionState& state, std
       good = decrypt_if_plausible(rc4, data, true);
     }
   if (good) {
-    change(state, key.bytes(), next_count(count));
+    commit(state, key.bytes(), next_count(count));
     state.rc4_s = rc4.s;
     state.rc4_i = rc4.i;
     state.rc4_j = rc4.j;
@@ -267,7 +253,7 @@ std::expected<MutableBytes, DropReason> seal(DirectionState& state, MutableBytes
       Key key(std::span<const std::byte, 16>(state.session_key));
       change_key(state.start_key, key.bytes(), state.key_bits);
       rc4.set_key(cipher_key(key.bytes(), state.key_bits));
-      change(state, key.bytes(), next_count(count));
+      commit(state, key.bytes(), next_count(count));
     } else {
       rc4.s = state.rc4_s;
       rc4.i = state.rc4_i;
@@ -295,7 +281,16 @@ void commit(DirectionState& state, std::span<const std::byte, 16> session_key,
             std::uint16_t coherency) noexcept {
   // First, so that no second chain lies behind the first: move_ahead() begins anew.
   if (state.mode == Mode::kStateless) extra(state).ahead_valid = 0;
-  change(state, session_key, coherency);
+  // To the journal, then to the state.
+  std::memmove(state.journal_key.data(), session_key.data(), session_key.size());
+  state.journal_count = coherency;
+  order_stores();
+  state.journal_valid = true;
+  order_stores();
+  std::memmove(state.session_key.data(), session_key.data(), session_key.size());
+  state.coherency = coherency;
+  order_stores();
+  state.journal_valid = false;
 }
 
 void recover(DirectionState& state) noexcept {

@@ -57,16 +57,6 @@ class Crowd(theme.Theme):
         self.assertEqual((status, result["failed"], result["up"]), (0, {}, result["sessions"]))
         return result
 
-    # ---- what the server says, also when it has just been killed
-
-    def ask(self, question, timeout=20, what="the control process answers"):
-        """The answer to question(), as soon as there is one."""
-        def tried():
-            with contextlib.suppress(pnslab.LabError):
-                return [question()]
-            return None
-        return pnslab.wait_until(tried, timeout, what)[0]
-
     def wait_up(self, count, timeout=60):
         """Until at least so many sessions are open."""
         def up():
@@ -83,15 +73,15 @@ class Crowd(theme.Theme):
                     os.kill(pid, signal.SIGKILL)
         return when
 
-    def serves_new_clients(self):
-        """Seconds that it takes until a new client gets its Start-Control-Connection-Reply."""
+    def wait_new_client(self):
+        """Until a new client gets its Start-Control-Connection-Reply."""
         begun = time.monotonic()
         while time.monotonic() < begun + 20:
             with contextlib.suppress(OSError, TimeoutError), peer.Peer(
                     self.lab.inet, PROBE, SERVER) as client:
                 answer = client.send(peer.start_request()).receive(5)
                 if answer is not None and answer[0] == 2:
-                    return time.monotonic() - begun
+                    return
         raise pnslab.LabError("no new client is served")
 
     def audit(self):

@@ -178,7 +178,7 @@ class Death(crowd.Crowd):
             pnslab.wait_until(lambda: self.ask(churned), 20, "300 calls have come up")
             accepted.append(self.server.show("stats")["setups"]["open"])
             self.kill("control")
-            self.serves_new_clients()
+            self.wait_new_client()
             self.audit()
         pnslab.wait_until(lambda: self.ask(churned), 20, "300 calls have come up")
         process.terminate()

@@ -6,28 +6,18 @@ import json
 import re
 import subprocess
 
+import crowd
 import peer
 import pnslab
 import theme
+from crowd import PROBE, SERVER
 from theme import HOST
 
-SERVER = "198.51.100.1"
-SOURCE = "198.51.100.202"
 OUTGOING_CALL_REPLY, STOP_REQUEST = 8, 3
 DO_NOT_ACCEPT = 7
 
 
-class DrainTheme(theme.Theme):
-    changes = {
-        "dataplane": "dataplane: {max_sessions: 4096}\n",
-        "pools": "pools:\n  default: {ranges: [10.64.0.2-10.64.63.254], gateway: 10.64.0.1}\n",
-    }
-
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        cls.lab.inet.ip("address", "add", f"{SOURCE}/24", "dev", "br0")
-
+class DrainTheme(crowd.Crowd):
     def drain(self, *words):
         return subprocess.Popen(
             [self.server.pns, "drain", *words, "--run-dir", str(self.server.run_dir)],
@@ -42,14 +32,10 @@ class DrainTheme(theme.Theme):
     def status(self):
         return json.loads(self.drained("--status", "--json")[1])
 
-    def load(self, *words):
-        return self.lab.start_in(
-            self.lab.inet, str(self.lab.binaries / "pns-loadgen"), "--server", SERVER, "--source",
-            SOURCE, "--user", "alice", "--password", "wonderland", *map(str, words),
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
 
 class Drain(DrainTheme):
+    guests = 1
+
     def tearDown(self):
         super().tearDown()
         if self.server.process.poll() is None:
@@ -66,7 +52,7 @@ class Drain(DrainTheme):
         drain = self.drain()
         pnslab.wait_until(lambda: self.status()["draining"], 5, "the server drains")
         self.assertEqual(self.ping(self.guest, HOST, "-i 0.1", count=10), (10, 10))
-        with peer.Peer(self.lab.inet, SOURCE, SERVER) as client:
+        with peer.Peer(self.lab.inet, PROBE, SERVER) as client:
             self.assertEqual(self.dial(client.establish()), DO_NOT_ACCEPT)
             self.assertTrue(client.alive())
         refused = self.guest.dial("alice", self.users["alice"])
@@ -83,7 +69,7 @@ class Drain(DrainTheme):
         self.assertEqual(drain.returncode, 1, (out, err))
         self.assertIn("cancelled", err)
         self.assertIn("1 of 1 calls left", out)
-        with peer.Peer(self.lab.inet, SOURCE, SERVER) as client:
+        with peer.Peer(self.lab.inet, PROBE, SERVER) as client:
             self.assertEqual(self.dial(client.establish()), 1)
         self.assertEqual(self.find(session)["state"], "open")
         session.hang_up()
@@ -100,7 +86,7 @@ class Drain(DrainTheme):
 
     def test_at_the_deadline_the_call_ends_politely_and_idle_connections_are_stopped(self):
         session = self.connect()
-        with peer.Peer(self.lab.inet, SOURCE, SERVER) as client:
+        with peer.Peer(self.lab.inet, PROBE, SERVER) as client:
             client.establish()
             status, out, err = self.drained("--deadline", "2s")
             self.assertEqual(status, 0, (out, err))
@@ -127,7 +113,7 @@ class Drain(DrainTheme):
         self.assertTrue(after["draining"])
         self.assertEqual((after["calls_left"], after["calls_at_start"]), (1, 1))
         self.assertGreater(after["deadline_s"], 3500)
-        with peer.Peer(self.lab.inet, SOURCE, SERVER) as client:
+        with peer.Peer(self.lab.inet, PROBE, SERVER) as client:
             self.assertEqual(self.dial(client.establish()), DO_NOT_ACCEPT)
         self.assertEqual(self.ping(self.guest, HOST), (3, 3))
         drain.send_signal(2)
@@ -143,10 +129,8 @@ class Drain(DrainTheme):
 
 
 class ShutDown(DrainTheme):
-    guests = 0
-
     def up(self, count):
-        load = self.load("--sessions", count, "--concurrent", 60, "--hold", 600, "--time-limit", 120)
+        load = self.start("--sessions", count, "--concurrent", 60, "--hold", 600, "--time-limit", 120)
         pnslab.wait_until(
             lambda: self.server.show("stats")["sessions_by_phase"]["open"] == count, 60, "all are up")
         return load

@@ -16,15 +16,6 @@ class Fault(theme.Theme):
             lambda: self.server.pid_of(plane) not in (None, before) and self.server.pid_of(plane), 20,
             f"{plane} is back")
 
-    def wait_answers(self):
-        """Until `pns show` is answered again."""
-        def sessions():
-            try:
-                return [self.server.sessions()]
-            except pnslab.LabError:
-                return None
-        return pnslab.wait_until(sessions, 20, "the control process answers")[0]
-
     def test_no_ping_is_lost_while_the_control_process_is_dead(self):
         session = self.connect()
         call_ids = self.find(session)["our_call_id"], self.find(session)["peer_call_id"]
@@ -36,7 +27,7 @@ class Fault(theme.Theme):
         for _ in range(3):
             before = self.server.kill("control")
             self.wait_plane("control", before)
-            shown = self.wait_answers()
+            shown = self.ask(self.server.sessions)
             self.assertEqual([s["address"] for s in shown], [session.address])
         self.assertIsNone(ping.done(), "the pings ended before the control process had died thrice")
         _, output = ping.wait(60)

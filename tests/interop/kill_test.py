@@ -92,7 +92,7 @@ class Kill(crowd.Crowd):
         took = []
         for _ in range(3):
             killed = self.kill("control")
-            self.serves_new_clients()
+            self.wait_new_client()
             self.wait_up(SESSIONS + 1)
             took.append(time.monotonic() - killed)
             self.audit()

@@ -7,42 +7,24 @@ import csv
 import json
 import pathlib
 import signal
-import subprocess
 import tempfile
 
+import crowd
 import peer
 import pnslab
 import theme
+from crowd import ECHO, SOURCES
 from theme import HOST
 
-SERVER = "198.51.100.1"
-SOURCES = [f"198.51.100.{i}" for i in range(202, 206)]
-ECHO = f"{HOST}:7000"
 PROFILES = ("windows", "android", "mikrotik", "pptp-linux", "linux-kernel")
 
 
-class Load(theme.Theme):
-    guests = 0
-    users = {"alice": "wonderland"}
-    changes = {
-        "dataplane": "dataplane: {max_sessions: 4096}\n",
-        "ppp": """ppp:
+class Load(crowd.Crowd):
+    changes = {**crowd.Crowd.changes, "ppp": """ppp:
   mtu: 1400
   auth: [mschapv2, mschap, chap, pap]
   mppe: {policy: prefer, key_bits: [128, 56, 40], mode: any}
-""",
-        "pools": "pools:\n  default: {ranges: [10.64.0.2-10.64.63.254], gateway: 10.64.0.1}\n",
-    }
-
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        for address in SOURCES:
-            cls.lab.inet.ip("address", "add", f"{address}/24", "dev", "br0")
-        echo = cls.lab.start_in(cls.lab.intranet, str(cls.lab.binaries / "pns-loadgen"), "echo",
-                                "--listen", ECHO, stdout=subprocess.PIPE)
-        if echo.stdout.readline() != b"ready\n":
-            raise pnslab.LabError("pns-loadgen echo is not ready")
+"""}
 
     def setUp(self):
         self.counters = peer.Counters(self.server)
@@ -53,25 +35,6 @@ class Load(theme.Theme):
         pnslab.wait_until(lambda: not self.server.show("connections"), 5, "no connection is left")
         self.assertEqual(self.server.show("stats")["dataplane_starts"], 1)
         self.assertEqual(self.server.show("stats")["control_starts"], 1)
-
-    def start(self, *words, password="wonderland"):
-        command = [str(self.lab.binaries / "pns-loadgen"), "--server", SERVER, "--source", SOURCES[0],
-                   "--user", "alice", "--password", password, *map(str, words)]
-        return self.lab.start_in(self.lab.inet, *command, stdout=subprocess.PIPE,
-                                 stderr=subprocess.PIPE, text=True)
-
-    def finish(self, process, timeout=120):
-        """(exit status, the JSON document)"""
-        out, err = process.communicate(timeout=timeout)
-        self.assertTrue(out, err)
-        print(out, flush=True)
-        return process.returncode, json.loads(out)
-
-    def load(self, *words):
-        """A run in which everything must go well."""
-        status, result = self.finish(self.start(*words))
-        self.assertEqual((status, result["failed"], result["up"]), (0, {}, result["sessions"]))
-        return result
 
     def wait_open(self, count, but=frozenset()):
         """Until so many sessions are open that are not among `but`."""

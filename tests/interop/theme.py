@@ -3,6 +3,7 @@
 in the order written. Options: --ports xdp|tap|auto, --binaries DIR, --keep DIR (logs).
 Exit status: 0 passed, 1 failed, 77 a precondition that is named is missing."""
 import argparse
+import contextlib
 import pathlib
 import sys
 import unittest
@@ -80,6 +81,14 @@ class Theme(unittest.TestCase):
             if shown["address"] == session.address:
                 return shown
         return None
+
+    def ask(self, question, timeout=20, what="the control process answers"):
+        """The answer to question(), as soon as there is one: the server may have just been killed."""
+        def tried():
+            with contextlib.suppress(pnslab.LabError):
+                return [question()]
+            return None
+        return pnslab.wait_until(tried, timeout, what)[0]
 
     def ping(self, guest, target, *options, count=3):
         """Pings from a guest: (sent, received). An interval below 0.2 s is fine: it is root there."""

@@ -12,6 +12,7 @@
 
 #include "pns/mppe/mppe.hpp"
 #include "tests/support/octets.hpp"
+#include "tests/unit/mppe/foreign_vectors.hpp"
 
 using namespace pns;
 using dataplane::MppeEngine;
@@ -242,28 +243,8 @@ unsigned differential(MppeVariant variant, const Setting& setting, std::uint64_t
 }  // namespace
 
 TEST_CASE("mppe engine: vectors of another implementation", "[mppe][rfc3078-7.1]") {
-  struct Vector {
-    unsigned bits;
-    std::array<const char*, 3> packets;
-  };
-  const std::array<const char*, 3> clear = {
-      "00214500001c00000000401166870a4000020a0000097061636b65742030",
-      "00214500001c00010000401166860a4000020a0000097061636b65742031",
-      "00214500001c00020000401166850a4000020a0000097061636b65742032"};
   for (const MppeVariant variant : variants())
-    for (const Vector& vector :
-         {Vector{128,
-                 {"90007058132be07358bad366c93419d39ffa69f232d345fcc4556e4ef826f7b3",
-                  "9001353ca429a62dee5d42dd5b86eb14fa0200b13f711d521ccf45c5ba2ebd17",
-                  "9002ccd975db31a5cb5dd449e502946a078ca87bb542b66b44cf3ad63dc6ec05"}},
-          Vector{56,
-                 {"900068dab65ba56787590f82a504dc035fe5ff6337aeca9329e0bdf55eb60635",
-                  "9001b23cb706b0abaab469ac1ed2e1bc6e064ad0083bc3b2b31a868d985fc1ec",
-                  "90028d3ccab7c9da2cc43c3eddf789bf68db3892da8805d1c06273111db80df9"}},
-          Vector{40,
-                 {"90009edc946694f2408f375e9d54320f1b0517e10f10d1fb242a42b5a5ad189e",
-                  "9001f2031b6c4de591fbbb5e7fe269b37e15bb65bda692cf9bd57bc762a62166",
-                  "9002370ac53ee3d7788d8fd12e2df212ed108a99dad022ba7a7ec339c27654d9"}}}) {
+    for (const test::ForeignVector& vector : test::kForeignVectors) {
       CAPTURE(name_of(variant), vector.bits);
       const auto engine = make_engine(variant);
       auto receiver = make(kStart, vector.bits, Mode::kStateless);
@@ -271,7 +252,7 @@ TEST_CASE("mppe engine: vectors of another implementation", "[mppe][rfc3078-7.1]
       std::vector<Octets> storage;
       for (std::size_t n = 0; n < 3; ++n) {
         storage.push_back(octets(vector.packets[n]));
-        storage.push_back(octets(std::string("0000") + clear[n]));
+        storage.push_back(octets(std::string("0000") + test::kForeignClear[n]));
       }
       std::vector<MppeJob> jobs;
       for (std::size_t n = 0; n < 6; n += 2) {
@@ -281,7 +262,7 @@ TEST_CASE("mppe engine: vectors of another implementation", "[mppe][rfc3078-7.1]
       engine->run(jobs);
       for (std::size_t n = 0; n < 3; ++n) {
         REQUIRE(jobs[2 * n].result);
-        CHECK(hex(*jobs[2 * n].result) == clear[n]);
+        CHECK(hex(*jobs[2 * n].result) == test::kForeignClear[n]);
         REQUIRE(jobs[2 * n + 1].result);
         CHECK(hex(*jobs[2 * n + 1].result) == vector.packets[n]);
       }
