@@ -154,6 +154,18 @@ void give_up_root() {
     log::warn("privileges not dropped", {{"error", std::strerror(errno)}});
 }
 
+// Error: the CPU cannot run what the configuration asks for.
+std::expected<MppeVariant, std::string> resolve_mppe_variant(config::MppeVariant wanted) {
+  if (wanted == config::MppeVariant::kAuto) return best_variant();
+  const MppeVariant variant = wanted == config::MppeVariant::kAvx512 ? MppeVariant::kAvx512
+                              : wanted == config::MppeVariant::kAvx2 ? MppeVariant::kAvx2
+                                                                     : MppeVariant::kPortable;
+  if (has_variant(variant)) return variant;
+  return std::unexpected(
+      fmt::format("dataplane.mppe_variant: this CPU cannot run {}; it can run {}", name_of(variant),
+                  name_of(best_variant())));
+}
+
 // What may wait is bounded by a share of the buffers, so that waiting packets never use them up.
 void set_gre(WorkerConfig& worker, const config::Gre& gre, std::size_t workers) {
   const auto nanoseconds = [](auto duration) {
@@ -236,6 +248,7 @@ int run(const std::filesystem::path& config_file, const std::filesystem::path& r
   auto& header = memory.header();
 
   const auto config_ms = watch.lap_ms();
+  const MppeVariant mppe_variant = need(resolve_mppe_variant(config.dataplane.mppe_variant));
   const HostFacts host = read_host_facts();
   const EalPlan plan = need(plan_eal(config, host));
   need(start_eal(plan));
@@ -383,6 +396,7 @@ int run(const std::filesystem::path& config_file, const std::filesystem::path& r
       place->config.icmp_source = config.ports.core.addresses.front().address;
     place->config.icmp_source_ipv6 = ipv6_source(routes, config);
     set_gre(place->config, config.pptp.gre, places.size());
+    place->config.mppe_variant = mppe_variant;
     WorkerLoop::Settings settings;
     // A port that nothing can be waited on must not nap for as long as the others may.
     const bool can_wait =
@@ -414,6 +428,7 @@ int run(const std::filesystem::path& config_file, const std::filesystem::path& r
   log::info("dataplane serves", {{"sessions", adopted},
                                  {"workers", workers},
                                  {"idle", config::name_of(idle)},
+                                 {"mppe", name_of(mppe_variant)},
                                  {"huge_pages", plan.huge_pages},
                                  {"config_ms", config_ms},
                                  {"eal_ms", eal_ms},

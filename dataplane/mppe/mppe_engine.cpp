@@ -38,12 +38,10 @@ void alone(MppeJob& job, const MppeGapRule* rule) noexcept {
     job.result = mppe::seal(state, job.packet);
     return;
   }
-  if (rule != nullptr && state.mode == Mode::kStateless) {
-    const auto gap = mppe::gap_of(state, job.packet);
-    if (gap && *gap != 0 && !rule->may_step(rule->context, job, *gap)) {
-      job.result = std::unexpected(DropReason::mppe_gap);
-      return;
-    }
+  const unsigned steps = rule == nullptr ? 0 : mppe::steps_asked(state, job.packet);
+  if (steps != 0 && !rule->may_step(rule->context, job, steps)) {
+    job.result = std::unexpected(DropReason::mppe_gap);
+    return;
   }
   job.result = mppe::open(state, job.packet);
 }

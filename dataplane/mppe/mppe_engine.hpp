@@ -38,10 +38,11 @@ struct MppeJob {
   std::expected<MutableBytes, DropReason> result = std::unexpected(DropReason::internal);
 };
 
-// Asked before a stateless packet that is `gap` (not 0) ahead costs its key changes; if the answer
-// is no, the packet is refused with mppe_gap.
+// Asked before a packet may cost `steps` (not 0) extra key changes: as many as a stateless one is
+// ahead, of a flushed stateful one the most (mppe::steps_asked). If the answer is no, the packet is
+// refused with mppe_gap.
 struct MppeGapRule {
-  bool (*may_step)(void* context, const MppeJob& job, unsigned gap) noexcept;
+  bool (*may_step)(void* context, const MppeJob& job, unsigned steps) noexcept;
   void* context;
 };
 

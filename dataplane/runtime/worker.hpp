@@ -16,6 +16,7 @@
 #include <span>
 #include <vector>
 
+#include "dataplane/mppe/mppe_engine.hpp"
 #include "dataplane/packet/burst.hpp"
 #include "dataplane/runtime/doorbell.hpp"
 #include "dataplane/runtime/queue.hpp"
@@ -63,6 +64,7 @@ struct WorkerConfig {
   Reassembly::Settings reassembly;
   Reorder::Settings reorder;
   SendWindow::Settings send_window;
+  MppeVariant mppe_variant = best_variant();
   // Main: writes; workers: read. Null: always attached.
   const std::atomic<bool>* control_attached = nullptr;
 };
@@ -133,6 +135,7 @@ class Worker {
   Reassembly reassembly_;
   Reorder reorder_;
   SendWindow send_window_;
+  MppeEngine mppe_;
   Burst deferred_;
   StageContext stage_;
   std::uint64_t housekeeping_ns_ = 0;

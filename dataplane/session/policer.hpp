@@ -39,9 +39,14 @@ struct EventBucket {
       : cost_ns(per_second == 0 ? 0 : 1'000'000'000ULL / per_second),
         burst_ns(cost_ns * std::max<std::uint32_t>(burst, 1)) {}
 
-  [[nodiscard]] bool admit_one(std::uint64_t now_ns) noexcept {
-    return cost_ns == 0 || admit(spent_until, now_ns, cost_ns, burst_ns);
+  // `count` events, at most as many as the burst.
+  [[nodiscard]] bool admit_some(std::uint64_t count, std::uint64_t now_ns) noexcept {
+    return cost_ns == 0 ||
+           admit(spent_until, now_ns, count * cost_ns, burst_ns, burst_ns + cost_ns);
   }
+  [[nodiscard]] bool admit_one(std::uint64_t now_ns) noexcept { return admit_some(1, now_ns); }
+  // Of events that were let through and cost nothing in the end.
+  void give_back(std::uint64_t count) noexcept { spent_until -= count * cost_ns; }
 };
 
 // A session's rate limit over octets: 100 ms worth at once. Rate 0: everything passes.

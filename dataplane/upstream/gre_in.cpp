@@ -70,8 +70,11 @@ class Delivery {
 
   [[nodiscard]] std::uint64_t& gaps() noexcept { return gaps_; }
   void push(rte_mbuf* packet) noexcept { (void)out_.append(packet); }
-  // A payload packet with its outer headers off, whose number the window has moved to.
-  void deliver(rte_mbuf* packet, PacketContext& context) noexcept {
+  // A payload packet with its outer headers off, whose number the window has moved to from
+  // `before`.
+  void deliver(rte_mbuf* packet, PacketContext& context, std::uint32_t before) noexcept {
+    context.sequence_advance = static_cast<std::uint16_t>(
+        std::min(context.sequence - before, std::uint32_t{window::kTrustedJump}));
     schedule_ack(stage_, context.session->upstream, context.slot);
     run_.add(context.session, context.outer_length);
     context.lane = Lane::kPpp;
@@ -86,12 +89,12 @@ class Delivery {
   // What waits and follows the highest number now; leaves room for `reserve` packets.
   void deliver_waiting(UpstreamState& up, std::size_t reserve) noexcept {
     while (up.reorder_queue != 0 && out_.count + reserve < kMostDelivered) {
-      rte_mbuf* const packet =
-          stage_.reorder.take_next(up, up.highest_sequence.load(std::memory_order_relaxed));
+      const std::uint32_t before = up.highest_sequence.load(std::memory_order_relaxed);
+      rte_mbuf* const packet = stage_.reorder.take_next(up, before);
       if (packet == nullptr) return;
       PacketContext& context = context_of(packet);
       window::advance(up, context.sequence, gaps_);
-      deliver(packet, context);
+      deliver(packet, context, before);
       stage_.counters.reordered.add(1);
     }
   }
@@ -157,8 +160,9 @@ void take_early(StageContext& stage, Delivery& delivery, rte_mbuf* packet, Packe
       return delivery.push(packet);
     }
   }
+  const std::uint32_t before = up.highest_sequence.load(std::memory_order_relaxed);
   window::advance(up, context.sequence, delivery.gaps());
-  delivery.deliver(packet, context);
+  delivery.deliver(packet, context, before);
   delivery.deliver_waiting(up, reserve);
 }
 
@@ -213,7 +217,7 @@ void gre_in(Burst& burst, StageContext& stage) noexcept {
     switch (*verdict) {
       case window::Verdict::kNext:
         if (up.reorder_queue != 0 && gre.sequence - before != 1) drop_waiting(stage, session);
-        delivery.deliver(packet, context);
+        delivery.deliver(packet, context, before);
         if (up.reorder_queue != 0) delivery.deliver_waiting(up, reserve);
         break;
       case window::Verdict::kAhead:

@@ -53,10 +53,13 @@ struct Idle {
   Milliseconds wait{10};            // kWait: longest poll(2)
 };
 
+enum class MppeVariant : std::uint8_t { kAuto, kPortable, kAvx2, kAvx512 };
+
 struct Dataplane {
   Cores cores;
   Memory memory;
   Idle idle;
+  MppeVariant mppe_variant = MppeVariant::kAuto;  // kAuto: the fastest that the CPU has
   std::uint32_t max_sessions = 16384;
 };
 
@@ -310,6 +313,7 @@ struct LocalUser {
 
 [[nodiscard]] std::string_view name_of(HugePages value) noexcept;
 [[nodiscard]] std::string_view name_of(IdleMode value) noexcept;
+[[nodiscard]] std::string_view name_of(MppeVariant value) noexcept;
 [[nodiscard]] std::string_view name_of(DeviceKind value) noexcept;
 [[nodiscard]] std::string_view name_of(SendWindow value) noexcept;
 [[nodiscard]] std::string_view name_of(AuthMethod value) noexcept;

@@ -37,7 +37,7 @@ inline constexpr std::uint64_t kSessionMemoryMagic = 0x504e53534d454d31;  // "PN
 #ifdef PNS_TEST_CONTRACT_VERSION  // only in pns-control-other, for tests of the refusal
 inline constexpr std::uint32_t kSessionMemoryVersion = PNS_TEST_CONTRACT_VERSION;
 #else
-inline constexpr std::uint32_t kSessionMemoryVersion = 3;
+inline constexpr std::uint32_t kSessionMemoryVersion = 4;
 #endif
 inline constexpr std::size_t kMaxWorkers = 64;
 inline constexpr std::size_t kPorts = 2;

@@ -16,16 +16,13 @@ using Key = Secret<16>;
 
 constexpr unsigned kHalfSpace = 2048;  // counts further ahead than this are behind
 
-// What a stateless direction keeps in the space of the cipher state it does not need.
+// What a stateless direction keeps in the space of the cipher state it does not need: a second
+// chain ahead of the first, while a gap is being closed. Means something while ahead_valid is set.
 struct StatelessExtra {
-  // A second chain ahead of the first, while a gap is being closed. count is of its next packet.
   std::array<std::byte, 16> ahead_key;
-  std::uint16_t ahead_count;
-  std::uint8_t ahead_valid;
-  std::uint8_t reserved;
+  std::uint16_t ahead_count;  // of its next packet
 };
 static_assert(sizeof(StatelessExtra) <= sizeof(DirectionState::rc4_s));
-static_assert(alignof(StatelessExtra) == 2);
 static_assert(offsetof(DirectionState, rc4_s) % alignof(StatelessExtra) == 0);
 
 // The octets are only ever used through this type in stateless mode; init() starts its life there.
@@ -77,18 +74,18 @@ void wipe_rc4(Rc4& rc4) noexcept { wipe(std::as_writable_bytes(std::span(rc4.s))
 // Moves the second chain one lot of steps towards `count`, from where it is or from the first.
 void move_ahead(DirectionState& state, std::uint16_t count) noexcept {
   StatelessExtra& x = extra(state);
-  if (x.ahead_valid == 0 || ahead_of(count, x.ahead_count) >= kHalfSpace ||
+  if (!state.ahead_valid || ahead_of(count, x.ahead_count) >= kHalfSpace ||
       ahead_of(x.ahead_count, state.coherency) >= kHalfSpace) {
     x.ahead_key = state.session_key;
     x.ahead_count = state.coherency;
   }
-  x.ahead_valid = 0;  // while key and count disagree
+  state.ahead_valid = false;  // while key and count disagree
   order_stores();
   const unsigned steps = std::min(kMaxKeySteps, ahead_of(count, x.ahead_count));
   for (unsigned n = 0; n < steps; ++n) change_key(state.start_key, x.ahead_key, state.key_bits);
   x.ahead_count = static_cast<std::uint16_t>((x.ahead_count + steps) & kCoherencyMask);
   order_stores();
-  x.ahead_valid = 1;
+  state.ahead_valid = true;
 }
 
 std::expected<MutableBytes, DropReason> open_stateless(DirectionState& state, std::uint16_t header,
@@ -103,7 +100,7 @@ std::expected<MutableBytes, DropReason> open_stateless(DirectionState& state, st
   if (gap > kMaxKeySteps) {
     const StatelessExtra& x = extra(state);
     const unsigned rest = ahead_of(count, x.ahead_count);
-    if (x.ahead_valid == 0 || ahead_of(x.ahead_count, state.coherency) > gap ||
+    if (!state.ahead_valid || ahead_of(x.ahead_count, state.coherency) > gap ||
         rest > kMaxKeySteps) {
       move_ahead(state, count);
       return std::unexpected(DropReason::mppe_gap);
@@ -210,12 +207,15 @@ void forget(DirectionState& state) noexcept {
   wipe(std::as_writable_bytes(std::span(&state, 1)));
 }
 
-std::expected<unsigned, DropReason> gap_of(const DirectionState& state, Bytes packet) noexcept {
-  if (state.mode == Mode::kOff) return std::unexpected(DropReason::mppe_not_open);
-  if (packet.size() <= kHeaderSize) return std::unexpected(DropReason::mppe_truncated);
-  const unsigned gap = ahead_of(word(packet, 0) & kCoherencyMask, state.coherency);
-  if (gap >= kHalfSpace) return std::unexpected(DropReason::mppe_gap);
-  return gap;
+unsigned steps_asked(const DirectionState& state, Bytes packet) noexcept {
+  if (state.mode == Mode::kOff || packet.size() <= kHeaderSize) return 0;
+  const std::uint16_t header = word(packet, 0);
+  if ((header & kEncrypted) == 0 || (header & kFlushed) == 0) return 0;
+  const unsigned gap = ahead_of(header & kCoherencyMask, state.coherency);
+  if (gap >= kHalfSpace) return 0;
+  if (state.mode == Mode::kStateless) return gap;
+  const bool regular = gap == 0 && !state.flush_wanted && is_flag_packet(state.coherency);
+  return regular ? 0 : kMaxLostFlushes + gap / 256;
 }
 
 std::expected<MutableBytes, DropReason> open(DirectionState& state, MutableBytes packet) noexcept {
@@ -280,7 +280,7 @@ void request_flush(DirectionState& state) noexcept {
 void commit(DirectionState& state, std::span<const std::byte, 16> session_key,
             std::uint16_t coherency) noexcept {
   // First, so that no second chain lies behind the first: move_ahead() begins anew.
-  if (state.mode == Mode::kStateless) extra(state).ahead_valid = 0;
+  state.ahead_valid = false;
   // To the journal, then to the state.
   std::memmove(state.journal_key.data(), session_key.data(), session_key.size());
   state.journal_count = coherency;

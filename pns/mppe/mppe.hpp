@@ -59,10 +59,11 @@ void forget(DirectionState& state) noexcept;
 [[nodiscard]] std::expected<MutableBytes, DropReason> open(DirectionState& state,
                                                            MutableBytes packet) noexcept;
 
-// How far ahead of the next expected count a packet is, 0 to 2,047; nothing for late packets,
-// truncated ones and directions that are off. Costs no key work.
-[[nodiscard]] std::expected<unsigned, DropReason> gap_of(const DirectionState& state,
-                                                         Bytes packet) noexcept;
+// Extra key changes that open() would make for this packet, or more: of a stateless direction as
+// many as it is ahead of the next expected count, up to 2,047 (of which one packet costs
+// kMaxKeySteps at most); of a stateful one what a flushed packet can cost that does not come at its
+// regular place. 0 for what open() refuses without key work.
+[[nodiscard]] unsigned steps_asked(const DirectionState& state, Bytes packet) noexcept;
 
 // Encrypts one packet in place. `frame`: kHeaderSize octets of room, then the inner frame from its
 // Protocol field on. The state has moved on before the first octet is encrypted, so a process that

@@ -13,7 +13,8 @@ namespace pns::mppe {
 
 enum class Mode : std::uint8_t { kOff = 0, kStateless = 1, kStateful = 2 };
 
-struct DirectionState {
+// The first cache line is all that a stateless direction uses.
+struct alignas(64) DirectionState {
   Mode mode = Mode::kOff;
   std::uint8_t key_bits = 0;    // 40, 56 or 128
   std::uint16_t coherency = 0;  // count of the next packet, 12 bits
@@ -23,14 +24,17 @@ struct DirectionState {
   std::uint8_t rc4_j = 0;
   std::array<std::byte, 16> start_key{};    // asymmetric start key (RFC 3079 §3.3)
   std::array<std::byte, 16> session_key{};  // key of the last packet (stateless) or of now
-  std::array<std::uint8_t, 256> rc4_s{};    // stateful only
   // A key change that is being made: what recover() finishes when the process dies within it.
+  std::array<std::byte, 16> journal_key{};
   std::uint16_t journal_count = 0;  // 12 bits
   bool journal_valid = false;
-  std::array<std::byte, 16> journal_key{};
+  bool ahead_valid = false;  // stateless: a second chain lies in rc4_s (mppe.cpp)
+  std::array<std::byte, 4> spare{};
+  std::array<std::uint8_t, 256> rc4_s{};  // stateful: the cipher's table
 };
 
 static_assert(std::is_trivially_copyable_v<DirectionState>);
-static_assert(sizeof(DirectionState) == 316);
+static_assert(offsetof(DirectionState, rc4_s) == 64);
+static_assert(sizeof(DirectionState) == 320);
 
 }  // namespace pns::mppe

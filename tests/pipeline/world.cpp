@@ -214,6 +214,7 @@ void World::start(std::uint16_t count) {
     config.reassembly = options_.reassembly;
     config.reorder = options_.reorder;
     config.send_window = options_.send_window;
+    config.mppe_variant = options_.mppe_variant;
     config.control_attached = &control_attached_;
     doorbells_.push_back(std::make_unique<Doorbell>());
   }

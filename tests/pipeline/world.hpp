@@ -71,6 +71,7 @@ struct WorldOptions {
   dataplane::Reassembly::Settings reassembly{};
   dataplane::Reorder::Settings reorder{};
   dataplane::SendWindow::Settings send_window{};
+  dataplane::MppeVariant mppe_variant = dataplane::best_variant();
 };
 
 struct ControlFrame {

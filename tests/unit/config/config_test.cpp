@@ -70,6 +70,7 @@ TEST_CASE("config: a minimal file has the documented defaults", "[config]") {
   CHECK(config->dataplane.idle.spin_polls == 256);
   CHECK(config->dataplane.idle.sleep == 50us);
   CHECK(config->dataplane.idle.wait == 10ms);
+  CHECK(config->dataplane.mppe_variant == MppeVariant::kAuto);
   CHECK(config->dataplane.max_sessions == 16384);
   CHECK(config->ports.access.device.kind == DeviceKind::kXdp);
   CHECK(config->ports.access.device.interface == "eth0");
@@ -112,6 +113,7 @@ dataplane:
   cores: {main: 4, workers: [5, 6]}
   memory: {hugepages: on, megabytes: 2048}
   idle: {mode: sleep, spin_polls: 16, sleep: 20us, wait: 5ms}
+  mppe_variant: avx2
   max_sessions: 60000
 ports:
   access:
@@ -161,6 +163,7 @@ log: {level: debug, format: json}
   CHECK(config->dataplane.idle.spin_polls == 16);
   CHECK(config->dataplane.idle.sleep == 20us);
   CHECK(config->dataplane.idle.wait == 5ms);
+  CHECK(config->dataplane.mppe_variant == MppeVariant::kAvx2);
   CHECK(config->dataplane.max_sessions == 60000);
   const Port& access = config->ports.access;
   CHECK(access.device.kind == DeviceKind::kPci);
