@@ -87,6 +87,7 @@ void MppeEngine::run(std::span<MppeJob> jobs, const MppeGapRule* rule) noexcept 
     fresh_count_ = running_count_ = rounds_ = 0;
     same_length_ = true;
     short_keys_ = false;
+    opened_ = false;
     bool all_done = true;
     for (Chain& chain : std::span(chains_).first(chain_count_)) {
       chain.count = chain.state->coherency;
@@ -105,7 +106,7 @@ void MppeEngine::run(std::span<MppeJob> jobs, const MppeGapRule* rule) noexcept 
       derive_keys();
       commit_sealed();
       stream_fresh();
-      retire_opened(rule);
+      if (opened_) retire_opened(rule);
     }
     if (running_count_ != 0) stream_running();
     if (all_done) break;
@@ -147,6 +148,7 @@ void MppeEngine::run(std::span<MppeJob> jobs, const MppeGapRule* rule) noexcept 
   const bool stateless = state.mode == Mode::kStateless;
   const std::uint16_t header = header_of(job.packet);
   if (job.work == MppeWork::kOpen) {
+    opened_ = true;
     if ((header & mppe::kEncrypted) == 0) return refuse(DropReason::mppe_flags);
     if (stateless && (header & mppe::kFlushed) == 0) return refuse(DropReason::mppe_flags);
   }
@@ -246,15 +248,16 @@ void MppeEngine::derive_round(unsigned first, unsigned end) noexcept {
   std::array<NewKey, kMostJobs> keys;
   for (const unsigned octets : {16U, 8U}) {
     if (octets == 8 && !short_keys_) break;
-    unsigned count = 0;
+    NewKey* next = keys.data();
     for (unsigned slot = first; slot < end; ++slot) {
       const Planned& planned = fresh_[by_slot_[slot]];
       const DirectionState& state = *planned.job->state;
       if (short_keys_ && crypto::key_octets(state.key_bits) != octets) continue;
       const std::byte* session_key =
           planned.round == 0 ? state.session_key.data() : keys_[(&planned - 1)->slot];
-      keys[count++] = {state.start_key.data(), session_key, keys_[slot]};
+      *next++ = {state.start_key.data(), session_key, keys_[slot]};
     }
+    const auto count = static_cast<unsigned>(next - keys.data());
     if (count <= kernels_.few_keys) {
       for (unsigned n = 0; n < count; ++n) kernels_.new_key(keys[n], octets);
     } else {

@@ -125,6 +125,7 @@ class MppeEngine {
   unsigned rounds_ = 0;
   bool same_length_ = true;      // the fresh ones, to 16 octets
   bool ranks_are_slots_ = true;  // of all fresh ones
+  bool opened_ = false;          // a packet is to be opened
   bool short_keys_ = false;      // a packet of 40 or 56 bit is planned
 
   // How much is to be wiped.
