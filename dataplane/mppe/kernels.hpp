@@ -19,7 +19,7 @@ inline constexpr unsigned kMostRc4Lanes = 6;
 inline constexpr unsigned kMostRunningLanes = 4;
 
 // GetNewKeyFromSHA (RFC 3079 §3.4) of one packet. `out`: 16 octets; a key of 8 octets is there
-// twice, which is the same key to RC4.
+// twice, which is the same key to RC4. Of keys of 8 octets, too, 16 can be read.
 struct NewKey {
   const std::byte* start_key;
   const std::byte* session_key;
@@ -38,12 +38,17 @@ struct MppeKernels {
   unsigned running_lanes;  // most of go_on
   unsigned few_keys;       // up to so many keys new_key is faster than new_keys
   bool one_is_slow;        // a single packet is done sooner by the scalar reference
+  // A running stream that has none beside it is done sooner by the scalar reference, which copies
+  // no table, when it has at most so many octets.
+  std::size_t few_octets;
   // One interim key; key_octets is 16 or 8.
   void (*new_key)(const NewKey& key, unsigned key_octets) noexcept;
   // `count` of them, any number.
   void (*new_keys)(const NewKey* keys, unsigned count, unsigned key_octets) noexcept;
   // RC4 tables from keys of 16 octets, one after the other.
   void (*set_keys)(std::uint8_t* tables, const std::byte* keys, unsigned lanes) noexcept;
+  // The same, then the first 16 octets of each stream over its key (RFC 3078 §7.3).
+  void (*change_keys)(std::uint8_t* tables, std::byte* keys, unsigned lanes) noexcept;
   // 16 * `blocks` octets of each stream. All have made `at` octets before, a multiple of 16.
   void (*generate)(std::uint8_t* tables, std::uint8_t* j, std::byte* out, std::size_t blocks,
                    std::size_t at, unsigned lanes) noexcept;
@@ -53,6 +58,8 @@ struct MppeKernels {
   // to = from ^ stream; `to` is `from` or lies apart.
   void (*combine)(std::byte* to, const std::byte* from, const std::byte* stream,
                   std::size_t size) noexcept;
+  // Overwrites; size is a multiple of 64.
+  void (*clear)(void* memory, std::size_t size) noexcept;
 };
 
 [[nodiscard]] MppeKernels portable_kernels() noexcept;

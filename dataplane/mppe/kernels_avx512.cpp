@@ -14,9 +14,19 @@ void new_key(const NewKey& key, unsigned key_octets) noexcept {
 }  // namespace
 
 MppeKernels avx512_kernels() noexcept {
-  return {
-      kMostRc4Lanes,  kMostRunningLanes, 1,           false,      new_key, Sha1Lanes<8>::new_keys,
-      set_keys_lanes, generate_lanes,    go_on_lanes, combine_ymm};
+  return {kMostRc4Lanes,
+          kMostRunningLanes,
+          1,
+          false,
+          kFewOctets,
+          new_key,
+          Sha1Lanes<8>::new_keys,
+          set_keys_lanes,
+          change_keys_lanes,
+          generate_lanes,
+          go_on_lanes,
+          combine_ymm,
+          clear_ymm};
 }
 
 }  // namespace pns::dataplane

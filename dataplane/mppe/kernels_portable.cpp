@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <string.h>  // explicit_bzero
 #include <cstring>
 
 #include "dataplane/mppe/kernels.hpp"
@@ -30,6 +31,10 @@ void set_keys(std::uint8_t* tables, const std::byte* keys, unsigned lanes) noexc
   with_lanes(lanes, [=](auto each) noexcept { set_keys_portable(tables, keys, each); });
 }
 
+void change_keys(std::uint8_t* tables, std::byte* keys, unsigned lanes) noexcept {
+  with_lanes(lanes, [=](auto each) noexcept { change_keys_portable(tables, keys, each); });
+}
+
 void generate(std::uint8_t* tables, std::uint8_t* j, std::byte* out, std::size_t blocks,
               std::size_t at, unsigned lanes) noexcept {
   with_lanes(lanes, [=](auto each) noexcept {
@@ -58,6 +63,8 @@ void combine(std::byte* to, const std::byte* from, const std::byte* key_stream,
   for (; n < size; ++n) to[n] = from[n] ^ key_stream[n];
 }
 
+void clear(void* memory, std::size_t size) noexcept { ::explicit_bzero(memory, size); }
+
 }  // namespace
 
 MppeKernels portable_kernels() noexcept {
@@ -65,12 +72,15 @@ MppeKernels portable_kernels() noexcept {
           kPortableRunningLanes,
           1,
           true,
+          kStreamStride,
           new_key,
           Sha1Lanes<4>::new_keys,
           set_keys,
+          change_keys,
           generate,
           go_on,
-          combine};
+          combine,
+          clear};
 }
 
 }  // namespace pns::dataplane

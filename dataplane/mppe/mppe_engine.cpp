@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "pns/base/secret.hpp"
 #include "pns/crypto/mppe_keys.hpp"
@@ -82,25 +83,31 @@ void MppeEngine::run(std::span<MppeJob> jobs, const MppeGapRule* rule) noexcept 
   }
   while (chain_count_ != 0) {
     fresh_count_ = running_count_ = rounds_ = 0;
+    same_length_ = true;
     short_keys_ = false;
+    opened_ = false;
+    bool all_done = true;
     for (Chain& chain : std::span(chains_).first(chain_count_)) {
       chain.count = chain.state->coherency;
       chain.last = kNone;
       chain.depth = 0;
-      while (chain.first_job != kNone && plan(chain, jobs[chain.first_job], rule))
+      do {
+        if (!plan(chain, jobs[chain.first_job], rule)) {
+          all_done = false;
+          break;
+        }
         chain.first_job = next_job_[chain.first_job];
+      } while (chain.first_job != kNone);
     }
     if (fresh_count_ != 0) {
-      for (unsigned n = 0; n < fresh_count_; ++n) by_rank_[n] = static_cast<std::uint8_t>(n);
-      sort(std::span(by_rank_).first(fresh_count_), fresh_.data());
-      for (unsigned n = 0; n < fresh_count_; ++n)
-        fresh_[by_rank_[n]].rank = static_cast<std::uint8_t>(n);
+      order_fresh();
       derive_keys();
       commit_sealed();
       stream_fresh();
-      retire_opened(rule);
+      if (opened_) retire_opened(rule);
     }
     if (running_count_ != 0) stream_running();
+    if (all_done) break;
     const auto end = std::remove_if(chains_.begin(), chains_.begin() + chain_count_,
                                     [](const Chain& chain) { return chain.first_job == kNone; });
     chain_count_ = static_cast<unsigned>(end - chains_.begin());
@@ -108,7 +115,8 @@ void MppeEngine::run(std::span<MppeJob> jobs, const MppeGapRule* rule) noexcept 
   wipe_used();
 }
 
-MppeEngine::Chain& MppeEngine::chain_of(DirectionState& state) noexcept {
+[[gnu::always_inline]] inline MppeEngine::Chain& MppeEngine::chain_of(
+    DirectionState& state) noexcept {
   const auto address = reinterpret_cast<std::uintptr_t>(&state);
   auto at = static_cast<std::size_t>((address >> 2) * 0x9e3779b97f4a7c15U >> 57);
   for (; chain_index_[at] != kNone; at = (at + 1) % chain_index_.size())
@@ -121,8 +129,14 @@ MppeEngine::Chain& MppeEngine::chain_of(DirectionState& state) noexcept {
 
 // Takes the job into this wave, or does it at once; false when it must wait, and what follows it
 // too.
-bool MppeEngine::plan(Chain& chain, MppeJob& job, const MppeGapRule* rule) noexcept {
+[[gnu::always_inline]] inline bool MppeEngine::plan(Chain& chain, MppeJob& job,
+                                                    const MppeGapRule* rule) noexcept {
   DirectionState& state = *job.state;
+  if (job.work == MppeWork::kSeal && state.mode == Mode::kStateless && !scalar_ &&
+      job.packet.size() - mppe::kHeaderSize - 1 < kMostOctets) {  // the most frequent case
+    plan_stateless(chain, job);
+    return true;
+  }
   const auto refuse = [&job](DropReason reason) noexcept {
     job.result = std::unexpected(reason);
     return true;
@@ -132,6 +146,7 @@ bool MppeEngine::plan(Chain& chain, MppeJob& job, const MppeGapRule* rule) noexc
   const bool stateless = state.mode == Mode::kStateless;
   const std::uint16_t header = header_of(job.packet);
   if (job.work == MppeWork::kOpen) {
+    opened_ = true;
     if ((header & mppe::kEncrypted) == 0) return refuse(DropReason::mppe_flags);
     if (stateless && (header & mppe::kFlushed) == 0) return refuse(DropReason::mppe_flags);
   }
@@ -148,123 +163,159 @@ bool MppeEngine::plan(Chain& chain, MppeJob& job, const MppeGapRule* rule) noexc
     chain.count = state.coherency;
     return true;
   }
-  if (stateless) {
+  if (stateless)
     plan_stateless(chain, job);
-  } else {
-    chain.depth = 1;
-    running_[running_count_++] = {
-        &job,        static_cast<std::uint16_t>(job.packet.size() - mppe::kHeaderSize),
-        chain.count, kNone,
-        0,           kNone,
-        false};
-  }
+  else
+    plan_running(chain, job);
   return true;
 }
 
-void MppeEngine::plan_stateless(Chain& chain, MppeJob& job) noexcept {
+[[gnu::always_inline]] inline void MppeEngine::plan_stateless(Chain& chain, MppeJob& job) noexcept {
   const auto number = static_cast<std::uint8_t>(fresh_count_++);
-  fresh_[number] = {&job,        static_cast<std::uint16_t>(job.packet.size() - mppe::kHeaderSize),
-                    chain.count, chain.last,
-                    0,           kNone,
-                    false};
-  if (chain.depth == rounds_) {
-    round_first_[rounds_++] = number;
-  } else {
-    fresh_[round_last_[chain.depth]].next = number;
-  }
-  round_last_[chain.depth] = number;
+  const std::size_t size = job.packet.size() - mppe::kHeaderSize;
+  fresh_[number] = {
+      &job, static_cast<std::uint16_t>(size), chain.count, chain.depth, number, number, false};
+  same_length_ = same_length_ && blocks_of(size) == blocks_of(fresh_[0].size);
+  short_keys_ = short_keys_ || chain.state->key_bits != 128;
+  if (chain.depth == rounds_) round_start_[rounds_++] = 0;
+  ++round_start_[chain.depth];  // a number of packets, as yet
   chain.count = next_count(chain.count);
   chain.last = number;
   ++chain.depth;
-  short_keys_ = short_keys_ || chain.state->key_bits != 128;
+}
+
+void MppeEngine::plan_running(Chain& chain, MppeJob& job) noexcept {
+  const std::size_t size = job.packet.size() - mppe::kHeaderSize;
+  // A direction that has the burst to itself goes on at once.
+  if (chain_count_ == 1 && size <= kernels_.few_octets) {
+    crypt_next(job, chain.count);
+    chain.count = chain.state->coherency;
+    return;
+  }
+  chain.depth = 1;
+  running_[running_count_++] = {&job, static_cast<std::uint16_t>(size), chain.count, 0, 0, 0,
+                                false};
+}
+
+// Slots and ranks. Of packets of one length, and of a single round, both are the same.
+void MppeEngine::order_fresh() noexcept {
+  static constexpr auto kIdentity = [] {
+    std::array<std::uint8_t, kMostJobs> all;
+    for (std::size_t n = 0; n < all.size(); ++n) all[n] = static_cast<std::uint8_t>(n);
+    return all;
+  }();
+  unsigned start = 0;
+  for (unsigned round = 0; round < rounds_; ++round)
+    start += std::exchange(round_start_[round], static_cast<std::uint8_t>(start));
+  round_start_[rounds_] = static_cast<std::uint8_t>(start);
+  ranks_are_slots_ = same_length_ || rounds_ == 1;
+  if (rounds_ == 1) {
+    by_slot_ = kIdentity;
+  } else {
+    std::array<std::uint8_t, kMostJobs + 1> next = round_start_;
+    for (unsigned n = 0; n < fresh_count_; ++n)
+      by_slot_[next[fresh_[n].round]++] = static_cast<std::uint8_t>(n);
+  }
+  by_rank_ = by_slot_;
+  if (!same_length_) sort(std::span(by_rank_).first(fresh_count_), fresh_.data());
+  if (rounds_ == 1) by_slot_ = by_rank_;
+  if (same_length_ && rounds_ == 1) return;  // as planned
+  for (unsigned n = 0; n < fresh_count_; ++n) {
+    fresh_[by_slot_[n]].slot = static_cast<std::uint8_t>(n);
+    fresh_[by_rank_[n]].rank = static_cast<std::uint8_t>(n);
+  }
 }
 
 // Keys and tables. A round takes the next packet of each chain: its interim key, and beside the
 // set-up with that the second set-up of the packets of the round before.
 void MppeEngine::derive_keys() noexcept {
-  std::array<SetUp, 2 * kMostJobs> all;
-  std::array<std::uint8_t, kMostJobs> ranked;  // those of the round before, by rank
+  keys_used_ = std::max(keys_used_, fresh_count_);
   unsigned before = 0;
-  for (unsigned round = 0; round <= rounds_; ++round) {
-    unsigned count = 0;
-    unsigned derived = 0;
-    if (round < rounds_) {
-      derive_round(round_first_[round]);
-      for (std::uint8_t n = round_first_[round]; n != kNone; n = fresh_[n].next)
-        all[count++] = {n, true};
-      derived = count;
-    }
-    for (unsigned n = 0; n < before; ++n) all[count++] = {ranked[n], false};
-    set_up(std::span(all).first(count));
-    before = derived;
-    if (rounds_ == 1) {
-      std::copy_n(by_rank_.begin(), before, ranked.begin());
-    } else {
-      for (unsigned n = 0; n < before; ++n) ranked[n] = all[n].planned;
-    }
+  for (unsigned round = 0; round < rounds_; ++round) {
+    const unsigned first = round_start_[round];
+    const unsigned end = round_start_[round + 1];
+    derive_round(first, end);
+    set_up(before, first, end);
+    before = first;
   }
+  set_up(before, fresh_count_, fresh_count_);
 }
 
 // Interim keys of the packets of a round.
-void MppeEngine::derive_round(std::uint8_t first) noexcept {
+void MppeEngine::derive_round(unsigned first, unsigned end) noexcept {
   std::array<NewKey, kMostJobs> keys;
   for (const unsigned octets : {16U, 8U}) {
     if (octets == 8 && !short_keys_) break;
-    unsigned count = 0;
-    for (std::uint8_t n = first; n != kNone; n = fresh_[n].next) {
-      const DirectionState& state = *fresh_[n].job->state;
-      if (crypto::key_octets(state.key_bits) != octets) continue;
+    NewKey* next = keys.data();
+    for (unsigned slot = first; slot < end; ++slot) {
+      const Planned& planned = fresh_[by_slot_[slot]];
+      const DirectionState& state = *planned.job->state;
+      if (short_keys_ && crypto::key_octets(state.key_bits) != octets) continue;
       const std::byte* session_key =
-          fresh_[n].before == kNone ? state.session_key.data() : keys_[fresh_[n].before];
-      keys[count++] = {state.start_key.data(), session_key, keys_[n]};
+          planned.round == 0 ? state.session_key.data() : keys_[(&planned - 1)->slot];
+      *next++ = {state.start_key.data(), session_key, keys_[slot]};
     }
+    const auto count = static_cast<unsigned>(next - keys.data());
     if (count <= kernels_.few_keys) {
       for (unsigned n = 0; n < count; ++n) kernels_.new_key(keys[n], octets);
     } else {
       kernels_.new_keys(keys.data(), count, octets);
     }
   }
-  keys_used_ = std::max(keys_used_, fresh_count_);
 }
 
-// `all`: first those with an interim key, which then becomes the session key; the tables of the
-// others are parked.
-void MppeEngine::set_up(std::span<SetUp> all) noexcept {
-  Groups groups(static_cast<unsigned>(all.size()), kernels_.lanes);
+// Slots before `middle` have their session key: their tables are parked. The others have an interim
+// key, which becomes the session key.
+void MppeEngine::set_up(unsigned first, unsigned middle, unsigned end) noexcept {
+  Groups groups(end - first, kernels_.lanes);
   while (const unsigned size = groups.next()) {
-    const std::span<const SetUp> group = all.first(size);
-    all = all.subspan(size);
-    for (unsigned lane = 0; lane < size; ++lane)
-      std::memcpy(lane_keys_[lane], keys_[group[lane].planned], 16);
-    bool in_place = size > 1;
-    for (unsigned lane = 0; lane < size; ++lane)
-      in_place = in_place && !group[lane].first &&
-                 fresh_[group[lane].planned].rank == fresh_[group[0].planned].rank + lane;
-    if (in_place) {
-      kernels_.set_keys(parked_[fresh_[group[0].planned].rank], lane_keys_[0], size);
-      continue;
-    }
     // One stream alone waits for itself: with another beside it, whatever its key, it is done
     // sooner.
-    kernels_.set_keys(work_[0], lane_keys_[0], std::max(size, 2U));
-    finish_keys(group);
-    work_used_ = true;
+    const unsigned lanes = std::max(size, 2U);
+    if (first + size <= middle && ranks_are_slots_) {
+      kernels_.set_keys(parked_[first], keys_[first], lanes);
+    } else {
+      work_used_ = std::max(work_used_, lanes);
+      if (first >= middle) {
+        kernels_.change_keys(work_[0], keys_[first], lanes);
+        reduce_keys(first, size);
+      } else {
+        kernels_.set_keys(work_[0], keys_[first], lanes);
+        unsigned lane = 0;
+        for (; lane < size && first + lane < middle; ++lane) park(first + lane, lane);
+        if (lane < size) finish_keys(first + lane, lane, size - lane);
+      }
+    }
+    first += size;
   }
 }
 
-void MppeEngine::finish_keys(std::span<const SetUp> group) noexcept {
-  unsigned firsts = 0;
-  while (firsts < group.size() && group[firsts].first) ++firsts;
-  for (std::size_t lane = firsts; lane < group.size(); ++lane)
-    std::memcpy(parked_[fresh_[group[lane].planned].rank], work_[lane], kRc4TableSize);
-  if (firsts == 0) return;
+void MppeEngine::park(unsigned slot, unsigned lane) noexcept {
+  std::memcpy(parked_[fresh_[by_slot_[slot]].rank], work_[lane], kRc4TableSize);
+}
+
+void MppeEngine::finish_keys(unsigned slot, unsigned lane, unsigned count) noexcept {
   std::uint8_t j[kMostRc4Lanes] = {};
-  kernels_.generate(work_[0], j, stream_[0], 1, 0, firsts);
+  kernels_.generate(work_[lane], j, stream_[0], 1, 0, count);
+  lanes_used_ = std::max(lanes_used_, count);
   octets_used_ = std::max<std::size_t>(octets_used_, 16);
-  for (unsigned lane = 0; lane < firsts; ++lane) {
-    std::byte* key = keys_[group[lane].planned];
-    const unsigned bits = fresh_[group[lane].planned].job->state->key_bits;
-    kernels_.combine(key, key, stream_[lane], 16);
+  for (unsigned n = 0; n < count; ++n) {
+    std::uint64_t key[2];
+    std::uint64_t stream[2];
+    std::memcpy(key, keys_[slot + n], 16);
+    std::memcpy(stream, stream_[n], 16);
+    key[0] ^= stream[0];
+    key[1] ^= stream[1];
+    std::memcpy(keys_[slot + n], key, 16);
+  }
+  reduce_keys(slot, count);
+}
+
+void MppeEngine::reduce_keys(unsigned slot, unsigned count) noexcept {
+  if (!short_keys_) return;
+  for (unsigned n = 0; n < count; ++n) {
+    std::byte* key = keys_[slot + n];
+    const unsigned bits = fresh_[by_slot_[slot + n]].job->state->key_bits;
     if (bits == 128) continue;
     crypto::reduce_key(std::span<std::byte, 16>(key, 16), bits);
     std::memcpy(key + 8, key, 8);
@@ -287,7 +338,8 @@ void MppeEngine::commit_sealed() noexcept {
   for (unsigned n = 0; n < chain_count_; ++n) {
     const Chain& chain = chains_[n];
     if (chain.last == kNone || fresh_[chain.last].job->work != MppeWork::kSeal) continue;
-    commit(*chain.state, keys_[chain.last], fresh_[chain.last].count);
+    const Planned& last = fresh_[chain.last];
+    commit(*chain.state, keys_[last.slot], last.count);
   }
 }
 
@@ -317,6 +369,26 @@ void MppeEngine::sort(std::span<std::uint8_t> order, const Planned* planned) noe
   std::copy_n(sorted.begin(), order.size(), order.begin());
 }
 
+inline void MppeEngine::crypt_fresh(Planned& planned, const std::byte* stream) noexcept {
+  MppeJob& job = *planned.job;
+  if (job.work == MppeWork::kOpen) return open_fresh(planned, stream);
+  std::byte* data = job.packet.data() + mppe::kHeaderSize;
+  kernels_.combine(data, data, stream, planned.size);
+  write_header(job.packet,
+               mppe::kFlushed | mppe::kEncrypted | static_cast<unsigned>(planned.count));
+  job.result = job.packet;
+}
+
+// Judged here as if every count before it had come; retire_opened() judges again when not.
+void MppeEngine::open_fresh(Planned& planned, const std::byte* stream) noexcept {
+  std::byte* data = planned.job->packet.data() + mppe::kHeaderSize;
+  std::array<std::byte, mppe::kPlausibleHead> head;
+  const std::size_t size = std::min<std::size_t>(planned.size, head.size());
+  kernels_.combine(head.data(), data, stream, size);
+  planned.good = mppe::is_plausible(std::span(head).first(size), planned.size, false);
+  if (planned.good) kernels_.combine(data, data, stream, planned.size);
+}
+
 void MppeEngine::stream_fresh() noexcept {
   Groups groups(fresh_count_, kernels_.lanes);
   unsigned first = 0;
@@ -326,34 +398,20 @@ void MppeEngine::stream_fresh() noexcept {
     };
     std::uint8_t j[kMostRc4Lanes] = {};
     std::size_t done = 0;
-    for (unsigned lanes = size; lanes != 0;) {
+    for (unsigned lanes = size;;) {
       std::size_t until = blocks(0);
       if (until - blocks(lanes - 1) > kSameLength / 16) until = blocks(lanes - 1);
       kernels_.generate(parked_[first], j, stream_[0] + 16 * done, until - done, 16 * done, lanes);
       done = until;
-      while (lanes != 0 && blocks(lanes - 1) <= done) --lanes;
+      if (done == blocks(0)) break;
+      while (blocks(lanes - 1) <= done) --lanes;
     }
+    lanes_used_ = std::max(lanes_used_, size);
     octets_used_ = std::max(octets_used_, 16 * done);
-    for (unsigned lane = 0; lane < size; ++lane) crypt_fresh(fresh_[by_rank_[first + lane]], lane);
+    for (unsigned lane = 0; lane < size; ++lane)
+      crypt_fresh(fresh_[by_rank_[first + lane]], stream_[lane]);
     first += size;
   }
-}
-
-// Judged here as if every count before it had come; retire_opened() judges again when not.
-void MppeEngine::crypt_fresh(Planned& planned, unsigned lane) noexcept {
-  const MutableBytes packet = planned.job->packet;
-  std::byte* data = packet.data() + mppe::kHeaderSize;
-  if (planned.job->work == MppeWork::kSeal) {
-    kernels_.combine(data, data, stream_[lane], planned.size);
-    write_header(packet, mppe::kFlushed | mppe::kEncrypted | static_cast<unsigned>(planned.count));
-    planned.job->result = packet;
-    return;
-  }
-  std::array<std::byte, mppe::kPlausibleHead> head;
-  const std::size_t size = std::min<std::size_t>(planned.size, head.size());
-  kernels_.combine(head.data(), data, stream_[lane], size);
-  planned.good = mppe::is_plausible(std::span(head).first(size), planned.size, false);
-  if (planned.good) kernels_.combine(data, data, stream_[lane], planned.size);
 }
 
 // Packets that came before one, and were none of their session's, leave it ahead of the count.
@@ -377,12 +435,30 @@ void MppeEngine::retire_opened(const MppeGapRule* rule) noexcept {
       job.result = std::unexpected(DropReason::mppe_garbage);
       continue;
     }
-    commit(state, keys_[n], planned.count);
+    commit(state, keys_[planned.slot], planned.count);
     job.result = data;
   }
 }
 
+// What the scalar reference does with a stateful packet that is certain and changes no key.
+void MppeEngine::crypt_next(MppeJob& job, unsigned count) noexcept {
+  const MutableBytes data = job.packet.subspan(mppe::kHeaderSize);
+  if (job.work == MppeWork::kSeal) {
+    mppe::seal_next(*job.state, data);
+    write_header(job.packet, mppe::kEncrypted | count);
+    job.result = job.packet;
+  } else if (mppe::open_next(*job.state, data)) {
+    job.result = data;
+  } else {
+    job.result = std::unexpected(DropReason::mppe_garbage);
+  }
+}
+
 void MppeEngine::stream_running() noexcept {
+  if (running_count_ == 1 && running_[0].size <= kernels_.few_octets) {
+    crypt_next(*running_[0].job, running_[0].count);
+    return;
+  }
   std::array<std::uint8_t, kMostJobs> all;
   for (unsigned n = 0; n < running_count_; ++n) all[n] = static_cast<std::uint8_t>(n);
   const std::span order = std::span(all).first(running_count_);
@@ -403,7 +479,8 @@ void MppeEngine::stream_running() noexcept {
       at.i[lane] = state.rc4_i;
       at.j[lane] = state.rc4_j;
     }
-    work_used_ = true;
+    work_used_ = std::max(work_used_, size);
+    lanes_used_ = std::max(lanes_used_, size);
     std::size_t done = 0;
     for (unsigned lanes = size; lanes != 0; --lanes) {
       const std::size_t until = running_[order[first + lanes - 1]].size;
@@ -436,7 +513,7 @@ void MppeEngine::crypt_running(Planned& planned, unsigned lane, const RunningInd
       return;
     }
     kernels_.combine(data, data, stream_[lane], planned.size);
-    mppe::commit(state, state.session_key, next_count(planned.count));
+    state.coherency = next_count(planned.count);
     job.result = job.packet.subspan(mppe::kHeaderSize);
   }
   std::memcpy(state.rc4_s.data(), work_[lane], kRc4TableSize);
@@ -446,15 +523,19 @@ void MppeEngine::crypt_running(Planned& planned, unsigned lane, const RunningInd
 }
 
 void MppeEngine::wipe_used() noexcept {
-  wipe(std::as_writable_bytes(std::span(keys_).first(keys_used_)));
-  for (unsigned n = 0; n < keys_used_; ++n) wipe(std::as_writable_bytes(std::span(parked_[n])));
-  if (work_used_) wipe(std::as_writable_bytes(std::span(work_)));
-  if (keys_used_ != 0) wipe(std::as_writable_bytes(std::span(lane_keys_)));
-  for (auto& stream : stream_)
-    wipe(std::span(stream).first(std::min(octets_used_, sizeof(stream))));
+  const auto wipe_front = [this](void* memory, std::size_t size) noexcept {
+    kernels_.clear(memory, (size + 63) / 64 * 64);
+  };
+  if (keys_used_ != 0) {
+    wipe_front(keys_, (keys_used_ + 1) * sizeof(keys_[0]));
+    wipe_front(parked_, (keys_used_ + 1) * sizeof(parked_[0]));
+  }
+  wipe_front(work_, work_used_ * sizeof(work_[0]));
+  for (unsigned lane = 0; lane < lanes_used_; ++lane) wipe_front(stream_[lane], octets_used_);
   keys_used_ = 0;
+  lanes_used_ = 0;
+  work_used_ = 0;
   octets_used_ = 0;
-  work_used_ = false;
 }
 
 }  // namespace pns::dataplane

@@ -69,9 +69,9 @@ class MppeEngine {
     MppeJob* job;
     std::uint16_t size;   // of its data
     std::uint16_t count;  // coherency
-    std::uint8_t before;  // the one before it in its direction, or kNone
+    std::uint8_t round;   // packets of its direction before it
+    std::uint8_t slot;    // by round
     std::uint8_t rank;    // by length, longest first
-    std::uint8_t next;    // in its round
     bool good;            // opened: the text is plausible
   };
   // A direction of this burst.
@@ -83,23 +83,25 @@ class MppeEngine {
     std::uint8_t first_job;  // of those that wait, or kNone
     std::uint8_t last_job;
   };
-  struct SetUp {
-    std::uint8_t planned;
-    bool first;  // with the interim key
-  };
 
   Chain& chain_of(mppe::DirectionState& state) noexcept;
   bool plan(Chain& chain, MppeJob& job, const MppeGapRule* rule) noexcept;
   void plan_stateless(Chain& chain, MppeJob& job) noexcept;
+  void plan_running(Chain& chain, MppeJob& job) noexcept;
+  void order_fresh() noexcept;
   void derive_keys() noexcept;
-  void derive_round(std::uint8_t first) noexcept;
-  void set_up(std::span<SetUp> all) noexcept;
-  void finish_keys(std::span<const SetUp> group) noexcept;
+  void derive_round(unsigned first, unsigned end) noexcept;
+  void set_up(unsigned first, unsigned middle, unsigned end) noexcept;
+  void park(unsigned slot, unsigned lane) noexcept;
+  void finish_keys(unsigned slot, unsigned lane, unsigned count) noexcept;
+  void reduce_keys(unsigned slot, unsigned count) noexcept;
   void commit_sealed() noexcept;
   void sort(std::span<std::uint8_t> order, const Planned* planned) noexcept;
+  void crypt_next(MppeJob& job, unsigned count) noexcept;
   void stream_fresh() noexcept;
   void stream_running() noexcept;
-  void crypt_fresh(Planned& planned, unsigned lane) noexcept;
+  void crypt_fresh(Planned& planned, const std::byte* stream) noexcept;
+  void open_fresh(Planned& planned, const std::byte* stream) noexcept;
   void crypt_running(Planned& planned, unsigned lane, const RunningIndices& at) noexcept;
   void retire_opened(const MppeGapRule* rule) noexcept;
   void wipe_used() noexcept;
@@ -113,28 +115,33 @@ class MppeEngine {
   unsigned chain_count_ = 0;
   bool scalar_ = false;  // a single packet, and the lanes are slower
 
-  // Of a wave.
-  std::array<Planned, kMostJobs> fresh_;    // stateless
-  std::array<Planned, kMostJobs> running_;  // stateful
-  std::array<std::uint8_t, kMostJobs> round_first_;
-  std::array<std::uint8_t, kMostJobs> round_last_;
+  // Of a wave. Slots: those of a round follow each other, and the rounds too.
+  std::array<Planned, kMostJobs> fresh_;                 // stateless, a direction after the other
+  std::array<Planned, kMostJobs> running_;               // stateful
+  std::array<std::uint8_t, kMostJobs + 1> round_start_;  // slot
+  std::array<std::uint8_t, kMostJobs> by_slot_;
   std::array<std::uint8_t, kMostJobs> by_rank_;
   unsigned fresh_count_ = 0;
   unsigned running_count_ = 0;
   unsigned rounds_ = 0;
-  bool short_keys_ = false;  // a packet of 40 or 56 bit is planned
+  bool same_length_ = true;      // the fresh ones, to 16 octets
+  bool ranks_are_slots_ = true;  // of all fresh ones
+  bool opened_ = false;          // a packet is to be opened
+  bool short_keys_ = false;      // a packet of 40 or 56 bit is planned
 
   // How much is to be wiped.
   unsigned keys_used_ = 0;
+  unsigned lanes_used_ = 0;
+  unsigned work_used_ = 0;
   std::size_t octets_used_ = 0;
-  bool work_used_ = false;
 
-  // Secrets.
-  alignas(256) std::uint8_t parked_[kMostJobs][kRc4TableSize];  // by rank
+  // Secrets. A set-up of one lane has a second beside it, whose result is nothing: hence one more.
+  // They are wiped 64 octets at a time.
+  alignas(256) std::uint8_t parked_[kMostJobs + 1][kRc4TableSize];  // by rank
   alignas(256) std::uint8_t work_[kMostRc4Lanes][kRc4TableSize];
   alignas(64) std::byte stream_[kMostRc4Lanes][kStreamStride];
-  alignas(64) std::byte keys_[kMostJobs][16];  // session key, a key of 8 octets twice
-  alignas(64) std::byte lane_keys_[kMostRc4Lanes][16];
+  static_assert(kStreamStride % 64 == 0);
+  alignas(64) std::byte keys_[kMostJobs + 4][16];  // session key by slot; one of 8 octets twice
 };
 
 }  // namespace pns::dataplane

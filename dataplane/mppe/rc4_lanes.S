@@ -109,8 +109,7 @@
         vzeroupper
 .endm
 
-.macro SET_KEYS lanes
-BEGIN pns_rc4_set_keys_\lanes
+.macro KEY_SET_UP lanes
         ENTER
         mov     r14, rdi
         mov     r15, rsi
@@ -128,6 +127,11 @@ BEGIN pns_rc4_set_keys_\lanes
 .endr
         add     r14b, 16
         jnz     1b
+.endm
+
+.macro SET_KEYS lanes
+BEGIN pns_rc4_set_keys_\lanes
+        KEY_SET_UP \lanes
         LEAVE
 END pns_rc4_set_keys_\lanes
 .endm
@@ -278,6 +282,72 @@ END pns_rc4_generate_\lanes
         GENERATE 4
         GENERATE 5
         GENERATE 6
+
+// ---- Key set-up, and the first 16 octets of each stream over its key.
+// void pns_rc4_change_keys_N(std::uint8_t* tables, std::byte* keys)
+// The registers are those of the two above.
+
+.macro FROM_START lane, Jb, T
+        xor     \Jb, \Jb
+        lea     \T, [r14 + 256 * \lane]
+.endm
+
+.macro OVER_KEY lane, T
+        vpinsrb xmm\lane, xmm\lane, byte ptr [\T], 15
+        vpxor   xmm\lane, xmm\lane, xmmword ptr [r15 + 16 * \lane]
+        vmovdqu xmmword ptr [r15 + 16 * \lane], xmm\lane
+.endm
+
+.macro CHANGE_KEYS lanes
+BEGIN pns_rc4_change_keys_\lanes
+        KEY_SET_UP \lanes
+        FROM_START 0, bl, r8
+.if \lanes > 1
+        FROM_START 1, cl, r9
+.endif
+.if \lanes > 2
+        FROM_START 2, dl, r10
+.endif
+.if \lanes > 3
+        FROM_START 3, sil, r11
+.endif
+.if \lanes > 4
+        FROM_START 4, dil, r12
+.endif
+.if \lanes > 5
+        FROM_START 5, bpl, r13
+.endif
+.irp k, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+        inc     r14b
+        STEPS   \lanes, \k
+.endr
+        OVER_KEY 0, r8
+.if \lanes > 1
+        OVER_KEY 1, r9
+.endif
+.if \lanes > 2
+        OVER_KEY 2, r10
+.endif
+.if \lanes > 3
+        OVER_KEY 3, r11
+.endif
+.if \lanes > 4
+        OVER_KEY 4, r12
+.endif
+.if \lanes > 5
+        OVER_KEY 5, r13
+.endif
+        vzeroall
+        LEAVE
+END pns_rc4_change_keys_\lanes
+.endm
+
+        CHANGE_KEYS 1
+        CHANGE_KEYS 2
+        CHANGE_KEYS 3
+        CHANGE_KEYS 4
+        CHANGE_KEYS 5
+        CHANGE_KEYS 6
 
 // ---- Key streams that go on from where they are: an i for each.
 // void pns_rc4_go_on_N(std::uint8_t* tables, std::uint8_t* ij, std::byte* out, std::size_t octets)

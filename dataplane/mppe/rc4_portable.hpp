@@ -48,6 +48,14 @@ void set_keys_portable(std::uint8_t* tables, const std::byte* keys,
   for (unsigned n = 0; n < 256; ++n) (streams[kLane].key_step(n, key[16 * kLane + (n & 15)]), ...);
 }
 
+template <std::size_t... kLane>
+void change_keys_portable(std::uint8_t* tables, std::byte* keys,
+                          std::index_sequence<kLane...> each) noexcept {
+  set_keys_portable(tables, keys, each);
+  PortableStream streams[] = {{tables + 256 * kLane, 0}...};
+  for (unsigned n = 0; n < 16; ++n) ((keys[16 * kLane + n] ^= streams[kLane].step(n + 1)), ...);
+}
+
 // Streams that began together.
 template <std::size_t... kLane>
 void generate_portable(std::uint8_t* tables, std::uint8_t* j, std::byte* out, std::size_t octets,

@@ -14,7 +14,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#ifdef __AVX512VL__
+#ifdef __AVX2__
 #include <immintrin.h>
 #endif
 
@@ -144,28 +144,25 @@ struct Sha1Lanes {
     words[3] = s.d;
   }
 
+  union Words {
+    V lanes[8];
+    std::uint32_t word[8][kLanes];
+  };
+
   template <unsigned kKeyOctets>
   static void new_keys_of(const NewKey* keys, unsigned count) noexcept {
-    constexpr unsigned kWords = kKeyOctets / 4;
-    union {
-      V lanes[8];
-      std::uint32_t word[8][kLanes];
-    } u{};
+    Words u{};
     for (unsigned first = 0; first < count; first += kLanes) {
       const unsigned used = count - first < kLanes ? count - first : kLanes;
-      for (unsigned lane = 0; lane < used; ++lane) {
-        const NewKey& key = keys[first + lane];
-#pragma GCC unroll 4
-        for (unsigned n = 0; n < kWords; ++n) {
-          u.word[n][lane] = load(key.start_key + 4 * n);
-          u.word[4 + n][lane] = load(key.session_key + 4 * n);
-        }
+#ifdef __AVX2__
+      if constexpr (kLanes == 8) {
+        digest_transposed<kKeyOctets>(keys + first, used, u);
+        continue;
       }
+#endif
+      for (unsigned lane = 0; lane < used; ++lane) gather<kKeyOctets>(keys[first + lane], lane, u);
       digest<kKeyOctets>(u.lanes);
-      for (unsigned lane = 0; lane < used; ++lane)
-#pragma GCC unroll 4
-        for (unsigned n = 0; n < 4; ++n)
-          store(keys[first + lane].out + 4 * n, u.word[n % kWords][lane]);
+      for (unsigned lane = 0; lane < used; ++lane) scatter<kKeyOctets>(keys[first + lane], lane, u);
     }
     std::memset(&u, 0, sizeof(u));
     asm volatile("" : : "r"(&u) : "memory");  // or the compiler would leave the keys there
@@ -179,6 +176,73 @@ struct Sha1Lanes {
   }
 
  private:
+  template <unsigned kKeyOctets>
+  [[gnu::always_inline]] static void gather(const NewKey& key, unsigned lane, Words& u) noexcept {
+#pragma GCC unroll 4
+    for (unsigned n = 0; n < kKeyOctets / 4; ++n) {
+      u.word[n][lane] = load(key.start_key + 4 * n);
+      u.word[4 + n][lane] = load(key.session_key + 4 * n);
+    }
+  }
+  template <unsigned kKeyOctets>
+  [[gnu::always_inline]] static void scatter(const NewKey& key, unsigned lane, Words& u) noexcept {
+#pragma GCC unroll 4
+    for (unsigned n = 0; n < 4; ++n) store(key.out + 4 * n, u.word[n % (kKeyOctets / 4)][lane]);
+  }
+
+#ifdef __AVX2__
+  [[gnu::always_inline]] static __m256i swapped(__m256i x) noexcept {
+    const __m256i order = _mm256_broadcastsi128_si256(
+        _mm_set_epi8(12, 13, 14, 15, 8, 9, 10, 11, 4, 5, 6, 7, 0, 1, 2, 3));
+    return _mm256_shuffle_epi8(x, order);
+  }
+  // In each half by itself: the rows of four by four words become columns.
+  [[gnu::always_inline]] static void transpose(__m256i (&x)[4]) noexcept {
+    const __m256i a = _mm256_unpacklo_epi32(x[0], x[1]);
+    const __m256i b = _mm256_unpacklo_epi32(x[2], x[3]);
+    const __m256i c = _mm256_unpackhi_epi32(x[0], x[1]);
+    const __m256i d = _mm256_unpackhi_epi32(x[2], x[3]);
+    x[0] = _mm256_unpacklo_epi64(a, b);
+    x[1] = _mm256_unpackhi_epi64(a, b);
+    x[2] = _mm256_unpacklo_epi64(c, d);
+    x[3] = _mm256_unpackhi_epi64(c, d);
+  }
+  // Key n and key n + 4 are the halves of a row.
+  template <std::byte const* NewKey::*kKey>
+  [[gnu::always_inline]] static void gather_eight(const NewKey* keys, V* words) noexcept {
+    __m256i x[4];
+#pragma GCC unroll 4
+    for (unsigned n = 0; n < 4; ++n)
+      x[n] = swapped(_mm256_loadu2_m128i(reinterpret_cast<const __m128i*>(keys[n + 4].*kKey),
+                                         reinterpret_cast<const __m128i*>(keys[n].*kKey)));
+    transpose(x);
+#pragma GCC unroll 4
+    for (unsigned n = 0; n < 4; ++n) words[n] = (V)x[n];
+  }
+
+  // Lanes without a key repeat the last one. Keys of 8 octets lie in 16 readable ones.
+  template <unsigned kKeyOctets>
+  [[gnu::always_inline]] static void digest_transposed(const NewKey* keys, unsigned used,
+                                                       Words& u) noexcept {
+    NewKey eight[8];
+    if (used < 8) {
+      for (unsigned n = 0; n < 8; ++n) eight[n] = keys[n < used ? n : used - 1];
+      keys = eight;
+    }
+    gather_eight<&NewKey::start_key>(keys, u.lanes);
+    gather_eight<&NewKey::session_key>(keys, u.lanes + 4);
+    digest<kKeyOctets>(u.lanes);
+    __m256i x[4];
+#pragma GCC unroll 4
+    for (unsigned n = 0; n < 4; ++n) x[n] = (__m256i)u.lanes[n % (kKeyOctets / 4)];
+    transpose(x);
+#pragma GCC unroll 4
+    for (unsigned n = 0; n < 4; ++n)
+      _mm256_storeu2_m128i(reinterpret_cast<__m128i*>(keys[n + 4].out),
+                           reinterpret_cast<__m128i*>(keys[n].out), swapped(x[n]));
+  }
+#endif
+
   static std::uint32_t load(const std::byte* from) noexcept {
     std::uint32_t value;
     std::memcpy(&value, from, 4);

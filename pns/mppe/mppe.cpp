@@ -131,22 +131,19 @@ std::expected<MutableBytes, DropReason> open_stateful(DirectionState& state, std
     return std::unexpected(DropReason::mppe_resync);
   }
 
+  if (!flushed && !is_flag_packet(count)) {
+    if (!open_next(state, data)) return std::unexpected(DropReason::mppe_garbage);
+    return data;
+  }
+
   Key key(std::span<const std::byte, 16>(state.session_key));
-  bool changed = false;
   std::uint16_t at = state.coherency;
   for (unsigned n = 0; n <= gap; ++n, at = next_count(at)) {
     if (!is_flag_packet(at)) continue;
     change_key(state.start_key, key.bytes(), state.key_bits);
-    changed = true;
   }
   Rc4 rc4;
-  if (changed || flushed) {
-    rc4.set_key(cipher_key(key.bytes(), state.key_bits));
-  } else {
-    rc4.s = state.rc4_s;
-    rc4.i = state.rc4_i;
-    rc4.j = state.rc4_j;
-  }
+  rc4.set_key(cipher_key(key.bytes(), state.key_bits));
   const bool certain = gap != 0 || state.flush_wanted;
   bool good = decrypt_if_plausible(rc4, data, certain);
   // Linux changes its key where RFC 3078 §8.2 sets the same one up again: one step more for this
@@ -234,14 +231,16 @@ std::expected<MutableBytes, DropReason> seal(DirectionState& state, MutableBytes
   const MutableBytes data = frame.subspan(kHeaderSize);
   std::uint16_t header = kEncrypted;
 
-  Rc4 rc4;
   if (state.mode == Mode::kStateless) {
     header = static_cast<std::uint16_t>(header | kFlushed | state.coherency);
     Key key(std::span<const std::byte, 16>(state.session_key));
     change_key(state.start_key, key.bytes(), state.key_bits);
     commit(state, key.bytes(), next_count(state.coherency));
+    Rc4 rc4;
     rc4.set_key(cipher_key(key.bytes(), state.key_bits));
     rc4.apply(data);
+    wipe_rc4(rc4);
+    state.started = true;
   } else {
     // After a Reset-Request we go on at the next flag packet: there RFC 3078 §8.2 and Linux, which
     // differ on what a flushed packet does to the key, agree.
@@ -252,22 +251,20 @@ std::expected<MutableBytes, DropReason> seal(DirectionState& state, MutableBytes
       header = static_cast<std::uint16_t>(header | kFlushed);
       Key key(std::span<const std::byte, 16>(state.session_key));
       change_key(state.start_key, key.bytes(), state.key_bits);
-      rc4.set_key(cipher_key(key.bytes(), state.key_bits));
       commit(state, key.bytes(), next_count(count));
+      state.flush_wanted = false;
+      Rc4 rc4;
+      rc4.set_key(cipher_key(key.bytes(), state.key_bits));
+      rc4.apply(data);
+      state.rc4_s = rc4.s;
+      state.rc4_i = rc4.i;
+      state.rc4_j = rc4.j;
+      wipe_rc4(rc4);
+      state.started = true;
     } else {
-      rc4.s = state.rc4_s;
-      rc4.i = state.rc4_i;
-      rc4.j = state.rc4_j;
+      seal_next(state, data);
     }
-    state.flush_wanted = false;
-    state.coherency = next_count(count);
-    rc4.apply(data);
-    state.rc4_s = rc4.s;
-    state.rc4_i = rc4.i;
-    state.rc4_j = rc4.j;
   }
-  wipe_rc4(rc4);
-  state.started = true;
   frame[0] = static_cast<std::byte>(header >> 8);
   frame[1] = static_cast<std::byte>(header);
   return frame;
@@ -291,6 +288,29 @@ void commit(DirectionState& state, std::span<const std::byte, 16> session_key,
   state.coherency = coherency;
   order_stores();
   state.journal_valid = false;
+}
+
+bool open_next(DirectionState& state, MutableBytes data) noexcept {
+  std::array<std::byte, kPlausibleHead> head;
+  const std::size_t size = std::min(data.size(), head.size());
+  std::memcpy(head.data(), data.data(), size);
+  rc4_apply(state.rc4_s, state.rc4_i, state.rc4_j, std::span(head).first(size));
+  if (!is_plausible(std::span(head).first(size), data.size(), false)) {
+    rc4_step_back(state.rc4_s, state.rc4_i, state.rc4_j, size);
+    return false;
+  }
+  std::memcpy(data.data(), head.data(), size);
+  rc4_apply(state.rc4_s, state.rc4_i, state.rc4_j, data.subspan(size));
+  state.coherency = next_count(state.coherency);
+  state.started = true;
+  return true;
+}
+
+void seal_next(DirectionState& state, MutableBytes data) noexcept {
+  state.coherency = next_count(state.coherency);
+  order_stores();
+  rc4_apply(state.rc4_s, state.rc4_i, state.rc4_j, data);
+  state.started = true;
 }
 
 void recover(DirectionState& state) noexcept {

@@ -91,6 +91,13 @@ void change_key(std::span<const std::byte, 16> start_key, std::span<std::byte, 1
 void commit(DirectionState& state, std::span<const std::byte, 16> session_key,
             std::uint16_t coherency) noexcept;
 
+// Stateful, the packet of the expected count, which neither changes the key nor is FLUSHED: works
+// on the state's own table, which is worth nothing when the process dies meanwhile, and recover()
+// takes it for that. open_next: false when the text is not plausible; the state is as before then,
+// and the data not to be used.
+[[nodiscard]] bool open_next(DirectionState& state, MutableBytes data) noexcept;
+void seal_next(DirectionState& state, MutableBytes data) noexcept;
+
 // Octets of plain text that is_plausible() wants to see, if there are so many.
 inline constexpr std::size_t kPlausibleHead = 64;
 

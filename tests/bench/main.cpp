@@ -39,6 +39,7 @@ int main(int argc, char** argv) {
                    "cases whose name contains this, as stateless/seal/1400/32x32");
   mppe->add_option("--only", options.only, "contenders, beside plain")->delimiter(',');
   mppe->add_option("--json", options.json, "results, to this file");
+  mppe->add_flag("--enforce", options.enforce, "exit status 1 when a goal is missed");
   mppe->add_option("--cpu", cpu, "the CPU to run on")->check(CLI::Range(0, CPU_SETSIZE - 1));
   CLI11_PARSE(app, argc, argv);
   try {

@@ -19,7 +19,8 @@ namespace pns::bench {
 
 struct SessionKeys {
   std::array<std::byte, 16> start_key{};
-  std::array<std::byte, 16> session_key{};  // the first one; 128 bit
+  std::array<std::byte, 16> session_key{};  // the first one
+  unsigned bits = 128;
 };
 
 class Reference {
@@ -51,6 +52,7 @@ class ReferenceOf final : public Reference {
     sessions_ = std::vector<Session>(sessions.size());
     for (std::size_t n = 0; n < sessions.size(); ++n) {
       sessions_[n].keys = sessions[n];
+      double_short(sessions_[n].keys);
       sessions_[n].cipher.set_key(sessions_[n].keys.session_key);
     }
   }
@@ -81,12 +83,24 @@ class ReferenceOf final : public Reference {
       return pad;
     }();
     auto& key = session.keys.session_key;
-    const std::array<std::byte, 20> digest =
-        hash_.digest(session.keys.start_key, kPad1, key, kPad2);
-    std::copy_n(digest.begin(), key.size(), key.begin());
+    const std::size_t size = session.keys.bits == 128 ? 16 : 8;
+    const std::array<std::byte, 20> digest = hash_.digest(Bytes(session.keys.start_key).first(size),
+                                                          kPad1, Bytes(key).first(size), kPad2);
+    std::copy_n(digest.begin(), size, key.begin());
+    double_short(session.keys);
     session.cipher.set_key(key);
     session.cipher.crypt(key);
+    // RFC 3079 §3.1, §3.2
+    if (session.keys.bits == 40)
+      key[0] = std::byte{0xd1}, key[1] = std::byte{0x26}, key[2] = std::byte{0x9e};
+    if (session.keys.bits == 56) key[0] = std::byte{0xd1};
+    double_short(session.keys);
     session.cipher.set_key(key);
+  }
+
+  // A key of 8 octets, twice, is the same key to RC4.
+  static void double_short(SessionKeys& keys) {
+    if (keys.bits != 128) std::copy_n(keys.session_key.begin(), 8, keys.session_key.begin() + 8);
   }
 
   bool stateful_ = false;

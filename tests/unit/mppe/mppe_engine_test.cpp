@@ -8,6 +8,7 @@
 #include <catch2/catch.hpp>
 #include <cstring>
 #include <memory>
+#include <new>
 #include <random>
 
 #include "pns/mppe/mppe.hpp"
@@ -381,38 +382,39 @@ TEST_CASE("mppe engine: a forged packet among those of its session", "[mppe][con
 }
 
 TEST_CASE("mppe engine: no key is left in it", "[mppe]") {
-  for (const MppeVariant variant : variants()) {
-    // In memory of its own: in the heap's there may be what others left.
-    struct alignas(MppeEngine) Memory {
-      std::array<std::byte, sizeof(MppeEngine)> octets{};
-    };
-    const auto storage = std::make_unique<Memory>();
-    MppeEngine* const engine =
-        std::construct_at(reinterpret_cast<MppeEngine*>(storage.get()), variant);
-    std::array<DirectionState, 9> states;
-    for (std::size_t n = 0; n < states.size(); ++n)
-      states[n] = make(kStart, 128, n % 2 == 0 ? Mode::kStateless : Mode::kStateful);
-    std::vector<Octets> frames(states.size(), Octets(302));
-    std::vector<MppeJob> jobs(states.size());
-    for (std::size_t n = 0; n < states.size(); ++n)
-      jobs[n] = {&states[n], frames[n], MppeWork::kSeal};
-    engine->run(jobs);
-    const Bytes memory = std::as_bytes(std::span(engine, 1));
-    // A table of RC4 holds every octet once.
-    for (std::size_t at = 0; at + 256 <= memory.size(); at += 64) {
-      std::array<bool, 256> seen{};
-      for (const std::byte octet : memory.subspan(at, 256))
-        seen[std::to_integer<unsigned>(octet)] = true;
-      CHECK(std::ranges::count(seen, true) < 256);
-    }
-    for (std::size_t n = 0; n < states.size(); ++n) {
+  for (const MppeVariant variant : variants())
+    for (const std::size_t sessions : {1, 2, 9, 40}) {
+      CAPTURE(name_of(variant), sessions);
+      // Zeros, where the engine leaves memory as it was.
+      alignas(MppeEngine) static std::array<std::byte, sizeof(MppeEngine)> memory;
+      memory.fill(std::byte{0});
+      MppeEngine* engine = new (memory.data()) MppeEngine(variant);
+      std::vector<DirectionState> states(sessions);
+      for (std::size_t n = 0; n < sessions; ++n)
+        states[n] = make(kStart, 128, n % 2 == 0 ? Mode::kStateless : Mode::kStateful);
+      std::vector<Octets> frames(sessions + 1, Octets(302));
+      std::vector<MppeJob> jobs(frames.size());
+      for (std::size_t n = 0; n < frames.size(); ++n)
+        jobs[n] = {&states[n % sessions], frames[n], MppeWork::kSeal};
+      engine->run(jobs);
+      // A table of RC4 holds every octet once.
+      for (std::size_t at = 0; at + 256 <= memory.size(); at += 64) {
+        std::array<bool, 256> seen{};
+        for (const std::byte octet : Bytes(memory).subspan(at, 256))
+          seen[std::to_integer<unsigned>(octet)] = true;
+        CHECK(std::ranges::count(seen, true) < 256);
+      }
+      const auto left = [](Bytes secret) { return !std::ranges::search(memory, secret).empty(); };
+      for (const auto& state : states) {
+        CHECK_FALSE(left(Bytes(state.session_key).first(8)));
+        if (state.mode == Mode::kStateful)
+          CHECK_FALSE(left(std::as_bytes(std::span(state.rc4_s)).first(8)));
+      }
       // The data was zeros: what is in the frame now is the key stream.
-      for (const Bytes secret :
-           {Bytes(states[n].session_key).first(8), Bytes(frames[n]).subspan(20, 8)})
-        CHECK(std::ranges::search(memory, secret).empty());
-      if (states[n].mode == Mode::kStateful)
-        CHECK(std::ranges::search(memory, std::as_bytes(std::span(states[n].rc4_s)).first(8))
-                  .empty());
+      for (const Octets& frame : frames) {
+        CHECK_FALSE(left(Bytes(frame).subspan(20, 8)));
+        CHECK_FALSE(left(Bytes(frame).last(8)));
+      }
+      engine->~MppeEngine();
     }
-  }
 }
