@@ -5,23 +5,13 @@
 #include <sched.h>
 
 #include <CLI/CLI.hpp>
-#include <cerrno>
 #include <exception>
-#include <system_error>
+#include <string>
 
+#include "tests/bench/machine.hpp"
 #include "tests/bench/mppe_bench.hpp"
-
-namespace {
-
-void pin(int cpu) {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  CPU_SET(static_cast<unsigned>(cpu), &set);
-  if (sched_setaffinity(0, sizeof(set), &set) != 0)
-    throw std::system_error(errno, std::generic_category(), "--cpu");
-}
-
-}  // namespace
+#include "tests/bench/pipeline_bench.hpp"
+#include "tests/bench/pipeline_rig.hpp"
 
 int main(int argc, char** argv) {
   CLI::App app("Measures parts of pns. Ratios within one run are what to judge by.");
@@ -41,9 +31,47 @@ int main(int argc, char** argv) {
   mppe->add_option("--json", options.json, "results, to this file");
   mppe->add_flag("--enforce", options.enforce, "exit status 1 when a goal is missed");
   mppe->add_option("--cpu", cpu, "the CPU to run on")->check(CLI::Range(0, CPU_SETSIZE - 1));
+
+  pns::bench::PipelineOptions pipeline_options;
+  CLI::App* pipeline =
+      app.add_subcommand("pipeline", "a whole worker, rx_burst to tx_burst, over many sessions");
+  pipeline->add_option("--sessions", pipeline_options.sessions, "how many, of each case")
+      ->capture_default_str()
+      ->delimiter(',')
+      ->check(CLI::Range(1U, pns::bench::kMaxBenchSessions));
+  pipeline->add_option("--max-sessions", pipeline_options.max_sessions, "no case with more");
+  pipeline->add_option("--size", pipeline_options.sizes, "octets of inner IP packets")
+      ->delimiter(',')
+      ->check(CLI::Range(40, 1400));
+  pipeline->add_option("--direction", pipeline_options.directions, "up, down, both")
+      ->capture_default_str()
+      ->delimiter(',')
+      ->check(CLI::IsMember({"up", "down", "both"}));
+  bool only_clear = false;
+  bool only_mppe = false;
+  CLI::Option* clear = pipeline->add_flag("--clear", only_clear, "only without MPPE");
+  pipeline->add_flag("--mppe", only_mppe, "only with MPPE")->excludes(clear);
+  pipeline->add_option("--filter", pipeline_options.filter,
+                       "cases whose name contains this, as up/clear/64/1000000");
+  pipeline->add_option("--seconds", pipeline_options.seconds, "for all cases together")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  pipeline->add_option("--rounds", pipeline_options.rounds,
+                       "batches of each case, in place of --seconds");
+  pipeline->add_flag("--no-huge", pipeline_options.no_huge, "without huge pages");
+  pipeline->add_flag("--enforce", pipeline_options.enforce, "exit status 1 when a goal is missed");
+  pipeline->add_option("--json", pipeline_options.json, "results, to this file");
+  pipeline->add_option("--cpu", pipeline_options.cpu, "the CPU to run on")
+      ->check(CLI::Range(0, CPU_SETSIZE - 1));
+
   CLI11_PARSE(app, argc, argv);
   try {
-    if (cpu >= 0) pin(cpu);
+    if (pipeline->parsed()) {
+      pipeline_options.clear = !only_mppe;
+      pipeline_options.mppe = !only_clear;
+      return pns::bench::run_pipeline(pipeline_options);
+    }
+    if (cpu >= 0) pns::bench::pin(cpu);
     return pns::bench::run_mppe(options);
   } catch (const std::exception& error) {
     fmt::print(stderr, "pns-bench: {}\n", error.what());

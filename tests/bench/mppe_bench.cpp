@@ -14,6 +14,7 @@
 
 #include "dataplane/mppe/mppe_engine.hpp"
 #include "pns/mppe/mppe.hpp"
+#include "tests/bench/machine.hpp"
 #include "tests/bench/mppe_goals.hpp"
 #include "tests/bench/reference.hpp"
 
@@ -271,30 +272,6 @@ std::vector<Measured> run_case(const Case& of, std::vector<std::unique_ptr<Conte
     result.push_back({each.front(), each[each.size() / 10], each[each.size() / 2]});
   }
   return result;
-}
-
-// Core cycles a TSC cycle: additions that wait for each other take one core cycle each.
-double core_ratio() {
-  double best = 0;
-  for (unsigned n = 0; n < 50; ++n) {
-    constexpr unsigned kAdditions = 100000;
-    const std::uint64_t start = __rdtsc();
-    std::uint64_t sum = 0;
-    for (unsigned at = 0; at < kAdditions; at += 10)
-      asm volatile(
-          "add $1, %0; add %0, %0; add $1, %0; add %0, %0; add $1, %0; add %0, %0; add $1, %0;"
-          "add %0, %0; add $1, %0; add %0, %0"
-          : "+r"(sum));
-    best = std::max(best, double{kAdditions} / static_cast<double>(__rdtsc() - start));
-  }
-  return best;
-}
-
-std::string cpu_model() {
-  std::ifstream file("/proc/cpuinfo");
-  for (std::string line; std::getline(file, line);)
-    if (line.starts_with("model name")) return line.substr(line.find(':') + 2);
-  return "unknown";
 }
 
 double ratio(std::uint64_t of, std::uint64_t to) {

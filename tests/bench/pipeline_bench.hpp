@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// pns-bench pipeline: the real worker, from rx_burst to tx_burst, over up to a million sessions.
+// Beside each case, batch by batch in the same run: `echo`, what ring ports alone cost, and `lone`,
+// the same worker given one packet at a time. A packet that does not come out fails the bench.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace pns::bench {
+
+struct PipelineOptions {
+  std::vector<std::uint32_t> sessions{1'000, 10'000, 100'000, 1'000'000};
+  std::vector<std::size_t> sizes;  // octets of inner IP; empty: 64, 1400 clear, 512, 1400 MPPE
+  std::vector<std::string> directions{"up", "down", "both"};
+  bool clear = true;
+  bool mppe = true;
+  std::uint32_t max_sessions = UINT32_MAX;  // cases of more are left out
+  std::string filter;                       // cases whose name contains this
+  double seconds = 120;                     // for all cases together
+  unsigned rounds = 0;                      // batches of a case, in place of the time
+  bool no_huge = false;
+  bool enforce = false;
+  std::string json;  // file
+  int cpu = -1;
+};
+
+// Table on stdout, progress on stderr. Starts EAL. Exit status: 1 when a packet was lost, no case
+// matches or, with `enforce`, a goal is missed; 77 when EAL does not start.
+int run_pipeline(const PipelineOptions& options);
+
+}  // namespace pns::bench

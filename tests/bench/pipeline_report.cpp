@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "tests/bench/pipeline_report.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <fstream>
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+
+#include "pns/contract/session_memory.hpp"
+
+namespace pns::bench {
+namespace {
+
+struct Goal {
+  std::string what;
+  std::string unit;
+  double limit = 0;
+  Spread measured;
+  [[nodiscard]] bool met() const { return measured.p10 <= limit; }
+  [[nodiscard]] const char* verdict() const {
+    if (met()) return "met";
+    return measured.min <= limit ? "met by min only" : "missed";
+  }
+};
+
+Spread each(const Spread& a, const Spread& b, const std::function<double(double, double)>& with) {
+  return {with(a.min, b.min), with(a.p10, b.p10), with(a.median, b.median)};
+}
+// What the worker adds to its ports.
+Spread work(const PipelineRow& row) { return each(row.whole, row.echo, std::minus<>()); }
+
+std::vector<Goal> judge(const PipelineReport& report) {
+  const auto find = [&](const std::string& name) -> const PipelineRow* {
+    const auto row = std::ranges::find(report.rows, name, &PipelineRow::name);
+    return row == report.rows.end() ? nullptr : &*row;
+  };
+  std::vector<Goal> goals;
+  for (const auto& [direction, limit] : {std::pair{"up", 100.0}, {"down", 130.0}}) {
+    const std::string name = fmt::format("{}/clear/64/1000000", direction);
+    const PipelineRow* row = find(name);
+    if (row == nullptr) continue;
+    goals.push_back({name + ", session work", "cycles", limit, work(*row)});
+    goals.push_back({name + ", rx to tx", "cycles", 220, row->whole});
+    const PipelineRow* fewer = find(fmt::format("{}/clear/64/10000", direction));
+    if (fewer == nullptr) continue;
+    goals.push_back(
+        {name + " against 10000", "times", 1.4, each(row->whole, fewer->whole, std::divides<>())});
+  }
+  if (const PipelineRow* row = find("up/mppe/1400/1000000"); row != nullptr)
+    goals.push_back({row->name + ", rx to tx", "cycles", 4'300, row->whole});
+  for (const PipelineMemory& memory : report.memory)
+    if (memory.sessions == 1'000'000)
+      goals.push_back({"memory of a session, 1000000",
+                       "octets",
+                       1'024,
+                       {memory.total(), memory.total(), memory.total()}});
+  return goals;
+}
+
+double gbit(const PipelineReport& report, const PipelineRow& row) {
+  return 8 * static_cast<double>(row.size) * report.tsc_ghz / row.whole.median;
+}
+
+nlohmann::json json_of(const Spread& spread) {
+  return {{"min", spread.min}, {"p10", spread.p10}, {"median", spread.median}};
+}
+
+}  // namespace
+
+bool print_report(const PipelineReport& report) {
+  fmt::print("{}, TSC {:.2f} GHz, core at {:.2f} times that; packet buffers on {} pages\n",
+             report.cpu, report.tsc_ghz, report.core_ratio,
+             report.eal_huge_pages ? "2 MiB" : "4 KiB");
+  fmt::print("TSC cycles a packet, by bursts; whole: rx_burst to tx_burst; work: whole - echo\n\n");
+  fmt::print("{:<26} {:>22} {:>7} {:>7} {:>20} {:>17} {:>10} {:>6}\n", "way/crypto/octets/sessions",
+             "whole min/p10/median", "Mpps", "Gbit/s", "work min/p10/median", "echo min/median",
+             "lone/whole", "acks");
+  for (const PipelineRow& row : report.rows) {
+    const Spread session = work(row);
+    fmt::print("{:<26} {:>22} {:>7.2f} {:>7.2f} {:>20} {:>17} {:>10.2f} {:>6.3f}\n", row.name,
+               fmt::format("{:.0f}/{:.0f}/{:.0f}", row.whole.min, row.whole.p10, row.whole.median),
+               report.tsc_ghz * 1e3 / row.whole.median, gbit(report, row),
+               fmt::format("{:.0f}/{:.0f}/{:.0f}", session.min, session.p10, session.median),
+               fmt::format("{:.0f}/{:.0f}", row.echo.min, row.echo.median),
+               row.lone.median / row.whole.median, row.acks);
+  }
+  fmt::print("\nresident octets a session:\n");
+  for (const PipelineMemory& memory : report.memory)
+    fmt::print(
+        "{:>9} sessions {:>7.0f}: session memory {:.0f} on {} pages, table {:.0f}, worker {:.0f}\n",
+        memory.sessions, memory.total(), memory.resident.records,
+        memory.resident.huge_pages ? "2 MiB" : "4 KiB", memory.resident.table,
+        memory.resident.worker);
+  const std::vector<Goal> goals = judge(report);
+  bool all = true;
+  if (!goals.empty()) fmt::print("\n{:<38} {:>8} {:>24}\n", "goal", "at most", "min/p10/median");
+  for (const Goal& goal : goals) {
+    all &= goal.met();
+    const int digits = goal.limit < 10 ? 2 : 0;
+    fmt::print("{:<38} {:>8.{}f} {:>24} {:<6} {}\n", goal.what, goal.limit, goal.limit < 10 ? 1 : 0,
+               fmt::format("{:.{}f}/{:.{}f}/{:.{}f}", goal.measured.min, digits, goal.measured.p10,
+                           digits, goal.measured.median, digits),
+               goal.unit, goal.verdict());
+  }
+  return all;
+}
+
+void write_json(const PipelineReport& report, const std::string& path) {
+  nlohmann::json rows = nlohmann::json::array();
+  for (const PipelineRow& row : report.rows)
+    rows.push_back({{"bench", "pipeline"},
+                    {"case", row.name},
+                    {"min", row.whole.min},
+                    {"p10", row.whole.p10},
+                    {"median", row.whole.median},
+                    {"mpps", report.tsc_ghz * 1e3 / row.whole.median},
+                    {"gbit_s", gbit(report, row)},
+                    {"work", json_of(work(row))},
+                    {"echo", json_of(row.echo)},
+                    {"lone", json_of(row.lone)},
+                    {"acks_a_packet", row.acks},
+                    {"packets", row.packets}});
+  nlohmann::json goals = nlohmann::json::array();
+  for (const Goal& goal : judge(report))
+    goals.push_back({{"goal", goal.what},
+                     {"at_most", goal.limit},
+                     {"unit", goal.unit},
+                     {"measured", json_of(goal.measured)},
+                     {"met", goal.met()}});
+  nlohmann::json memory = nlohmann::json::array();
+  for (const PipelineMemory& each : report.memory)
+    memory.push_back({{"sessions", each.sessions},
+                      {"octets_a_session", each.total()},
+                      {"session_memory", each.resident.records},
+                      {"table", each.resident.table},
+                      {"worker", each.resident.worker},
+                      {"record_octets", sizeof(contract::SessionRecord)},
+                      {"huge_pages", each.resident.huge_pages}});
+  std::ofstream file(path);
+  file << nlohmann::json{{"cpu", report.cpu},
+                         {"tsc_ghz", report.tsc_ghz},
+                         {"core_ratio", report.core_ratio},
+                         {"huge_pages", report.eal_huge_pages},
+                         {"unit", "TSC cycles a packet"},
+                         {"rows", rows},
+                         {"memory", memory},
+                         {"goals", goals}}
+              .dump(1)
+       << '\n';
+  if (!file.flush()) throw std::runtime_error("cannot write " + path);
+}
+
+}  // namespace pns::bench

@@ -1,0 +1,388 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "tests/bench/pipeline_rig.hpp"
+
+#include <fmt/core.h>
+#include <rte_cycles.h>
+#include <rte_eth_ring.h>
+#include <rte_ethdev.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cstring>
+#include <fstream>
+#include <stdexcept>
+#include <utility>
+
+#include "pns/mppe/mppe.hpp"
+#include "pns/wire/ethernet.hpp"
+#include "pns/wire/gre.hpp"
+#include "pns/wire/ipv4.hpp"
+
+namespace pns::bench {
+namespace {
+
+using namespace dataplane;
+using contract::PortRole;
+
+constexpr MacAddress kAccessMac{0x02, 0, 0, 0, 0, 0x01};
+constexpr MacAddress kCoreMac{0x02, 0, 0, 0, 0, 0x02};
+constexpr MacAddress kAccessRouterMac{0x02, 0, 0, 0, 0, 0x11};
+constexpr MacAddress kCoreRouterMac{0x02, 0, 0, 0, 0, 0x12};
+constexpr std::uint32_t kLocals = 0xc6336400;   // 198.51.100.0
+constexpr std::uint32_t kInner = 0x0a000000;    // 10.0.0.0
+constexpr std::uint32_t kPeers = 0x64400000;    // 100.64.0.0/10
+constexpr std::uint32_t kServers = 0xc6120000;  // 198.18.0.0/15
+constexpr std::uint32_t kServerCount = 4'096;
+constexpr std::uint64_t kPrefixes = 0x2001'0db8'1000'0000;
+constexpr std::uint16_t kInnerMtu = 1'400;
+constexpr std::uint8_t kTcp = 6;
+constexpr std::array<std::byte, 4> kPppIpv4{std::byte{0xff}, std::byte{0x03}, std::byte{0x00},
+                                            std::byte{0x21}};
+constexpr std::array<std::byte, 4> kPppMppe{std::byte{0xff}, std::byte{0x03}, std::byte{0x00},
+                                            std::byte{0xfd}};
+
+void must(bool good, const char* what) {
+  if (!good) throw std::runtime_error(fmt::format("cannot set up: {}", what));
+}
+template <class T>
+T must(std::expected<T, std::string> made) {
+  if (!made) throw std::runtime_error(made.error());
+  return std::move(*made);
+}
+
+OurCallId call_of(std::uint32_t n) { return OurCallId(static_cast<std::uint16_t>(n % 65'535 + 1)); }
+Ipv4Address local_of(std::uint32_t n) { return Ipv4Address(kLocals + n / 65'535); }
+Ipv4Address inner_of(std::uint32_t n) { return Ipv4Address(kInner + n); }
+// An odd factor spreads them over the whole prefix, each its own.
+Ipv4Address peer_of(std::uint32_t n) { return Ipv4Address(kPeers + (n * 0x9e3779b1 & 0x3fffff)); }
+
+std::array<std::byte, 16> key_of(std::uint32_t n, unsigned direction) {
+  std::array<std::byte, 16> key;
+  for (unsigned i = 0; i < key.size(); ++i)
+    key[i] = static_cast<std::byte>((n >> (8 * (i % 4))) + i * 17 + direction);
+  return key;
+}
+
+// Octets of this process that are resident, huge pages too.
+std::uint64_t resident_octets() {
+  std::ifstream file("/proc/self/status");
+  std::uint64_t kib = 0;
+  for (std::string line; std::getline(file, line);)
+    if (line.starts_with("VmRSS:") || line.starts_with("HugetlbPages:"))
+      kib += std::stoull(line.substr(line.find(':') + 1));
+  return kib * 1024;
+}
+
+// A TCP segment in mid-stream.
+void write_inner(MutableBytes out, Ipv4Address source, Ipv4Address destination) {
+  wire::Ipv4Header header;
+  header.total_length = static_cast<std::uint16_t>(out.size());
+  header.dont_fragment = true;
+  header.time_to_live = 63;
+  header.protocol = kTcp;
+  header.source = source;
+  header.destination = destination;
+  wire::write_ipv4(out, header);
+  std::memset(out.data() + wire::kIpv4HeaderSize, 0x5a, out.size() - wire::kIpv4HeaderSize);
+  out[wire::kIpv4HeaderSize + 12] = std::byte{0x50};  // data offset
+  out[wire::kIpv4HeaderSize + 13] = std::byte{0x10};  // ACK
+}
+
+MutableBytes allocate(rte_mempool* pool, std::size_t size, rte_mbuf*& packet) {
+  packet = rte_pktmbuf_alloc(pool);
+  must(packet != nullptr, "a packet buffer");
+  auto* room = rte_pktmbuf_append(packet, static_cast<std::uint16_t>(size));
+  must(room != nullptr, "a packet so large");
+  return {reinterpret_cast<std::byte*>(room), size};
+}
+
+}  // namespace
+
+Wires::Wires() {
+  constexpr unsigned kBuffers = 2 * kBatch - 1;  // a batch, and as many acknowledgements
+  pool_ = rte_pktmbuf_pool_create("bench", kBuffers, 256, kMbufPrivateSize,
+                                  RTE_MBUF_DEFAULT_BUF_SIZE, static_cast<int>(rte_socket_id()));
+  must(pool_ != nullptr, "packet buffers");
+  constexpr unsigned kFlags = RING_F_SP_ENQ | RING_F_SC_DEQ;
+  commands_ = rte_ring_create("commands", 64, 0, kFlags);
+  must(commands_ != nullptr, "a ring");
+  for (std::size_t port = 0; port < contract::kPorts; ++port) {
+    const std::string number = std::to_string(port);
+    rx_[port] = rte_ring_create(("rx" + number).c_str(), 2 * kBatch, 0, kFlags);
+    tx_[port] = rte_ring_create(("tx" + number).c_str(), 2 * kBatch, 0, kFlags);
+    must(rx_[port] != nullptr && tx_[port] != nullptr, "a ring");
+    const int made =
+        rte_eth_from_rings(("bench" + number).c_str(), &rx_[port], 1, &tx_[port], 1, 0);
+    must(made >= 0, "a ring port");
+    ids_[port] = static_cast<std::uint16_t>(made);
+    const rte_eth_conf conf{};
+    must(rte_eth_dev_configure(ids_[port], 1, 1, &conf) == 0 &&
+             rte_eth_rx_queue_setup(ids_[port], 0, 64, 0, nullptr, pool_) == 0 &&
+             rte_eth_tx_queue_setup(ids_[port], 0, 64, 0, nullptr) == 0 &&
+             rte_eth_dev_start(ids_[port]) == 0,
+         "a ring port");
+  }
+  next_hops_ = must(NextHops::create("bench"));
+  const auto route = [this](std::uint16_t id, const NextHop& hop, Ipv4Prefix prefix) {
+    must(next_hops_->set(NextHopId(id), hop) && next_hops_->add_route(prefix, NextHopId(id)),
+         "a route");
+  };
+  route(1, {NextHopKind::kResolved, PortRole::kAccess, kAccessRouterMac, kAccessMac, {}},
+        {Ipv4Address(kPeers), 10});
+  route(2, {NextHopKind::kResolved, PortRole::kCore, kCoreRouterMac, kCoreMac, {}},
+        {Ipv4Address(kServers), 15});
+}
+
+void Wires::receive(PortRole role, rte_mbuf* packet) {
+  must(rte_ring_sp_enqueue(rx_[index(role)], packet) == 0, "room in a receive ring");
+}
+
+std::uint64_t Wires::drain(PortRole role) {
+  std::array<void*, 64> packets;
+  std::uint64_t total = 0;
+  while (const unsigned count =
+             rte_ring_sc_dequeue_burst(tx_[index(role)], packets.data(), packets.size(), nullptr)) {
+    rte_pktmbuf_free_bulk(reinterpret_cast<rte_mbuf**>(packets.data()), count);
+    total += count;
+  }
+  return total;
+}
+
+void Wires::receive_plain(std::size_t size, unsigned count) {
+  for (unsigned n = 0; n < count; ++n) {
+    rte_mbuf* packet = nullptr;
+    const MutableBytes frame = allocate(pool_, wire::kEthernetHeaderSize + size, packet);
+    wire::write_ethernet(frame, {kAccessMac, kAccessRouterMac, be16::from_host(0x0800)});
+    write_inner(frame.subspan(wire::kEthernetHeaderSize), peer_of(n), local_of(0));
+    receive(PortRole::kAccess, packet);
+  }
+}
+
+unsigned Wires::echo() {
+  std::array<rte_mbuf*, Burst::kReceive> packets;
+  const std::uint16_t port = ids_[0];
+  const std::uint16_t count = rte_eth_rx_burst(port, 0, packets.data(), packets.size());
+  for (std::uint16_t n = 0; n < count; ++n) {
+    auto* header = rte_pktmbuf_mtod(packets[n], wire::EthernetHeader*);
+    std::swap(header->destination, header->source);
+  }
+  const std::uint16_t sent = rte_eth_tx_burst(port, 0, packets.data(), count);
+  must(sent == count, "room in a transmit ring");
+  return count;
+}
+
+Rig::Rig(Wires& wires, std::uint32_t sessions, bool huge_pages)
+    : wires_(wires),
+      count_(sessions),
+      ns_per_cycle_(1e9 / static_cast<double>(rte_get_tsc_hz())),
+      sent_up_(sessions, 0),
+      sent_down_(sessions, 0) {
+  std::uint64_t resident = resident_octets();
+  const auto note = [&](double& octets) {
+    const std::uint64_t now = resident_octets();
+    octets += static_cast<double>(now - resident) / static_cast<double>(count_);
+    resident = now;
+  };
+  fd_ = must(contract::SessionMemory::create(count_, huge_pages, now_ns()));
+  memory_ = must(contract::SessionMemory::attach(fd_.get()));
+  note(resident_.records);
+  struct stat status {};
+  resident_.huge_pages = ::fstat(fd_.get(), &status) == 0 && status.st_blksize > 4096;
+  memory_.header().worker_count.store(1);
+  for (auto& bucket : memory_.header().steering) bucket.store(0);
+  table_ = must(SessionTable::create(memory_, 1));
+  note(resident_.table);
+
+  WorkerConfig config;
+  for (const PortRole role : {PortRole::kAccess, PortRole::kCore}) {
+    WorkerConfig::Port& port = config.ports[static_cast<std::size_t>(role)];
+    port.rx_queues = {RxQueue::ethdev(wires_.port(role), 0)};
+    port.tx_queue = TxQueue::ethdev(wires_.port(role), 0);
+    port.mac = role == PortRole::kAccess ? kAccessMac : kCoreMac;
+  }
+  config.pool = wires_.pool();
+  config.commands = wires_.commands();
+  worker_ = std::make_unique<Worker>(std::move(config), *table_, wires_.next_hops());
+  note(resident_.worker);
+  for (std::uint32_t n = 0; n < count_; ++n) install(n);
+  run_commands();
+  note(resident_.table);
+  before_ = books();
+}
+
+Rig::~Rig() {
+  worker_.reset();
+  rte_pktmbuf_free_bulk(up_.data() + up_at_, static_cast<unsigned>(up_.size() - up_at_));
+  rte_pktmbuf_free_bulk(down_.data() + down_at_, static_cast<unsigned>(down_.size() - down_at_));
+}
+
+std::uint64_t Rig::now_tsc() { return rte_rdtsc(); }
+
+std::uint64_t Rig::now_ns() const {
+  return static_cast<std::uint64_t>(static_cast<double>(now_tsc()) * ns_per_cycle_);
+}
+
+void Rig::install(std::uint32_t n) {
+  contract::InstallSession request;
+  request.our_call_id = call_of(n);
+  request.peer_call_id = PeerCallId(static_cast<std::uint16_t>(n));
+  request.local = local_of(n);
+  request.peer = peer_of(n);
+  request.peer_window = 64;
+  must(table_->install(SlotId(n), request, now_ns()).has_value() &&
+           table_->bind_address(SlotId(n), inner_of(n)) == contract::ReplyResult::kDone &&
+           table_->bind_prefix(SlotId(n), kPrefixes + n) == contract::ReplyResult::kDone,
+       "a session");
+  WorkerCommand::Body body;
+  body.configure_link = {};
+  body.configure_link.open = true;
+  command(n, WorkerCommandType::kConfigureLink, body);
+  body.open_ipv4 = {};
+  body.open_ipv4.subscriber = inner_of(n);
+  body.open_ipv4.gateway = Ipv4Address(kServers + 0xffff);
+  body.open_ipv4.inner_mtu = kInnerMtu;
+  command(n, WorkerCommandType::kOpenIpv4, body);
+}
+
+void Rig::command(std::uint32_t n, WorkerCommandType type, const WorkerCommand::Body& body) {
+  WorkerCommand command;
+  command.type = type;
+  command.slot = SlotId(n);
+  command.generation = memory_.sessions()[n].generation.load(std::memory_order_relaxed);
+  command.body = body;
+  rte_mbuf* packet = make_command(wires_.pool(), command);
+  must(packet != nullptr && rte_ring_sp_enqueue(wires_.commands(), packet) == 0, "a command");
+  if (rte_ring_count(wires_.commands()) >= Burst::kReceive) run_commands();
+}
+
+void Rig::run_commands() {
+  while (worker_->has_pending()) (void)worker_->poll_once(Tsc{now_tsc()}, now_ns());
+}
+
+void Rig::arm() {
+  peers_.resize(count_);
+  for (std::uint32_t n = 0; n < count_; ++n) {
+    WorkerCommand::Body body;
+    body.arm_mppe = {};
+    body.arm_mppe.send_start_key = key_of(n, 0);
+    body.arm_mppe.receive_start_key = key_of(n, 1);
+    command(n, WorkerCommandType::kArmMppe, body);
+    mppe::init(peers_[n], key_of(n, 1), 128, mppe::Mode::kStateless);
+  }
+  run_commands();
+}
+
+rte_mbuf* Rig::make_up(std::uint32_t n, std::size_t size, bool with_ack) {
+  wire::GreHeader gre;
+  gre.payload_length = static_cast<std::uint16_t>(kPppIpv4.size() + (armed() ? 4 : 0) + size);
+  gre.call_id = call_of(n).value;
+  gre.has_sequence = true;
+  gre.sequence = sent_up_[n]++;
+  gre.has_ack = with_ack && sent_down_[n] != 0;
+  gre.ack = sent_down_[n] - 1;
+  wire::Ipv4Header outer;
+  outer.total_length =
+      static_cast<std::uint16_t>(wire::kIpv4HeaderSize + gre.size() + gre.payload_length);
+  outer.time_to_live = 57;
+  outer.protocol = wire::kIpProtocolGre;
+  outer.source = peer_of(n);
+  outer.destination = local_of(n);
+
+  rte_mbuf* packet = nullptr;
+  MutableBytes out =
+      allocate(wires_.pool(), wire::kEthernetHeaderSize + outer.total_length, packet);
+  wire::write_ethernet(out, {kAccessMac, kAccessRouterMac, be16::from_host(wire::kEtherTypeIpv4)});
+  out = out.subspan(wire::kEthernetHeaderSize);
+  wire::write_ipv4(out, outer);
+  out = out.subspan(wire::kIpv4HeaderSize);
+  wire::write_gre(out, gre);
+  out = out.subspan(gre.size());
+  std::ranges::copy(armed() ? kPppMppe : kPppIpv4, out.begin());
+  out = out.subspan(kPppIpv4.size());
+  const MutableBytes sealed = out;
+  if (armed()) {
+    std::copy_n(kPppIpv4.begin() + 2, 2, out.begin() + mppe::kHeaderSize);
+    out = out.subspan(mppe::kHeaderSize + 2);
+  }
+  write_inner(out, inner_of(n), Ipv4Address(kServers + random_() % kServerCount));
+  if (armed()) must(mppe::seal(peers_[n], sealed).has_value(), "an encrypted packet");
+  return packet;
+}
+
+rte_mbuf* Rig::make_down(std::uint32_t n, std::size_t size) {
+  rte_mbuf* packet = nullptr;
+  const MutableBytes out = allocate(wires_.pool(), wire::kEthernetHeaderSize + size, packet);
+  wire::write_ethernet(out, {kCoreMac, kCoreRouterMac, be16::from_host(wire::kEtherTypeIpv4)});
+  write_inner(out.subspan(wire::kEthernetHeaderSize),
+              Ipv4Address(kServers + random_() % kServerCount), inner_of(n));
+  return packet;
+}
+
+void Rig::build(Direction direction, std::size_t size) {
+  const bool both = direction == Direction::kBoth;
+  const unsigned share = both ? Wires::kBatch / 2 : Wires::kBatch;
+  const std::vector<std::uint32_t> answered = std::exchange(up_sessions_, {});
+  std::uniform_int_distribution<std::uint32_t> any(0, count_ - 1);
+  up_.clear();
+  down_.clear();
+  up_at_ = down_at_ = 0;
+  std::vector<std::uint32_t> down_sessions;
+  for (unsigned n = 0; n < share; ++n) {
+    if (direction != Direction::kDown) {
+      up_sessions_.push_back(any(random_));
+      up_.push_back(make_up(up_sessions_.back(), size, both));
+    }
+    if (direction != Direction::kUp) {
+      down_sessions.push_back(both && answered.size() == share ? answered[n] : any(random_));
+      down_.push_back(make_down(down_sessions.back(), size));
+    }
+  }
+  for (const std::uint32_t n : down_sessions) ++sent_down_[n];  // acknowledged from now on
+}
+
+unsigned Rig::feed(unsigned most) {
+  const std::size_t up = std::min<std::size_t>(most, up_.size() - up_at_);
+  const std::size_t down = std::min<std::size_t>(most, down_.size() - down_at_);
+  for (std::size_t n = 0; n < up; ++n) wires_.receive(PortRole::kAccess, up_[up_at_++]);
+  for (std::size_t n = 0; n < down; ++n) wires_.receive(PortRole::kCore, down_[down_at_++]);
+  return static_cast<unsigned>(up + down);
+}
+
+Rig::Books Rig::books() const {
+  const contract::WorkerCounters& counters = memory_.workers()[0];
+  Books now;
+  now.up = counters.upstream_packets.get();
+  now.down = counters.downstream_packets.get();
+  now.to_access = counters.ports[0].tx_packets.get();
+  now.to_core = counters.ports[1].tx_packets.get();
+  // An acknowledgement that was not owed any more when it was to leave ends as consumed.
+  now.acks = counters.generated.get() - counters.consumed.get();
+  for (std::size_t r = 0; r < kDropReasonCount; ++r) now.drops[r] = counters.drops[r].get();
+  return now;
+}
+
+void Rig::settle() {
+  const std::uint64_t to_access = wires_.drain(PortRole::kAccess);
+  const std::uint64_t to_core = wires_.drain(PortRole::kCore);
+  const Books now = books();
+  for (std::size_t r = 0; r < kDropReasonCount; ++r)
+    if (now.drops[r] != before_.drops[r])
+      throw std::runtime_error(fmt::format("{} packets dropped: {}",
+                                           now.drops[r] - before_.drops[r],
+                                           name_of(static_cast<DropReason>(r))));
+  const std::uint64_t made = now.acks - before_.acks;
+  const auto same = [](const char* what, std::uint64_t is, std::uint64_t wanted) {
+    if (is != wanted) throw std::runtime_error(fmt::format("{}: {}, not {}", what, is, wanted));
+  };
+  same("packets carried upstream", now.up - before_.up, up_.size());
+  same("packets carried downstream", now.down - before_.down, down_.size());
+  same("packets out of the core port", to_core, up_.size());
+  same("packets out of the access port", to_access, down_.size() + made);
+  same("packets counted out of the core port", now.to_core - before_.to_core, to_core);
+  same("packets counted out of the access port", now.to_access - before_.to_access, to_access);
+  carried_ += up_.size() + down_.size();
+  acks_ += made;
+  before_ = now;
+}
+
+}  // namespace pns::bench

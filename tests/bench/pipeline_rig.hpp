@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Rig: one real worker between two ring ports over session memory of the asked size, and the
+// hands that play both networks. Packets are made before anything is timed; all buffers of a batch
+// are in flight at once, so that a poll finds them in the last-level cache, where a NIC leaves
+// them. Every packet is accounted for when a batch ends. Needs EAL; one thread.
+//
+// Session n: local address 198.51.100.(n / 65,535), Call ID n % 65,535 + 1, inner address
+// 10.0.0.0 + n, /64 2001:db8:1000:: + n, peer somewhere in 100.64.0.0/10. Behind the core port are
+// 4,096 hosts of 198.18.0.0/15.
+#pragma once
+
+#include <rte_mempool.h>
+#include <rte_ring.h>
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "dataplane/runtime/worker.hpp"
+#include "dataplane/session/next_hops.hpp"
+#include "dataplane/session/session_table.hpp"
+#include "pns/contract/session_memory.hpp"
+#include "pns/mppe/state.hpp"
+
+namespace pns::bench {
+
+enum class Direction : std::uint8_t { kUp, kDown, kBoth };
+
+inline constexpr std::uint32_t kMaxBenchSessions = 16 * 65'535;
+
+// Pool, rings, ports and routes: made once, used by every Rig.
+class Wires {
+ public:
+  static constexpr unsigned kBatch = 8'192;  // packets of both directions together
+
+  Wires();  // throws std::runtime_error
+  Wires(const Wires&) = delete;
+  Wires& operator=(const Wires&) = delete;
+
+  [[nodiscard]] rte_mempool* pool() const { return pool_; }
+  [[nodiscard]] rte_ring* commands() const { return commands_; }
+  [[nodiscard]] std::uint16_t port(contract::PortRole role) const { return ids_[index(role)]; }
+  [[nodiscard]] dataplane::NextHops& next_hops() const { return *next_hops_; }
+
+  void receive(contract::PortRole role, rte_mbuf* packet);
+  // Empties and frees what the port has sent. Result: packets.
+  [[nodiscard]] std::uint64_t drain(contract::PortRole role);
+  // Packets of a batch that are not for a worker, to the access port: Ethernet and IP of `size`.
+  void receive_plain(std::size_t size, unsigned count);
+  // One burst in and out of the access port, MAC addresses exchanged: what the ports themselves
+  // cost. Result: packets.
+  unsigned echo();
+
+ private:
+  [[nodiscard]] static std::size_t index(contract::PortRole role) {
+    return static_cast<std::size_t>(role);
+  }
+  rte_mempool* pool_ = nullptr;
+  rte_ring* commands_ = nullptr;
+  std::array<rte_ring*, contract::kPorts> rx_{}, tx_{};
+  std::array<std::uint16_t, contract::kPorts> ids_{};
+  std::unique_ptr<dataplane::NextHops> next_hops_;
+};
+
+class Rig {
+ public:
+  // Installs and opens the sessions. Throws std::runtime_error.
+  Rig(Wires& wires, std::uint32_t sessions, bool huge_pages);
+  ~Rig();
+  Rig(const Rig&) = delete;
+  Rig& operator=(const Rig&) = delete;
+
+  // MPPE, 128 bit, stateless, both ways, for all sessions from now on.
+  void arm();
+  [[nodiscard]] bool armed() const { return !peers_.empty(); }
+
+  // Makes a batch of inner packets of `size` octets for random sessions. kBoth: half of it goes
+  // down, to the sessions that the half before went up from.
+  void build(Direction direction, std::size_t size);
+  // Hands the next packets of the batch to the ports, up to `most` a port. Result: how many.
+  unsigned feed(unsigned most);
+  // One turn of the worker. Result: packets that it took.
+  unsigned poll() { return worker_->poll_once(Tsc{now_tsc()}, now_ns()).packets; }
+  // The batch is through: everything must have come out, once. Throws, naming what did not.
+  void settle();
+
+  [[nodiscard]] std::uint64_t carried() const { return carried_; }  // packets, settled
+  [[nodiscard]] std::uint64_t acks() const { return acks_; }        // stand-alone, made meanwhile
+
+  // What setting them up made resident, in octets a session.
+  struct Resident {
+    double records = 0, table = 0, worker = 0;  // session memory, SessionTable, Worker
+    bool huge_pages = false;                    // under the records
+  };
+  [[nodiscard]] const Resident& resident() const { return resident_; }
+
+ private:
+  struct Books {
+    std::uint64_t up = 0, down = 0, to_core = 0, to_access = 0, acks = 0;
+    std::array<std::uint64_t, kDropReasonCount> drops{};
+  };
+  [[nodiscard]] Books books() const;
+  [[nodiscard]] static std::uint64_t now_tsc();
+  [[nodiscard]] std::uint64_t now_ns() const;
+  void install(std::uint32_t n);
+  void command(std::uint32_t n, dataplane::WorkerCommandType type,
+               const dataplane::WorkerCommand::Body& body);
+  void run_commands();
+  [[nodiscard]] rte_mbuf* make_up(std::uint32_t n, std::size_t size, bool with_ack);
+  [[nodiscard]] rte_mbuf* make_down(std::uint32_t n, std::size_t size);
+
+  Wires& wires_;
+  std::uint32_t count_;
+  double ns_per_cycle_;
+  Resident resident_;
+  UniqueFd fd_;
+  contract::SessionMemory memory_;
+  std::unique_ptr<dataplane::SessionTable> table_;
+  std::unique_ptr<dataplane::Worker> worker_;
+  // The other ends of the sessions.
+  std::vector<std::uint32_t> sent_up_, sent_down_;
+  std::vector<mppe::DirectionState> peers_;
+  // The batch.
+  std::mt19937 random_{1};
+  std::vector<rte_mbuf*> up_, down_;
+  std::size_t up_at_ = 0, down_at_ = 0;
+  std::vector<std::uint32_t> up_sessions_;  // of the last batch
+  Books before_;
+  std::uint64_t carried_ = 0;
+  std::uint64_t acks_ = 0;
+};
+
+}  // namespace pns::bench
