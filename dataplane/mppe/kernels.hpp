@@ -36,14 +36,13 @@ struct RunningIndices {
 struct MppeKernels {
   unsigned lanes;          // most of set_keys and generate
   unsigned running_lanes;  // most of go_on
-  unsigned few_keys;       // up to so many keys new_key is faster than new_keys
+  unsigned few_keys;       // up to so many keys few_new_keys is faster than new_keys
   bool one_is_slow;        // a single packet is done sooner by the scalar reference
   // A running stream that has none beside it is done sooner by the scalar reference, which copies
   // no table, when it has at most so many octets.
   std::size_t few_octets;
-  // One interim key; key_octets is 16 or 8.
-  void (*new_key)(const NewKey& key, unsigned key_octets) noexcept;
-  // `count` of them, any number.
+  // `count` interim keys, any number; key_octets is 16 or 8.
+  void (*few_new_keys)(const NewKey* keys, unsigned count, unsigned key_octets) noexcept;
   void (*new_keys)(const NewKey* keys, unsigned count, unsigned key_octets) noexcept;
   // RC4 tables from keys of 16 octets, one after the other.
   void (*set_keys)(std::uint8_t* tables, const std::byte* keys, unsigned lanes) noexcept;
@@ -66,14 +65,14 @@ struct MppeKernels {
 [[nodiscard]] MppeKernels avx2_kernels() noexcept;
 [[nodiscard]] MppeKernels avx512_kernels() noexcept;
 
-// new_key with the SHA instructions.
-void new_key_sha_ni(const NewKey& key, unsigned key_octets) noexcept;
+// few_new_keys with the SHA instructions.
+void new_keys_sha_ni(const NewKey* keys, unsigned count, unsigned key_octets) noexcept;
 
 // Whether this CPU has what the variant needs.
 [[nodiscard]] bool has_variant(MppeVariant variant) noexcept;
 // The fastest that this CPU has.
 [[nodiscard]] MppeVariant best_variant() noexcept;
-// Its kernels; new_key with the SHA instructions where the CPU has them, but for kPortable.
+// Its kernels; few_new_keys with the SHA instructions where the CPU has them, but for kPortable.
 [[nodiscard]] MppeKernels kernels_of(MppeVariant variant) noexcept;
 [[nodiscard]] const char* name_of(MppeVariant variant) noexcept;
 

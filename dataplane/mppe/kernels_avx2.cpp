@@ -5,13 +5,6 @@
 #include "dataplane/mppe/sha1_lanes.hpp"
 
 namespace pns::dataplane {
-namespace {
-
-void new_key(const NewKey& key, unsigned key_octets) noexcept {
-  Sha1Lanes<1>::new_keys(&key, 1, key_octets);
-}
-
-}  // namespace
 
 MppeKernels avx2_kernels() noexcept {
   return {kMostRc4Lanes,
@@ -19,7 +12,7 @@ MppeKernels avx2_kernels() noexcept {
           1,
           false,
           kFewOctets,
-          new_key,
+          Sha1Lanes<1>::new_keys,
           Sha1Lanes<8>::new_keys,
           set_keys_lanes,
           change_keys_lanes,

@@ -9,10 +9,6 @@
 namespace pns::dataplane {
 namespace {
 
-void new_key(const NewKey& key, unsigned key_octets) noexcept {
-  Sha1Lanes<1>::new_keys(&key, 1, key_octets);
-}
-
 template <class F>
 void with_lanes(unsigned lanes, F f) noexcept {
   switch (lanes) {
@@ -73,7 +69,7 @@ MppeKernels portable_kernels() noexcept {
           1,
           true,
           kStreamStride,
-          new_key,
+          Sha1Lanes<1>::new_keys,
           Sha1Lanes<4>::new_keys,
           set_keys,
           change_keys,

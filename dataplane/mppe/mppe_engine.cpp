@@ -256,11 +256,8 @@ void MppeEngine::derive_round(unsigned first, unsigned end) noexcept {
       *next++ = {state.start_key.data(), session_key, keys_[slot]};
     }
     const auto count = static_cast<unsigned>(next - keys.data());
-    if (count <= kernels_.few_keys) {
-      for (unsigned n = 0; n < count; ++n) kernels_.new_key(keys[n], octets);
-    } else {
-      kernels_.new_keys(keys.data(), count, octets);
-    }
+    (count <= kernels_.few_keys ? kernels_.few_new_keys : kernels_.new_keys)(keys.data(), count,
+                                                                             octets);
   }
 }
 

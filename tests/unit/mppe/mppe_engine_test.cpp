@@ -11,6 +11,7 @@
 #include <new>
 #include <random>
 
+#include "pns/crypto/mppe_keys.hpp"
 #include "pns/mppe/mppe.hpp"
 #include "tests/support/octets.hpp"
 #include "tests/unit/mppe/foreign_vectors.hpp"
@@ -284,6 +285,36 @@ TEST_CASE("mppe engine: RFC 3079 §3.5 messages", "[mppe][rfc3079-3.5]") {
       REQUIRE(jobs[0].result);
       CHECK(hex(*jobs[0].result) == sample.message);
     }
+}
+
+TEST_CASE("mppe engine: interim keys of every kind of SHA-1", "[mppe][rfc3079-3.4]") {
+  for (const MppeVariant variant : variants()) {
+    // Those of the variant alone too: another takes their place where the CPU has SHA instructions.
+    const auto own = variant == MppeVariant::kPortable ? dataplane::portable_kernels()
+                     : variant == MppeVariant::kAvx2   ? dataplane::avx2_kernels()
+                                                       : dataplane::avx512_kernels();
+    const auto chosen = dataplane::kernels_of(variant);
+    Dice dice(5);
+    for (const auto make_keys :
+         {own.new_keys, own.few_new_keys, chosen.new_keys, chosen.few_new_keys})
+      for (const unsigned size : {16U, 8U})
+        for (unsigned count = 1; count <= 20; ++count) {
+          std::vector<std::array<std::byte, 16>> start(count);
+          std::vector<std::array<std::byte, 16>> session(count);
+          std::vector<std::array<std::byte, 16>> wanted(count);
+          std::vector<dataplane::NewKey> keys(count);
+          for (unsigned n = 0; n < count; ++n) {
+            dice.fill(start[n]);
+            dice.fill(session[n]);
+            crypto::get_new_key_from_sha(start[n], session[n], size, wanted[n]);
+            if (size == 8) std::copy_n(wanted[n].begin(), 8, wanted[n].begin() + 8);
+            keys[n] = {start[n].data(), session[n].data(), session[n].data()};
+          }
+          make_keys(keys.data(), count, size);
+          CAPTURE(name_of(variant), size, count);
+          REQUIRE(session == wanted);
+        }
+  }
 }
 
 TEST_CASE("mppe engine: every length, every number of lanes", "[mppe]") {
