@@ -53,10 +53,19 @@ struct Idle {
   Milliseconds wait{10};            // kWait: longest poll(2)
 };
 
+// How packets find the worker that owns their session (docs/steering.md).
+enum class Steering : std::uint8_t {
+  kAuto,  // flow rules by GRE key where the driver takes them, else kRss
+  kKey,   // flow rules or nothing: the access port's hash is not predicted
+  kRss,   // Call IDs and addresses by the predicted hash
+  kNone,  // neither
+};
+
 struct Dataplane {
   Cores cores;
   Memory memory;
   Idle idle;
+  Steering steering = Steering::kAuto;
   std::uint32_t max_sessions = 16384;
 };
 
@@ -310,6 +319,7 @@ struct LocalUser {
 
 [[nodiscard]] std::string_view name_of(HugePages value) noexcept;
 [[nodiscard]] std::string_view name_of(IdleMode value) noexcept;
+[[nodiscard]] std::string_view name_of(Steering value) noexcept;
 [[nodiscard]] std::string_view name_of(DeviceKind value) noexcept;
 [[nodiscard]] std::string_view name_of(SendWindow value) noexcept;
 [[nodiscard]] std::string_view name_of(AuthMethod value) noexcept;

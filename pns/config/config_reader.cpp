@@ -25,6 +25,7 @@ constexpr auto kKeys = std::to_array<std::string_view>({
     "dataplane.idle.spin_polls",
     "dataplane.idle.sleep",
     "dataplane.idle.wait",
+    "dataplane.steering",
     "dataplane.max_sessions",
     "ports.access.device",
     "ports.access.twin",
@@ -97,6 +98,10 @@ constexpr Word<IdleMode> kIdleModes[] = {{"auto", IdleMode::kAuto},
                                          {"spin", IdleMode::kSpin},
                                          {"sleep", IdleMode::kSleep},
                                          {"wait", IdleMode::kWait}};
+constexpr Word<Steering> kSteerings[] = {{"auto", Steering::kAuto},
+                                         {"key", Steering::kKey},
+                                         {"rss", Steering::kRss},
+                                         {"none", Steering::kNone}};
 constexpr Word<DeviceKind> kDeviceKinds[] = {{"xdp", DeviceKind::kXdp},
                                              {"tap", DeviceKind::kTap},
                                              {"pci", DeviceKind::kPci},
@@ -289,6 +294,7 @@ class ConfigReader {
     idle.read("spin_polls", out.idle.spin_polls, integer(0, 1'000'000'000));
     idle.read("sleep", out.idle.sleep, duration(Microseconds(1), Microseconds(100'000)));
     idle.read("wait", out.idle.wait, duration(Milliseconds(1), Milliseconds(1'000)));
+    section.read("steering", out.steering, one_of(kSteerings));
     section.read("max_sessions", out.max_sessions, integer(1, 1024 * 1024));
   }
 
@@ -618,6 +624,7 @@ std::span<const std::string_view> known_keys() noexcept { return kKeys; }
 
 std::string_view name_of(HugePages value) noexcept { return word_of(kHugePages, value); }
 std::string_view name_of(IdleMode value) noexcept { return word_of(kIdleModes, value); }
+std::string_view name_of(Steering value) noexcept { return word_of(kSteerings, value); }
 std::string_view name_of(DeviceKind value) noexcept { return word_of(kDeviceKinds, value); }
 std::string_view name_of(SendWindow value) noexcept { return word_of(kSendWindows, value); }
 std::string_view name_of(AuthMethod value) noexcept { return word_of(kAuthMethods, value); }

@@ -131,6 +131,7 @@ std::string dump_json(const Config& config) {
         {"spin_polls", dataplane.idle.spin_polls},
         {"sleep", duration_text(dataplane.idle.sleep)},
         {"wait", duration_text(dataplane.idle.wait)}}},
+      {"steering", text(name_of(dataplane.steering))},
       {"max_sessions", dataplane.max_sessions}};
   json["ports"] = {{"access", port_json(config.ports.access)},
                    {"core", port_json(config.ports.core)}};
