@@ -85,6 +85,11 @@ void inner_out(Burst& burst, StageContext& stage) noexcept {
     }
     prefetch_downstream(*context.session);
   }
+  for (rte_mbuf* packet : burst.all()) {
+    const PacketContext& context = context_of(packet);
+    if (context.lane == Lane::kDownstream || context.lane == Lane::kDownstreamIpv6)
+      prefetch_wanted(*context.session);
+  }
   for (std::uint16_t i = 0; i < count; ++i) {
     PacketContext& context = context_of(burst.packets[i]);
     if (context.lane == Lane::kDownstream) take(burst, stage, burst.packets[i], context);

@@ -173,7 +173,6 @@ void prefetch(Burst& burst, PortRole port, const StageContext& stage) noexcept {
       if (sessions.owner(hint.call) != stage.self) continue;
       const FoundSession found = sessions.find(hint.destination, hint.call);
       if (found) prefetch_upstream(*found.session);
-      if (found) stage.acks.prefetch(found.slot);
     } else if (const auto* session = sessions.guess_by_address(hint.destination)) {
       prefetch_downstream(*session);
     }

@@ -78,19 +78,20 @@ struct StageContext {
   return std::max(session.inner_mtu, wire::kIpv6MinimumMtu);
 }
 
-// Fetches what most packets touch of a record, either way. Sending, because an acknowledgement that
-// is owed goes with the packet, touches the head of the receive half too.
+// Fetches what every packet touches of a record, either way. MPPE's state, and for sending the
+// acknowledgement that is owed, are asked for when the record tells that they are wanted.
 inline void prefetch_upstream(const contract::SessionRecord& session) noexcept {
   rte_prefetch0(&session);
   rte_prefetch0(&session.upstream);
-  rte_prefetch0(&session.upstream.reorder_queue);
-  rte_prefetch0(&session.upstream.mppe);
 }
 inline void prefetch_downstream(const contract::SessionRecord& session) noexcept {
   rte_prefetch0(&session);
-  rte_prefetch0(&session.upstream);
   rte_prefetch0(&session.downstream);
-  rte_prefetch0(&session.downstream.mppe);
+}
+inline void prefetch_wanted(const contract::SessionRecord& session) noexcept {
+  if (session.ack_pending) rte_prefetch0(&session.upstream);
+  if ((session.flags.load(std::memory_order_relaxed) & contract::kFlagMppe) != 0)
+    rte_prefetch0(&session.downstream.mppe);
 }
 
 // Drops a packet of a session and puts it in the session's books.

@@ -98,6 +98,8 @@ void forward(Burst& burst, StageContext& stage) noexcept {
   UpstreamRun run(&UpstreamState::packets, &UpstreamState::bytes);
   std::uint64_t packets = 0;
   std::uint64_t octets = 0;
+  NextHop hop;
+  NextHopId hop_id;  // 0: unreachable, as `hop` is
   for (std::size_t n = 0; n < count; ++n) {
     rte_mbuf* packet = burst.packets[at[n]];
     PacketContext& context = context_of(packet);
@@ -108,7 +110,10 @@ void forward(Burst& burst, StageContext& stage) noexcept {
       attach(context, other.slot, *other.session);
       context.lane = Lane::kDownstream;
     } else {
-      const NextHop hop = stage.next_hops.get(ids[n]);
+      if (ids[n] != hop_id) {
+        hop_id = ids[n];
+        hop = stage.next_hops.get(hop_id);
+      }
       if (hop.kind == NextHopKind::kUnreachable) {
         report(stage, context,
                {wire::kIcmpDestinationUnreachable, wire::kIcmpCodeNetUnreachable, 0},
