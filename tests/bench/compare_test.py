@@ -84,6 +84,11 @@ class Compare(unittest.TestCase):
                                       [pipeline("a", (100, 120), (20, 30))], "pipeline: a"),
                          (1, "slower"))
 
+    def test_the_echo_of_one_row_moves_no_verdict(self):
+        old = [pipeline(name, (100, 120), (20, 30)) for name in "abc"]
+        new = [pipeline("a", (100, 120), (10, 15)), *old[1:]]
+        self.assertEqual(self.verdict(old, new, "pipeline: a"), (0, "same"))
+
     def test_without_an_echo_on_one_side_the_raw_factor_judges(self):
         self.assertEqual(self.verdict([pipeline("a", (100, 120), (40, 60))],
                                       [pipeline("a", (100, 120))], "pipeline: a"), (0, "same"))
