@@ -510,9 +510,13 @@ void Worker::hand_over(std::span<rte_mbuf*> packets) noexcept {
     for (rte_mbuf* packet : packets)
       (context_of(packet).worker == owner ? mine : others).add(packet);
     const bool known = owner.value < config_.worker_count;
-    counters_.handed_out.add(push(known ? config_.handover_out[owner.value] : nullptr,
-                                  known ? config_.worker_doorbells[owner.value] : nullptr,
-                                  mine.span(), DropReason::handover_full));
+    // What is handed over in one burst came from one port.
+    const std::size_t port = index_of(context_of(packets.front()).port);
+    const std::size_t pushed = push(known ? config_.handover_out[owner.value] : nullptr,
+                                    known ? config_.worker_doorbells[owner.value] : nullptr,
+                                    mine.span(), DropReason::handover_full);
+    counters_.handed_out.add(pushed);
+    counters_.ports[port].handed_out.add(pushed);
     std::copy_n(others.packets.begin(), others.count, packets.begin());
     packets = packets.first(others.count);
   }

@@ -6,9 +6,12 @@
 // never overflows. One worker; allocates at construction only.
 #pragma once
 
+#include <rte_prefetch.h>
+
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "pns/base/ids.hpp"
@@ -34,6 +37,7 @@ class AckList {
     entries_[tail_] = {due_ns, slot};
     tail_ = next(tail_);
   }
+  void prefetch(SlotId slot) const noexcept { rte_prefetch0(&listed_[slot.value]); }
   // Half of the window is unacknowledged: look at it after this burst. At most one burst's worth.
   void hurry(SlotId slot) noexcept {
     if (early_count_ != 0 && early_[early_count_ - 1] == slot) return;

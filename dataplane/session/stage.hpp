@@ -5,6 +5,7 @@
 #pragma once
 
 #include <rte_mempool.h>
+#include <rte_prefetch.h>
 
 #include <algorithm>
 #include <array>
@@ -75,6 +76,21 @@ struct StageContext {
 // path leaves in fragments.
 [[nodiscard]] inline std::uint16_t ipv6_mtu(const contract::SessionRecord& session) noexcept {
   return std::max(session.inner_mtu, wire::kIpv6MinimumMtu);
+}
+
+// Fetches what most packets touch of a record, either way. Sending, because an acknowledgement that
+// is owed goes with the packet, touches the head of the receive half too.
+inline void prefetch_upstream(const contract::SessionRecord& session) noexcept {
+  rte_prefetch0(&session);
+  rte_prefetch0(&session.upstream);
+  rte_prefetch0(&session.upstream.reorder_queue);
+  rte_prefetch0(&session.upstream.mppe);
+}
+inline void prefetch_downstream(const contract::SessionRecord& session) noexcept {
+  rte_prefetch0(&session);
+  rte_prefetch0(&session.upstream);
+  rte_prefetch0(&session.downstream);
+  rte_prefetch0(&session.downstream.mppe);
 }
 
 // Drops a packet of a session and puts it in the session's books.

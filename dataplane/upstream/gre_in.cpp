@@ -30,8 +30,8 @@ void find_session(StageContext& stage, rte_mbuf* packet, wire::GreHeader& header
   }
   const FoundSession found = stage.sessions.find(context.destination, call);
   if (!found) return drop(context, DropReason::gre_unknown_call);
-  rte_prefetch0(found.session);
-  rte_prefetch0(&found.session->upstream);
+  prefetch_upstream(*found.session);  // again: classify() left those of a handed over packet alone
+  if (gre->has_ack) rte_prefetch0(&found.session->downstream);
   context.session = found.session;
   context.slot = found.slot;
   header = *gre;
@@ -213,7 +213,7 @@ void gre_in(Burst& burst, StageContext& stage) noexcept {
     }
     context.sequence = gre.sequence;
     rte_pktmbuf_adj(packet, static_cast<std::uint16_t>(context.payload_at + gre.size()));
-    rte_pktmbuf_trim(packet, static_cast<std::uint16_t>(packet->data_len - gre.payload_length));
+    trim(packet, static_cast<std::uint16_t>(packet->data_len - gre.payload_length));
     switch (*verdict) {
       case window::Verdict::kNext:
         if (up.reorder_queue != 0 && gre.sequence - before != 1) drop_waiting(stage, session);

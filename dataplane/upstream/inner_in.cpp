@@ -32,7 +32,7 @@ void check(StageContext& stage, rte_mbuf* packet, PacketContext& context) noexce
   if (!admit_octets(session.upstream.rate_spent_ns, stage.now_ns, header->total_length,
                     session.rate_bits_per_second))
     return drop_upstream(context, DropReason::rate_limited);
-  rte_pktmbuf_trim(packet, static_cast<std::uint16_t>(packet->data_len - header->total_length));
+  trim(packet, static_cast<std::uint16_t>(packet->data_len - header->total_length));
   if (session.inner_mtu > 40)
     wire::clamp_mss(octets_of(packet), *header, static_cast<std::uint16_t>(session.inner_mtu - 40));
   context.destination = header->destination;

@@ -27,6 +27,7 @@
 #include "pns/base/ip_address.hpp"
 #include "pns/base/unique_fd.hpp"
 #include "pns/contract/build_contract.hpp"
+#include "pns/contract/port_steering.hpp"
 #include "pns/contract/process.hpp"
 #include "pns/mppe/state.hpp"
 
@@ -64,6 +65,7 @@ struct PortCounters {
   Counter rx_packets, rx_bytes;  // frames taken from the port, bytes with the Ethernet header
   Counter tx_packets, tx_bytes;  // frames the port accepted
   Counter punted;                // towards the kernel (twin)
+  Counter handed_out;            // received here, of a session that another worker owns
 };
 
 // One worker's books. Conservation: rx + injected + handed in = tx + punted + control + handed out
@@ -211,6 +213,9 @@ struct alignas(64) SessionMemoryHeader {
   std::atomic<std::uint32_t> worker_count{0};
   std::atomic<std::uint64_t> tsc_hz{0};
   std::array<std::atomic<std::uint8_t>, kSteeringBuckets> steering{};  // bucket → worker
+  // By PortRole. Written before the endpoint listens; control copies and checks it when it has
+  // attached.
+  std::array<PortSteering, kPorts> port_steering;
   // --- supervisor: writes; control: reads ---
   std::array<ProcessInfo, kProcesses> processes;  // by Process
   [[nodiscard]] ProcessInfo& process(Process which) noexcept {
