@@ -77,16 +77,9 @@ void take(Burst& burst, StageContext& stage, rte_mbuf* packet, PacketContext& co
 void inner_out(Burst& burst, StageContext& stage) noexcept {
   const std::uint16_t count = burst.count;
   bool ipv6 = false;
-  for (std::uint16_t i = 0; i < count; ++i) {
-    const PacketContext& context = context_of(burst.packets[i]);
-    if (context.lane != Lane::kDownstream) {
-      if (context.lane != Lane::kDownstreamIpv6) continue;
-      ipv6 = true;
-    }
-    prefetch_downstream(*context.session);
-  }
   for (rte_mbuf* packet : burst.all()) {
     const PacketContext& context = context_of(packet);
+    ipv6 |= context.lane == Lane::kDownstreamIpv6;
     if (context.lane == Lane::kDownstream || context.lane == Lane::kDownstreamIpv6)
       prefetch_wanted(*context.session);
   }

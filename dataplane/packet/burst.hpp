@@ -32,6 +32,13 @@ struct Burst {
     return true;
   }
 
+  // The lanes that its packets are in, as lane_bit()s.
+  [[nodiscard]] std::uint32_t lanes() const noexcept {
+    std::uint32_t lanes = 0;
+    for (std::uint16_t i = 0; i < count; ++i) lanes |= lane_bit(context_of(packets[i]).lane);
+    return lanes;
+  }
+
   // Closes the gaps that packets left behind (null pointers) when a stage kept them.
   void compact() noexcept {
     std::uint16_t kept = 0;

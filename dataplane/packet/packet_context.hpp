@@ -50,6 +50,10 @@ enum class Lane : std::uint8_t {
   kDrop,      // drop says why
 };
 
+[[nodiscard]] constexpr std::uint32_t lane_bit(Lane lane) noexcept {
+  return std::uint32_t{1} << static_cast<unsigned>(lane);
+}
+
 // PacketContext::flags
 inline constexpr std::uint16_t kPacketTtlDone = 1U << 0;      // TTL or hop limit is decremented
 inline constexpr std::uint16_t kPacketFarSequence = 1U << 1;  // window moves only if MPPE vouches
@@ -76,7 +80,8 @@ struct alignas(64) PacketContext {
   std::uint16_t outer_length = 0;  // kGre: octets of outer IP
   // kPpp: how far the window moved for this packet; 0: it has not moved.
   std::uint16_t sequence_advance = 0;
-  std::array<std::uint8_t, 2> spare{};
+  std::uint8_t local = 0;  // kGre: SessionTable's number of destination
+  std::uint8_t spare = 0;
   Ipv6Address next_hop;  // kResolve; mapped_address.hpp
 };
 

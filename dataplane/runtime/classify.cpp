@@ -3,12 +3,11 @@
 
 #include <rte_prefetch.h>
 
-#include <algorithm>
-#include <array>
-#include <cstring>
+#include <utility>
 
 #include "dataplane/session/egress.hpp"
 #include "pns/wire/ethernet.hpp"
+#include "pns/wire/gre.hpp"
 #include "pns/wire/ipv4.hpp"
 #include "pns/wire/ipv6.hpp"
 
@@ -18,9 +17,9 @@ namespace {
 using contract::PortRole;
 
 // Ethernet padding goes; an IPv4 packet then ends where its Total Length says.
-void trim_padding(rte_mbuf* packet, const wire::Ipv4Header& header) noexcept {
-  trim(packet, static_cast<std::uint16_t>(packet->data_len - wire::kEthernetHeaderSize -
-                                          header.total_length));
+void trim_padding(rte_mbuf* packet, std::uint16_t total_length) noexcept {
+  trim(packet,
+       static_cast<std::uint16_t>(packet->data_len - wire::kEthernetHeaderSize - total_length));
 }
 
 // IPv6 from the core. Group traffic (Neighbor Discovery, Router Advertisements) is the kernel's.
@@ -37,7 +36,9 @@ void classify_ipv6(StageContext& stage, rte_mbuf* packet, PacketContext& context
   context.lane = Lane::kDownstreamIpv6;
 }
 
-void classify_one(StageContext& stage, rte_mbuf* packet, PortRole port) noexcept {
+// Checks a frame, and asks for what leads on from its headers. IPv4 from the core stays kReceived:
+// find_subscriber() takes it from there.
+void check_frame(StageContext& stage, rte_mbuf* packet, PortRole port) noexcept {
   PacketContext& context = context_of(packet);
   context = PacketContext{};
   context.port = port;
@@ -47,7 +48,7 @@ void classify_one(StageContext& stage, rte_mbuf* packet, PortRole port) noexcept
   const wire::EthernetHeader* const ethernet = wire::view_ethernet(frame);
   if (ethernet == nullptr) return drop(context, DropReason::frame_truncated);
   const bool to_all = wire::is_multicast(ethernet->destination);
-  if (!to_all && ethernet->destination != stage.port(port).mac)
+  if (!to_all && !wire::same_mac(ethernet->destination, stage.port(port).mac))
     return drop(context, DropReason::frame_not_for_us);
   if (to_all || ethernet->type.host() != wire::kEtherTypeIpv4) {
     if (!to_all && ethernet->type.host() == wire::kEtherTypeIpv6 && port == PortRole::kCore)
@@ -57,28 +58,71 @@ void classify_one(StageContext& stage, rte_mbuf* packet, PortRole port) noexcept
 
   const auto header = wire::parse_ipv4(frame.subspan(wire::kEthernetHeaderSize));
   if (!header) return drop(context, header.error());
-  if (port == PortRole::kAccess) {
-    if (header->protocol != wire::kIpProtocolGre || !stage.sessions.is_local(header->destination))
-      return punt_to_kernel(stage, context, port, DropReason::not_ip);
-    trim_padding(packet, *header);
-    if (header->is_fragment()) {
-      if (!stage.reassembly.enabled()) return drop(context, DropReason::outer_fragment);
-      context.lane = Lane::kFragment;
-      return;
-    }
-    context.source = header->source;
+  if (port == PortRole::kCore) {
+    stage.sessions.prefetch_address(header->destination);
     context.destination = header->destination;
-    context.payload_at =
-        static_cast<std::uint16_t>(wire::kEthernetHeaderSize + header->header_length);
-    context.outer_length = header->total_length;
-    context.lane = Lane::kGre;
+    context.inner_length = header->total_length;
     return;
   }
-  const FoundSession found = stage.sessions.find_by_address(header->destination);
-  if (!found) return punt_to_kernel(stage, context, port, DropReason::no_session);
-  trim_padding(packet, *header);
+  const auto payload_at =
+      static_cast<std::uint16_t>(wire::kEthernetHeaderSize + header->header_length);
+  const std::size_t local = header->protocol == wire::kIpProtocolGre
+                                ? stage.sessions.local_index(header->destination)
+                                : SessionTable::kMaxLocalAddresses;
+  if (local == SessionTable::kMaxLocalAddresses)
+    return punt_to_kernel(stage, context, port, DropReason::not_ip);
+  trim_padding(packet, header->total_length);
+  if (header->is_fragment()) {
+    if (!stage.reassembly.enabled()) return drop(context, DropReason::outer_fragment);
+    context.lane = Lane::kFragment;
+    return;
+  }
+  if (frame.size() >= payload_at + wire::kGreMinimumSize)
+    stage.sessions.prefetch_call(local, OurCallId(wire::call_id_of(frame.subspan(payload_at))));
+  context.source = header->source;
+  context.destination = header->destination;
+  context.payload_at = payload_at;
+  context.local = static_cast<std::uint8_t>(local);
+  context.outer_length = header->total_length;
+  context.lane = Lane::kGre;
+}
+
+// The record of the call that a packet is for; gre_in() judges it. A record of another worker's
+// stays where it is.
+void find_call(StageContext& stage, rte_mbuf* packet) noexcept {
+  PacketContext& context = context_of(packet);
+  if (context.lane != Lane::kGre) return;
+  const Bytes gre = Bytes(octets_of(packet)).subspan(context.payload_at);
+  if (gre.size() < wire::kGreMinimumSize) return;
+  const OurCallId call(wire::call_id_of(gre));
+  if (stage.sessions.owner(call) != stage.self) return;
+  const FoundSession found = stage.sessions.find(context.local, call);
+  if (!found) return;
+  context.session = found.session;
+  context.slot = found.slot;
+  prefetch_upstream(*found.session);
+}
+
+// Asks for the record of the session that IPv4 from the core seems to be for: who it is, is known
+// without a look into the record.
+void guess_subscriber(StageContext& stage, rte_mbuf* packet) noexcept {
+  PacketContext& context = context_of(packet);
+  if (context.lane != Lane::kReceived) return;
+  const FoundSession guess = stage.sessions.guess_by_address(context.destination);
+  context.session = guess.session;
+  context.slot = guess.slot;
+  if (guess) prefetch_downstream(*guess.session);
+}
+
+void find_subscriber(StageContext& stage, rte_mbuf* packet) noexcept {
+  PacketContext& context = context_of(packet);
+  if (context.lane != Lane::kReceived) return;
+  contract::SessionRecord* const session = std::exchange(context.session, nullptr);
+  if (session == nullptr || session->subscriber != context.destination)
+    return punt_to_kernel(stage, context, PortRole::kCore, DropReason::no_session);
+  trim_padding(packet, context.inner_length);
   rte_pktmbuf_adj(packet, wire::kEthernetHeaderSize);
-  attach(context, found.slot, *found.session);
+  attach(context, context.slot, *session);
   context.lane = Lane::kDownstream;
 }
 
@@ -111,7 +155,7 @@ void reassemble(Burst& burst, PortRole port, StageContext& stage) noexcept {
     packet = stage.reassembly.add(packet, stage.now_ns, merged);
     if (packet == nullptr) continue;
     stage.counters.reassembled.add(1);
-    classify_one(stage, packet, port);
+    check_frame(stage, packet, port);
   }
   burst.compact();
   stage.counters.consumed.add(merged);
@@ -119,36 +163,7 @@ void reassemble(Burst& burst, PortRole port, StageContext& stage) noexcept {
       stage.reassembly.expire(stage.now_ns));
 }
 
-// What a frame seems to be for, unchecked, so that what leads there is fetched before its turn.
-struct Hint {
-  Ipv4Address destination;  // IPv4; unspecified: something else
-  OurCallId call;           // access port
-};
-
-Hint hint_of(rte_mbuf* packet, PortRole port) noexcept {
-  const Bytes frame = octets_of(packet);
-  constexpr std::size_t kDestinationAt = 16;  // in IPv4
-  constexpr std::size_t kCallIdAt = 6;        // in GRE
-  constexpr std::size_t kShortest =
-      wire::kEthernetHeaderSize + wire::kIpv4HeaderSize + kCallIdAt + sizeof(be16);
-  if (frame.size() < kShortest) return {};
-  if (wire::view_ethernet(frame)->type.host() != wire::kEtherTypeIpv4) return {};
-  const Bytes inside = frame.subspan(wire::kEthernetHeaderSize);
-  be32 destination;
-  std::memcpy(&destination, inside.data() + kDestinationAt, sizeof(destination));
-  Hint hint{Ipv4Address(destination), {}};
-  if (port == PortRole::kAccess) {
-    be16 call;  // where it lies without IPv4 options
-    std::memcpy(&call, inside.data() + wire::kIpv4HeaderSize + kCallIdAt, sizeof(call));
-    hint.call = OurCallId(call.host());
-  }
-  return hint;
-}
-
-// Asks for everything that the stages will wait for, one step of the way for all packets before the
-// next step: frames, entries of the indexes, records. A record of another worker's stays where it
-// is, as far as that is known.
-void prefetch(Burst& burst, PortRole port, const StageContext& stage) noexcept {
+void prefetch(Burst& burst, PortRole port) noexcept {
   const bool access = port == PortRole::kAccess;
   for (rte_mbuf* packet : burst.all()) {
     const auto* frame = rte_pktmbuf_mtod(packet, const std::byte*);
@@ -157,38 +172,26 @@ void prefetch(Burst& burst, PortRole port, const StageContext& stage) noexcept {
     rte_prefetch0(access ? frame + RTE_CACHE_LINE_SIZE : frame - RTE_CACHE_LINE_SIZE);
     rte_prefetch0(rte_mbuf_to_priv(packet));
   }
-  const SessionTable& sessions = stage.sessions;
-  std::array<Hint, Burst::kReceive> hints;
-  const std::size_t count = std::min<std::size_t>(burst.count, hints.size());
-  for (std::size_t i = 0; i < count; ++i) {
-    hints[i] = hint_of(burst.packets[i], port);
-    if (access)
-      sessions.prefetch_call(hints[i].destination, hints[i].call);
-    else
-      sessions.prefetch_address(hints[i].destination);
-  }
-  for (std::size_t i = 0; i < count; ++i) {
-    const Hint& hint = hints[i];
-    if (access) {
-      if (sessions.owner(hint.call) != stage.self) continue;
-      const FoundSession found = sessions.find(hint.destination, hint.call);
-      if (found) prefetch_upstream(*found.session);
-    } else if (const auto* session = sessions.guess_by_address(hint.destination)) {
-      prefetch_downstream(*session);
-    }
-  }
 }
 
 }  // namespace
 
+// One step of the way to the records for all packets before the next step: the lines of each come
+// while the others' are asked for.
 void classify(Burst& burst, PortRole port, StageContext& stage) noexcept {
-  prefetch(burst, port, stage);
+  prefetch(burst, port);
   bool fragments = false;
   for (rte_mbuf* packet : burst.all()) {
-    classify_one(stage, packet, port);
+    check_frame(stage, packet, port);
     fragments |= context_of(packet).lane == Lane::kFragment;
   }
-  if (fragments) reassemble(burst, port, stage);
+  if (port == PortRole::kAccess) {
+    for (rte_mbuf* packet : burst.all()) find_call(stage, packet);
+    if (fragments) reassemble(burst, port, stage);
+  } else {
+    for (rte_mbuf* packet : burst.all()) guess_subscriber(stage, packet);
+    for (rte_mbuf* packet : burst.all()) find_subscriber(stage, packet);
+  }
 }
 
 }  // namespace pns::dataplane

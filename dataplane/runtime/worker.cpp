@@ -225,6 +225,10 @@ void Worker::run_ppp(Burst& burst) noexcept {
 }
 
 void Worker::run_downstream(Burst& burst) noexcept {
+  constexpr std::uint32_t kDownstreamLanes =
+      lane_bit(Lane::kDownstream) | lane_bit(Lane::kDownstreamIpv6) | lane_bit(Lane::kSeal) |
+      lane_bit(Lane::kPppOut) | lane_bit(Lane::kGreOut);
+  if ((burst.lanes() & kDownstreamLanes) == 0) return;
   inner_out(burst, stage_);
   mppe_seal(burst, stage_);
   ppp_out(burst, stage_);
@@ -367,6 +371,10 @@ void Worker::take_handed_over() noexcept {
     if (burst.count == 0) continue;
     result_.packets += burst.count;
     counters_.handed_in.add(burst.count);
+    for (rte_mbuf* packet : burst.all()) rte_prefetch0(rte_mbuf_to_priv(packet));
+    for (rte_mbuf* packet : burst.all())
+      if (const PacketContext& context = context_of(packet); context.session != nullptr)
+        prefetch_downstream(*context.session);
     for (rte_mbuf* packet : burst.all()) {
       PacketContext& context = context_of(packet);
       context.lane = context.resume;

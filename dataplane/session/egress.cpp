@@ -32,9 +32,7 @@ void send_frame(StageContext& stage, rte_mbuf* packet, const NextHop& hop,
   bool written = false;
   switch (hop.kind) {
     case NextHopKind::kResolved:
-      written = prepend_ethernet(packet, hop.destination, hop.source, kType);
-      context.lane = Lane::kTransmit;
-      break;
+      return send_resolved(packet, context, hop, kType);
     case NextHopKind::kGlean:
       if (!stage.resolve.admit_one(stage.now_ns))
         return drop(context, DropReason::next_hop_unresolved);

@@ -7,9 +7,15 @@
 
 #include <rte_mbuf.h>
 
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
 #include "dataplane/packet/packet_context.hpp"
 #include "dataplane/session/next_hops.hpp"
 #include "dataplane/session/stage.hpp"
+#include "pns/base/be.hpp"
+#include "pns/wire/ethernet.hpp"
 #include "pns/wire/icmp.hpp"
 #include "pns/wire/icmpv6.hpp"
 #include "pns/wire/ipv4.hpp"
@@ -21,6 +27,20 @@ namespace pns::dataplane {
 // `otherwise`.
 void punt_to_kernel(StageContext& stage, PacketContext& context, contract::PortRole port,
                     DropReason otherwise) noexcept;
+
+// The usual case of send_to_next_hop(): a next hop that is kResolved.
+inline void send_resolved(rte_mbuf* packet, PacketContext& context, const NextHop& hop,
+                          std::uint16_t ether_type) noexcept {
+  static_assert(offsetof(NextHop, source) == offsetof(NextHop, destination) + sizeof(MacAddress));
+  constexpr std::size_t kAddresses = 2 * sizeof(MacAddress);
+  char* const room = rte_pktmbuf_prepend(packet, wire::kEthernetHeaderSize);
+  if (room == nullptr) return drop(context, DropReason::no_headroom);
+  std::memcpy(room, reinterpret_cast<const char*>(&hop) + offsetof(NextHop, destination),
+              kAddresses);
+  store_be(reinterpret_cast<std::byte*>(room) + kAddresses, ether_type);
+  context.port = hop.port;
+  context.lane = Lane::kTransmit;
+}
 
 // Puts the Ethernet header before an IP packet and sets its fate. kUnreachable: no_route.
 void send_to_next_hop(StageContext& stage, rte_mbuf* packet, const NextHop& hop,

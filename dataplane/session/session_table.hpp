@@ -86,19 +86,35 @@ class SessionTable {
 
   // --- workers ---
 
+  // Number of a local address; kMaxLocalAddresses: none of them.
+  [[nodiscard]] std::size_t local_index(Ipv4Address address) const noexcept {
+    // All of them at once: which one it is cannot be guessed, and a wrong guess costs more.
+    static_assert(kMaxLocalAddresses == 16 && sizeof(Ipv4Address) == 4);
+    const std::uint32_t count = local_count_.load(std::memory_order_acquire);
+    const __m128i wanted = _mm_set1_epi32(static_cast<int>(address.value));
+    const auto* locals = reinterpret_cast<const __m128i*>(locals_.data());
+    const auto equal = [&](std::size_t n) {
+      return _mm_cmpeq_epi32(_mm_load_si128(locals + n), wanted);
+    };
+    const __m128i octets =
+        _mm_packs_epi16(_mm_packs_epi32(equal(0), equal(1)), _mm_packs_epi32(equal(2), equal(3)));
+    const unsigned known = (1U << count) - 1;  // those behind are zero
+    const unsigned same = static_cast<unsigned>(_mm_movemask_epi8(octets)) & known;
+    return same == 0 ? kMaxLocalAddresses : static_cast<std::size_t>(std::countr_zero(same));
+  }
   [[nodiscard]] bool is_local(Ipv4Address address) const noexcept {
     return local_index(address) < kMaxLocalAddresses;
   }
   [[nodiscard]] FoundSession find(Ipv4Address local, OurCallId call) const noexcept {
     const std::size_t index = local_index(local);
-    if (index >= kMaxLocalAddresses) return {};
-    return at(calls_[index][call.value].load(std::memory_order_acquire));
+    return index < kMaxLocalAddresses ? find(index, call) : FoundSession{};
+  }
+  [[nodiscard]] FoundSession find(std::size_t local, OurCallId call) const noexcept {
+    return at(calls_[local][call.value].load(std::memory_order_acquire));
   }
   // The session with this inner address. Checked against the record.
   [[nodiscard]] FoundSession find_by_address(Ipv4Address inner) const noexcept {
-    const auto* leaf = directory_[inner.value >> 12].load(std::memory_order_acquire);
-    if (leaf == nullptr) return {};
-    const FoundSession found = at((*leaf)[inner.value & 0xfff].load(std::memory_order_acquire));
+    const FoundSession found = guess_by_address(inner);
     if (!found || found.session->subscriber != inner) return {};
     return found;
   }
@@ -110,9 +126,8 @@ class SessionTable {
     return {&records_[slot], SlotId(slot)};
   }
   // Fetches what find(), find_by_address() or find_by_prefix() will read first.
-  void prefetch_call(Ipv4Address local, OurCallId call) const noexcept {
-    const std::size_t index = local_index(local);
-    if (index < kMaxLocalAddresses) rte_prefetch0(&calls_[index][call.value]);
+  void prefetch_call(std::size_t local, OurCallId call) const noexcept {
+    rte_prefetch0(&calls_[local][call.value]);
   }
   void prefetch_address(Ipv4Address inner) const noexcept {
     const auto* leaf = directory_[inner.value >> 12].load(std::memory_order_acquire);
@@ -120,11 +135,10 @@ class SessionTable {
   }
   void prefetch_prefix(std::uint64_t prefix) const noexcept { prefixes_.prefetch(prefix); }
   // Whom find_by_address() will find, but for the check: the record is not read.
-  [[nodiscard]] const contract::SessionRecord* guess_by_address(Ipv4Address inner) const noexcept {
+  [[nodiscard]] FoundSession guess_by_address(Ipv4Address inner) const noexcept {
     const auto* leaf = directory_[inner.value >> 12].load(std::memory_order_acquire);
-    return leaf == nullptr
-               ? nullptr
-               : at((*leaf)[inner.value & 0xfff].load(std::memory_order_acquire)).session;
+    if (leaf == nullptr) return {};
+    return at((*leaf)[inner.value & 0xfff].load(std::memory_order_acquire));
   }
   // The same session as before: for packets that waited in a ring.
   [[nodiscard]] bool is_current(SlotId slot, std::uint32_t generation) const noexcept {
@@ -152,21 +166,6 @@ class SessionTable {
         records_(memory.sessions()),
         prefixes_(static_cast<std::uint32_t>(records_.size())) {}
 
-  [[nodiscard]] std::size_t local_index(Ipv4Address address) const noexcept {
-    // All of them at once: which one it is cannot be guessed, and a wrong guess costs more.
-    static_assert(kMaxLocalAddresses == 16 && sizeof(Ipv4Address) == 4);
-    const std::uint32_t count = local_count_.load(std::memory_order_acquire);
-    const __m128i wanted = _mm_set1_epi32(static_cast<int>(address.value));
-    const auto* locals = reinterpret_cast<const __m128i*>(locals_.data());
-    const auto equal = [&](std::size_t n) {
-      return _mm_cmpeq_epi32(_mm_load_si128(locals + n), wanted);
-    };
-    const __m128i octets =
-        _mm_packs_epi16(_mm_packs_epi32(equal(0), equal(1)), _mm_packs_epi32(equal(2), equal(3)));
-    const unsigned known = (1U << count) - 1;  // those behind are zero
-    const unsigned same = static_cast<unsigned>(_mm_movemask_epi8(octets)) & known;
-    return same == 0 ? kMaxLocalAddresses : static_cast<std::size_t>(std::countr_zero(same));
-  }
   [[nodiscard]] FoundSession at(std::uint32_t slot_plus_one) const noexcept {
     if (slot_plus_one == 0) return {};
     return {&records_[slot_plus_one - 1], SlotId(slot_plus_one - 1)};

@@ -26,14 +26,17 @@ void find_session(StageContext& stage, rte_mbuf* packet, wire::GreHeader& header
     context.lane = Lane::kHandOver;
     context.resume = Lane::kGre;
     context.worker = owner;
+    context.session = nullptr;
     return;
   }
-  const FoundSession found = stage.sessions.find(context.destination, call);
-  if (!found) return drop(context, DropReason::gre_unknown_call);
-  prefetch_upstream(*found.session);  // again: classify() left those of a handed over packet alone
-  if (gre->has_ack) rte_prefetch0(&found.session->downstream);
-  context.session = found.session;
-  context.slot = found.slot;
+  if (context.session == nullptr) {  // handed over, or put together of fragments
+    const FoundSession found = stage.sessions.find(context.local, call);
+    if (!found) return drop(context, DropReason::gre_unknown_call);
+    context.session = found.session;
+    context.slot = found.slot;
+    prefetch_upstream(*found.session);
+  }
+  if (gre->has_ack) rte_prefetch0(&context.session->downstream);
   header = *gre;
 }
 

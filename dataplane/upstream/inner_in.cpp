@@ -105,15 +105,19 @@ void forward(Burst& burst, StageContext& stage) noexcept {
     PacketContext& context = context_of(packet);
     SessionRecord* const from = context.session;
     const FoundSession other = stage.sessions.find_by_address(context.destination);
+    if (ids[n] != hop_id) {
+      hop_id = ids[n];
+      hop = stage.next_hops.get(hop_id);
+    }
     if (other) {
       if (!pay_ttl(stage, packet, context)) continue;
       attach(context, other.slot, *other.session);
+      prefetch_downstream(*other.session);
       context.lane = Lane::kDownstream;
+    } else if (hop.kind == NextHopKind::kResolved) {
+      if (!pay_ttl(stage, packet, context)) continue;
+      send_resolved(packet, context, hop, wire::kEtherTypeIpv4);
     } else {
-      if (ids[n] != hop_id) {
-        hop_id = ids[n];
-        hop = stage.next_hops.get(hop_id);
-      }
       if (hop.kind == NextHopKind::kUnreachable) {
         report(stage, context,
                {wire::kIcmpDestinationUnreachable, wire::kIcmpCodeNetUnreachable, 0},
@@ -128,12 +132,12 @@ void forward(Burst& burst, StageContext& stage) noexcept {
         continue;
       if (hop.kind != NextHopKind::kLocal && !pay_ttl(stage, packet, context)) continue;
       send_to_next_hop(stage, packet, hop, context.destination);
-      if (context.lane == Lane::kDrop) {
-        if (from != nullptr) from->upstream.drops.add(1);
-        continue;
-      }
     }
     if (from == nullptr) continue;
+    if (context.lane == Lane::kDrop) {
+      from->upstream.drops.add(1);
+      continue;
+    }
     run.add(from, context.inner_length);
     ++packets;
     octets += context.inner_length;

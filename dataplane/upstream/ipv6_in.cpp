@@ -96,7 +96,7 @@ void check(StageContext& stage, rte_mbuf* packet, PacketContext& context) noexce
   if (!admit_octets(session.upstream.rate_spent_ns, stage.now_ns, length,
                     session.rate_bits_per_second))
     return drop_upstream(context, DropReason::rate_limited);
-  rte_pktmbuf_trim(packet, static_cast<std::uint16_t>(packet->data_len - length));
+  trim(packet, static_cast<std::uint16_t>(packet->data_len - length));
   context.inner_length = static_cast<std::uint16_t>(length);
   if (link_scope) return take_link_scope(stage, packet, context, *header);
   if (header->destination.high == session.ipv6_prefix)
@@ -136,6 +136,7 @@ bool forward_one(StageContext& stage, rte_mbuf* packet, PacketContext& context,
   if (const FoundSession other = stage.sessions.find_by_prefix(destination.high); other) {
     if (!pay_hop_limit(stage, packet, context)) return false;
     attach(context, other.slot, *other.session);
+    prefetch_downstream(*other.session);
     context.lane = Lane::kDownstreamIpv6;
     return true;
   }

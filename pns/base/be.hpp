@@ -10,6 +10,7 @@
 #include <compare>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 namespace pns {
 
@@ -42,6 +43,19 @@ class BigEndian {
 
 using be16 = BigEndian<std::uint16_t>;
 using be32 = BigEndian<std::uint32_t>;
+
+// The integer in network byte order at any address; sizeof(Host) octets.
+template <class Host>
+[[nodiscard]] inline Host load_be(const std::byte* at) noexcept {
+  Host value;
+  std::memcpy(&value, at, sizeof(value));
+  return std::endian::native == std::endian::little ? std::byteswap(value) : value;
+}
+template <class Host>
+inline void store_be(std::byte* at, Host value) noexcept {
+  if constexpr (std::endian::native == std::endian::little) value = std::byteswap(value);
+  std::memcpy(at, &value, sizeof(value));
+}
 
 static_assert(sizeof(be16) == 2 && alignof(be16) == 1);
 static_assert(sizeof(be32) == 4 && alignof(be32) == 1);

@@ -64,6 +64,17 @@ inline std::size_t write_ethernet(MutableBytes out, const EthernetHeader& header
   return kEthernetHeaderSize;
 }
 
+// In registers; operator== of std::array calls memcmp.
+[[nodiscard]] inline bool same_mac(const MacAddress& a, const MacAddress& b) noexcept {
+  std::uint32_t first_a, first_b;
+  std::uint16_t rest_a, rest_b;
+  std::memcpy(&first_a, a.data(), sizeof(first_a));
+  std::memcpy(&first_b, b.data(), sizeof(first_b));
+  std::memcpy(&rest_a, a.data() + sizeof(first_a), sizeof(rest_a));
+  std::memcpy(&rest_b, b.data() + sizeof(first_b), sizeof(rest_b));
+  return first_a == first_b && rest_a == rest_b;
+}
+
 // Broadcast is a multicast address too.
 [[nodiscard]] constexpr bool is_multicast(const MacAddress& mac) noexcept {
   return (mac[0] & 1) != 0;

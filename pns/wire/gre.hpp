@@ -67,7 +67,39 @@ struct GreHeader {
 // The header at the front of `packet`, which ends where the IPv4 packet ends: the payload is the
 // payload_length octets after size(); surplus behind them is padding.
 // gre_truncated · gre_version · gre_protocol · gre_flags · gre_payload_length.
-[[nodiscard]] std::expected<GreHeader, DropReason> parse_gre(Bytes packet) noexcept;
+[[nodiscard]] inline std::expected<GreHeader, DropReason> parse_gre(Bytes packet) noexcept {
+  if (packet.size() < kGreMinimumSize) return std::unexpected(DropReason::gre_truncated);
+  const auto words = load_be<std::uint64_t>(packet.data());
+  const auto flags = static_cast<std::uint16_t>(words >> 48);
+  const auto protocol = static_cast<std::uint16_t>(words >> 32);
+  constexpr std::uint16_t kFree = kGreSequence | kGreAck;
+  if ((flags & ~kFree) != (kGreKey | kGreVersionPptp) || protocol != kGreProtocolPpp) [[unlikely]] {
+    if ((flags & kGreVersionMask) != kGreVersionPptp)
+      return std::unexpected(DropReason::gre_version);
+    return std::unexpected(protocol != kGreProtocolPpp ? DropReason::gre_protocol
+                                                       : DropReason::gre_flags);
+  }
+  GreHeader header;
+  header.payload_length = static_cast<std::uint16_t>(words >> 16);
+  header.call_id = static_cast<std::uint16_t>(words);
+  header.has_sequence = (flags & kGreSequence) != 0;
+  header.has_ack = (flags & kGreAck) != 0;
+  const std::size_t size = header.size();
+  if (packet.size() < size) return std::unexpected(DropReason::gre_truncated);
+  if (header.has_sequence != (header.payload_length != 0) ||
+      header.payload_length > packet.size() - size)
+    return std::unexpected(DropReason::gre_payload_length);
+  if (header.has_sequence)
+    header.sequence = load_be<std::uint32_t>(packet.data() + kGreMinimumSize);
+  if (header.has_ack)
+    header.ack = load_be<std::uint32_t>(packet.data() + size - sizeof(header.ack));
+  return header;
+}
+
+// Of a header of 8 octets or more, unchecked.
+[[nodiscard]] inline std::uint16_t call_id_of(Bytes packet) noexcept {
+  return load_be<std::uint16_t>(packet.data() + offsetof(GreWireHeader, call_id));
+}
 
 // Writes size() octets; 0 when they do not fit. has_sequence must agree with payload_length.
 std::size_t write_gre(MutableBytes out, const GreHeader& header) noexcept;

@@ -12,6 +12,7 @@
 #include "pns/base/bytes.hpp"
 #include "pns/base/drop_reason.hpp"
 #include "pns/base/ip_address.hpp"
+#include "pns/wire/checksum.hpp"
 
 namespace pns::wire {
 
@@ -79,12 +80,70 @@ struct Ipv4Header {
   friend bool operator==(const Ipv4Header&, const Ipv4Header&) noexcept = default;
 };
 
+// The fixed part of a header as three integers: no field is put together in memory, and a caller
+// pays only for the fields it asks for.
+struct Ipv4Words {
+  std::uint64_t first, second;  // version to fragment offset; TTL to source
+  std::uint32_t destination;
+
+  // `at`: 20 octets.
+  explicit Ipv4Words(const std::byte* at) noexcept
+      : first(load_be<std::uint64_t>(at)),
+        second(load_be<std::uint64_t>(at + 8)),
+        destination(load_be<std::uint32_t>(at + 16)) {}
+
+  [[nodiscard]] std::size_t header_length() const noexcept { return (first >> 56 & 0xf) * 4; }
+  [[nodiscard]] std::uint16_t total_length() const noexcept {
+    return static_cast<std::uint16_t>(first >> 32);
+  }
+  // Of a header without options. A one's complement sum of 16-bit words is the value of all words
+  // together modulo 0xffff; it cannot be 0 with a version in it.
+  [[nodiscard]] bool sum_is_right() const noexcept {
+    constexpr std::uint64_t kLow = 0xffffffff;
+    const std::uint64_t sum =
+        (first >> 32) + (first & kLow) + (second >> 32) + (second & kLow) + destination;
+    return sum % 0xffff == 0;
+  }
+  [[nodiscard]] Ipv4Header header() const noexcept {
+    Ipv4Header header;
+    header.header_length = static_cast<std::uint8_t>(header_length());
+    header.type_of_service = static_cast<std::uint8_t>(first >> 48);
+    header.total_length = total_length();
+    header.identification = static_cast<std::uint16_t>(first >> 16);
+    header.dont_fragment = (first & kIpv4DontFragment) != 0;
+    header.more_fragments = (first & kIpv4MoreFragments) != 0;
+    header.fragment_offset = static_cast<std::uint16_t>((first & kIpv4OffsetMask) * 8);
+    header.time_to_live = static_cast<std::uint8_t>(second >> 56);
+    header.protocol = static_cast<std::uint8_t>(second >> 48);
+    header.source = Ipv4Address(static_cast<std::uint32_t>(second));
+    header.destination = Ipv4Address(destination);
+    return header;
+  }
+};
+
 // The header at the front of `packet`, which may be longer than Total Length (padding).
 // frame_truncated · ip_version · ip_header_length · ip_total_length · ip_checksum.
-[[nodiscard]] std::expected<Ipv4Header, DropReason> parse_ipv4(Bytes packet) noexcept;
+[[nodiscard]] inline std::expected<Ipv4Header, DropReason> parse_ipv4(Bytes packet) noexcept {
+  if (packet.size() < kIpv4HeaderSize) return std::unexpected(DropReason::frame_truncated);
+  const Ipv4Words words(packet.data());
+  if ((words.first >> 60) != 4) return std::unexpected(DropReason::ip_version);
+  const std::size_t header_length = words.header_length();
+  if (header_length < kIpv4HeaderSize || header_length > packet.size())
+    return std::unexpected(DropReason::ip_header_length);
+  const std::size_t total_length = words.total_length();
+  if (total_length < header_length || total_length > packet.size())
+    return std::unexpected(DropReason::ip_total_length);
+  const bool right = header_length == kIpv4HeaderSize
+                         ? words.sum_is_right()
+                         : internet_checksum(packet.first(header_length)) == 0;
+  if (!right) return std::unexpected(DropReason::ip_checksum);
+  return words.header();
+}
 
 // The header of a packet that parse_ipv4() has accepted before, without checking again.
-[[nodiscard]] Ipv4Header read_ipv4(Bytes packet) noexcept;
+[[nodiscard]] inline Ipv4Header read_ipv4(Bytes packet) noexcept {
+  return packet.size() < kIpv4HeaderSize ? Ipv4Header{} : Ipv4Words(packet.data()).header();
+}
 
 // Writes 20 octets (no options; header_length is ignored) with the right checksum.
 // 0 when they do not fit.
@@ -97,7 +156,14 @@ std::size_t write_ipv4(MutableBytes out, const Ipv4Header& header) noexcept;
 
 // Takes one from the TTL of a parsed packet and mends the checksum (RFC 1141, RFC 1624).
 // The TTL must not be 0.
-void decrement_ttl(MutableBytes packet) noexcept;
+inline void decrement_ttl(MutableBytes packet) noexcept {
+  if (packet.size() < kIpv4HeaderSize) return;
+  std::byte* const at = &packet[offsetof(Ipv4WireHeader, time_to_live)];
+  // TTL, protocol and checksum. The word that holds the TTL loses 0x0100, whatever else is in it.
+  const auto word = load_be<std::uint32_t>(at);
+  const std::uint16_t sum = update_checksum(static_cast<std::uint16_t>(word), 0x0100, 0x0000);
+  store_be<std::uint32_t>(at, ((word - 0x0100'0000U) & 0xffff'0000U) | sum);
+}
 
 // A destination no router forwards to: "this" network, loopback, multicast, class E and broadcast
 // (RFC 1812 §5.3.7, §4.2.2.11).

@@ -25,7 +25,7 @@ std::expected<PppHeader, DropReason> parse_ppp_protocol(Bytes data) noexcept {
   return parse_protocol(data, 0);
 }
 
-std::expected<PppHeader, DropReason> parse_ppp(Bytes frame) noexcept {
+std::expected<PppHeader, DropReason> detail::parse_short_ppp(Bytes frame) noexcept {
   const bool framed =
       frame.size() >= 2 && octet(frame, 0) == kPppAddress && octet(frame, 1) == kPppControl;
   return framed ? parse_protocol(frame.subspan(2), 2) : parse_protocol(frame, 0);

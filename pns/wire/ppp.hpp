@@ -43,9 +43,22 @@ inline constexpr std::size_t kPppHeaderMaximum = 4;
 // octet is even or the first of two odd.
 [[nodiscard]] std::expected<PppHeader, DropReason> parse_ppp_protocol(Bytes data) noexcept;
 
+namespace detail {
+[[nodiscard]] std::expected<PppHeader, DropReason> parse_short_ppp(Bytes frame) noexcept;
+}
+
 // With or without FF 03 and with either Protocol size, whatever was negotiated (RFC 1661 §6.5,
 // §6.6).
-[[nodiscard]] std::expected<PppHeader, DropReason> parse_ppp(Bytes frame) noexcept;
+[[nodiscard]] inline std::expected<PppHeader, DropReason> parse_ppp(Bytes frame) noexcept {
+  if (frame.size() < kPppHeaderMaximum) return detail::parse_short_ppp(frame);
+  const auto word = load_be<std::uint32_t>(frame.data());
+  const bool framed = (word >> 16) == (kPppAddress << 8 | kPppControl);
+  const auto field = static_cast<std::uint16_t>(framed ? word : word >> 16);
+  const std::uint8_t address_size = framed ? 2 : 0;
+  if ((field & 0x0101) == 0x0001) return PppHeader{field, address_size, 2};
+  if ((field & 0x0100) == 0) return std::unexpected(DropReason::ppp_protocol);
+  return PppHeader{static_cast<std::uint16_t>(field >> 8), address_size, 1};
+}
 
 // Writes header.size() octets; 0 when they do not fit. protocol_size 1 needs a protocol that can be
 // compressed.

@@ -14,9 +14,7 @@ namespace {
 // RFC 9293 §3.1: data offset in the top half of octet 12, flags in octet 13, checksum at 16.
 constexpr std::size_t kTcpHeaderSize = 20;
 constexpr std::size_t kTcpDataOffset = 12;
-constexpr std::size_t kTcpFlags = 13;
 constexpr std::size_t kTcpChecksum = 16;
-constexpr std::uint8_t kTcpSyn = 0x02;
 constexpr std::uint8_t kOptionEnd = 0;
 constexpr std::uint8_t kOptionNop = 1;
 constexpr std::uint8_t kOptionMss = 2;
@@ -51,9 +49,9 @@ std::size_t find_mss(MutableBytes segment, std::size_t end) noexcept {
   return 0;
 }
 
-// `segment`: TCP header and what follows.
-bool clamp_segment(MutableBytes segment, std::uint16_t limit) noexcept {
-  if (segment.size() < kTcpHeaderSize || (octet(segment, kTcpFlags) & kTcpSyn) == 0) return false;
+}  // namespace
+
+bool detail::clamp_syn(MutableBytes segment, std::uint16_t limit) noexcept {
   const std::size_t options_end =
       std::min<std::size_t>((octet(segment, kTcpDataOffset) >> 4) * 4U, segment.size());
   const std::size_t at = find_mss(segment, options_end);
@@ -71,15 +69,6 @@ bool clamp_segment(MutableBytes segment, std::uint16_t limit) noexcept {
   return true;
 }
 
-}  // namespace
-
-bool clamp_mss(MutableBytes packet, const Ipv4Header& header, std::uint16_t limit) noexcept {
-  if (header.protocol != kIpProtocolTcp || header.fragment_offset != 0) return false;
-  const std::size_t length = std::min<std::size_t>(packet.size(), header.total_length);
-  if (length < header.header_length) return false;
-  return clamp_segment(packet.subspan(header.header_length, length - header.header_length), limit);
-}
-
 bool clamp_mss(MutableBytes packet, const Ipv6Header& header, std::uint16_t limit) noexcept {
   std::size_t at = kIpv6HeaderSize;
   if (header.next_header != kIpProtocolTcp) {
@@ -90,7 +79,9 @@ bool clamp_mss(MutableBytes packet, const Ipv6Header& header, std::uint16_t limi
     at = upper->offset;
   }
   const std::size_t length = std::min<std::size_t>(packet.size(), header.total_length());
-  return at <= length && clamp_segment(packet.subspan(at, length - at), limit);
+  if (at > length) return false;
+  const MutableBytes segment = packet.subspan(at, length - at);
+  return detail::is_syn(segment) && detail::clamp_syn(segment, limit);
 }
 
 }  // namespace pns::wire
