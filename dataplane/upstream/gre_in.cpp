@@ -86,15 +86,17 @@ class Delivery {
     context.lane = Lane::kPpp;
     push(packet);
   }
-  // What waits and follows the highest number now; leaves room for `reserve` packets.
-  void deliver_waiting(UpstreamState& up, std::size_t reserve) noexcept {
+  // What waits and follows the highest number now; leaves room for `reserve` packets. `given_up`:
+  // numbers missing before the first of them, which explain what MPPE finds missing.
+  void deliver_waiting(UpstreamState& up, std::size_t reserve,
+                       std::uint32_t given_up = 0) noexcept {
     while (up.reorder_queue != 0 && out_.count + reserve < kMostDelivered) {
       const std::uint32_t before = up.highest_sequence.load(std::memory_order_relaxed);
       rte_mbuf* const packet = stage_.reorder.take_next(up, before);
       if (packet == nullptr) return;
       PacketContext& context = context_of(packet);
       window::advance(up, context.sequence, gaps_);
-      deliver(packet, context, before);
+      deliver(packet, context, before - std::exchange(given_up, 0));
       stage_.counters.reordered.add(1);
     }
   }
@@ -103,7 +105,7 @@ class Delivery {
     const std::uint32_t highest = up.highest_sequence.load(std::memory_order_relaxed);
     const std::uint32_t before_first = stage_.reorder.first(up, highest) - 1;
     if (before_first != highest) window::skip(up, before_first, gaps_);
-    deliver_waiting(up, reserve);
+    deliver_waiting(up, reserve, before_first - highest);
   }
   [[nodiscard]] bool has_room(std::size_t reserve) const noexcept {
     return out_.count + reserve < kMostDelivered;
