@@ -8,6 +8,7 @@
 #include <exception>
 #include <string>
 
+#include "tests/bench/attack_bench.hpp"
 #include "tests/bench/machine.hpp"
 #include "tests/bench/mppe_bench.hpp"
 #include "tests/bench/pipeline_bench.hpp"
@@ -64,6 +65,25 @@ int main(int argc, char** argv) {
   pipeline->add_option("--cpu", pipeline_options.cpu, "the CPU to run on")
       ->check(CLI::Range(0, CPU_SETSIZE - 1));
 
+  pns::bench::AttackOptions attack_options;
+  CLI::App* attack = app.add_subcommand(
+      "attack", "what MPPE sessions keep of a worker while forged packets come in");
+  attack->add_option("--sessions", attack_options.sessions, "how many")
+      ->capture_default_str()
+      ->check(CLI::Range(1U, pns::bench::kMaxBenchSessions));
+  attack->add_option("--filter", attack_options.filter,
+                     "cases whose name contains this, as stateless/far/64/all/1:10/imix");
+  attack->add_option("--seconds", attack_options.seconds, "busy, of each case")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  attack->add_option("--rounds", attack_options.rounds,
+                     "batches of each case, in place of --seconds");
+  attack->add_flag("--no-huge", attack_options.no_huge, "without huge pages");
+  attack->add_flag("--enforce", attack_options.enforce, "exit status 1 when a goal is missed");
+  attack->add_option("--json", attack_options.json, "results, to this file");
+  attack->add_option("--cpu", attack_options.cpu, "the CPU to run on")
+      ->check(CLI::Range(0, CPU_SETSIZE - 1));
+
   CLI11_PARSE(app, argc, argv);
   try {
     if (pipeline->parsed()) {
@@ -71,6 +91,7 @@ int main(int argc, char** argv) {
       pipeline_options.mppe = !only_clear;
       return pns::bench::run_pipeline(pipeline_options);
     }
+    if (attack->parsed()) return pns::bench::run_attack(attack_options);
     if (cpu >= 0) pns::bench::pin(cpu);
     return pns::bench::run_mppe(options);
   } catch (const std::exception& error) {
