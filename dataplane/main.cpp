@@ -37,6 +37,7 @@
 #include "dataplane/runtime/ports.hpp"
 #include "dataplane/runtime/punt.hpp"
 #include "dataplane/runtime/routes.hpp"
+#include "dataplane/runtime/steering.hpp"
 #include "dataplane/runtime/worker.hpp"
 #include "dataplane/runtime/worker_loop.hpp"
 #include "dataplane/runtime/xdp_prefixes.hpp"
@@ -221,6 +222,20 @@ Ipv6Address ipv6_source(const Routes& routes, const config::Config& config) {
   return {};
 }
 
+std::string_view steering_text(const contract::PortSteering& steering) {
+  switch (steering.way) {
+    case contract::SteeringWay::kKey:
+      return "gre_key rules";
+    case contract::SteeringWay::kRss:
+      return steering.hashed == contract::HashedAddresses::kDestination
+                 ? "rss prediction by destination"
+                 : "rss prediction by both addresses";
+    case contract::SteeringWay::kHandOver:
+      break;
+  }
+  return "hand-over";
+}
+
 void send_to_supervisor(int socket, contract::SupervisorMessageType type) {
   contract::SupervisorMessage message;
   message.type = type;
@@ -280,6 +295,8 @@ int run(const std::filesystem::path& config_file, const std::filesystem::path& r
                             {"device", port.device},
                             {"mac", to_string(port.mac)},
                             {"rx_queues", port.rx_queues.size()},
+                            {"steering", steering_text(port.steering)},
+                            {"no_key_rules", port.no_key_rules.empty() ? "-" : port.no_key_rules},
                             {"twin", port.has_twin ? port.kernel_interface : "none"}});
 
   // Twins: the supervisor gives them our MAC and their addresses.
@@ -296,8 +313,11 @@ int run(const std::filesystem::path& config_file, const std::filesystem::path& r
 
   const auto ports_ms = watch.lap_ms();
   // Steering before sessions are adopted: a restart with other workers deals the buckets anew.
-  for (std::size_t bucket = 0; bucket < kSteeringBuckets; ++bucket)
-    header.steering[bucket].store(static_cast<std::uint8_t>(bucket % workers));
+  const Buckets buckets = deal_buckets(workers);
+  for (std::size_t bucket = 0; bucket < buckets.size(); ++bucket)
+    header.steering[bucket].store(buckets[bucket]);
+  for (const Port& port : ports)
+    header.port_steering[static_cast<std::size_t>(port.role)] = port.steering;
   header.worker_count.store(workers);
   header.tsc_hz.store(rte_get_tsc_hz());
   header.dataplane_epoch.fetch_add(1);

@@ -221,6 +221,8 @@ std::string render_workers(const contract::SessionMemory& memory) {
                    {"downstream_packets", w.downstream_packets.get()},
                    {"punted_control", w.punted_control.get()},
                    {"handed_out", w.handed_out.get()},
+                   {"handed_out_access", access.handed_out.get()},
+                   {"handed_out_core", core.handed_out.get()},
                    {"handed_in", w.handed_in.get()},
                    {"polls", w.polls.get()},
                    {"idle_polls", w.idle_polls.get()},
@@ -250,6 +252,13 @@ std::string render_stats(const model::Statistics& statistics, const contract::Se
                     {"reason", end.reason},
                     {"ago_s", end.ago_s},
                     {"duration_s", end.duration_s}});
+  ordered_json steered = ordered_json::object();
+  for (std::size_t by = 0; by < model::kSteeredBy; ++by)
+    steered[std::string(model::kSteeredByNames[by])] = statistics.calls_steered[by].get();
+  const auto way = [&](contract::PortRole port) {
+    return contract::kSteeringWayNames.at(
+        static_cast<std::size_t>(statistics.port_steering[static_cast<std::size_t>(port)].get()));
+  };
   ordered_json out = {
       {"connections", statistics.connections.get()},
       {"connections_accepted", statistics.connections_accepted.get()},
@@ -263,6 +272,10 @@ std::string render_stats(const model::Statistics& statistics, const contract::Se
       {"admission",
        {{"in_flight", statistics.admission_in_flight.get()},
         {"waiting", statistics.admission_waiting.get()}}},
+      {"steering",
+       {{"access", way(contract::PortRole::kAccess)},
+        {"core", way(contract::PortRole::kCore)},
+        {"calls", std::move(steered)}}},
       {"call_ends", nonzero(kEndReasons, statistics.call_ends)},
       {"auth_accepted", statistics.auth_accepted.get()},
       {"auth_denied", statistics.auth_denied.get()},

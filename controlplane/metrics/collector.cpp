@@ -88,6 +88,10 @@ void add_worker_families(std::vector<MetricFamily>& out, const contract::Session
                       MetricType::Counter);
   auto drops = family("pns_dataplane_drops_total", "Packets dropped, by direction and reason",
                       MetricType::Counter);
+  auto port_handovers = family("pns_port_handover_packets_total",
+                               "Frames taken from a port and handed to the worker that owns their "
+                               "session",
+                               MetricType::Counter);
   auto handovers =
       family("pns_handover_packets_total", "Packets handed between workers", MetricType::Counter);
   auto acks = family("pns_gre_acks_total", "Stand-alone acknowledgements", MetricType::Counter);
@@ -117,6 +121,7 @@ void add_worker_families(std::vector<MetricFamily>& out, const contract::Session
       add(rx_bytes, labels, w.ports[p].rx_bytes.get());
       add(tx_packets, labels, w.ports[p].tx_packets.get());
       add(tx_bytes, labels, w.ports[p].tx_bytes.get());
+      add(port_handovers, labels, w.ports[p].handed_out.get());
       add(punts, {{"to", fmt::format("kernel_{}", kPortNames[p])}, {"worker", id}},
           w.ports[p].punted.get());
     }
@@ -148,9 +153,9 @@ void add_worker_families(std::vector<MetricFamily>& out, const contract::Session
     add(other, {{"kind", "generated"}, {"worker", id}}, w.generated.get());
     add(other, {{"kind", "consumed"}, {"worker", id}}, w.consumed.get());
   }
-  for (auto* f :
-       {&rx_packets, &rx_bytes, &tx_packets, &tx_bytes, &punts, &packets, &bytes, &drops,
-        &handovers, &acks, &gaps, &steps, &waited, &reassembled, &window, &polls, &busy, &other})
+  for (auto* f : {&rx_packets, &rx_bytes, &tx_packets, &tx_bytes, &punts, &packets, &bytes, &drops,
+                  &handovers, &port_handovers, &acks, &gaps, &steps, &waited, &reassembled, &window,
+                  &polls, &busy, &other})
     out.push_back(std::move(*f));
 }
 
@@ -208,6 +213,21 @@ void add_control_families(std::vector<MetricFamily>& out, const model::Statistic
   for (std::size_t stage = 0; stage < model::kSetupStages; ++stage)
     add(setups, {{"stage", std::string(model::kSetupStageNames[stage])}}, s.setups[stage].get());
   out.push_back(std::move(setups));
+
+  auto steered = family("pns_calls_steered_total",
+                        "Calls given to a worker, by what decided which one", MetricType::Counter);
+  for (std::size_t by = 0; by < model::kSteeredBy; ++by)
+    add(steered, {{"by", std::string(model::kSteeredByNames[by])}}, s.calls_steered[by].get());
+  out.push_back(std::move(steered));
+  auto ways = family("pns_port_steering", "1 for the way packets of a port find their worker",
+                     MetricType::Gauge);
+  for (std::size_t port = 0; port < contract::kPorts; ++port)
+    for (std::size_t way = 0; way < contract::kSteeringWays; ++way)
+      add(ways,
+          {{"port", std::string(kPortNames[port])},
+           {"way", std::string(contract::kSteeringWayNames[way])}},
+          s.port_steering[port].get() == static_cast<std::int64_t>(way) ? 1 : 0);
+  out.push_back(std::move(ways));
 
   out.push_back(
       histogram("pns_setup_duration_seconds", "Admission of a call to IPCP open", s.setup_time));

@@ -50,6 +50,13 @@ inline constexpr std::size_t kStartPhases = static_cast<std::size_t>(StartPhase:
 inline constexpr std::array<std::string_view, kStartPhases> kStartPhaseNames = {
     "config", "store", "take_over", "attach"};
 
+// What decided the worker of a new session: the predicted queue of its packets; the number of
+// sessions alone, where nothing is predicted; that number, against the prediction.
+enum class SteeredBy : std::uint8_t { kPrediction, kBalance, kAgainstPrediction, kCount };
+inline constexpr std::size_t kSteeredBy = static_cast<std::size_t>(SteeredBy::kCount);
+inline constexpr std::array<std::string_view, kSteeredBy> kSteeredByNames = {
+    "prediction", "balance", "against_prediction"};
+
 // Upper bounds of a TimeHistogram's buckets, milliseconds.
 inline constexpr std::array<std::int64_t, 11> kTimeBoundsMs = {10,   25,   50,   100,   250,  500,
                                                                1000, 2500, 5000, 10000, 30000};
@@ -82,6 +89,9 @@ struct Statistics {
   std::array<Count, WanErrors::kCount> wan_errors;   // told by PACs
   std::array<Count, kSetupStages> setups;            // ever
   std::array<Count, kEndReasonCount> call_ends;
+  std::array<Count, kSteeredBy> calls_steered;  // ever
+  // By contract::PortRole: a contract::SteeringWay, of the dataplane that attached last.
+  std::array<Count, 2> port_steering;
   TimeHistogram setup_time;                      // admission to IPCP open
   TimeHistogram admission_wait;                  // offer to admission
   Count admission_in_flight, admission_waiting;  // now

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <stdexcept>
+#include <utility>
 
 namespace pns::pools {
 
@@ -54,6 +55,18 @@ std::optional<Ipv4Address> AddressPool::allocate(const BucketMask& preferred) {
   return address_of(index);
 }
 
+void AddressPool::set_buckets(AddressBucket bucket) {
+  std::vector<std::uint32_t> free;
+  free.reserve(size_ - in_use_);
+  for (const Queue& queue : free_)
+    for (std::uint32_t index = queue.head; index != kNone; index = links_[index].next)
+      free.push_back(index);
+  free_.fill({});
+  has_free_.reset();
+  bucket_ = std::move(bucket);
+  for (const std::uint32_t index : free) push(index);
+}
+
 bool AddressPool::claim(Ipv4Address address) {
   const auto index = index_of(address);
   if (!index || links_[*index].previous == kTaken || links_[*index].previous == kReserved)
@@ -93,8 +106,13 @@ Ipv4Address AddressPool::address_of(std::uint32_t index) const noexcept {
   return Ipv4Address(range.addresses.first.value + (index - range.first_index));
 }
 
+std::size_t AddressPool::bucket_of(std::uint32_t index) const {
+  const Ipv4Address address = address_of(index);
+  return bucket_ ? bucket_(address) : address.value & 0xff;
+}
+
 void AddressPool::push(std::uint32_t index) noexcept {
-  const std::size_t bucket = address_of(index).value & 0xff;
+  const std::size_t bucket = bucket_of(index);
   Queue& queue = free_[bucket];
   links_[index] = {queue.tail, kNone};
   if (queue.tail == kNone)
@@ -106,7 +124,7 @@ void AddressPool::push(std::uint32_t index) noexcept {
 }
 
 void AddressPool::unlink(std::uint32_t index) noexcept {
-  const std::size_t bucket = address_of(index).value & 0xff;
+  const std::size_t bucket = bucket_of(index);
   Queue& queue = free_[bucket];
   const Links links = links_[index];
   if (links.previous == kNone)

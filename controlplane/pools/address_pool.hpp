@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // AddressPool: the subscriber addresses of one named pool. Allocation takes the address that has
-// been free the longest, in a steering bucket (low 8 bits of the address) that the caller prefers
-// where one is free; allocate, claim and release cost the same however full the pool is. 8 octets
-// of memory per address. No I/O, one thread (the event loop).
+// been free the longest, in a bucket that the caller prefers where one is free. The bucket is the
+// low 8 bits of the address, or what set_buckets() says; allocate, claim and release cost the same
+// however full the pool is. 8 octets of memory per address. No I/O, one thread (the event loop).
 #pragma once
 
 #include <array>
 #include <bitset>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -19,8 +20,10 @@
 
 namespace pns::pools {
 
-// Steering buckets: bit b stands for the addresses whose low 8 bits are b.
+// Bit b stands for the addresses of bucket b.
 using BucketMask = std::bitset<kSteeringBuckets>;
+// The bucket of an address, always the same. Empty: its low 8 bits.
+using AddressBucket = std::function<std::uint8_t(Ipv4Address)>;
 
 struct PoolConfig {
   std::string name;
@@ -43,6 +46,10 @@ class AddressPool {
   // A free address, of a preferred bucket if there is one. Empty when the pool is used up.
   [[nodiscard]] std::optional<Ipv4Address> allocate(const BucketMask& preferred);
   [[nodiscard]] std::optional<Ipv4Address> allocate() { return allocate(BucketMask()); }
+
+  // From now on these are the buckets. Leases stay; free addresses change queues, those of one
+  // bucket in the order in which they became free. Costs one call for each free address.
+  void set_buckets(AddressBucket bucket);
 
   // Takes this very address. False when it is not of this pool, is the gateway, or is taken.
   [[nodiscard]] bool claim(Ipv4Address address);
@@ -81,6 +88,7 @@ class AddressPool {
 
   [[nodiscard]] std::optional<std::uint32_t> index_of(Ipv4Address address) const noexcept;
   [[nodiscard]] Ipv4Address address_of(std::uint32_t index) const noexcept;
+  [[nodiscard]] std::size_t bucket_of(std::uint32_t index) const;
   void push(std::uint32_t index) noexcept;
   void unlink(std::uint32_t index) noexcept;
 
@@ -88,6 +96,7 @@ class AddressPool {
   Ipv4Address gateway_;
   std::vector<Range> ranges_;  // ascending
   std::vector<Links> links_;   // by index
+  AddressBucket bucket_;
   std::array<Queue, kSteeringBuckets> free_;
   BucketMask has_free_;
   std::size_t cursor_ = 0;  // buckets are served in turn

@@ -43,6 +43,10 @@ std::expected<model::Lease, PoolError> PoolSet::allocate(std::string_view pool,
   return model::Lease{*address, found->gateway(), found->name()};
 }
 
+void PoolSet::set_buckets(const AddressBucket& bucket) {
+  for (AddressPool& pool : pools_) pool.set_buckets(bucket);
+}
+
 std::expected<model::Lease, PoolError> PoolSet::claim(Ipv4Address address, std::string_view pool) {
   if (AddressPool* const inside = containing(address)) {
     if (!inside->claim(address)) return std::unexpected(PoolError::kTaken);

@@ -42,6 +42,9 @@ class PoolSet {
   [[nodiscard]] std::expected<model::Lease, PoolError> allocate(std::string_view pool,
                                                                 const BucketMask& preferred = {});
 
+  // As AddressPool::set_buckets(), of every pool.
+  void set_buckets(const AddressBucket& bucket);
+
   // A fixed address. It is taken out of whichever pool contains it; outside every pool it is leased
   // all the same, with an empty pool name. The gateway is that of the containing pool, else that of
   // `pool`.

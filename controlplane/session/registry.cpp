@@ -44,6 +44,7 @@ Registry::Registry(Parts parts)
                       contract::SlotState::kFree;
     (free ? free_slots_ : orphans_).emplace_back(static_cast<std::uint32_t>(slot));
   }
+  read_steering();
   if (connection_settings_.wan_error_notify) report_wan_errors();
 }
 

@@ -16,7 +16,6 @@
 
 #include <asio/io_context.hpp>
 #include <asio/steady_timer.hpp>
-#include <bitset>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -43,6 +42,7 @@
 #include "controlplane/session/admission.hpp"
 #include "controlplane/session/call_placer.hpp"
 #include "controlplane/session/resume_store.hpp"
+#include "controlplane/session/steering.hpp"
 #include "controlplane/session/views.hpp"
 #include "pns/base/random.hpp"
 #include "pns/base/time.hpp"
@@ -273,8 +273,9 @@ class Registry {
   [[nodiscard]] Session* find(SlotId slot) const noexcept;
   [[nodiscard]] Session* find(SlotId slot, std::uint64_t serial) const noexcept;
   [[nodiscard]] pptp::CallIdAllocator& call_ids(Ipv4Address local);
-  [[nodiscard]] std::optional<OurCallId> allocate_call_id(Ipv4Address local);
-  [[nodiscard]] std::bitset<kSteeringBuckets> buckets_of(WorkerId worker) const;
+  [[nodiscard]] std::optional<OurCallId> allocate_call_id(Ipv4Address local, Ipv4Address peer);
+  // What the dataplane published, which may be another's by now: sessions have changed owners.
+  void read_steering();
   [[nodiscard]] static TimePoint now() noexcept;
 
   Parts parts_;
@@ -284,6 +285,7 @@ class Registry {
   std::vector<std::unique_ptr<Session>> sessions_;  // by slot
   std::vector<SlotId> free_slots_;
   std::unordered_map<Ipv4Address, pptp::CallIdAllocator> call_ids_;
+  Steering steering_;
   std::vector<std::uint32_t> sessions_by_worker_;
   // Where the dataplane sends to: our address, the peer's, its Call ID.
   using Destination = std::tuple<Ipv4Address, Ipv4Address, PeerCallId>;

@@ -29,26 +29,31 @@ pptp::CallIdAllocator& Registry::call_ids(Ipv4Address local) {
   return call_ids_.try_emplace(local).first->second;
 }
 
-// A Call ID whose bucket belongs to the worker with the fewest sessions.
-std::optional<OurCallId> Registry::allocate_call_id(Ipv4Address local) {
-  const auto& header = parts_.memory.header();
-  const auto workers = std::clamp<std::uint32_t>(
-      header.worker_count.load(std::memory_order_relaxed), 1, contract::kMaxWorkers);
-  const WorkerId lightest(static_cast<std::uint16_t>(
-      std::min_element(sessions_by_worker_.begin(), sessions_by_worker_.begin() + workers) -
-      sessions_by_worker_.begin()));
+// A Call ID in a bucket of the worker that the peer's packets reach, while that one has not too
+// much to do; else of the worker with the fewest sessions.
+std::optional<OurCallId> Registry::allocate_call_id(Ipv4Address local, Ipv4Address peer) {
+  const auto choice = steering_.choose(sessions_by_worker_, local, peer);
   auto& allocator = call_ids(local);
-  if (const auto id = allocator.allocate(buckets_of(lightest), parts_.random, now())) return id;
-  return allocator.allocate(parts_.random, now());
+  auto id = allocator.allocate(steering_.call_id_buckets(choice.worker), parts_.random, now());
+  if (!id) id = allocator.allocate(parts_.random, now());
+  if (id)
+    parts_.statistics.calls_steered[static_cast<std::size_t>(choice.by(steering_.owner(*id)))]
+        .add();
+  return id;
 }
 
-// The steering buckets that lead to a worker.
-std::bitset<kSteeringBuckets> Registry::buckets_of(WorkerId worker) const {
-  std::bitset<kSteeringBuckets> buckets;
-  const auto& steering = parts_.memory.header().steering;
-  for (std::size_t bucket = 0; bucket < buckets.size(); ++bucket)
-    buckets[bucket] = steering[bucket].load(std::memory_order_relaxed) == worker.value;
-  return buckets;
+void Registry::read_steering() {
+  steering_.read(parts_.memory.header());
+  for (std::size_t port = 0; port < contract::kPorts; ++port)
+    parts_.statistics.port_steering[port].set(
+        static_cast<std::int64_t>(steering_.way(static_cast<contract::PortRole>(port))));
+  if (!steering_.same_address_bucket()) parts_.pools.set_buckets(steering_.address_bucket());
+  std::ranges::fill(sessions_by_worker_, 0);
+  for (const auto& session : sessions_) {
+    if (session == nullptr) continue;
+    session->worker = steering_.owner(session->our_call_id).value;
+    ++sessions_by_worker_.at(session->worker);
+  }
 }
 
 void Registry::refuse_call(Connection& connection, std::uint32_t offer, EndReason reason) {
@@ -88,7 +93,7 @@ void Registry::install(Connection& connection, const model::OfferCall& offer) {
 std::expected<Registry::Session*, EndReason> Registry::make_session(Connection& connection,
                                                                     model::CallKind kind) {
   if (free_slots_.empty()) return std::unexpected(EndReason::no_session_slot);
-  const auto call_id = allocate_call_id(connection.local);
+  const auto call_id = allocate_call_id(connection.local, connection.peer);
   if (!call_id) return std::unexpected(EndReason::no_call_id);
   const SlotId slot = free_slots_.back();
   free_slots_.pop_back();
@@ -100,8 +105,7 @@ std::expected<Registry::Session*, EndReason> Registry::make_session(Connection& 
   session->our_call_id = *call_id;
   session->local = connection.local;
   session->peer = connection.peer;
-  session->worker =
-      parts_.memory.header().steering[steering_bucket(*call_id)].load(std::memory_order_relaxed);
+  session->worker = steering_.owner(*call_id).value;
   session->started = now();
   session->set_up = admission_.begin(session->peer, session->started);
   show_admission();

@@ -223,11 +223,11 @@ void Registry::tell_peer(Session& session) {
 
 std::optional<model::Lease> Registry::lease_for(const model::AuthGrant& grant,
                                                 OurCallId our_call_id) {
-  // An address in a bucket of the same worker lets core-side hashing reach the owner too.
-  const WorkerId owner(parts_.memory.header().steering[steering_bucket(our_call_id)].load(
-      std::memory_order_relaxed));
-  const auto lease = grant.address ? parts_.pools.claim(*grant.address, grant.pool)
-                                   : parts_.pools.allocate(grant.pool, buckets_of(owner));
+  // An address whose packets reach the same worker from the core side.
+  const auto lease = grant.address
+                         ? parts_.pools.claim(*grant.address, grant.pool)
+                         : parts_.pools.allocate(
+                               grant.pool, steering_.address_buckets(steering_.owner(our_call_id)));
   if (!lease) return std::nullopt;
   model::Lease out = *lease;
   parts_.pools.add_ipv6(out, grant.pool, grant.ipv6_prefix);

@@ -202,8 +202,7 @@ bool Registry::take_over(const StoredSession& stored, LeftBehind& left) {
   session->peer_call_id = stored.peer_call_id;
   session->local = record.local;
   session->peer = record.peer;
-  session->worker = parts_.memory.header().steering[steering_bucket(stored.our_call_id)].load(
-      std::memory_order_relaxed);
+  session->worker = steering_.owner(stored.our_call_id).value;
   auto settings = link_settings_;
   settings.peer = record.peer;
   session->link = std::make_unique<ppp::Link>(settings, stored.link, parts_.random, now());
@@ -303,6 +302,7 @@ void Registry::on_dataplane_attached() {
   parts_.statistics.dataplane_attached.set(1);
   parts_.statistics.dataplane_attaches.add();
   log::info("dataplane attached");
+  read_steering();
   check_sessions();
   remove_waiting();
   install_waiting();

@@ -27,8 +27,8 @@ namespace pns::dataplane {
     drop_downstream(context, DropReason::network_not_open);
     return false;
   }
-  if ((flags & contract::kFlagMppeRequired) != 0 &&
-      session.downstream.mppe.mode == mppe::Mode::kOff) {
+  if ((flags & (contract::kFlagMppeRequired | contract::kFlagMppe)) ==
+      contract::kFlagMppeRequired) {
     drop_downstream(context, DropReason::clear_text);
     return false;
   }

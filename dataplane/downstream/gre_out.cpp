@@ -17,11 +17,11 @@ constexpr std::uint8_t kOuterTtl = 64;
 
 // The acknowledgement that is owed goes with this packet.
 void take_owed_ack(SessionRecord& session, wire::GreHeader& gre) noexcept {
+  if (!session.ack_pending) return;
   UpstreamState& up = session.upstream;
-  if (!up.ack_pending) return;
   gre.has_ack = true;
   gre.ack = up.highest_sequence.load(std::memory_order_relaxed);
-  up.ack_pending = false;
+  session.ack_pending = false;
   up.unacked_packets = 0;
   session.downstream.last_ack_sent = gre.ack;
   session.downstream.ack_ever_sent = true;
@@ -33,8 +33,8 @@ bool may_leave(StageContext& stage, rte_mbuf* packet, PacketContext& context) no
   SessionRecord& session = *context.session;
   DownstreamState& down = session.downstream;
   SendWindow::start(session);
-  if ((context.flags & kPacketReleased) != 0 || SendWindow::open(down)) {
-    SendWindow::on_sent(down, down.next_sequence, stage.now_ns);
+  if ((context.flags & kPacketReleased) != 0 || SendWindow::open(session)) {
+    SendWindow::on_sent(session, down.next_sequence, stage.now_ns);
     return true;
   }
   if (stage.send_window.hold(session, context.slot, packet, stage.now_ns)) {
@@ -51,7 +51,7 @@ bool encapsulate(StageContext& stage, rte_mbuf* packet, PacketContext& context,
   SessionRecord& session = *context.session;
   DownstreamState& down = session.downstream;
   const std::size_t payload = packet->data_len;
-  if (payload == 0 && !session.upstream.ack_pending) {
+  if (payload == 0 && !session.ack_pending) {
     context.lane = Lane::kConsumed;
     return false;
   }

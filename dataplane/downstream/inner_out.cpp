@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/downstream/inner_out.hpp"
 
-#include <rte_prefetch.h>
-
 #include "dataplane/downstream/admission.hpp"
 #include "dataplane/downstream/fragment.hpp"
 #include "dataplane/downstream/ipv6_out.hpp"
@@ -54,7 +52,7 @@ void take(Burst& burst, StageContext& stage, rte_mbuf* packet, PacketContext& co
   const wire::Ipv4Header header = wire::read_ipv4(octets_of(packet));
   SessionRecord& session = *context.session;
   if (packet->data_len > header.total_length)
-    rte_pktmbuf_trim(packet, static_cast<std::uint16_t>(packet->data_len - header.total_length));
+    trim(packet, static_cast<std::uint16_t>(packet->data_len - header.total_length));
   if ((context.flags & kPacketTtlDone) == 0) {
     if (header.time_to_live <= 1) {
       send_icmp_error(stage, session, context, {wire::kIcmpTimeExceeded, 0, 0}, header,
@@ -85,9 +83,12 @@ void inner_out(Burst& burst, StageContext& stage) noexcept {
       if (context.lane != Lane::kDownstreamIpv6) continue;
       ipv6 = true;
     }
-    rte_prefetch0(context.session);
-    rte_prefetch0(&context.session->downstream);
-    rte_prefetch0(&context.session->downstream.mppe);
+    prefetch_downstream(*context.session);
+  }
+  for (rte_mbuf* packet : burst.all()) {
+    const PacketContext& context = context_of(packet);
+    if (context.lane == Lane::kDownstream || context.lane == Lane::kDownstreamIpv6)
+      prefetch_wanted(*context.session);
   }
   for (std::uint16_t i = 0; i < count; ++i) {
     PacketContext& context = context_of(burst.packets[i]);

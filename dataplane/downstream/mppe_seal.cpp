@@ -31,7 +31,7 @@ bool prepare(rte_mbuf* packet, PacketContext& context) noexcept {
   const SessionRecord& session = *context.session;
   const std::uint32_t flags = session.flags.load(std::memory_order_relaxed);
   context.lane = Lane::kPppOut;
-  if (session.downstream.mppe.mode == mppe::Mode::kOff) {
+  if ((flags & contract::kFlagMppe) == 0) {
     if ((flags & contract::kFlagMppeRequired) != 0)
       drop_downstream(context, DropReason::clear_text);
     return false;

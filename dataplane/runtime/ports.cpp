@@ -114,8 +114,30 @@ std::expected<std::uint16_t, std::string> probe_device(const Port& port, const c
   }
 }
 
+// Of a port that has started. Rules by GRE key need a queue for every worker.
+void steer(Port& port, std::uint16_t rx_queues, std::uint16_t workers, std::uint64_t asked,
+           config::Steering steering) {
+  if (rx_queues < 2 || steering == config::Steering::kNone) return;
+  const bool access = port.role == contract::PortRole::kAccess;
+  if (access && steering != config::Steering::kRss) {
+    port.no_key_rules = rx_queues == workers
+                            ? install_key_rules(port.ethdev_id, key_rules(deal_buckets(workers)))
+                            : "fewer receive queues than workers";
+    if (port.no_key_rules.empty()) {
+      port.steering.way = contract::SteeringWay::kKey;
+      return;
+    }
+    if (steering == config::Steering::kKey) return;
+  }
+  port.steering = plan_rss(read_rss(port.ethdev_id, asked), workers);
+  // Who sends to a subscriber is anybody: a hash with the source in it says nothing beforehand.
+  if (!access && port.steering.hashed != contract::HashedAddresses::kDestination)
+    port.steering = {};
+}
+
 std::expected<void, std::string> start_ethdev(Port& port, std::uint16_t workers,
-                                              std::uint16_t rx_queues, rte_mempool* pool) {
+                                              std::uint16_t rx_queues, config::Steering steering,
+                                              rte_mempool* pool) {
   const std::uint16_t id = port.ethdev_id;
   rte_eth_dev_info info{};
   if (rte_eth_dev_info_get(id, &info) != 0) return failed(port, "no device information");
@@ -124,13 +146,16 @@ std::expected<void, std::string> start_ethdev(Port& port, std::uint16_t workers,
   rte_eth_conf conf{};
   if (rx_queues > 1) {
     conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
-    conf.rx_adv_conf.rss_conf.rss_hf =
-        info.flow_type_rss_offloads &
-        (RTE_ETH_RSS_IPV4 | RTE_ETH_RSS_FRAG_IPV4 | RTE_ETH_RSS_NONFRAG_IPV4_OTHER |
-         RTE_ETH_RSS_IPV6 | RTE_ETH_RSS_FRAG_IPV6 | RTE_ETH_RSS_NONFRAG_IPV6_OTHER);
+    conf.rx_adv_conf.rss_conf.rss_hf = wanted_rss(port.role, info.flow_type_rss_offloads, steering);
     if (conf.rx_adv_conf.rss_conf.rss_hf == 0) conf.rxmode.mq_mode = RTE_ETH_MQ_RX_NONE;
   }
-  if (const int error = rte_eth_dev_configure(id, rx_queues, tx_queues, &conf); error != 0)
+  int configured = rte_eth_dev_configure(id, rx_queues, tx_queues, &conf);
+  if (configured != 0 && (conf.rx_adv_conf.rss_conf.rss_hf & RTE_ETH_RSS_L3_DST_ONLY) != 0) {
+    // Offered, but not in this combination.
+    conf.rx_adv_conf.rss_conf.rss_hf &= ~RTE_ETH_RSS_L3_DST_ONLY;
+    configured = rte_eth_dev_configure(id, rx_queues, tx_queues, &conf);
+  }
+  if (const int error = configured; error != 0)
     return failed(port, fmt::format("configure: {}", rte_strerror(-error)));
   std::uint16_t rx_descriptors = kDescriptors;
   std::uint16_t tx_descriptors = kDescriptors;
@@ -149,6 +174,7 @@ std::expected<void, std::string> start_ethdev(Port& port, std::uint16_t workers,
 
   if (const int error = rte_eth_dev_start(id); error != 0)
     return failed(port, fmt::format("start: {}", rte_strerror(-error)));
+  steer(port, rx_queues, workers, conf.rx_adv_conf.rss_conf.rss_hf, steering);
   // af_xdp opens its sockets in queue set-up, af_packet at probe: take all that nobody else has.
   for (const int fd : packet_sockets()) port.wait_fds.push_back(fd);
 
@@ -218,7 +244,8 @@ std::expected<Port, std::string> open_port(contract::PortRole role, const config
   auto id = probe_device(port, settings, rx_queues);
   if (!id) return std::unexpected(id.error());
   port.ethdev_id = *id;
-  if (auto started = start_ethdev(port, workers, rx_queues, pool); !started)
+  if (auto started = start_ethdev(port, workers, rx_queues, config.dataplane.steering, pool);
+      !started)
     return std::unexpected(started.error());
   std::erase_if(port.wait_fds, [&](int fd) { return others.contains(fd); });
   port.capabilities.can_wait = !port.wait_fds.empty();

@@ -13,9 +13,11 @@
 #include <vector>
 
 #include "dataplane/runtime/queue.hpp"
+#include "dataplane/runtime/steering.hpp"
 #include "pns/base/ip_address.hpp"
 #include "pns/base/unique_fd.hpp"
 #include "pns/config/config.hpp"
+#include "pns/contract/port_steering.hpp"
 #include "pns/contract/session_memory.hpp"
 
 namespace pns::dataplane {
@@ -39,6 +41,8 @@ struct Port {
   std::vector<int> wait_fds;             // poll(2) for reading; not owned
   UniqueFd wire;                         // tap: only
   std::uint16_t ethdev_id = UINT16_MAX;  // other kinds
+  contract::PortSteering steering;       // how packets find their worker
+  std::string no_key_rules;              // why the driver has no rules by GRE key; empty: not tried
 };
 
 // Opens and starts one port. `wire` is the supervisor's TAP for tap: devices and empty otherwise.

@@ -27,6 +27,8 @@ using contract::SessionRecord;
 using contract::UpstreamState;
 
 constexpr std::uint64_t kHousekeepingNs = 1'000'000;
+// Stand-alone acknowledgements of one housekeeping, in bursts: 256,000 a second.
+constexpr unsigned kMostAckBursts = 8;
 constexpr std::array kRoles = {PortRole::kAccess, PortRole::kCore};
 
 constexpr std::size_t index_of(PortRole role) noexcept { return static_cast<std::size_t>(role); }
@@ -78,6 +80,13 @@ void arm_mppe(SessionRecord& session, const contract::ArmMppe& arm) noexcept {
   const mppe::Mode mode = arm.stateless ? mppe::Mode::kStateless : mppe::Mode::kStateful;
   mppe::init(session.upstream.mppe, arm.receive_start_key, arm.key_bits, mode);
   mppe::init(session.downstream.mppe, arm.send_start_key, arm.key_bits, mode);
+  set_flags(session, contract::kFlagMppe, 0);
+}
+
+void disarm_mppe(SessionRecord& session) noexcept {
+  mppe::forget(session.upstream.mppe);
+  mppe::forget(session.downstream.mppe);
+  set_flags(session, 0, contract::kFlagMppe);
 }
 
 void open_ipv4(SessionRecord& session, const contract::OpenIpv4& open) noexcept {
@@ -114,7 +123,7 @@ Worker::Worker(WorkerConfig config, SessionTable& sessions, NextHops& next_hops)
       sessions_(sessions),
       counters_(sessions.memory().workers()[config_.id.value]),
       ports_(settings_of(config_)),
-      acks_(sessions.memory().header().max_sessions),
+      acks_(sessions.memory().sessions()),
       reassembly_(config_.reassembly),
       reorder_(config_.reorder),
       send_window_(config_.send_window),
@@ -137,10 +146,12 @@ Worker::Worker(WorkerConfig config, SessionTable& sessions, NextHops& next_hops)
   rte_rcu_qsbr_thread_online(&sessions_.quiescence(), config_.id.value);
   const auto records = sessions_.memory().sessions();
   for (std::uint32_t i = 0; i < records.size(); ++i) {
-    const SessionRecord& session = records[i];
-    if (session.state.load(std::memory_order_relaxed) == contract::SlotState::kInstalled &&
-        session.upstream.ack_pending && sessions_.owner(session.our_call_id) == config_.id)
-      acks_.arm(SlotId(i), session.upstream.ack_due_ns);
+    SessionRecord& session = records[i];
+    if (session.state.load(std::memory_order_relaxed) != contract::SlotState::kInstalled ||
+        sessions_.owner(session.our_call_id) != config_.id)
+      continue;
+    session.ack_listed = false;
+    if (session.ack_pending) acks_.arm(SlotId(i), session.upstream.ack_due_ns);
   }
 }
 
@@ -269,8 +280,7 @@ void Worker::execute(rte_mbuf* packet, Burst& frames) noexcept {
         arm_mppe(session, command.body.arm_mppe);
         break;
       case WorkerCommandType::kDisarmMppe:
-        mppe::forget(session.upstream.mppe);
-        mppe::forget(session.downstream.mppe);
+        disarm_mppe(session);
         break;
       case WorkerCommandType::kOpenIpv4:
         open_ipv4(session, command.body.open_ipv4);
@@ -387,12 +397,20 @@ void Worker::take_deferred() noexcept {
 }
 
 void Worker::send_due_acks(std::uint64_t now_ns) noexcept {
+  for (unsigned round = 0; round < kMostAckBursts; ++round)
+    if (!send_due_ack_burst(now_ns)) return;
+}
+
+// False: nothing more is due.
+bool Worker::send_due_ack_burst(std::uint64_t now_ns) noexcept {
   Burst burst;
-  while (!acks_.empty() && acks_.next_due_ns() <= now_ns && burst.count < Burst::kReceive) {
+  if (acks_.next_due_ns() > now_ns) return false;
+  acks_.prefetch_next(Burst::kReceive);
+  while (acks_.next_due_ns() <= now_ns && burst.count < Burst::kReceive) {
     const SlotId slot = acks_.pop();
     SessionRecord& session = *sessions_.record(slot);
     if (session.state.load(std::memory_order_acquire) != contract::SlotState::kInstalled ||
-        !session.upstream.ack_pending)
+        !session.ack_pending)
       continue;
     if (session.upstream.ack_due_ns > now_ns) {
       acks_.arm(slot, session.upstream.ack_due_ns);
@@ -405,10 +423,12 @@ void Worker::send_due_acks(std::uint64_t now_ns) noexcept {
     }
     (void)burst.append(packet);
   }
-  if (burst.count == 0) return;
+  const bool more = burst.count == Burst::kReceive;
+  if (burst.count == 0) return false;
   counters_.generated.add(burst.count);
   gre_out(burst, stage_);
   finish(burst);
+  return more;
 }
 
 void Worker::send_early_acks() noexcept {
@@ -417,7 +437,7 @@ void Worker::send_early_acks() noexcept {
   Burst burst;
   for (const SlotId slot : early) {
     SessionRecord& session = *sessions_.record(slot);
-    if (!session.upstream.ack_pending || session.upstream.unacked_packets < kAdvertisedWindow / 2)
+    if (!session.ack_pending || session.upstream.unacked_packets < kAdvertisedWindow / 2)
       continue;  // data took it along
     if (rte_mbuf* packet = make_ack(stage_, slot, session); packet != nullptr)
       (void)burst.append(packet);
@@ -510,9 +530,13 @@ void Worker::hand_over(std::span<rte_mbuf*> packets) noexcept {
     for (rte_mbuf* packet : packets)
       (context_of(packet).worker == owner ? mine : others).add(packet);
     const bool known = owner.value < config_.worker_count;
-    counters_.handed_out.add(push(known ? config_.handover_out[owner.value] : nullptr,
-                                  known ? config_.worker_doorbells[owner.value] : nullptr,
-                                  mine.span(), DropReason::handover_full));
+    // What is handed over in one burst came from one port.
+    const std::size_t port = index_of(context_of(packets.front()).port);
+    const std::size_t pushed = push(known ? config_.handover_out[owner.value] : nullptr,
+                                    known ? config_.worker_doorbells[owner.value] : nullptr,
+                                    mine.span(), DropReason::handover_full);
+    counters_.handed_out.add(pushed);
+    counters_.ports[port].handed_out.add(pushed);
     std::copy_n(others.packets.begin(), others.count, packets.begin());
     packets = packets.first(others.count);
   }

@@ -6,9 +6,12 @@
 // never overflows. One worker; allocates at construction only.
 #pragma once
 
+#include <rte_prefetch.h>
+
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "pns/base/ids.hpp"
@@ -24,13 +27,13 @@ inline constexpr std::uint16_t kAdvertisedWindow = 64;
 
 class AckList {
  public:
-  explicit AckList(std::uint32_t max_sessions)
-      : entries_(max_sessions + 1), listed_(max_sessions, 0) {}
+  explicit AckList(std::span<contract::SessionRecord> sessions)
+      : sessions_(sessions), entries_(sessions.size() + 1) {}
 
   // The session owes an ack by due_ns.
   void arm(SlotId slot, std::uint64_t due_ns) noexcept {
-    if (listed_[slot.value] != 0) return;
-    listed_[slot.value] = 1;
+    if (sessions_[slot.value].ack_listed) return;
+    sessions_[slot.value].ack_listed = true;
     entries_[tail_] = {due_ns, slot};
     tail_ = next(tail_);
   }
@@ -44,11 +47,20 @@ class AckList {
   [[nodiscard]] std::uint64_t next_due_ns() const noexcept {
     return empty() ? UINT64_MAX : entries_[head_].due_ns;
   }
+  // Fetches what the next pop() and the look at its session will read.
+  void prefetch_next(std::uint32_t count) const noexcept {
+    for (std::uint32_t at = head_; count != 0 && at != tail_; --count, at = next(at)) {
+      const contract::SessionRecord& session = sessions_[entries_[at].slot.value];
+      rte_prefetch0(&session);
+      rte_prefetch0(&session.upstream);
+      rte_prefetch0(&session.downstream);
+    }
+  }
   // The next due session leaves the list. Only when !empty().
   [[nodiscard]] SlotId pop() noexcept {
     const SlotId slot = entries_[head_].slot;
     head_ = next(head_);
-    listed_[slot.value] = 0;
+    sessions_[slot.value].ack_listed = false;
     return slot;
   }
   [[nodiscard]] std::span<const SlotId> early() const noexcept {
@@ -66,8 +78,8 @@ class AckList {
     return at + 1 == entries_.size() ? 0 : at + 1;
   }
 
+  std::span<contract::SessionRecord> sessions_;
   std::vector<Entry> entries_;
-  std::vector<std::uint8_t> listed_;
   std::uint32_t head_ = 0;
   std::uint32_t tail_ = 0;
   std::array<SlotId, 32> early_{};

@@ -67,8 +67,7 @@ bool report(StageContext& stage, contract::SessionRecord& session, const PacketC
   if ((context.flags & kPacketNoIcmp) != 0 || from.is_unspecified() || stage.deferred.full() ||
       !wire::may_cause_icmp_error(header, packet))
     return false;
-  if (!admit(session.downstream.icmp_tokens_ns, stage.now_ns, kIcmpCostNs, kIcmpBurstNs))
-    return false;
+  if (!admit(session.icmp_spent_ns, stage.now_ns, kIcmpCostNs, kIcmpBurstNs)) return false;
   rte_mbuf* made = rte_pktmbuf_alloc(stage.pool);
   if (made == nullptr) return false;
   const std::size_t length =

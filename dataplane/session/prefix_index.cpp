@@ -7,7 +7,7 @@
 namespace pns::dataplane {
 
 PrefixIndex::PrefixIndex(std::uint32_t max_prefixes) {
-  const std::size_t size = std::bit_ceil(std::size_t{std::max(max_prefixes, 1U)} * 4);
+  const std::size_t size = std::bit_ceil(std::size_t{std::max(max_prefixes, 1U)} * 2);
   mask_ = size - 1;
   shift_ = 64U - static_cast<unsigned>(std::countr_zero(size));
   words_ = std::make_unique<std::atomic<std::uint64_t>[]>(size);
@@ -16,7 +16,7 @@ PrefixIndex::PrefixIndex(std::uint32_t max_prefixes) {
 void PrefixIndex::insert(std::uint64_t prefix, std::uint32_t slot) noexcept {
   const std::uint64_t hash = hash_of(prefix);
   std::size_t at = hash >> shift_;
-  // Ends: three quarters hold no prefix.
+  // Ends: half of them hold no prefix.
   while (static_cast<std::uint32_t>(words_[at].load(std::memory_order_relaxed)) != 0)
     at = (at + 1) & mask_;
   words_[at].store(hash << 32 | (slot + 1), std::memory_order_release);

@@ -7,7 +7,7 @@
 //
 // Main writes; workers read without locks. An entry is published or taken back by one store and
 // never moves, so a reader cannot miss one that stays. What is taken back out of the middle of a
-// run leaves a mark; marks are used again, and those at the end of a run go. Memory: 32 to 64
+// run leaves a mark; marks are used again, and those at the end of a run go. Memory: 16 to 32
 // octets for each session that may exist, mapped at construction.
 #pragma once
 
@@ -22,7 +22,7 @@ namespace pns::dataplane {
 
 class PrefixIndex {
  public:
-  // Room for so many prefixes at a quarter of its size, so that runs stay short.
+  // Room for so many prefixes in half of its words, so that runs stay short.
   explicit PrefixIndex(std::uint32_t max_prefixes);
 
   // --- main only ---

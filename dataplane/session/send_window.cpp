@@ -6,6 +6,7 @@
 namespace pns::dataplane {
 
 using contract::DownstreamState;
+using contract::SendWindowState;
 using contract::SessionRecord;
 
 SendWindow::SendWindow(const Settings& settings) : settings_(settings) {
@@ -27,43 +28,47 @@ void SendWindow::start(SessionRecord& session) noexcept {
   DownstreamState& down = session.downstream;
   if (down.send_window != 0) return;
   down.send_window = std::max<std::uint16_t>(session.peer_window / 2, 1);
-  down.settled_sequence = down.next_sequence;
-  down.timeout_ns = kFirstTimeoutNs;
+  session.send_window.settled_sequence = down.next_sequence;
+  session.send_window.timeout_ns = kFirstTimeoutNs;
 }
 
-void SendWindow::on_sent(DownstreamState& down, std::uint32_t sequence,
+void SendWindow::on_sent(SessionRecord& session, std::uint32_t sequence,
                          std::uint64_t now_ns) noexcept {
-  if (down.timed_ns != 0) return;
-  down.timed_sequence = sequence;
-  down.timed_ns = now_ns;
+  SendWindowState& window = session.send_window;
+  if (window.timed_ns != 0) return;
+  window.timed_sequence = sequence;
+  window.timed_ns = now_ns;
 }
 
 void SendWindow::on_ack(SessionRecord& session, std::uint32_t ack, std::uint64_t now_ns) noexcept {
   DownstreamState& down = session.downstream;
+  SendWindowState& window = session.send_window;
   if (down.send_window == 0) return;  // nothing has left under its rule
-  const auto settled = static_cast<std::int32_t>(ack + 1 - down.settled_sequence);
+  const auto settled = static_cast<std::int32_t>(ack + 1 - window.settled_sequence);
   if (settled <= 0) return;
-  down.settled_sequence = ack + 1;
+  window.settled_sequence = ack + 1;
   // §4.2.3: a window's worth without loss opens it by one.
-  down.acked_in_row = static_cast<std::uint16_t>(
-      std::min<std::uint32_t>(down.acked_in_row + static_cast<std::uint32_t>(settled), UINT16_MAX));
-  if (down.acked_in_row >= window_of(down)) {
-    down.acked_in_row = 0;
+  window.acked_in_row = static_cast<std::uint16_t>(std::min<std::uint32_t>(
+      window.acked_in_row + static_cast<std::uint32_t>(settled), UINT16_MAX));
+  if (window.acked_in_row >= window_of(down)) {
+    window.acked_in_row = 0;
     down.send_window = static_cast<std::uint16_t>(std::min<std::uint32_t>(
         window_of(down) + 1, std::max<std::uint16_t>(session.peer_window, 1)));
   }
-  if (down.timed_ns != 0 && static_cast<std::int32_t>(ack - down.timed_sequence) >= 0) {
+  if (window.timed_ns != 0 && static_cast<std::int32_t>(ack - window.timed_sequence) >= 0) {
     // §4.4: one sample at a time.
-    const auto sample = static_cast<std::int64_t>(now_ns - down.timed_ns);
-    const auto difference = sample - static_cast<std::int64_t>(down.round_trip_ns);
+    const auto sample = static_cast<std::int64_t>(
+        std::min<std::uint64_t>(now_ns - window.timed_ns, kLongestTimeoutNs));
+    const auto difference = sample - std::int64_t{window.round_trip_ns};
     const std::int64_t magnitude = difference < 0 ? -difference : difference;
-    const auto deviation = static_cast<std::int64_t>(down.deviation_ns);
-    down.deviation_ns = static_cast<std::uint64_t>(deviation + (magnitude - deviation) / 4);
-    down.round_trip_ns =
-        static_cast<std::uint64_t>(static_cast<std::int64_t>(down.round_trip_ns) + difference / 8);
-    down.timeout_ns =
-        std::clamp(down.round_trip_ns + 4 * down.deviation_ns, kLeastTimeoutNs, kLongestTimeoutNs);
-    down.timed_ns = 0;
+    const std::int64_t deviation = window.deviation_ns;
+    window.deviation_ns = static_cast<std::uint32_t>(deviation + (magnitude - deviation) / 4);
+    window.round_trip_ns =
+        static_cast<std::uint32_t>(std::int64_t{window.round_trip_ns} + difference / 8);
+    window.timeout_ns = static_cast<std::uint32_t>(
+        std::clamp<std::uint64_t>(window.round_trip_ns + std::uint64_t{4} * window.deviation_ns,
+                                  kLeastTimeoutNs, kLongestTimeoutNs));
+    window.timed_ns = 0;
   }
   if (down.send_queue == 0) return;
   Queue& queue = queues_[down.send_queue];
@@ -88,7 +93,7 @@ bool SendWindow::hold(SessionRecord& session, SlotId slot, rte_mbuf* packet,
     queue.ready = false;
     queue.blocked_since_ns = now_ns;
     down.send_queue = number;
-    next_due_ns_ = std::min(next_due_ns_, now_ns + down.timeout_ns);
+    next_due_ns_ = std::min(next_due_ns_, now_ns + session.send_window.timeout_ns);
   }
   Queue& queue = queues_[down.send_queue];
   if (queue.count == kQueueLength) return false;
@@ -99,12 +104,15 @@ bool SendWindow::hold(SessionRecord& session, SlotId slot, rte_mbuf* packet,
 }
 
 // §4.2.2, §4.4: what was out is lost, half the window, twice the time-out.
-void SendWindow::on_timeout(DownstreamState& down) noexcept {
-  down.settled_sequence = down.next_sequence;
+void SendWindow::on_timeout(SessionRecord& session) noexcept {
+  DownstreamState& down = session.downstream;
+  SendWindowState& window = session.send_window;
+  window.settled_sequence = down.next_sequence;
   down.send_window = static_cast<std::uint16_t>((window_of(down) + 1) / 2);
-  down.timeout_ns = std::min(2 * down.timeout_ns, kLongestTimeoutNs);
-  down.acked_in_row = 0;
-  down.timed_ns = 0;
+  window.timeout_ns = static_cast<std::uint32_t>(
+      std::min<std::uint64_t>(std::uint64_t{2} * window.timeout_ns, kLongestTimeoutNs));
+  window.acked_in_row = 0;
+  window.timed_ns = 0;
 }
 
 std::size_t SendWindow::take_ready(std::span<rte_mbuf*> out, std::span<SessionRecord> sessions,
@@ -121,14 +129,15 @@ std::size_t SendWindow::take_ready(std::span<rte_mbuf*> out, std::span<SessionRe
         session.state.load(std::memory_order_acquire) == contract::SlotState::kInstalled;
     std::uint32_t room = kQueueLength;  // of a session that is gone, all
     if (current) {
-      if (now_ns - queue.blocked_since_ns >= down.timeout_ns) {
-        on_timeout(down);
+      if (now_ns - queue.blocked_since_ns >= session.send_window.timeout_ns) {
+        on_timeout(session);
         ++timeouts;
         queue.blocked_since_ns = now_ns;
         queue.ready = true;
       }
-      const std::uint32_t outstanding = down.next_sequence - down.settled_sequence;
-      room = outstanding < window_of(down) ? window_of(down) - outstanding : 0;
+      const std::uint32_t window = window_of(down);
+      const std::uint32_t out_there = outstanding(session);
+      room = out_there < window ? window - out_there : 0;
       if (!queue.ready) room = 0;
     }
     for (; room != 0 && queue.count != 0 && taken < out.size(); --room) {
@@ -144,7 +153,9 @@ std::size_t SendWindow::take_ready(std::span<rte_mbuf*> out, std::span<SessionRe
     }
     any_ready_ |= room != 0;  // `out` was full
     queue.ready = room != 0;
-    if (current) next_due_ns_ = std::min(next_due_ns_, queue.blocked_since_ns + down.timeout_ns);
+    if (current)
+      next_due_ns_ =
+          std::min(next_due_ns_, queue.blocked_since_ns + session.send_window.timeout_ns);
   }
   return taken;
 }

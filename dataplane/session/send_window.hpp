@@ -27,9 +27,9 @@ class SendWindow {
   static constexpr std::uint16_t kQueues = 512;
   static constexpr std::uint16_t kQueueLength = 64;  // packets of one session that wait
   // RFC 2637 §4.4: α = 1/8, β = 1/4, χ = 4, δ = 2.
-  static constexpr std::uint64_t kFirstTimeoutNs = 500'000'000;
-  static constexpr std::uint64_t kLeastTimeoutNs = 20'000'000;
-  static constexpr std::uint64_t kLongestTimeoutNs = 3'000'000'000;
+  static constexpr std::uint32_t kFirstTimeoutNs = 500'000'000;
+  static constexpr std::uint32_t kLeastTimeoutNs = 20'000'000;
+  static constexpr std::uint32_t kLongestTimeoutNs = 3'000'000'000;
 
   struct Settings {
     bool adaptive = false;                 // false: nothing here has an effect
@@ -44,13 +44,14 @@ class SendWindow {
   [[nodiscard]] bool enabled() const noexcept { return settings_.adaptive; }
 
   // Whether a payload packet may leave now. False: hold() it.
-  [[nodiscard]] static bool open(const contract::DownstreamState& down) noexcept {
-    return down.send_queue == 0 && down.next_sequence - down.settled_sequence < window_of(down);
+  [[nodiscard]] static bool open(const contract::SessionRecord& session) noexcept {
+    return session.downstream.send_queue == 0 &&
+           outstanding(session) < window_of(session.downstream);
   }
   // Before the first packet of a session, and whenever it has none.
   static void start(contract::SessionRecord& session) noexcept;
   // A payload packet leaves with this number.
-  static void on_sent(contract::DownstreamState& down, std::uint32_t sequence,
+  static void on_sent(contract::SessionRecord& session, std::uint32_t sequence,
                       std::uint64_t now_ns) noexcept;
   // The peer acknowledged everything up to this number (that we have sent).
   void on_ack(contract::SessionRecord& session, std::uint32_t ack, std::uint64_t now_ns) noexcept;
@@ -82,7 +83,11 @@ class SendWindow {
   [[nodiscard]] static std::uint32_t window_of(const contract::DownstreamState& down) noexcept {
     return down.send_window == 0 ? 1 : down.send_window;
   }
-  static void on_timeout(contract::DownstreamState& down) noexcept;
+  // Packets that are neither acknowledged nor given up.
+  [[nodiscard]] static std::uint32_t outstanding(const contract::SessionRecord& session) noexcept {
+    return session.downstream.next_sequence - session.send_window.settled_sequence;
+  }
+  static void on_timeout(contract::SessionRecord& session) noexcept;
   void give_back(std::size_t active_at) noexcept;
 
   Settings settings_;

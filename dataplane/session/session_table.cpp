@@ -35,7 +35,8 @@ void unmap(T* base, std::size_t count) noexcept {
   if (base != nullptr) ::munmap(static_cast<void*>(base), count * sizeof(T));
 }
 
-// Everything of a record but its state and generation, as at birth. Keys are overwritten.
+// Everything of a record but its state and generation, as at birth; ack_listed stays, because the
+// owner's list still holds what it held. Keys are overwritten.
 void reset_record(SessionRecord& record) noexcept {
   mppe::forget(record.upstream.mppe);
   mppe::forget(record.downstream.mppe);
@@ -54,6 +55,10 @@ void reset_record(SessionRecord& record) noexcept {
   record.ipv6_prefix = 0;
   record.our_interface_id = 0;
   record.peer_interface_id = 0;
+  record.gateway = {};
+  record.ack_pending = false;
+  record.send_window = {};
+  record.icmp_spent_ns = 0;
   std::destroy_at(&record.upstream);
   std::construct_at(&record.upstream);
   std::destroy_at(&record.downstream);
@@ -254,6 +259,11 @@ std::uint32_t SessionTable::adopt() noexcept {
     }
     mppe::recover(found.upstream.mppe);
     mppe::recover(found.downstream.mppe);
+    const bool encrypts = found.upstream.mppe.mode != mppe::Mode::kOff ||
+                          found.downstream.mppe.mode != mppe::Mode::kOff;
+    found.flags.store((found.flags.load(std::memory_order_relaxed) & ~contract::kFlagMppe) |
+                          (encrypts ? contract::kFlagMppe : 0),
+                      std::memory_order_relaxed);
     // What waited in the process that is gone is lost.
     found.upstream.reorder_queue = 0;
     found.downstream.send_queue = 0;

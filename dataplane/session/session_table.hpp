@@ -12,10 +12,13 @@
 // virtual leaf directory, 16 KiB per /20 in use up to kMaxLeaves; all mapped, none from the heap.
 #pragma once
 
+#include <emmintrin.h>
+#include <rte_prefetch.h>
 #include <rte_rcu_qsbr.h>
 
 #include <array>
 #include <atomic>
+#include <bit>
 #include <cstdint>
 #include <expected>
 #include <memory>
@@ -106,7 +109,23 @@ class SessionTable {
     if (slot == PrefixIndex::kNone) return {};
     return {&records_[slot], SlotId(slot)};
   }
+  // Fetches what find(), find_by_address() or find_by_prefix() will read first.
+  void prefetch_call(Ipv4Address local, OurCallId call) const noexcept {
+    const std::size_t index = local_index(local);
+    if (index < kMaxLocalAddresses) rte_prefetch0(&calls_[index][call.value]);
+  }
+  void prefetch_address(Ipv4Address inner) const noexcept {
+    const auto* leaf = directory_[inner.value >> 12].load(std::memory_order_acquire);
+    if (leaf != nullptr) rte_prefetch0(&(*leaf)[inner.value & 0xfff]);
+  }
   void prefetch_prefix(std::uint64_t prefix) const noexcept { prefixes_.prefetch(prefix); }
+  // Whom find_by_address() will find, but for the check: the record is not read.
+  [[nodiscard]] const contract::SessionRecord* guess_by_address(Ipv4Address inner) const noexcept {
+    const auto* leaf = directory_[inner.value >> 12].load(std::memory_order_acquire);
+    return leaf == nullptr
+               ? nullptr
+               : at((*leaf)[inner.value & 0xfff].load(std::memory_order_acquire)).session;
+  }
   // The same session as before: for packets that waited in a ring.
   [[nodiscard]] bool is_current(SlotId slot, std::uint32_t generation) const noexcept {
     const contract::SessionRecord* found = record(slot);
@@ -134,10 +153,19 @@ class SessionTable {
         prefixes_(static_cast<std::uint32_t>(records_.size())) {}
 
   [[nodiscard]] std::size_t local_index(Ipv4Address address) const noexcept {
+    // All of them at once: which one it is cannot be guessed, and a wrong guess costs more.
+    static_assert(kMaxLocalAddresses == 16 && sizeof(Ipv4Address) == 4);
     const std::uint32_t count = local_count_.load(std::memory_order_acquire);
-    for (std::uint32_t i = 0; i < count; ++i)
-      if (locals_[i] == address) return i;
-    return kMaxLocalAddresses;
+    const __m128i wanted = _mm_set1_epi32(static_cast<int>(address.value));
+    const auto* locals = reinterpret_cast<const __m128i*>(locals_.data());
+    const auto equal = [&](std::size_t n) {
+      return _mm_cmpeq_epi32(_mm_load_si128(locals + n), wanted);
+    };
+    const __m128i octets =
+        _mm_packs_epi16(_mm_packs_epi32(equal(0), equal(1)), _mm_packs_epi32(equal(2), equal(3)));
+    const unsigned known = (1U << count) - 1;  // those behind are zero
+    const unsigned same = static_cast<unsigned>(_mm_movemask_epi8(octets)) & known;
+    return same == 0 ? kMaxLocalAddresses : static_cast<std::size_t>(std::countr_zero(same));
   }
   [[nodiscard]] FoundSession at(std::uint32_t slot_plus_one) const noexcept {
     if (slot_plus_one == 0) return {};
@@ -150,7 +178,7 @@ class SessionTable {
   contract::SessionMemory& memory_;
   std::span<contract::SessionRecord> records_;
   // main: writes; workers: read. locals_[i] is written before local_count_ passes i.
-  std::array<Ipv4Address, kMaxLocalAddresses> locals_{};
+  alignas(16) std::array<Ipv4Address, kMaxLocalAddresses> locals_{};
   std::atomic<std::uint32_t> local_count_{0};
   PrefixIndex prefixes_;                           // main: writes; workers: read
   std::array<Slot*, kMaxLocalAddresses> calls_{};  // each 65,536, mapped at create

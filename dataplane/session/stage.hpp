@@ -5,6 +5,7 @@
 #pragma once
 
 #include <rte_mempool.h>
+#include <rte_prefetch.h>
 
 #include <algorithm>
 #include <array>
@@ -75,6 +76,22 @@ struct StageContext {
 // path leaves in fragments.
 [[nodiscard]] inline std::uint16_t ipv6_mtu(const contract::SessionRecord& session) noexcept {
   return std::max(session.inner_mtu, wire::kIpv6MinimumMtu);
+}
+
+// Fetches what every packet touches of a record, either way. MPPE's state, and for sending the
+// acknowledgement that is owed, are asked for when the record tells that they are wanted.
+inline void prefetch_upstream(const contract::SessionRecord& session) noexcept {
+  rte_prefetch0(&session);
+  rte_prefetch0(&session.upstream);
+}
+inline void prefetch_downstream(const contract::SessionRecord& session) noexcept {
+  rte_prefetch0(&session);
+  rte_prefetch0(&session.downstream);
+}
+inline void prefetch_wanted(const contract::SessionRecord& session) noexcept {
+  if (session.ack_pending) rte_prefetch0(&session.upstream);
+  if ((session.flags.load(std::memory_order_relaxed) & contract::kFlagMppe) != 0)
+    rte_prefetch0(&session.downstream.mppe);
 }
 
 // Drops a packet of a session and puts it in the session's books.

@@ -30,17 +30,18 @@ void find_session(StageContext& stage, rte_mbuf* packet, wire::GreHeader& header
   }
   const FoundSession found = stage.sessions.find(context.destination, call);
   if (!found) return drop(context, DropReason::gre_unknown_call);
-  rte_prefetch0(found.session);
-  rte_prefetch0(&found.session->upstream);
+  prefetch_upstream(*found.session);  // again: classify() left those of a handed over packet alone
+  if (gre->has_ack) rte_prefetch0(&found.session->downstream);
   context.session = found.session;
   context.slot = found.slot;
   header = *gre;
 }
 
-void schedule_ack(StageContext& stage, UpstreamState& up, SlotId slot) noexcept {
+void schedule_ack(StageContext& stage, SessionRecord& session, SlotId slot) noexcept {
+  UpstreamState& up = session.upstream;
   if (up.unacked_packets != UINT16_MAX) ++up.unacked_packets;
-  if (!up.ack_pending) {
-    up.ack_pending = true;
+  if (!session.ack_pending) {
+    session.ack_pending = true;
     up.ack_due_ns = stage.now_ns + kAckDelayNs;
     stage.acks.arm(slot, up.ack_due_ns);
   }
@@ -75,7 +76,7 @@ class Delivery {
   void deliver(rte_mbuf* packet, PacketContext& context, std::uint32_t before) noexcept {
     context.sequence_advance = static_cast<std::uint16_t>(
         std::min(context.sequence - before, std::uint32_t{window::kTrustedJump}));
-    schedule_ack(stage_, context.session->upstream, context.slot);
+    schedule_ack(stage_, *context.session, context.slot);
     run_.add(context.session, context.outer_length);
     context.lane = Lane::kPpp;
     push(packet);
@@ -205,7 +206,8 @@ void gre_in(Burst& burst, StageContext& stage) noexcept {
       delivery.push(packet);
       continue;
     }
-    const bool mppe = up.mppe.mode != mppe::Mode::kOff;
+    const bool mppe = (session.flags.load(std::memory_order_relaxed) & contract::kFlagMppe) != 0;
+    if (mppe) rte_prefetch0(&up.mppe);
     const std::uint32_t before = up.highest_sequence.load(std::memory_order_relaxed);
     auto verdict = window::accept(up, gre.sequence, mppe, delivery.gaps());
     if (!verdict) {
@@ -215,7 +217,7 @@ void gre_in(Burst& burst, StageContext& stage) noexcept {
     }
     context.sequence = gre.sequence;
     rte_pktmbuf_adj(packet, static_cast<std::uint16_t>(context.payload_at + gre.size()));
-    rte_pktmbuf_trim(packet, static_cast<std::uint16_t>(packet->data_len - gre.payload_length));
+    trim(packet, static_cast<std::uint16_t>(packet->data_len - gre.payload_length));
     switch (*verdict) {
       case window::Verdict::kNext:
         if (up.reorder_queue != 0 && gre.sequence - before != 1) drop_waiting(stage, session);
@@ -259,7 +261,7 @@ void confirm_far_sequence(StageContext& stage, const PacketContext& context) noe
   std::uint64_t gaps = 0;
   window::confirm(up, context.sequence, gaps);
   if (up.reorder_queue != 0) drop_waiting(stage, *context.session);
-  schedule_ack(stage, up, context.slot);
+  schedule_ack(stage, *context.session, context.slot);
   if (gaps != 0) stage.counters.sequence_gaps.add(gaps);
 }
 

@@ -32,7 +32,7 @@ void check(StageContext& stage, rte_mbuf* packet, PacketContext& context) noexce
   if (!admit_octets(session.upstream.rate_spent_ns, stage.now_ns, header->total_length,
                     session.rate_bits_per_second))
     return drop_upstream(context, DropReason::rate_limited);
-  rte_pktmbuf_trim(packet, static_cast<std::uint16_t>(packet->data_len - header->total_length));
+  trim(packet, static_cast<std::uint16_t>(packet->data_len - header->total_length));
   if (session.inner_mtu > 40)
     wire::clamp_mss(octets_of(packet), *header, static_cast<std::uint16_t>(session.inner_mtu - 40));
   context.destination = header->destination;
@@ -98,6 +98,8 @@ void forward(Burst& burst, StageContext& stage) noexcept {
   UpstreamRun run(&UpstreamState::packets, &UpstreamState::bytes);
   std::uint64_t packets = 0;
   std::uint64_t octets = 0;
+  NextHop hop;
+  NextHopId hop_id;  // 0: unreachable, as `hop` is
   for (std::size_t n = 0; n < count; ++n) {
     rte_mbuf* packet = burst.packets[at[n]];
     PacketContext& context = context_of(packet);
@@ -108,7 +110,10 @@ void forward(Burst& burst, StageContext& stage) noexcept {
       attach(context, other.slot, *other.session);
       context.lane = Lane::kDownstream;
     } else {
-      const NextHop hop = stage.next_hops.get(ids[n]);
+      if (ids[n] != hop_id) {
+        hop_id = ids[n];
+        hop = stage.next_hops.get(hop_id);
+      }
       if (hop.kind == NextHopKind::kUnreachable) {
         report(stage, context,
                {wire::kIcmpDestinationUnreachable, wire::kIcmpCodeNetUnreachable, 0},

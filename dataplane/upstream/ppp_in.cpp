@@ -22,8 +22,7 @@ constexpr std::uint16_t kSmallestMru = 64;
 // Network data that was not encrypted.
 void take_network_data(StageContext& stage, rte_mbuf* packet, PacketContext& context,
                        std::uint32_t flags, const wire::PppHeader& header) noexcept {
-  if ((flags & contract::kFlagMppeRequired) != 0 ||
-      context.session->upstream.mppe.mode != mppe::Mode::kOff)
+  if ((flags & (contract::kFlagMppeRequired | contract::kFlagMppe)) != 0)
     return drop_upstream(context, DropReason::clear_text);
   if (header.is(PppProtocol::kIpv4) && (flags & contract::kFlagIpv4Open) != 0)
     context.lane = Lane::kInner;
@@ -100,7 +99,7 @@ void take(StageContext& stage, rte_mbuf* packet, PacketContext& context) noexcep
   const std::uint32_t flags = session.flags.load(std::memory_order_relaxed);
 
   if (header->is(PppProtocol::kMppe)) {
-    if (session.upstream.mppe.mode == mppe::Mode::kOff)
+    if ((flags & contract::kFlagMppe) == 0)
       return drop_upstream(context, DropReason::mppe_not_open);
     rte_pktmbuf_adj(packet, static_cast<std::uint16_t>(header->size()));
     context.lane = Lane::kMppe;

@@ -55,11 +55,20 @@ struct Idle {
 
 enum class MppeVariant : std::uint8_t { kAuto, kPortable, kAvx2, kAvx512 };
 
+// How packets find the worker that owns their session (docs/steering.md).
+enum class Steering : std::uint8_t {
+  kAuto,  // flow rules by GRE key where the driver takes them, else kRss
+  kKey,   // flow rules or nothing: the access port's hash is not predicted
+  kRss,   // Call IDs and addresses by the predicted hash
+  kNone,  // neither
+};
+
 struct Dataplane {
   Cores cores;
   Memory memory;
   Idle idle;
   MppeVariant mppe_variant = MppeVariant::kAuto;  // kAuto: the fastest that the CPU has
+  Steering steering = Steering::kAuto;
   std::uint32_t max_sessions = 16384;
 };
 
@@ -314,6 +323,7 @@ struct LocalUser {
 [[nodiscard]] std::string_view name_of(HugePages value) noexcept;
 [[nodiscard]] std::string_view name_of(IdleMode value) noexcept;
 [[nodiscard]] std::string_view name_of(MppeVariant value) noexcept;
+[[nodiscard]] std::string_view name_of(Steering value) noexcept;
 [[nodiscard]] std::string_view name_of(DeviceKind value) noexcept;
 [[nodiscard]] std::string_view name_of(SendWindow value) noexcept;
 [[nodiscard]] std::string_view name_of(AuthMethod value) noexcept;

@@ -26,6 +26,7 @@ constexpr auto kKeys = std::to_array<std::string_view>({
     "dataplane.idle.sleep",
     "dataplane.idle.wait",
     "dataplane.mppe_variant",
+    "dataplane.steering",
     "dataplane.max_sessions",
     "ports.access.device",
     "ports.access.twin",
@@ -102,6 +103,10 @@ constexpr Word<MppeVariant> kMppeVariants[] = {{"auto", MppeVariant::kAuto},
                                                {"portable", MppeVariant::kPortable},
                                                {"avx2", MppeVariant::kAvx2},
                                                {"avx512", MppeVariant::kAvx512}};
+constexpr Word<Steering> kSteerings[] = {{"auto", Steering::kAuto},
+                                         {"key", Steering::kKey},
+                                         {"rss", Steering::kRss},
+                                         {"none", Steering::kNone}};
 constexpr Word<DeviceKind> kDeviceKinds[] = {{"xdp", DeviceKind::kXdp},
                                              {"tap", DeviceKind::kTap},
                                              {"pci", DeviceKind::kPci},
@@ -295,6 +300,7 @@ class ConfigReader {
     idle.read("sleep", out.idle.sleep, duration(Microseconds(1), Microseconds(100'000)));
     idle.read("wait", out.idle.wait, duration(Milliseconds(1), Milliseconds(1'000)));
     section.read("mppe_variant", out.mppe_variant, one_of(kMppeVariants));
+    section.read("steering", out.steering, one_of(kSteerings));
     section.read("max_sessions", out.max_sessions, integer(1, 1024 * 1024));
   }
 
@@ -625,6 +631,7 @@ std::span<const std::string_view> known_keys() noexcept { return kKeys; }
 std::string_view name_of(HugePages value) noexcept { return word_of(kHugePages, value); }
 std::string_view name_of(IdleMode value) noexcept { return word_of(kIdleModes, value); }
 std::string_view name_of(MppeVariant value) noexcept { return word_of(kMppeVariants, value); }
+std::string_view name_of(Steering value) noexcept { return word_of(kSteerings, value); }
 std::string_view name_of(DeviceKind value) noexcept { return word_of(kDeviceKinds, value); }
 std::string_view name_of(SendWindow value) noexcept { return word_of(kSendWindows, value); }
 std::string_view name_of(AuthMethod value) noexcept { return word_of(kAuthMethods, value); }

@@ -27,6 +27,7 @@
 #include "pns/base/ip_address.hpp"
 #include "pns/base/unique_fd.hpp"
 #include "pns/contract/build_contract.hpp"
+#include "pns/contract/port_steering.hpp"
 #include "pns/contract/process.hpp"
 #include "pns/mppe/state.hpp"
 
@@ -64,6 +65,7 @@ struct PortCounters {
   Counter rx_packets, rx_bytes;  // frames taken from the port, bytes with the Ethernet header
   Counter tx_packets, tx_bytes;  // frames the port accepted
   Counter punted;                // towards the kernel (twin)
+  Counter handed_out;            // received here, of a session that another worker owns
 };
 
 // One worker's books. Conservation: rx + injected + handed in = tx + punted + control + handed out
@@ -103,34 +105,36 @@ inline constexpr std::uint32_t kFlagSendAcfc = 1U << 3;      // leave out FF 03 
 inline constexpr std::uint32_t kFlagSendPfc = 1U << 4;       // one-octet protocols when sending
 inline constexpr std::uint32_t kFlagCapture = 1U << 5;       // reserved for capture
 inline constexpr std::uint32_t kFlagIpv6Open = 1U << 6;      // IPv6 may pass
+inline constexpr std::uint32_t kFlagMppe = 1U << 7;          // a direction's MPPE mode is not kOff
 
-// The receive half. Owner: writes; control and metrics: read the counters.
+// The receive half. Owner: writes; control and metrics: read the counters. First line: what every
+// packet touches.
 struct alignas(64) UpstreamState {
   std::atomic<std::uint32_t> highest_sequence{
       0};                         // owner's upstream half: writes; its downstream half: reads (ack)
   bool sequence_started = false;  // a first payload packet was seen (any number)
-  bool ack_pending = false;       // highest_sequence is not acknowledged yet
+  bool ack_received = false;
   std::uint16_t unacked_packets = 0;  // since the last ack we sent
   std::uint32_t highest_ack_received = 0;
-  bool ack_received = false;
-  bool far_pending = false;      // far_sequence waits for a second packet to follow it
-  std::uint64_t ack_due_ns = 0;  // CLOCK_MONOTONIC; when a stand-alone ack leaves
-  std::atomic<std::uint64_t> last_receive_ns{0};  // CLOCK_MONOTONIC; owner: writes; control: reads
-  Counter packets, bytes;          // inner packets delivered upstream, bytes of inner IP
-  Counter gre_packets, gre_bytes;  // GRE packets accepted, bytes of the outer IP packet
-  Counter drops;                   // all reasons
-  Counter sequence_gaps;
-  std::uint32_t far_sequence = 0;  // a number too far ahead to be believed at once
+  bool far_pending = false;  // far_sequence waits for a second packet to follow it
   // The owner's queue that holds packets of this session which came too early; 0: none. Means
   // nothing to another process.
   std::uint16_t reorder_queue = 0;
+  std::uint64_t ack_due_ns = 0;                   // CLOCK_MONOTONIC; when a stand-alone ack leaves
+  std::atomic<std::uint64_t> last_receive_ns{0};  // CLOCK_MONOTONIC; owner: writes; control: reads
+  Counter packets, bytes;          // inner packets delivered upstream, bytes of inner IP
+  Counter gre_packets, gre_bytes;  // GRE packets accepted, bytes of the outer IP packet
+  // --- second line ---
+  Counter drops;  // all reasons
+  Counter sequence_gaps;
+  std::uint32_t far_sequence = 0;  // a number too far ahead to be believed at once
   // Token buckets of the owner, each the time until which what passed is paid for
   // (CLOCK_MONOTONIC).
   std::uint64_t punt_spent_ns = 0;       // control frames to the control process
   std::uint64_t rate_spent_ns = 0;       // rate_bits_per_second, upstream
   std::uint64_t key_steps_spent_ns = 0;  // packets that cost many MPPE key changes
   std::uint64_t reset_spent_ns = 0;      // CCP Reset-Requests we send (stateful MPPE)
-  alignas(64) mppe::DirectionState mppe;
+  mppe::DirectionState mppe;
 };
 
 // The send half. Owner: writes; control and metrics: read the counters.
@@ -140,23 +144,27 @@ struct alignas(64) DownstreamState {
   std::uint32_t last_ack_sent = 0;
   bool ack_ever_sent = false;
   std::uint16_t ip_identification = 0;
+  std::uint16_t send_window = 0;   // packets, where the peer's window is minded; 0: not begun
+  std::uint16_t send_queue = 0;    // the owner's queue of packets that wait; 0: none
   Counter packets, bytes;          // inner packets sent to the subscriber, bytes of inner IP
   Counter gre_packets, gre_bytes;  // GRE packets sent, bytes of the outer IP packet
   Counter drops;
-  std::uint64_t icmp_tokens_ns = 0;  // time until which ICMP errors of this session are spent
-  std::uint64_t rate_spent_ns = 0;   // likewise, rate_bits_per_second, downstream
-  // The sliding window towards the peer, where it is minded (RFC 2637 §4.2, §4.4). Owner only.
+  std::uint64_t rate_spent_ns = 0;  // as upstream's
+  mppe::DirectionState mppe;
+};
+
+// The sliding window towards the peer, where it is minded (RFC 2637 §4.2, §4.4). Owner only.
+struct SendWindowState {
   std::uint32_t settled_sequence = 0;  // before this one all is acknowledged or given up
   std::uint32_t timed_sequence = 0;    // the packet whose round trip is measured …
   std::uint64_t timed_ns = 0;          // … and when it left; 0: none is
-  std::uint64_t round_trip_ns = 0, deviation_ns = 0, timeout_ns = 0;
-  std::uint16_t send_window = 0;   // packets; 0: not begun
+  // At most SendWindow::kLongestTimeoutNs, 3 s, each.
+  std::uint32_t round_trip_ns = 0, deviation_ns = 0, timeout_ns = 0;
   std::uint16_t acked_in_row = 0;  // packets since the window was last changed
-  std::uint16_t send_queue = 0;    // the owner's queue of packets that wait; 0: none
-  alignas(64) mppe::DirectionState mppe;
 };
 
-// One session. Index in the array is the SlotId.
+// One session. Index in the array is the SlotId. The lines that a packet in the clear touches are
+// the first and the first of its direction; MPPE adds the first of that direction's state.
 struct alignas(64) SessionRecord {
   // --- identity: main writes at install and remove; workers, control and metrics read ---
   std::atomic<SlotState> state{SlotState::kFree};
@@ -166,8 +174,9 @@ struct alignas(64) SessionRecord {
   Ipv4Address local;              // our outer address, the one the peer dialled
   Ipv4Address peer;               // the peer's outer address
   std::uint16_t peer_window = 0;  // packets
-  std::uint16_t reserved = 0;
-  std::uint64_t installed_ns = 0;  // CLOCK_MONOTONIC
+  // --- owner only ---
+  bool ack_pending = false;  // upstream.highest_sequence is not acknowledged yet
+  bool ack_listed = false;   // in the owner's AckList; means nothing to another process
   // --- link: owner writes on command; control and metrics read ---
   std::atomic<std::uint32_t> flags{0};     // kFlag…
   Ipv4Address subscriber;                  // inner address; 0 until IPCP opened
@@ -176,14 +185,21 @@ struct alignas(64) SessionRecord {
   std::uint16_t inner_mtu = 0;             // octets of inner IP that fit downstream
   std::uint16_t peer_mru = 0;              // octets
   std::uint64_t rate_bits_per_second = 0;  // 0: no limit
-  std::uint64_t ipv6_prefix = 0;       // upper half of the subscriber's /64, host order; 0: none
-  std::uint64_t our_interface_id = 0;  // RFC 5072 §4.1, host order
-  std::uint64_t peer_interface_id = 0;
+  std::uint64_t ipv6_prefix = 0;  // upper half of the subscriber's /64, host order; 0: none
   alignas(64) UpstreamState upstream;
   alignas(64) DownstreamState downstream;
+  // --- what few packets touch ---
+  SendWindowState send_window;         // owner only
+  std::uint64_t icmp_spent_ns = 0;     // owner only: time until which ICMP errors are paid for
+  std::uint64_t installed_ns = 0;      // CLOCK_MONOTONIC; as identity
+  std::uint64_t our_interface_id = 0;  // RFC 5072 §4.1, host order; as link
+  std::uint64_t peer_interface_id = 0;
 };
 
-static_assert(sizeof(SessionRecord) <= 2048, "a session costs at most 2 KiB of dataplane memory");
+static_assert(sizeof(SessionRecord) == 960, "with its indexes a session costs at most 1 KiB");
+static_assert(offsetof(SessionRecord, upstream) == 64);
+static_assert(offsetof(UpstreamState, drops) == 64);
+static_assert(offsetof(DownstreamState, mppe) == 64);
 static_assert(std::is_standard_layout_v<SessionRecord>);
 
 // What the supervisor knows of one process. Supervisor: writes; control: reads.
@@ -211,6 +227,9 @@ struct alignas(64) SessionMemoryHeader {
   std::atomic<std::uint32_t> worker_count{0};
   std::atomic<std::uint64_t> tsc_hz{0};
   std::array<std::atomic<std::uint8_t>, kSteeringBuckets> steering{};  // bucket → worker
+  // By PortRole. Written before the endpoint listens; control copies and checks it when it has
+  // attached.
+  std::array<PortSteering, kPorts> port_steering;
   // --- supervisor: writes; control: reads ---
   std::array<ProcessInfo, kProcesses> processes;  // by Process
   [[nodiscard]] ProcessInfo& process(Process which) noexcept {

@@ -47,10 +47,20 @@ inline constexpr std::size_t kEthernetHeaderSize = sizeof(EthernetHeader);
   return header;
 }
 
+// The header where it lies, for those who look at it for every packet: a copy of 14 octets goes
+// through memory in pieces that the CPU waits for. Null: fewer than 14 octets.
+[[nodiscard]] inline const EthernetHeader* view_ethernet(Bytes frame) noexcept {
+  if (frame.size() < kEthernetHeaderSize) return nullptr;
+  return reinterpret_cast<const EthernetHeader*>(frame.data());
+}
+
 // Writes 14 octets; 0 when they do not fit.
 inline std::size_t write_ethernet(MutableBytes out, const EthernetHeader& header) noexcept {
   if (out.size() < kEthernetHeaderSize) return 0;
-  std::memcpy(out.data(), &header, sizeof(header));
+  // Field by field: likewise.
+  std::memcpy(out.data(), &header.destination, sizeof(header.destination));
+  std::memcpy(out.data() + offsetof(EthernetHeader, source), &header.source, sizeof(header.source));
+  std::memcpy(out.data() + offsetof(EthernetHeader, type), &header.type, sizeof(header.type));
   return kEthernetHeaderSize;
 }
 

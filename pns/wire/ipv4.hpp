@@ -63,11 +63,13 @@ struct Ipv4Header {
   std::uint8_t type_of_service = 0;
   std::uint16_t total_length = 0;  // octets, header included
   std::uint16_t identification = 0;
+  std::uint8_t time_to_live = 0;
+  std::uint8_t protocol = 0;
+  // Not in one word with the protocol: a test of both would load what two stores have just written
+  // and wait for them.
   bool dont_fragment = false;
   bool more_fragments = false;
   std::uint16_t fragment_offset = 0;  // octets
-  std::uint8_t time_to_live = 0;
-  std::uint8_t protocol = 0;
   Ipv4Address source;
   Ipv4Address destination;
 

@@ -8,31 +8,27 @@ std::uint8_t octet(Bytes data, std::size_t at) noexcept {
   return std::to_integer<std::uint8_t>(data[at]);
 }
 
-}  // namespace
-
-std::expected<PppHeader, DropReason> parse_ppp_protocol(Bytes data) noexcept {
+// Made in one piece: a result that is changed later goes through memory, octet by octet.
+std::expected<PppHeader, DropReason> parse_protocol(Bytes data, std::uint8_t address) noexcept {
   if (data.empty()) return std::unexpected(DropReason::ppp_truncated);
-  PppHeader header;
   const std::uint8_t first = octet(data, 0);
-  if ((first & 1) != 0) {
-    header.protocol = first;
-    header.protocol_size = 1;
-    return header;
-  }
+  if ((first & 1) != 0) return PppHeader{first, address, 1};
   if (data.size() < 2) return std::unexpected(DropReason::ppp_truncated);
   const std::uint8_t second = octet(data, 1);
   if ((second & 1) == 0) return std::unexpected(DropReason::ppp_protocol);
-  header.protocol = static_cast<std::uint16_t>((first << 8) | second);
-  header.protocol_size = 2;
-  return header;
+  return PppHeader{static_cast<std::uint16_t>((first << 8) | second), address, 2};
+}
+
+}  // namespace
+
+std::expected<PppHeader, DropReason> parse_ppp_protocol(Bytes data) noexcept {
+  return parse_protocol(data, 0);
 }
 
 std::expected<PppHeader, DropReason> parse_ppp(Bytes frame) noexcept {
   const bool framed =
       frame.size() >= 2 && octet(frame, 0) == kPppAddress && octet(frame, 1) == kPppControl;
-  auto header = parse_ppp_protocol(framed ? frame.subspan(2) : frame);
-  if (header && framed) header->address_size = 2;
-  return header;
+  return framed ? parse_protocol(frame.subspan(2), 2) : parse_protocol(frame, 0);
 }
 
 std::size_t write_ppp(MutableBytes out, const PppHeader& header) noexcept {

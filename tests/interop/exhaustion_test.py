@@ -210,7 +210,7 @@ class Limits(Exhaustion):
         # Those that are up would outlive their control process.
         self.starts = self.starts[0] + 1, self.starts[1]
         self.kill("control")
-        self.serves_new_clients()
+        self.wait_new_client()
         self.wait_up(WITNESSES)
         self.witnesses_live()
 
@@ -272,7 +272,7 @@ class Store(Exhaustion):
         open_now = {s["id"]: s["our_call_id"] for s in self.server.sessions() if s["state"] == "open"}
         self.starts = self.starts[0] + 1, self.starts[1]
         self.kill("control")
-        self.serves_new_clients()
+        self.wait_new_client()
         self.wait_up(len(open_now))
         self.assertLessEqual(set(open_now.items()), set(self.ids().items()))
         process.terminate()

@@ -171,7 +171,7 @@ TEST_CASE("pipeline: half a window unacknowledged is acknowledged at once",
   auto out = world.sent(kAccess);
   REQUIRE(out.size() == 1);
   CHECK(hex(out[0]) == hex(to_peer(s, 0, {}, {}, 31)));
-  CHECK_FALSE(world.record(s).upstream.ack_pending);
+  CHECK_FALSE(world.record(s).ack_pending);
 }
 
 TEST_CASE("pipeline: LCP Echo-Request is answered here", "[pipeline][rfc1661-5.8]") {

@@ -17,7 +17,7 @@ namespace {
 
 using namespace dataplane;
 
-constexpr unsigned kQueues = 2;
+constexpr unsigned kQueues = 4;
 
 // Start keys of armed sessions: the first octet, each further one is larger by 1.
 constexpr unsigned kOurKey = 0x10;
@@ -36,7 +36,7 @@ MacAddress mac(std::string_view hex) {
   return out;
 }
 
-// Ring ports live as long as the process: two queues each, shared by all Worlds.
+// Ring ports live as long as the process: four queues each, shared by all Worlds.
 struct RingPorts {
   rte_mempool* pool = nullptr;
   std::array<std::array<rte_ring*, kQueues>, 2> rx{}, tx{};
@@ -255,8 +255,23 @@ void World::restart(std::uint16_t workers) {
 Subscriber World::add(unsigned n, bool open, bool mppe_required) {
   Subscriber s;
   s.n = n;
-  s.peer = "203.0.113." + std::to_string(n);
   s.address = "10.64.0." + std::to_string(n);
+  add(s, open, mppe_required);
+  return s;
+}
+
+Subscriber World::add(unsigned n, std::string inner, unsigned our_call) {
+  Subscriber s;
+  s.n = n;
+  s.our_call = our_call;
+  s.address = std::move(inner);
+  add(s, true, false);
+  return s;
+}
+
+void World::add(Subscriber& s, bool open, bool mppe_required) {
+  const unsigned n = s.n;
+  s.peer = "203.0.113." + std::to_string(n);
   char six[32];
   std::snprintf(six, sizeof(six), "2001:db8:64:%x::7", n);
   s.address6 = six;
@@ -269,7 +284,7 @@ Subscriber World::add(unsigned n, bool open, bool mppe_required) {
   const auto generation = table_->install(s.slot(), request, now_ns_);
   REQUIRE(generation);
   s.generation = *generation;
-  if (!open) return s;
+  if (!open) return;
   WorkerCommand::Body body;
   body.configure_link = {};
   body.configure_link.open = true;
@@ -282,7 +297,6 @@ Subscriber World::add(unsigned n, bool open, bool mppe_required) {
   body.open_ipv4.inner_mtu = 1400;
   command(s, WorkerCommandType::kOpenIpv4, body);
   run();
-  return s;
 }
 
 void World::open_ipv6(const Subscriber& s, std::uint16_t mtu) {
@@ -430,6 +444,7 @@ std::map<std::string, std::uint64_t> World::totals() const {
       out[name + "_rx"] += c.ports[p].rx_packets.get();
       out[name + "_tx"] += c.ports[p].tx_packets.get();
       out[name + "_punted"] += c.ports[p].punted.get();
+      out[name + "_handed_out"] += c.ports[p].handed_out.get();
     }
     out["punted_control"] += c.punted_control.get();
     out["injected"] += c.injected.get();

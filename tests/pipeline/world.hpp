@@ -54,7 +54,8 @@ struct Subscriber {
   std::string address;
   std::string address6;  // prefix and ::7
   [[nodiscard]] std::uint64_t prefix() const { return 0x20010db800640000 + n; }
-  [[nodiscard]] unsigned call() const { return 0x0100 + n; }
+  unsigned our_call = 0;  // 0: as above
+  [[nodiscard]] unsigned call() const { return our_call != 0 ? our_call : 0x0100 + n; }
   [[nodiscard]] unsigned peer_call() const { return 0x2200 + n; }
   [[nodiscard]] SlotId slot() const { return SlotId(n); }
 };
@@ -105,6 +106,8 @@ class World {
   // --- sessions ---
   // Installed; link open, IPv4 open in the clear, unless told otherwise.
   Subscriber add(unsigned n, bool open = true, bool mppe_required = false);
+  // Another inner address and Call ID than number n has.
+  Subscriber add(unsigned n, std::string inner, unsigned our_call);
   // IPv6 open for its prefix.
   void open_ipv6(const Subscriber& s, std::uint16_t mtu = 1400);
   // Both directions, same start key; and the peer's two states.
@@ -141,6 +144,7 @@ class World {
   // Destroys workers and table and makes new ones over the same session memory.
   void restart(std::uint16_t workers);
 
+  [[nodiscard]] contract::SessionMemoryHeader& header() { return memory_.header(); }
   [[nodiscard]] dataplane::SessionTable& table() { return *table_; }
   [[nodiscard]] dataplane::NextHops& next_hops() { return *next_hops_; }
   [[nodiscard]] dataplane::Worker& worker(unsigned n = 0) { return *workers_[n]; }
@@ -149,6 +153,7 @@ class World {
   [[nodiscard]] const std::vector<Octets>& leftovers() const { return leftovers_; }
 
  private:
+  void add(Subscriber& s, bool open, bool mppe_required);
   [[nodiscard]] rte_ring* make_ring();
   // What the workers gave to main for this, in order; the rest is kept for later.
   [[nodiscard]] std::vector<rte_mbuf*> take_from_main(dataplane::Lane lane);

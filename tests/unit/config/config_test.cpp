@@ -71,6 +71,7 @@ TEST_CASE("config: a minimal file has the documented defaults", "[config]") {
   CHECK(config->dataplane.idle.sleep == 50us);
   CHECK(config->dataplane.idle.wait == 10ms);
   CHECK(config->dataplane.mppe_variant == MppeVariant::kAuto);
+  CHECK(config->dataplane.steering == Steering::kAuto);
   CHECK(config->dataplane.max_sessions == 16384);
   CHECK(config->ports.access.device.kind == DeviceKind::kXdp);
   CHECK(config->ports.access.device.interface == "eth0");
@@ -114,6 +115,7 @@ dataplane:
   memory: {hugepages: on, megabytes: 2048}
   idle: {mode: sleep, spin_polls: 16, sleep: 20us, wait: 5ms}
   mppe_variant: avx2
+  steering: rss
   max_sessions: 60000
 ports:
   access:
@@ -164,6 +166,7 @@ log: {level: debug, format: json}
   CHECK(config->dataplane.idle.sleep == 20us);
   CHECK(config->dataplane.idle.wait == 5ms);
   CHECK(config->dataplane.mppe_variant == MppeVariant::kAvx2);
+  CHECK(config->dataplane.steering == Steering::kRss);
   CHECK(config->dataplane.max_sessions == 60000);
   const Port& access = config->ports.access;
   CHECK(access.device.kind == DeviceKind::kPci);
@@ -321,6 +324,8 @@ TEST_CASE("config: one error for each thing that is wrong", "[config]") {
        "pns.yaml:8: dataplane.cores.workers.0: 128 is out of range (0 to 127)"},
       {kMinimal + "dataplane: {idle: {mode: lazy}}\n",
        "pns.yaml:8: dataplane.idle.mode: 'lazy' is not one of auto, spin, sleep, wait"},
+      {kMinimal + "dataplane: {steering: nic}\n",
+       "pns.yaml:8: dataplane.steering: 'nic' is not one of auto, key, rss, none"},
       {kMinimal + "dataplane: {idle: {wait: 1500us}}\n",
        "pns.yaml:8: dataplane.idle.wait: '1500us' is finer than this key can be"},
       {kMinimal + "dataplane: {memory: {hugepages: yes}}\n",

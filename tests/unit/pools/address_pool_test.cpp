@@ -56,6 +56,41 @@ TEST_CASE("pool: the address that was free the longest comes next", "[pools]") {
   CHECK_FALSE(pool.allocate().has_value());
 }
 
+TEST_CASE("pool: other buckets while addresses are leased", "[pools]") {
+  AddressPool pool({"p", {range("10.0.0.0", "10.0.3.255")}, ip("10.0.0.1")});
+  std::set<std::uint32_t> leased;
+  for (int i = 0; i < 300; ++i) leased.insert(pool.allocate()->value);
+  CHECK(pool.release(ip("10.0.0.5")) == (leased.erase(ip("10.0.0.5").value) == 1));
+  const std::size_t before = pool.in_use();
+  pool.set_buckets(
+      [](Ipv4Address address) { return static_cast<std::uint8_t>(address.value / 7 % 3); });
+  CHECK(pool.in_use() == before);
+  BucketMask preferred;
+  preferred[2] = true;
+  std::size_t of_bucket = 0;
+  for (std::uint32_t n = 0; n < 1024; ++n) {
+    const std::uint32_t value = ip("10.0.0.0").value + n;
+    of_bucket += value / 7 % 3 == 2 && !leased.contains(value) && n != 1 ? 1 : 0;
+  }
+  for (std::size_t i = 0; i < of_bucket; ++i) {
+    const auto address = pool.allocate(preferred);
+    REQUIRE(address);
+    CHECK(address->value / 7 % 3 == 2);
+    REQUIRE(leased.insert(address->value).second);
+  }
+  CHECK(pool.allocate(preferred)->value / 7 % 3 != 2);
+  // Back to the low 8 bits; what was leased under other buckets finds its queue.
+  pool.set_buckets({});
+  for (const std::uint32_t value : leased) REQUIRE(pool.release(Ipv4Address(value)));
+  preferred.reset();
+  preferred[17] = true;
+  for (int i = 0; i < 4; ++i) CHECK((pool.allocate(preferred)->value & 0xff) == 17);
+  std::size_t rest = 0;
+  while (pool.allocate()) ++rest;
+  CHECK(rest + 4 == pool.size() - 1);  // one was not given back
+  CHECK(pool.in_use() == pool.size());
+}
+
 TEST_CASE("pool: claims and releases are exact", "[pools]") {
   AddressPool pool = small_pool();
   CHECK(pool.claim(ip("10.0.0.5")));

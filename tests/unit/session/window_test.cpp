@@ -147,7 +147,8 @@ TEST_CASE("policer: octets per second", "[session]") {
 }
 
 TEST_CASE("ack list: in order, each session once", "[session]") {
-  AckList list(4);
+  std::vector<contract::SessionRecord> sessions(4);
+  AckList list(sessions);
   CHECK(list.empty());
   for (unsigned round = 0; round < 10; ++round) {
     list.arm(SlotId(2), 100 + round);
