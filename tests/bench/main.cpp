@@ -9,6 +9,7 @@
 #include <string>
 
 #include "tests/bench/attack_bench.hpp"
+#include "tests/bench/compare.hpp"
 #include "tests/bench/machine.hpp"
 #include "tests/bench/mppe_bench.hpp"
 #include "tests/bench/pipeline_bench.hpp"
@@ -84,8 +85,20 @@ int main(int argc, char** argv) {
   attack->add_option("--cpu", attack_options.cpu, "the CPU to run on")
       ->check(CLI::Range(0, CPU_SETSIZE - 1));
 
+  pns::bench::CompareOptions compare_options;
+  CLI::App* compare =
+      app.add_subcommand("compare", "two files of --json: what is slower, which goals were lost");
+  compare->add_option("OLD", compare_options.before, "results of before")->required();
+  compare->add_option("NEW", compare_options.after, "results of now")->required();
+  compare
+      ->add_option("--tolerance", compare_options.tolerance,
+                   "part by which a cost may differ and is still the same")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
+
   CLI11_PARSE(app, argc, argv);
   try {
+    if (compare->parsed()) return pns::bench::run_compare(compare_options);
     if (pipeline->parsed()) {
       pipeline_options.clear = !only_mppe;
       pipeline_options.mppe = !only_clear;

@@ -1,0 +1,40 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# Measures what docs/performance.md shows and makes its tables and plots anew. As root, on a host that does
+# nothing else; a benchmark that this build does not have is left out.
+#   docs/measure_performance.sh
+#     SECONDS_EACH  of mppe and pipeline (default 120)     CPU  to run them on (default: the last)
+#     BUILD         directory of the build (default build)
+set -euo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+bench=${BUILD:-$root/build}/bin/pns-bench
+cpu=${CPU:-$(($(nproc) - 1))}
+seconds=${SECONDS_EACH:-120}
+pages=/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages
+wanted=720 # packet buffers and the records of a million sessions, 2 MiB each
+
+results=$(mktemp -d)
+before=$(cat "$pages")
+# shellcheck disable=SC2317 # called by the trap
+clean_up() {
+  rm -rf "$results"
+  echo "$before" >"$pages"
+}
+trap clean_up EXIT
+if [ "$before" -lt "$wanted" ]; then
+  echo "$wanted" >"$pages"
+  [ "$(cat "$pages")" -ge "$wanted" ] || echo "only $(cat "$pages") of $wanted huge pages are to be had" >&2
+fi
+
+"$bench" mppe --cpu "$cpu" --seconds "$seconds" --json "$results/mppe.json"
+"$bench" pipeline --cpu "$cpu" --seconds "$seconds" --json "$results/pipeline.json"
+for more in attack scale; do
+  if "$bench" "$more" --help >/dev/null 2>&1; then
+    "$bench" "$more" --json "$results/$more.json"
+  else
+    echo "this pns-bench has no $more" >&2
+  fi
+done
+python3 -B "$root/docs/make_performance.py" --take "$results"/*.json
+python3 -B "$root/docs/make_performance.py"
