@@ -176,11 +176,6 @@ class Side {
   std::uint64_t real_ = 0;
 };
 
-Spread spread_of(std::vector<double>& samples) {
-  std::ranges::sort(samples);
-  return {samples.front(), samples[samples.size() / 10], samples[samples.size() / 2]};
-}
-
 AttackRow measure(Wires& wires, const AttackOptions& options, const Case& of) {
   Side alone(wires, options, of, nullptr);
   Side attacked(wires, options, of, &of.forgery);

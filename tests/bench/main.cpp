@@ -14,6 +14,7 @@
 #include "tests/bench/mppe_bench.hpp"
 #include "tests/bench/pipeline_bench.hpp"
 #include "tests/bench/pipeline_rig.hpp"
+#include "tests/bench/scale_bench.hpp"
 
 int main(int argc, char** argv) {
   CLI::App app("Measures parts of pns. Ratios within one run are what to judge by.");
@@ -96,6 +97,28 @@ int main(int argc, char** argv) {
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber);
 
+  pns::bench::ScaleOptions scale_options;
+  CLI::App* scale = app.add_subcommand(
+      "scale", "several workers at once against one alone, and what hand-over costs");
+  scale->add_option("--cpus", scale_options.cpus, "one worker on each; not given: on all CPUs")
+      ->delimiter(',')
+      ->check(CLI::Range(0, CPU_SETSIZE - 1));
+  scale->add_option("--workers", scale_options.workers, "on the first so many of the CPUs")
+      ->check(CLI::PositiveNumber);
+  scale->add_option("--sessions", scale_options.sessions, "how many of each worker")
+      ->capture_default_str()
+      ->delimiter(',')
+      ->check(CLI::Range(1U, 200'000U));
+  scale->add_option("--filter", scale_options.filter,
+                    "cases whose name contains this, as clear/up/64/10000");
+  scale->add_option("--seconds", scale_options.seconds, "of each case")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  scale->add_option("--rounds", scale_options.rounds, "of each case, in place of --seconds");
+  scale->add_flag("--no-huge", scale_options.no_huge, "without huge pages");
+  scale->add_flag("--enforce", scale_options.enforce, "exit status 1 when a goal is missed");
+  scale->add_option("--json", scale_options.json, "results, to this file");
+
   CLI11_PARSE(app, argc, argv);
   try {
     if (compare->parsed()) return pns::bench::run_compare(compare_options);
@@ -105,6 +128,7 @@ int main(int argc, char** argv) {
       return pns::bench::run_pipeline(pipeline_options);
     }
     if (attack->parsed()) return pns::bench::run_attack(attack_options);
+    if (scale->parsed()) return pns::bench::run_scale(scale_options);
     if (cpu >= 0) pns::bench::pin(cpu);
     return pns::bench::run_mppe(options);
   } catch (const std::exception& error) {

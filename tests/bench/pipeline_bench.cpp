@@ -63,11 +63,6 @@ std::vector<Case> cases_of(const PipelineOptions& options) {
 
 using Samples = std::vector<double>;
 
-Spread spread_of(Samples& samples) {
-  std::ranges::sort(samples);
-  return {samples.front(), samples[samples.size() / 10], samples[samples.size() / 2]};
-}
-
 // Times one call that gives a number of packets; nothing is noted when it gives none.
 template <class Run>
 unsigned time(Samples& samples, Run run) {
