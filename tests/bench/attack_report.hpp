@@ -27,7 +27,7 @@ struct AttackRow {
   double lone_most = 0;
   [[nodiscard]] double steps_a_second() const { return static_cast<double>(steps) / busy_seconds; }
   // What the purses let through in that time, and the bursts they began with.
-  [[nodiscard]] double steps_allowed() const { return 75'000 * busy_seconds + 4'096 + 1'024; }
+  [[nodiscard]] double steps_allowed() const { return 37'500 * busy_seconds + 4'096 + 1'024; }
 };
 
 struct AttackReport {
