@@ -7,8 +7,9 @@
 //   near   GRE number 64 ahead: on the path, numbers are seen
 //   loss   far, while one real packet in fifty is lost on its way
 //
-// Batches with and without forged packets in turn, each in a worker of its own whose clock is the
-// time it was busy: its purses refill as on a core that does nothing else.
+// Batches without forged packets, with them, and with as many from strangers, which are received
+// and dropped, in turn, each in a worker of its own whose clock is the time it was busy: its purses
+// refill as on a core that does nothing else.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +19,8 @@ namespace pns::bench {
 
 struct AttackOptions {
   std::uint32_t sessions = 1'024;
-  std::string filter;    // cases whose name contains this
+  bool all = false;      // every combination, else the cases that say most
+  std::string filter;    // of these, the cases whose name contains this
   double seconds = 0.5;  // busy, of each case
   unsigned rounds = 0;   // batches of a case, in place of the time
   bool no_huge = false;

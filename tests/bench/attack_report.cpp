@@ -18,11 +18,6 @@ constexpr unsigned kPlainSteps = 4'095;  // of a receiver that follows any count
 double core_share(const AttackReport& report, const AttackRow& row) {
   return row.steps_a_second() * report.step_cycles / (report.tsc_ghz * 1e9);
 }
-// What forged packets cost beside the real ones.
-double forged_cycles(const AttackRow& row) {
-  const auto real = static_cast<double>(row.real);
-  return (row.attacked.median - row.baseline.median) * real / static_cast<double>(row.forged);
-}
 nlohmann::json json_of(const Spread& spread) {
   return {{"min", spread.min}, {"p10", spread.p10}, {"median", spread.median}};
 }
@@ -50,21 +45,25 @@ bool print_report(const AttackReport& report) {
   fmt::print(
       "a key step: {:.0f} cycles; a receiver that follows any count at once pays {:.0f} for a "
       "forged packet\n"
-      "kept: real packets a second under attack by those without, median of pairs of batches\n"
-      "lone: cycles of a poll with nothing but one forged packet, median/most\n\n",
+      "kept: real packets a second under attack by those without, median/p10 of pairs of batches; "
+      "dropping: when\nas many packets of strangers are received and dropped; cycles: of a "
+      "stranger's packet, of a forged one beyond\nthat; lone: of a poll with nothing but one "
+      "forged packet, median/most\n\n",
       report.step_cycles, report.step_cycles * kPlainSteps);
-  fmt::print("{:<42} {:>13} {:>13} {:>11} {:>7} {:>8} {:>6} {:>5} {:>13} {:>8} {:>8}\n",
-             "mode/kind/jump/attacked/forged:real/octets", "alone min/med", "attack min/med",
-             "kept med/p10", "forged", "steps/s", "core", "most", "lone", "real", "lost");
+  fmt::print("{:<35} {:>9} {:>11} {:>8} {:>9} {:>7} {:>6} {:>6} {:>5} {:>4} {:>13} {:>7}\n",
+             "mode/kind/jump/attacked/forged:real", "alone", "kept", "dropping", "delivered",
+             "dropped", "forged", "steps", "core", "most", "lone", "lost");
   bool all = true;
   unsigned goals = 0, met = 0;
   for (const AttackRow& row : report.rows) {
-    fmt::print("{:<42} {:>13} {:>13} {:>11} {:>7.0f} {:>8.0f} {:>5.1f}% {:>5} {:>13} {:>8} {:>8}\n",
-               row.name, fmt::format("{:.0f}/{:.0f}", row.baseline.min, row.baseline.median),
-               fmt::format("{:.0f}/{:.0f}", row.attacked.min, row.attacked.median),
-               fmt::format("{:.3f}/{:.3f}", row.kept, row.kept_p10), forged_cycles(row),
-               row.steps_a_second(), 100 * core_share(report, row), row.most_steps,
-               fmt::format("{:.0f}/{:.0f}", row.lone_cycles, row.lone_most), row.real, row.lost);
+    fmt::print(
+        "{:<35} {:>9} {:>11} {:>8.3f} {:>8.3f}% {:>7.0f} {:>6.0f} {:>6.2f} {:>4.1f}% {:>4} {:>13} "
+        "{:>7}\n",
+        row.name, fmt::format("{:.0f}/{:.0f}", row.baseline.min, row.baseline.median),
+        fmt::format("{:.3f}/{:.3f}", row.kept, row.kept_p10), row.kept_dropping,
+        100 * row.delivered(), row.dropped_cycles, row.forged_cycles - row.dropped_cycles,
+        row.steps_a_forged(), 100 * core_share(report, row), row.most_steps,
+        fmt::format("{:.0f}/{:.0f}", row.lone_cycles, row.lone_most), row.lost);
     if (!row.goal) continue;
     ++goals;
     met += row.kept >= kKept ? 1 : 0;
@@ -90,7 +89,12 @@ void write_json(const AttackReport& report, const std::string& path) {
                     {"baseline", json_of(row.baseline)},
                     {"kept", row.kept},
                     {"kept_p10", row.kept_p10},
-                    {"forged_cycles", forged_cycles(row)},
+                    {"kept_dropping", row.kept_dropping},
+                    {"dropping", json_of(row.dropping)},
+                    {"delivered", row.delivered()},
+                    {"dropped_cycles", row.dropped_cycles},
+                    {"forged_cycles", row.forged_cycles},
+                    {"steps_a_forged", row.steps_a_forged()},
                     {"steps_a_second", row.steps_a_second()},
                     {"core_share_of_steps", core_share(report, row)},
                     {"most_steps_of_a_packet", row.most_steps},

@@ -73,8 +73,9 @@ int main(int argc, char** argv) {
   attack->add_option("--sessions", attack_options.sessions, "how many")
       ->capture_default_str()
       ->check(CLI::Range(1U, pns::bench::kMaxBenchSessions));
+  attack->add_flag("--all", attack_options.all, "every combination: about an hour");
   attack->add_option("--filter", attack_options.filter,
-                     "cases whose name contains this, as stateless/far/64/all/1:10/imix");
+                     "cases whose name contains this, as stateless/far/500/all/1:10/imix");
   attack->add_option("--seconds", attack_options.seconds, "busy, of each case")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);

@@ -99,13 +99,13 @@ MutableBytes allocate(rte_mempool* pool, std::size_t size, rte_mbuf*& packet) {
 
 // An upstream frame of session n as far as GRE; `payload` is for the caller to fill.
 rte_mbuf* make_gre(rte_mempool* pool, std::uint32_t n, const wire::GreHeader& gre,
-                   MutableBytes& payload) {
+                   MutableBytes& payload, Ipv4Address source) {
   wire::Ipv4Header outer;
   outer.total_length =
       static_cast<std::uint16_t>(wire::kIpv4HeaderSize + gre.size() + gre.payload_length);
   outer.time_to_live = 57;
   outer.protocol = wire::kIpProtocolGre;
-  outer.source = peer_of(n);
+  outer.source = source;
   outer.destination = local_of(n);
 
   rte_mbuf* packet = nullptr;
@@ -338,7 +338,7 @@ rte_mbuf* Rig::make_up(std::uint32_t at, std::size_t size, bool with_ack) {
   gre.has_ack = with_ack && sent_down_[at] != 0;
   gre.ack = sent_down_[at] - 1;
   MutableBytes out;
-  rte_mbuf* packet = make_gre(wires_.pool(), n, gre, out);
+  rte_mbuf* packet = make_gre(wires_.pool(), n, gre, out, peer_of(n));
   std::ranges::copy(armed() ? kPppMppe : kPppIpv4, out.begin());
   out = out.subspan(kPppIpv4.size());
   const MutableBytes sealed = out;
@@ -362,7 +362,8 @@ rte_mbuf* Rig::make_forged(std::uint32_t at, const Forgery& forgery) {
   if (forgery.ahead > window::kTrustedJump)
     gre.sequence += static_cast<std::uint32_t>(random_() % (1U << 30));
   MutableBytes out;
-  rte_mbuf* packet = make_gre(wires_.pool(), n, gre, out);
+  rte_mbuf* packet =
+      make_gre(wires_.pool(), n, gre, out, forgery.stranger ? local_of(n) : peer_of(n));
   std::ranges::copy(kPppMppe, out.begin());
   out = out.subspan(kPppMppe.size());
   const unsigned count = (peers_[at].coherency + forgery.jump) & mppe::kCoherencyMask;

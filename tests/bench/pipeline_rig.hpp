@@ -104,6 +104,7 @@ struct Forgery {
   bool flushed = true;
   bool all_sessions = true;  // else one
   unsigned one_in = 2;       // forged, of so many packets
+  bool stranger = false;  // from another address than the peer's: nothing but received and dropped
 };
 
 // Packets that go up.
