@@ -34,19 +34,19 @@ def table(heads, rows):
                      ["| " + " | ".join(str(cell) for cell in row) + " |" for row in rows])
 
 
-def pair(row, digits=0):
-    return f"{row['min']:.{digits}f}/{row['median']:.{digits}f}" if row else ""
+def pair(row, digits=0, first="min"):
+    return f"{row[first]:.{digits}f}/{row['median']:.{digits}f}" if row else ""
 
 
-def facts(results):
+def facts(results, first="minimum"):
     words = [results["cpu"], f"TSC {results['tsc_ghz']:.2f} GHz",
              f"core at {results['core_ratio']:.2f} times that"]
     if "huge_pages" in results:
         words.append("packet buffers on " + ("2 MiB pages" if results["huge_pages"] else "4 KiB pages"))
-    return "Measured on: " + ", ".join(words) + f". {results.get('unit', 'Cost')}, minimum/median."
+    return "Measured on: " + ", ".join(words) + f". {results.get('unit', 'Cost')}, {first}/median."
 
 
-def goals_table(results):
+def goals_table(results, first="min", name="minimum"):
     """mppe wants a least ratio; the others a highest or a least value."""
     rows = []
     for goal in results.get("goals", []):
@@ -57,10 +57,10 @@ def goals_table(results):
             word, limit = next((words, goal[key]) for key, words in LIMITS.items() if key in goal)
             measured = goal["measured"]
             rows.append((goal["goal"], f"{word} {limit:g} {goal.get('unit', '')}".strip(),
-                         pair(measured, 2 if limit < 10 else 0) if isinstance(measured, dict)
+                         pair(measured, 2 if limit < 10 else 0, first) if isinstance(measured, dict)
                          else f"{measured:.3g}"))
         rows[-1] += ("met" if goal["met"] else "**missed**",)
-    return table(("goal", "wanted", "minimum/median", ""), rows)
+    return table(("goal", "wanted", f"{name}/median", ""), rows)
 
 
 class Mppe:
@@ -153,27 +153,58 @@ class Pipeline:
                      [(case, [found.get((case, count)) for count in counts]) for case in cases])
 
 
-def generic(results):
-    """Any rows: each scalar is a column, min and median one."""
-    columns = []
-    for row in results["rows"]:
-        columns += [key for key, value in row.items() if key not in columns and key != "bench" and
-                    isinstance(value, (int, float, str, bool))]
-    costs = {"min", "median"} <= set(columns)
-    if costs:
-        columns = ["min/median" if key == "min" else key for key in columns if key != "median"]
+class Attack:
+    def __init__(self, results):
+        self.results = results
 
-    def cell(row, key):
-        value = row.get(key, "")
-        if key == "min/median":
-            return pair(row) if "min" in row and "median" in row else ""
-        if isinstance(value, bool):
-            return "yes" if value else "no"
-        if isinstance(value, float):
-            return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
-        return value
-    return table([column.replace("_", " ") for column in columns],
-                 [[cell(row, key) for key in columns] for row in results["rows"]])
+    def costs(self):
+        rows = []
+        for row in self.results["rows"]:
+            rows.append((f"`{row['case']}`", pair(row["baseline"]), f"{row['kept']:.2f}/{row['kept_p10']:.2f}",
+                         f"{row['kept_dropping']:.2f}", f"{row['delivered']:.3%}",
+                         f"{row['dropped_cycles']:.0f}", f"{row['forged_cycles'] - row['dropped_cycles']:.0f}",
+                         f"{row['steps_a_forged']:.2f}", row["most_steps_of_a_packet"],
+                         f"{row['core_share_of_steps']:.1%}"))
+        return table(("mode/kind/jump/attacked/forged:real/octets", "alone", "kept, median/p10",
+                      "kept when dropping", "delivered", "a dropped packet", "a forged one beyond it",
+                      "key steps each", "at most", "of a core"), rows)
+
+    def steps(self):
+        return f"A key step takes {self.results['key_step_cycles']:.0f} cycles; a receiver that follows any " \
+               f"count at once pays up to {self.results['plain_cycles_a_forged_packet']:,.0f} for a forged packet."
+
+
+class Scale:
+    def __init__(self, results):
+        self.results = results
+
+    def machine(self):
+        cpus = self.results["cpus"]
+        threads = ", ".join(sorted(set(self.results["thread_siblings"])))
+        return f"CPUs {', '.join(map(str, cpus))}; threads of a core, as far as the host tells: {threads}. " \
+               f"Others used {self.results['others_used_cpus']:.2f} of these CPUs meanwhile."
+
+    def costs(self):
+        def mean(spreads, key):
+            return sum(spread[key] for spread in spreads) / len(spreads)
+        rows = []
+        for row in self.results["rows"]:
+            costs = [f"{mean(row[who], 'p10'):.0f}/{mean(row[who], 'median'):.0f}"
+                     for who in ("alone", "together")]
+            rows.append((f"`{row['case']}`", *costs, f"{row['factor_p10']:.2f}/{row['factor']:.2f}"))
+        return table(("crypto/way/octets/sessions of a worker", "a worker alone", "each of all",
+                      "packets of all against one"), rows)
+
+    def handovers(self):
+        def words(extra):
+            return f"{extra['p10']:.0f}/{extra['median']:.0f} ±{extra['error']:.0f}" if extra else ""
+        rows = [(f"`{row['case']}`", row["threads"],
+                 f"{'one way, ' if row['one_way'] else ''}{row['percent']} %",
+                 f"{row['both']['p10']:.0f}/{row['both']['median']:.0f}",
+                 *(words(row.get(key)) for key in ("more", "give", "take")))
+                for row in self.results["handovers"]]
+        return table(("crypto/way/octets", "threads", "at the wrong worker", "both workers, a packet",
+                      "more, handed over", "giver", "taker"), rows)
 
 
 class Simulation:
@@ -266,13 +297,15 @@ def make(results):
         tables["simulation-zipf"] = simulated.table("zipf")
         plots["pipeline"] = pipeline.plot()
         plots["simulation"] = simulated.plot()
-    for name, title in (("attack", "## Under attack"), ("scale", "## More than one worker")):
-        if name in results:
-            parts = [title, f"    build/bin/pns-bench {name} --json docs/performance/{name}.json",
-                     facts(results[name]), generic(results[name])]
-            if results[name].get("goals"):
-                parts.append(goals_table(results[name]))
-            tables[name] = "\n\n".join(parts)
+    if "attack" in results:
+        attack = Attack(results["attack"])
+        tables["attack"] = "\n\n".join((facts(attack.results), attack.steps(), attack.costs()))
+        tables["attack-goals"] = goals_table(attack.results)
+    if "scale" in results:
+        scale = Scale(results["scale"])
+        tables["scale"] = "\n\n".join((facts(scale.results, "p10"), scale.machine(), scale.costs()))
+        tables["scale-goals"] = goals_table(scale.results, "p10", "p10")
+        tables["hand-over"] = scale.handovers()
     return tables, plots
 
 

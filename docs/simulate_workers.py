@@ -50,10 +50,10 @@ class Costs:
         self.ghz = pipeline["tsc_ghz"]
         self.rows = {row["case"]: row["median"] for row in pipeline["rows"]}
         self.memory = {m["sessions"]: m["octets_a_session"] for m in pipeline["memory"]}
-        parts = {row["case"]: row["median"] for row in (scale or {}).get("rows", []) if "median" in row}
-        self.measured_hand_over = {"hand-over/give", "hand-over/take"} <= parts.keys()
-        self.give = parts.get("hand-over/give", DEFAULT_GIVE)
-        self.take = parts.get("hand-over/take", DEFAULT_TAKE)
+        parts = (scale or {}).get("hand_over") or {}
+        self.measured_hand_over = {"give", "take"} <= parts.keys()
+        self.give = parts.get("give", DEFAULT_GIVE)
+        self.take = parts.get("take", DEFAULT_TAKE)
 
     def mppe(self, direction, sessions):
         return self.rows[f"{direction}/mppe/1400/{sessions}"]

@@ -78,7 +78,8 @@ struct alignas(64) PacketContext {
   Ipv4Address source;              // kGre: outer
   std::uint16_t payload_at = 0;    // kGre: octets of Ethernet and IPv4 header
   std::uint16_t outer_length = 0;  // kGre: octets of outer IP
-  // kPpp: how far the window moved for this packet; 0: it has not moved.
+  // kPpp: how far the window moved for this packet, or will when it opens; 0: the number is so far
+  // ahead that it explains nothing.
   std::uint16_t sequence_advance = 0;
   std::uint8_t local = 0;  // kGre: SessionTable's number of destination
   std::uint8_t spare = 0;

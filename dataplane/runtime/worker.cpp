@@ -250,6 +250,7 @@ void Worker::receive(PortRole role) noexcept {
     if (role == PortRole::kAccess) run_upstream(burst);
     run_downstream(burst);
     finish(burst);
+    if (reorder_.has_hurried()) release_early_packets(stage_.now_ns);
     send_early_acks();
     if (send_window_.has_ready()) release_window_packets(stage_.now_ns);
   }
@@ -387,6 +388,7 @@ void Worker::take_handed_over() noexcept {
     run_upstream(burst);
     run_downstream(burst);
     finish(burst);
+    if (reorder_.has_hurried()) release_early_packets(stage_.now_ns);
     send_early_acks();
     if (send_window_.has_ready()) release_window_packets(stage_.now_ns);
   }

@@ -2,6 +2,7 @@
 #include "dataplane/session/reorder.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace pns::dataplane {
 
@@ -14,6 +15,7 @@ Reorder::Reorder(const Settings& settings) : settings_(settings) {
   queues_.resize(kQueues + 1);
   free_.reserve(kQueues);
   active_.reserve(kQueues);
+  oldest_ns_.reserve(kQueues);
   for (std::uint16_t number = kQueues; number != 0; --number) free_.push_back(number);
 }
 
@@ -35,9 +37,10 @@ Reorder::Outcome Reorder::hold(SessionRecord& session, SlotId slot, rte_mbuf* pa
     Queue& queue = queues_[number];
     queue.slot = slot;
     queue.generation = session.generation.load(std::memory_order_relaxed);
-    queue.oldest_ns = now_ns;
     queue.active_at = static_cast<std::uint16_t>(active_.size());
+    queue.hurried = false;
     active_.push_back(number);
+    oldest_ns_.push_back(now_ns);
     up.reorder_queue = number;
     next_due_ns_ = std::min(next_due_ns_, now_ns + settings_.wait_ns);
   }
@@ -73,15 +76,20 @@ std::uint32_t Reorder::first(const UpstreamState& up, std::uint32_t highest) con
 Reorder::Due Reorder::next_due(std::uint64_t now_ns) noexcept {
   if (now_ns < next_due_ns_) return {};
   next_due_ns_ = UINT64_MAX;
-  for (const std::uint16_t number : active_) {
-    Queue& queue = queues_[number];
-    if (now_ns - queue.oldest_ns >= settings_.wait_ns) queue.oldest_ns = oldest_of(queue);
-    const std::uint64_t due_ns = queue.oldest_ns + settings_.wait_ns;
-    if (due_ns <= now_ns) {
-      next_due_ns_ = now_ns;  // more may be due behind it
-      return {queue.slot, queue.generation, number};
+  const std::size_t count = active_.size();
+  for (std::size_t n = 0; n < count; ++n) {
+    if (++searched_ >= count) searched_ = 0;
+    std::uint64_t& oldest_ns = oldest_ns_[searched_];
+    if (now_ns - oldest_ns >= settings_.wait_ns) {
+      const std::uint16_t number = active_[searched_];
+      Queue& queue = queues_[number];
+      oldest_ns = oldest_of(queue);
+      if (std::exchange(queue.hurried, false) || now_ns - oldest_ns >= settings_.wait_ns) {
+        next_due_ns_ = now_ns;  // more may be due behind it
+        return {queue.slot, queue.generation, number};
+      }
     }
-    next_due_ns_ = std::min(next_due_ns_, due_ns);
+    next_due_ns_ = std::min(next_due_ns_, oldest_ns + settings_.wait_ns);
   }
   return {};
 }
@@ -110,8 +118,10 @@ rte_mbuf* Reorder::take(Queue& queue, std::uint32_t index) noexcept {
 void Reorder::give_back(std::uint16_t number) noexcept {
   const std::uint16_t at = queues_[number].active_at;
   active_[at] = active_.back();
+  oldest_ns_[at] = oldest_ns_.back();
   queues_[active_[at]].active_at = at;
   active_.pop_back();
+  oldest_ns_.pop_back();
   free_.push_back(number);
   if (active_.empty()) next_due_ns_ = UINT64_MAX;
 }

@@ -12,6 +12,7 @@
 #pragma once
 
 #include <rte_mbuf.h>
+#include <rte_prefetch.h>
 
 #include <array>
 #include <bit>
@@ -57,6 +58,9 @@ class Reorder {
     return up.reorder_queue != 0 &&
            (queues_[up.reorder_queue].present >> (sequence % kSpan) & 1) != 0;
   }
+  void prefetch(const contract::UpstreamState& up) const noexcept {
+    if (up.reorder_queue != 0) rte_prefetch0(&queues_[up.reorder_queue]);
+  }
   // Takes the packet that follows `highest` if it waits; null: it does not. The queue goes when
   // empty.
   [[nodiscard]] rte_mbuf* take_next(contract::UpstreamState& up, std::uint32_t highest) noexcept;
@@ -73,7 +77,15 @@ class Reorder {
     std::uint32_t generation = 0;
     std::uint16_t queue = 0;  // 0: nothing is due
   };
-  // A session whose oldest packet has waited enough. Deal with it before asking for the next.
+  // What waits for the session's next number has it: due at once. Only when it has a queue.
+  void hurry(const contract::UpstreamState& up) noexcept {
+    oldest_ns_[queues_[up.reorder_queue].active_at] = 0;
+    queues_[up.reorder_queue].hurried = true;
+    next_due_ns_ = 0;
+  }
+  [[nodiscard]] bool has_hurried() const noexcept { return next_due_ns_ == 0; }
+  // A session whose oldest packet has waited enough, or that was hurried: of that, only what
+  // follows its highest number is due. Deal with it before asking for the next.
   [[nodiscard]] Due next_due(std::uint64_t now_ns) noexcept;
   // True while the oldest packet of a queue has waited enough.
   [[nodiscard]] bool is_due(const Due& due, std::uint64_t now_ns) const noexcept;
@@ -87,8 +99,8 @@ class Reorder {
     std::uint32_t generation = 0;
     std::uint16_t count = 0;
     std::uint16_t active_at = 0;  // index in active_
-    std::uint64_t present = 0;    // bit: sequence % kSpan
-    std::uint64_t oldest_ns = 0;  // arrival; may be of one that has left
+    bool hurried = false;
+    std::uint64_t present = 0;  // bit: sequence % kSpan
     std::array<rte_mbuf*, kSpan> packets{};
     std::array<std::uint64_t, kSpan> arrived_ns{};
   };
@@ -101,6 +113,9 @@ class Reorder {
   std::vector<Queue> queues_;  // [0] stands for none
   std::vector<std::uint16_t> free_;
   std::vector<std::uint16_t> active_;
+  // Of each active queue, together: arrival of its oldest packet, perhaps of one that has left.
+  std::vector<std::uint64_t> oldest_ns_;
+  std::size_t searched_ = 0;  // where in active_ something was due last
   std::uint32_t held_ = 0;
   std::uint64_t next_due_ns_ = UINT64_MAX;
 };

@@ -34,12 +34,12 @@ struct PortSettings {
 };
 
 // What gaps may cost this worker in MPPE key changes, of about 1,700 cycles each, for all sessions:
-// a twentieth of a core at most. Packets that the missing GRE numbers explain have a purse of their
+// a fortieth of a core at most. Packets that the missing GRE numbers explain have a purse of their
 // own, since those who cannot see the session's numbers cannot make such packets. A packet that
 // opens gets its share back: a loss that hits everybody at once costs nobody the session.
 struct KeyStepBudget {
-  EventBucket explained{50'000, 4'096};
-  EventBucket unexplained{25'000, 1'024};
+  EventBucket explained{25'000, 4'096};
+  EventBucket unexplained{12'500, 1'024};
 };
 
 struct StageContext {

@@ -8,7 +8,7 @@
 // The first number is free, any forward gap is accepted. A jump of more than kTrustedJump may be a
 // forgery that would lock the real peer out, so the packet is delivered but the window stays until
 // something vouches for the jump: MPPE opened the packet (confirm), or, on sessions without MPPE,
-// the next packet carries on from there.
+// the next packet carries on from there. With MPPE no gap at all is believed without that.
 #pragma once
 
 #include <cstdint>
@@ -29,7 +29,7 @@ inline constexpr std::uint32_t kTrustedJump = 64;
 
 enum class Verdict : std::uint8_t {
   kNext,   // deliver; the window has moved to it
-  kAhead,  // 2 to kTrustedJump ahead: hold it, or advance() and deliver
+  kAhead,  // 2 to kTrustedJump ahead: hold it, or deliver and advance() or, proven, confirm()
   kFar,    // deliver; the window has not moved
 };
 
@@ -103,7 +103,7 @@ inline void skip(contract::UpstreamState& up, std::uint32_t sequence,
   up.highest_sequence.store(sequence, std::memory_order_relaxed);
 }
 
-// MPPE has opened a packet judged kFar: the jump was the peer's.
+// MPPE has opened a packet that the window did not move to: the jump was the peer's.
 inline void confirm(contract::UpstreamState& up, std::uint32_t sequence,
                     std::uint64_t& gaps) noexcept {
   const std::uint32_t highest = up.highest_sequence.load(std::memory_order_relaxed);

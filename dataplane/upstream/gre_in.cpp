@@ -62,6 +62,10 @@ void take_ack(StageContext& stage, SessionRecord& session, std::uint32_t ack) no
   if (stage.send_window.enabled()) stage.send_window.on_ack(session, ack, stage.now_ns);
 }
 
+bool decrypts(const SessionRecord& session) noexcept {
+  return (session.flags.load(std::memory_order_relaxed) & contract::kFlagMppe) != 0;
+}
+
 // Packets in the order in which the stages behind see them, and what is counted about them.
 class Delivery {
  public:
@@ -77,37 +81,51 @@ class Delivery {
   // A payload packet with its outer headers off, whose number the window has moved to from
   // `before`.
   void deliver(rte_mbuf* packet, PacketContext& context, std::uint32_t before) noexcept {
-    context.sequence_advance = static_cast<std::uint16_t>(
-        std::min(context.sequence - before, std::uint32_t{window::kTrustedJump}));
+    context.sequence_advance = advance_of(context, before);
     schedule_ack(stage_, *context.session, context.slot);
     run_.add(context.session, context.outer_length);
     context.lane = Lane::kPpp;
     push(packet);
   }
-  // A packet judged kFar.
+  // A packet whose number the window has not moved to.
   void deliver_far(rte_mbuf* packet, PacketContext& context) noexcept {
     run_.add(context.session, context.outer_length);
     context.lane = Lane::kPpp;
     push(packet);
   }
-  // What waits and follows the highest number now; leaves room for `reserve` packets.
-  void deliver_waiting(UpstreamState& up, std::size_t reserve) noexcept {
+  // A packet behind a gap of a session that decrypts. Anybody who knows about where the numbers are
+  // can make such a gap, and a window that moves over it locks the peer out: it moves when the
+  // packet opens. `before` is what was delivered last.
+  void deliver_doubtful(rte_mbuf* packet, PacketContext& context, std::uint32_t before) noexcept {
+    context.sequence_advance = advance_of(context, before);
+    context.flags |= kPacketFarSequence;
+    deliver_far(packet, context);
+  }
+  // What waits and follows the highest number now; leaves room for `reserve` packets. `given_up`:
+  // numbers missing before the first of them, which explain what MPPE finds missing.
+  void deliver_waiting(UpstreamState& up, std::size_t reserve,
+                       std::uint32_t given_up = 0) noexcept {
     while (up.reorder_queue != 0 && out_.count + reserve < kMostDelivered) {
       const std::uint32_t before = up.highest_sequence.load(std::memory_order_relaxed);
       rte_mbuf* const packet = stage_.reorder.take_next(up, before);
       if (packet == nullptr) return;
       PacketContext& context = context_of(packet);
       window::advance(up, context.sequence, gaps_);
-      deliver(packet, context, before);
+      deliver(packet, context, before - std::exchange(given_up, 0));
       stage_.counters.reordered.add(1);
     }
   }
-  // Gives up what is missing before the first packet that waits, and delivers from there.
-  void skip_gap(UpstreamState& up, std::size_t reserve) noexcept {
-    const std::uint32_t highest = up.highest_sequence.load(std::memory_order_relaxed);
+  // Gives up what is missing before the first packet that waits, and delivers from there. Result:
+  // the number delivered last.
+  std::uint32_t skip_gap(SessionRecord& session, std::size_t reserve) noexcept {
+    UpstreamState& up = session.upstream;
+    std::uint32_t highest = up.highest_sequence.load(std::memory_order_relaxed);
     const std::uint32_t before_first = stage_.reorder.first(up, highest) - 1;
+    if (decrypts(session) && before_first != highest)
+      return deliver_waiting_doubtful(up, before_first, reserve);
     if (before_first != highest) window::skip(up, before_first, gaps_);
-    deliver_waiting(up, reserve);
+    deliver_waiting(up, reserve, before_first - highest);
+    return up.highest_sequence.load(std::memory_order_relaxed);
   }
   [[nodiscard]] bool has_room(std::size_t reserve) const noexcept {
     return out_.count + reserve < kMostDelivered;
@@ -117,11 +135,36 @@ class Delivery {
   // The stages behind may add packets to the burst.
   static constexpr std::size_t kMostDelivered = Burst::kCapacity - 32;
 
+  [[nodiscard]] static std::uint16_t advance_of(const PacketContext& context,
+                                                std::uint32_t before) noexcept {
+    return static_cast<std::uint16_t>(
+        std::min(context.sequence - before, std::uint32_t{window::kTrustedJump}));
+  }
+  // The run of waiting packets that begins behind `before_first`. Result: the last of them.
+  std::uint32_t deliver_waiting_doubtful(UpstreamState& up, std::uint32_t before_first,
+                                         std::size_t reserve) noexcept {
+    std::uint32_t before = up.highest_sequence.load(std::memory_order_relaxed);
+    std::uint32_t last = before_first;
+    while (has_room(reserve)) {
+      rte_mbuf* const packet = stage_.reorder.take_next(up, last);
+      if (packet == nullptr) break;
+      deliver_doubtful(packet, context_of(packet), before);
+      before = ++last;
+      stage_.counters.reordered.add(1);
+    }
+    return last;
+  }
+
   Burst& out_;
   StageContext& stage_;
   UpstreamRun run_{&UpstreamState::gre_packets, &UpstreamState::gre_bytes};
   std::uint64_t gaps_ = 0;
 };
+
+void count_late(StageContext& stage, UpstreamState& up, std::uint64_t dropped) noexcept {
+  up.drops.add(dropped);
+  stage.counters.drops[static_cast<std::size_t>(DropReason::gre_late)].add(dropped);
+}
 
 // The window has moved past everything that waits: it is late now.
 void drop_waiting(StageContext& stage, SessionRecord& session) noexcept {
@@ -132,8 +175,21 @@ void drop_waiting(StageContext& stage, SessionRecord& session) noexcept {
     rte_pktmbuf_free(packet);
     ++dropped;
   }
-  up.drops.add(dropped);
-  stage.counters.drops[static_cast<std::size_t>(DropReason::gre_late)].add(dropped);
+  count_late(stage, up, dropped);
+}
+
+// The window has moved from `before`, by no more than can wait: what it moved past is late.
+void drop_passed(StageContext& stage, SessionRecord& session, std::uint32_t before) noexcept {
+  UpstreamState& up = session.upstream;
+  const std::uint32_t highest = up.highest_sequence.load(std::memory_order_relaxed);
+  std::uint64_t dropped = 0;
+  while (up.reorder_queue != 0) {
+    const std::uint32_t first = stage.reorder.first(up, before);
+    if (window::distance(first, highest) > 0) break;
+    rte_pktmbuf_free(stage.reorder.take_next(up, first - 1));
+    ++dropped;
+  }
+  if (dropped != 0) count_late(stage, up, dropped);
 }
 
 // A packet judged kAhead: it waits, or everything up to it is delivered now.
@@ -141,6 +197,7 @@ void take_early(StageContext& stage, Delivery& delivery, rte_mbuf* packet, Packe
                 std::size_t reserve) noexcept {
   SessionRecord& session = *context.session;
   UpstreamState& up = session.upstream;
+  const bool proves = decrypts(session);
   while (stage.reorder.enabled()) {
     const std::uint32_t highest = up.highest_sequence.load(std::memory_order_relaxed);
     if (window::distance(context.sequence, highest) == 1) break;
@@ -156,19 +213,28 @@ void take_early(StageContext& stage, Delivery& delivery, rte_mbuf* packet, Packe
       drop_upstream(context, DropReason::no_buffer);
       return delivery.push(packet);
     }
-    delivery.skip_gap(up, reserve);
-    // What waited may have led up to this packet, or past it.
-    const std::uint32_t moved = up.highest_sequence.load(std::memory_order_relaxed);
-    if (window::distance(context.sequence, moved) <= 0) {
+    const std::uint32_t moved = delivery.skip_gap(session, reserve);
+    // What waited may have led up to this packet, or past it: a doubtful number proves nothing.
+    if (proves && context.sequence - moved == 1)
+      return delivery.deliver_doubtful(packet, context, moved);
+    if (!proves && window::distance(context.sequence, moved) <= 0) {
       drop_upstream(context, DropReason::gre_late);
       return delivery.push(packet);
     }
   }
   const std::uint32_t before = up.highest_sequence.load(std::memory_order_relaxed);
+  if (proves) return delivery.deliver_doubtful(packet, context, before);
   window::advance(up, context.sequence, delivery.gaps());
   delivery.deliver(packet, context, before);
   delivery.deliver_waiting(up, reserve);
 }
+
+// What waits for others of a packet's session.
+void prefetch_waiting(StageContext& stage, rte_mbuf* packet) noexcept {
+  const PacketContext& context = context_of(packet);
+  if (context.lane == Lane::kGre) stage.reorder.prefetch(context.session->upstream);
+}
+constexpr std::size_t kAhead = 4;  // packets
 
 }  // namespace
 
@@ -183,8 +249,10 @@ void gre_in(Burst& burst, StageContext& stage) noexcept {
   std::copy_n(burst.packets.begin(), count, received.begin());
   burst.count = 0;
   Delivery delivery(burst, stage);
+  const bool some_wait = !stage.reorder.empty();
   for (std::size_t i = 0; i < count; ++i) {
     rte_mbuf* packet = received[i];
+    if (some_wait && i + kAhead < count) prefetch_waiting(stage, received[i + kAhead]);
     PacketContext& context = context_of(packet);
     if (context.lane != Lane::kGre) {
       delivery.push(packet);
@@ -207,7 +275,7 @@ void gre_in(Burst& burst, StageContext& stage) noexcept {
       delivery.push(packet);
       continue;
     }
-    const bool mppe = (session.flags.load(std::memory_order_relaxed) & contract::kFlagMppe) != 0;
+    const bool mppe = decrypts(session);
     if (mppe) rte_prefetch0(&up.mppe);
     const std::uint32_t before = up.highest_sequence.load(std::memory_order_relaxed);
     auto verdict = window::accept(up, gre.sequence, mppe, delivery.gaps());
@@ -251,19 +319,27 @@ void release_reordered(Burst& burst, StageContext& stage) noexcept {
       }
       continue;
     }
-    UpstreamState& up = stage.sessions.record(due.slot)->upstream;
+    SessionRecord& session = *stage.sessions.record(due.slot);
+    delivery.deliver_waiting(session.upstream, 1);
     while (delivery.has_room(1) && stage.reorder.is_due(due, stage.now_ns))
-      delivery.skip_gap(up, 1);
+      (void)delivery.skip_gap(session, 1);
   }
 }
 
 void confirm_far_sequence(StageContext& stage, const PacketContext& context) noexcept {
-  UpstreamState& up = context.session->upstream;
+  SessionRecord& session = *context.session;
+  UpstreamState& up = session.upstream;
+  const std::uint32_t before = up.highest_sequence.load(std::memory_order_relaxed);
+  const std::int32_t ahead = window::distance(context.sequence, before);
+  schedule_ack(stage, session, context.slot);
+  if (ahead <= 0) return;
   std::uint64_t gaps = 0;
   window::confirm(up, context.sequence, gaps);
-  if (up.reorder_queue != 0) drop_waiting(stage, *context.session);
-  schedule_ack(stage, *context.session, context.slot);
   if (gaps != 0) stage.counters.sequence_gaps.add(gaps);
+  if (up.reorder_queue == 0) return;
+  if (static_cast<std::uint32_t>(ahead) > Reorder::kSpan) return drop_waiting(stage, session);
+  drop_passed(stage, session, before);
+  if (stage.reorder.holds(up, context.sequence + 1)) stage.reorder.hurry(up);
 }
 
 }  // namespace pns::dataplane

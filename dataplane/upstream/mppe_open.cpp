@@ -118,6 +118,23 @@ void open(Burst& burst, Batch& batch) noexcept {
   batch.count = 0;
 }
 
+// A stateful packet whose GRE number nobody vouches for and that says that others were lost. A
+// forgery would make the session wait for a flushed packet; so it asks for one and waits for none.
+bool is_doubtful_loss(Burst& burst, Batch& batch, rte_mbuf* packet) noexcept {
+  const PacketContext& context = context_of(packet);
+  const mppe::DirectionState& state = context.session->upstream.mppe;
+  if (state.mode != mppe::Mode::kStateful) return false;
+  const MutableBytes octets = octets_of(packet);
+  if (octets.size() <= mppe::kHeaderSize) return false;
+  const unsigned header =
+      std::to_integer<unsigned>(octets[0]) << 8 | std::to_integer<unsigned>(octets[1]);
+  if ((header & mppe::kFlushed) != 0) return false;
+  // The count is known once what came before is opened.
+  const auto before = std::span(batch.stage.mppe_jobs).first(batch.count);
+  if (std::ranges::find(before, &state, &MppeJob::state) != before.end()) open(burst, batch);
+  return (header & mppe::kCoherencyMask) != state.coherency;
+}
+
 }  // namespace
 
 void mppe_open(Burst& burst, StageContext& stage) noexcept {
@@ -128,6 +145,12 @@ void mppe_open(Burst& burst, StageContext& stage) noexcept {
     if (context.lane != Lane::kMppe) continue;
     mppe::DirectionState& state = context.session->upstream.mppe;
     rte_prefetch0(&state);
+    if ((context.flags & kPacketFarSequence) != 0 &&
+        is_doubtful_loss(burst, batch, burst.packets[i])) {
+      request_reset(burst, stage, context);
+      drop_upstream(context, DropReason::mppe_resync);
+      continue;
+    }
     batch.packets[batch.count] = burst.packets[i];
     stage.mppe_jobs[batch.count++] = {&state, octets_of(burst.packets[i]), MppeWork::kOpen};
     if (batch.count == MppeEngine::kMostJobs) open(burst, batch);

@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "tests/bench/machine.hpp"
 
+#include <fmt/core.h>
 #include <sched.h>
+#include <unistd.h>
 #include <x86intrin.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstdint>
+#include <ctime>
 #include <fstream>
+#include <sstream>
 #include <system_error>
 
 namespace pns::bench {
@@ -34,6 +39,33 @@ double core_ratio() {
     best = std::max(best, double{kAdditions} / static_cast<double>(__rdtsc() - start));
   }
   return best;
+}
+
+Others::Others(std::span<const int> cpus) : cpus_(cpus), start_(now()) {}
+
+Others::Ticks Others::now() const {
+  Ticks ticks;
+  std::ifstream file("/proc/stat");
+  const auto tick = 1.0 / static_cast<double>(::sysconf(_SC_CLK_TCK));
+  for (std::string line; std::getline(file, line);)
+    for (const int cpu : cpus_) {
+      if (!line.starts_with(fmt::format("cpu{} ", cpu))) continue;
+      std::istringstream words(line);
+      std::string name;
+      double user = 0, nice = 0, system = 0, idle = 0, wait = 0, irq = 0, soft = 0, steal = 0;
+      words >> name >> user >> nice >> system >> idle >> wait >> irq >> soft >> steal;
+      ticks.busy += (user + nice + system + irq + soft + steal) * tick;
+    }
+  ticks.own = static_cast<double>(std::clock()) / CLOCKS_PER_SEC;
+  const auto elapsed = std::chrono::steady_clock::now().time_since_epoch();
+  ticks.elapsed = std::chrono::duration<double>(elapsed).count();
+  return ticks;
+}
+
+double Others::used() const {
+  const Ticks end = now();
+  const double busy = end.busy - start_.busy - (end.own - start_.own);
+  return std::max(0.0, busy / (end.elapsed - start_.elapsed));
 }
 
 void pin(int cpu) {

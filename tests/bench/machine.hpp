@@ -3,6 +3,7 @@
 // What must be known of a machine to compare figures of two runs.
 #pragma once
 
+#include <span>
 #include <string>
 
 namespace pns::bench {
@@ -14,5 +15,22 @@ namespace pns::bench {
 
 // Stays on one CPU from here on. Throws std::system_error.
 void pin(int cpu);
+
+// What others use of some CPUs from here on.
+class Others {
+ public:
+  explicit Others(std::span<const int> cpus);
+  // CPUs' worth, on average; 0.02 is an idle machine. Coarse: of clock ticks.
+  [[nodiscard]] double used() const;
+
+ private:
+  struct Ticks {
+    double busy = 0, own = 0, elapsed = 0;  // seconds
+  };
+  [[nodiscard]] Ticks now() const;
+
+  std::span<const int> cpus_;
+  Ticks start_;
+};
 
 }  // namespace pns::bench

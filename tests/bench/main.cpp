@@ -8,11 +8,13 @@
 #include <exception>
 #include <string>
 
+#include "tests/bench/attack_bench.hpp"
 #include "tests/bench/compare.hpp"
 #include "tests/bench/machine.hpp"
 #include "tests/bench/mppe_bench.hpp"
 #include "tests/bench/pipeline_bench.hpp"
 #include "tests/bench/pipeline_rig.hpp"
+#include "tests/bench/scale_bench.hpp"
 
 int main(int argc, char** argv) {
   CLI::App app("Measures parts of pns. Ratios within one run are what to judge by.");
@@ -65,6 +67,26 @@ int main(int argc, char** argv) {
   pipeline->add_option("--cpu", pipeline_options.cpu, "the CPU to run on")
       ->check(CLI::Range(0, CPU_SETSIZE - 1));
 
+  pns::bench::AttackOptions attack_options;
+  CLI::App* attack = app.add_subcommand(
+      "attack", "what MPPE sessions keep of a worker while forged packets come in");
+  attack->add_option("--sessions", attack_options.sessions, "how many")
+      ->capture_default_str()
+      ->check(CLI::Range(1U, pns::bench::kMaxBenchSessions));
+  attack->add_flag("--all", attack_options.all, "every combination: about an hour");
+  attack->add_option("--filter", attack_options.filter,
+                     "cases whose name contains this, as stateless/far/500/all/1:10/imix");
+  attack->add_option("--seconds", attack_options.seconds, "busy, of each case")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  attack->add_option("--rounds", attack_options.rounds,
+                     "batches of each case, in place of --seconds");
+  attack->add_flag("--no-huge", attack_options.no_huge, "without huge pages");
+  attack->add_flag("--enforce", attack_options.enforce, "exit status 1 when a goal is missed");
+  attack->add_option("--json", attack_options.json, "results, to this file");
+  attack->add_option("--cpu", attack_options.cpu, "the CPU to run on")
+      ->check(CLI::Range(0, CPU_SETSIZE - 1));
+
   pns::bench::CompareOptions compare_options;
   CLI::App* compare =
       app.add_subcommand("compare", "two files of --json: what is slower, which goals were lost");
@@ -76,6 +98,28 @@ int main(int argc, char** argv) {
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber);
 
+  pns::bench::ScaleOptions scale_options;
+  CLI::App* scale = app.add_subcommand(
+      "scale", "several workers at once against one alone, and what hand-over costs");
+  scale->add_option("--cpus", scale_options.cpus, "one worker on each; not given: on all CPUs")
+      ->delimiter(',')
+      ->check(CLI::Range(0, CPU_SETSIZE - 1));
+  scale->add_option("--workers", scale_options.workers, "on the first so many of the CPUs")
+      ->check(CLI::PositiveNumber);
+  scale->add_option("--sessions", scale_options.sessions, "how many of each worker")
+      ->capture_default_str()
+      ->delimiter(',')
+      ->check(CLI::Range(1U, 200'000U));
+  scale->add_option("--filter", scale_options.filter,
+                    "cases whose name contains this, as clear/up/64/10000");
+  scale->add_option("--seconds", scale_options.seconds, "of each case")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  scale->add_option("--rounds", scale_options.rounds, "of each case, in place of --seconds");
+  scale->add_flag("--no-huge", scale_options.no_huge, "without huge pages");
+  scale->add_flag("--enforce", scale_options.enforce, "exit status 1 when a goal is missed");
+  scale->add_option("--json", scale_options.json, "results, to this file");
+
   CLI11_PARSE(app, argc, argv);
   try {
     if (compare->parsed()) return pns::bench::run_compare(compare_options);
@@ -84,6 +128,8 @@ int main(int argc, char** argv) {
       pipeline_options.mppe = !only_clear;
       return pns::bench::run_pipeline(pipeline_options);
     }
+    if (attack->parsed()) return pns::bench::run_attack(attack_options);
+    if (scale->parsed()) return pns::bench::run_scale(scale_options);
     if (cpu >= 0) pns::bench::pin(cpu);
     return pns::bench::run_mppe(options);
   } catch (const std::exception& error) {

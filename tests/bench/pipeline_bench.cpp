@@ -3,17 +3,15 @@
 
 #include <fmt/core.h>
 #include <rte_cycles.h>
-#include <rte_eal.h>
-#include <unistd.h>
 #include <x86intrin.h>
 
 #include <algorithm>
 #include <chrono>
-#include <fstream>
 #include <map>
 #include <optional>
 #include <stdexcept>
 
+#include "tests/bench/eal_start.hpp"
 #include "tests/bench/machine.hpp"
 #include "tests/bench/pipeline_report.hpp"
 #include "tests/bench/pipeline_rig.hpp"
@@ -24,7 +22,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr unsigned kEalMegabytes = 384;
-constexpr unsigned kHugePageMegabytes = 2;
 constexpr unsigned kBurst = 32;       // packets a port for each poll
 constexpr unsigned kLonePolls = 512;  // of a round
 constexpr unsigned kFewestRounds = 5;
@@ -64,41 +61,7 @@ std::vector<Case> cases_of(const PipelineOptions& options) {
   return cases;
 }
 
-unsigned free_huge_pages() {
-  std::ifstream file("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages");
-  unsigned pages = 0;
-  file >> pages;
-  return pages;
-}
-
-// False: EAL did not start.
-bool start_eal(bool huge_pages, int cpu) {
-  const std::string lcores =
-      cpu >= 0 ? fmt::format("0@{}", cpu)
-               : fmt::format("0@(0-{})", std::max(1L, ::sysconf(_SC_NPROCESSORS_ONLN)) - 1);
-  std::vector<std::string> words = {"pns-bench",
-                                    "--no-pci",
-                                    "--no-telemetry",
-                                    "--log-level=4",
-                                    "--lcores",
-                                    lcores,
-                                    "-m",
-                                    std::to_string(kEalMegabytes)};
-  if (huge_pages)
-    words.insert(words.end(), {"--in-memory", "--iova-mode=va"});
-  else
-    words.insert(words.end(), {"--no-huge", "--no-shconf", "--iova-mode=va"});
-  std::vector<char*> argv;
-  for (std::string& word : words) argv.push_back(word.data());
-  return rte_eal_init(static_cast<int>(argv.size()), argv.data()) >= 0;
-}
-
 using Samples = std::vector<double>;
-
-Spread spread_of(Samples& samples) {
-  std::ranges::sort(samples);
-  return {samples.front(), samples[samples.size() / 10], samples[samples.size() / 2]};
-}
 
 // Times one call that gives a number of packets; nothing is noted when it gives none.
 template <class Run>
@@ -188,7 +151,9 @@ int run_pipeline(const PipelineOptions& options) {
                "pns-bench: {} huge pages wanted, {} free: figures will be worse than they could be "
                "(echo {} > /proc/sys/vm/nr_hugepages)\n",
                wanted, there, wanted);
-  if (!start_eal(report.eal_huge_pages, options.cpu)) {
+  std::vector<int> cpus;
+  if (options.cpu >= 0) cpus.push_back(options.cpu);
+  if (!start_eal(report.eal_huge_pages, cpus, kEalMegabytes)) {
     fmt::print(stderr, "pns-bench: EAL does not start\n");
     return 77;
   }

@@ -70,6 +70,11 @@ nlohmann::json json_of(const Spread& spread) {
 
 }  // namespace
 
+Spread spread_of(std::vector<double>& samples) {
+  std::ranges::sort(samples);
+  return {samples.front(), samples[samples.size() / 10], samples[samples.size() / 2]};
+}
+
 bool print_report(const PipelineReport& report) {
   fmt::print("{}, TSC {:.2f} GHz, core at {:.2f} times that; packet buffers on {} pages\n",
              report.cpu, report.tsc_ghz, report.core_ratio,

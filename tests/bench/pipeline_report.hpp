@@ -15,6 +15,9 @@ struct Spread {  // TSC cycles a packet, of bursts
   double min = 0, p10 = 0, median = 0;
 };
 
+// Sorts them; at least one.
+[[nodiscard]] Spread spread_of(std::vector<double>& samples);
+
 struct PipelineRow {
   std::string name;  // direction/clear or mppe/octets/sessions
   std::uint32_t sessions = 0;

@@ -13,6 +13,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "dataplane/session/window.hpp"
 #include "pns/mppe/mppe.hpp"
 #include "pns/wire/ethernet.hpp"
 #include "pns/wire/gre.hpp"
@@ -96,32 +97,41 @@ MutableBytes allocate(rte_mempool* pool, std::size_t size, rte_mbuf*& packet) {
   return {reinterpret_cast<std::byte*>(room), size};
 }
 
+// An upstream frame of session n as far as GRE; `payload` is for the caller to fill.
+rte_mbuf* make_gre(rte_mempool* pool, std::uint32_t n, const wire::GreHeader& gre,
+                   MutableBytes& payload, Ipv4Address source) {
+  wire::Ipv4Header outer;
+  outer.total_length =
+      static_cast<std::uint16_t>(wire::kIpv4HeaderSize + gre.size() + gre.payload_length);
+  outer.time_to_live = 57;
+  outer.protocol = wire::kIpProtocolGre;
+  outer.source = source;
+  outer.destination = local_of(n);
+
+  rte_mbuf* packet = nullptr;
+  const MutableBytes out = allocate(pool, wire::kEthernetHeaderSize + outer.total_length, packet);
+  wire::write_ethernet(out, {kAccessMac, kAccessRouterMac, be16::from_host(wire::kEtherTypeIpv4)});
+  wire::write_ipv4(out.subspan(wire::kEthernetHeaderSize), outer);
+  const std::size_t headers = wire::kEthernetHeaderSize + wire::kIpv4HeaderSize;
+  wire::write_gre(out.subspan(headers), gre);
+  payload = out.subspan(headers + gre.size());
+  return packet;
+}
+
 }  // namespace
 
-Wires::Wires() {
-  constexpr unsigned kBuffers = 2 * kBatch - 1;  // a batch, and as many acknowledgements
-  pool_ = rte_pktmbuf_pool_create("bench", kBuffers, 256, kMbufPrivateSize,
+rte_ring* Wires::make_ring(const std::string& name) {
+  rte_ring* ring = rte_ring_create(name.c_str(), 2 * kBatch, 0, RING_F_SP_ENQ | RING_F_SC_DEQ);
+  must(ring != nullptr, "a ring");
+  return ring;
+}
+
+Wires::Wires(unsigned sets) {
+  const unsigned buffers = 2 * kBatch * sets - 1;  // a batch, and as many acknowledgements
+  pool_ = rte_pktmbuf_pool_create("bench", buffers, 256, kMbufPrivateSize,
                                   RTE_MBUF_DEFAULT_BUF_SIZE, static_cast<int>(rte_socket_id()));
   must(pool_ != nullptr, "packet buffers");
-  constexpr unsigned kFlags = RING_F_SP_ENQ | RING_F_SC_DEQ;
-  commands_ = rte_ring_create("commands", 64, 0, kFlags);
-  must(commands_ != nullptr, "a ring");
-  for (std::size_t port = 0; port < contract::kPorts; ++port) {
-    const std::string number = std::to_string(port);
-    rx_[port] = rte_ring_create(("rx" + number).c_str(), 2 * kBatch, 0, kFlags);
-    tx_[port] = rte_ring_create(("tx" + number).c_str(), 2 * kBatch, 0, kFlags);
-    must(rx_[port] != nullptr && tx_[port] != nullptr, "a ring");
-    const int made =
-        rte_eth_from_rings(("bench" + number).c_str(), &rx_[port], 1, &tx_[port], 1, 0);
-    must(made >= 0, "a ring port");
-    ids_[port] = static_cast<std::uint16_t>(made);
-    const rte_eth_conf conf{};
-    must(rte_eth_dev_configure(ids_[port], 1, 1, &conf) == 0 &&
-             rte_eth_rx_queue_setup(ids_[port], 0, 64, 0, nullptr, pool_) == 0 &&
-             rte_eth_tx_queue_setup(ids_[port], 0, 64, 0, nullptr) == 0 &&
-             rte_eth_dev_start(ids_[port]) == 0,
-         "a ring port");
-  }
+  open_ports(0);
   next_hops_ = must(NextHops::create("bench"));
   const auto route = [this](std::uint16_t id, const NextHop& hop, Ipv4Prefix prefix) {
     must(next_hops_->set(NextHopId(id), hop) && next_hops_->add_route(prefix, NextHopId(id)),
@@ -131,6 +141,30 @@ Wires::Wires() {
         {Ipv4Address(kPeers), 10});
   route(2, {NextHopKind::kResolved, PortRole::kCore, kCoreRouterMac, kCoreMac, {}},
         {Ipv4Address(kServers), 15});
+}
+
+Wires::Wires(const Wires& with, unsigned number) : pool_(with.pool_), next_hops_(with.next_hops_) {
+  open_ports(number);
+}
+
+void Wires::open_ports(unsigned number) {
+  const std::string suffix = std::to_string(number);
+  commands_ = rte_ring_create(("commands" + suffix).c_str(), 64, 0, RING_F_SP_ENQ | RING_F_SC_DEQ);
+  must(commands_ != nullptr, "a ring");
+  for (std::size_t port = 0; port < contract::kPorts; ++port) {
+    const std::string name = suffix + "_" + std::to_string(port);
+    rx_[port] = make_ring("rx" + name);
+    tx_[port] = make_ring("tx" + name);
+    const int made = rte_eth_from_rings(("bench" + name).c_str(), &rx_[port], 1, &tx_[port], 1, 0);
+    must(made >= 0, "a ring port");
+    ids_[port] = static_cast<std::uint16_t>(made);
+    const rte_eth_conf conf{};
+    must(rte_eth_dev_configure(ids_[port], 1, 1, &conf) == 0 &&
+             rte_eth_rx_queue_setup(ids_[port], 0, 64, 0, nullptr, pool_) == 0 &&
+             rte_eth_tx_queue_setup(ids_[port], 0, 64, 0, nullptr) == 0 &&
+             rte_eth_dev_start(ids_[port]) == 0,
+         "a ring port");
+  }
 }
 
 void Wires::receive(PortRole role, rte_mbuf* packet) {
@@ -171,29 +205,46 @@ unsigned Wires::echo() {
   return count;
 }
 
+Ground::Ground(std::uint32_t sessions, std::uint16_t count, bool huge_pages) : workers(count) {
+  const std::uint64_t before = resident_octets();
+  const auto created_ns = static_cast<std::uint64_t>(static_cast<double>(rte_rdtsc()) * 1e9 /
+                                                     static_cast<double>(rte_get_tsc_hz()));
+  fd = must(contract::SessionMemory::create(sessions, huge_pages, created_ns));
+  memory = must(contract::SessionMemory::attach(fd.get()));
+  record_octets = resident_octets() - before;
+  memory.header().worker_count.store(workers);
+  for (std::size_t bucket = 0; bucket < kSteeringBuckets; ++bucket)
+    memory.header().steering[bucket].store(static_cast<std::uint8_t>(bucket % workers));
+  table = must(SessionTable::create(memory, workers));
+  table_octets = resident_octets() - before - record_octets;
+}
+
 Rig::Rig(Wires& wires, std::uint32_t sessions, bool huge_pages)
+    : Rig(wires, {.ground = std::make_shared<Ground>(sessions, 1, huge_pages)}) {}
+
+Rig::Rig(Wires& wires, const RigSettings& settings)
     : wires_(wires),
-      count_(sessions),
       ns_per_cycle_(1e9 / static_cast<double>(rte_get_tsc_hz())),
-      sent_up_(sessions, 0),
-      sent_down_(sessions, 0) {
+      ground_(settings.ground) {
+  const std::uint32_t all = ground_->memory.header().max_sessions;
+  for (std::uint32_t n = 0; n < all; ++n)
+    if (ground_->table->owner(call_of(n)) == settings.worker) mine_.push_back(n);
+  sent_up_.resize(mine_.size());
+  sent_down_.resize(mine_.size());
   std::uint64_t resident = resident_octets();
-  const auto note = [&](double& octets) {
+  const auto note = [&](double& octets, std::uint64_t more) {
     const std::uint64_t now = resident_octets();
-    octets += static_cast<double>(now - resident) / static_cast<double>(count_);
+    octets += static_cast<double>(now - resident + more) / static_cast<double>(all);
     resident = now;
   };
-  fd_ = must(contract::SessionMemory::create(count_, huge_pages, now_ns()));
-  memory_ = must(contract::SessionMemory::attach(fd_.get()));
-  note(resident_.records);
+  note(resident_.records, ground_->record_octets);
   struct stat status {};
-  resident_.huge_pages = ::fstat(fd_.get(), &status) == 0 && status.st_blksize > 4096;
-  memory_.header().worker_count.store(1);
-  for (auto& bucket : memory_.header().steering) bucket.store(0);
-  table_ = must(SessionTable::create(memory_, 1));
-  note(resident_.table);
+  resident_.huge_pages = ::fstat(ground_->fd.get(), &status) == 0 && status.st_blksize > 4096;
+  note(resident_.table, ground_->table_octets);
 
   WorkerConfig config;
+  config.id = settings.worker;
+  config.worker_count = ground_->workers;
   for (const PortRole role : {PortRole::kAccess, PortRole::kCore}) {
     WorkerConfig::Port& port = config.ports[static_cast<std::size_t>(role)];
     port.rx_queues = {RxQueue::ethdev(wires_.port(role), 0)};
@@ -202,11 +253,14 @@ Rig::Rig(Wires& wires, std::uint32_t sessions, bool huge_pages)
   }
   config.pool = wires_.pool();
   config.commands = wires_.commands();
-  worker_ = std::make_unique<Worker>(std::move(config), *table_, wires_.next_hops());
-  note(resident_.worker);
-  for (std::uint32_t n = 0; n < count_; ++n) install(n);
+  config.reorder = settings.reorder;
+  config.handover_in = settings.handover_in;
+  config.handover_out = settings.handover_out;
+  worker_ = std::make_unique<Worker>(std::move(config), *ground_->table, wires_.next_hops());
+  note(resident_.worker, 0);
+  for (const std::uint32_t n : mine_) install(n);
   run_commands();
-  note(resident_.table);
+  note(resident_.table, 0);
   before_ = books();
 }
 
@@ -229,9 +283,9 @@ void Rig::install(std::uint32_t n) {
   request.local = local_of(n);
   request.peer = peer_of(n);
   request.peer_window = 64;
-  must(table_->install(SlotId(n), request, now_ns()).has_value() &&
-           table_->bind_address(SlotId(n), inner_of(n)) == contract::ReplyResult::kDone &&
-           table_->bind_prefix(SlotId(n), kPrefixes + n) == contract::ReplyResult::kDone,
+  must(ground_->table->install(SlotId(n), request, now_ns()).has_value() &&
+           ground_->table->bind_address(SlotId(n), inner_of(n)) == contract::ReplyResult::kDone &&
+           ground_->table->bind_prefix(SlotId(n), kPrefixes + n) == contract::ReplyResult::kDone,
        "a session");
   WorkerCommand::Body body;
   body.configure_link = {};
@@ -248,7 +302,7 @@ void Rig::command(std::uint32_t n, WorkerCommandType type, const WorkerCommand::
   WorkerCommand command;
   command.type = type;
   command.slot = SlotId(n);
-  command.generation = memory_.sessions()[n].generation.load(std::memory_order_relaxed);
+  command.generation = ground_->memory.sessions()[n].generation.load(std::memory_order_relaxed);
   command.body = body;
   rte_mbuf* packet = make_command(wires_.pool(), command);
   must(packet != nullptr && rte_ring_sp_enqueue(wires_.commands(), packet) == 0, "a command");
@@ -259,44 +313,32 @@ void Rig::run_commands() {
   while (worker_->has_pending()) (void)worker_->poll_once(Tsc{now_tsc()}, now_ns());
 }
 
-void Rig::arm() {
-  peers_.resize(count_);
-  for (std::uint32_t n = 0; n < count_; ++n) {
+void Rig::arm(mppe::Mode mode) {
+  peers_.resize(mine_.size());
+  for (std::size_t at = 0; at < mine_.size(); ++at) {
+    const std::uint32_t n = mine_[at];
     WorkerCommand::Body body;
     body.arm_mppe = {};
+    body.arm_mppe.stateless = mode == mppe::Mode::kStateless;
     body.arm_mppe.send_start_key = key_of(n, 0);
     body.arm_mppe.receive_start_key = key_of(n, 1);
     command(n, WorkerCommandType::kArmMppe, body);
-    mppe::init(peers_[n], key_of(n, 1), 128, mppe::Mode::kStateless);
+    mppe::init(peers_[at], key_of(n, 1), 128, mode);
   }
   run_commands();
 }
 
-rte_mbuf* Rig::make_up(std::uint32_t n, std::size_t size, bool with_ack) {
+rte_mbuf* Rig::make_up(std::uint32_t at, std::size_t size, bool with_ack) {
+  const std::uint32_t n = mine_[at];
   wire::GreHeader gre;
   gre.payload_length = static_cast<std::uint16_t>(kPppIpv4.size() + (armed() ? 4 : 0) + size);
   gre.call_id = call_of(n).value;
   gre.has_sequence = true;
-  gre.sequence = sent_up_[n]++;
-  gre.has_ack = with_ack && sent_down_[n] != 0;
-  gre.ack = sent_down_[n] - 1;
-  wire::Ipv4Header outer;
-  outer.total_length =
-      static_cast<std::uint16_t>(wire::kIpv4HeaderSize + gre.size() + gre.payload_length);
-  outer.time_to_live = 57;
-  outer.protocol = wire::kIpProtocolGre;
-  outer.source = peer_of(n);
-  outer.destination = local_of(n);
-
-  rte_mbuf* packet = nullptr;
-  MutableBytes out =
-      allocate(wires_.pool(), wire::kEthernetHeaderSize + outer.total_length, packet);
-  wire::write_ethernet(out, {kAccessMac, kAccessRouterMac, be16::from_host(wire::kEtherTypeIpv4)});
-  out = out.subspan(wire::kEthernetHeaderSize);
-  wire::write_ipv4(out, outer);
-  out = out.subspan(wire::kIpv4HeaderSize);
-  wire::write_gre(out, gre);
-  out = out.subspan(gre.size());
+  gre.sequence = sent_up_[at]++;
+  gre.has_ack = with_ack && sent_down_[at] != 0;
+  gre.ack = sent_down_[at] - 1;
+  MutableBytes out;
+  rte_mbuf* packet = make_gre(wires_.pool(), n, gre, out, peer_of(n));
   std::ranges::copy(armed() ? kPppMppe : kPppIpv4, out.begin());
   out = out.subspan(kPppIpv4.size());
   const MutableBytes sealed = out;
@@ -305,39 +347,106 @@ rte_mbuf* Rig::make_up(std::uint32_t n, std::size_t size, bool with_ack) {
     out = out.subspan(mppe::kHeaderSize + 2);
   }
   write_inner(out, inner_of(n), Ipv4Address(kServers + random_() % kServerCount));
-  if (armed()) must(mppe::seal(peers_[n], sealed).has_value(), "an encrypted packet");
+  if (armed()) must(mppe::seal(peers_[at], sealed).has_value(), "an encrypted packet");
   return packet;
 }
 
-rte_mbuf* Rig::make_down(std::uint32_t n, std::size_t size) {
+rte_mbuf* Rig::make_forged(std::uint32_t at, const Forgery& forgery) {
+  constexpr std::size_t kNoise = 20;  // the smaller a packet, the cheaper to send
+  const std::uint32_t n = mine_[at];
+  wire::GreHeader gre;
+  gre.payload_length = static_cast<std::uint16_t>(kPppMppe.size() + mppe::kHeaderSize + kNoise);
+  gre.call_id = call_of(n).value;
+  gre.has_sequence = true;
+  gre.sequence = sent_up_[at] - 1 + forgery.ahead;
+  if (forgery.ahead > window::kTrustedJump)
+    gre.sequence += static_cast<std::uint32_t>(random_() % (1U << 30));
+  MutableBytes out;
+  rte_mbuf* packet =
+      make_gre(wires_.pool(), n, gre, out, forgery.stranger ? local_of(n) : peer_of(n));
+  std::ranges::copy(kPppMppe, out.begin());
+  out = out.subspan(kPppMppe.size());
+  const unsigned count = (peers_[at].coherency + forgery.jump) & mppe::kCoherencyMask;
+  const unsigned header = count | mppe::kEncrypted | (forgery.flushed ? mppe::kFlushed : 0U);
+  out[0] = static_cast<std::byte>(header >> 8);
+  out[1] = static_cast<std::byte>(header);
+  for (std::byte& octet : out.subspan(mppe::kHeaderSize)) octet = static_cast<std::byte>(random_());
+  return packet;
+}
+
+rte_mbuf* Rig::make_down(std::uint32_t at, std::size_t size) {
   rte_mbuf* packet = nullptr;
   const MutableBytes out = allocate(wires_.pool(), wire::kEthernetHeaderSize + size, packet);
   wire::write_ethernet(out, {kCoreMac, kCoreRouterMac, be16::from_host(wire::kEtherTypeIpv4)});
   write_inner(out.subspan(wire::kEthernetHeaderSize),
-              Ipv4Address(kServers + random_() % kServerCount), inner_of(n));
+              Ipv4Address(kServers + random_() % kServerCount), inner_of(mine_[at]));
   return packet;
+}
+
+void Rig::clear_batch() {
+  up_.clear();
+  down_.clear();
+  up_at_ = down_at_ = 0;
+  up_sessions_.clear();
+  down_sessions_.clear();
 }
 
 void Rig::build(Direction direction, std::size_t size) {
   const bool both = direction == Direction::kBoth;
   const unsigned share = both ? Wires::kBatch / 2 : Wires::kBatch;
   const std::vector<std::uint32_t> answered = std::exchange(up_sessions_, {});
-  std::uniform_int_distribution<std::uint32_t> any(0, count_ - 1);
-  up_.clear();
-  down_.clear();
-  up_at_ = down_at_ = 0;
-  std::vector<std::uint32_t> down_sessions;
+  std::uniform_int_distribution<std::uint32_t> any(0, static_cast<std::uint32_t>(mine_.size()) - 1);
+  clear_batch();
   for (unsigned n = 0; n < share; ++n) {
     if (direction != Direction::kDown) {
       up_sessions_.push_back(any(random_));
       up_.push_back(make_up(up_sessions_.back(), size, both));
     }
     if (direction != Direction::kUp) {
-      down_sessions.push_back(both && answered.size() == share ? answered[n] : any(random_));
-      down_.push_back(make_down(down_sessions.back(), size));
+      down_sessions_.push_back(both && answered.size() == share ? answered[n] : any(random_));
+      down_.push_back(make_down(down_sessions_.back(), size));
     }
   }
-  for (const std::uint32_t n : down_sessions) ++sent_down_[n];  // acknowledged from now on
+  for (const std::uint32_t n : down_sessions_) ++sent_down_[n];  // acknowledged from now on
+}
+
+std::uint64_t Rig::build_mixture(const Mixture& mixture) {
+  std::uniform_int_distribution<std::uint32_t> any(0, static_cast<std::uint32_t>(mine_.size()) - 1);
+  const Forgery* forgery = mixture.forgery;
+  clear_batch();
+  std::uint64_t real = 0;
+  for (unsigned n = 0; n < mixture.packets; ++n) {
+    if (forgery != nullptr && n % forgery->one_in == forgery->one_in - 1) {
+      up_sessions_.push_back(forgery->all_sessions ? any(random_) : 0);
+      up_.push_back(make_forged(up_sessions_.back(), *forgery));
+      continue;
+    }
+    const auto at = mixture.in_turn ? static_cast<std::uint32_t>(n % mine_.size()) : any(random_);
+    rte_mbuf* packet = make_up(at, mixture.sizes[random_() % mixture.sizes.size()], false);
+    if (mixture.lost_one_in != 0 && random_() % mixture.lost_one_in == 0) {
+      rte_pktmbuf_free(packet);
+      continue;
+    }
+    up_sessions_.push_back(at);
+    up_.push_back(packet);
+    ++real;
+  }
+  return real;
+}
+
+unsigned Rig::feed_all(Wires& other, unsigned percent) {
+  unsigned elsewhere = 0;
+  const auto give = [&](PortRole role, const std::vector<rte_mbuf*>& packets, std::size_t& next,
+                        const std::vector<std::uint32_t>& sessions) {
+    for (; next < packets.size(); ++next) {
+      const bool away = sessions[next] % 100 < percent;
+      (away ? other : wires_).receive(role, packets[next]);
+      elsewhere += away ? 1 : 0;
+    }
+  };
+  give(PortRole::kAccess, up_, up_at_, up_sessions_);
+  give(PortRole::kCore, down_, down_at_, down_sessions_);
+  return elsewhere;
 }
 
 unsigned Rig::feed(unsigned most) {
@@ -349,7 +458,7 @@ unsigned Rig::feed(unsigned most) {
 }
 
 Rig::Books Rig::books() const {
-  const contract::WorkerCounters& counters = memory_.workers()[0];
+  const contract::WorkerCounters& counters = this->counters();
   Books now;
   now.up = counters.upstream_packets.get();
   now.down = counters.downstream_packets.get();
@@ -359,6 +468,12 @@ Rig::Books Rig::books() const {
   now.acks = counters.generated.get() - counters.consumed.get();
   for (std::size_t r = 0; r < kDropReasonCount; ++r) now.drops[r] = counters.drops[r].get();
   return now;
+}
+
+void Rig::discard() {
+  (void)wires_.drain(PortRole::kAccess);
+  (void)wires_.drain(PortRole::kCore);
+  before_ = books();
 }
 
 void Rig::settle() {

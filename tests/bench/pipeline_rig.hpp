@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // Rig: one real worker between two ring ports over session memory of the asked size, and the
-// hands that play both networks. Packets are made before anything is timed; all buffers of a batch
-// are in flight at once, so that a poll finds them in the last-level cache, where a NIC leaves
-// them. Every packet is accounted for when a batch ends. Needs EAL; one thread.
+// hands that play both networks. Several can share the memory, as the workers of one dataplane do.
+// Packets are made before anything is timed; all buffers of a batch are in flight at once, so that
+// a poll finds them in the last-level cache, where a NIC leaves them. Every packet is accounted for
+// when a batch ends. Needs EAL; one thread each.
 //
 // Session n: local address 198.51.100.(n / 65,535), Call ID n % 65,535 + 1, inner address
 // 10.0.0.0 + n, /64 2001:db8:1000:: + n, peer somewhere in 100.64.0.0/10. Behind the core port are
@@ -22,6 +23,7 @@
 
 #include "dataplane/runtime/worker.hpp"
 #include "dataplane/session/next_hops.hpp"
+#include "dataplane/session/reorder.hpp"
 #include "dataplane/session/session_table.hpp"
 #include "pns/contract/session_memory.hpp"
 #include "pns/mppe/state.hpp"
@@ -32,12 +34,15 @@ enum class Direction : std::uint8_t { kUp, kDown, kBoth };
 
 inline constexpr std::uint32_t kMaxBenchSessions = 16 * 65'535;
 
-// Pool, rings, ports and routes: made once, used by every Rig.
+// Pool, rings, ports and routes: made once, used by every Rig of one worker number.
 class Wires {
  public:
   static constexpr unsigned kBatch = 8'192;  // packets of both directions together
 
-  Wires();  // throws std::runtime_error
+  // Makes the pool, large enough for `sets` Wires. Throws std::runtime_error.
+  explicit Wires(unsigned sets = 1);
+  // Shares the pool and the routes of another; `number` is this one's, from 1 on.
+  Wires(const Wires& with, unsigned number);
   Wires(const Wires&) = delete;
   Wires& operator=(const Wires&) = delete;
 
@@ -45,6 +50,9 @@ class Wires {
   [[nodiscard]] rte_ring* commands() const { return commands_; }
   [[nodiscard]] std::uint16_t port(contract::PortRole role) const { return ids_[index(role)]; }
   [[nodiscard]] dataplane::NextHops& next_hops() const { return *next_hops_; }
+
+  // A ring as big as a port's.
+  [[nodiscard]] static rte_ring* make_ring(const std::string& name);
 
   void receive(contract::PortRole role, rte_mbuf* packet);
   // Empties and frees what the port has sent. Result: packets.
@@ -59,32 +67,91 @@ class Wires {
   [[nodiscard]] static std::size_t index(contract::PortRole role) {
     return static_cast<std::size_t>(role);
   }
+  void open_ports(unsigned number);
+
   rte_mempool* pool_ = nullptr;
   rte_ring* commands_ = nullptr;
   std::array<rte_ring*, contract::kPorts> rx_{}, tx_{};
   std::array<std::uint16_t, contract::kPorts> ids_{};
-  std::unique_ptr<dataplane::NextHops> next_hops_;
+  std::shared_ptr<dataplane::NextHops> next_hops_;
+};
+
+// Session memory and the index over it, for so many workers; buckets go to them in turn.
+struct Ground {
+  Ground(std::uint32_t sessions, std::uint16_t workers, bool huge_pages);
+
+  UniqueFd fd;
+  contract::SessionMemory memory;
+  std::unique_ptr<dataplane::SessionTable> table;
+  std::uint16_t workers;
+  std::uint64_t record_octets = 0, table_octets = 0;  // made resident
+};
+
+struct RigSettings {
+  std::shared_ptr<Ground> ground;
+  WorkerId worker{0};
+  dataplane::Reorder::Settings reorder{};
+  // By the other worker's number.
+  std::array<rte_ring*, contract::kMaxWorkers> handover_in{}, handover_out{};
+};
+
+// Packets of somebody who knows the peer's address and our Call ID.
+struct Forgery {
+  // How far its GRE number is ahead of the peer's last. Further than the window trusts: a number
+  // that nobody has sent before.
+  std::uint32_t ahead = 0;
+  unsigned jump = 0;  // how far its coherency count is ahead of the one expected
+  bool flushed = true;
+  bool all_sessions = true;  // else one
+  unsigned one_in = 2;       // forged, of so many packets
+  bool stranger = false;  // from another address than the peer's: nothing but received and dropped
+};
+
+// Packets that go up.
+struct Mixture {
+  std::vector<std::size_t> sizes{};  // octets of inner IP, each as often
+  unsigned lost_one_in = 0;          // made, and lost on the way; 0: none
+  const Forgery* forgery = nullptr;
+  unsigned packets = Wires::kBatch;
+  bool in_turn = false;  // of each session, else of any
 };
 
 class Rig {
  public:
   // Installs and opens the sessions. Throws std::runtime_error.
   Rig(Wires& wires, std::uint32_t sessions, bool huge_pages);
+  // Those of this worker.
+  Rig(Wires& wires, const RigSettings& settings);
   ~Rig();
   Rig(const Rig&) = delete;
   Rig& operator=(const Rig&) = delete;
 
-  // MPPE, 128 bit, stateless, both ways, for all sessions from now on.
-  void arm();
+  // MPPE, 128 bit, both ways, for all sessions from now on.
+  void arm(mppe::Mode mode = mppe::Mode::kStateless);
   [[nodiscard]] bool armed() const { return !peers_.empty(); }
 
   // Makes a batch of inner packets of `size` octets for random sessions. kBoth: half of it goes
   // down, to the sessions that the half before went up from.
   void build(Direction direction, std::size_t size);
+  // Makes such a batch. Result: packets that nobody forged and that were not lost.
+  std::uint64_t build_mixture(const Mixture& mixture);
   // Hands the next packets of the batch to the ports, up to `most` a port. Result: how many.
   unsigned feed(unsigned most);
+  // The same of all at once, but those of `percent` of the sessions go to the ports of another
+  // worker. Result: how many those are.
+  unsigned feed_all(Wires& other, unsigned percent);
   // One turn of the worker. Result: packets that it took.
-  unsigned poll() { return worker_->poll_once(Tsc{now_tsc()}, now_ns()).packets; }
+  unsigned poll() { return poll_at(now_ns()); }
+  unsigned poll_at(std::uint64_t now_ns) {
+    return worker_->poll_once(Tsc{now_tsc()}, now_ns).packets;
+  }
+  [[nodiscard]] std::uint64_t now_ns() const;
+  // What the worker has counted.
+  [[nodiscard]] const contract::WorkerCounters& counters() const {
+    return ground_->memory.workers()[worker_->id().value];
+  }
+  // Frees what the ports have sent; no questions asked.
+  void discard();
   // The batch is through: everything must have come out, once. Throws, naming what did not.
   void settle();
 
@@ -105,22 +172,22 @@ class Rig {
   };
   [[nodiscard]] Books books() const;
   [[nodiscard]] static std::uint64_t now_tsc();
-  [[nodiscard]] std::uint64_t now_ns() const;
   void install(std::uint32_t n);
   void command(std::uint32_t n, dataplane::WorkerCommandType type,
                const dataplane::WorkerCommand::Body& body);
   void run_commands();
-  [[nodiscard]] rte_mbuf* make_up(std::uint32_t n, std::size_t size, bool with_ack);
-  [[nodiscard]] rte_mbuf* make_down(std::uint32_t n, std::size_t size);
+  void clear_batch();
+  // `at`: which of mine_.
+  [[nodiscard]] rte_mbuf* make_up(std::uint32_t at, std::size_t size, bool with_ack);
+  [[nodiscard]] rte_mbuf* make_down(std::uint32_t at, std::size_t size);
+  [[nodiscard]] rte_mbuf* make_forged(std::uint32_t at, const Forgery& forgery);
 
   Wires& wires_;
-  std::uint32_t count_;
   double ns_per_cycle_;
   Resident resident_;
-  UniqueFd fd_;
-  contract::SessionMemory memory_;
-  std::unique_ptr<dataplane::SessionTable> table_;
+  std::shared_ptr<Ground> ground_;
   std::unique_ptr<dataplane::Worker> worker_;
+  std::vector<std::uint32_t> mine_;  // sessions of the worker
   // The other ends of the sessions.
   std::vector<std::uint32_t> sent_up_, sent_down_;
   std::vector<mppe::DirectionState> peers_;
@@ -128,7 +195,7 @@ class Rig {
   std::mt19937 random_{1};
   std::vector<rte_mbuf*> up_, down_;
   std::size_t up_at_ = 0, down_at_ = 0;
-  std::vector<std::uint32_t> up_sessions_;  // of the last batch
+  std::vector<std::uint32_t> up_sessions_, down_sessions_;  // of the last batch
   Books before_;
   std::uint64_t carried_ = 0;
   std::uint64_t acks_ = 0;

@@ -370,6 +370,46 @@ TEST_CASE("pipeline: stateful loss asks the peer for a reset, a reset makes us f
   CHECK(world.sent(kAccess).size() <= 6);
 }
 
+TEST_CASE("pipeline: a stateful packet that is far ahead stops no session, and a real loss ends",
+          "[pipeline][mppe][conformance-31]") {
+  World world;
+  const Subscriber s = world.add(2, true, true);
+  world.arm(s, false);
+  ArmedPeer peer(false);
+  const auto requests = [&] {
+    unsigned found = 0;
+    for (const auto& frame : world.sent(kAccess))
+      found += hex(frame).find("ff0380fd0e") != std::string::npos ? 1 : 0;
+    return found;
+  };
+  world.receive(kAccess, from_peer(s, 0, peer.seal(up_data(s, 0))));
+  // Behind a packet of the same burst, so that its count is judged after that one's.
+  world.receive(kAccess, from_peer(s, 1, peer.seal(up_data(s, 1))));
+  world.receive(kAccess,
+                from_peer(s, 70'000, ppp("00fd", octets("1123 5566778899aabbccddeeff0011"))));
+  world.receive(kAccess, from_peer(s, 2, peer.seal(up_data(s, 2))));
+  world.run();
+  CHECK(world.sent(kCore).size() == 3);
+  CHECK(world.drops() == Counts{{"mppe_resync", 1}});
+  CHECK(requests() == 1);
+  // A jump of the peer's number alone loses nothing, whatever comes before it in its burst.
+  for (unsigned n = 3; n < 5; ++n)
+    world.receive(kAccess, from_peer(s, 200 * n, peer.seal(up_data(s, n))));
+  world.run();
+  CHECK(world.sent(kCore).size() == 2);
+  // So many are lost that the first that arrives is far ahead: a flushed packet ends it.
+  for (unsigned n = 5; n < 105; ++n) (void)peer.seal(up_data(s, n));
+  world.receive(kAccess, from_peer(s, 1'000, peer.seal(up_data(s, 105))));
+  world.run();
+  CHECK(world.sent(kCore).empty());
+  CHECK(requests() == 1);
+  mppe::request_flush(peer.send);
+  for (unsigned n = 1; n < 4; ++n)
+    world.receive(kAccess, from_peer(s, 1'000 + n, peer.seal(up_data(s, 105 + n))));
+  world.run();
+  CHECK(world.sent(kCore).size() == 3);
+}
+
 TEST_CASE("pipeline: disarmed, nothing passes where encryption is required",
           "[pipeline][mppe][conformance-50]") {
   World world;

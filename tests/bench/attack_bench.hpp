@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// pns-bench attack: what real MPPE sessions keep of a worker while somebody who knows a peer's
+// address and our Call ID sends forged packets into them.
+//
+//   far    GRE number beyond what the window trusts: off the path, numbers are guessed
+//   near   GRE number 64 ahead: on the path, numbers are seen
+//   loss   far, while one real packet in fifty is lost on its way
+//
+// Batches without forged packets, with them, and with as many from strangers, which are received
+// and dropped, in turn, each in a worker of its own whose clock is the time it was busy: its purses
+// refill as on a core that does nothing else.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace pns::bench {
+
+struct AttackOptions {
+  std::uint32_t sessions = 1'024;
+  bool all = false;      // every combination, else the cases that say most
+  std::string filter;    // of these, the cases whose name contains this
+  double seconds = 0.5;  // busy, of each case
+  unsigned rounds = 0;   // batches of a case, in place of the time
+  bool no_huge = false;
+  bool enforce = false;
+  std::string json;  // file
+  int cpu = -1;
+};
+
+// Tables on stdout, progress on stderr. Starts EAL. Exit status: 1 when a packet cost more than 64
+// key steps, the purses let too much through, a real packet was lost where none may be, no case
+// matches or, with `enforce`, a goal is missed; 77 when EAL does not start.
+int run_attack(const AttackOptions& options);
+
+}  // namespace pns::bench

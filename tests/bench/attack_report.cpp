@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "tests/bench/attack_report.hpp"
+
+#include <fmt/core.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+
+#include "pns/mppe/mppe.hpp"
+
+namespace pns::bench {
+namespace {
+
+constexpr double kKept = 0.90;
+constexpr unsigned kPlainSteps = 4'095;  // of a receiver that follows any count at once
+
+double core_share(const AttackReport& report, const AttackRow& row) {
+  return row.steps_a_second() * report.step_cycles / (report.tsc_ghz * 1e9);
+}
+nlohmann::json json_of(const Spread& spread) {
+  return {{"min", spread.min}, {"p10", spread.p10}, {"median", spread.median}};
+}
+
+}  // namespace
+
+std::vector<std::string> broken_rules(const AttackReport& report) {
+  std::vector<std::string> broken;
+  for (const AttackRow& row : report.rows) {
+    if (row.most_steps > mppe::kMaxKeySteps)
+      broken.push_back(fmt::format("{}: {} key steps for one packet", row.name, row.most_steps));
+    if (static_cast<double>(row.steps) > row.steps_allowed())
+      broken.push_back(fmt::format("{}: {} key steps in {:.3f} s, {:.0f} allowed", row.name,
+                                   row.steps, row.busy_seconds, row.steps_allowed()));
+    if (row.lossless && row.lost != 0)
+      broken.push_back(fmt::format("{}: {} real packets lost", row.name, row.lost));
+  }
+  return broken;
+}
+
+bool print_report(const AttackReport& report) {
+  fmt::print("{}, TSC {:.2f} GHz, core at {:.2f} times that; {} sessions, buffers on {} pages\n",
+             report.cpu, report.tsc_ghz, report.core_ratio, report.sessions,
+             report.huge_pages ? "2 MiB" : "4 KiB");
+  fmt::print(
+      "a key step: {:.0f} cycles; a receiver that follows any count at once pays {:.0f} for a "
+      "forged packet\n"
+      "kept: real packets a second under attack by those without, median/p10 of pairs of batches; "
+      "dropping: when\nas many packets of strangers are received and dropped; cycles: of a "
+      "stranger's packet, of a forged one beyond\nthat; lone: of a poll with nothing but one "
+      "forged packet, median/most\n\n",
+      report.step_cycles, report.step_cycles * kPlainSteps);
+  fmt::print("{:<35} {:>9} {:>11} {:>8} {:>9} {:>7} {:>6} {:>6} {:>5} {:>4} {:>13} {:>7}\n",
+             "mode/kind/jump/attacked/forged:real", "alone", "kept", "dropping", "delivered",
+             "dropped", "forged", "steps", "core", "most", "lone", "lost");
+  bool all = true;
+  unsigned goals = 0, met = 0;
+  for (const AttackRow& row : report.rows) {
+    fmt::print(
+        "{:<35} {:>9} {:>11} {:>8.3f} {:>8.3f}% {:>7.0f} {:>6.0f} {:>6.2f} {:>4.1f}% {:>4} {:>13} "
+        "{:>7}\n",
+        row.name, fmt::format("{:.0f}/{:.0f}", row.baseline.min, row.baseline.median),
+        fmt::format("{:.3f}/{:.3f}", row.kept, row.kept_p10), row.kept_dropping,
+        100 * row.delivered(), row.dropped_cycles, row.forged_cycles - row.dropped_cycles,
+        row.steps_a_forged(), 100 * core_share(report, row), row.most_steps,
+        fmt::format("{:.0f}/{:.0f}", row.lone_cycles, row.lone_most), row.lost);
+    if (!row.goal) continue;
+    ++goals;
+    met += row.kept >= kKept ? 1 : 0;
+    all &= row.kept >= kKept;
+  }
+  fmt::print("\ngoal: kept >= {:.2f} at 1:10: {} of {} cases\n", kKept, met, goals);
+  for (const AttackRow& row : report.rows)
+    if (row.goal && row.kept < kKept)
+      fmt::print("  missed: {} {:.3f}, {} of {} real packets lost\n", row.name, row.kept, row.lost,
+                 row.real);
+  return all;
+}
+
+void write_json(const AttackReport& report, const std::string& path) {
+  nlohmann::json rows = nlohmann::json::array();
+  nlohmann::json goals = nlohmann::json::array();
+  for (const AttackRow& row : report.rows) {
+    rows.push_back({{"bench", "attack"},
+                    {"case", row.name},
+                    {"min", row.attacked.min},
+                    {"p10", row.attacked.p10},
+                    {"median", row.attacked.median},
+                    {"baseline", json_of(row.baseline)},
+                    {"kept", row.kept},
+                    {"kept_p10", row.kept_p10},
+                    {"kept_dropping", row.kept_dropping},
+                    {"dropping", json_of(row.dropping)},
+                    {"delivered", row.delivered()},
+                    {"dropped_cycles", row.dropped_cycles},
+                    {"forged_cycles", row.forged_cycles},
+                    {"steps_a_forged", row.steps_a_forged()},
+                    {"steps_a_second", row.steps_a_second()},
+                    {"core_share_of_steps", core_share(report, row)},
+                    {"most_steps_of_a_packet", row.most_steps},
+                    {"lone", {{"median", row.lone_cycles}, {"most", row.lone_most}}},
+                    {"real", row.real},
+                    {"forged", row.forged},
+                    {"lost", row.lost},
+                    {"busy_seconds", row.busy_seconds}});
+    if (row.goal)
+      goals.push_back({{"goal", row.name + ", throughput kept"},
+                       {"at_least", kKept},
+                       {"unit", "times"},
+                       {"measured", row.kept},
+                       {"met", row.kept >= kKept}});
+  }
+  std::ofstream file(path);
+  file << nlohmann::json{{"cpu", report.cpu},
+                         {"tsc_ghz", report.tsc_ghz},
+                         {"core_ratio", report.core_ratio},
+                         {"huge_pages", report.huge_pages},
+                         {"sessions", report.sessions},
+                         {"unit", "TSC cycles a real packet that was carried"},
+                         {"key_step_cycles", report.step_cycles},
+                         {"plain_cycles_a_forged_packet", report.step_cycles * kPlainSteps},
+                         {"rows", rows},
+                         {"goals", goals}}
+              .dump(1)
+       << '\n';
+  if (!file.flush()) throw std::runtime_error("cannot write " + path);
+}
+
+}  // namespace pns::bench

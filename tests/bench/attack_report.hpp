@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// What pns-bench attack measured, judged and written down.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "tests/bench/pipeline_report.hpp"
+
+namespace pns::bench {
+
+struct AttackRow {
+  std::string name;           // mode/kind/jump/sessions attacked/forged to real/octets
+  bool goal = false;          // 0.90 is wanted of it
+  bool lossless = false;      // no real packet may be lost
+  Spread baseline;            // TSC cycles a real packet, of batches, without the attack
+  Spread dropping;            // the same with as many packets of strangers
+  Spread attacked;            // TSC cycles a real packet that was carried
+  double kept = 0;            // throughput under attack by that without, median of pairs of batches
+  double kept_p10 = 0;        // nine tenths of the pairs kept more
+  double kept_dropping = 0;   // the same of kept, with strangers
+  double dropped_cycles = 0;  // that a stranger's packet costs
+  double forged_cycles = 0;   // that a forged packet costs, dropping it included
+  std::uint64_t real = 0, forged = 0, lost = 0;  // packets; lost: real ones that did not come out
+  std::uint64_t steps = 0;                       // key steps
+  double busy_seconds = 0;
+  std::uint64_t most_steps = 0;  // of one packet
+  double lone_cycles = 0;        // of a forged packet that is polled alone, median
+  double lone_most = 0;
+  [[nodiscard]] double delivered() const {
+    return 1 - static_cast<double>(lost) / static_cast<double>(real);
+  }
+  [[nodiscard]] double steps_a_forged() const {
+    return static_cast<double>(steps) / static_cast<double>(forged);
+  }
+  [[nodiscard]] double steps_a_second() const { return static_cast<double>(steps) / busy_seconds; }
+  // What the purses let through in that time, and the bursts they began with.
+  [[nodiscard]] double steps_allowed() const { return 37'500 * busy_seconds + 4'096 + 1'024; }
+};
+
+struct AttackReport {
+  std::string cpu;
+  double tsc_ghz = 0, core_ratio = 0;
+  double step_cycles = 0;  // of one key change
+  std::uint32_t sessions = 0;
+  bool huge_pages = false;
+  std::vector<AttackRow> rows;
+};
+
+// What is wrong whatever the machine's noise is: empty, or a line for each.
+[[nodiscard]] std::vector<std::string> broken_rules(const AttackReport& report);
+
+// Tables on stdout. Result: whether every goal was met.
+bool print_report(const AttackReport& report);
+
+// Throws std::runtime_error.
+void write_json(const AttackReport& report, const std::string& file);
+
+}  // namespace pns::bench

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "tests/bench/eal_start.hpp"
+
+#include <fmt/core.h>
+#include <rte_eal.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <fstream>
+#include <string>
+#include <vector>
+
+namespace pns::bench {
+
+unsigned free_huge_pages() {
+  std::ifstream file("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages");
+  unsigned pages = 0;
+  file >> pages;
+  return pages;
+}
+
+bool start_eal(bool huge_pages, std::span<const int> cpus, unsigned megabytes) {
+  const std::string lcores =
+      cpus.empty() ? fmt::format("0@(0-{})", std::max(1L, ::sysconf(_SC_NPROCESSORS_ONLN)) - 1)
+                   : fmt::format("0@{}", cpus.front());
+  std::vector<std::string> words = {
+      "pns-bench", "--no-pci", "--no-telemetry",         "--log-level=4", "--lcores",
+      lcores,      "-m",       std::to_string(megabytes)};
+  if (huge_pages)
+    words.insert(words.end(), {"--in-memory", "--iova-mode=va"});
+  else
+    words.insert(words.end(), {"--no-huge", "--no-shconf", "--iova-mode=va"});
+  std::vector<char*> argv;
+  for (std::string& word : words) argv.push_back(word.data());
+  return rte_eal_init(static_cast<int>(argv.size()), argv.data()) >= 0;
+}
+
+}  // namespace pns::bench

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// What pns-bench scale measured, judged and written down.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "tests/bench/pipeline_report.hpp"
+
+namespace pns::bench {
+
+// One kind of work, by each thread alone and by all at once.
+struct ScaleRow {
+  std::string name;           // crypto/way/octets/sessions of a worker; alu; echo/octets
+  bool worker = false;        // else what the machine allows
+  std::vector<Spread> alone;  // TSC cycles a packet, of polls
+  std::vector<Spread> together;
+  // Packets a second of all by those of one.
+  [[nodiscard]] double factor(double Spread::*of) const;
+};
+
+// What something cost more than something else in the same rounds.
+struct Extra {
+  double p10 = 0;     // between the tenth percentiles
+  double median = 0;  // of the differences within rounds
+  double error = 0;   // of that median, one standard error, by the middle half of the differences
+};
+
+struct HandoverRow {
+  std::string name;      // crypto/way/octets
+  unsigned threads = 1;  // 1: both workers polled in turn by one
+  unsigned percent = 0;  // of the sessions whose packets arrive at the wrong worker
+  bool one_way = false;  // only the second worker's
+  Spread both{};         // TSC cycles a packet of both workers, of batches
+  // For each packet handed over; both ways, each worker gives and takes.
+  Extra more{}, give{}, take{};
+  std::uint64_t packets = 0, handed = 0;
+};
+
+struct ScaleReport {
+  std::string cpu;
+  double tsc_ghz = 0, core_ratio = 0;
+  bool huge_pages = false;
+  double others = 0;  // CPUs' worth that others used meanwhile
+  std::vector<int> cpus;
+  std::vector<std::string> siblings;  // of each of them
+  std::vector<ScaleRow> rows;
+  std::vector<HandoverRow> handovers;
+};
+
+// Tables on stdout. Result: whether every goal was met.
+bool print_report(const ScaleReport& report);
+
+// Throws std::runtime_error.
+void write_json(const ScaleReport& report, const std::string& file);
+
+}  // namespace pns::bench
