@@ -60,6 +60,10 @@ struct StageContext {
   bool control_attached = true;
   EventBucket resolve{2'000, 256};  // packets to main for their neighbour
   KeyStepBudget key_steps{};
+  // Packets of sessions that decrypt which may wait for an earlier one in vain: each costs thousands
+  // of cycles, since nothing of it is in a cache any more when its time is over. Those that the
+  // earlier one reached in time cost nothing in the end.
+  EventBucket waits_in_vain{10'000, 1'024};
   Ipv6Address icmp_source_ipv6;
   std::array<MppeJob, MppeEngine::kMostJobs> mppe_jobs{};  // room for a stage that runs the engine
 

@@ -112,6 +112,7 @@ class Delivery {
       PacketContext& context = context_of(packet);
       window::advance(up, context.sequence, gaps_);
       deliver(packet, context, before - std::exchange(given_up, 0));
+      if (decrypts(*context.session)) stage_.waits_in_vain.give_back(1);
       stage_.counters.reordered.add(1);
     }
   }
@@ -198,7 +199,9 @@ void take_early(StageContext& stage, Delivery& delivery, rte_mbuf* packet, Packe
   SessionRecord& session = *context.session;
   UpstreamState& up = session.upstream;
   const bool proves = decrypts(session);
-  while (stage.reorder.enabled()) {
+  const bool may_wait =
+      stage.reorder.enabled() && (!proves || stage.waits_in_vain.admit_one(stage.now_ns));
+  while (may_wait) {
     const std::uint32_t highest = up.highest_sequence.load(std::memory_order_relaxed);
     if (window::distance(context.sequence, highest) == 1) break;
     const auto outcome =
