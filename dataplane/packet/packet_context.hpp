@@ -60,6 +60,7 @@ inline constexpr std::uint16_t kPacketFarSequence = 1U << 1;  // window moves on
 inline constexpr std::uint16_t kPacketInjected = 1U << 2;     // from the control process
 inline constexpr std::uint16_t kPacketNoIcmp = 1U << 3;       // made here: no ICMP error about it
 inline constexpr std::uint16_t kPacketReleased = 1U << 4;     // has waited for the send window
+inline constexpr std::uint16_t kPacketWaitPaid = 1U << 5;     // waits_in_vain has paid for it
 
 struct alignas(64) PacketContext {
   Lane lane = Lane::kReceived;

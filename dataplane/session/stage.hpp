@@ -34,11 +34,11 @@ struct PortSettings {
 };
 
 // What gaps may cost this worker in MPPE key changes, of about 1,700 cycles each, for all sessions:
-// a fortieth of a core at most. Packets that the missing GRE numbers explain have a purse of their
+// a fiftieth of a core at most. Packets that the missing GRE numbers explain have a purse of their
 // own, since those who cannot see the session's numbers cannot make such packets. A packet that
 // opens gets its share back: a loss that hits everybody at once costs nobody the session.
 struct KeyStepBudget {
-  EventBucket explained{25'000, 4'096};
+  EventBucket explained{15'000, 4'096};
   EventBucket unexplained{12'500, 1'024};
 };
 
@@ -60,10 +60,10 @@ struct StageContext {
   bool control_attached = true;
   EventBucket resolve{2'000, 256};  // packets to main for their neighbour
   KeyStepBudget key_steps{};
-  // Packets of sessions that decrypt which may wait for an earlier one in vain: each costs thousands
-  // of cycles, since nothing of it is in a cache any more when its time is over. Those that the
-  // earlier one reached in time cost nothing in the end.
-  EventBucket waits_in_vain{10'000, 1'024};
+  // Packets of sessions that decrypt which may wait for an earlier one in vain: each costs
+  // thousands of cycles, since nothing of it is in a cache any more when its time is over. Those
+  // that prove to be the peer's cost nothing in the end. The others do not wait.
+  EventBucket waits_in_vain{2'500, 512};
   Ipv6Address icmp_source_ipv6;
   std::array<MppeJob, MppeEngine::kMostJobs> mppe_jobs{};  // room for a stage that runs the engine
 

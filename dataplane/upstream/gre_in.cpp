@@ -66,6 +66,13 @@ bool decrypts(const SessionRecord& session) noexcept {
   return (session.flags.load(std::memory_order_relaxed) & contract::kFlagMppe) != 0;
 }
 
+// A packet that waited is the peer's after all.
+void give_back_wait(StageContext& stage, PacketContext& context) noexcept {
+  if ((context.flags & kPacketWaitPaid) == 0) return;
+  context.flags &= static_cast<std::uint16_t>(~kPacketWaitPaid);
+  stage.waits_in_vain.give_back(1);
+}
+
 // Packets in the order in which the stages behind see them, and what is counted about them.
 class Delivery {
  public:
@@ -112,7 +119,7 @@ class Delivery {
       PacketContext& context = context_of(packet);
       window::advance(up, context.sequence, gaps_);
       deliver(packet, context, before - std::exchange(given_up, 0));
-      if (decrypts(*context.session)) stage_.waits_in_vain.give_back(1);
+      give_back_wait(stage_, context);
       stage_.counters.reordered.add(1);
     }
   }
@@ -199,8 +206,11 @@ void take_early(StageContext& stage, Delivery& delivery, rte_mbuf* packet, Packe
   SessionRecord& session = *context.session;
   UpstreamState& up = session.upstream;
   const bool proves = decrypts(session);
-  const bool may_wait =
-      stage.reorder.enabled() && (!proves || stage.waits_in_vain.admit_one(stage.now_ns));
+  bool may_wait = stage.reorder.enabled();
+  if (may_wait && proves) {
+    may_wait = stage.waits_in_vain.admit_one(stage.now_ns);
+    if (may_wait) context.flags |= kPacketWaitPaid;
+  }
   while (may_wait) {
     const std::uint32_t highest = up.highest_sequence.load(std::memory_order_relaxed);
     if (window::distance(context.sequence, highest) == 1) break;
@@ -329,7 +339,8 @@ void release_reordered(Burst& burst, StageContext& stage) noexcept {
   }
 }
 
-void confirm_far_sequence(StageContext& stage, const PacketContext& context) noexcept {
+void confirm_far_sequence(StageContext& stage, PacketContext& context) noexcept {
+  give_back_wait(stage, context);
   SessionRecord& session = *context.session;
   UpstreamState& up = session.upstream;
   const std::uint32_t before = up.highest_sequence.load(std::memory_order_relaxed);

@@ -19,6 +19,6 @@ void gre_in(Burst& burst, StageContext& stage) noexcept;
 void release_reordered(Burst& burst, StageContext& stage) noexcept;
 
 // A sequence number that MPPE has vouched for becomes the highest received.
-void confirm_far_sequence(StageContext& stage, const PacketContext& context) noexcept;
+void confirm_far_sequence(StageContext& stage, PacketContext& context) noexcept;
 
 }  // namespace pns::dataplane
