@@ -149,8 +149,7 @@ class SessionTable {
   }
   // Owner of a call's bucket.
   [[nodiscard]] WorkerId owner(OurCallId call) const noexcept {
-    return WorkerId(
-        memory_.header().steering[steering_bucket(call)].load(std::memory_order_relaxed));
+    return WorkerId(steering_[steering_bucket(call)].load(std::memory_order_relaxed));
   }
 
   [[nodiscard]] contract::SessionMemory& memory() const noexcept { return memory_; }
@@ -164,6 +163,7 @@ class SessionTable {
   SessionTable(contract::SessionMemory& memory) noexcept
       : memory_(memory),
         records_(memory.sessions()),
+        steering_(memory.header().steering),
         prefixes_(static_cast<std::uint32_t>(records_.size())) {}
 
   [[nodiscard]] FoundSession at(std::uint32_t slot_plus_one) const noexcept {
@@ -176,6 +176,7 @@ class SessionTable {
 
   contract::SessionMemory& memory_;
   std::span<contract::SessionRecord> records_;
+  const std::array<std::atomic<std::uint8_t>, kSteeringBuckets>& steering_;
   // main: writes; workers: read. locals_[i] is written before local_count_ passes i.
   alignas(16) std::array<Ipv4Address, kMaxLocalAddresses> locals_{};
   std::atomic<std::uint32_t> local_count_{0};

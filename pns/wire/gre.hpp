@@ -102,6 +102,16 @@ struct GreHeader {
 }
 
 // Writes size() octets; 0 when they do not fit. has_sequence must agree with payload_length.
-std::size_t write_gre(MutableBytes out, const GreHeader& header) noexcept;
+inline std::size_t write_gre(MutableBytes out, const GreHeader& header) noexcept {
+  const std::size_t size = header.size();
+  if (out.size() < size) return 0;
+  const unsigned flags = kGreKey | kGreVersionPptp | (header.has_sequence ? kGreSequence : 0U) |
+                         (header.has_ack ? kGreAck : 0U);
+  store_be(out.data(), std::uint64_t{flags} << 48 | std::uint64_t{kGreProtocolPpp} << 32 |
+                           std::uint64_t{header.payload_length} << 16 | header.call_id);
+  if (header.has_sequence) store_be(out.data() + kGreMinimumSize, header.sequence);
+  if (header.has_ack) store_be(out.data() + size - sizeof(header.ack), header.ack);
+  return size;
+}
 
 }  // namespace pns::wire

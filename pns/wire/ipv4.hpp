@@ -4,8 +4,10 @@
 // the small in-place edits of forwarding. Pure functions, any thread.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <expected>
 
 #include "pns/base/be.hpp"
@@ -123,7 +125,8 @@ struct Ipv4Words {
 
 // The header at the front of `packet`, which may be longer than Total Length (padding).
 // frame_truncated · ip_version · ip_header_length · ip_total_length · ip_checksum.
-[[nodiscard]] inline std::expected<Ipv4Header, DropReason> parse_ipv4(Bytes packet) noexcept {
+[[nodiscard, gnu::always_inline]] inline std::expected<Ipv4Header, DropReason> parse_ipv4(
+    Bytes packet) noexcept {
   if (packet.size() < kIpv4HeaderSize) return std::unexpected(DropReason::frame_truncated);
   const Ipv4Words words(packet.data());
   if ((words.first >> 60) != 4) return std::unexpected(DropReason::ip_version);
@@ -147,7 +150,34 @@ struct Ipv4Words {
 
 // Writes 20 octets (no options; header_length is ignored) with the right checksum.
 // 0 when they do not fit.
-std::size_t write_ipv4(MutableBytes out, const Ipv4Header& header) noexcept;
+inline std::size_t write_ipv4(MutableBytes out, const Ipv4Header& header) noexcept {
+  if (out.size() < kIpv4HeaderSize) return 0;
+  const auto flags_offset = static_cast<std::uint16_t>(
+      (header.dont_fragment ? kIpv4DontFragment : 0) |
+      (header.more_fragments ? kIpv4MoreFragments : 0) | (header.fragment_offset / 8));
+  // From the values, not from the octets just stored: the CPU would have to wait for those.
+  std::uint32_t sum = (0x4500U | header.type_of_service) + header.total_length +
+                      header.identification + flags_offset +
+                      static_cast<std::uint32_t>(header.time_to_live << 8 | header.protocol) +
+                      (header.source.value >> 16) + (header.source.value & 0xffff) +
+                      (header.destination.value >> 16) + (header.destination.value & 0xffff);
+  sum = (sum & 0xffff) + (sum >> 16);
+  sum = (sum & 0xffff) + (sum >> 16);
+  const auto checksum = static_cast<std::uint16_t>(~sum);
+  // In words of the widest kind, made in registers: octets put together in memory are waited for.
+  const std::array<std::uint64_t, 2> words = {
+      __builtin_bswap64(std::uint64_t{0x45} << 56 | std::uint64_t{header.type_of_service} << 48 |
+                        std::uint64_t{header.total_length} << 32 |
+                        std::uint64_t{header.identification} << 16 | flags_offset),
+      __builtin_bswap64(std::uint64_t{header.time_to_live} << 56 |
+                        std::uint64_t{header.protocol} << 48 | std::uint64_t{checksum} << 32 |
+                        header.source.value)};
+  const be32 destination = header.destination.wire();
+  std::memcpy(out.data(), words.data(), sizeof(words));
+  std::memcpy(out.data() + offsetof(Ipv4WireHeader, destination), &destination,
+              sizeof(destination));
+  return kIpv4HeaderSize;
+}
 
 // TTL of a parsed packet.
 [[nodiscard]] inline std::uint8_t time_to_live(Bytes packet) noexcept {

@@ -31,19 +31,6 @@ std::expected<PppHeader, DropReason> detail::parse_short_ppp(Bytes frame) noexce
   return framed ? parse_protocol(frame.subspan(2), 2) : parse_protocol(frame, 0);
 }
 
-std::size_t write_ppp(MutableBytes out, const PppHeader& header) noexcept {
-  Writer writer(out);
-  if (header.address_size != 0) {
-    writer.write_u8(kPppAddress);
-    writer.write_u8(kPppControl);
-  }
-  if (header.protocol_size == 1)
-    writer.write_u8(static_cast<std::uint8_t>(header.protocol));
-  else
-    writer.write_u16(header.protocol);
-  return writer.ok() ? writer.size() : 0;
-}
-
 std::expected<EchoHeader, DropReason> parse_echo(Bytes information) noexcept {
   Reader reader(information);
   EchoHeader header;

@@ -62,7 +62,17 @@ namespace detail {
 
 // Writes header.size() octets; 0 when they do not fit. protocol_size 1 needs a protocol that can be
 // compressed.
-std::size_t write_ppp(MutableBytes out, const PppHeader& header) noexcept;
+inline std::size_t write_ppp(MutableBytes out, const PppHeader& header) noexcept {
+  if (out.size() < header.size()) return 0;
+  std::byte* const protocol = out.data() + header.address_size;
+  if (header.address_size != 0)
+    store_be(out.data(), static_cast<std::uint16_t>(kPppAddress << 8 | kPppControl));
+  if (header.protocol_size == 1)
+    *protocol = static_cast<std::byte>(header.protocol);
+  else
+    store_be(protocol, header.protocol);
+  return header.size();
+}
 
 // What to send: the sizes that the peer's options permit. LCP always goes uncompressed.
 [[nodiscard]] constexpr PppHeader ppp_header_for(std::uint16_t protocol, bool acfc,
