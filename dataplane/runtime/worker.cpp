@@ -4,6 +4,7 @@
 #include <rte_branch_prediction.h>
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "dataplane/downstream/gre_out.hpp"
@@ -417,11 +418,11 @@ bool Worker::send_due_ack_burst(std::uint64_t now_ns) noexcept {
   if (acks_.next_due_ns() > now_ns) return false;
   acks_.prefetch_next(Burst::kReceive);
   while (acks_.next_due_ns() <= now_ns && burst.count < Burst::kReceive) {
-    const SlotId slot = acks_.pop();
+    const std::optional<SlotId> popped = acks_.pop();
+    if (!popped) continue;
+    const SlotId slot = *popped;
     SessionRecord& session = *sessions_.record(slot);
-    if (session.state.load(std::memory_order_acquire) != contract::SlotState::kInstalled ||
-        !session.ack_pending)
-      continue;
+    if (!session.ack_pending) continue;
     if (session.upstream.ack_due_ns > now_ns) {
       acks_.arm(slot, session.upstream.ack_due_ns);
       continue;

@@ -2,8 +2,9 @@
 //
 // AckList: sessions of one worker that owe their peer an acknowledgement (RFC 2637 §4.2, §4.4). The
 // debt itself is in session memory; this is only the order in which to look. A queue: the delay is
-// the same for all, so the first in is the first due. A session is in it at most once, therefore it
-// never overflows. One worker; allocates at construction only.
+// the same for all, so the first in is the first due. A session is in it at most once; of those
+// that ended something may be left until its time. When it is full, the session's next packet tries
+// again. One worker; allocates at construction only.
 #pragma once
 
 #include <rte_prefetch.h>
@@ -11,6 +12,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -32,9 +34,10 @@ class AckList {
 
   // The session owes an ack by due_ns.
   void arm(SlotId slot, std::uint64_t due_ns) noexcept {
-    if (sessions_[slot.value].ack_listed) return;
-    sessions_[slot.value].ack_listed = true;
-    entries_[tail_] = {due_ns, slot};
+    contract::SessionRecord& session = sessions_[slot.value];
+    if (session.ack_listed || next(tail_) == head_) return;
+    session.ack_listed = true;
+    entries_[tail_] = {due_ns, slot, session.generation.load(std::memory_order_relaxed)};
     tail_ = next(tail_);
   }
   // Half of the window is unacknowledged: look at it after this burst. At most one burst's worth.
@@ -56,12 +59,16 @@ class AckList {
       rte_prefetch0(&session.downstream);
     }
   }
-  // The next due session leaves the list. Only when !empty().
-  [[nodiscard]] SlotId pop() noexcept {
-    const SlotId slot = entries_[head_].slot;
+  // The next due session leaves the list; null: it has ended since. Only when !empty().
+  [[nodiscard]] std::optional<SlotId> pop() noexcept {
+    const Entry entry = entries_[head_];
     head_ = next(head_);
-    sessions_[slot.value].ack_listed = false;
-    return slot;
+    contract::SessionRecord& session = sessions_[entry.slot.value];
+    if (session.state.load(std::memory_order_acquire) != contract::SlotState::kInstalled ||
+        session.generation.load(std::memory_order_relaxed) != entry.generation)
+      return std::nullopt;
+    session.ack_listed = false;
+    return entry.slot;
   }
   [[nodiscard]] std::span<const SlotId> early() const noexcept {
     return {early_.data(), early_count_};
@@ -72,6 +79,7 @@ class AckList {
   struct Entry {
     std::uint64_t due_ns = 0;
     SlotId slot;
+    std::uint32_t generation = 0;
   };
 
   [[nodiscard]] std::uint32_t next(std::uint32_t at) const noexcept {

@@ -22,7 +22,8 @@ namespace pns::dataplane {
 
 class PrefixIndex {
  public:
-  // Room for so many prefixes in half of its words, so that runs stay short.
+  // Room for so many prefixes in half of its words: a look-up of one that is not there goes past
+  // one or two, and, after all of them have changed many times over, ten to twenty.
   explicit PrefixIndex(std::uint32_t max_prefixes);
 
   // --- main only ---

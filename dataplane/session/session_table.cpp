@@ -37,7 +37,7 @@ T* map_zeroed(std::size_t count) noexcept {
   const std::size_t before = -reinterpret_cast<std::uintptr_t>(from) % kHugePage;
   std::byte* const base = from + before;
   if (before != 0) ::munmap(from, before);
-  if (before != kHugePage) ::munmap(base + size, kHugePage - before);
+  ::munmap(base + size, kHugePage - before);
   (void)::madvise(base, size, MADV_HUGEPAGE);
   return reinterpret_cast<T*>(base);
 }
@@ -47,8 +47,7 @@ void unmap(T* base, std::size_t count) noexcept {
   if (base != nullptr) ::munmap(static_cast<void*>(base), count * sizeof(T));
 }
 
-// Everything of a record but its state and generation, as at birth; ack_listed stays, because the
-// owner's list still holds what it held. Keys are overwritten.
+// Everything of a record but its state and generation, as at birth. Keys are overwritten.
 void reset_record(SessionRecord& record) noexcept {
   mppe::forget(record.upstream.mppe);
   mppe::forget(record.downstream.mppe);
@@ -69,6 +68,7 @@ void reset_record(SessionRecord& record) noexcept {
   record.peer_interface_id = 0;
   record.gateway = {};
   record.ack_pending = false;
+  record.ack_listed = false;
   record.send_window = {};
   record.icmp_spent_ns = 0;
   std::destroy_at(&record.upstream);

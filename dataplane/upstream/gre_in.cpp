@@ -102,23 +102,23 @@ class Delivery {
   }
   // A packet behind a gap of a session that decrypts. Anybody who knows about where the numbers are
   // can make such a gap, and a window that moves over it locks the peer out: it moves when the
-  // packet opens. `before` is what was delivered last.
-  void deliver_doubtful(rte_mbuf* packet, PacketContext& context, std::uint32_t before) noexcept {
-    context.sequence_advance = advance_of(context, before);
+  // packet opens, and until then every number since the last proven one may explain its count.
+  void deliver_doubtful(rte_mbuf* packet, PacketContext& context) noexcept {
+    const UpstreamState& up = context.session->upstream;
+    context.sequence_advance =
+        advance_of(context, up.highest_sequence.load(std::memory_order_relaxed));
     context.flags |= kPacketFarSequence;
     deliver_far(packet, context);
   }
-  // What waits and follows the highest number now; leaves room for `reserve` packets. `given_up`:
-  // numbers missing before the first of them, which explain what MPPE finds missing.
-  void deliver_waiting(UpstreamState& up, std::size_t reserve,
-                       std::uint32_t given_up = 0) noexcept {
+  // What waits and follows the highest number now; leaves room for `reserve` packets.
+  void deliver_waiting(UpstreamState& up, std::size_t reserve) noexcept {
     while (up.reorder_queue != 0 && out_.count + reserve < kMostDelivered) {
       const std::uint32_t before = up.highest_sequence.load(std::memory_order_relaxed);
       rte_mbuf* const packet = stage_.reorder.take_next(up, before);
       if (packet == nullptr) return;
       PacketContext& context = context_of(packet);
       window::advance(up, context.sequence, gaps_);
-      deliver(packet, context, before - std::exchange(given_up, 0));
+      deliver(packet, context, before);
       give_back_wait(stage_, context);
       stage_.counters.reordered.add(1);
     }
@@ -127,12 +127,12 @@ class Delivery {
   // the number delivered last.
   std::uint32_t skip_gap(SessionRecord& session, std::size_t reserve) noexcept {
     UpstreamState& up = session.upstream;
-    std::uint32_t highest = up.highest_sequence.load(std::memory_order_relaxed);
+    const std::uint32_t highest = up.highest_sequence.load(std::memory_order_relaxed);
     const std::uint32_t before_first = stage_.reorder.first(up, highest) - 1;
     if (decrypts(session) && before_first != highest)
       return deliver_waiting_doubtful(up, before_first, reserve);
     if (before_first != highest) window::skip(up, before_first, gaps_);
-    deliver_waiting(up, reserve, before_first - highest);
+    deliver_waiting(up, reserve);
     return up.highest_sequence.load(std::memory_order_relaxed);
   }
   [[nodiscard]] bool has_room(std::size_t reserve) const noexcept {
@@ -151,13 +151,12 @@ class Delivery {
   // The run of waiting packets that begins behind `before_first`. Result: the last of them.
   std::uint32_t deliver_waiting_doubtful(UpstreamState& up, std::uint32_t before_first,
                                          std::size_t reserve) noexcept {
-    std::uint32_t before = up.highest_sequence.load(std::memory_order_relaxed);
     std::uint32_t last = before_first;
     while (has_room(reserve)) {
       rte_mbuf* const packet = stage_.reorder.take_next(up, last);
       if (packet == nullptr) break;
-      deliver_doubtful(packet, context_of(packet), before);
-      before = ++last;
+      deliver_doubtful(packet, context_of(packet));
+      ++last;
       stage_.counters.reordered.add(1);
     }
     return last;
@@ -206,7 +205,8 @@ void take_early(StageContext& stage, Delivery& delivery, rte_mbuf* packet, Packe
   SessionRecord& session = *context.session;
   UpstreamState& up = session.upstream;
   const bool proves = decrypts(session);
-  bool may_wait = stage.reorder.enabled();
+  // While a stateful session waits for a flushed packet nothing that may be one is kept from it.
+  bool may_wait = stage.reorder.enabled() && !(proves && up.mppe.flush_wanted);
   if (may_wait && proves) {
     may_wait = stage.waits_in_vain.admit_one(stage.now_ns);
     if (may_wait) context.flags |= kPacketWaitPaid;
@@ -218,25 +218,35 @@ void take_early(StageContext& stage, Delivery& delivery, rte_mbuf* packet, Packe
         stage.reorder.hold(session, context.slot, packet, context.sequence, stage.now_ns);
     if (outcome == Reorder::Outcome::kHeld) return;
     if (outcome == Reorder::Outcome::kDuplicate) {
+      give_back_wait(stage, context);
       drop_upstream(context, DropReason::gre_duplicate);
       return delivery.push(packet);
     }
     if (up.reorder_queue == 0) break;
     if (!delivery.has_room(reserve)) {
+      give_back_wait(stage, context);
       drop_upstream(context, DropReason::no_buffer);
       return delivery.push(packet);
     }
     const std::uint32_t moved = delivery.skip_gap(session, reserve);
     // What waited may have led up to this packet, or past it: a doubtful number proves nothing.
-    if (proves && context.sequence - moved == 1)
-      return delivery.deliver_doubtful(packet, context, moved);
+    if (proves && context.sequence - moved == 1) break;
     if (!proves && window::distance(context.sequence, moved) <= 0) {
       drop_upstream(context, DropReason::gre_late);
       return delivery.push(packet);
     }
   }
+  give_back_wait(stage, context);
+  if (proves) {
+    // It goes on though others wait: not past those before it.
+    while (up.reorder_queue != 0 && delivery.has_room(reserve)) {
+      const std::uint32_t highest = up.highest_sequence.load(std::memory_order_relaxed);
+      if (window::distance(stage.reorder.first(up, highest), context.sequence) >= 0) break;
+      (void)delivery.skip_gap(session, reserve);
+    }
+    return delivery.deliver_doubtful(packet, context);
+  }
   const std::uint32_t before = up.highest_sequence.load(std::memory_order_relaxed);
-  if (proves) return delivery.deliver_doubtful(packet, context, before);
   window::advance(up, context.sequence, delivery.gaps());
   delivery.deliver(packet, context, before);
   delivery.deliver_waiting(up, reserve);
@@ -247,7 +257,7 @@ void prefetch_waiting(StageContext& stage, rte_mbuf* packet) noexcept {
   const PacketContext& context = context_of(packet);
   if (context.lane == Lane::kGre) stage.reorder.prefetch(context.session->upstream);
 }
-constexpr std::size_t kAhead = 4;  // packets
+constexpr std::size_t kPrefetchDistance = 4;  // packets
 
 }  // namespace
 
@@ -265,7 +275,8 @@ void gre_in(Burst& burst, StageContext& stage) noexcept {
   const bool some_wait = !stage.reorder.empty();
   for (std::size_t i = 0; i < count; ++i) {
     rte_mbuf* packet = received[i];
-    if (some_wait && i + kAhead < count) prefetch_waiting(stage, received[i + kAhead]);
+    if (some_wait && i + kPrefetchDistance < count)
+      prefetch_waiting(stage, received[i + kPrefetchDistance]);
     PacketContext& context = context_of(packet);
     if (context.lane != Lane::kGre) {
       delivery.push(packet);
@@ -291,6 +302,13 @@ void gre_in(Burst& burst, StageContext& stage) noexcept {
     const bool mppe = decrypts(session);
     if (mppe) rte_prefetch0(&up.mppe);
     const std::uint32_t before = up.highest_sequence.load(std::memory_order_relaxed);
+    // What waits for its turn only because a burst was full has been received.
+    if (up.reorder_queue != 0 && gre.sequence - before == 1 &&
+        stage.reorder.holds(up, gre.sequence)) {
+      drop_upstream(context, DropReason::gre_duplicate);
+      delivery.push(packet);
+      continue;
+    }
     auto verdict = window::accept(up, gre.sequence, mppe, delivery.gaps());
     if (!verdict) {
       drop_upstream(context, verdict.error());

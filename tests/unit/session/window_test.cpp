@@ -148,6 +148,7 @@ TEST_CASE("policer: octets per second", "[session]") {
 
 TEST_CASE("ack list: in order, each session once", "[session]") {
   std::vector<contract::SessionRecord> sessions(4);
+  for (auto& session : sessions) session.state = contract::SlotState::kInstalled;
   AckList list(sessions);
   CHECK(list.empty());
   for (unsigned round = 0; round < 10; ++round) {
@@ -164,4 +165,36 @@ TEST_CASE("ack list: in order, each session once", "[session]") {
     CHECK(list.empty());
     CHECK(list.next_due_ns() == UINT64_MAX);
   }
+}
+
+TEST_CASE("ack list: a session that ended owes nothing, the next one in its slot does",
+          "[session]") {
+  std::vector<contract::SessionRecord> sessions(2);
+  for (auto& session : sessions) session.state = contract::SlotState::kInstalled;
+  AckList list(sessions);
+  list.arm(SlotId(0), 100);
+  ++sessions[0].generation;  // another call
+  sessions[0].ack_listed = false;
+  list.arm(SlotId(0), 200);
+  CHECK(list.pop() == std::nullopt);
+  CHECK(sessions[0].ack_listed);
+  CHECK(list.pop() == SlotId(0));
+  CHECK_FALSE(sessions[0].ack_listed);
+  CHECK(list.empty());
+
+  list.arm(SlotId(1), 300);
+  sessions[1].state = contract::SlotState::kRemoving;
+  CHECK(list.pop() == std::nullopt);
+
+  // Full of what has ended: the others try again later.
+  for (unsigned n = 0; n < 2; ++n) {
+    list.arm(SlotId(0), 400);
+    ++sessions[0].generation;
+    sessions[0].ack_listed = false;
+  }
+  list.arm(SlotId(0), 500);
+  CHECK_FALSE(sessions[0].ack_listed);
+  CHECK(list.pop() == std::nullopt);
+  list.arm(SlotId(0), 600);
+  CHECK(sessions[0].ack_listed);
 }
