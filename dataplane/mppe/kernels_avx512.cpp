@@ -1,25 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "dataplane/mppe/combine_ymm.hpp"
 #include "dataplane/mppe/kernels.hpp"
-#include "dataplane/mppe/rc4_lanes.hpp"
-#include "dataplane/mppe/sha1_lanes.hpp"
+#include "dataplane/mppe/kernels_ymm.hpp"
 
 namespace pns::dataplane {
 
-MppeKernels avx512_kernels() noexcept {
-  return {kMostRc4Lanes,
-          kMostRunningLanes,
-          1,
-          false,
-          kFewOctets,
-          Sha1Lanes<1>::new_keys,
-          Sha1Lanes<8>::new_keys,
-          set_keys_lanes,
-          change_keys_lanes,
-          generate_lanes,
-          go_on_lanes,
-          combine_ymm,
-          clear_ymm};
-}
+MppeKernels avx512_kernels() noexcept { return ymm_kernels(); }
 
 }  // namespace pns::dataplane

@@ -52,12 +52,33 @@
         .size   \name, . - \name
 .endm
 
+// ---- A macro for each stream, with the stream's number, an argument and its registers.
+
+.macro EACH lanes, what, with=none
+        \what   0, \with, rbx, bl, r8, r8b
+.if \lanes > 1
+        \what   1, \with, rcx, cl, r9, r9b
+.endif
+.if \lanes > 2
+        \what   2, \with, rdx, dl, r10, r10b
+.endif
+.if \lanes > 3
+        \what   3, \with, rsi, sil, r11, r11b
+.endif
+.if \lanes > 4
+        \what   4, \with, rdi, dil, r12, r12b
+.endif
+.if \lanes > 5
+        \what   5, \with, rbp, bpl, r13, r13b
+.endif
+.endm
+
 // ---- Key set-up.
 // void pns_rc4_set_keys_N(std::uint8_t* tables, const std::byte* keys)
 // keys: 16 octets a stream, one after the other; a key of 8 is there twice.
 // r14: tables | n · r15: keys · J: rbx rcx rdx rsi rdi rbp
 
-.macro KEY_STEP lane, n, J, Jb
+.macro KEY_STEP lane, n, J, Jb, T, Tb
         movzx   eax, byte ptr [r14 + 256 * \lane + \n]
         add     \Jb, byte ptr [r15 + 16 * \lane + \n]
         add     \Jb, al
@@ -66,45 +87,15 @@
         mov     byte ptr [r14 + 256 * \lane + \n], r8b
 .endm
 
-.macro KEY_STEPS lanes, n
-        KEY_STEP 0, \n, rbx, bl
-.if \lanes > 1
-        KEY_STEP 1, \n, rcx, cl
-.endif
-.if \lanes > 2
-        KEY_STEP 2, \n, rdx, dl
-.endif
-.if \lanes > 3
-        KEY_STEP 3, \n, rsi, sil
-.endif
-.if \lanes > 4
-        KEY_STEP 4, \n, rdi, dil
-.endif
-.if \lanes > 5
-        KEY_STEP 5, \n, rbp, bpl
-.endif
+.macro STORE_PART lane, part, J, Jb, T, Tb
+        vmovdqa ymmword ptr [r14 + 256 * \lane + \part], ymm0
 .endm
 
 .macro IDENTITY lanes
         lea     rax, [rip + identity]
 .irp part, 0, 32, 64, 96, 128, 160, 192, 224
         vmovdqa ymm0, ymmword ptr [rax + \part]
-        vmovdqa ymmword ptr [r14 + \part], ymm0
-.if \lanes > 1
-        vmovdqa ymmword ptr [r14 + 256 + \part], ymm0
-.endif
-.if \lanes > 2
-        vmovdqa ymmword ptr [r14 + 512 + \part], ymm0
-.endif
-.if \lanes > 3
-        vmovdqa ymmword ptr [r14 + 768 + \part], ymm0
-.endif
-.if \lanes > 4
-        vmovdqa ymmword ptr [r14 + 1024 + \part], ymm0
-.endif
-.if \lanes > 5
-        vmovdqa ymmword ptr [r14 + 1280 + \part], ymm0
-.endif
+        EACH     \lanes, STORE_PART, \part
 .endr
         vzeroupper
 .endm
@@ -123,7 +114,7 @@
         .balign 32
 1:
 .irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
-        KEY_STEPS \lanes, \n
+        EACH     \lanes, KEY_STEP, \n
 .endr
         add     r14b, 16
         jnz     1b
@@ -162,56 +153,18 @@ END pns_rc4_set_keys_\lanes
         add     \Tb, al
 .endm
 
-.macro STEPS lanes, k
-        STEP 0, \k, rbx, bl, r8, r8b
-.if \lanes > 1
-        STEP 1, \k, rcx, cl, r9, r9b
-.endif
-.if \lanes > 2
-        STEP 2, \k, rdx, dl, r10, r10b
-.endif
-.if \lanes > 3
-        STEP 3, \k, rsi, sil, r11, r11b
-.endif
-.if \lanes > 4
-        STEP 4, \k, rdi, dil, r12, r12b
-.endif
-.if \lanes > 5
-        STEP 5, \k, rbp, bpl, r13, r13b
-.endif
-.endm
-
-.macro LAST lane, out, T
+.macro LAST lane, out, J, Jb, T, Tb
         vpinsrb xmm\lane, xmm\lane, byte ptr [\T], 15
         vmovdqu xmmword ptr [\out + STRIDE * \lane], xmm\lane
 .endm
 
-.macro LASTS lanes, out
-        LAST    0, \out, r8
-.if \lanes > 1
-        LAST    1, \out, r9
-.endif
-.if \lanes > 2
-        LAST    2, \out, r10
-.endif
-.if \lanes > 3
-        LAST    3, \out, r11
-.endif
-.if \lanes > 4
-        LAST    4, \out, r12
-.endif
-.if \lanes > 5
-        LAST    5, \out, r13
-.endif
-.endm
-
-.macro LOAD_J lane, J, T
+.macro LOAD_J lane, none, J, Jb, T, Tb
         lea     \T, [r14 + 256 * \lane]
         movzx   \J, byte ptr [rax + \lane]
         add     \J, \T
 .endm
 
-.macro STORE_J lane, Jb
+.macro STORE_J lane, none, J, Jb, T, Tb
         mov     byte ptr [rax + \lane], \Jb
 .endm
 
@@ -226,52 +179,22 @@ BEGIN pns_rc4_generate_\lanes
         push    rax
         push    rcx
         push    r8
-        LOAD_J  0, rbx, r8
-.if \lanes > 1
-        LOAD_J  1, rcx, r9
-.endif
-.if \lanes > 2
-        LOAD_J  2, rdx, r10
-.endif
-.if \lanes > 3
-        LOAD_J  3, rsi, r11
-.endif
-.if \lanes > 4
-        LOAD_J  4, rdi, r12
-.endif
-.if \lanes > 5
-        LOAD_J  5, rbp, r13
-.endif
+        EACH     \lanes, LOAD_J
         pop     rax
         add     r14b, al
         .balign 32
 1:
 .irp k, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
         inc     r14b
-        STEPS   \lanes, \k
+        EACH     \lanes, STEP, \k
 .endr
-        LASTS   \lanes, r15
+        EACH     \lanes, LAST, r15
         add     r15, 16
         cmp     r15, qword ptr [rsp]
         jb      1b
         pop     rax
         pop     rax
-        STORE_J 0, bl
-.if \lanes > 1
-        STORE_J 1, cl
-.endif
-.if \lanes > 2
-        STORE_J 2, dl
-.endif
-.if \lanes > 3
-        STORE_J 3, sil
-.endif
-.if \lanes > 4
-        STORE_J 4, dil
-.endif
-.if \lanes > 5
-        STORE_J 5, bpl
-.endif
+        EACH     \lanes, STORE_J
         LEAVE
 END pns_rc4_generate_\lanes
 .endm
@@ -287,12 +210,12 @@ END pns_rc4_generate_\lanes
 // void pns_rc4_change_keys_N(std::uint8_t* tables, std::byte* keys)
 // The registers are those of the two above.
 
-.macro FROM_START lane, Jb, T
+.macro FROM_START lane, none, J, Jb, T, Tb
         xor     \Jb, \Jb
         lea     \T, [r14 + 256 * \lane]
 .endm
 
-.macro OVER_KEY lane, T
+.macro OVER_KEY lane, none, J, Jb, T, Tb
         vpinsrb xmm\lane, xmm\lane, byte ptr [\T], 15
         vpxor   xmm\lane, xmm\lane, xmmword ptr [r15 + 16 * \lane]
         vmovdqu xmmword ptr [r15 + 16 * \lane], xmm\lane
@@ -301,42 +224,12 @@ END pns_rc4_generate_\lanes
 .macro CHANGE_KEYS lanes
 BEGIN pns_rc4_change_keys_\lanes
         KEY_SET_UP \lanes
-        FROM_START 0, bl, r8
-.if \lanes > 1
-        FROM_START 1, cl, r9
-.endif
-.if \lanes > 2
-        FROM_START 2, dl, r10
-.endif
-.if \lanes > 3
-        FROM_START 3, sil, r11
-.endif
-.if \lanes > 4
-        FROM_START 4, dil, r12
-.endif
-.if \lanes > 5
-        FROM_START 5, bpl, r13
-.endif
+        EACH     \lanes, FROM_START
 .irp k, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
         inc     r14b
-        STEPS   \lanes, \k
+        EACH     \lanes, STEP, \k
 .endr
-        OVER_KEY 0, r8
-.if \lanes > 1
-        OVER_KEY 1, r9
-.endif
-.if \lanes > 2
-        OVER_KEY 2, r10
-.endif
-.if \lanes > 3
-        OVER_KEY 3, r11
-.endif
-.if \lanes > 4
-        OVER_KEY 4, r12
-.endif
-.if \lanes > 5
-        OVER_KEY 5, r13
-.endif
+        EACH     \lanes, OVER_KEY
         vzeroall
         LEAVE
 END pns_rc4_change_keys_\lanes
@@ -354,6 +247,19 @@ END pns_rc4_change_keys_\lanes
 // ij: i of four streams, then j of four streams, taken and given back. octets: any number.
 // P = table | i: r12 to r15 · J: rbx rcx rdx rsi · T: r8 to r11 · rdi: out · rbp: octets left · [rsp]: ij
 
+.macro EACH_OWN lanes, what, with=none
+        \what   0, \with, r12, r12b, rbx, bl, r8, r8b
+.if \lanes > 1
+        \what   1, \with, r13, r13b, rcx, cl, r9, r9b
+.endif
+.if \lanes > 2
+        \what   2, \with, r14, r14b, rdx, dl, r10, r10b
+.endif
+.if \lanes > 3
+        \what   3, \with, r15, r15b, rsi, sil, r11, r11b
+.endif
+.endm
+
 .macro OWN_STEP lane, k, P, Pb, J, Jb, T, Tb
 .if \k > 0
         vpinsrb xmm\lane, xmm\lane, byte ptr [\T], \k - 1
@@ -367,25 +273,12 @@ END pns_rc4_change_keys_\lanes
         add     \Tb, al
 .endm
 
-.macro OWN_STEPS lanes, k
-        OWN_STEP 0, \k, r12, r12b, rbx, bl, r8, r8b
-.if \lanes > 1
-        OWN_STEP 1, \k, r13, r13b, rcx, cl, r9, r9b
-.endif
-.if \lanes > 2
-        OWN_STEP 2, \k, r14, r14b, rdx, dl, r10, r10b
-.endif
-.if \lanes > 3
-        OWN_STEP 3, \k, r15, r15b, rsi, sil, r11, r11b
-.endif
-.endm
-
-.macro ONE lane, T
+.macro ONE lane, none, P, Pb, J, Jb, T, Tb
         movzx   eax, byte ptr [\T]
         mov     byte ptr [rdi + STRIDE * \lane], al
 .endm
 
-.macro LOAD_IJ lane, P, J, T
+.macro LOAD_IJ lane, none, P, Pb, J, Jb, T, Tb
         lea     \T, [rdi + 256 * \lane]
         movzx   \P, byte ptr [rax + \lane]
         movzx   \J, byte ptr [rax + 4 + \lane]
@@ -393,7 +286,7 @@ END pns_rc4_change_keys_\lanes
         add     \J, \T
 .endm
 
-.macro STORE_IJ lane, Pb, Jb
+.macro STORE_IJ lane, none, P, Pb, J, Jb, T, Tb
         mov     byte ptr [rax + \lane], \Pb
         mov     byte ptr [rax + 4 + \lane], \Jb
 .endm
@@ -405,25 +298,16 @@ BEGIN pns_rc4_go_on_\lanes
         mov     rax, rsi
         mov     rbp, rcx
         push    rdx
-        LOAD_IJ 0, r12, rbx, r8
-.if \lanes > 1
-        LOAD_IJ 1, r13, rcx, r9
-.endif
-.if \lanes > 2
-        LOAD_IJ 2, r14, rdx, r10
-.endif
-.if \lanes > 3
-        LOAD_IJ 3, r15, rsi, r11
-.endif
+        EACH_OWN \lanes, LOAD_IJ
         pop     rdi
         sub     rbp, 16
         jb      2f
         .balign 32
 1:
 .irp k, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
-        OWN_STEPS \lanes, \k
+        EACH_OWN \lanes, OWN_STEP, \k
 .endr
-        LASTS   \lanes, rdi
+        EACH     \lanes, LAST, rdi
         add     rdi, 16
         sub     rbp, 16
         jae     1b
@@ -431,32 +315,14 @@ BEGIN pns_rc4_go_on_\lanes
         add     rbp, 16
         jz      4f
 3:
-        OWN_STEPS \lanes, 0
-        ONE     0, r8
-.if \lanes > 1
-        ONE     1, r9
-.endif
-.if \lanes > 2
-        ONE     2, r10
-.endif
-.if \lanes > 3
-        ONE     3, r11
-.endif
+        EACH_OWN \lanes, OWN_STEP, 0
+        EACH_OWN \lanes, ONE
         inc     rdi
         dec     rbp
         jnz     3b
 4:
         pop     rax
-        STORE_IJ 0, r12b, bl
-.if \lanes > 1
-        STORE_IJ 1, r13b, cl
-.endif
-.if \lanes > 2
-        STORE_IJ 2, r14b, dl
-.endif
-.if \lanes > 3
-        STORE_IJ 3, r15b, sil
-.endif
+        EACH_OWN \lanes, STORE_IJ
         LEAVE
 END pns_rc4_go_on_\lanes
 .endm
