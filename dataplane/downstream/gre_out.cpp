@@ -154,10 +154,7 @@ void gre_out(Burst& burst, StageContext& stage) noexcept {
       stage.counters.generated.add(made);
       context.lane = Lane::kConsumed;
     } else {
-      if (hop.kind == NextHopKind::kResolved)
-        send_resolved(packet, context, hop, wire::kEtherTypeIpv4);
-      else
-        send_to_next_hop(stage, packet, hop, outer.destination);
+      send_to_next_hop(stage, packet, hop, outer.destination);
       if (context.lane == Lane::kDrop) {
         session->downstream.drops.add(1);
         continue;

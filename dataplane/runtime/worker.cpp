@@ -251,10 +251,15 @@ void Worker::receive(PortRole role) noexcept {
     if (role == PortRole::kAccess) run_upstream(burst);
     run_downstream(burst);
     finish(burst);
-    if (reorder_.has_hurried()) release_early_packets(stage_.now_ns);
-    send_early_acks();
-    if (send_window_.has_ready()) release_window_packets(stage_.now_ns);
+    follow_up();
   }
+}
+
+// What packets that came in have made due at once.
+void Worker::follow_up() noexcept {
+  if (reorder_.has_hurried()) release_early_packets(stage_.now_ns);
+  send_early_acks();
+  if (send_window_.has_ready()) release_window_packets(stage_.now_ns);
 }
 
 void Worker::take_commands() noexcept {
@@ -389,9 +394,7 @@ void Worker::take_handed_over() noexcept {
     run_upstream(burst);
     run_downstream(burst);
     finish(burst);
-    if (reorder_.has_hurried()) release_early_packets(stage_.now_ns);
-    send_early_acks();
-    if (send_window_.has_ready()) release_window_packets(stage_.now_ns);
+    follow_up();
   }
 }
 

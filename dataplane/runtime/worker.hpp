@@ -112,6 +112,7 @@ class Worker {
   void transmit_raw(rte_mbuf* packet, contract::PortRole port, Burst& frames) noexcept;
   void send_due_acks(std::uint64_t now_ns) noexcept;
   bool send_due_ack_burst(std::uint64_t now_ns) noexcept;
+  void follow_up() noexcept;
   void send_early_acks() noexcept;
   void release_early_packets(std::uint64_t now_ns) noexcept;
   void release_window_packets(std::uint64_t now_ns) noexcept;

@@ -31,8 +31,6 @@ void send_frame(StageContext& stage, rte_mbuf* packet, const NextHop& hop,
   const MacAddress& our_mac = stage.port(hop.port).mac;
   bool written = false;
   switch (hop.kind) {
-    case NextHopKind::kResolved:
-      return send_resolved(packet, context, hop, kType);
     case NextHopKind::kGlean:
       if (!stage.resolve.admit_one(stage.now_ns))
         return drop(context, DropReason::next_hop_unresolved);
@@ -52,6 +50,7 @@ void send_frame(StageContext& stage, rte_mbuf* packet, const NextHop& hop,
       written = prepend_ethernet(packet, our_mac, our_mac, kType);
       break;
     case NextHopKind::kUnreachable:
+    case NextHopKind::kResolved:  // not here
     default:
       return drop(context, DropReason::no_route);
   }
@@ -100,13 +99,13 @@ void punt_to_kernel(StageContext& stage, PacketContext& context, contract::PortR
   context.lane = Lane::kPunt;
 }
 
-void send_to_next_hop(StageContext& stage, rte_mbuf* packet, const NextHop& hop,
-                      Ipv4Address destination) noexcept {
+void detail::send_unresolved(StageContext& stage, rte_mbuf* packet, const NextHop& hop,
+                             Ipv4Address destination) noexcept {
   send_frame(stage, packet, hop, destination);
 }
 
-void send_to_next_hop(StageContext& stage, rte_mbuf* packet, const NextHop& hop,
-                      const Ipv6Address& destination) noexcept {
+void detail::send_unresolved(StageContext& stage, rte_mbuf* packet, const NextHop& hop,
+                             const Ipv6Address& destination) noexcept {
   send_frame(stage, packet, hop, destination);
 }
 

@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 #include "dataplane/packet/packet_context.hpp"
 #include "dataplane/session/next_hops.hpp"
@@ -28,7 +29,9 @@ namespace pns::dataplane {
 void punt_to_kernel(StageContext& stage, PacketContext& context, contract::PortRole port,
                     DropReason otherwise) noexcept;
 
-// The usual case of send_to_next_hop(): a next hop that is kResolved.
+namespace detail {
+
+// A next hop that is kResolved, as nearly all are.
 inline void send_resolved(rte_mbuf* packet, PacketContext& context, const NextHop& hop,
                           std::uint16_t ether_type) noexcept {
   static_assert(offsetof(NextHop, source) == offsetof(NextHop, destination) + sizeof(MacAddress));
@@ -42,11 +45,26 @@ inline void send_resolved(rte_mbuf* packet, PacketContext& context, const NextHo
   context.lane = Lane::kTransmit;
 }
 
+// Any other.
+void send_unresolved(StageContext& stage, rte_mbuf* packet, const NextHop& hop,
+                     Ipv4Address destination) noexcept;
+void send_unresolved(StageContext& stage, rte_mbuf* packet, const NextHop& hop,
+                     const Ipv6Address& destination) noexcept;
+
+}  // namespace detail
+
 // Puts the Ethernet header before an IP packet and sets its fate. kUnreachable: no_route.
+// `destination`: of either family.
+template <class Address>
 void send_to_next_hop(StageContext& stage, rte_mbuf* packet, const NextHop& hop,
-                      Ipv4Address destination) noexcept;
-void send_to_next_hop(StageContext& stage, rte_mbuf* packet, const NextHop& hop,
-                      const Ipv6Address& destination) noexcept;
+                      const Address& destination) noexcept {
+  constexpr std::uint16_t kType =
+      std::is_same_v<Address, Ipv6Address> ? wire::kEtherTypeIpv6 : wire::kEtherTypeIpv4;
+  if (hop.kind == NextHopKind::kResolved)
+    detail::send_resolved(packet, context_of(packet), hop, kType);
+  else
+    detail::send_unresolved(stage, packet, hop, destination);
+}
 
 // Reports `packet` (inner IP, `header` parsed from it) to its sender, when the rules (RFC 1812
 // §4.3.2.7, RFC 4443 §2.4) and the rate permit: per session, 100 a second, 20 at once, both

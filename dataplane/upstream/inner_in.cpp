@@ -114,9 +114,6 @@ void forward(Burst& burst, StageContext& stage) noexcept {
       attach(context, other.slot, *other.session);
       prefetch_downstream(*other.session);
       context.lane = Lane::kDownstream;
-    } else if (hop.kind == NextHopKind::kResolved) {
-      if (!pay_ttl(stage, packet, context)) continue;
-      send_resolved(packet, context, hop, wire::kEtherTypeIpv4);
     } else {
       if (hop.kind == NextHopKind::kUnreachable) {
         report(stage, context,
