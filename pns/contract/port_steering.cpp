@@ -2,20 +2,21 @@
 #include "pns/contract/port_steering.hpp"
 
 #include <algorithm>
-#include <span>
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
 
+#include "pns/base/be.hpp"
 #include "pns/base/toeplitz.hpp"
 
 namespace pns::contract {
 namespace {
 
-void put_address(std::uint8_t* out, Ipv4Address address) noexcept {
-  for (int shift = 24; shift >= 0; shift -= 8)
-    *out++ = static_cast<std::uint8_t>(address.value >> shift);
-}
-
-WorkerId look_up(const PortSteering& steering, std::span<const std::uint8_t> addresses) noexcept {
-  return WorkerId(steering.reta[toeplitz(steering.key, addresses) % steering.reta_size]);
+template <std::size_t kCount>
+WorkerId look_up(const PortSteering& steering, const std::array<be32, kCount>& addresses) noexcept {
+  const auto octets = std::bit_cast<std::array<std::uint8_t, sizeof(addresses)>>(addresses);
+  return WorkerId(steering.reta[toeplitz(steering.key, octets) % steering.reta_size]);
 }
 
 }  // namespace
@@ -34,18 +35,13 @@ std::optional<WorkerId> predict(const PortSteering& steering, Ipv4Address source
                                 Ipv4Address destination) noexcept {
   if (steering.way != SteeringWay::kRss) return std::nullopt;
   if (steering.hashed == HashedAddresses::kDestination) return predict(steering, destination);
-  std::array<std::uint8_t, 8> addresses;
-  put_address(addresses.data(), source);
-  put_address(addresses.data() + 4, destination);
-  return look_up(steering, addresses);
+  return look_up(steering, std::array{source.wire(), destination.wire()});
 }
 
 std::optional<WorkerId> predict(const PortSteering& steering, Ipv4Address destination) noexcept {
   if (steering.way != SteeringWay::kRss || steering.hashed != HashedAddresses::kDestination)
     return std::nullopt;
-  std::array<std::uint8_t, 4> address;
-  put_address(address.data(), destination);
-  return look_up(steering, address);
+  return look_up(steering, std::array{destination.wire()});
 }
 
 }  // namespace pns::contract
