@@ -5,6 +5,8 @@ import csv
 import math
 import pathlib
 
+from svg_chart import head, line, polyline, text
+
 DOCS = pathlib.Path(__file__).parent
 WIDTH, LEFT, RIGHT = 900, 70, 150
 PANELS = [  # title, top, height, ceiling, (label, colour, value of a row)
@@ -32,22 +34,12 @@ def read():
     return rows
 
 
-def text(x, y, words, anchor="start", colour="#333", size=13):
-    return (f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{colour}" '
-            f'font-size="{size}">{words}</text>')
-
-
-def line(x1, y1, x2, y2, colour="#ddd"):
-    return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" stroke="{colour}"/>'
-
-
 def draw(rows):
     first, last = rows[0]["time_s"], rows[-1]["time_s"]
 
     def x(time):
         return LEFT + (time - first) / (last - first) * (WIDTH - LEFT - RIGHT)
-    out = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {BOTTOM + 50}" '
-           'font-family="sans-serif">', '<rect width="100%" height="100%" fill="white"/>']
+    out = head(WIDTH, BOTTOM + 50)
     for title, top, height, ceiling, curves in PANELS:
         ceiling = max([ceiling] + [1.05 * (c[2](r) or 0) for r in rows for c in curves])
 
@@ -60,10 +52,8 @@ def draw(rows):
                     text(LEFT - 6, y(mark) + 4, f"{mark:,}", "end", size=11)]
         out.append(line(x(0), top, x(0), top + height, "#888"))
         for number, (label, colour, value) in enumerate(curves):
-            points = " ".join(f"{x(r['time_s']):.1f},{y(value(r)):.1f}" for r in rows
-                              if value(r) is not None)
-            out.append(f'<polyline points="{points}" fill="none" stroke="{colour}" '
-                       'stroke-width="2"/>')
+            out.append(polyline([(x(r["time_s"]), y(value(r))) for r in rows if value(r) is not None],
+                                colour))
             out.append(text(WIDTH - RIGHT + 8, top + 16 + 20 * number, label, colour=colour))
     second = math.ceil(first)
     while second <= last:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A line chart as SVG, by the standard library: for the makers of this folder."""
+"""Line charts as SVG, by the standard library: for the makers of this folder."""
 import math
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 900, 380, 70, 190, 40, 50
@@ -13,6 +13,16 @@ def text(x, y, words, anchor="start", colour="#333", size=13):
 
 def line(x1, y1, x2, y2, colour="#ddd"):
     return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" stroke="{colour}"/>'
+
+
+def polyline(points, colour, dash=""):
+    along = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+    return f'<polyline points="{along}" fill="none" stroke="{colour}" stroke-width="2"{dash}/>'
+
+
+def head(width, height):
+    return [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
+            'font-family="sans-serif">', '<rect width="100%" height="100%" fill="white"/>']
 
 
 def marks(ceiling):
@@ -32,9 +42,7 @@ def chart(title, x_title, x_labels, curves):
 
     def y(value):
         return TOP + (HEIGHT - TOP - BOTTOM) * (1 - value / ceiling)
-    out = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
-           'font-family="sans-serif">', '<rect width="100%" height="100%" fill="white"/>',
-           text(LEFT, TOP - 14, title, size=14)]
+    out = head(WIDTH, HEIGHT) + [text(LEFT, TOP - 14, title, size=14)]
     for mark in marks(ceiling):
         out += [line(LEFT, y(mark), WIDTH - RIGHT, y(mark)),
                 text(LEFT - 6, y(mark) + 4, f"{mark:,g}", "end", size=11)]
@@ -45,7 +53,6 @@ def chart(title, x_title, x_labels, curves):
     for number, (label, values) in enumerate(curves):
         colour = COLOURS[number % len(COLOURS)]
         dash = ' stroke-dasharray="6 4"' if label.startswith(" ") else ""
-        points = " ".join(f"{x(n):.1f},{y(v):.1f}" for n, v in enumerate(values) if v is not None)
-        out += [f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"{dash}/>',
+        out += [polyline([(x(n), y(v)) for n, v in enumerate(values) if v is not None], colour, dash),
                 text(WIDTH - RIGHT + 10, TOP + 14 + 20 * number, label.strip(), colour=colour)]
     return "\n".join(out + ["</svg>"]) + "\n"
