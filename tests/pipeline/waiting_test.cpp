@@ -21,6 +21,11 @@ Octets numbered(const Subscriber& s, std::uint32_t sequence) {
   return from_peer(s, sequence, ppp("0021", data(s, sequence & 0xffff)));
 }
 
+// Likewise, encrypted. Each call is the peer's next packet, whether it arrives or not.
+Octets sealed(ArmedPeer& peer, const Subscriber& s, std::uint32_t sequence) {
+  return from_peer(s, sequence, peer.seal(concat({octets("0021"), data(s, sequence & 0xffff)})));
+}
+
 // The identifications of the inner packets that reached the core, in order.
 std::vector<unsigned> arrived(World& world) {
   std::vector<unsigned> ids;
@@ -125,8 +130,7 @@ TEST_CASE("reorder: encrypted packets reach the cipher in order", "[pipeline][co
   world.arm(s);
   ArmedPeer peer;
   std::vector<Octets> frames;
-  for (unsigned id = 0; id < 6; ++id)
-    frames.push_back(from_peer(s, id, peer.seal(concat({octets("0021"), data(s, id)}))));
+  for (unsigned id = 0; id < 6; ++id) frames.push_back(sealed(peer, s, id));
   for (const std::size_t at : {0U, 2U, 1U, 5U, 4U, 3U}) world.receive(kAccess, frames[at]);
   world.run();
   CHECK(arrived(world) == upto(0, 5));
@@ -140,10 +144,9 @@ TEST_CASE("reorder: numbers that are given up explain what MPPE finds missing",
   const Subscriber s = world.add(2, true, true);
   world.arm(s);
   ArmedPeer peer;
-  const auto sealed = [&](unsigned id) { return peer.seal(concat({octets("0021"), data(s, id)})); };
-  world.receive(kAccess, from_peer(s, 0, sealed(0)));
-  for (unsigned lost = 1; lost <= 40; ++lost) (void)sealed(lost);
-  world.receive(kAccess, from_peer(s, 41, sealed(41)));
+  world.receive(kAccess, sealed(peer, s, 0));
+  for (unsigned lost = 1; lost <= 40; ++lost) (void)sealed(peer, s, lost);
+  world.receive(kAccess, sealed(peer, s, 41));
   world.run();
   CHECK(arrived(world) == Ids{0});
   world.advance(10 * kMs);
@@ -169,7 +172,7 @@ TEST_CASE("reorder: a forged number ahead does not move the window of a session 
   world.arm(s);
   ArmedPeer peer;
   for (unsigned id = 0; id < 200; ++id) {
-    world.receive(kAccess, from_peer(s, id, peer.seal(concat({octets("0021"), data(s, id)}))));
+    world.receive(kAccess, sealed(peer, s, id));
     world.run();
     if (id % 50 != 0) continue;
     Octets forged = octets("9000 5566778899aabbccddeeff00112233445566778899");
@@ -195,7 +198,7 @@ TEST_CASE("reorder: a loss that fills the queue is over when a packet opens", "[
   world.arm(s);
   ArmedPeer peer;
   for (unsigned id = 0; id < 24; ++id) {
-    const Octets frame = from_peer(s, id, peer.seal(concat({octets("0021"), data(s, id)})));
+    const Octets frame = sealed(peer, s, id);
     if (id != 1) world.receive(kAccess, frame);
   }
   world.run();  // the queue takes eight, twice, and the last four
@@ -213,8 +216,7 @@ TEST_CASE("reorder: what a packet that opens moved past is late", "[pipeline][mp
   world.arm(s);
   ArmedPeer peer;
   std::vector<Octets> frames;
-  for (unsigned id = 0; id < 100; ++id)
-    frames.push_back(from_peer(s, id, peer.seal(concat({octets("0021"), data(s, id)}))));
+  for (unsigned id = 0; id < 100; ++id) frames.push_back(sealed(peer, s, id));
   for (const std::size_t at : {0U, 5U, 60U, 65U}) world.receive(kAccess, frames[at]);
   world.run();  // 65 is further than what can wait: it is opened at once
   CHECK(arrived(world) == Ids{0, 65});
@@ -231,15 +233,12 @@ TEST_CASE("reorder: forgeries that wait in vain use up their purse, the peer's p
   const Subscriber s = world.add(2, true, true);
   world.arm(s);
   ArmedPeer peer;
-  const auto sealed = [&](unsigned id) {
-    return from_peer(s, id, peer.seal(concat({octets("0021"), data(s, id)})));
-  };
   const auto dropped = [&] {
     std::uint64_t sum = 0;
     for (const auto& [reason, count] : world.drops()) sum += count;
     return sum;
   };
-  world.receive(kAccess, sealed(0));
+  world.receive(kAccess, sealed(peer, s, 0));
   world.run();
   // Their count was used before: they cost no key changes.
   std::uint64_t at_once = 0;
@@ -261,8 +260,8 @@ TEST_CASE("reorder: forgeries that wait in vain use up their purse, the peer's p
   world.advance(1'000 * kMs);
   world.run();
   for (unsigned id = 1; id < 2'001; id += 2) {
-    const Octets first = sealed(id);
-    world.receive(kAccess, sealed(id + 1));
+    const Octets first = sealed(peer, s, id);
+    world.receive(kAccess, sealed(peer, s, id + 1));
     world.receive(kAccess, first);
     world.run();
     CHECK(arrived(world) == upto(id, id + 1));
@@ -284,13 +283,11 @@ TEST_CASE("reorder: with the purse of waits empty a loss costs what was lost", "
                   from_peer(others.back(), 0,
                             another.seal(concat({octets("0021"), data(others.back(), 99)}))));
   }
-  const auto receive = [&](unsigned id) {
-    world.receive(kAccess, from_peer(s, id, peer.seal(concat({octets("0021"), data(s, id)}))));
-  };
+  const auto receive = [&](unsigned id) { world.receive(kAccess, sealed(peer, s, id)); };
   receive(0);
   world.run();
   (void)arrived(world);
-  (void)peer.seal(concat({octets("0021"), data(s, 1)}));  // lost
+  (void)sealed(peer, s, 1);  // lost
   for (unsigned id = 2; id <= 6; ++id) receive(id);
   // Forgeries for the others leave nothing in the purse.
   for (const Subscriber& other : others)

@@ -44,6 +44,14 @@ void publish(contract::SessionMemoryHeader& header, std::uint16_t workers,
   header.port_steering = {access, core};
 }
 
+// What the control process then knows.
+Steering published(Host& host, std::uint16_t workers, const PortSteering& access) {
+  publish(host.memory.header(), workers, access);
+  Steering steering;
+  steering.read(host.memory.header());
+  return steering;
+}
+
 Ipv4Address peer_number(std::uint32_t n) { return Ipv4Address(0xcb007100 + n); }
 
 // Peers whose packets reach this worker, by what is published.
@@ -75,11 +83,8 @@ std::size_t dial(Control& control, std::vector<std::unique_ptr<Caller>>& callers
 TEST_CASE("steering: the predicted worker is taken until it has too much to do",
           "[registry][steering]") {
   Host host;
-  auto& header = host.memory.header();
   const auto access = rss(4, HashedAddresses::kBoth);
-  publish(header, 4, access);
-  Steering steering;
-  steering.read(header);
+  const Steering steering = published(host, 4, access);
   CHECK(steering.workers() == 4);
   CHECK(steering.way(PortRole::kAccess) == SteeringWay::kRss);
   std::vector<std::uint32_t> sessions(contract::kMaxWorkers);
@@ -107,11 +112,8 @@ TEST_CASE("steering: the predicted worker is taken until it has too much to do",
 
 TEST_CASE("steering: everybody behind one NAT is dealt out all the same", "[registry][steering]") {
   Host host;
-  auto& header = host.memory.header();
   const auto access = rss(2, HashedAddresses::kBoth);
-  publish(header, 2, access);
-  Steering steering;
-  steering.read(header);
+  const Steering steering = published(host, 2, access);
   std::vector<std::uint32_t> sessions(contract::kMaxWorkers);
   const auto peer = peer_of(access, WorkerId(0));
   for (int n = 0; n < 10000; ++n)
