@@ -256,17 +256,12 @@ int run_attack(const AttackOptions& options) {
     fmt::print(stderr, "pns-bench: no case matches\n");
     return 1;
   }
-  AttackReport report;
-  report.huge_pages = !options.no_huge && free_huge_pages() >= kEalMegabytes / kHugePageMegabytes;
   std::vector<int> cpus;
   if (options.cpu >= 0) cpus.push_back(options.cpu);
-  if (!start_eal(report.huge_pages, cpus, kEalMegabytes)) {
-    fmt::print(stderr, "pns-bench: EAL does not start\n");
-    return 77;
-  }
-  report.cpu = cpu_model();
-  report.tsc_ghz = static_cast<double>(rte_get_tsc_hz()) / 1e9;
-  report.core_ratio = core_ratio();
+  const auto machine = start_eal(options.no_huge, cpus, kEalMegabytes);
+  if (!machine) return 77;
+  AttackReport report;
+  static_cast<Machine&>(report) = *machine;
   report.sessions = options.sessions;
   report.step_cycles = step_cycles();
 

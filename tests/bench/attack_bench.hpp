@@ -13,19 +13,15 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
+
+#include "tests/bench/results.hpp"
 
 namespace pns::bench {
 
-struct AttackOptions {
+struct AttackOptions : RunOptions {
+  AttackOptions() { seconds = 0.5; }  // busy, of each case
   std::uint32_t sessions = 1'024;
-  bool all = false;      // every combination, else the cases that say most
-  std::string filter;    // of these, the cases whose name contains this
-  double seconds = 0.5;  // busy, of each case
-  unsigned rounds = 0;   // batches of a case, in place of the time
-  bool no_huge = false;
-  bool enforce = false;
-  std::string json;  // file
+  bool all = false;  // every combination, else the cases that say most
   int cpu = -1;
 };
 

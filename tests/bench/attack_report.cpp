@@ -3,10 +3,9 @@
 
 #include <fmt/core.h>
 
-#include <fstream>
 #include <nlohmann/json.hpp>
-#include <stdexcept>
 
+#include "dataplane/session/stage.hpp"
 #include "pns/mppe/mppe.hpp"
 
 namespace pns::bench {
@@ -18,11 +17,18 @@ constexpr unsigned kPlainSteps = 4'095;  // of a receiver that follows any count
 double core_share(const AttackReport& report, const AttackRow& row) {
   return row.steps_a_second() * report.step_cycles / (report.tsc_ghz * 1e9);
 }
-nlohmann::json json_of(const Spread& spread) {
-  return {{"min", spread.min}, {"p10", spread.p10}, {"median", spread.median}};
-}
 
 }  // namespace
+
+double AttackRow::steps_allowed() const {
+  const dataplane::KeyStepBudget budget;
+  double allowed = 0;
+  for (const dataplane::EventBucket& purse : {budget.explained, budget.unexplained}) {
+    const auto cost_ns = static_cast<double>(purse.cost_ns);
+    allowed += (busy_seconds * 1e9 + static_cast<double>(purse.burst_ns)) / cost_ns;
+  }
+  return allowed;
+}
 
 std::vector<std::string> broken_rules(const AttackReport& report) {
   std::vector<std::string> broken;
@@ -39,9 +45,8 @@ std::vector<std::string> broken_rules(const AttackReport& report) {
 }
 
 bool print_report(const AttackReport& report) {
-  fmt::print("{}, TSC {:.2f} GHz, core at {:.2f} times that; {} sessions, buffers on {} pages\n",
-             report.cpu, report.tsc_ghz, report.core_ratio, report.sessions,
-             report.huge_pages ? "2 MiB" : "4 KiB");
+  fmt::print("{}; {} sessions, buffers on {} pages\n", describe(report), report.sessions,
+             page_size(report.huge_pages));
   fmt::print(
       "a key step: {:.0f} cycles; a receiver that follows any count at once pays {:.0f} for a "
       "forged packet\n"
@@ -110,20 +115,13 @@ void write_json(const AttackReport& report, const std::string& path) {
                        {"measured", row.kept},
                        {"met", row.kept >= kKept}});
   }
-  std::ofstream file(path);
-  file << nlohmann::json{{"cpu", report.cpu},
-                         {"tsc_ghz", report.tsc_ghz},
-                         {"core_ratio", report.core_ratio},
-                         {"huge_pages", report.huge_pages},
-                         {"sessions", report.sessions},
-                         {"unit", "TSC cycles a real packet that was carried"},
-                         {"key_step_cycles", report.step_cycles},
-                         {"plain_cycles_a_forged_packet", report.step_cycles * kPlainSteps},
-                         {"rows", rows},
-                         {"goals", goals}}
-              .dump(1)
-       << '\n';
-  if (!file.flush()) throw std::runtime_error("cannot write " + path);
+  write_results(path, report,
+                {{"sessions", report.sessions},
+                 {"unit", "TSC cycles a real packet that was carried"},
+                 {"key_step_cycles", report.step_cycles},
+                 {"plain_cycles_a_forged_packet", report.step_cycles * kPlainSteps},
+                 {"rows", rows},
+                 {"goals", goals}});
 }
 
 }  // namespace pns::bench

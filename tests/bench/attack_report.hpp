@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "tests/bench/pipeline_report.hpp"
+#include "tests/bench/results.hpp"
 
 namespace pns::bench {
 
@@ -37,15 +37,12 @@ struct AttackRow {
   }
   [[nodiscard]] double steps_a_second() const { return static_cast<double>(steps) / busy_seconds; }
   // What the purses let through in that time, and the bursts they began with.
-  [[nodiscard]] double steps_allowed() const { return 37'500 * busy_seconds + 4'096 + 1'024; }
+  [[nodiscard]] double steps_allowed() const;
 };
 
-struct AttackReport {
-  std::string cpu;
-  double tsc_ghz = 0, core_ratio = 0;
+struct AttackReport : Machine {
   double step_cycles = 0;  // of one key change
   std::uint32_t sessions = 0;
-  bool huge_pages = false;
   std::vector<AttackRow> rows;
 };
 

@@ -2,6 +2,7 @@
 #include "tests/bench/eal_start.hpp"
 
 #include <fmt/core.h>
+#include <rte_cycles.h>
 #include <rte_eal.h>
 #include <unistd.h>
 
@@ -9,6 +10,8 @@
 #include <fstream>
 #include <string>
 #include <vector>
+
+#include "tests/bench/machine.hpp"
 
 namespace pns::bench {
 
@@ -19,7 +22,8 @@ unsigned free_huge_pages() {
   return pages;
 }
 
-bool start_eal(bool huge_pages, std::span<const int> cpus, unsigned megabytes) {
+std::optional<Machine> start_eal(bool no_huge, std::span<const int> cpus, unsigned megabytes) {
+  const bool huge_pages = !no_huge && free_huge_pages() >= megabytes / kHugePageMegabytes;
   const std::string lcores =
       cpus.empty() ? fmt::format("0@(0-{})", std::max(1L, ::sysconf(_SC_NPROCESSORS_ONLN)) - 1)
                    : fmt::format("0@{}", cpus.front());
@@ -32,7 +36,14 @@ bool start_eal(bool huge_pages, std::span<const int> cpus, unsigned megabytes) {
     words.insert(words.end(), {"--no-huge", "--no-shconf", "--iova-mode=va"});
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());
-  return rte_eal_init(static_cast<int>(argv.size()), argv.data()) >= 0;
+  if (rte_eal_init(static_cast<int>(argv.size()), argv.data()) < 0) {
+    fmt::print(stderr, "pns-bench: EAL does not start\n");
+    return std::nullopt;
+  }
+  return Machine{.cpu = cpu_model(),
+                 .tsc_ghz = static_cast<double>(rte_get_tsc_hz()) / 1e9,
+                 .core_ratio = core_ratio(),
+                 .huge_pages = huge_pages};
 }
 
 }  // namespace pns::bench

@@ -3,7 +3,10 @@
 // DPDK for a bench: memory and this thread, no devices.
 #pragma once
 
+#include <optional>
 #include <span>
+
+#include "tests/bench/results.hpp"
 
 namespace pns::bench {
 
@@ -11,7 +14,9 @@ inline constexpr unsigned kHugePageMegabytes = 2;
 
 [[nodiscard]] unsigned free_huge_pages();
 
-// This thread stays on the first of `cpus`; empty: on any. False: EAL did not start.
-[[nodiscard]] bool start_eal(bool huge_pages, std::span<const int> cpus, unsigned megabytes);
+// Packet buffers are on huge pages where `megabytes` of them are free, unless `no_huge`. This
+// thread stays on the first of `cpus`; empty: on any. Empty: EAL did not start, which stderr says.
+[[nodiscard]] std::optional<Machine> start_eal(bool no_huge, std::span<const int> cpus,
+                                               unsigned megabytes);
 
 }  // namespace pns::bench

@@ -16,6 +16,26 @@
 #include "tests/bench/pipeline_rig.hpp"
 #include "tests/bench/scale_bench.hpp"
 
+namespace {
+
+// `filter`: a name for an example; `seconds`, `rounds`: of what.
+void add_run_options(CLI::App* command, pns::bench::RunOptions& options, const std::string& filter,
+                     const std::string& seconds, const std::string& rounds) {
+  command->add_option("--filter", options.filter, "cases whose name contains this, as " + filter);
+  command->add_option("--seconds", options.seconds, seconds)
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  command->add_option("--rounds", options.rounds, rounds + ", in place of --seconds");
+  command->add_flag("--enforce", options.enforce, "exit status 1 when a goal is missed");
+  command->add_option("--json", options.json, "results, to this file");
+}
+
+void add_no_huge(CLI::App* command, pns::bench::RunOptions& options) {
+  command->add_flag("--no-huge", options.no_huge, "without huge pages");
+}
+
+}  // namespace
+
 int main(int argc, char** argv) {
   CLI::App app("Measures parts of pns. Ratios within one run are what to judge by.");
   app.require_subcommand(1);
@@ -23,16 +43,9 @@ int main(int argc, char** argv) {
   int cpu = -1;
   CLI::App* mppe = app.add_subcommand(
       "mppe", "MPPE's burst engine beside OpenSSL, nettle and the plain algorithm");
-  mppe->add_option("--seconds", options.seconds, "for all cases together")
-      ->capture_default_str()
-      ->check(CLI::PositiveNumber);
-  mppe->add_option("--rounds", options.rounds,
-                   "bursts of each contender in each case, in place of --seconds");
-  mppe->add_option("--filter", options.filter,
-                   "cases whose name contains this, as stateless/seal/1400/32x32");
+  add_run_options(mppe, options, "stateless/seal/1400/32x32", "for all cases together",
+                  "bursts of each contender in each case");
   mppe->add_option("--only", options.only, "contenders, beside plain")->delimiter(',');
-  mppe->add_option("--json", options.json, "results, to this file");
-  mppe->add_flag("--enforce", options.enforce, "exit status 1 when a goal is missed");
   mppe->add_option("--cpu", cpu, "the CPU to run on")->check(CLI::Range(0, CPU_SETSIZE - 1));
 
   pns::bench::PipelineOptions pipeline_options;
@@ -54,16 +67,9 @@ int main(int argc, char** argv) {
   bool only_mppe = false;
   CLI::Option* clear = pipeline->add_flag("--clear", only_clear, "only without MPPE");
   pipeline->add_flag("--mppe", only_mppe, "only with MPPE")->excludes(clear);
-  pipeline->add_option("--filter", pipeline_options.filter,
-                       "cases whose name contains this, as up/clear/64/1000000");
-  pipeline->add_option("--seconds", pipeline_options.seconds, "for all cases together")
-      ->capture_default_str()
-      ->check(CLI::PositiveNumber);
-  pipeline->add_option("--rounds", pipeline_options.rounds,
-                       "batches of each case, in place of --seconds");
-  pipeline->add_flag("--no-huge", pipeline_options.no_huge, "without huge pages");
-  pipeline->add_flag("--enforce", pipeline_options.enforce, "exit status 1 when a goal is missed");
-  pipeline->add_option("--json", pipeline_options.json, "results, to this file");
+  add_no_huge(pipeline, pipeline_options);
+  add_run_options(pipeline, pipeline_options, "up/clear/64/1000000", "for all cases together",
+                  "batches of each case");
   pipeline->add_option("--cpu", pipeline_options.cpu, "the CPU to run on")
       ->check(CLI::Range(0, CPU_SETSIZE - 1));
 
@@ -74,16 +80,9 @@ int main(int argc, char** argv) {
       ->capture_default_str()
       ->check(CLI::Range(1U, pns::bench::kMaxBenchSessions));
   attack->add_flag("--all", attack_options.all, "every combination: about an hour");
-  attack->add_option("--filter", attack_options.filter,
-                     "cases whose name contains this, as stateless/far/500/all/1:10/imix");
-  attack->add_option("--seconds", attack_options.seconds, "busy, of each case")
-      ->capture_default_str()
-      ->check(CLI::PositiveNumber);
-  attack->add_option("--rounds", attack_options.rounds,
-                     "batches of each case, in place of --seconds");
-  attack->add_flag("--no-huge", attack_options.no_huge, "without huge pages");
-  attack->add_flag("--enforce", attack_options.enforce, "exit status 1 when a goal is missed");
-  attack->add_option("--json", attack_options.json, "results, to this file");
+  add_no_huge(attack, attack_options);
+  add_run_options(attack, attack_options, "stateless/far/500/all/1:10/imix", "busy, of each case",
+                  "batches of each case");
   attack->add_option("--cpu", attack_options.cpu, "the CPU to run on")
       ->check(CLI::Range(0, CPU_SETSIZE - 1));
 
@@ -110,15 +109,8 @@ int main(int argc, char** argv) {
       ->capture_default_str()
       ->delimiter(',')
       ->check(CLI::Range(1U, 200'000U));
-  scale->add_option("--filter", scale_options.filter,
-                    "cases whose name contains this, as clear/up/64/10000");
-  scale->add_option("--seconds", scale_options.seconds, "of each case")
-      ->capture_default_str()
-      ->check(CLI::PositiveNumber);
-  scale->add_option("--rounds", scale_options.rounds, "of each case, in place of --seconds");
-  scale->add_flag("--no-huge", scale_options.no_huge, "without huge pages");
-  scale->add_flag("--enforce", scale_options.enforce, "exit status 1 when a goal is missed");
-  scale->add_option("--json", scale_options.json, "results, to this file");
+  add_no_huge(scale, scale_options);
+  add_run_options(scale, scale_options, "clear/up/64/10000", "of each case", "of each case");
 
   CLI11_PARSE(app, argc, argv);
   try {

@@ -17,6 +17,7 @@
 #include "tests/bench/machine.hpp"
 #include "tests/bench/mppe_goals.hpp"
 #include "tests/bench/reference.hpp"
+#include "tests/bench/results.hpp"
 
 namespace pns::bench {
 namespace {
@@ -299,9 +300,9 @@ int run_mppe(const MppeOptions& options) {
   fmt::print(stderr, "\r{:<60}\r", "");
   const double elapsed = std::chrono::duration<double>(Clock::now() - begun).count();
   const double ghz = static_cast<double>(__rdtsc() - tsc) / elapsed / 1e9;
-  const double core = core_ratio();
+  const Machine machine{.cpu = cpu_model(), .tsc_ghz = ghz, .core_ratio = core_ratio()};
 
-  fmt::print("{}, TSC {:.2f} GHz, core at {:.2f} times that\n", cpu_model(), ghz, core);
+  fmt::print("{}\n", describe(machine));
   fmt::print("{:<32} {:<12} {:>7} {:>7} {:>7}", "mode/work/octets/sessions x packets", "", "min",
              "median", "Gbit/s");
   const std::size_t references =
@@ -358,13 +359,12 @@ int run_mppe(const MppeOptions& options) {
                           {"met", goal.met()}});
   }
   if (!options.json.empty()) {
-    std::ofstream file(options.json);
-    file << nlohmann::json{{"cpu", cpu_model()}, {"tsc_ghz", ghz},
-                           {"core_ratio", core}, {"unit", "TSC cycles a packet"},
-                           {"rows", rows},       {"goals", goals_json}}
-                .dump(1)
-         << '\n';
-    if (!file.flush()) throw std::runtime_error("cannot write " + options.json);
+    write_results(options.json, {{"cpu", machine.cpu},
+                                 {"tsc_ghz", machine.tsc_ghz},
+                                 {"core_ratio", machine.core_ratio},
+                                 {"unit", "TSC cycles a packet"},
+                                 {"rows", rows},
+                                 {"goals", goals_json}});
   }
   return options.enforce && !all_met ? 1 : 0;
 }

@@ -7,15 +7,13 @@
 #include <string>
 #include <vector>
 
+#include "tests/bench/results.hpp"
+
 namespace pns::bench {
 
-struct MppeOptions {
-  double seconds = 30;            // for all cases together
-  unsigned rounds = 0;            // bursts of each in a case, in place of the time
-  std::string filter;             // cases whose name contains this
-  std::vector<std::string> only;  // contenders; plain is always there
-  std::string json;               // file
-  bool enforce = false;           // a goal that is missed is a failure
+struct MppeOptions : RunOptions {
+  MppeOptions() { seconds = 30; }  // for all cases together
+  std::vector<std::string> only;   // contenders; plain is always there
 };
 
 // Results and goals on stdout, progress on stderr. Exit status: 1 when no case matches, and with

@@ -144,8 +144,6 @@ int run_pipeline(const PipelineOptions& options) {
   }
   const unsigned wanted = huge_pages_wanted(cases);
   const unsigned there = options.no_huge ? 0 : free_huge_pages();
-  PipelineReport report;
-  report.eal_huge_pages = there >= kEalMegabytes / kHugePageMegabytes;
   if (!options.no_huge && there < wanted)
     fmt::print(stderr,
                "pns-bench: {} huge pages wanted, {} free: figures will be worse than they could be "
@@ -153,13 +151,10 @@ int run_pipeline(const PipelineOptions& options) {
                wanted, there, wanted);
   std::vector<int> cpus;
   if (options.cpu >= 0) cpus.push_back(options.cpu);
-  if (!start_eal(report.eal_huge_pages, cpus, kEalMegabytes)) {
-    fmt::print(stderr, "pns-bench: EAL does not start\n");
-    return 77;
-  }
-  report.cpu = cpu_model();
-  report.tsc_ghz = static_cast<double>(rte_get_tsc_hz()) / 1e9;
-  report.core_ratio = core_ratio();
+  const auto machine = start_eal(options.no_huge, cpus, kEalMegabytes);
+  if (!machine) return 77;
+  PipelineReport report;
+  static_cast<Machine&>(report) = *machine;
 
   Wires wires;
   std::optional<Rig> rig;

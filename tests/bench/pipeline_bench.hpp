@@ -9,21 +9,18 @@
 #include <string>
 #include <vector>
 
+#include "tests/bench/results.hpp"
+
 namespace pns::bench {
 
-struct PipelineOptions {
+struct PipelineOptions : RunOptions {
+  PipelineOptions() { seconds = 120; }  // for all cases together
   std::vector<std::uint32_t> sessions{1'000, 10'000, 100'000, 1'000'000};
   std::vector<std::size_t> sizes;  // octets of inner IP; empty: 64, 1400 clear, 512, 1400 MPPE
   std::vector<std::string> directions{"up", "down", "both"};
   bool clear = true;
   bool mppe = true;
   std::uint32_t max_sessions = UINT32_MAX;  // cases of more are left out
-  std::string filter;                       // cases whose name contains this
-  double seconds = 120;                     // for all cases together
-  unsigned rounds = 0;                      // batches of a case, in place of the time
-  bool no_huge = false;
-  bool enforce = false;
-  std::string json;  // file
   int cpu = -1;
 };
 

@@ -4,10 +4,8 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <fstream>
 #include <functional>
 #include <nlohmann/json.hpp>
-#include <stdexcept>
 
 #include "pns/contract/session_memory.hpp"
 
@@ -64,21 +62,10 @@ double gbit(const PipelineReport& report, const PipelineRow& row) {
   return 8 * static_cast<double>(row.size) * report.tsc_ghz / row.whole.median;
 }
 
-nlohmann::json json_of(const Spread& spread) {
-  return {{"min", spread.min}, {"p10", spread.p10}, {"median", spread.median}};
-}
-
 }  // namespace
 
-Spread spread_of(std::vector<double>& samples) {
-  std::ranges::sort(samples);
-  return {samples.front(), samples[samples.size() / 10], samples[samples.size() / 2]};
-}
-
 bool print_report(const PipelineReport& report) {
-  fmt::print("{}, TSC {:.2f} GHz, core at {:.2f} times that; packet buffers on {} pages\n",
-             report.cpu, report.tsc_ghz, report.core_ratio,
-             report.eal_huge_pages ? "2 MiB" : "4 KiB");
+  fmt::print("{}; packet buffers on {} pages\n", describe(report), page_size(report.huge_pages));
   fmt::print("TSC cycles a packet, by bursts; whole: rx_burst to tx_burst; work: whole - echo\n\n");
   fmt::print("{:<26} {:>22} {:>7} {:>7} {:>20} {:>17} {:>10} {:>6}\n", "way/crypto/octets/sessions",
              "whole min/p10/median", "Mpps", "Gbit/s", "work min/p10/median", "echo min/median",
@@ -97,8 +84,7 @@ bool print_report(const PipelineReport& report) {
     fmt::print(
         "{:>9} sessions {:>7.0f}: session memory {:.0f} on {} pages, table {:.0f}, worker {:.0f}\n",
         memory.sessions, memory.total(), memory.resident.records,
-        memory.resident.huge_pages ? "2 MiB" : "4 KiB", memory.resident.table,
-        memory.resident.worker);
+        page_size(memory.resident.huge_pages), memory.resident.table, memory.resident.worker);
   const std::vector<Goal> goals = judge(report);
   bool all = true;
   if (!goals.empty()) fmt::print("\n{:<38} {:>8} {:>24}\n", "goal", "at most", "min/p10/median");
@@ -144,18 +130,9 @@ void write_json(const PipelineReport& report, const std::string& path) {
                       {"worker", each.resident.worker},
                       {"record_octets", sizeof(contract::SessionRecord)},
                       {"huge_pages", each.resident.huge_pages}});
-  std::ofstream file(path);
-  file << nlohmann::json{{"cpu", report.cpu},
-                         {"tsc_ghz", report.tsc_ghz},
-                         {"core_ratio", report.core_ratio},
-                         {"huge_pages", report.eal_huge_pages},
-                         {"unit", "TSC cycles a packet"},
-                         {"rows", rows},
-                         {"memory", memory},
-                         {"goals", goals}}
-              .dump(1)
-       << '\n';
-  if (!file.flush()) throw std::runtime_error("cannot write " + path);
+  write_results(
+      path, report,
+      {{"unit", "TSC cycles a packet"}, {"rows", rows}, {"memory", memory}, {"goals", goals}});
 }
 
 }  // namespace pns::bench

@@ -8,15 +8,9 @@
 #include <vector>
 
 #include "tests/bench/pipeline_rig.hpp"
+#include "tests/bench/results.hpp"
 
 namespace pns::bench {
-
-struct Spread {  // TSC cycles a packet, of bursts
-  double min = 0, p10 = 0, median = 0;
-};
-
-// Sorts them; at least one.
-[[nodiscard]] Spread spread_of(std::vector<double>& samples);
 
 struct PipelineRow {
   std::string name;  // direction/clear or mppe/octets/sessions
@@ -33,10 +27,7 @@ struct PipelineMemory {
   [[nodiscard]] double total() const { return resident.records + resident.table + resident.worker; }
 };
 
-struct PipelineReport {
-  std::string cpu;
-  double tsc_ghz = 0, core_ratio = 0;
-  bool eal_huge_pages = false;
+struct PipelineReport : Machine {
   std::vector<PipelineRow> rows;
   std::vector<PipelineMemory> memory;
 };

@@ -249,15 +249,10 @@ int run_scale(const ScaleOptions& options) {
     fmt::print(stderr, "pns-bench: fewer than two CPUs\n");
     return 77;
   }
+  const auto machine = start_eal(options.no_huge, cpus, kEalMegabytes);
+  if (!machine) return 77;
   ScaleReport report;
-  report.huge_pages = !options.no_huge && free_huge_pages() >= kEalMegabytes / kHugePageMegabytes;
-  if (!start_eal(report.huge_pages, cpus, kEalMegabytes)) {
-    fmt::print(stderr, "pns-bench: EAL does not start\n");
-    return 77;
-  }
-  report.cpu = cpu_model();
-  report.tsc_ghz = static_cast<double>(rte_get_tsc_hz()) / 1e9;
-  report.core_ratio = core_ratio();
+  static_cast<Machine&>(report) = *machine;
   report.cpus = cpus;
   for (const int cpu : cpus) report.siblings.push_back(siblings_of(cpu));
   const Others others(cpus);

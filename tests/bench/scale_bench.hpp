@@ -10,18 +10,15 @@
 #include <string>
 #include <vector>
 
+#include "tests/bench/results.hpp"
+
 namespace pns::bench {
 
-struct ScaleOptions {
+struct ScaleOptions : RunOptions {
+  ScaleOptions() { seconds = 3; }                        // of each case
   std::vector<int> cpus;                                 // empty: all that this process may use
   unsigned workers = 0;                                  // on the first so many of them; 0: on each
   std::vector<std::uint32_t> sessions{10'000, 100'000};  // of a worker
-  std::string filter;                                    // cases whose name contains this
-  double seconds = 3;                                    // of each case
-  unsigned rounds = 0;                                   // of each case, in place of the time
-  bool no_huge = false;
-  bool enforce = false;
-  std::string json;  // file
 };
 
 // Tables on stdout, progress on stderr. Starts EAL. Exit status: 1 when a packet was lost, not as

@@ -5,9 +5,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <fstream>
 #include <nlohmann/json.hpp>
-#include <stdexcept>
 
 namespace pns::bench {
 namespace {
@@ -46,9 +44,6 @@ nlohmann::json json_of(const Extra& extra) {
 std::string words(const Extra& extra) {
   return fmt::format("{:.0f}/{:.0f} ±{:.0f}", extra.p10, extra.median, extra.error);
 }
-nlohmann::json json_of(const Spread& spread) {
-  return {{"min", spread.min}, {"p10", spread.p10}, {"median", spread.median}};
-}
 nlohmann::json json_of(const std::vector<Spread>& spreads) {
   nlohmann::json all = nlohmann::json::array();
   for (const Spread& spread : spreads) all.push_back(json_of(spread));
@@ -68,10 +63,10 @@ double ScaleRow::factor(double Spread::*of) const {
 bool print_report(const ScaleReport& report) {
   const std::size_t count = report.cpus.size();
   fmt::print(
-      "{}, TSC {:.2f} GHz, core at {:.2f} times that; CPUs {}, threads of their cores: {}; buffers "
+      "{}; CPUs {}, threads of their cores: {}; buffers "
       "on {} pages\n",
-      report.cpu, report.tsc_ghz, report.core_ratio, fmt::join(report.cpus, " "),
-      fmt::join(report.siblings, " · "), report.huge_pages ? "2 MiB" : "4 KiB");
+      describe(report), fmt::join(report.cpus, " "), fmt::join(report.siblings, " · "),
+      page_size(report.huge_pages));
   fmt::print("others used {:.2f} of these CPUs meanwhile\n", report.others);
   fmt::print("TSC cycles a packet, by polls, of one worker alone and of each of {} at once\n\n",
              count);
@@ -159,23 +154,16 @@ void write_json(const ScaleReport& report, const std::string& path) {
   nlohmann::json split;
   if (const HandoverRow* row = split_of(report); row != nullptr)
     split = {{"case", row->name}, {"give", row->give.p10}, {"take", row->take.p10}};
-  std::ofstream file(path);
-  file << nlohmann::json{{"cpu", report.cpu},
-                         {"tsc_ghz", report.tsc_ghz},
-                         {"core_ratio", report.core_ratio},
-                         {"huge_pages", report.huge_pages},
-                         {"cpus", report.cpus},
-                         {"others_used_cpus", report.others},
-                         {"thread_siblings", report.siblings},
-                         {"machine_factor", machine_factor(report)},
-                         {"unit", "TSC cycles a packet"},
-                         {"rows", rows},
-                         {"handovers", handovers},
-                         {"hand_over", split},
-                         {"goals", goals}}
-              .dump(1)
-       << '\n';
-  if (!file.flush()) throw std::runtime_error("cannot write " + path);
+  write_results(path, report,
+                {{"cpus", report.cpus},
+                 {"others_used_cpus", report.others},
+                 {"thread_siblings", report.siblings},
+                 {"machine_factor", machine_factor(report)},
+                 {"unit", "TSC cycles a packet"},
+                 {"rows", rows},
+                 {"handovers", handovers},
+                 {"hand_over", split},
+                 {"goals", goals}});
 }
 
 }  // namespace pns::bench

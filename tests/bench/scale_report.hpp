@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "tests/bench/pipeline_report.hpp"
+#include "tests/bench/results.hpp"
 
 namespace pns::bench {
 
@@ -39,10 +39,7 @@ struct HandoverRow {
   std::uint64_t packets = 0, handed = 0;
 };
 
-struct ScaleReport {
-  std::string cpu;
-  double tsc_ghz = 0, core_ratio = 0;
-  bool huge_pages = false;
+struct ScaleReport : Machine {
   double others = 0;  // CPUs' worth that others used meanwhile
   std::vector<int> cpus;
   std::vector<std::string> siblings;  // of each of them
