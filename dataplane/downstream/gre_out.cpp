@@ -98,7 +98,7 @@ rte_mbuf* make_ack(StageContext& stage, SlotId slot, SessionRecord& session) noe
 
 void gre_out(Burst& burst, StageContext& stage) noexcept {
   std::array<std::uint32_t, Burst::kCapacity> peers;
-  std::array<NextHopId, Burst::kCapacity> ids;
+  std::array<NextHops::Found, Burst::kCapacity> ids;
   std::array<std::uint16_t, Burst::kCapacity> at;
   std::size_t count = 0;
   for (std::uint16_t i = 0; i < burst.count; ++i) {
@@ -110,8 +110,6 @@ void gre_out(Burst& burst, StageContext& stage) noexcept {
   if (count == 0) return;
   stage.next_hops.lookup(std::span(peers).first(count), std::span(ids).first(count));
 
-  DownstreamRun outer_run(&DownstreamState::gre_packets, &DownstreamState::gre_bytes);
-  DownstreamRun inner_run(&DownstreamState::packets, &DownstreamState::bytes);
   std::uint64_t packets = 0;
   std::uint64_t octets = 0;
   NextHop hop;
@@ -119,8 +117,8 @@ void gre_out(Burst& burst, StageContext& stage) noexcept {
   for (std::size_t n = 0; n < count; ++n) {
     rte_mbuf* packet = burst.packets[at[n]];
     PacketContext& context = context_of(packet);
-    if (ids[n] != hop_id) {
-      hop_id = ids[n];
+    if (const NextHopId id = NextHops::id_of(ids[n]); id != hop_id) {
+      hop_id = id;
       hop = stage.next_hops.get(hop_id);
     }
     if (stage.send_window.enabled() && packet->data_len != 0 &&
@@ -160,9 +158,12 @@ void gre_out(Burst& burst, StageContext& stage) noexcept {
         continue;
       }
     }
-    outer_run.add(session, outer.total_length);
+    DownstreamState& down = session->downstream;
+    down.gre_packets.add(1);
+    down.gre_bytes.add(outer.total_length);
     if (inner_length == 0) continue;
-    inner_run.add(session, inner_length);
+    down.packets.add(1);
+    down.bytes.add(inner_length);
     ++packets;
     octets += inner_length;
   }

@@ -69,7 +69,7 @@ struct alignas(64) PacketContext {
   Lane resume{};              // kHandOver: the lane at the owner
   std::uint16_t flags = 0;
   std::uint16_t ppp_protocol = 0;  // kPppOut, kSeal: of the payload; kControl: as punted
-  SlotId slot;                     // valid while session is set, and for kControl
+  SlotId slot;  // valid while session is set, and for kControl; kHandOver: likely
   std::uint32_t generation = 0;
   contract::SessionRecord* session = nullptr;
   std::uint32_t sequence = 0;      // GRE, as received
@@ -107,6 +107,13 @@ inline constexpr std::uint16_t kMbufPrivateSize = sizeof(PacketContext);
 inline void trim(rte_mbuf* packet, std::uint16_t octets) noexcept {
   packet->data_len = static_cast<std::uint16_t>(packet->data_len - octets);
   packet->pkt_len -= octets;
+}
+
+// Leaves `length` octets of a single-segment packet that has so many from `at` on.
+inline void narrow(rte_mbuf* packet, std::size_t at, std::size_t length) noexcept {
+  packet->data_off = static_cast<std::uint16_t>(packet->data_off + at);
+  packet->data_len = static_cast<std::uint16_t>(length);
+  packet->pkt_len = static_cast<std::uint32_t>(length);
 }
 
 inline void drop(PacketContext& context, DropReason reason) noexcept {

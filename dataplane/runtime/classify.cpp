@@ -16,12 +16,6 @@ namespace {
 
 using contract::PortRole;
 
-// Ethernet padding goes; an IPv4 packet then ends where its Total Length says.
-void trim_padding(rte_mbuf* packet, std::uint16_t total_length) noexcept {
-  trim(packet,
-       static_cast<std::uint16_t>(packet->data_len - wire::kEthernetHeaderSize - total_length));
-}
-
 // IPv6 from the core. Group traffic (Neighbor Discovery, Router Advertisements) is the kernel's.
 void classify_ipv6(StageContext& stage, rte_mbuf* packet, PacketContext& context) noexcept {
   const Bytes inner = Bytes(octets_of(packet)).subspan(wire::kEthernetHeaderSize);
@@ -36,9 +30,18 @@ void classify_ipv6(StageContext& stage, rte_mbuf* packet, PacketContext& context
   context.lane = Lane::kDownstreamIpv6;
 }
 
+// Where the record of a packet's session is looked up.
+struct Way {
+  const SessionTable::Entry* entry;
+  bool with_ack;  // the packet acknowledges something we sent
+  bool foreign;   // the record is another worker's
+};
+
 // Checks a frame, and asks for what leads on from its headers. IPv4 from the core stays kReceived:
 // find_subscriber() takes it from there.
-void check_frame(StageContext& stage, rte_mbuf* packet, PortRole port) noexcept {
+[[gnu::always_inline]] inline void check_frame(StageContext& stage, rte_mbuf* packet, PortRole port,
+                                               Way& way) noexcept {
+  way = {&SessionTable::kNowhere, false, false};
   PacketContext& context = context_of(packet);
   context = PacketContext{};
   context.port = port;
@@ -56,62 +59,72 @@ void check_frame(StageContext& stage, rte_mbuf* packet, PortRole port) noexcept 
     return punt_to_kernel(stage, context, port, DropReason::not_ip);
   }
 
-  const auto header = wire::parse_ipv4(frame.subspan(wire::kEthernetHeaderSize));
-  if (!header) return drop(context, header.error());
+  const Bytes ip = frame.subspan(wire::kEthernetHeaderSize);
+  if (const DropReason why = wire::check_ipv4(ip); why != DropReason::kNone)
+    return drop(context, why);
+  const wire::Ipv4Header header = wire::read_ipv4(ip);
   if (port == PortRole::kCore) {
-    stage.sessions.prefetch_address(header->destination);
-    context.destination = header->destination;
-    context.inner_length = header->total_length;
+    way.entry = stage.sessions.entry_of(header.destination);
+    rte_prefetch0(way.entry);
+    context.destination = header.destination;
+    context.inner_length = header.total_length;
     return;
   }
   const auto payload_at =
-      static_cast<std::uint16_t>(wire::kEthernetHeaderSize + header->header_length);
-  const std::size_t local = header->protocol == wire::kIpProtocolGre
-                                ? stage.sessions.local_index(header->destination)
+      static_cast<std::uint16_t>(wire::kEthernetHeaderSize + header.header_length);
+  const std::size_t local = header.protocol == wire::kIpProtocolGre
+                                ? stage.sessions.local_index(header.destination)
                                 : SessionTable::kMaxLocalAddresses;
   if (local == SessionTable::kMaxLocalAddresses)
     return punt_to_kernel(stage, context, port, DropReason::not_ip);
-  trim_padding(packet, header->total_length);
-  if (header->is_fragment()) {
+  narrow(packet, 0, wire::kEthernetHeaderSize + header.total_length);  // padding goes
+  if (header.is_fragment()) {
     if (!stage.reassembly.enabled()) return drop(context, DropReason::outer_fragment);
     context.lane = Lane::kFragment;
     return;
   }
-  if (frame.size() >= payload_at + wire::kGreMinimumSize)
-    stage.sessions.prefetch_call(local, OurCallId(wire::call_id_of(frame.subspan(payload_at))));
-  context.source = header->source;
-  context.destination = header->destination;
+  context.source = header.source;
+  context.destination = header.destination;
   context.payload_at = payload_at;
   context.local = static_cast<std::uint8_t>(local);
-  context.outer_length = header->total_length;
+  context.outer_length = header.total_length;
   context.lane = Lane::kGre;
-}
-
-// The record of the call that a packet is for; gre_in() judges it. A record of another worker's
-// stays where it is.
-void find_call(StageContext& stage, rte_mbuf* packet) noexcept {
-  PacketContext& context = context_of(packet);
-  if (context.lane != Lane::kGre) return;
-  const Bytes gre = Bytes(octets_of(packet)).subspan(context.payload_at);
-  if (gre.size() < wire::kGreMinimumSize) return;
+  if (frame.size() < payload_at + wire::kGreMinimumSize) return;
+  const Bytes gre = frame.subspan(payload_at);
   const OurCallId call(wire::call_id_of(gre));
-  if (stage.sessions.owner(call) != stage.self) return;
-  const FoundSession found = stage.sessions.find(context.local, call);
-  if (!found) return;
-  context.session = found.session;
-  context.slot = found.slot;
-  prefetch_upstream(*found.session);
+  way = {stage.sessions.entry_of(local, call), wire::has_ack(gre),
+         stage.sessions.owner(call) != stage.self};
+  rte_prefetch0(way.entry);
 }
 
-// Asks for the record of the session that IPv4 from the core seems to be for: who it is, is known
-// without a look into the record.
-void guess_subscriber(StageContext& stage, rte_mbuf* packet) noexcept {
-  PacketContext& context = context_of(packet);
-  if (context.lane != Lane::kReceived) return;
-  const FoundSession guess = stage.sessions.guess_by_address(context.destination);
-  context.session = guess.session;
-  context.slot = guess.slot;
-  if (guess) prefetch_downstream(*guess.session);
+using Ways = std::array<Way, Burst::kReceive>;
+
+// Follows the ways to the records; gre_in() and find_subscriber() judge what was found. A step for
+// all packets before the next, and as little as can be between what may miss the TLB: the CPU goes
+// no further than its reorder buffer while pages are looked up.
+void find_records(const Burst& burst, const Ways& ways, PortRole port,
+                  StageContext& stage) noexcept {
+  std::array<std::uint32_t, Burst::kReceive> slots;  // plus one; 0: none
+  for (std::size_t i = 0; i < burst.count; ++i) slots[i] = SessionTable::read(ways[i].entry);
+  for (std::size_t i = 0; i < burst.count; ++i) {
+    const FoundSession found = stage.sessions.at(slots[i]);
+    if (!found || ways[i].foreign) continue;
+    if (port == PortRole::kAccess) {
+      prefetch_upstream(*found.session);
+      // Without a branch that nobody can predict.
+      const void* const upstream = &found.session->upstream;
+      rte_prefetch0(ways[i].with_ack ? &found.session->downstream : upstream);
+    } else {
+      prefetch_downstream(*found.session);
+    }
+  }
+  for (std::size_t i = 0; i < burst.count; ++i) {
+    if (slots[i] == 0) continue;
+    PacketContext& context = context_of(burst.packets[i]);
+    const FoundSession found = stage.sessions.at(slots[i]);
+    context.slot = found.slot;  // of a foreign record too: its owner can ask for it early
+    if (!ways[i].foreign) context.session = found.session;
+  }
 }
 
 void find_subscriber(StageContext& stage, rte_mbuf* packet) noexcept {
@@ -120,8 +133,7 @@ void find_subscriber(StageContext& stage, rte_mbuf* packet) noexcept {
   contract::SessionRecord* const session = std::exchange(context.session, nullptr);
   if (session == nullptr || session->subscriber != context.destination)
     return punt_to_kernel(stage, context, PortRole::kCore, DropReason::no_session);
-  trim_padding(packet, context.inner_length);
-  rte_pktmbuf_adj(packet, wire::kEthernetHeaderSize);
+  narrow(packet, wire::kEthernetHeaderSize, context.inner_length);
   attach(context, context.slot, *session);
   context.lane = Lane::kDownstream;
 }
@@ -155,7 +167,8 @@ void reassemble(Burst& burst, PortRole port, StageContext& stage) noexcept {
     packet = stage.reassembly.add(packet, stage.now_ns, merged);
     if (packet == nullptr) continue;
     stage.counters.reassembled.add(1);
-    check_frame(stage, packet, port);
+    Way way;
+    check_frame(stage, packet, port, way);
   }
   burst.compact();
   stage.counters.consumed.add(merged);
@@ -176,21 +189,19 @@ void prefetch(Burst& burst, PortRole port) noexcept {
 
 }  // namespace
 
-// One step of the way to the records for all packets before the next step: the lines of each come
-// while the others' are asked for.
 void classify(Burst& burst, PortRole port, StageContext& stage) noexcept {
   prefetch(burst, port);
+  Ways ways;
   bool fragments = false;
-  for (rte_mbuf* packet : burst.all()) {
-    check_frame(stage, packet, port);
-    fragments |= context_of(packet).lane == Lane::kFragment;
+  for (std::size_t i = 0; i < burst.count; ++i) {
+    check_frame(stage, burst.packets[i], port, ways[i]);
+    fragments |= context_of(burst.packets[i]).lane == Lane::kFragment;
   }
-  if (port == PortRole::kAccess) {
-    for (rte_mbuf* packet : burst.all()) find_call(stage, packet);
-    if (fragments) reassemble(burst, port, stage);
-  } else {
-    for (rte_mbuf* packet : burst.all()) guess_subscriber(stage, packet);
+  find_records(burst, ways, port, stage);
+  if (port == PortRole::kCore) {
     for (rte_mbuf* packet : burst.all()) find_subscriber(stage, packet);
+  } else if (fragments) {
+    reassemble(burst, port, stage);
   }
 }
 

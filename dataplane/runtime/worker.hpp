@@ -122,6 +122,7 @@ class Worker {
   void run_downstream(Burst& burst) noexcept;
   // Carries out every packet's fate, and counts it where it ends.
   void finish(Burst& burst) noexcept;
+  bool finish_at_once(Burst& burst) noexcept;
   void transmit(contract::PortRole role, std::span<rte_mbuf*> packets) noexcept;
   void hand_over(std::span<rte_mbuf*> packets) noexcept;
   // Into a ring; what does not fit is dropped for `otherwise`. Result: how many went in.

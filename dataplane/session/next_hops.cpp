@@ -127,20 +127,18 @@ bool NextHops::delete_route(const Ipv6Prefix& prefix) noexcept {
 }
 
 void NextHops::lookup(std::span<const std::uint32_t> destinations,
-                      std::span<NextHopId> ids) const noexcept {
-  std::array<std::uint64_t, kMaxLookup> found;
-  const auto count = std::min({destinations.size(), ids.size(), kMaxLookup});
+                      std::span<Found> found) const noexcept {
+  const auto count = std::min({destinations.size(), found.size(), kMaxLookup});
   if (count == 0) return;
   // rte_fib does not write to the addresses, whatever its prototype says.
   (void)rte_fib_lookup_bulk(fib_, const_cast<std::uint32_t*>(destinations.data()), found.data(),
                             static_cast<int>(count));
-  for (std::size_t i = 0; i < count; ++i) ids[i] = NextHopId(static_cast<std::uint16_t>(found[i]));
 }
 
 NextHopId NextHops::lookup(Ipv4Address destination) const noexcept {
-  NextHopId id;
-  lookup({&destination.value, 1}, {&id, 1});
-  return id;
+  Found found = 0;
+  lookup({&destination.value, 1}, {&found, 1});
+  return id_of(found);
 }
 
 void NextHops::lookup(std::span<Ipv6Octets> destinations, std::span<NextHopId> ids) const noexcept {

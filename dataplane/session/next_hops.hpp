@@ -69,9 +69,13 @@ class NextHops {
   bool delete_route(const Ipv6Prefix& prefix) noexcept;
 
   // --- any thread ---
-  // ids[i] for destinations[i] (host order); at most kMaxLookup at a time, both spans equal.
+  // found[i] for destinations[i] (host order); at most kMaxLookup at a time, both spans equal.
   static constexpr std::size_t kMaxLookup = 128;
-  void lookup(std::span<const std::uint32_t> destinations, std::span<NextHopId> ids) const noexcept;
+  using Found = std::uint64_t;  // as rte_fib writes it
+  void lookup(std::span<const std::uint32_t> destinations, std::span<Found> found) const noexcept;
+  [[nodiscard]] static NextHopId id_of(Found found) noexcept {
+    return NextHopId(static_cast<std::uint16_t>(found));
+  }
   [[nodiscard]] NextHopId lookup(Ipv4Address destination) const noexcept;
   // Likewise; addresses as on the wire. They are only read, whatever rte_lpm6's prototype says.
   using Ipv6Octets = std::uint8_t[16];

@@ -85,7 +85,7 @@ std::expected<std::unique_ptr<SessionTable>, std::string> SessionTable::create(
   const auto failed = [](const char* what) {
     return std::unexpected(std::string("session table: ") + what + ": " + std::strerror(errno));
   };
-  Slot* calls = map_zeroed<Slot>(kCallIds * kMaxLocalAddresses);
+  Entry* calls = map_zeroed<Entry>(kCallIds * kMaxLocalAddresses);
   if (calls == nullptr) return failed("call index");
   for (std::size_t i = 0; i < kMaxLocalAddresses; ++i) table->calls_[i] = calls + i * kCallIds;
   table->directory_ = map_zeroed<std::atomic<Leaf*>>(kDirectory);
@@ -155,7 +155,7 @@ std::expected<std::uint32_t, ReplyResult> SessionTable::install(
   return generation;
 }
 
-SessionTable::Slot* SessionTable::leaf_entry(Ipv4Address inner) noexcept {
+SessionTable::Entry* SessionTable::leaf_entry(Ipv4Address inner) noexcept {
   Leaf* leaf = directory_[inner.value >> 12].load(std::memory_order_relaxed);
   return leaf == nullptr ? nullptr : &(*leaf)[inner.value & 0xfff];
 }
@@ -183,7 +183,7 @@ ReplyResult SessionTable::bind_address(SlotId slot, Ipv4Address subscriber) noex
     return ReplyResult::kBadSlot;
   if (subscriber.is_unspecified()) return ReplyResult::kBadMessage;
   if (bound_[slot.value] == subscriber.value) return ReplyResult::kDone;
-  Slot* entry = leaf_entry(subscriber);
+  Entry* entry = leaf_entry(subscriber);
   if (entry != nullptr && entry->load(std::memory_order_relaxed) != 0)
     return ReplyResult::kAddressInUse;
   unbind_address(slot);
@@ -260,7 +260,7 @@ std::uint32_t SessionTable::adopt() noexcept {
     bool good = state == SlotState::kInstalled && found.our_call_id.value != 0 &&
                 add_local_address(found.local);
     if (good) {
-      Slot& entry = calls_[local_index(found.local)][found.our_call_id.value];
+      Entry& entry = calls_[local_index(found.local)][found.our_call_id.value];
       good = entry.load(std::memory_order_relaxed) == 0;
       if (good) entry.store(i + 1, std::memory_order_release);
     }

@@ -86,6 +86,9 @@ class SessionTable {
 
   // --- workers ---
 
+  using Entry = std::atomic<std::uint32_t>;  // of an index: slot + 1; 0: none
+  static inline const Entry kNowhere{0};
+
   // Number of a local address; kMaxLocalAddresses: none of them.
   [[nodiscard]] std::size_t local_index(Ipv4Address address) const noexcept {
     // All of them at once: which one it is cannot be guessed, and a wrong guess costs more.
@@ -110,11 +113,11 @@ class SessionTable {
     return index < kMaxLocalAddresses ? find(index, call) : FoundSession{};
   }
   [[nodiscard]] FoundSession find(std::size_t local, OurCallId call) const noexcept {
-    return at(calls_[local][call.value].load(std::memory_order_acquire));
+    return at(read(entry_of(local, call)));
   }
   // The session with this inner address. Checked against the record.
   [[nodiscard]] FoundSession find_by_address(Ipv4Address inner) const noexcept {
-    const FoundSession found = guess_by_address(inner);
+    const FoundSession found = at(read(entry_of(inner)));
     if (!found || found.session->subscriber != inner) return {};
     return found;
   }
@@ -125,21 +128,23 @@ class SessionTable {
     if (slot == PrefixIndex::kNone) return {};
     return {&records_[slot], SlotId(slot)};
   }
-  // Fetches what find(), find_by_address() or find_by_prefix() will read first.
-  void prefetch_call(std::size_t local, OurCallId call) const noexcept {
-    rte_prefetch0(&calls_[local][call.value]);
+  // The same in steps, for many packets at a time: where the slot is written, the slot, the record.
+  // What is found by address is not checked against the record.
+  [[nodiscard]] const Entry* entry_of(std::size_t local, OurCallId call) const noexcept {
+    return &calls_[local][call.value];
   }
-  void prefetch_address(Ipv4Address inner) const noexcept {
+  [[nodiscard]] const Entry* entry_of(Ipv4Address inner) const noexcept {
     const auto* leaf = directory_[inner.value >> 12].load(std::memory_order_acquire);
-    if (leaf != nullptr) rte_prefetch0(&(*leaf)[inner.value & 0xfff]);
+    return leaf == nullptr ? &kNowhere : &(*leaf)[inner.value & 0xfff];
+  }
+  [[nodiscard]] static std::uint32_t read(const Entry* entry) noexcept {
+    return entry->load(std::memory_order_acquire);
+  }
+  [[nodiscard]] FoundSession at(std::uint32_t slot_plus_one) const noexcept {
+    if (slot_plus_one == 0) return {};
+    return {&records_[slot_plus_one - 1], SlotId(slot_plus_one - 1)};
   }
   void prefetch_prefix(std::uint64_t prefix) const noexcept { prefixes_.prefetch(prefix); }
-  // Whom find_by_address() will find, but for the check: the record is not read.
-  [[nodiscard]] FoundSession guess_by_address(Ipv4Address inner) const noexcept {
-    const auto* leaf = directory_[inner.value >> 12].load(std::memory_order_acquire);
-    if (leaf == nullptr) return {};
-    return at((*leaf)[inner.value & 0xfff].load(std::memory_order_acquire));
-  }
   // The same session as before: for packets that waited in a ring.
   [[nodiscard]] bool is_current(SlotId slot, std::uint32_t generation) const noexcept {
     const contract::SessionRecord* found = record(slot);
@@ -157,8 +162,7 @@ class SessionTable {
   [[nodiscard]] rte_rcu_qsbr& quiescence() const noexcept { return *qsbr_; }
 
  private:
-  using Slot = std::atomic<std::uint32_t>;  // slot + 1; 0: none
-  using Leaf = std::array<Slot, 4096>;
+  using Leaf = std::array<Entry, 4096>;
 
   SessionTable(contract::SessionMemory& memory) noexcept
       : memory_(memory),
@@ -166,11 +170,7 @@ class SessionTable {
         steering_(memory.header().steering),
         prefixes_(static_cast<std::uint32_t>(records_.size())) {}
 
-  [[nodiscard]] FoundSession at(std::uint32_t slot_plus_one) const noexcept {
-    if (slot_plus_one == 0) return {};
-    return {&records_[slot_plus_one - 1], SlotId(slot_plus_one - 1)};
-  }
-  [[nodiscard]] Slot* leaf_entry(Ipv4Address inner) noexcept;  // null: no leaf
+  [[nodiscard]] Entry* leaf_entry(Ipv4Address inner) noexcept;  // null: no leaf
   [[nodiscard]] Leaf* make_leaf(std::uint32_t directory_index) noexcept;
   void index_call(std::size_t local, OurCallId call, std::uint32_t slot_plus_one) noexcept;
 
@@ -180,9 +180,9 @@ class SessionTable {
   // main: writes; workers: read. locals_[i] is written before local_count_ passes i.
   alignas(16) std::array<Ipv4Address, kMaxLocalAddresses> locals_{};
   std::atomic<std::uint32_t> local_count_{0};
-  PrefixIndex prefixes_;                           // main: writes; workers: read
-  std::array<Slot*, kMaxLocalAddresses> calls_{};  // each 65,536, mapped at create
-  std::atomic<Leaf*>* directory_ = nullptr;        // 2^20
+  PrefixIndex prefixes_;                            // main: writes; workers: read
+  std::array<Entry*, kMaxLocalAddresses> calls_{};  // each 65,536, mapped at create
+  std::atomic<Leaf*>* directory_ = nullptr;         // 2^20
   // main only
   Leaf* leaves_ = nullptr;  // kMaxLeaves, mapped, untouched until used
   std::uint32_t leaves_used_ = 0;

@@ -108,43 +108,4 @@ inline void drop_downstream(PacketContext& context, DropReason reason) noexcept 
   drop(context, reason);
 }
 
-// Adds packets and octets of one session once per run of it.
-template <auto Half, class State>
-class RunCounter {
- public:
-  RunCounter(contract::Counter State::*packets, contract::Counter State::*bytes) noexcept
-      : packets_counter_(packets), bytes_counter_(bytes) {}
-  RunCounter(const RunCounter&) = delete;
-  RunCounter& operator=(const RunCounter&) = delete;
-  ~RunCounter() { flush(); }
-
-  void add(contract::SessionRecord* session, std::uint64_t bytes) noexcept {
-    if (session != session_) {
-      flush();
-      session_ = session;
-    }
-    ++packets_;
-    bytes_ += bytes;
-  }
-
- private:
-  void flush() noexcept {
-    if (packets_ == 0) return;
-    State& state = session_->*Half;
-    (state.*packets_counter_).add(packets_);
-    (state.*bytes_counter_).add(bytes_);
-    packets_ = 0;
-    bytes_ = 0;
-  }
-
-  contract::Counter State::*packets_counter_;
-  contract::Counter State::*bytes_counter_;
-  contract::SessionRecord* session_ = nullptr;
-  std::uint64_t packets_ = 0;
-  std::uint64_t bytes_ = 0;
-};
-
-using UpstreamRun = RunCounter<&contract::SessionRecord::upstream, contract::UpstreamState>;
-using DownstreamRun = RunCounter<&contract::SessionRecord::downstream, contract::DownstreamState>;
-
 }  // namespace pns::dataplane

@@ -15,29 +15,30 @@ namespace {
 using contract::SessionRecord;
 using contract::UpstreamState;
 
-// Frame → session, or another fate. classify() has checked the outer header.
-void find_session(StageContext& stage, rte_mbuf* packet, wire::GreHeader& header) noexcept {
-  PacketContext& context = context_of(packet);
-  const auto gre = wire::parse_gre(octets_of(packet).subspan(context.payload_at));
-  if (!gre) return drop(context, gre.error());
-  const OurCallId call(gre->call_id);
+// The session of a packet whose GRE header is right. Null: it has another fate.
+SessionRecord* find_session(StageContext& stage, PacketContext& context, OurCallId call) noexcept {
   const WorkerId owner = stage.sessions.owner(call);
   if (owner != stage.self) {
     context.lane = Lane::kHandOver;
     context.resume = Lane::kGre;
     context.worker = owner;
     context.session = nullptr;
-    return;
+    return nullptr;
   }
   if (context.session == nullptr) {  // handed over, or put together of fragments
     const FoundSession found = stage.sessions.find(context.local, call);
-    if (!found) return drop(context, DropReason::gre_unknown_call);
+    if (!found) {
+      drop(context, DropReason::gre_unknown_call);
+      return nullptr;
+    }
     context.session = found.session;
     context.slot = found.slot;
-    prefetch_upstream(*found.session);
   }
-  if (gre->has_ack) rte_prefetch0(&context.session->downstream);
-  header = *gre;
+  if (context.session->peer != context.source) {
+    drop(context, DropReason::gre_wrong_peer);
+    return nullptr;
+  }
+  return context.session;
 }
 
 void schedule_ack(StageContext& stage, SessionRecord& session, SlotId slot) noexcept {
@@ -90,16 +91,10 @@ class Delivery {
   void deliver(rte_mbuf* packet, PacketContext& context, std::uint32_t before) noexcept {
     context.sequence_advance = advance_of(context, before);
     schedule_ack(stage_, *context.session, context.slot);
-    run_.add(context.session, context.outer_length);
-    context.lane = Lane::kPpp;
-    push(packet);
+    pass_on(packet, context);
   }
   // A packet whose number the window has not moved to.
-  void deliver_far(rte_mbuf* packet, PacketContext& context) noexcept {
-    run_.add(context.session, context.outer_length);
-    context.lane = Lane::kPpp;
-    push(packet);
-  }
+  void deliver_far(rte_mbuf* packet, PacketContext& context) noexcept { pass_on(packet, context); }
   // A packet behind a gap of a session that decrypts. Anybody who knows about where the numbers are
   // can make such a gap, and a window that moves over it locks the peer out: it moves when the
   // packet opens, and until then every number since the last proven one may explain its count.
@@ -140,6 +135,13 @@ class Delivery {
   }
 
  private:
+  void pass_on(rte_mbuf* packet, PacketContext& context) noexcept {
+    context.session->upstream.gre_packets.add(1);
+    context.session->upstream.gre_bytes.add(context.outer_length);
+    context.lane = Lane::kPpp;
+    push(packet);
+  }
+
   // The stages behind may add packets to the burst.
   static constexpr std::size_t kMostDelivered = Burst::kCapacity - 32;
 
@@ -164,7 +166,6 @@ class Delivery {
 
   Burst& out_;
   StageContext& stage_;
-  UpstreamRun run_{&UpstreamState::gre_packets, &UpstreamState::gre_bytes};
   std::uint64_t gaps_ = 0;
 };
 
@@ -255,20 +256,16 @@ void take_early(StageContext& stage, Delivery& delivery, rte_mbuf* packet, Packe
 // What waits for others of a packet's session.
 void prefetch_waiting(StageContext& stage, rte_mbuf* packet) noexcept {
   const PacketContext& context = context_of(packet);
-  if (context.lane == Lane::kGre) stage.reorder.prefetch(context.session->upstream);
+  if (context.lane == Lane::kGre && context.session != nullptr)
+    stage.reorder.prefetch(context.session->upstream);
 }
 constexpr std::size_t kPrefetchDistance = 4;  // packets
 
 }  // namespace
 
 void gre_in(Burst& burst, StageContext& stage) noexcept {
-  std::array<wire::GreHeader, Burst::kReceive> headers;
-  const std::size_t count = std::min<std::size_t>(burst.count, headers.size());
-  for (std::size_t i = 0; i < count; ++i)
-    if (context_of(burst.packets[i]).lane == Lane::kGre)
-      find_session(stage, burst.packets[i], headers[i]);
-
   std::array<rte_mbuf*, Burst::kReceive> received;
+  const std::size_t count = std::min<std::size_t>(burst.count, received.size());
   std::copy_n(burst.packets.begin(), count, received.begin());
   burst.count = 0;
   Delivery delivery(burst, stage);
@@ -283,14 +280,20 @@ void gre_in(Burst& burst, StageContext& stage) noexcept {
       continue;
     }
     const std::size_t reserve = count - i;  // this one and those behind it
-    SessionRecord& session = *context.session;
-    UpstreamState& up = session.upstream;
-    const wire::GreHeader& gre = headers[i];
-    if (session.peer != context.source) {
-      drop(context, DropReason::gre_wrong_peer);
+    const Bytes data = Bytes(octets_of(packet)).subspan(context.payload_at);
+    if (const DropReason why = wire::check_gre(data); why != DropReason::kNone) {
+      drop(context, why);
       delivery.push(packet);
       continue;
     }
+    const wire::GreHeader gre = wire::read_gre(data);
+    SessionRecord* const found = find_session(stage, context, OurCallId(gre.call_id));
+    if (found == nullptr) {
+      delivery.push(packet);
+      continue;
+    }
+    SessionRecord& session = *found;
+    UpstreamState& up = session.upstream;
     context.generation = session.generation.load(std::memory_order_relaxed);
     if (gre.has_ack) take_ack(stage, session, gre.ack);
     up.last_receive_ns.store(stage.now_ns, std::memory_order_relaxed);
@@ -316,8 +319,7 @@ void gre_in(Burst& burst, StageContext& stage) noexcept {
       continue;
     }
     context.sequence = gre.sequence;
-    rte_pktmbuf_adj(packet, static_cast<std::uint16_t>(context.payload_at + gre.size()));
-    trim(packet, static_cast<std::uint16_t>(packet->data_len - gre.payload_length));
+    narrow(packet, context.payload_at + gre.size(), gre.payload_length);
     switch (*verdict) {
       case window::Verdict::kNext:
         if (up.reorder_queue != 0 && gre.sequence - before != 1) drop_waiting(stage, session);

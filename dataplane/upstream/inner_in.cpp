@@ -15,46 +15,50 @@ using contract::SessionRecord;
 using contract::UpstreamState;
 
 // Answers a ping to one of our own addresses, back down the same session. False: it is none.
-bool answer(StageContext& stage, rte_mbuf* packet, PacketContext& context,
-            const wire::Ipv4Header& header) noexcept {
-  if (!wire::answer_echo(octets_of(packet), header)) return false;
+bool answer(StageContext& stage, rte_mbuf* packet, PacketContext& context) noexcept {
+  const MutableBytes data = octets_of(packet);
+  if (!wire::answer_echo(data, wire::read_ipv4(data))) return false;
   send_back(stage, context, Lane::kDownstream);
   return true;
 }
 
 void check(StageContext& stage, rte_mbuf* packet, PacketContext& context) noexcept {
   SessionRecord& session = *context.session;
-  const auto header = wire::parse_ipv4(octets_of(packet));
-  if (!header) return drop_upstream(context, inner_reason(header.error()));
-  if (header->source != session.subscriber) return drop_upstream(context, DropReason::inner_source);
-  if (wire::is_unforwardable(header->destination))
+  if (const DropReason why = wire::check_ipv4(octets_of(packet)); why != DropReason::kNone)
+    return drop_upstream(context, inner_reason(why));
+  const wire::Ipv4Header header = wire::read_ipv4(octets_of(packet));
+  if (header.source != session.subscriber) return drop_upstream(context, DropReason::inner_source);
+  if (wire::is_unforwardable(header.destination))
     return drop_upstream(context, DropReason::inner_destination);
-  if (!admit_octets(session.upstream.rate_spent_ns, stage.now_ns, header->total_length,
+  if (!admit_octets(session.upstream.rate_spent_ns, stage.now_ns, header.total_length,
                     session.rate_bits_per_second))
     return drop_upstream(context, DropReason::rate_limited);
-  trim(packet, static_cast<std::uint16_t>(packet->data_len - header->total_length));
+  narrow(packet, 0, header.total_length);
   if (session.inner_mtu > 40)
-    wire::clamp_mss(octets_of(packet), *header, static_cast<std::uint16_t>(session.inner_mtu - 40));
-  context.destination = header->destination;
-  context.inner_length = header->total_length;
+    wire::clamp_mss(octets_of(packet), header, static_cast<std::uint16_t>(session.inner_mtu - 40));
+  context.destination = header.destination;
+  context.inner_length = header.total_length;
   context.lane = Lane::kForward;
   // Our side of the link is no interface of the kernel's: its pings are answered here.
-  if (header->destination == session.gateway && !answer(stage, packet, context, *header))
+  if (header.destination == session.gateway && !answer(stage, packet, context))
     drop_upstream(context, DropReason::inner_destination);
 }
 
-void report(StageContext& stage, PacketContext& context, const wire::IcmpError& error,
-            Bytes packet) noexcept {
+// Drops a packet, and tells its sender why.
+void refuse(StageContext& stage, PacketContext& context, DropReason reason,
+            const wire::IcmpError& error, Bytes packet) noexcept {
   if (context.session != nullptr)
     send_icmp_error(stage, *context.session, context, error, wire::read_ipv4(packet), packet);
+  drop_upstream(context, reason);
 }
 
 // True when the packet may go on, with its TTL decremented.
-bool pay_ttl(StageContext& stage, rte_mbuf* packet, PacketContext& context) noexcept {
+[[gnu::always_inline]] inline bool pay_ttl(StageContext& stage, rte_mbuf* packet,
+                                           PacketContext& context) noexcept {
   if ((context.flags & kPacketTtlDone) != 0) return true;
   if (wire::time_to_live(octets_of(packet)) <= 1) {
-    report(stage, context, {wire::kIcmpTimeExceeded, 0, 0}, octets_of(packet));
-    drop_upstream(context, DropReason::ttl_expired);
+    refuse(stage, context, DropReason::ttl_expired, {wire::kIcmpTimeExceeded, 0, 0},
+           octets_of(packet));
     return false;
   }
   wire::decrement_ttl(octets_of(packet));
@@ -78,7 +82,7 @@ void inner_in(Burst& burst, StageContext& stage) noexcept {
 
 void forward(Burst& burst, StageContext& stage) noexcept {
   std::array<std::uint32_t, Burst::kCapacity> destinations;
-  std::array<NextHopId, Burst::kCapacity> ids;
+  std::array<NextHops::Found, Burst::kCapacity> ids;
   std::array<std::uint16_t, Burst::kCapacity> at;
   std::size_t count = 0;
   bool ipv6 = false;
@@ -95,7 +99,6 @@ void forward(Burst& burst, StageContext& stage) noexcept {
   if (count == 0) return;
   stage.next_hops.lookup(std::span(destinations).first(count), std::span(ids).first(count));
 
-  UpstreamRun run(&UpstreamState::packets, &UpstreamState::bytes);
   std::uint64_t packets = 0;
   std::uint64_t octets = 0;
   NextHop hop;
@@ -105,8 +108,8 @@ void forward(Burst& burst, StageContext& stage) noexcept {
     PacketContext& context = context_of(packet);
     SessionRecord* const from = context.session;
     const FoundSession other = stage.sessions.find_by_address(context.destination);
-    if (ids[n] != hop_id) {
-      hop_id = ids[n];
+    if (const NextHopId id = NextHops::id_of(ids[n]); id != hop_id) {
+      hop_id = id;
       hop = stage.next_hops.get(hop_id);
     }
     if (other) {
@@ -116,16 +119,14 @@ void forward(Burst& burst, StageContext& stage) noexcept {
       context.lane = Lane::kDownstream;
     } else {
       if (hop.kind == NextHopKind::kUnreachable) {
-        report(stage, context,
+        refuse(stage, context, DropReason::no_route,
                {wire::kIcmpDestinationUnreachable, wire::kIcmpCodeNetUnreachable, 0},
                octets_of(packet));
-        drop_upstream(context, DropReason::no_route);
         continue;
       }
       // The kernel has no route back to a subscriber: a ping to the server's own addresses is
       // answered here too, the rest is the twin's.
-      if (hop.kind == NextHopKind::kLocal && from != nullptr &&
-          answer(stage, packet, context, wire::read_ipv4(octets_of(packet))))
+      if (hop.kind == NextHopKind::kLocal && from != nullptr && answer(stage, packet, context))
         continue;
       if (hop.kind != NextHopKind::kLocal && !pay_ttl(stage, packet, context)) continue;
       send_to_next_hop(stage, packet, hop, context.destination);
@@ -135,7 +136,8 @@ void forward(Burst& burst, StageContext& stage) noexcept {
       from->upstream.drops.add(1);
       continue;
     }
-    run.add(from, context.inner_length);
+    from->upstream.packets.add(1);
+    from->upstream.bytes.add(context.inner_length);
     ++packets;
     octets += context.inner_length;
   }

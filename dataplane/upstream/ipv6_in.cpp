@@ -194,14 +194,14 @@ void forward_ipv6(Burst& burst, StageContext& stage) noexcept {
   if (count == 0) return;
   stage.next_hops.lookup(std::span(destinations).first(count), std::span(ids).first(count));
 
-  UpstreamRun run(&UpstreamState::packets, &UpstreamState::bytes);
   std::uint64_t packets = 0;
   std::uint64_t octets = 0;
   for (std::size_t n = 0; n < count; ++n) {
     PacketContext& context = context_of(burst.packets[at[n]]);
     SessionRecord* const from = context.session;
     if (!forward_one(stage, burst.packets[at[n]], context, ids[n]) || from == nullptr) continue;
-    run.add(from, context.inner_length);
+    from->upstream.packets.add(1);
+    from->upstream.bytes.add(context.inner_length);
     ++packets;
     octets += context.inner_length;
   }

@@ -30,7 +30,7 @@ void take_network_data(StageContext& stage, rte_mbuf* packet, PacketContext& con
     context.lane = Lane::kInnerIpv6;
   else
     return refuse_network_data(stage, packet, context, flags, header);
-  rte_pktmbuf_adj(packet, static_cast<std::uint16_t>(header.size()));
+  narrow(packet, header.size(), packet->data_len - header.size());
 }
 
 // Echo-Request and Discard-Request on an open link end here. False: not one of them.
@@ -93,25 +93,26 @@ bool take_reset(StageContext& stage, rte_mbuf* packet, PacketContext& context,
 void take(StageContext& stage, rte_mbuf* packet, PacketContext& context) noexcept {
   const MutableBytes frame = octets_of(packet);
   if (frame.size() > kMaxReceiveUnit) return drop_upstream(context, DropReason::ppp_too_long);
-  const auto header = wire::parse_ppp(frame);
-  if (!header) return drop_upstream(context, header.error());
+  if (const DropReason why = wire::check_ppp(frame); why != DropReason::kNone)
+    return drop_upstream(context, why);
+  const wire::PppHeader header = wire::read_ppp(frame);
   SessionRecord& session = *context.session;
   const std::uint32_t flags = session.flags.load(std::memory_order_relaxed);
 
-  if (header->is(PppProtocol::kMppe)) {
+  if (header.is(PppProtocol::kMppe)) {
     if ((flags & contract::kFlagMppe) == 0)
       return drop_upstream(context, DropReason::mppe_not_open);
-    rte_pktmbuf_adj(packet, static_cast<std::uint16_t>(header->size()));
+    narrow(packet, header.size(), frame.size() - header.size());
     context.lane = Lane::kMppe;
     return;
   }
-  if (header->protocol <= kLastNetworkProtocol)
-    return take_network_data(stage, packet, context, flags, *header);
-  if (header->is(PppProtocol::kLcp) && (flags & contract::kFlagLcpOpen) != 0 &&
-      take_echo(stage, packet, context, *header))
+  if (header.protocol <= kLastNetworkProtocol)
+    return take_network_data(stage, packet, context, flags, header);
+  if (header.is(PppProtocol::kLcp) && (flags & contract::kFlagLcpOpen) != 0 &&
+      take_echo(stage, packet, context, header))
     return;
-  if (header->is(PppProtocol::kCcp) && take_reset(stage, packet, context, *header)) return;
-  punt_to_control(stage, packet, context, header->protocol, header->size());
+  if (header.is(PppProtocol::kCcp) && take_reset(stage, packet, context, header)) return;
+  punt_to_control(stage, packet, context, header.protocol, header.size());
 }
 
 }  // namespace

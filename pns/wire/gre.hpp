@@ -64,41 +64,57 @@ struct GreHeader {
   friend bool operator==(const GreHeader&, const GreHeader&) noexcept = default;
 };
 
-// The header at the front of `packet`, which ends where the IPv4 packet ends: the payload is the
-// payload_length octets after size(); surplus behind them is padding.
-// gre_truncated · gre_version · gre_protocol · gre_flags · gre_payload_length.
-[[nodiscard]] inline std::expected<GreHeader, DropReason> parse_gre(Bytes packet) noexcept {
-  if (packet.size() < kGreMinimumSize) return std::unexpected(DropReason::gre_truncated);
+// The same in two steps, which stay in registers: kNone or what is wrong; then the header.
+[[nodiscard]] inline DropReason check_gre(Bytes packet) noexcept {
+  if (packet.size() < kGreMinimumSize) return DropReason::gre_truncated;
   const auto words = load_be<std::uint64_t>(packet.data());
   const auto flags = static_cast<std::uint16_t>(words >> 48);
   const auto protocol = static_cast<std::uint16_t>(words >> 32);
   constexpr std::uint16_t kFree = kGreSequence | kGreAck;
   if ((flags & ~kFree) != (kGreKey | kGreVersionPptp) || protocol != kGreProtocolPpp) [[unlikely]] {
-    if ((flags & kGreVersionMask) != kGreVersionPptp)
-      return std::unexpected(DropReason::gre_version);
-    return std::unexpected(protocol != kGreProtocolPpp ? DropReason::gre_protocol
-                                                       : DropReason::gre_flags);
+    if ((flags & kGreVersionMask) != kGreVersionPptp) return DropReason::gre_version;
+    return protocol != kGreProtocolPpp ? DropReason::gre_protocol : DropReason::gre_flags;
   }
+  const auto payload_length = static_cast<std::uint16_t>(words >> 16);
+  const bool has_sequence = (flags & kGreSequence) != 0;
+  const std::size_t size =
+      kGreMinimumSize + (has_sequence ? 4U : 0U) + ((flags & kGreAck) != 0 ? 4U : 0U);
+  if (packet.size() < size) return DropReason::gre_truncated;
+  if (has_sequence != (payload_length != 0) || payload_length > packet.size() - size)
+    return DropReason::gre_payload_length;
+  return DropReason::kNone;
+}
+// Of a packet that check_gre() has accepted.
+[[nodiscard]] inline GreHeader read_gre(Bytes packet) noexcept {
+  const auto words = load_be<std::uint64_t>(packet.data());
   GreHeader header;
   header.payload_length = static_cast<std::uint16_t>(words >> 16);
   header.call_id = static_cast<std::uint16_t>(words);
-  header.has_sequence = (flags & kGreSequence) != 0;
-  header.has_ack = (flags & kGreAck) != 0;
-  const std::size_t size = header.size();
-  if (packet.size() < size) return std::unexpected(DropReason::gre_truncated);
-  if (header.has_sequence != (header.payload_length != 0) ||
-      header.payload_length > packet.size() - size)
-    return std::unexpected(DropReason::gre_payload_length);
+  header.has_sequence = (words >> 48 & kGreSequence) != 0;
+  header.has_ack = (words >> 48 & kGreAck) != 0;
   if (header.has_sequence)
     header.sequence = load_be<std::uint32_t>(packet.data() + kGreMinimumSize);
   if (header.has_ack)
-    header.ack = load_be<std::uint32_t>(packet.data() + size - sizeof(header.ack));
+    header.ack = load_be<std::uint32_t>(packet.data() + header.size() - sizeof(header.ack));
   return header;
+}
+
+// The header at the front of `packet`, which ends where the IPv4 packet ends: the payload is the
+// payload_length octets after size(); surplus behind them is padding.
+// gre_truncated · gre_version · gre_protocol · gre_flags · gre_payload_length.
+[[nodiscard]] inline std::expected<GreHeader, DropReason> parse_gre(Bytes packet) noexcept {
+  if (const DropReason why = check_gre(packet); why != DropReason::kNone)
+    return std::unexpected(why);
+  return read_gre(packet);
 }
 
 // Of a header of 8 octets or more, unchecked.
 [[nodiscard]] inline std::uint16_t call_id_of(Bytes packet) noexcept {
   return load_be<std::uint16_t>(packet.data() + offsetof(GreWireHeader, call_id));
+}
+
+[[nodiscard]] inline bool has_ack(Bytes packet) noexcept {
+  return (load_be<std::uint16_t>(packet.data()) & kGreAck) != 0;
 }
 
 // Writes size() octets; 0 when they do not fit. has_sequence must agree with payload_length.

@@ -45,19 +45,45 @@ inline constexpr std::size_t kPppHeaderMaximum = 4;
 
 namespace detail {
 [[nodiscard]] std::expected<PppHeader, DropReason> parse_short_ppp(Bytes frame) noexcept;
+// Of the first four octets: whether Address and Control are there; two octets from the Protocol on.
+[[nodiscard]] constexpr bool is_framed(std::uint32_t word) noexcept {
+  return (word >> 16) == (kPppAddress << 8 | kPppControl);
+}
+[[nodiscard]] constexpr std::uint16_t protocol_of(std::uint32_t word) noexcept {
+  return static_cast<std::uint16_t>(is_framed(word) ? word : word >> 16);
+}
+}  // namespace detail
+
+// What check_ppp() and read_ppp() do, in one step.
+[[nodiscard]] inline std::expected<PppHeader, DropReason> parse_ppp(Bytes frame) noexcept;
+
+// kNone or what is wrong with the header of a frame. With or without FF 03 and with either Protocol
+// size, whatever was negotiated (RFC 1661 §6.5, §6.6).
+[[nodiscard]] inline DropReason check_ppp(Bytes frame) noexcept {
+  if (frame.size() < kPppHeaderMaximum) {
+    const auto header = detail::parse_short_ppp(frame);
+    return header ? DropReason::kNone : header.error();
+  }
+  const std::uint16_t field = detail::protocol_of(load_be<std::uint32_t>(frame.data()));
+  return (field & 0x0101) == 0x0001 || (field & 0x0100) != 0 ? DropReason::kNone
+                                                             : DropReason::ppp_protocol;
+}
+// Of a frame that check_ppp() has accepted.
+[[nodiscard]] inline PppHeader read_ppp(Bytes frame) noexcept {
+  if (frame.size() < kPppHeaderMaximum) return detail::parse_short_ppp(frame).value_or(PppHeader{});
+  const auto word = load_be<std::uint32_t>(frame.data());
+  const std::uint16_t field = detail::protocol_of(word);
+  PppHeader header;
+  header.address_size = detail::is_framed(word) ? 2 : 0;
+  header.protocol_size = (field & 0x0100) != 0 ? 1 : 2;
+  header.protocol = header.protocol_size == 1 ? field >> 8 : field;
+  return header;
 }
 
-// With or without FF 03 and with either Protocol size, whatever was negotiated (RFC 1661 §6.5,
-// §6.6).
-[[nodiscard]] inline std::expected<PppHeader, DropReason> parse_ppp(Bytes frame) noexcept {
-  if (frame.size() < kPppHeaderMaximum) return detail::parse_short_ppp(frame);
-  const auto word = load_be<std::uint32_t>(frame.data());
-  const bool framed = (word >> 16) == (kPppAddress << 8 | kPppControl);
-  const auto field = static_cast<std::uint16_t>(framed ? word : word >> 16);
-  const std::uint8_t address_size = framed ? 2 : 0;
-  if ((field & 0x0101) == 0x0001) return PppHeader{field, address_size, 2};
-  if ((field & 0x0100) == 0) return std::unexpected(DropReason::ppp_protocol);
-  return PppHeader{static_cast<std::uint16_t>(field >> 8), address_size, 1};
+inline std::expected<PppHeader, DropReason> parse_ppp(Bytes frame) noexcept {
+  if (const DropReason why = check_ppp(frame); why != DropReason::kNone)
+    return std::unexpected(why);
+  return read_ppp(frame);
 }
 
 // Writes header.size() octets; 0 when they do not fit. protocol_size 1 needs a protocol that can be

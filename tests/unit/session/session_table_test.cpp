@@ -362,11 +362,11 @@ TEST_CASE("next hops: longest prefix, replacement and removal", "[session]") {
   CHECK(hops.get(NextHopId(3)) == hop);
 
   const std::array<std::uint32_t, 3> destinations = {0x0a010204, 0x0ac80001, 0xc0000201};
-  std::array<NextHopId, 3> ids{};
-  hops.lookup(destinations, ids);
-  CHECK(ids[0].value == 3);
-  CHECK(ids[1].value == 2);
-  CHECK(ids[2].value == 0);
+  std::array<NextHops::Found, 3> found{};
+  hops.lookup(destinations, found);
+  CHECK(NextHops::id_of(found[0]).value == 3);
+  CHECK(NextHops::id_of(found[1]).value == 2);
+  CHECK(NextHops::id_of(found[2]).value == 0);
 }
 
 TEST_CASE("next hops: longest prefix of IPv6, replacement and removal", "[session][ipv6]") {
