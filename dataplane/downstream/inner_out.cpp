@@ -5,6 +5,7 @@
 #include "dataplane/downstream/fragment.hpp"
 #include "dataplane/downstream/ipv6_out.hpp"
 #include "dataplane/session/egress.hpp"
+#include "pns/wire/ethernet.hpp"
 #include "pns/wire/ipv4.hpp"
 #include "pns/wire/ppp_protocol.hpp"
 #include "pns/wire/tcp.hpp"
@@ -46,6 +47,18 @@ void make_fit(Burst& burst, StageContext& stage, rte_mbuf* packet, PacketContext
   context.lane = Lane::kConsumed;
 }
 
+// Asks the record whether it is the one that the packet is for.
+void find_subscriber(StageContext& stage, rte_mbuf* packet, PacketContext& context) noexcept {
+  const SessionRecord& session = *context.session;
+  if (session.subscriber != context.destination) {
+    context.session = nullptr;
+    return punt_to_kernel(stage, context, contract::PortRole::kCore, DropReason::no_session);
+  }
+  context.generation = session.generation.load(std::memory_order_relaxed);
+  narrow(packet, wire::kEthernetHeaderSize, context.inner_length);
+  context.lane = Lane::kDownstream;
+}
+
 void take(Burst& burst, StageContext& stage, rte_mbuf* packet, PacketContext& context) noexcept {
   if (!may_go_down(stage, context, contract::kFlagIpv4Open)) return;
   // Whoever chose this lane has parsed the header and found the session.
@@ -72,20 +85,27 @@ void take(Burst& burst, StageContext& stage, rte_mbuf* packet, PacketContext& co
   to_seal(context, header.total_length);
 }
 
+// What the record of a packet to come tells to fetch.
+void ask_for_wanted(rte_mbuf* packet) noexcept {
+  constexpr std::uint32_t kWithSession = lane_bit(Lane::kSubscriber) | lane_bit(Lane::kDownstream) |
+                                         lane_bit(Lane::kDownstreamIpv6);
+  const PacketContext& context = context_of(packet);
+  if ((lane_bit(context.lane) & kWithSession) != 0) prefetch_wanted(*context.session);
+}
+constexpr std::uint16_t kPrefetchDistance = 4;  // packets
+
 }  // namespace
 
 void inner_out(Burst& burst, StageContext& stage) noexcept {
   const std::uint16_t count = burst.count;
   bool ipv6 = false;
-  for (rte_mbuf* packet : burst.all()) {
-    const PacketContext& context = context_of(packet);
-    ipv6 |= context.lane == Lane::kDownstreamIpv6;
-    if (context.lane == Lane::kDownstream || context.lane == Lane::kDownstreamIpv6)
-      prefetch_wanted(*context.session);
-  }
   for (std::uint16_t i = 0; i < count; ++i) {
-    PacketContext& context = context_of(burst.packets[i]);
-    if (context.lane == Lane::kDownstream) take(burst, stage, burst.packets[i], context);
+    if (i + kPrefetchDistance < count) ask_for_wanted(burst.packets[i + kPrefetchDistance]);
+    rte_mbuf* const packet = burst.packets[i];
+    PacketContext& context = context_of(packet);
+    ipv6 |= context.lane == Lane::kDownstreamIpv6;
+    if (context.lane == Lane::kSubscriber) find_subscriber(stage, packet, context);
+    if (context.lane == Lane::kDownstream) take(burst, stage, packet, context);
   }
   if (ipv6) ipv6_out(burst, stage);
 }

@@ -35,6 +35,7 @@ enum class Lane : std::uint8_t {
   kForward,      // inner IPv4, checked, wants a next hop or another session
   kForwardIpv6,  // likewise IPv6
   // --- downstream ---
+  kSubscriber,      // IPv4 from the core, checked; session is whom the index names; Ethernet
   kDownstream,      // inner IPv4 for a subscriber, checked; session is the subscriber's
   kDownstreamIpv6,  // likewise IPv6
   kSeal,            // inner packet that fits, wants encryption or not

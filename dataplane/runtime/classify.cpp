@@ -37,8 +37,7 @@ struct Way {
   bool foreign;   // the record is another worker's
 };
 
-// Checks a frame, and asks for what leads on from its headers. IPv4 from the core stays kReceived:
-// find_subscriber() takes it from there.
+// Checks a frame, and asks for what leads on from its headers.
 [[gnu::always_inline]] inline void check_frame(StageContext& stage, rte_mbuf* packet, PortRole port,
                                                Way& way) noexcept {
   way = {&SessionTable::kNowhere, false, false};
@@ -68,6 +67,7 @@ struct Way {
     rte_prefetch0(way.entry);
     context.destination = header.destination;
     context.inner_length = header.total_length;
+    context.lane = Lane::kSubscriber;
     return;
   }
   const auto payload_at =
@@ -99,7 +99,7 @@ struct Way {
 
 using Ways = std::array<Way, Burst::kReceive>;
 
-// Follows the ways to the records; gre_in() and find_subscriber() judge what was found. A step for
+// Follows the ways to the records; gre_in() and inner_out() judge what was found. A step for
 // all packets before the next, and as little as can be between what may miss the TLB: the CPU goes
 // no further than its reorder buffer while pages are looked up.
 void find_records(const Burst& burst, const Ways& ways, PortRole port,
@@ -119,23 +119,16 @@ void find_records(const Burst& burst, const Ways& ways, PortRole port,
     }
   }
   for (std::size_t i = 0; i < burst.count; ++i) {
-    if (slots[i] == 0) continue;
     PacketContext& context = context_of(burst.packets[i]);
+    if (slots[i] == 0) {
+      if (context.lane == Lane::kSubscriber)
+        punt_to_kernel(stage, context, PortRole::kCore, DropReason::no_session);
+      continue;
+    }
     const FoundSession found = stage.sessions.at(slots[i]);
     context.slot = found.slot;  // of a foreign record too: its owner can ask for it early
     if (!ways[i].foreign) context.session = found.session;
   }
-}
-
-void find_subscriber(StageContext& stage, rte_mbuf* packet) noexcept {
-  PacketContext& context = context_of(packet);
-  if (context.lane != Lane::kReceived) return;
-  contract::SessionRecord* const session = std::exchange(context.session, nullptr);
-  if (session == nullptr || session->subscriber != context.destination)
-    return punt_to_kernel(stage, context, PortRole::kCore, DropReason::no_session);
-  narrow(packet, wire::kEthernetHeaderSize, context.inner_length);
-  attach(context, context.slot, *session);
-  context.lane = Lane::kDownstream;
 }
 
 }  // namespace
@@ -198,11 +191,7 @@ void classify(Burst& burst, PortRole port, StageContext& stage) noexcept {
     fragments |= context_of(burst.packets[i]).lane == Lane::kFragment;
   }
   find_records(burst, ways, port, stage);
-  if (port == PortRole::kCore) {
-    for (rte_mbuf* packet : burst.all()) find_subscriber(stage, packet);
-  } else if (fragments) {
-    reassemble(burst, port, stage);
-  }
+  if (fragments) reassemble(burst, port, stage);
 }
 
 }  // namespace pns::dataplane
