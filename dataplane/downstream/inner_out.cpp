@@ -87,8 +87,8 @@ void take(Burst& burst, StageContext& stage, rte_mbuf* packet, PacketContext& co
 
 // What the record of a packet to come tells to fetch.
 void ask_for_wanted(rte_mbuf* packet) noexcept {
-  constexpr std::uint32_t kWithSession = lane_bit(Lane::kSubscriber) | lane_bit(Lane::kDownstream) |
-                                         lane_bit(Lane::kDownstreamIpv6);
+  constexpr std::uint32_t kWithSession =
+      lane_bit(Lane::kSubscriber) | lane_bit(Lane::kDownstream) | lane_bit(Lane::kDownstreamIpv6);
   const PacketContext& context = context_of(packet);
   if ((lane_bit(context.lane) & kWithSession) != 0) prefetch_wanted(*context.session);
 }

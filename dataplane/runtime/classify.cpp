@@ -3,7 +3,7 @@
 
 #include <rte_prefetch.h>
 
-#include <utility>
+#include <array>
 
 #include "dataplane/session/egress.hpp"
 #include "pns/wire/ethernet.hpp"

@@ -227,9 +227,8 @@ void Worker::run_ppp(Burst& burst) noexcept {
 
 void Worker::run_downstream(Burst& burst) noexcept {
   constexpr std::uint32_t kDownstreamLanes =
-      lane_bit(Lane::kSubscriber) | lane_bit(Lane::kDownstream) |
-      lane_bit(Lane::kDownstreamIpv6) | lane_bit(Lane::kSeal) |
-      lane_bit(Lane::kPppOut) | lane_bit(Lane::kGreOut);
+      lane_bit(Lane::kSubscriber) | lane_bit(Lane::kDownstream) | lane_bit(Lane::kDownstreamIpv6) |
+      lane_bit(Lane::kSeal) | lane_bit(Lane::kPppOut) | lane_bit(Lane::kGreOut);
   if ((burst.lanes() & kDownstreamLanes) == 0) return;
   inner_out(burst, stage_);
   mppe_seal(burst, stage_);
