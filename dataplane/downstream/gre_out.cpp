@@ -98,7 +98,7 @@ rte_mbuf* make_ack(StageContext& stage, SlotId slot, SessionRecord& session) noe
 
 void gre_out(Burst& burst, StageContext& stage) noexcept {
   std::array<std::uint32_t, Burst::kCapacity> peers;
-  std::array<NextHops::Found, Burst::kCapacity> ids;
+  std::array<NextHops::Found, Burst::kCapacity> found;
   std::array<std::uint16_t, Burst::kCapacity> at;
   std::size_t count = 0;
   for (std::uint16_t i = 0; i < burst.count; ++i) {
@@ -108,7 +108,7 @@ void gre_out(Burst& burst, StageContext& stage) noexcept {
     at[count++] = i;
   }
   if (count == 0) return;
-  stage.next_hops.lookup(std::span(peers).first(count), std::span(ids).first(count));
+  stage.next_hops.lookup(std::span(peers).first(count), std::span(found).first(count));
 
   std::uint64_t packets = 0;
   std::uint64_t octets = 0;
@@ -117,7 +117,7 @@ void gre_out(Burst& burst, StageContext& stage) noexcept {
   for (std::size_t n = 0; n < count; ++n) {
     rte_mbuf* packet = burst.packets[at[n]];
     PacketContext& context = context_of(packet);
-    if (const NextHopId id = NextHops::id_of(ids[n]); id != hop_id) {
+    if (const NextHopId id = NextHops::id_of(found[n]); id != hop_id) {
       hop_id = id;
       hop = stage.next_hops.get(hop_id);
     }

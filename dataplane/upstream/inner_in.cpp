@@ -82,7 +82,7 @@ void inner_in(Burst& burst, StageContext& stage) noexcept {
 
 void forward(Burst& burst, StageContext& stage) noexcept {
   std::array<std::uint32_t, Burst::kCapacity> destinations;
-  std::array<NextHops::Found, Burst::kCapacity> ids;
+  std::array<NextHops::Found, Burst::kCapacity> found;
   std::array<std::uint16_t, Burst::kCapacity> at;
   std::size_t count = 0;
   bool ipv6 = false;
@@ -97,7 +97,7 @@ void forward(Burst& burst, StageContext& stage) noexcept {
   }
   if (ipv6) forward_ipv6(burst, stage);
   if (count == 0) return;
-  stage.next_hops.lookup(std::span(destinations).first(count), std::span(ids).first(count));
+  stage.next_hops.lookup(std::span(destinations).first(count), std::span(found).first(count));
 
   std::uint64_t packets = 0;
   std::uint64_t octets = 0;
@@ -108,7 +108,7 @@ void forward(Burst& burst, StageContext& stage) noexcept {
     PacketContext& context = context_of(packet);
     SessionRecord* const from = context.session;
     const FoundSession other = stage.sessions.find_by_address(context.destination);
-    if (const NextHopId id = NextHops::id_of(ids[n]); id != hop_id) {
+    if (const NextHopId id = NextHops::id_of(found[n]); id != hop_id) {
       hop_id = id;
       hop = stage.next_hops.get(hop_id);
     }

@@ -64,7 +64,9 @@ struct GreHeader {
   friend bool operator==(const GreHeader&, const GreHeader&) noexcept = default;
 };
 
-// The same in two steps, which stay in registers: kNone or what is wrong; then the header.
+// What is wrong with the header at the front of `packet`, which ends where the IPv4 packet ends:
+// the payload is the payload_length octets after size(); surplus behind them is padding. kNone ·
+// gre_truncated · gre_version · gre_protocol · gre_flags · gre_payload_length.
 [[nodiscard]] inline DropReason check_gre(Bytes packet) noexcept {
   if (packet.size() < kGreMinimumSize) return DropReason::gre_truncated;
   const auto words = load_be<std::uint64_t>(packet.data());
@@ -99,9 +101,7 @@ struct GreHeader {
   return header;
 }
 
-// The header at the front of `packet`, which ends where the IPv4 packet ends: the payload is the
-// payload_length octets after size(); surplus behind them is padding.
-// gre_truncated · gre_version · gre_protocol · gre_flags · gre_payload_length.
+// Both in one. On the packet's path they are two: an expected goes through memory.
 [[nodiscard]] inline std::expected<GreHeader, DropReason> parse_gre(Bytes packet) noexcept {
   if (const DropReason why = check_gre(packet); why != DropReason::kNone)
     return std::unexpected(why);
@@ -113,6 +113,7 @@ struct GreHeader {
   return load_be<std::uint16_t>(packet.data() + offsetof(GreWireHeader, call_id));
 }
 
+// Likewise.
 [[nodiscard]] inline bool has_ack(Bytes packet) noexcept {
   return (load_be<std::uint16_t>(packet.data()) & kGreAck) != 0;
 }

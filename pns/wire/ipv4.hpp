@@ -139,7 +139,9 @@ namespace detail {
 }
 }  // namespace detail
 
-// The same in two steps, which stay in registers: kNone or what is wrong; then the header.
+// What is wrong with the header at the front of `packet`, which may be longer than Total Length
+// (padding). kNone · frame_truncated · ip_version · ip_header_length · ip_total_length ·
+// ip_checksum.
 [[nodiscard, gnu::always_inline]] inline DropReason check_ipv4(Bytes packet) noexcept {
   if (packet.size() < kIpv4HeaderSize) return DropReason::frame_truncated;
   const Ipv4Words words(packet.data());
@@ -149,13 +151,12 @@ namespace detail {
     return DropReason::ip_total_length;
   return words.sum_is_right() ? DropReason::kNone : DropReason::ip_checksum;
 }
-// The header of a packet that was accepted before, without checking again.
+// Of a packet that check_ipv4() has accepted, now or before.
 [[nodiscard]] inline Ipv4Header read_ipv4(Bytes packet) noexcept {
   return packet.size() < kIpv4HeaderSize ? Ipv4Header{} : Ipv4Words(packet.data()).header();
 }
 
-// The header at the front of `packet`, which may be longer than Total Length (padding).
-// frame_truncated · ip_version · ip_header_length · ip_total_length · ip_checksum.
+// Both in one. On the packet's path they are two: an expected goes through memory.
 [[nodiscard]] inline std::expected<Ipv4Header, DropReason> parse_ipv4(Bytes packet) noexcept {
   if (const DropReason why = check_ipv4(packet); why != DropReason::kNone)
     return std::unexpected(why);

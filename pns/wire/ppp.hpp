@@ -54,11 +54,8 @@ namespace detail {
 }
 }  // namespace detail
 
-// What check_ppp() and read_ppp() do, in one step.
-[[nodiscard]] inline std::expected<PppHeader, DropReason> parse_ppp(Bytes frame) noexcept;
-
-// kNone or what is wrong with the header of a frame. With or without FF 03 and with either Protocol
-// size, whatever was negotiated (RFC 1661 §6.5, §6.6).
+// What is wrong with the header of a frame, with or without FF 03 and with either Protocol size,
+// whatever was negotiated (RFC 1661 §6.5, §6.6). kNone · ppp_truncated · ppp_protocol.
 [[nodiscard]] inline DropReason check_ppp(Bytes frame) noexcept {
   if (frame.size() < kPppHeaderMaximum) {
     const auto header = detail::parse_short_ppp(frame);
@@ -80,7 +77,8 @@ namespace detail {
   return header;
 }
 
-inline std::expected<PppHeader, DropReason> parse_ppp(Bytes frame) noexcept {
+// Both in one. On the packet's path they are two: an expected goes through memory.
+[[nodiscard]] inline std::expected<PppHeader, DropReason> parse_ppp(Bytes frame) noexcept {
   if (const DropReason why = check_ppp(frame); why != DropReason::kNone)
     return std::unexpected(why);
   return read_ppp(frame);
