@@ -26,7 +26,8 @@ help text there. This page explains the two lists of reasons.
                             │      └ ack only, Echo answered → pns_worker_frames_total{kind="consumed"}
                             └─ rest → pns_punts_total{to="kernel_access"} (twin)
  core port ───rx→ classify ─┬─ inner_out → mppe_seal → ppp_out → gre_out ─tx→ access port
-                            └─ rest → pns_punts_total{to="kernel_core"} (twin)
+                            │      └ session just closed ─┐
+                            └─ rest ──────────────────────┴→ pns_punts_total{to="kernel_core"} (twin)
 ```
 
 Every packet is counted once where it ends: sent, punted, handed over, consumed or dropped with one of the reasons below.

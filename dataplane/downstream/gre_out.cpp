@@ -97,6 +97,7 @@ rte_mbuf* make_ack(StageContext& stage, SlotId slot, SessionRecord& session) noe
 }
 
 void gre_out(Burst& burst, StageContext& stage) noexcept {
+  static_assert(Burst::kCapacity <= NextHops::kMaxLookup);
   std::array<std::uint32_t, Burst::kCapacity> peers;
   std::array<NextHops::Found, Burst::kCapacity> found;
   std::array<std::uint16_t, Burst::kCapacity> at;

@@ -47,8 +47,8 @@ void make_fit(Burst& burst, StageContext& stage, rte_mbuf* packet, PacketContext
   context.lane = Lane::kConsumed;
 }
 
-// Asks the record whether it is the one that the packet is for.
-void find_subscriber(StageContext& stage, rte_mbuf* packet, PacketContext& context) noexcept {
+// An index has named the session; the record says whether it is the destination's.
+void confirm_subscriber(StageContext& stage, rte_mbuf* packet, PacketContext& context) noexcept {
   const SessionRecord& session = *context.session;
   if (session.subscriber != context.destination) {
     context.session = nullptr;
@@ -64,8 +64,7 @@ void take(Burst& burst, StageContext& stage, rte_mbuf* packet, PacketContext& co
   // Whoever chose this lane has parsed the header and found the session.
   const wire::Ipv4Header header = wire::read_ipv4(octets_of(packet));
   SessionRecord& session = *context.session;
-  if (packet->data_len > header.total_length)
-    trim(packet, static_cast<std::uint16_t>(packet->data_len - header.total_length));
+  narrow(packet, 0, header.total_length);
   if ((context.flags & kPacketTtlDone) == 0) {
     if (header.time_to_live <= 1) {
       send_icmp_error(stage, session, context, {wire::kIcmpTimeExceeded, 0, 0}, header,
@@ -85,7 +84,7 @@ void take(Burst& burst, StageContext& stage, rte_mbuf* packet, PacketContext& co
   to_seal(context, header.total_length);
 }
 
-// What the record of a packet to come tells to fetch.
+// Fetches what a packet's record says that the stages behind will touch.
 void ask_for_wanted(rte_mbuf* packet) noexcept {
   constexpr std::uint32_t kWithSession =
       lane_bit(Lane::kSubscriber) | lane_bit(Lane::kDownstream) | lane_bit(Lane::kDownstreamIpv6);
@@ -99,12 +98,14 @@ constexpr std::uint16_t kPrefetchDistance = 4;  // packets
 void inner_out(Burst& burst, StageContext& stage) noexcept {
   const std::uint16_t count = burst.count;
   bool ipv6 = false;
+  for (std::uint16_t i = 0; i < std::min(count, kPrefetchDistance); ++i)
+    ask_for_wanted(burst.packets[i]);
   for (std::uint16_t i = 0; i < count; ++i) {
     if (i + kPrefetchDistance < count) ask_for_wanted(burst.packets[i + kPrefetchDistance]);
     rte_mbuf* const packet = burst.packets[i];
     PacketContext& context = context_of(packet);
     ipv6 |= context.lane == Lane::kDownstreamIpv6;
-    if (context.lane == Lane::kSubscriber) find_subscriber(stage, packet, context);
+    if (context.lane == Lane::kSubscriber) confirm_subscriber(stage, packet, context);
     if (context.lane == Lane::kDownstream) take(burst, stage, packet, context);
   }
   if (ipv6) ipv6_out(burst, stage);

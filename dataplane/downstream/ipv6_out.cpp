@@ -21,8 +21,7 @@ void take(StageContext& stage, rte_mbuf* packet, PacketContext& context) noexcep
   // Whoever chose this lane has parsed the header and found the session.
   const wire::Ipv6Header header = wire::read_ipv6(octets_of(packet));
   const std::uint32_t length = header.total_length();
-  if (packet->data_len > length)
-    rte_pktmbuf_trim(packet, static_cast<std::uint16_t>(packet->data_len - length));
+  narrow(packet, 0, length);
   if ((context.flags & kPacketTtlDone) == 0) {
     if (header.hop_limit <= 1) {
       send_icmp_error(stage, session, context, {wire::kIcmpv6TimeExceeded, 0, 0}, header,

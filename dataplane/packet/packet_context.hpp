@@ -26,7 +26,8 @@ enum class Lane : std::uint8_t {
   kReceived = 0,  // Ethernet; classify has not seen it
   // --- upstream ---
   kFragment,   // of an outer IPv4 packet for one of our addresses; Ethernet
-  kGre,        // outer IPv4 checked and for one of our addresses; Ethernet
+  kGre,        // outer IPv4 checked and for one of our addresses; session, if any, is whom the
+               // index names; Ethernet
   kPpp,        // PPP, from Address or Protocol field
   kMppe,       // MPPE header
   kInner,      // inner IPv4, unchecked, from session
@@ -70,12 +71,12 @@ struct alignas(64) PacketContext {
   Lane resume{};              // kHandOver: the lane at the owner
   std::uint16_t flags = 0;
   std::uint16_t ppp_protocol = 0;  // kPppOut, kSeal: of the payload; kControl: as punted
-  SlotId slot;  // valid while session is set, and for kControl; kHandOver: likely
+  SlotId slot;  // valid while session is set, and for kControl; kHandOver: likely, or 0
   std::uint32_t generation = 0;
   contract::SessionRecord* session = nullptr;
   std::uint32_t sequence = 0;      // GRE, as received
   WorkerId worker;                 // kHandOver
-  std::uint16_t inner_length = 0;  // octets of inner IP, for the books
+  std::uint16_t inner_length = 0;  // octets of inner IP
   Ipv4Address destination;         // kGre: outer; from kForward on: inner
   Ipv4Address source;              // kGre: outer
   std::uint16_t payload_at = 0;    // kGre: octets of Ethernet and IPv4 header
@@ -103,14 +104,8 @@ inline constexpr std::uint16_t kMbufPrivateSize = sizeof(PacketContext);
   return {rte_pktmbuf_mtod(packet, std::byte*), rte_pktmbuf_data_len(packet)};
 }
 
-// Takes octets off the end of a single-segment packet that has so many. rte_pktmbuf_trim looks for
-// the last segment, in the second cache line of the mbuf, which nothing else here needs.
-inline void trim(rte_mbuf* packet, std::uint16_t octets) noexcept {
-  packet->data_len = static_cast<std::uint16_t>(packet->data_len - octets);
-  packet->pkt_len -= octets;
-}
-
-// Leaves `length` octets of a single-segment packet that has so many from `at` on.
+// Leaves `length` octets of a single-segment packet that has so many from `at` on. rte_pktmbuf_trim
+// looks for the last segment, in the second cache line of the mbuf, which nothing else here needs.
 inline void narrow(rte_mbuf* packet, std::size_t at, std::size_t length) noexcept {
   packet->data_off = static_cast<std::uint16_t>(packet->data_off + at);
   packet->data_len = static_cast<std::uint16_t>(length);

@@ -24,8 +24,7 @@ void classify_ipv6(StageContext& stage, rte_mbuf* packet, PacketContext& context
   const FoundSession found = stage.sessions.find_by_prefix(header->destination.high);
   if (!found) return punt_to_kernel(stage, context, context.port, DropReason::no_session);
   if (wire::is_unforwardable(header->source)) return drop(context, DropReason::inner_scope);
-  trim(packet, static_cast<std::uint16_t>(inner.size() - header->total_length()));
-  rte_pktmbuf_adj(packet, wire::kEthernetHeaderSize);
+  narrow(packet, wire::kEthernetHeaderSize, header->total_length());
   attach(context, found.slot, *found.session);
   context.lane = Lane::kDownstreamIpv6;
 }
@@ -89,7 +88,7 @@ struct Way {
   context.local = static_cast<std::uint8_t>(local);
   context.outer_length = header.total_length;
   context.lane = Lane::kGre;
-  if (frame.size() < payload_at + wire::kGreMinimumSize) return;
+  if (header.total_length < header.header_length + wire::kGreMinimumSize) return;
   const Bytes gre = frame.subspan(payload_at);
   const OurCallId call(wire::call_id_of(gre));
   way = {stage.sessions.entry_of(local, call), wire::has_ack(gre),

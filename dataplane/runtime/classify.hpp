@@ -6,10 +6,10 @@
 
 namespace pns::dataplane {
 
-// Every packet of a receive burst: fresh context, one segment, right Ethernet destination; then the
-// lane. access: GRE for one of our addresses → kGre. core: IPv4 for a subscriber → kSubscriber;
-// IPv6 → kDownstreamIpv6 with its session, Ethernet taken off. The rest → kPunt, or a drop where
-// the port has no twin.
+// Every packet of a receive burst, of Burst::kReceive at most: fresh context, one segment, right
+// Ethernet destination; then the lane. access: GRE for one of our addresses → kGre. core: IPv4
+// whose destination an index knows → kSubscriber; IPv6 → kDownstreamIpv6 with its session, Ethernet
+// taken off. The rest → kPunt, or a drop where the port has no twin.
 void classify(Burst& burst, contract::PortRole port, StageContext& stage) noexcept;
 
 // The session that an Ethernet frame is for, by inner destination, and the lane of such packets;

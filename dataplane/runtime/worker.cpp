@@ -25,7 +25,6 @@ namespace {
 
 using contract::PortRole;
 using contract::SessionRecord;
-using contract::UpstreamState;
 
 constexpr std::uint64_t kHousekeepingNs = 1'000'000;
 // Stand-alone acknowledgements of one housekeeping, in bursts: 256,000 a second.

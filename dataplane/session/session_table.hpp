@@ -13,7 +13,6 @@
 #pragma once
 
 #include <emmintrin.h>
-#include <rte_prefetch.h>
 #include <rte_rcu_qsbr.h>
 
 #include <array>

@@ -15,7 +15,8 @@ namespace {
 using contract::SessionRecord;
 using contract::UpstreamState;
 
-// The session of a packet whose GRE header is right. Null: it has another fate.
+// The session of a packet whose GRE header is right, when it is ours and the peer's. Null: the
+// packet has another fate.
 SessionRecord* find_session(StageContext& stage, PacketContext& context, OurCallId call) noexcept {
   const WorkerId owner = stage.sessions.owner(call);
   if (owner != stage.self) {
@@ -91,10 +92,15 @@ class Delivery {
   void deliver(rte_mbuf* packet, PacketContext& context, std::uint32_t before) noexcept {
     context.sequence_advance = advance_of(context, before);
     schedule_ack(stage_, *context.session, context.slot);
-    pass_on(packet, context);
+    deliver_far(packet, context);
   }
   // A packet whose number the window has not moved to.
-  void deliver_far(rte_mbuf* packet, PacketContext& context) noexcept { pass_on(packet, context); }
+  void deliver_far(rte_mbuf* packet, PacketContext& context) noexcept {
+    context.session->upstream.gre_packets.add(1);
+    context.session->upstream.gre_bytes.add(context.outer_length);
+    context.lane = Lane::kPpp;
+    push(packet);
+  }
   // A packet behind a gap of a session that decrypts. Anybody who knows about where the numbers are
   // can make such a gap, and a window that moves over it locks the peer out: it moves when the
   // packet opens, and until then every number since the last proven one may explain its count.
@@ -135,13 +141,6 @@ class Delivery {
   }
 
  private:
-  void pass_on(rte_mbuf* packet, PacketContext& context) noexcept {
-    context.session->upstream.gre_packets.add(1);
-    context.session->upstream.gre_bytes.add(context.outer_length);
-    context.lane = Lane::kPpp;
-    push(packet);
-  }
-
   // The stages behind may add packets to the burst.
   static constexpr std::size_t kMostDelivered = Burst::kCapacity - 32;
 

@@ -12,7 +12,6 @@ namespace pns::dataplane {
 namespace {
 
 using contract::SessionRecord;
-using contract::UpstreamState;
 
 // Answers a ping to one of our own addresses, back down the same session. False: it is none.
 bool answer(StageContext& stage, rte_mbuf* packet, PacketContext& context) noexcept {
@@ -81,6 +80,7 @@ void inner_in(Burst& burst, StageContext& stage) noexcept {
 }
 
 void forward(Burst& burst, StageContext& stage) noexcept {
+  static_assert(Burst::kCapacity <= NextHops::kMaxLookup);
   std::array<std::uint32_t, Burst::kCapacity> destinations;
   std::array<NextHops::Found, Burst::kCapacity> found;
   std::array<std::uint16_t, Burst::kCapacity> at;

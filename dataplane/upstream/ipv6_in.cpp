@@ -14,7 +14,6 @@ namespace pns::dataplane {
 namespace {
 
 using contract::SessionRecord;
-using contract::UpstreamState;
 
 constexpr std::uint16_t kIpv6Protocol = static_cast<std::uint16_t>(wire::PppProtocol::kIpv6);
 constexpr std::uint16_t kIpv6AndTcpHeader = 60;
@@ -96,7 +95,7 @@ void check(StageContext& stage, rte_mbuf* packet, PacketContext& context) noexce
   if (!admit_octets(session.upstream.rate_spent_ns, stage.now_ns, length,
                     session.rate_bits_per_second))
     return drop_upstream(context, DropReason::rate_limited);
-  trim(packet, static_cast<std::uint16_t>(packet->data_len - length));
+  narrow(packet, 0, length);
   context.inner_length = static_cast<std::uint16_t>(length);
   if (link_scope) return take_link_scope(stage, packet, context, *header);
   if (header->destination.high == session.ipv6_prefix)

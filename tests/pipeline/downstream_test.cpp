@@ -281,11 +281,25 @@ TEST_CASE("pipeline: a closed network protocol takes nothing", "[pipeline]") {
   world.command(s, WorkerCommandType::kCloseIpv4);
   world.run();
   (void)world.counted();
-  world.receive(kCore, from_core(data(s)));
+  // Nobody's address any more, though the index still has it: the kernel's, as it came.
+  const Subscriber open = world.add(3);
+  const Octets padded = concat({from_core(data(s)), pattern(6)});
+  world.receive(kCore, from_core(data(open)));
+  world.receive(kCore, padded);
+  world.receive(kCore, from_core(data(open)));
   world.run();
-  CHECK(world.punted(kCore).size() == 1);  // nobody's address any more
+  CHECK(world.punted(kCore) == std::vector<Octets>{padded});
+  CHECK(world.sent(kAccess).size() == 2);
   world.record(s).subscriber = Ipv4Address(address(s.address));
   world.receive(kCore, from_core(data(s)));
   world.run();
   CHECK(world.drops() == Counts{{"network_not_open", 1}});
+
+  World alone({.twins = false});
+  const Subscriber other = alone.add(2);
+  alone.command(other, WorkerCommandType::kCloseIpv4);
+  alone.run();
+  alone.receive(kCore, from_core(data(other)));
+  alone.run();
+  CHECK(alone.drops() == Counts{{"no_session", 1}});
 }
