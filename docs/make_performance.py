@@ -52,8 +52,9 @@ def verdict(goal):
         return "met"
     if "wanted" in goal:
         return "by the median" if goal["measured_median"] >= goal["wanted"] else "**missed**"
-    lowest = goal["measured"]["min"] if "at_most" in goal and isinstance(goal["measured"], dict) else None
-    return "by the minimum" if lowest is not None and lowest <= goal["at_most"] else "**missed**"
+    measured = goal["measured"]
+    lowest_does = "at_most" in goal and isinstance(measured, dict) and measured["min"] <= goal["at_most"]
+    return "by the minimum" if lowest_does else "**missed**"
 
 
 def goals_table(results, first="min", name="minimum"):

@@ -92,10 +92,10 @@ class Delivery {
   void deliver(rte_mbuf* packet, PacketContext& context, std::uint32_t before) noexcept {
     context.sequence_advance = advance_of(context, before);
     schedule_ack(stage_, *context.session, context.slot);
-    deliver_far(packet, context);
+    pass_on(packet, context);
   }
-  // A packet whose number the window has not moved to.
-  void deliver_far(rte_mbuf* packet, PacketContext& context) noexcept {
+  // A packet with its outer headers off, whether or not the window has moved to its number.
+  void pass_on(rte_mbuf* packet, PacketContext& context) noexcept {
     context.session->upstream.gre_packets.add(1);
     context.session->upstream.gre_bytes.add(context.outer_length);
     context.lane = Lane::kPpp;
@@ -109,7 +109,7 @@ class Delivery {
     context.sequence_advance =
         advance_of(context, up.highest_sequence.load(std::memory_order_relaxed));
     context.flags |= kPacketFarSequence;
-    deliver_far(packet, context);
+    pass_on(packet, context);
   }
   // What waits and follows the highest number now; leaves room for `reserve` packets.
   void deliver_waiting(UpstreamState& up, std::size_t reserve) noexcept {
@@ -330,7 +330,7 @@ void gre_in(Burst& burst, StageContext& stage) noexcept {
         break;
       case window::Verdict::kFar:
         if (mppe) context.flags |= kPacketFarSequence;
-        delivery.deliver_far(packet, context);
+        delivery.pass_on(packet, context);
         break;
     }
   }

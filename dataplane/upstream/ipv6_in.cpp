@@ -30,8 +30,7 @@ void take_neighbor_solicitation(StageContext& stage, rte_mbuf* packet, PacketCon
     return;
   }
   wire::write_neighbor_advertisement(octets_of(packet), *target, header.source);
-  rte_pktmbuf_trim(packet,
-                   static_cast<std::uint16_t>(packet->data_len - wire::kNeighborAdvertisementSize));
+  narrow(packet, 0, wire::kNeighborAdvertisementSize);
   send_back(stage, context, Lane::kDownstreamIpv6);
 }
 

@@ -31,8 +31,7 @@ void refuse_network_data(StageContext& stage, rte_mbuf* packet, PacketContext& c
   if (header.is(wire::PppProtocol::kIpv4) || (session_flags & contract::kFlagLcpOpen) == 0)
     return drop_upstream(context, DropReason::network_not_open);
   const std::size_t kept = header.size() + kRejectedOctets - 2;
-  if (packet->data_len > kept)
-    rte_pktmbuf_trim(packet, static_cast<std::uint16_t>(packet->data_len - kept));
+  if (packet->data_len > kept) narrow(packet, 0, kept);
   punt_to_control(stage, packet, context, header.protocol, header.size());
 }
 

@@ -53,8 +53,7 @@ bool take_echo(StageContext& stage, rte_mbuf* packet, PacketContext& context,
   // An answer the peer takes (RFC 1661 §5.8): what is more of its data stays away.
   echo->length = std::min(echo->length, std::max(session.peer_mru, kSmallestMru));
   wire::write_echo(information, *echo);
-  rte_pktmbuf_adj(packet, static_cast<std::uint16_t>(header.size()));
-  rte_pktmbuf_trim(packet, static_cast<std::uint16_t>(packet->data_len - echo->length));
+  narrow(packet, header.size(), echo->length);
   context.ppp_protocol = static_cast<std::uint16_t>(PppProtocol::kLcp);
   context.lane = Lane::kPppOut;
   stage.counters.consumed.add(1);
@@ -81,8 +80,7 @@ bool take_reset(StageContext& stage, rte_mbuf* packet, PacketContext& context,
   information[0] = std::byte{wire::kCcpResetAck};
   information[2] = std::byte{0};
   information[3] = static_cast<std::byte>(kResetLength);
-  rte_pktmbuf_adj(packet, static_cast<std::uint16_t>(header.size()));
-  rte_pktmbuf_trim(packet, static_cast<std::uint16_t>(packet->data_len - kResetLength));
+  narrow(packet, header.size(), kResetLength);
   context.ppp_protocol = static_cast<std::uint16_t>(PppProtocol::kCcp);
   context.lane = Lane::kPppOut;
   stage.counters.consumed.add(1);

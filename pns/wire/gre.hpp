@@ -59,7 +59,10 @@ struct GreHeader {
 
   // Octets of this header.
   [[nodiscard]] constexpr std::size_t size() const noexcept {
-    return kGreMinimumSize + (has_sequence ? 4U : 0U) + (has_ack ? 4U : 0U);
+    return size_with(has_sequence, has_ack);
+  }
+  [[nodiscard]] static constexpr std::size_t size_with(bool sequence, bool ack) noexcept {
+    return kGreMinimumSize + (sequence ? 4U : 0U) + (ack ? 4U : 0U);
   }
   friend bool operator==(const GreHeader&, const GreHeader&) noexcept = default;
 };
@@ -79,8 +82,7 @@ struct GreHeader {
   }
   const auto payload_length = static_cast<std::uint16_t>(words >> 16);
   const bool has_sequence = (flags & kGreSequence) != 0;
-  const std::size_t size =
-      kGreMinimumSize + (has_sequence ? 4U : 0U) + ((flags & kGreAck) != 0 ? 4U : 0U);
+  const std::size_t size = GreHeader::size_with(has_sequence, (flags & kGreAck) != 0);
   if (packet.size() < size) return DropReason::gre_truncated;
   if (has_sequence != (payload_length != 0) || payload_length > packet.size() - size)
     return DropReason::gre_payload_length;

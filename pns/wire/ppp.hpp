@@ -62,8 +62,7 @@ namespace detail {
     return header ? DropReason::kNone : header.error();
   }
   const std::uint16_t field = detail::protocol_of(load_be<std::uint32_t>(frame.data()));
-  return (field & 0x0101) == 0x0001 || (field & 0x0100) != 0 ? DropReason::kNone
-                                                             : DropReason::ppp_protocol;
+  return (field & 0x0101) != 0 ? DropReason::kNone : DropReason::ppp_protocol;
 }
 // Of a frame that check_ppp() has accepted.
 [[nodiscard]] inline PppHeader read_ppp(Bytes frame) noexcept {
