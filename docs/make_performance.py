@@ -174,7 +174,7 @@ class Attack:
             rows.append((f"`{row['case']}`", pair(row["baseline"]), f"{row['kept']:.2f}/{row['kept_p10']:.2f}",
                          f"{row['kept_dropping']:.2f}", f"{row['delivered']:.3%}",
                          f"{row['dropped_cycles']:.0f}", f"{row['forged_cycles'] - row['dropped_cycles']:.0f}",
-                         f"{row['steps_a_forged']:.2f}", row["most_steps_of_a_packet"],
+                         f"{row['steps_a_forged']:.2f}", row["most_steps_of_a_poll"],
                          f"{row['core_share_of_steps']:.1%}"))
         return table(("mode/kind/jump/attacked/forged:real/octets", "alone", "kept, median/p10",
                       "kept when dropping", "delivered", "a dropped packet", "a forged one beyond it",

@@ -32,21 +32,6 @@ void write_header(MutableBytes frame, unsigned header) noexcept {
   frame[1] = static_cast<std::byte>(header);
 }
 
-// The scalar reference does it.
-void alone(MppeJob& job, const MppeGapRule* rule) noexcept {
-  DirectionState& state = *job.state;
-  if (job.work == MppeWork::kSeal) {
-    job.result = mppe::seal(state, job.packet);
-    return;
-  }
-  const unsigned steps = rule == nullptr ? 0 : mppe::steps_asked(state, job.packet);
-  if (steps != 0 && !rule->may_step(rule->context, job, steps)) {
-    job.result = std::unexpected(DropReason::mppe_gap);
-    return;
-  }
-  job.result = mppe::open(state, job.packet);
-}
-
 // Equal parts of at most `most`: the size of the next one when `left` are left in `groups`.
 struct Groups {
   Groups(unsigned all, unsigned most) noexcept : left(all), groups((all + most - 1) / most) {}
@@ -69,6 +54,12 @@ MppeEngine::MppeEngine(MppeVariant variant) noexcept : kernels_(kernels_of(varia
 
 MppeEngine::~MppeEngine() { wipe_used(); }
 
+void MppeEngine::change_keys(std::span<const std::byte, 16> start_key,
+                             std::span<std::byte, 16> session_key, unsigned key_bits,
+                             std::uint32_t steps) noexcept {
+  for (; steps != 0; --steps) mppe::change_key(start_key, session_key, key_bits);
+}
+
 void MppeEngine::run(std::span<MppeJob> jobs, const MppeGapRule* rule) noexcept {
   const unsigned count = static_cast<unsigned>(std::min(jobs.size(), kMostJobs));
   scalar_ = kernels_.one_is_slow && count == 1;
@@ -88,7 +79,7 @@ void MppeEngine::run(std::span<MppeJob> jobs, const MppeGapRule* rule) noexcept 
     opened_ = false;
     bool all_done = true;
     for (Chain& chain : std::span(chains_).first(chain_count_)) {
-      chain.count = chain.state->coherency;
+      bring_up(chain);
       chain.last = kNone;
       chain.depth = 0;
       do {
@@ -104,7 +95,7 @@ void MppeEngine::run(std::span<MppeJob> jobs, const MppeGapRule* rule) noexcept 
       derive_keys();
       commit_sealed();
       stream_fresh();
-      if (opened_) retire_opened(rule);
+      if (opened_) retire_opened();
     }
     if (running_count_ != 0) stream_running();
     if (all_done) break;
@@ -123,8 +114,43 @@ void MppeEngine::run(std::span<MppeJob> jobs, const MppeGapRule* rule) noexcept 
     if (chains_[chain_index_[at]].state == &state) return chains_[chain_index_[at]];
   chain_index_[at] = static_cast<std::uint8_t>(chain_count_);
   Chain& chain = chains_[chain_count_++];
-  chain = {&state, 0, kNone, 0, kNone, kNone};
+  chain = {&state, state.coherency, 0, state.coherency, 0, kNone, 0, kNone, kNone};
   return chain;
+}
+
+// Planning goes on from where the state is. A wave moves it by less than the count wraps.
+[[gnu::always_inline]] inline void MppeEngine::bring_up(Chain& chain) noexcept {
+  chain.count = chain.state->coherency;
+  chain.state_position +=
+      static_cast<unsigned>(chain.count - chain.state_count) & mppe::kCoherencyMask;
+  chain.state_count = chain.count;
+  chain.position = chain.state_position;
+}
+
+// The scalar reference does it. Everything before it in its direction is done.
+void MppeEngine::run_scalar(Chain& chain, MppeJob& job, const MppeGapRule* rule) noexcept {
+  DirectionState& state = *job.state;
+  if (job.work == MppeWork::kSeal) {
+    job.result = mppe::seal(state, job.packet);
+    return bring_up(chain);
+  }
+  const std::uint32_t missing = job.ahead == kAheadByCount ? mppe::counts_ahead(state, job.packet)
+                                                           : job.ahead - chain.position;
+  const std::uint32_t late = job.ahead == kAheadByCount ? mppe::kHalfCountSpace : 1U << 31;
+  if (missing >= late) {
+    job.result = std::unexpected(DropReason::mppe_gap);
+    return;
+  }
+  const std::uint32_t steps =
+      rule == nullptr ? 0 : mppe::extra_key_changes(state, job.packet, missing);
+  if (steps != 0 && !rule->may_step(rule->context, job, steps)) {
+    job.result = std::unexpected(DropReason::mppe_gap);
+    return;
+  }
+  job.result = mppe::open(state, job.packet, missing, job.certain);
+  if (!job.result) return;
+  chain.position = chain.state_position = chain.position + missing + 1;
+  chain.count = chain.state_count = state.coherency;
 }
 
 // Takes the job into this wave, or does it at once; false when it must wait, and what follows it
@@ -152,15 +178,16 @@ void MppeEngine::run(std::span<MppeJob> jobs, const MppeGapRule* rule) noexcept 
   }
   bool certain = !scalar_ && job.packet.size() - mppe::kHeaderSize <= kMostOctets;
   if (job.work == MppeWork::kOpen)
-    certain = certain && (header & mppe::kCoherencyMask) == chain.count;
+    certain = certain && (job.ahead == kAheadByCount
+                              ? (header & mppe::kCoherencyMask) == chain.count
+                              : job.ahead == chain.position);
   if (!stateless) {
     certain = certain && chain.depth == 0 && !state.flush_wanted && !is_flag_packet(chain.count);
     if (job.work == MppeWork::kOpen) certain = certain && (header & mppe::kFlushed) == 0;
   }
   if (!certain) {
     if (chain.depth != 0) return false;
-    alone(job, rule);
-    chain.count = state.coherency;
+    run_scalar(chain, job, rule);
     return true;
   }
   if (stateless)
@@ -180,6 +207,7 @@ void MppeEngine::run(std::span<MppeJob> jobs, const MppeGapRule* rule) noexcept 
   if (chain.depth == rounds_) round_start_[rounds_++] = 0;
   ++round_start_[chain.depth];  // a number of packets, as yet
   chain.count = next_count(chain.count);
+  ++chain.position;
   chain.last = number;
   ++chain.depth;
 }
@@ -189,8 +217,7 @@ void MppeEngine::plan_running(Chain& chain, MppeJob& job) noexcept {
   // A direction that has the burst to itself goes on at once.
   if (chain_count_ == 1 && size <= kernels_.few_octets) {
     crypt_next(job, chain.count);
-    chain.count = chain.state->coherency;
-    return;
+    return bring_up(chain);
   }
   chain.depth = 1;
   running_[running_count_++] = {&job, static_cast<std::uint16_t>(size), chain.count, 0, 0, 0,
@@ -382,7 +409,8 @@ void MppeEngine::open_fresh(Planned& planned, const std::byte* stream) noexcept 
   std::array<std::byte, mppe::kPlausibleHead> head;
   const std::size_t size = std::min<std::size_t>(planned.size, head.size());
   kernels_.combine(head.data(), data, stream, size);
-  planned.good = mppe::is_plausible(std::span(head).first(size), planned.size, false);
+  planned.good =
+      mppe::is_plausible(std::span(head).first(size), planned.size, planned.job->certain);
   if (planned.good) kernels_.combine(data, data, stream, planned.size);
 }
 
@@ -411,8 +439,9 @@ void MppeEngine::stream_fresh() noexcept {
   }
 }
 
-// Packets that came before one, and were none of their session's, leave it ahead of the count.
-void MppeEngine::retire_opened(const MppeGapRule* rule) noexcept {
+// A packet that did not open leaves its session's state behind the counts of those after it. Their
+// keys are made already, so the gap costs nothing more; but their text must be certain.
+void MppeEngine::retire_opened() noexcept {
   for (unsigned n = 0; n < fresh_count_; ++n) {
     Planned& planned = fresh_[n];
     MppeJob& job = *planned.job;
@@ -420,10 +449,6 @@ void MppeEngine::retire_opened(const MppeGapRule* rule) noexcept {
     DirectionState& state = *job.state;
     const unsigned gap =
         static_cast<unsigned>(planned.count - state.coherency) & mppe::kCoherencyMask;
-    if (gap != 0 && rule != nullptr && !rule->may_step(rule->context, job, gap)) {
-      job.result = std::unexpected(DropReason::mppe_gap);
-      continue;
-    }
     const MutableBytes data = job.packet.subspan(mppe::kHeaderSize);
     if (planned.good && gap != 0)
       planned.good = mppe::is_plausible(data.first(std::min(data.size(), mppe::kPlausibleHead)),
@@ -444,7 +469,7 @@ void MppeEngine::crypt_next(MppeJob& job, unsigned count) noexcept {
     mppe::seal_next(*job.state, data);
     write_header(job.packet, mppe::kEncrypted | count);
     job.result = job.packet;
-  } else if (mppe::open_next(*job.state, data)) {
+  } else if (mppe::open_next(*job.state, data, job.certain)) {
     job.result = data;
   } else {
     job.result = std::unexpected(DropReason::mppe_garbage);
@@ -505,7 +530,7 @@ void MppeEngine::crypt_running(Planned& planned, unsigned lane, const RunningInd
     std::array<std::byte, mppe::kPlausibleHead> head;
     const std::size_t size = std::min<std::size_t>(planned.size, head.size());
     kernels_.combine(head.data(), data, stream_[lane], size);
-    if (!mppe::is_plausible(std::span(head).first(size), planned.size, false)) {
+    if (!mppe::is_plausible(std::span(head).first(size), planned.size, job.certain)) {
       job.result = std::unexpected(DropReason::mppe_garbage);
       return;
     }

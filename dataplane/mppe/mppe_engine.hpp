@@ -8,7 +8,7 @@
 // there are, of a stateful one a single one, since its streams follow each other. The rest waits
 // for the next wave. What is rare goes to the scalar reference, when all before it in its session
 // is done: stateless packets after a gap, stateful ones that change the key, packets above
-// kMostOctets.
+// kMostOctets. A gap costs a key change for each missing packet; MppeGapRule bounds that.
 //
 // One engine a worker; its owner's thread only. About 30 KB that it holds itself: no allocation, no
 // lock. Keys and streams are wiped before run() returns.
@@ -29,20 +29,28 @@ namespace pns::dataplane {
 
 enum class MppeWork : std::uint8_t { kOpen, kSeal };
 
+// MppeJob::ahead: only the 12 bits of the packet's count tell how far ahead it is.
+inline constexpr std::uint32_t kAheadByCount = ~std::uint32_t{0};
+
 // One packet. `packet` and `result` are those of mppe::open and mppe::seal. A direction is opened
 // or sealed, not both in one burst. When open fails, what is in the packet is not to be used.
 struct MppeJob {
   mppe::DirectionState* state = nullptr;
   MutableBytes packet;
   MppeWork work = MppeWork::kOpen;
+  // Opened only when the text is one that nothing but the right key yields.
+  bool certain = false;
+  // Packets that the peer has sealed between the last one that had been opened when run() was
+  // called, and this one. The low 12 bits agree with the packet's count.
+  std::uint32_t ahead = kAheadByCount;
   std::expected<MutableBytes, DropReason> result = std::unexpected(DropReason::internal);
 };
 
-// Asked before a packet may cost `steps` (not 0) extra key changes: as many as a stateless one is
-// ahead, of a flushed stateful one the most (mppe::steps_asked). If the answer is no, the packet is
-// refused with mppe_gap.
+// Asked before a packet is opened that costs `steps` (not 0) extra key changes
+// (mppe::extra_key_changes). If the answer is no, the packet is refused with mppe_gap and its octets
+// are as they came.
 struct MppeGapRule {
-  bool (*may_step)(void* context, const MppeJob& job, unsigned steps) noexcept;
+  bool (*may_step)(void* context, const MppeJob& job, std::uint32_t steps) noexcept;
   void* context;
 };
 
@@ -57,6 +65,10 @@ class MppeEngine {
   ~MppeEngine();
   MppeEngine(const MppeEngine&) = delete;
   MppeEngine& operator=(const MppeEngine&) = delete;
+
+  // `steps` key changes (RFC 3078 §7.3) of one session key, one after the other.
+  void change_keys(std::span<const std::byte, 16> start_key, std::span<std::byte, 16> session_key,
+                   unsigned key_bits, std::uint32_t steps) noexcept;
 
   // At most kMostJobs. The jobs of one direction are done in their order.
   void run(std::span<MppeJob> jobs, const MppeGapRule* rule = nullptr) noexcept;
@@ -77,13 +89,21 @@ class MppeEngine {
   // A direction of this burst.
   struct Chain {
     mppe::DirectionState* state;
-    std::uint16_t count;     // of the next packet
+    // As if every packet planned in this wave had opened: count of the next packet, and the
+    // MppeJob::ahead with which it is in order.
+    std::uint16_t count;
+    std::uint32_t position;
+    // The same as far as the state has really come.
+    std::uint16_t state_count;
+    std::uint32_t state_position;
     std::uint8_t last;       // planned in this wave, or kNone
     std::uint8_t depth;      // packets of it in this wave
     std::uint8_t first_job;  // of those that wait, or kNone
     std::uint8_t last_job;
   };
 
+  static void bring_up(Chain& chain) noexcept;
+  static void run_scalar(Chain& chain, MppeJob& job, const MppeGapRule* rule) noexcept;
   Chain& chain_of(mppe::DirectionState& state) noexcept;
   bool plan(Chain& chain, MppeJob& job, const MppeGapRule* rule) noexcept;
   void plan_stateless(Chain& chain, MppeJob& job) noexcept;
@@ -103,7 +123,7 @@ class MppeEngine {
   void crypt_fresh(Planned& planned, const std::byte* stream) noexcept;
   void open_fresh(Planned& planned, const std::byte* stream) noexcept;
   void crypt_running(Planned& planned, unsigned lane, const RunningIndices& at) noexcept;
-  void retire_opened(const MppeGapRule* rule) noexcept;
+  void retire_opened() noexcept;
   void wipe_used() noexcept;
 
   MppeKernels kernels_;

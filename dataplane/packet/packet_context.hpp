@@ -8,6 +8,7 @@
 
 #include <rte_mbuf.h>
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -63,6 +64,11 @@ inline constexpr std::uint16_t kPacketInjected = 1U << 2;     // from the contro
 inline constexpr std::uint16_t kPacketNoIcmp = 1U << 3;       // made here: no ICMP error about it
 inline constexpr std::uint16_t kPacketReleased = 1U << 4;     // has waited for the send window
 inline constexpr std::uint16_t kPacketWaitPaid = 1U << 5;     // waits_in_vain has paid for it
+// Waits behind a gap that the missing GRE numbers explain.
+inline constexpr std::uint16_t kPacketGapExplained = 1U << 8;
+// kControl: no frame, but word that no packet of the session opens (contract::PathDead).
+inline constexpr std::uint16_t kPacketPathDead = 1U << 6;
+inline constexpr std::uint16_t kPacketOpenedOnce = 1U << 7;  // PathDead::opened_since_armed
 
 struct alignas(64) PacketContext {
   Lane lane = Lane::kReceived;
@@ -81,11 +87,8 @@ struct alignas(64) PacketContext {
   Ipv4Address source;              // kGre: outer
   std::uint16_t payload_at = 0;    // kGre: octets of Ethernet and IPv4 header
   std::uint16_t outer_length = 0;  // kGre: octets of outer IP
-  // kPpp: how far the window moved for this packet, or will when it opens; 0: the number is so far
-  // ahead that it explains nothing.
-  std::uint16_t sequence_advance = 0;
   std::uint8_t local = 0;  // kGre: SessionTable's number of destination
-  std::uint8_t spare = 0;
+  std::array<std::uint8_t, 3> spare{};
   Ipv6Address next_hop;  // kResolve; mapped_address.hpp
 };
 

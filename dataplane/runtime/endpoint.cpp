@@ -353,10 +353,19 @@ void Endpoint::punt(rte_mbuf* packet) {
   const PacketContext& context = context_of(packet);
   if (!channel_ || packet->nb_segs != 1) return header_.channel_events_dropped.add(1);
   contract::MessageHeader header;
-  header.type = MessageType::kPuntedFrame;
   header.slot = context.slot;
   header.generation = context.generation;
-  if (events_.push(header, {}, octets_of(packet), kReplyReserve))
+  bool pushed = false;
+  if ((context.flags & kPacketPathDead) != 0) {
+    header.type = MessageType::kPathDead;
+    contract::PathDead body;
+    body.opened_since_armed = (context.flags & kPacketOpenedOnce) != 0;
+    pushed = events_.push(header, std::as_bytes(std::span(&body, 1)), {}, kReplyReserve);
+  } else {
+    header.type = MessageType::kPuntedFrame;
+    pushed = events_.push(header, {}, octets_of(packet), kReplyReserve);
+  }
+  if (pushed)
     events_pending_ = true;
   else
     header_.channel_events_dropped.add(1);

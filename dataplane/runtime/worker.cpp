@@ -14,6 +14,7 @@
 #include "dataplane/runtime/classify.hpp"
 #include "dataplane/upstream/gre_in.hpp"
 #include "dataplane/upstream/inner_in.hpp"
+#include "dataplane/upstream/mppe_gap.hpp"
 #include "dataplane/upstream/mppe_open.hpp"
 #include "dataplane/upstream/ppp_in.hpp"
 #include "pns/mppe/mppe.hpp"
@@ -80,6 +81,8 @@ void arm_mppe(SessionRecord& session, const contract::ArmMppe& arm) noexcept {
   const mppe::Mode mode = arm.stateless ? mppe::Mode::kStateless : mppe::Mode::kStateful;
   mppe::init(session.upstream.mppe, arm.receive_start_key, arm.key_bits, mode);
   mppe::init(session.downstream.mppe, arm.send_start_key, arm.key_bits, mode);
+  session.upstream.mppe.gre_sequence =
+      session.upstream.highest_sequence.load(std::memory_order_relaxed);
   set_flags(session, contract::kFlagMppe, 0);
 }
 
@@ -126,6 +129,7 @@ Worker::Worker(WorkerConfig config, SessionTable& sessions, NextHops& next_hops)
       acks_(sessions.memory().sessions()),
       reassembly_(config_.reassembly),
       reorder_(config_.reorder),
+      gaps_(config_.gaps),
       send_window_(config_.send_window),
       mppe_(config_.mppe_variant),
       stage_{.sessions = sessions,
@@ -134,6 +138,7 @@ Worker::Worker(WorkerConfig config, SessionTable& sessions, NextHops& next_hops)
              .acks = acks_,
              .reassembly = reassembly_,
              .reorder = reorder_,
+             .gaps = gaps_,
              .send_window = send_window_,
              .mppe = mppe_,
              .deferred = deferred_,
@@ -141,6 +146,7 @@ Worker::Worker(WorkerConfig config, SessionTable& sessions, NextHops& next_hops)
              .pool = config_.pool,
              .self = config_.id,
              .icmp_source = config_.icmp_source,
+             .key_steps = KeyStepBudget(config_.gaps.step_ns),
              .icmp_source_ipv6 = config_.icmp_source_ipv6} {
   (void)rte_rcu_qsbr_thread_register(&sessions_.quiescence(), config_.id.value);
   rte_rcu_qsbr_thread_online(&sessions_.quiescence(), config_.id.value);
@@ -169,6 +175,8 @@ PollResult Worker::poll_once(Tsc now, std::uint64_t now_ns) noexcept {
   stage_.control_attached = config_.control_attached == nullptr ||
                             config_.control_attached->load(std::memory_order_relaxed);
 
+  stage_.inline_steps = key_steps_in(kInlineStepsNs, config_.gaps.step_ns);
+
   take_commands();
   take_from_twins();
   take_handed_over();
@@ -181,6 +189,7 @@ PollResult Worker::poll_once(Tsc now, std::uint64_t now_ns) noexcept {
     expire_fragments(now_ns);
     send_due_acks(now_ns);
   }
+  follow_gaps();
 
   counters_.polls.add(1);
   last_poll_busy_ = !result_.idle();
@@ -206,8 +215,8 @@ void Worker::after_sleep() noexcept {
 }
 
 std::uint64_t Worker::next_deadline_ns(std::uint64_t now_ns) const noexcept {
-  const std::uint64_t due =
-      std::min({acks_.next_due_ns(), reorder_.next_due_ns(), send_window_.next_due_ns()});
+  const std::uint64_t due = std::min({acks_.next_due_ns(), reorder_.next_due_ns(),
+                                      gaps_.next_due_ns(), send_window_.next_due_ns()});
   if (due == UINT64_MAX) return due;
   return due > now_ns ? due - now_ns : 0;
 }
@@ -219,6 +228,10 @@ void Worker::run_upstream(Burst& burst) noexcept {
 
 void Worker::run_ppp(Burst& burst) noexcept {
   ppp_in(burst, stage_);
+  run_mppe(burst);
+}
+
+void Worker::run_mppe(Burst& burst) noexcept {
   mppe_open(burst, stage_);
   inner_in(burst, stage_);
   forward(burst, stage_);
@@ -259,6 +272,18 @@ void Worker::follow_up() noexcept {
   if (reorder_.has_hurried()) release_early_packets(stage_.now_ns);
   send_early_acks();
   if (send_window_.has_ready()) release_window_packets(stage_.now_ns);
+}
+
+void Worker::follow_gaps() noexcept {
+  if (gaps_.empty()) return;
+  Burst burst;
+  result_.key_steps += dataplane::follow_gaps(burst, stage_);
+  if (burst.count == 0) return;
+  result_.packets += burst.count;
+  run_mppe(burst);
+  run_downstream(burst);
+  finish(burst);
+  follow_up();
 }
 
 void Worker::take_commands() noexcept {

@@ -63,6 +63,7 @@ struct WorkerConfig {
   Ipv6Address icmp_source_ipv6;
   Reassembly::Settings reassembly;
   Reorder::Settings reorder;
+  GapQueue::Settings gaps;
   SendWindow::Settings send_window;
   MppeVariant mppe_variant = best_variant();
   // Main: writes; workers: read. Null: always attached.
@@ -72,7 +73,10 @@ struct WorkerConfig {
 struct PollResult {
   std::uint32_t packets = 0;  // taken from queues and rings
   std::uint32_t commands = 0;
-  [[nodiscard]] bool idle() const noexcept { return packets == 0 && commands == 0; }
+  std::uint32_t key_steps = 0;  // over gaps, between bursts
+  [[nodiscard]] bool idle() const noexcept {
+    return packets == 0 && commands == 0 && key_steps == 0;
+  }
 };
 
 class Worker {
@@ -98,6 +102,9 @@ class Worker {
   // for the peer's window), or UINT64_MAX: the longest sensible sleep.
   [[nodiscard]] std::uint64_t next_deadline_ns(std::uint64_t now_ns) const noexcept;
 
+  // Packets that wait behind gaps; they go with the worker.
+  [[nodiscard]] std::uint32_t packets_behind_gaps() const noexcept { return gaps_.packets(); }
+
   [[nodiscard]] WorkerId id() const noexcept { return config_.id; }
   [[nodiscard]] const WorkerConfig& config() const noexcept { return config_; }
 
@@ -118,7 +125,9 @@ class Worker {
   void release_window_packets(std::uint64_t now_ns) noexcept;
   void expire_fragments(std::uint64_t now_ns) noexcept;
   void run_upstream(Burst& burst) noexcept;
-  void run_ppp(Burst& burst) noexcept;  // from PPP on
+  void run_ppp(Burst& burst) noexcept;   // from PPP on
+  void run_mppe(Burst& burst) noexcept;  // from MPPE on
+  void follow_gaps() noexcept;
   void run_downstream(Burst& burst) noexcept;
   // Carries out every packet's fate, and counts it where it ends.
   void finish(Burst& burst) noexcept;
@@ -137,6 +146,7 @@ class Worker {
   AckList acks_;
   Reassembly reassembly_;
   Reorder reorder_;
+  GapQueue gaps_;
   SendWindow send_window_;
   MppeEngine mppe_;
   Burst deferred_;

@@ -278,6 +278,7 @@ std::uint32_t SessionTable::adopt() noexcept {
                       std::memory_order_relaxed);
     // What waited in the process that is gone is lost.
     found.upstream.reorder_queue = 0;
+    found.upstream.gap_entry = 0;
     found.downstream.send_queue = 0;
     if (!found.subscriber.is_unspecified() &&
         bind_address(slot, found.subscriber) != ReplyResult::kDone)

@@ -53,6 +53,7 @@ inline void move(contract::UpstreamState& up, std::uint32_t sequence,
   if (!up.sequence_started) {
     up.highest_sequence.store(sequence, std::memory_order_relaxed);
     up.sequence_started = true;
+    up.mppe.gre_sequence = sequence - 1;
     return Verdict::kNext;
   }
   const std::uint32_t highest = up.highest_sequence.load(std::memory_order_relaxed);

@@ -87,10 +87,8 @@ class Delivery {
 
   [[nodiscard]] std::uint64_t& gaps() noexcept { return gaps_; }
   void push(rte_mbuf* packet) noexcept { (void)out_.append(packet); }
-  // A payload packet with its outer headers off, whose number the window has moved to from
-  // `before`.
-  void deliver(rte_mbuf* packet, PacketContext& context, std::uint32_t before) noexcept {
-    context.sequence_advance = advance_of(context, before);
+  // A payload packet with its outer headers off, whose number the window has moved to.
+  void deliver(rte_mbuf* packet, PacketContext& context) noexcept {
     schedule_ack(stage_, *context.session, context.slot);
     pass_on(packet, context);
   }
@@ -103,11 +101,8 @@ class Delivery {
   }
   // A packet behind a gap of a session that decrypts. Anybody who knows about where the numbers are
   // can make such a gap, and a window that moves over it locks the peer out: it moves when the
-  // packet opens, and until then every number since the last proven one may explain its count.
+  // packet opens.
   void deliver_doubtful(rte_mbuf* packet, PacketContext& context) noexcept {
-    const UpstreamState& up = context.session->upstream;
-    context.sequence_advance =
-        advance_of(context, up.highest_sequence.load(std::memory_order_relaxed));
     context.flags |= kPacketFarSequence;
     pass_on(packet, context);
   }
@@ -119,7 +114,7 @@ class Delivery {
       if (packet == nullptr) return;
       PacketContext& context = context_of(packet);
       window::advance(up, context.sequence, gaps_);
-      deliver(packet, context, before);
+      deliver(packet, context);
       give_back_wait(stage_, context);
       stage_.counters.reordered.add(1);
     }
@@ -144,11 +139,6 @@ class Delivery {
   // The stages behind may add packets to the burst.
   static constexpr std::size_t kMostDelivered = Burst::kCapacity - 32;
 
-  [[nodiscard]] static std::uint16_t advance_of(const PacketContext& context,
-                                                std::uint32_t before) noexcept {
-    return static_cast<std::uint16_t>(
-        std::min(context.sequence - before, std::uint32_t{window::kTrustedJump}));
-  }
   // The run of waiting packets that begins behind `before_first`. Result: the last of them.
   std::uint32_t deliver_waiting_doubtful(UpstreamState& up, std::uint32_t before_first,
                                          std::size_t reserve) noexcept {
@@ -246,9 +236,8 @@ void take_early(StageContext& stage, Delivery& delivery, rte_mbuf* packet, Packe
     }
     return delivery.deliver_doubtful(packet, context);
   }
-  const std::uint32_t before = up.highest_sequence.load(std::memory_order_relaxed);
   window::advance(up, context.sequence, delivery.gaps());
-  delivery.deliver(packet, context, before);
+  delivery.deliver(packet, context);
   delivery.deliver_waiting(up, reserve);
 }
 
@@ -322,7 +311,7 @@ void gre_in(Burst& burst, StageContext& stage) noexcept {
     switch (*verdict) {
       case window::Verdict::kNext:
         if (up.reorder_queue != 0 && gre.sequence - before != 1) drop_waiting(stage, session);
-        delivery.deliver(packet, context, before);
+        delivery.deliver(packet, context);
         if (up.reorder_queue != 0) delivery.deliver_waiting(up, reserve);
         break;
       case window::Verdict::kAhead:

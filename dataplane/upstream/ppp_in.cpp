@@ -106,6 +106,9 @@ void take(StageContext& stage, rte_mbuf* packet, PacketContext& context) noexcep
   }
   if (header.protocol <= kLastNetworkProtocol)
     return take_network_data(stage, packet, context, flags, header);
+  // A control frame in order has a number and no count: none of the packets that MPPE may miss.
+  mppe::DirectionState& receive = session.upstream.mppe;
+  if (context.sequence - receive.gre_sequence == 1) receive.gre_sequence = context.sequence;
   if (header.is(PppProtocol::kLcp) && (flags & contract::kFlagLcpOpen) != 0 &&
       take_echo(stage, packet, context, header))
     return;

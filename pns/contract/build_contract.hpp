@@ -14,7 +14,7 @@
 namespace pns::contract {
 
 // Of the channel between the planes (channel.hpp, messages.hpp).
-inline constexpr std::uint32_t kChannelVersion = 2;
+inline constexpr std::uint32_t kChannelVersion = 3;
 // Of the records in the resume store. Raise when a field changes its meaning: the records are how a
 // control process finds its calls again.
 inline constexpr std::uint32_t kStoreVersion = 3;

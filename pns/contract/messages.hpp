@@ -41,6 +41,8 @@ enum class MessageType : std::uint16_t {
   // payload: PPP frame from the Protocol field on (FF 03 removed): a control frame, or IPv6 that is
   // ours to answer (Router Solicitation), decrypted
   kPuntedFrame = 65,
+  // body PathDead: encrypted packets of a session arrive and for seconds none could be decrypted
+  kPathDead = 66,
 };
 
 struct MessageHeader {
@@ -125,6 +127,12 @@ struct Reply {
   std::uint32_t generation = 0;  // kInstallSession: the session's generation from now on
 };
 
+struct PathDead {
+  bool opened_since_armed = false;  // a packet was decrypted with the keys of the last ArmMppe
+  std::array<std::uint8_t, 7> reserved{};
+};
+
+static_assert(std::is_trivially_copyable_v<PathDead>);
 static_assert(std::is_trivially_copyable_v<InstallSession> &&
               std::is_trivially_copyable_v<ConfigureLink> &&
               std::is_trivially_copyable_v<ArmMppe> && std::is_trivially_copyable_v<OpenIpv4> &&

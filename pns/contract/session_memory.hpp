@@ -38,7 +38,7 @@ inline constexpr std::uint64_t kSessionMemoryMagic = 0x504e53534d454d31;  // "PN
 #ifdef PNS_TEST_CONTRACT_VERSION  // only in pns-control-other, for tests of the refusal
 inline constexpr std::uint32_t kSessionMemoryVersion = PNS_TEST_CONTRACT_VERSION;
 #else
-inline constexpr std::uint32_t kSessionMemoryVersion = 4;
+inline constexpr std::uint32_t kSessionMemoryVersion = 5;
 #endif
 inline constexpr std::size_t kMaxWorkers = 64;
 inline constexpr std::size_t kPorts = 2;
@@ -128,12 +128,17 @@ struct alignas(64) UpstreamState {
   Counter drops;  // all reasons
   Counter sequence_gaps;
   std::uint32_t far_sequence = 0;  // a number too far ahead to be believed at once
+  // The owner's entry that holds packets of this session behind a gap in the key chain; 0: none.
+  // Means nothing to another process.
+  std::uint16_t gap_entry = 0;
+  std::uint16_t unopened = 0;  // packets since failing_since_ns that did not open
   // Token buckets of the owner, each the time until which what passed is paid for
   // (CLOCK_MONOTONIC).
   std::uint64_t punt_spent_ns = 0;       // control frames to the control process
   std::uint64_t rate_spent_ns = 0;       // rate_bits_per_second, upstream
-  std::uint64_t key_steps_spent_ns = 0;  // packets that cost many MPPE key changes
+  std::uint64_t key_steps_spent_ns = 0;  // MPPE key changes because of gaps
   std::uint64_t reset_spent_ns = 0;      // CCP Reset-Requests we send (stateful MPPE)
+  std::uint64_t failing_since_ns = 0;    // CLOCK_MONOTONIC, while mppe.failing
   mppe::DirectionState mppe;
 };
 

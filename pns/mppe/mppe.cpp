@@ -14,22 +14,6 @@ namespace {
 
 using Key = Secret<16>;
 
-constexpr unsigned kHalfSpace = 2048;  // counts further ahead than this are behind
-
-// What a stateless direction keeps in the space of the cipher state it does not need: a second
-// chain ahead of the first, while a gap is being closed. Means something while ahead_valid is set.
-struct StatelessExtra {
-  std::array<std::byte, 16> ahead_key;
-  std::uint16_t ahead_count;  // of its next packet
-};
-static_assert(sizeof(StatelessExtra) <= sizeof(DirectionState::rc4_s));
-static_assert(offsetof(DirectionState, rc4_s) % alignof(StatelessExtra) == 0);
-
-// The octets are only ever used through this type in stateless mode; init() starts its life there.
-StatelessExtra& extra(DirectionState& state) noexcept {
-  return *reinterpret_cast<StatelessExtra*>(state.rc4_s.data());
-}
-
 unsigned ahead_of(std::uint16_t count, std::uint16_t expected) noexcept {
   return static_cast<unsigned>(count - expected) & kCoherencyMask;
 }
@@ -53,9 +37,6 @@ Bytes cipher_key(std::span<const std::byte, 16> key, unsigned key_bits) noexcept
 // ends the program between two instructions and x86 keeps its stores in order.
 void order_stores() noexcept { std::atomic_signal_fence(std::memory_order_seq_cst); }
 
-// Stateful: flushed packets in a row that may be lost without losing a Linux peer's key.
-constexpr unsigned kMaxLostFlushes = 8;
-
 // Decrypts the front of `data` on the side; when it is plausible, all of `data` in place.
 // `rc4` moves on in either case.
 bool decrypt_if_plausible(Rc4& rc4, MutableBytes data, bool certain) noexcept {
@@ -71,84 +52,36 @@ bool decrypt_if_plausible(Rc4& rc4, MutableBytes data, bool certain) noexcept {
 
 void wipe_rc4(Rc4& rc4) noexcept { wipe(std::as_writable_bytes(std::span(rc4.s))); }
 
-// Moves the second chain one lot of steps towards `count`, from where it is or from the first.
-void move_ahead(DirectionState& state, std::uint16_t count) noexcept {
-  StatelessExtra& x = extra(state);
-  if (!state.ahead_valid || ahead_of(count, x.ahead_count) >= kHalfSpace ||
-      ahead_of(x.ahead_count, state.coherency) >= kHalfSpace) {
-    x.ahead_key = state.session_key;
-    x.ahead_count = state.coherency;
-  }
-  state.ahead_valid = false;  // while key and count disagree
-  order_stores();
-  const unsigned steps = std::min(kMaxKeySteps, ahead_of(count, x.ahead_count));
-  for (unsigned n = 0; n < steps; ++n) change_key(state.start_key, x.ahead_key, state.key_bits);
-  x.ahead_count = static_cast<std::uint16_t>((x.ahead_count + steps) & kCoherencyMask);
-  order_stores();
-  state.ahead_valid = true;
+// Flag packets (RFC 3078 §7.3) among `counts` counts from the expected one on.
+std::uint32_t flag_packets(const DirectionState& state, std::uint32_t counts) noexcept {
+  return ((state.coherency & 0xffU) + counts) / 256;
 }
 
-std::expected<MutableBytes, DropReason> open_stateless(DirectionState& state, std::uint16_t header,
-                                                       MutableBytes data) noexcept {
-  if ((header & kFlushed) == 0) return std::unexpected(DropReason::mppe_flags);
-  const std::uint16_t count = header & kCoherencyMask;
-  const unsigned gap = ahead_of(count, state.coherency);
-  if (gap >= kHalfSpace) return std::unexpected(DropReason::mppe_gap);
-
-  Key key(std::span<const std::byte, 16>(state.session_key));
-  unsigned steps = gap;
-  if (gap > kMaxKeySteps) {
-    const StatelessExtra& x = extra(state);
-    const unsigned rest = ahead_of(count, x.ahead_count);
-    if (!state.ahead_valid || ahead_of(x.ahead_count, state.coherency) > gap ||
-        rest > kMaxKeySteps) {
-      move_ahead(state, count);
-      return std::unexpected(DropReason::mppe_gap);
-    }
-    key = Key(std::span<const std::byte, 16>(x.ahead_key));
-    steps = rest;
-  }
-  for (unsigned n = 0; n <= steps; ++n) change_key(state.start_key, key.bytes(), state.key_bits);
-
+std::expected<MutableBytes, DropReason> open_stateless_with(DirectionState& state,
+                                                            std::span<const std::byte, 16> key,
+                                                            std::uint16_t count, MutableBytes data,
+                                                            bool certain) noexcept {
   Rc4 rc4;
-  rc4.set_key(cipher_key(key.bytes(), state.key_bits));
-  const bool good = decrypt_if_plausible(rc4, data, gap != 0);
+  rc4.set_key(cipher_key(key, state.key_bits));
+  const bool good = decrypt_if_plausible(rc4, data, certain);
   wipe_rc4(rc4);
   if (!good) return std::unexpected(DropReason::mppe_garbage);
-  commit(state, key.bytes(), next_count(count));
+  commit(state, key, next_count(count));
   state.started = true;
   return data;
 }
 
-std::expected<MutableBytes, DropReason> open_stateful(DirectionState& state, std::uint16_t header,
-                                                      MutableBytes data) noexcept {
+std::expected<MutableBytes, DropReason> open_stateful_with(
+    DirectionState& state, std::span<const std::byte, 16> first_key, std::uint16_t header,
+    MutableBytes data, bool certain) noexcept {
   const std::uint16_t count = header & kCoherencyMask;
-  const bool flushed = (header & kFlushed) != 0;
-  const unsigned gap = ahead_of(count, state.coherency);
-  if (gap >= kHalfSpace) return std::unexpected(DropReason::mppe_gap);
-  if ((state.flush_wanted || gap != 0) && !flushed) {
-    state.flush_wanted = true;
-    return std::unexpected(DropReason::mppe_resync);
-  }
-
-  if (!flushed && !is_flag_packet(count)) {
-    if (!open_next(state, data)) return std::unexpected(DropReason::mppe_garbage);
-    return data;
-  }
-
-  Key key(std::span<const std::byte, 16>(state.session_key));
-  std::uint16_t at = state.coherency;
-  for (unsigned n = 0; n <= gap; ++n, at = next_count(at)) {
-    if (!is_flag_packet(at)) continue;
-    change_key(state.start_key, key.bytes(), state.key_bits);
-  }
+  Key key(first_key);
   Rc4 rc4;
   rc4.set_key(cipher_key(key.bytes(), state.key_bits));
-  const bool certain = gap != 0 || state.flush_wanted;
   bool good = decrypt_if_plausible(rc4, data, certain);
   // Linux changes its key where RFC 3078 §8.2 sets the same one up again: one step more for this
   // flushed packet, and for each that was lost before it.
-  if (flushed && (certain || !is_flag_packet(count)))
+  if ((header & kFlushed) != 0 && (certain || !is_flag_packet(count)))
     for (unsigned n = 0; !good && n < kMaxLostFlushes; ++n) {
       change_key(state.start_key, key.bytes(), state.key_bits);
       rc4.set_key(cipher_key(key.bytes(), state.key_bits));
@@ -165,6 +98,16 @@ std::expected<MutableBytes, DropReason> open_stateful(DirectionState& state, std
   wipe_rc4(rc4);
   if (!good) return std::unexpected(DropReason::mppe_garbage);
   return data;
+}
+
+// What can be said of a packet without key work; kNone: it is to be decrypted.
+DropReason refusal(const DirectionState& state, Bytes packet) noexcept {
+  if (state.mode == Mode::kOff) return DropReason::mppe_not_open;
+  if (packet.size() <= kHeaderSize) return DropReason::mppe_truncated;
+  const std::uint16_t header = word(packet, 0);
+  if ((header & kEncrypted) == 0) return DropReason::mppe_flags;
+  if (state.mode == Mode::kStateless && (header & kFlushed) == 0) return DropReason::mppe_flags;
+  return DropReason::kNone;
 }
 
 }  // namespace
@@ -204,25 +147,63 @@ void forget(DirectionState& state) noexcept {
   wipe(std::as_writable_bytes(std::span(&state, 1)));
 }
 
-unsigned steps_asked(const DirectionState& state, Bytes packet) noexcept {
-  if (state.mode == Mode::kOff || packet.size() <= kHeaderSize) return 0;
+unsigned counts_ahead(const DirectionState& state, Bytes packet) noexcept {
+  return ahead_of(word(packet, 0) & kCoherencyMask, state.coherency);
+}
+
+std::uint32_t key_changes(const DirectionState& state, std::uint32_t missing) noexcept {
+  return state.mode == Mode::kStateless ? missing + 1 : flag_packets(state, missing + 1);
+}
+
+std::uint32_t extra_key_changes(const DirectionState& state, Bytes packet,
+                                std::uint32_t missing) noexcept {
+  if (refusal(state, packet) != DropReason::kNone) return 0;
+  if (state.mode == Mode::kStateless) return missing;
+  if ((word(packet, 0) & kFlushed) == 0) return 0;
+  const bool regular = missing == 0 && !state.flush_wanted && is_flag_packet(state.coherency);
+  return regular ? 0 : kMaxLostFlushes + missing / 256;
+}
+
+std::expected<MutableBytes, DropReason> open_with(DirectionState& state,
+                                                  std::span<const std::byte, 16> key,
+                                                  MutableBytes packet, std::uint32_t missing,
+                                                  bool certain) noexcept {
   const std::uint16_t header = word(packet, 0);
-  if ((header & kEncrypted) == 0 || (header & kFlushed) == 0) return 0;
-  const unsigned gap = ahead_of(header & kCoherencyMask, state.coherency);
-  if (gap >= kHalfSpace) return 0;
-  if (state.mode == Mode::kStateless) return gap;
-  const bool regular = gap == 0 && !state.flush_wanted && is_flag_packet(state.coherency);
-  return regular ? 0 : kMaxLostFlushes + gap / 256;
+  const MutableBytes data = packet.subspan(kHeaderSize);
+  if (state.mode == Mode::kStateless)
+    return open_stateless_with(state, key, header & kCoherencyMask, data, certain || missing != 0);
+  return open_stateful_with(state, key, header, data,
+                            certain || missing != 0 || state.flush_wanted);
+}
+
+std::expected<MutableBytes, DropReason> open(DirectionState& state, MutableBytes packet,
+                                             std::uint32_t missing, bool certain) noexcept {
+  if (const DropReason why = refusal(state, packet); why != DropReason::kNone)
+    return std::unexpected(why);
+  const std::uint16_t header = word(packet, 0);
+  if (state.mode == Mode::kStateful && (header & kFlushed) == 0) {
+    if (state.flush_wanted || missing != 0) {
+      state.flush_wanted = true;
+      return std::unexpected(DropReason::mppe_resync);
+    }
+    if (!is_flag_packet(header & kCoherencyMask)) {
+      const MutableBytes data = packet.subspan(kHeaderSize);
+      if (!open_next(state, data, certain)) return std::unexpected(DropReason::mppe_garbage);
+      return data;
+    }
+  }
+  Key key(std::span<const std::byte, 16>(state.session_key));
+  for (std::uint32_t left = key_changes(state, missing); left != 0; --left)
+    change_key(state.start_key, key.bytes(), state.key_bits);
+  return open_with(state, key.bytes(), packet, missing, certain);
 }
 
 std::expected<MutableBytes, DropReason> open(DirectionState& state, MutableBytes packet) noexcept {
-  if (state.mode == Mode::kOff) return std::unexpected(DropReason::mppe_not_open);
-  if (packet.size() <= kHeaderSize) return std::unexpected(DropReason::mppe_truncated);
-  const std::uint16_t header = word(packet, 0);
-  if ((header & kEncrypted) == 0) return std::unexpected(DropReason::mppe_flags);
-  const MutableBytes data = packet.subspan(kHeaderSize);
-  return state.mode == Mode::kStateless ? open_stateless(state, header, data)
-                                        : open_stateful(state, header, data);
+  if (const DropReason why = refusal(state, packet); why != DropReason::kNone)
+    return std::unexpected(why);
+  const unsigned ahead = counts_ahead(state, packet);
+  if (ahead >= kHalfCountSpace) return std::unexpected(DropReason::mppe_gap);
+  return open(state, packet, ahead, false);
 }
 
 std::expected<MutableBytes, DropReason> seal(DirectionState& state, MutableBytes frame) noexcept {
@@ -276,8 +257,6 @@ void request_flush(DirectionState& state) noexcept {
 
 void commit(DirectionState& state, std::span<const std::byte, 16> session_key,
             std::uint16_t coherency) noexcept {
-  // First, so that no second chain lies behind the first: move_ahead() begins anew.
-  state.ahead_valid = false;
   // To the journal, then to the state.
   std::memmove(state.journal_key.data(), session_key.data(), session_key.size());
   state.journal_count = coherency;
@@ -290,12 +269,12 @@ void commit(DirectionState& state, std::span<const std::byte, 16> session_key,
   state.journal_valid = false;
 }
 
-bool open_next(DirectionState& state, MutableBytes data) noexcept {
+bool open_next(DirectionState& state, MutableBytes data, bool certain) noexcept {
   std::array<std::byte, kPlausibleHead> head;
   const std::size_t size = std::min(data.size(), head.size());
   std::memcpy(head.data(), data.data(), size);
   rc4_apply(state.rc4_s, state.rc4_i, state.rc4_j, std::span(head).first(size));
-  if (!is_plausible(std::span(head).first(size), data.size(), false)) {
+  if (!is_plausible(std::span(head).first(size), data.size(), certain)) {
     rc4_step_back(state.rc4_s, state.rc4_i, state.rc4_j, size);
     return false;
   }

@@ -6,10 +6,9 @@
 // Not here: negotiation (CCP), key derivation from credentials (pns/crypto), the burst engine
 // (dataplane/mppe), which must agree with this octet for octet.
 //
-// Two rules beyond the RFC. A receiver derives keys on a copy and keeps them only when the plain
-// text looks right, so that a forged packet cannot spoil the chain; and no packet costs more than
-// kMaxKeySteps key changes. A gap beyond that is closed over several packets: each moves a second
-// chain ahead of the first, until a packet can be tried on it.
+// One rule beyond the RFC: a receiver derives keys on a copy and keeps them only when the plain text
+// looks right, so that a forged packet cannot spoil the key chain. The caller bounds the key changes
+// that one packet may cost (extra_key_changes()).
 //
 // MPPE protects no integrity and RC4 is weak; this is for peers that speak nothing better.
 // Nothing here allocates, throws or keeps a pointer. No temporary key outlives its call.
@@ -40,8 +39,13 @@ inline constexpr std::size_t kHeaderSize = 2;
 inline constexpr std::uint16_t kFirstProtocol = 0x0021;
 inline constexpr std::uint16_t kLastProtocol = 0x00fa;
 
-// Extra key changes one packet may cause.
-inline constexpr unsigned kMaxKeySteps = 64;
+// Counts that lie this far ahead of the expected one, or farther, are behind it: the count has 12
+// bits.
+inline constexpr unsigned kHalfCountSpace = 2048;
+
+// A stateful Linux peer changes its key at each flushed packet. So many of them in a row may be lost
+// without losing its key.
+inline constexpr unsigned kMaxLostFlushes = 8;
 
 // Sets a direction up from its asymmetric start key (RFC 3079 §3.3). key_bits: 40, 56 or 128; the
 // first 8 octets of the key are used for 40 and 56. mode kOff forgets everything.
@@ -54,16 +58,32 @@ void forget(DirectionState& state) noexcept;
 // Decrypts one packet in place. `packet`: MPPE header and encrypted data, no padding.
 // Result: the inner frame, from its Protocol field (one or two octets; a network protocol) on. On
 // failure the state still opens what it opened before, and the packet's data is not to be used:
-// mppe_not_open · mppe_truncated · mppe_flags · mppe_gap (late, or too far ahead for now) ·
-// mppe_garbage · mppe_resync (stateful: packets were lost; ask for a reset, RFC 3078 §8.2).
+// mppe_not_open · mppe_truncated · mppe_flags · mppe_gap (late) · mppe_garbage · mppe_resync
+// (stateful: packets were lost; ask for a reset, RFC 3078 §8.2).
+// The packet costs as many key changes as packets are missing before it.
 [[nodiscard]] std::expected<MutableBytes, DropReason> open(DirectionState& state,
                                                            MutableBytes packet) noexcept;
 
-// Extra key changes that open() would make for this packet, or more: of a stateless direction as
-// many as it is ahead of the next expected count, up to 2,047 (of which one packet costs
-// kMaxKeySteps at most); of a stateful one what a flushed packet can cost that does not come at its
-// regular place. 0 for what open() refuses without key work.
-[[nodiscard]] unsigned steps_asked(const DirectionState& state, Bytes packet) noexcept;
+// The same when the caller knows how many packets are missing before this one: `missing`, of which
+// the count in the packet must be the low 12 bits ahead of the expected one. `certain`: the text
+// must be one that only the right key yields, even when nothing is missing.
+[[nodiscard]] std::expected<MutableBytes, DropReason> open(DirectionState& state,
+                                                           MutableBytes packet,
+                                                           std::uint32_t missing,
+                                                           bool certain) noexcept;
+
+// How far the count of a packet is ahead of the expected one, 0 to 4,095. The packet has its header.
+[[nodiscard]] unsigned counts_ahead(const DirectionState& state, Bytes packet) noexcept;
+
+// Key changes from state.session_key to the key of a packet before which `missing` others are
+// missing: one for each packet of a stateless direction, one for each 256 counts of a stateful one.
+[[nodiscard]] std::uint32_t key_changes(const DirectionState& state,
+                                        std::uint32_t missing) noexcept;
+
+// Key changes that open() may make for this packet beyond those of a packet in order: 0 for a packet
+// in order, and for one that open() refuses without key work.
+[[nodiscard]] std::uint32_t extra_key_changes(const DirectionState& state, Bytes packet,
+                                              std::uint32_t missing) noexcept;
 
 // Encrypts one packet in place. `frame`: kHeaderSize octets of room, then the inner frame from its
 // Protocol field on. The state has moved on before the first octet is encrypted, so a process that
@@ -81,6 +101,13 @@ void recover(DirectionState& state) noexcept;
 
 // --- the steps, for the burst engine ---
 
+// The rest of open() when the caller has made the key changes: `key` is the session key after
+// key_changes(state, missing) of them. Only for packets that open() would try to decrypt: stateless,
+// or stateful and FLUSHED.
+[[nodiscard]] std::expected<MutableBytes, DropReason> open_with(
+    DirectionState& state, std::span<const std::byte, 16> key, MutableBytes packet,
+    std::uint32_t missing, bool certain) noexcept;
+
 // One key change (RFC 3078 §7.3) of `session_key` in place.
 void change_key(std::span<const std::byte, 16> start_key, std::span<std::byte, 16> session_key,
                 unsigned key_bits) noexcept;
@@ -95,7 +122,8 @@ void commit(DirectionState& state, std::span<const std::byte, 16> session_key,
 // on the state's own table, which is worth nothing when the process dies meanwhile, and recover()
 // takes it for that. open_next: false when the text is not plausible; the state is as before then,
 // and the data not to be used.
-[[nodiscard]] bool open_next(DirectionState& state, MutableBytes data) noexcept;
+[[nodiscard]] bool open_next(DirectionState& state, MutableBytes data,
+                             bool certain = false) noexcept;
 void seal_next(DirectionState& state, MutableBytes data) noexcept;
 
 // Octets of plain text that is_plausible() wants to see, if there are so many.

@@ -28,8 +28,11 @@ struct alignas(64) DirectionState {
   std::array<std::byte, 16> journal_key{};
   std::uint16_t journal_count = 0;  // 12 bits
   bool journal_valid = false;
-  bool ahead_valid = false;  // stateless: a second chain lies in rc4_s (mppe.cpp)
-  std::array<std::byte, 4> spare{};
+  // Receive: the last packet did not open (dataplane: DeadPath). Not used by pns/mppe.
+  bool failing = false;
+  // Receive: GRE sequence number of the last packet that opened, host order, or of the last control
+  // frame that followed it without a gap. Not used by pns/mppe.
+  std::uint32_t gre_sequence = 0;
   std::array<std::uint8_t, 256> rc4_s{};  // stateful: the cipher's table
 };
 

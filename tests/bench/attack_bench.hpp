@@ -6,6 +6,7 @@
 //   far    GRE number beyond what the window trusts: off the path, numbers are guessed
 //   near   GRE number 64 ahead: on the path, numbers are seen
 //   loss   far, while one real packet in fifty is lost on its way
+//   gap    GRE number and count equally far ahead, as behind a real loss
 //
 // Batches without forged packets, with them, and with as many from strangers, which are received
 // and dropped, in turn, each in a worker of its own whose clock is the time it was busy: its purses
@@ -23,10 +24,11 @@ struct AttackOptions : RunOptions {
   std::uint32_t sessions = 1'024;
   bool all = false;  // every combination, else the cases that say most
   int cpu = -1;
+  std::uint32_t key_change_ns = 1'000;  // set by run_attack()
 };
 
-// Tables on stdout, progress on stderr. Starts EAL. Exit status: 1 when a packet cost more than 64
-// key steps, the purses let too much through, a real packet was lost where none may be, no case
+// Tables on stdout, progress on stderr. Starts EAL. Exit status: 1 when a poll made more
+// key steps than fit in 100 µs, the token buckets let too much through, a real packet was lost where none may be, no case
 // matches or, with `enforce`, a goal is missed; 77 when EAL does not start.
 int run_attack(const AttackOptions& options);
 

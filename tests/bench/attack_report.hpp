@@ -26,7 +26,7 @@ struct AttackRow {
   std::uint64_t real = 0, forged = 0, lost = 0;  // packets; lost: real ones that did not come out
   std::uint64_t steps = 0;                       // key steps
   double busy_seconds = 0;
-  std::uint64_t most_steps = 0;  // of one packet
+  std::uint64_t most_steps = 0;  // of one poll
   double lone_cycles = 0;        // of a forged packet that is polled alone, median
   double lone_most = 0;
   [[nodiscard]] double delivered() const {
@@ -36,12 +36,13 @@ struct AttackRow {
     return static_cast<double>(steps) / static_cast<double>(forged);
   }
   [[nodiscard]] double steps_a_second() const { return static_cast<double>(steps) / busy_seconds; }
-  // What the purses let through in that time, and the bursts they began with.
-  [[nodiscard]] double steps_allowed() const;
+  // Steps that the token buckets let through in that time, full buckets at its start included.
+  [[nodiscard]] double steps_allowed(std::uint32_t key_change_ns) const;
 };
 
 struct AttackReport : Machine {
   double step_cycles = 0;  // of one key change
+  std::uint32_t key_change_ns = 0;
   std::uint32_t sessions = 0;
   std::vector<AttackRow> rows;
 };

@@ -254,6 +254,7 @@ Rig::Rig(Wires& wires, const RigSettings& settings)
   config.pool = wires_.pool();
   config.commands = wires_.commands();
   config.reorder = settings.reorder;
+  config.gaps = {.packets_in_all = Wires::kBatch / 8, .step_ns = settings.key_change_ns};
   config.handover_in = settings.handover_in;
   config.handover_out = settings.handover_out;
   worker_ = std::make_unique<Worker>(std::move(config), *ground_->table, wires_.next_hops());

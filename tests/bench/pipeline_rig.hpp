@@ -91,6 +91,7 @@ struct RigSettings {
   std::shared_ptr<Ground> ground;
   WorkerId worker{0};
   dataplane::Reorder::Settings reorder{};
+  std::uint32_t key_change_ns = 1'000;
   // By the other worker's number.
   std::array<rte_ring*, contract::kMaxWorkers> handover_in{}, handover_out{};
 };

@@ -187,29 +187,6 @@ TEST_CASE("pipeline: a forged packet far ahead, number and count, leaves the ses
   CHECK(world.sent(kCore).size() == 4);
 }
 
-TEST_CASE("pipeline: a long loss is made good", "[pipeline][mppe]") {
-  World world;
-  const Subscriber s = world.add(2, true, true);
-  world.arm(s);
-  ArmedPeer peer;
-  world.receive(kAccess, from_peer(s, 0, peer.seal(up_data(s, 0))));
-  for (unsigned n = 1; n <= 700; ++n) (void)peer.seal(up_data(s, n));  // lost
-  world.run();
-  (void)world.sent(kCore);
-  (void)world.counted();
-  unsigned delivered = 0;
-  for (unsigned n = 701; n < 740; ++n) {
-    world.receive(kAccess, from_peer(s, n, peer.seal(up_data(s, n))));
-    world.run();
-    delivered += static_cast<unsigned>(world.sent(kCore).size());
-  }
-  CHECK(delivered >= 27);
-  CHECK(world.record(s).upstream.highest_sequence.load() == 739);
-  const auto counted = world.counted();
-  CHECK(counted.at("drop mppe_gap") == 39 - delivered);
-  CHECK(counted.at("sequence_gaps") == 700 + 39 - delivered);
-}
-
 TEST_CASE("pipeline: 3,000 late packets cost nothing", "[pipeline][mppe][conformance-52]") {
   World world;
   const Subscriber s = world.add(2, true, true);
@@ -235,91 +212,24 @@ TEST_CASE("pipeline: 3,000 late packets cost nothing", "[pipeline][mppe][conform
   CHECK(world.sent(kCore).size() == 1);
 }
 
-TEST_CASE("pipeline: forged gaps cannot buy more key changes than the budget", "[pipeline][mppe]") {
-  World world;
-  const Subscriber s = world.add(2, true, true);
-  world.arm(s);
-  (void)world.counted();
-  for (unsigned n = 0; n < 2000; ++n) {
-    Octets forged = octets("9000 5566778899aabbccddeeff00112233445566778899");
-    put16(forged, 0, 0x9000 + 60);
-    world.receive(kAccess, from_peer(s, n, ppp("00fd", forged)));
-    if (n % 100 == 99) world.run();
-  }
-  CHECK(world.counted().at("mppe_key_steps") <= 64 * 64);
-}
-
-TEST_CASE("pipeline: forged gaps of many sessions share the worker's purse", "[pipeline][mppe]") {
-  World world({.max_sessions = 200});
-  std::vector<Subscriber> subscribers;
-  std::vector<ArmedPeer> peers(100);
-  for (unsigned n = 0; n < 100; ++n) {
-    const Subscriber& s = subscribers.emplace_back(world.add(n + 2, true, true));
-    world.arm(s);
-    world.receive(kAccess, from_peer(s, 0, peers[n].seal(up_data(s))));
-  }
-  world.run();
-  CHECK(world.sent(kCore).size() == 100);
-  (void)world.counted();
-  // Those who do not see the sessions' numbers guess them: far, so that they explain no gap.
-  for (unsigned round = 1; round <= 20; ++round) {
-    for (const Subscriber& s : subscribers) {
-      Octets forged = octets("9000 5566778899aabbccddeeff00112233445566778899");
-      put16(forged, 0, 0x9000 + 64);
-      world.receive(kAccess, from_peer(s, 1'000'000 * round, ppp("00fd", forged)));
-    }
-    world.run();
-  }
-  const auto forged = world.counted();
-  CHECK(forged.at("mppe_key_steps") <= 1'024);
-  CHECK(forged.at("drop mppe_gap") >= 1'900);
-  // Beside it the loss of those who do is made good, at once; that of others waits.
-  for (const unsigned n : {0U, 1U})
-    for (unsigned lost = 0; lost < 30; ++lost) (void)peers[n].seal(up_data(subscribers[n]));
-  for (const auto& [n, number] : {std::pair{0U, 31U}, {1U, 1U}})
-    world.receive(kAccess,
-                  from_peer(subscribers[n], number, peers[n].seal(up_data(subscribers[n]))));
-  world.run();
-  CHECK(world.sent(kCore).size() == 1);
-  CHECK(world.drops() == Counts{{"mppe_gap", 1}});
-}
-
-TEST_CASE("pipeline: a loss that hits all sessions at once costs none of them",
-          "[pipeline][mppe]") {
-  World world({.max_sessions = 250});
-  std::vector<Subscriber> subscribers;
-  std::vector<ArmedPeer> peers(200);
-  for (unsigned n = 0; n < 200; ++n) {
-    subscribers.push_back(world.add(n + 2, true, true));
-    world.arm(subscribers.back());
-    world.receive(kAccess, from_peer(subscribers[n], 0, peers[n].seal(up_data(subscribers[n], 0))));
-  }
-  world.run();
-  CHECK(world.sent(kCore).size() == 200);
-  (void)world.counted();
-  // 200 times 60 key changes at one instant, more than the purse holds.
-  for (unsigned n = 0; n < 200; ++n) {
-    for (unsigned lost = 0; lost < 60; ++lost) (void)peers[n].seal(up_data(subscribers[n], lost));
-    world.receive(kAccess,
-                  from_peer(subscribers[n], 61, peers[n].seal(up_data(subscribers[n], 61))));
-  }
-  world.run();
-  CHECK(world.sent(kCore).size() == 200);
-  CHECK(world.counted().at("mppe_key_steps") == 200 * 60);
-}
-
 TEST_CASE("pipeline: forged stateful flushes are limited too", "[pipeline][mppe]") {
   World world;
   const Subscriber s = world.add(2, true, true);
   world.arm(s, false);
   (void)world.counted();
-  for (unsigned n = 0; n < 2000; ++n) {
+  constexpr unsigned kRounds = 100;
+  for (unsigned n = 0; n < kRounds * 100; ++n) {
     Octets forged = octets("9000 5566778899aabbccddeeff00112233445566778899");
     put16(forged, 0, 0x9000 + n % 64);
     world.receive(kAccess, from_peer(s, n, ppp("00fd", forged)));
-    if (n % 100 == 99) world.run();
+    if (n % 100 != 99) continue;
+    world.run();
+    world.advance(1'000'000);
   }
-  CHECK(world.counted().at("mppe_key_steps") <= 1'024);
+  // What the session's token bucket holds, and what comes in for it in 0.1 s.
+  const std::uint64_t steps = world.counted().at("mppe_key_steps");
+  CHECK(steps > 65'000);
+  CHECK(steps <= 131'072 + 50 * kRounds);
 }
 
 TEST_CASE("pipeline: stateful loss asks the peer for a reset, a reset makes us flush",

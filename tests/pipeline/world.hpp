@@ -71,6 +71,7 @@ struct WorldOptions {
   std::uint32_t max_sessions = 64;  // at most 250: subscribers are numbered by an octet
   dataplane::Reassembly::Settings reassembly{};
   dataplane::Reorder::Settings reorder{};
+  dataplane::GapQueue::Settings gaps{.packets_in_all = 1'024};
   dataplane::SendWindow::Settings send_window{};
   dataplane::MppeVariant mppe_variant = dataplane::best_variant();
 };
@@ -79,6 +80,12 @@ struct ControlFrame {
   SlotId slot;
   std::uint32_t generation = 0;
   Octets frame;
+};
+// A report that no packet of a session opens.
+struct PathReport {
+  SlotId slot;
+  std::uint32_t generation = 0;
+  bool opened_since_armed = false;
 };
 struct ResolveRequest {
   Ipv6Address next_hop;  // IPv4: mapped
@@ -133,6 +140,8 @@ class World {
   [[nodiscard]] std::vector<Octets> sent(contract::PortRole port);
   [[nodiscard]] std::vector<Octets> punted(contract::PortRole port);
   [[nodiscard]] std::vector<ControlFrame> control();
+  // Among what control() has taken or would take.
+  [[nodiscard]] std::vector<PathReport> path_reports();
   [[nodiscard]] std::vector<ResolveRequest> resolves();
 
   // --- books ---
@@ -173,10 +182,12 @@ class World {
   std::vector<std::unique_ptr<dataplane::Doorbell>> doorbells_;
   std::vector<std::unique_ptr<dataplane::Worker>> workers_;
   std::atomic<bool> control_attached_;
+  std::vector<PathReport> path_reports_;
   std::vector<rte_mbuf*> from_main_;  // popped from to_main, not yet asked for
   std::uint64_t now_ns_ = 1'000'000'000;
   std::uint64_t cycles_ = 0;
   std::map<std::string, std::uint64_t> last_;
+  std::uint64_t lost_in_restart_ = 0;  // packets that waited behind gaps
   std::vector<Octets> leftovers_;
 };
 
