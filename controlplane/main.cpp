@@ -189,7 +189,9 @@ int run(const std::filesystem::path& config_file, const std::filesystem::path& r
       loop, run_dir / "dataplane.sock",
       {.attached = [&] { registry->on_dataplane_attached(); },
        .detached = [&] { registry->on_dataplane_detached(); },
-       .punted = [&](SessionHandle handle, Bytes frame) { registry->on_punted(handle, frame); }});
+       .punted = [&](SessionHandle handle, Bytes frame) { registry->on_punted(handle, frame); },
+       .path_dead =
+           [&](SessionHandle handle, bool opened) { registry->on_path_dead(handle, opened); }});
   session::Registry the_registry({.context = loop,
                                   .config = config,
                                   .memory = memory,

@@ -130,6 +130,10 @@ void DataplaneLink::drain_events() {
     ++statistics_.events;
     if (message.header.type == contract::MessageType::kPuntedFrame) {
       events_.punted({message.header.slot, message.header.generation}, message.payload());
+    } else if (message.header.type == contract::MessageType::kPathDead) {
+      if (const auto body = message.body_as<contract::PathDead>())
+        events_.path_dead({message.header.slot, message.header.generation},
+                          body->opened_since_armed);
     } else if (message.header.type == contract::MessageType::kReply) {
       const auto reply = message.body_as<contract::Reply>();
       auto node = outstanding_.extract(message.header.request);

@@ -52,6 +52,8 @@ class DataplaneLink {
     std::function<void()> attached;
     std::function<void()> detached;
     std::function<void(SessionHandle, Bytes frame)> punted;  // from the Protocol field on
+    // Encrypted packets arrive and none opens; `opened`: one has, since MPPE was armed last.
+    std::function<void(SessionHandle, bool opened)> path_dead;
   };
   using Reply = std::expected<contract::Reply, IpcError>;
   using Completion = std::move_only_function<void(const Reply&)>;

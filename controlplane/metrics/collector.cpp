@@ -272,6 +272,9 @@ void add_control_families(std::vector<MetricFamily>& out, const model::Statistic
       s.punted_frames_received.get() - s.punted_frames_stale.get());
   add(frames, {{"result", "stale"}}, s.punted_frames_stale.get());
   out.push_back(std::move(frames));
+  out.push_back(single("pns_dead_data_paths_total",
+                       "Times that no encrypted packet of a session could be decrypted for 5 s",
+                       MetricType::Counter, s.dead_paths.get()));
 }
 
 }  // namespace

@@ -104,6 +104,7 @@ struct Statistics {
   Count dataplane_attached;  // 0 or 1
   Count dataplane_attaches;
   Count punted_frames_received, punted_frames_stale;
+  Count dead_paths;  // reports that no encrypted packet of a session opens
   Count dataplane_commands, dataplane_commands_refused;
   // resources
   Count store_failures;  // records that could not be written

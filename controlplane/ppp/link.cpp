@@ -234,6 +234,19 @@ model::LinkActions Link::on_no_address(TimePoint now) {
   return std::move(run.actions);
 }
 
+model::LinkActions Link::on_path_dead(bool opened, TimePoint now) {
+  Run run(*this, now);
+  if (phase_ != LinkPhase::kOpen || !armed_) return {};
+  if (rearmed_ && !opened) {
+    terminate(EndReason::dead_data_path, run);
+  } else {
+    rearmed_ = true;
+    ccp_.down(run.context);
+    if (ccp_.state() == State::kStarting) ccp_.up(run.context);
+  }
+  return std::move(run.actions);
+}
+
 model::LinkActions Link::close(EndReason reason, TimePoint now) {
   Run run(*this, now);
   terminate(reason, run);

@@ -92,6 +92,11 @@ class Link {
   // Instead of on_auth_result with a grant: accepted, but no address is free. Ends the link.
   [[nodiscard]] model::LinkActions on_no_address(TimePoint now);
 
+  // Encrypted packets of the peer arrive and none opens. CCP is negotiated anew, which gives both
+  // sides the start keys again; the link ends with dead_data_path when that has not helped: `opened`
+  // says whether a packet has opened since MPPE was armed last.
+  [[nodiscard]] model::LinkActions on_path_dead(bool opened, TimePoint now);
+
   // Ends the link politely: Terminate-Request, bounded wait for its Ack, LinkEnded with this
   // reason. Data stops at once. A link that is ending keeps its first reason.
   [[nodiscard]] model::LinkActions close(EndReason reason, TimePoint now);
@@ -193,6 +198,7 @@ class Link {
   std::optional<model::NetworkParameters> network_;
   Encryption encryption_ = Encryption::kPending;
   std::optional<MppeAgreement> armed_;
+  bool rearmed_ = false;        // CCP was negotiated anew because nothing opened
   bool was_encrypted_ = false;  // ever: from then on there is no way back to clear text
   bool ipv4_open_ = false;      // OpenIpv4 was sent
   std::optional<model::OpenIpv6> ipv6_open_;  // as it was sent

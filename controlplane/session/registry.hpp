@@ -93,6 +93,8 @@ class Registry {
   void on_dataplane_attached();
   void on_dataplane_detached();
   void on_punted(control::SessionHandle handle, Bytes frame);
+  // No encrypted packet of the session opens: its link negotiates CCP anew, or ends.
+  void on_path_dead(control::SessionHandle handle, bool opened);
 
   // Ends every call and connection politely; `done` is called when all are gone or time is up.
   void shut_down(Milliseconds within, std::function<void()> done);

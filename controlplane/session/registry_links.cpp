@@ -25,6 +25,15 @@ void Registry::on_punted(SessionHandle handle, Bytes frame) {
   deliver(handle, frame);
 }
 
+void Registry::on_path_dead(SessionHandle handle, bool opened) {
+  Session* const session = find(handle.slot);
+  if (session == nullptr || session->state != Session::State::kUp ||
+      session->handle.generation != handle.generation || !session->link_started)
+    return;
+  parts_.statistics.dead_paths.add();
+  apply(*session, session->link->on_path_dead(opened, now()));
+}
+
 void Registry::deliver(SessionHandle handle, Bytes frame) {
   Session* session = find(handle.slot);
   if (session == nullptr || session->state != Session::State::kUp ||

@@ -229,7 +229,11 @@ Control::Control(Host& the_host)
                 {.attached = [this] { registry->on_dataplane_attached(); },
                  .detached = [this] { registry->on_dataplane_detached(); },
                  .punted = [this](control::SessionHandle handle,
-                                  Bytes frame) { registry->on_punted(handle, frame); }}) {
+                                  Bytes frame) { registry->on_punted(handle, frame); },
+                 .path_dead =
+                     [this](control::SessionHandle handle, bool opened) {
+                       registry->on_path_dead(handle, opened);
+                     }}) {
   registry =
       std::make_unique<session::Registry>(session::Registry::Parts{.context = loop,
                                                                    .config = host.config,

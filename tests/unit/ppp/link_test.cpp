@@ -474,6 +474,37 @@ TEST_CASE("link: CCP that starts over closes data until it is open again",
   CHECK(in_short(pair.actions).ends_with("+ipv4 open"));
 }
 
+TEST_CASE("link: a data path on which nothing opens gets new keys, once, and then ends",
+          "[ppp][conformance-50]") {
+  OpenPair pair;
+  const auto actions = pair.link.on_path_dead(true, pair.clock.now());
+  CHECK(in_short(actions) == "-ipv4 network -mppe ccp1");
+  pair.run(actions);
+  CHECK(pair.link.phase() == LinkPhase::kOpen);
+  CHECK(find<model::ArmMppe>(pair.actions) != nullptr);
+  CHECK(in_short(pair.actions).ends_with("+ipv4 open"));
+  pair.actions.clear();
+  SECTION("packets opened since: it is another fault, later") {
+    pair.run(pair.link.on_path_dead(true, pair.clock.now()));
+    CHECK(pair.link.phase() == LinkPhase::kOpen);
+    CHECK_FALSE(ended(pair.actions).has_value());
+  }
+  SECTION("none has opened since") {
+    pair.run(pair.link.on_path_dead(false, pair.clock.now()));
+    CHECK(ended(pair.actions) == EndReason::dead_data_path);
+  }
+}
+
+TEST_CASE("link: a report of a dead data path that comes too late changes nothing", "[ppp]") {
+  OpenPair pair;
+  pair.drop_to_client = [](const Octets& f) { return parse(f)->protocol == kCcp; };
+  pair.run(pair.link.on_path_dead(true, pair.clock.now()));
+  CHECK(pair.link.phase() == LinkPhase::kNetwork);  // CCP is being negotiated
+  CHECK(pair.link.on_path_dead(false, pair.clock.now()).empty());
+  OpenPair clear(with_policy(MppePolicy::kOff));
+  CHECK(clear.link.on_path_dead(false, clear.clock.now()).empty());
+}
+
 TEST_CASE("link: encryption once open is not given up by starting CCP over", "[ppp]") {
   OpenPair pair(with_policy(MppePolicy::kPrefer));
   pair.drop_to_client = [](const Octets& f) { return parse(f)->protocol == kCcp; };
