@@ -272,6 +272,7 @@ int run(const std::filesystem::path& config_file, const std::filesystem::path& r
               },
           .connections = [&] { return management::render_connections(registry->connections()); },
           .pools = [&] { return management::render_pools(pools.status()); },
+          .ports = [&] { return management::render_ports(memory); },
           .workers = [&] { return management::render_workers(memory); },
           .stats =
               [&] { return management::render_stats(statistics, memory, registry->last_ends()); },

@@ -26,6 +26,7 @@
 #include <bit>
 #include <cstdio>
 #include <filesystem>
+#include <list>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -34,6 +35,8 @@
 
 #include "dataplane/runtime/eal.hpp"
 #include "dataplane/runtime/endpoint.hpp"
+#include "dataplane/runtime/port_losses.hpp"
+#include "dataplane/runtime/port_statistics.hpp"
 #include "dataplane/runtime/ports.hpp"
 #include "dataplane/runtime/punt.hpp"
 #include "dataplane/runtime/routes.hpp"
@@ -62,6 +65,7 @@ constexpr unsigned kBuffersInAll = 8192;
 constexpr unsigned kPoolCache = 256;
 constexpr std::uint64_t kRouteTimerNs = 100'000'000;
 constexpr std::uint64_t kWatchdogNs = 2'000'000'000;
+constexpr std::uint64_t kPortLossesNs = 1'000'000'000;
 
 using contract::PortRole;
 constexpr std::array kRoles = {PortRole::kAccess, PortRole::kCore};
@@ -238,6 +242,19 @@ Ipv6Address ipv6_source(const Routes& routes, const config::Config& config) {
   }
   return {};
 }
+
+// What the device of a port counts by itself, and the totals of that in session memory.
+struct PortLossWatch {
+  PortLossWatch(const Port& port, contract::SessionMemoryHeader& header)
+      : statistics(port),
+        book(header.port_losses[static_cast<std::size_t>(port.role)], port.device) {
+    poll();
+  }
+  void poll() { book.take(statistics.read()); }
+
+  PortStatistics statistics;
+  PortLossBook book;
+};
 
 std::string_view steering_text(const contract::PortSteering& steering) {
   switch (steering.way) {
@@ -455,6 +472,8 @@ int run(const std::filesystem::path& config_file, const std::filesystem::path& r
     place->worker = std::make_unique<Worker>(place->config, *sessions, *next_hops);
     place->loop = std::make_unique<WorkerLoop>(*place->worker, place->doorbell, settings);
   }
+  std::list<PortLossWatch> port_losses;
+  for (const Port& port : ports) port_losses.emplace_back(port, header);
   need(endpoint.listen(run_dir / "dataplane.sock"));
   give_up_root();
   punt.start();
@@ -481,6 +500,7 @@ int run(const std::filesystem::path& config_file, const std::filesystem::path& r
   bool leaving = false;
   std::uint64_t next_watchdog_ns = 0;
   std::uint64_t next_route_timer_ns = 0;
+  std::uint64_t next_port_losses_ns = 0;
   std::vector<pollfd> fds;
   while (!stopping) {
     std::uint64_t now_ns = monotonic_now_ns();
@@ -491,6 +511,10 @@ int run(const std::filesystem::path& config_file, const std::filesystem::path& r
     if (now_ns >= next_route_timer_ns) {
       routes.on_timer(now_ns);
       next_route_timer_ns = now_ns + kRouteTimerNs;
+    }
+    if (now_ns >= next_port_losses_ns) {
+      for (PortLossWatch& port : port_losses) port.poll();
+      next_port_losses_ns = now_ns + kPortLossesNs;
     }
     main_doorbell.prepare_sleep();
     // With work at hand only a look: netlink and the supervisor must not starve while it never
@@ -510,10 +534,8 @@ int run(const std::filesystem::path& config_file, const std::filesystem::path& r
     if (fds[3].revents != 0) {
       routes.on_readable(now_ns);
       take_local_addresses();
-      header.neighbours.reset();
-      header.neighbours.add(routes.neighbours());
-      header.routes.reset();
-      header.routes.add(routes.routes());
+      header.neighbours.set(routes.neighbours());
+      header.routes.set(routes.routes());
     }
     if (fds[1].revents != 0) stopping = true;
     if (fds[0].revents != 0) {
@@ -528,6 +550,7 @@ int run(const std::filesystem::path& config_file, const std::filesystem::path& r
     }
   }
   running.stop();
+  for (PortLossWatch& port : port_losses) port.poll();  // sockets take their numbers with them
   if (leaving) {
     // A successor waits: it opens the ports as after a crash, and the kernel frees the rest faster.
     log::info("dataplane leaves to a successor");

@@ -13,9 +13,10 @@ PAGE = ROOT / "docs" / "counters.md"
 
 INTRO = """# Counters and reasons
 
-Made by `docs/make_counters.py` from `pns/base/drop_reasons.def` and `pns/base/end_reasons.def`; do not edit.
+Made by `docs/make_counters.py` from `drop_reasons.def`, `port_losses.def` and `end_reasons.def` of `pns/base`; do not edit.
 All metrics are at `GET /metrics` (configuration key `metrics.listen`), names begin with `pns_`, and each has its
-help text there. This page explains the two lists of reasons.
+help text there. This page explains the three lists of reasons; [packet-loss.md](packet-loss.md) tells them apart and says
+what to do.
 
 ## Where a packet can end
 
@@ -39,6 +40,21 @@ The pipeline tests assert that the sums agree.
 |---|---|---|---|
 """
 
+PORTS = """
+## At the ports: `pns_port_receive_lost_packets_total{port,queue,reason}` and its like
+
+What the device, the socket or the TAP of a port counts by itself, read once a second. Kind `receive`: lost before a worker saw
+the packet, in no other counter. Kind `transmit`: `pns_port_transmit_lost_packets_total{port,queue,reason}`, lost after the port
+had taken the packet, which its worker counts as sent. Kind `event`: `pns_port_events_total{port,queue,event}`, no packet of its
+own. A series is there when the port has its source; the label `queue` when the source is one queue's. The totals go on over a
+restart of the dataplane. `pns_port_device_counter_total{port,counter}` has the counters of the driver (xstats, `ethtool -S`:
+`driver_…`) and of the interface whose names speak of loss, once they are not zero; they may count a packet again that is
+counted here.
+
+| name | kind | source | meaning |
+|---|---|---|---|
+"""
+
 ENDS = """
 ## Ends of calls and connections: `pns_call_ends_total{reason,stage}`, `pns_connection_ends_total{reason}`
 
@@ -57,9 +73,12 @@ def rows(name, pattern):
 
 def page():
     drops = rows("drop_reasons.def", r'^PNS_DROP\((\w+), (\w+), "([^"]*)", "([^"]*)"\)')
+    ports = rows("port_losses.def", r'^PNS_PORT_LOSS\((\w+), (\w+), "([^"]*)", "([^"]*)"\)')
     ends = rows("end_reasons.def", r'^PNS_END\((\w+), (\w+), "([^"]*)"\)')
     out = INTRO
     out += "".join(f"| `{n}` | {d} | {h} | {r} |\n" for n, d, h, r in drops)
+    out += PORTS
+    out += "".join(f"| `{n}` | {k} | {s} | {h} |\n" for n, k, s, h in ports)
     out += ENDS
     out += "".join(f"| `{n}` | {s} | {h} |\n" for n, s, h in ends)
     return out

@@ -2,7 +2,9 @@
 #include "controlplane/management/render.hpp"
 
 #include <algorithm>
+#include <array>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 namespace pns::management {
 namespace {
@@ -23,6 +25,51 @@ ordered_json nonzero(const Infos& infos, const Counts& counts) {
   ordered_json out = ordered_json::object();
   for (std::size_t i = 1; i < infos.size(); ++i)
     if (const auto count = counts[i].get(); count != 0) out[std::string(infos[i].name)] = count;
+  return out;
+}
+
+constexpr std::array<std::string_view, contract::kPorts> kPortNames = {"access", "core"};
+
+ordered_json port_count(std::size_t port, std::optional<std::size_t> queue, std::string_view kind,
+                        std::string_view counter, std::uint64_t count) {
+  return {{"port", std::string(kPortNames[port])},
+          {"queue", queue ? ordered_json(*queue) : ordered_json()},
+          {"kind", std::string(kind)},
+          {"counter", std::string(counter)},
+          {"count", count}};
+}
+
+// Packets of each port, and those that its workers never saw or could not know of.
+ordered_json port_sums(const contract::SessionMemory& memory) {
+  ordered_json out = ordered_json::array();
+  for (std::size_t port = 0; port < contract::kPorts; ++port) {
+    const auto& losses = memory.header().port_losses[port];
+    std::uint64_t rx = 0;
+    std::uint64_t tx = 0;
+    for (const auto& worker : memory.workers()) {
+      rx += worker.ports[port].rx_packets.get();
+      tx += worker.ports[port].tx_packets.get();
+    }
+    out.push_back({{"port", std::string(kPortNames[port])},
+                   {"rx_packets", rx},
+                   {"receive_lost", contract::sum_of(losses, PortLossKind::kReceive)},
+                   {"tx_packets", tx},
+                   {"transmit_lost", contract::sum_of(losses, PortLossKind::kTransmit)}});
+  }
+  return out;
+}
+
+// What was lost at the ports, where something was.
+ordered_json port_losses(const contract::SessionMemory& memory) {
+  ordered_json out = ordered_json::array();
+  for (std::size_t port = 0; port < contract::kPorts; ++port)
+    contract::for_each_loss(
+        memory.header().port_losses[port],
+        [&](std::optional<std::size_t> queue, PortLoss loss, std::uint64_t count) {
+          const PortLossInfo& info = info_of(loss);
+          if (count != 0 && info.kind != PortLossKind::kEvent)
+            out.push_back(port_count(port, queue, info.kind_name, info.name, count));
+        });
   return out;
 }
 
@@ -201,6 +248,21 @@ std::string render_audit(const session::AuditView& audit) {
                {"findings", findings}});
 }
 
+std::string render_ports(const contract::SessionMemory& memory) {
+  ordered_json out = ordered_json::array();
+  for (std::size_t port = 0; port < contract::kPorts; ++port) {
+    const auto& losses = memory.header().port_losses[port];
+    contract::for_each_loss(losses, [&](std::optional<std::size_t> queue, PortLoss loss,
+                                        std::uint64_t count) {
+      out.push_back(port_count(port, queue, info_of(loss).kind_name, info_of(loss).name, count));
+    });
+    contract::for_each_device_counter(losses, [&](std::string_view name, std::uint64_t count) {
+      out.push_back(port_count(port, std::nullopt, "device", name, count));
+    });
+  }
+  return dump(out);
+}
+
 std::string render_workers(const contract::SessionMemory& memory) {
   ordered_json out = ordered_json::array();
   const std::size_t count = std::min<std::size_t>(
@@ -293,6 +355,8 @@ std::string render_stats(const model::Statistics& statistics, const contract::Se
   for (std::size_t i = 0; i < model::kStartPhases; ++i)
     start[std::string(model::kStartPhaseNames[i])] = statistics.start_ms[i].get();
   out["control_start_ms"] = std::move(start);
+  out["ports"] = port_sums(memory);
+  out["port_losses"] = port_losses(memory);
   out["last_ends"] = std::move(ends);
   return dump(out);
 }

@@ -39,6 +39,8 @@ namespace pns::management {
 [[nodiscard]] std::string render_placed(const session::PlacedCall& call);
 [[nodiscard]] std::string render_pools(const std::vector<pools::PoolStatus>& pools);
 [[nodiscard]] std::string render_audit(const session::AuditView& audit);
+// One object for each counter of a port outside the workers (docs/packet-loss.md).
+[[nodiscard]] std::string render_ports(const contract::SessionMemory& memory);
 [[nodiscard]] std::string render_workers(const contract::SessionMemory& memory);
 [[nodiscard]] std::string render_stats(const model::Statistics& statistics,
                                        const contract::SessionMemory& memory,

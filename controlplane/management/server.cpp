@@ -158,6 +158,7 @@ Server::Server(asio::io_context& loop, const std::filesystem::path& socket, Hand
   get("/v1/sessions", handlers.sessions);
   get("/v1/connections", handlers.connections);
   get("/v1/pools", handlers.pools);
+  get("/v1/ports", handlers.ports);
   get("/v1/workers", handlers.workers);
   get("/v1/stats", handlers.stats);
   get("/v1/config", handlers.config);

@@ -13,7 +13,8 @@
 //   PUT    /v1/drain                no new calls from now on. Body: read_drain_request()
 //   GET    /v1/drain                how far it is: draining, deadline_s, calls_left, ...
 //   DELETE /v1/drain                cancels it
-//   GET    /v1/connections, /v1/pools, /v1/workers, /v1/stats, /v1/config
+//   GET    /v1/connections, /v1/pools, /v1/ports, /v1/workers, /v1/stats,
+//   /v1/config
 //   GET    /v1/audit                what contradicts what; see session::AuditView
 // Errors are {"error": "…"} with a 4xx or 5xx status.
 //
@@ -53,6 +54,7 @@ class Server {
     std::function<std::string()> cancel_drain;
     std::function<std::string()> connections;
     std::function<std::string()> pools;
+    std::function<std::string()> ports;
     std::function<std::string()> workers;
     std::function<std::string()> stats;
     std::function<std::string()> config;

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <optional>
 #include <stdexcept>
 #include <utility>
 
@@ -159,6 +160,41 @@ void add_worker_families(std::vector<MetricFamily>& out, const contract::Session
     out.push_back(std::move(*f));
 }
 
+void add_port_loss_families(std::vector<MetricFamily>& out, const contract::SessionMemory& memory) {
+  auto receive = family("pns_port_receive_lost_packets_total",
+                        "Packets lost before a worker saw them, by port, reason and, where the "
+                        "source has it, receive queue",
+                        MetricType::Counter);
+  auto transmit = family("pns_port_transmit_lost_packets_total",
+                         "Packets that a port took for sending and lost", MetricType::Counter);
+  auto events = family("pns_port_events_total",
+                       "Events of a port that tell of losses and are no packets of their own",
+                       MetricType::Counter);
+  auto device = family("pns_port_device_counter_total",
+                       "Counters of the device, driver or interface under their own names; they "
+                       "may count what is in the other families once more",
+                       MetricType::Counter);
+  for (std::size_t p = 0; p < contract::kPorts; ++p) {
+    const auto& losses = memory.header().port_losses[p];
+    const std::string port(kPortNames[p]);
+    contract::for_each_loss(
+        losses, [&](std::optional<std::size_t> queue, PortLoss loss, std::uint64_t count) {
+          const PortLossInfo& info = info_of(loss);
+          const bool event = info.kind == PortLossKind::kEvent;
+          Labels labels = {{"port", port}, {event ? "event" : "reason", std::string(info.name)}};
+          if (queue) labels.push_back({"queue", std::to_string(*queue)});
+          add(event                                 ? events
+              : info.kind == PortLossKind::kReceive ? receive
+                                                    : transmit,
+              std::move(labels), count);
+        });
+    contract::for_each_device_counter(losses, [&](std::string_view name, std::uint64_t count) {
+      add(device, {{"port", port}, {"counter", std::string(name)}}, count);
+    });
+  }
+  for (auto* f : {&receive, &transmit, &events, &device}) out.push_back(std::move(*f));
+}
+
 void add_control_families(std::vector<MetricFamily>& out, const model::Statistics& s) {
   out.push_back(single("pns_connections", "Control connections open", MetricType::Gauge,
                        s.connections.get()));
@@ -290,6 +326,7 @@ std::vector<MetricFamily> Collector::Collect() const {
   out.push_back(std::move(build));
   add_control_families(out, statistics_);
   add_worker_families(out, memory_);
+  add_port_loss_families(out, memory_);
 
   const auto& header = memory_.header();
   out.push_back(

@@ -21,6 +21,7 @@
 #include <charconv>
 #include <cstring>
 #include <filesystem>
+#include <initializer_list>
 #include <set>
 
 namespace pns::dataplane {
@@ -39,7 +40,7 @@ std::unexpected<std::string> failed(const Port& port, std::string_view what) {
 }
 
 // Sockets of the poll-mode drivers that can be waited on: AF_PACKET and AF_XDP.
-std::set<int> packet_sockets() {
+std::set<int> packet_sockets(std::initializer_list<int> domains = {kDomainPacket, kDomainXdp}) {
   std::set<int> found;
   DIR* directory = ::opendir("/proc/self/fd");
   if (directory == nullptr) return found;
@@ -50,7 +51,7 @@ std::set<int> packet_sockets() {
     int domain = 0;
     socklen_t length = sizeof(domain);
     if (::getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &length) != 0) continue;
-    if (domain == kDomainPacket || domain == kDomainXdp) found.insert(fd);
+    if (std::ranges::find(domains, domain) != domains.end()) found.insert(fd);
   }
   ::closedir(directory);
   return found;
@@ -161,11 +162,19 @@ std::expected<void, std::string> start_ethdev(Port& port, std::uint16_t workers,
   std::uint16_t tx_descriptors = kDescriptors;
   (void)rte_eth_dev_adjust_nb_rx_tx_desc(id, &rx_descriptors, &tx_descriptors);
   const int socket = rte_eth_dev_socket_id(id);
-  for (std::uint16_t queue = 0; queue < rx_queues; ++queue)
+  for (std::uint16_t queue = 0; queue < rx_queues; ++queue) {
+    const auto others = packet_sockets({kDomainXdp});
     if (const int error = rte_eth_rx_queue_setup(id, queue, rx_descriptors,
                                                  static_cast<unsigned>(socket), nullptr, pool);
         error != 0)
       return failed(port, fmt::format("receive queue {}: {}", queue, rte_strerror(-error)));
+    // net_af_xdp keeps the queue's socket to itself; it is the one that was not there before.
+    for (const int fd : packet_sockets({kDomainXdp}))
+      if (!others.contains(fd)) port.xdp_sockets.push_back(fd);
+  }
+  if (!port.xdp_sockets.empty() && port.xdp_sockets.size() != rx_queues)
+    return failed(port, fmt::format("{} AF_XDP sockets for {} receive queues",
+                                    port.xdp_sockets.size(), rx_queues));
   for (std::uint16_t queue = 0; queue < tx_queues; ++queue)
     if (const int error = rte_eth_tx_queue_setup(id, queue, tx_descriptors,
                                                  static_cast<unsigned>(socket), nullptr);

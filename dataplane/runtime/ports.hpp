@@ -39,6 +39,7 @@ struct Port {
   std::vector<RxQueue> rx_queues;        // index modulo workers = worker
   std::vector<TxQueue> tx_queues;        // one for each worker
   std::vector<int> wait_fds;             // poll(2) for reading; not owned
+  std::vector<int> xdp_sockets;          // xdp: only; by receive queue, not owned
   UniqueFd wire;                         // tap: only
   std::uint16_t ethdev_id = UINT16_MAX;  // other kinds
   contract::PortSteering steering;       // how packets find their worker

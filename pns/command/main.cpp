@@ -75,6 +75,7 @@ int main(int argc, char** argv) {
                                    std::pair{"stats", "counters of the whole server"},
                                    std::pair{"connections", "control connections"},
                                    std::pair{"pools", "address pools and what is leased"},
+                                   std::pair{"ports", "what devices and sockets of the ports lost"},
                                    std::pair{"workers", "dataplane workers"},
                                    std::pair{"config", "the configuration in effect"}}) {
     auto* item = show->add_subcommand(what, help);

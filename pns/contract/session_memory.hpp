@@ -27,6 +27,8 @@
 #include "pns/base/ip_address.hpp"
 #include "pns/base/unique_fd.hpp"
 #include "pns/contract/build_contract.hpp"
+#include "pns/contract/counter.hpp"
+#include "pns/contract/port_losses.hpp"
 #include "pns/contract/port_steering.hpp"
 #include "pns/contract/process.hpp"
 #include "pns/mppe/state.hpp"
@@ -44,21 +46,6 @@ inline constexpr std::size_t kMaxWorkers = 64;
 inline constexpr std::size_t kPorts = 2;
 
 enum class PortRole : std::uint8_t { kAccess = 0, kCore = 1 };
-
-// A counter with one writer; plain increment for the writer, torn-free read for others.
-class Counter {
- public:
-  void add(std::uint64_t n) noexcept {
-    value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
-  }
-  [[nodiscard]] std::uint64_t get() const noexcept {
-    return value_.load(std::memory_order_relaxed);
-  }
-  void reset() noexcept { value_.store(0, std::memory_order_relaxed); }
-
- private:
-  std::atomic<std::uint64_t> value_{0};
-};
 
 // What one worker counted on one port. Worker: writes; metrics: reads. Never reset by a restart.
 struct PortCounters {
@@ -248,6 +235,7 @@ struct alignas(64) SessionMemoryHeader {
   Counter channel_commands_invalid;  // commands refused because a field was out of range
   Counter neighbours, routes;        // entries known (set, not summed)
   Counter twin_to_kernel, twin_from_kernel, twin_dropped;  // frames through the TAP twins
+  std::array<PortLosses, kPorts> port_losses;              // by PortRole
 };
 
 // A mapping of session memory. Move-only; unmaps when it goes away.

@@ -77,6 +77,7 @@ struct World {
             .cancel_drain = [] { return std::string(R"({"draining":false})"); },
             .connections = [] { return std::string("[]"); },
             .pools = [] { return std::string("[]"); },
+            .ports = [] { return std::string("[]"); },
             .workers = [] { return std::string("[]"); },
             .stats = []() -> std::string { throw std::runtime_error("broken"); },
             .config = [] { return std::string("{}"); },
@@ -400,4 +401,70 @@ TEST_CASE("metrics: every family has its prefix, one type, and no series twice",
   const auto stats = json::parse(render_stats(statistics, memory, {}));
   CHECK(stats.at("sessions_max") == 4);
   CHECK(json::parse(render_workers(memory)).size() == 2);
+}
+
+TEST_CASE("port losses: the same numbers in the metrics, in stats and in ports", "[metrics]") {
+  const UniqueFd fd = std::move(*contract::SessionMemory::create(4, false, 1));
+  const auto memory = std::move(*contract::SessionMemory::attach(fd.get()));
+  const auto tell = [](contract::PortLosses::Place& place, PortLoss loss, std::uint64_t count) {
+    place.told |= 1U << static_cast<unsigned>(loss);
+    place.counts[static_cast<std::size_t>(loss)].total.add(count);
+  };
+  auto& access = memory.header().port_losses[0];
+  tell(access.queues[1], PortLoss::socket_full, 40);
+  tell(access.queues[0], PortLoss::socket_full, 0);
+  tell(access.port, PortLoss::missed, 2);
+  tell(access.queues[1], PortLoss::send_ring_empty, 999);
+  tell(memory.header().port_losses[1].port, PortLoss::twin_full, 5);
+  access.device[0].name = {"rx_dropped"};
+  access.device[0].count.total.add(77);
+  access.device_counters = 1;
+  memory.workers()[0].ports[0].rx_packets.add(100);
+  model::Statistics statistics;
+
+  std::map<std::string, double> series;
+  const metrics::Collector collector(memory, statistics,
+                                     [] { return std::vector<metrics::Collector::PoolUse>{}; });
+  for (const auto& family : collector.Collect()) {
+    if (!family.name.starts_with("pns_port_") || family.name.find("lost") == std::string::npos)
+      if (family.name != "pns_port_events_total" && family.name != "pns_port_device_counter_total")
+        continue;
+    for (const auto& metric : family.metric) {
+      std::string text = family.name;
+      for (const auto& label : metric.label) text += "," + label.value;
+      series[text] = metric.counter.value;
+    }
+  }
+  CHECK(series == std::map<std::string, double>{
+                      {"pns_port_receive_lost_packets_total,access,missed", 2},
+                      {"pns_port_receive_lost_packets_total,access,socket_full,0", 0},
+                      {"pns_port_receive_lost_packets_total,access,socket_full,1", 40},
+                      {"pns_port_transmit_lost_packets_total,core,twin_full", 5},
+                      {"pns_port_events_total,access,send_ring_empty,1", 999},
+                      {"pns_port_device_counter_total,access,rx_dropped", 77}});
+
+  const auto row = [](const char* port, const json& queue, const char* kind, const char* counter,
+                      int count) {
+    return json{
+        {"port", port}, {"queue", queue}, {"kind", kind}, {"counter", counter}, {"count", count}};
+  };
+  const auto missed = row("access", {}, "receive", "missed", 2);
+  const auto full = row("access", 1, "receive", "socket_full", 40);
+  const auto twin = row("core", {}, "transmit", "twin_full", 5);
+  const auto stats = json::parse(render_stats(statistics, memory, {}));
+  CHECK(stats.at("port_losses") == json{missed, full, twin});
+  CHECK(stats.at("ports") == json{{{"port", "access"},
+                                   {"rx_packets", 100},
+                                   {"receive_lost", 42},
+                                   {"tx_packets", 0},
+                                   {"transmit_lost", 0}},
+                                  {{"port", "core"},
+                                   {"rx_packets", 0},
+                                   {"receive_lost", 0},
+                                   {"tx_packets", 0},
+                                   {"transmit_lost", 5}}});
+  CHECK(json::parse(render_ports(memory)) ==
+        json{missed, row("access", 0, "receive", "socket_full", 0), full,
+             row("access", 1, "event", "send_ring_empty", 999),
+             row("access", {}, "device", "rx_dropped", 77), twin});
 }
