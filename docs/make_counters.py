@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Writes docs/counters.md from the lists in pns/base, which also make the enums and metric labels.
 
-usage: make_counters.py [--check]     --check: exit 1 when the file on disk is not what would be written
+usage: make_counters.py [--check]     --check: exit 1 when the file on disk is not what would be written, or
+                                      docs/packet-loss.md leaves out a reason for which a packet is lost
 """
 import pathlib
 import re
@@ -10,6 +11,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "counters.md"
+LOSS_PAGE = ROOT / "docs" / "packet-loss.md"
 
 INTRO = """# Counters and reasons
 
@@ -84,11 +86,22 @@ def page():
     return out
 
 
+def left_out():
+    """Names of packets' ends that docs/packet-loss.md does not explain."""
+    text = LOSS_PAGE.read_text()
+    names = [n for n, in rows("drop_reasons.def", r"^PNS_DROP\((\w+),")]
+    names += [n for n, in rows("port_losses.def", r"^PNS_PORT_LOSS\((\w+),")]
+    return [name for name in names if not re.search(rf"\b{name}\b", text)]
+
+
 def main():
     text = page()
     if "--check" in sys.argv[1:]:
         if not PAGE.exists() or PAGE.read_text() != text:
             print("docs/counters.md is not up to date: run docs/make_counters.py")
+            return 1
+        if names := left_out():
+            print(f"docs/packet-loss.md does not explain {', '.join(names)}")
             return 1
         print("docs/counters.md is up to date")
         return 0
