@@ -55,6 +55,7 @@ class Theme(unittest.TestCase):
         outcome = self._outcome.result
         if any(case is self for case, _ in outcome.failures + outcome.errors):
             print(f"--- {self.id()}: server log\n{self.server.log_tail()}", file=sys.stderr)
+            print(f"--- kernel losses\n{self.lab.kernel_losses()}", file=sys.stderr)
             for session in [guest.sessions[-1] for guest in self.lab.guests if guest.sessions][:1]:
                 print(f"--- its last client's pppd log\n{session.log()}", file=sys.stderr)
         # A case that failed half-way must not be the next one's trouble.

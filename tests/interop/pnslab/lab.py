@@ -8,6 +8,7 @@ ports="xdp": veth pairs; the server's ends are ordinary interfaces of namespace 
 ports="tap": the server's wires are TAPs that move into inet and intranet once it is ready.
 """
 import ipaddress
+import json
 import os
 import pathlib
 import re
@@ -254,6 +255,24 @@ class Lab:
   }
 }""" % one_in)
         self.inet.run("nft", "-f", str(self.directory / "loss.nft"))
+
+    def kernel_losses(self):
+        """What the kernel says it lost on each interface, in every namespace: one line for each that
+        lost something. Of a failing test: tells a loss of the lab from one of the server."""
+        lines = []
+        for namespace in filter(None, (self.inet, self.pns, self.intranet, self.home)):
+            text = namespace.run("ip", "-json", "-statistics", "link", check=False).stdout
+            try:
+                interfaces = json.loads(text)
+            except ValueError:
+                continue
+            for interface in interfaces:
+                lost = {f"{way} {name}": count for way in ("rx", "tx")
+                        for name, count in interface.get("stats64", {}).get(way, {}).items()
+                        if count and name not in ("bytes", "packets", "multicast")}
+                if lost:
+                    lines.append(f"{namespace.name} {interface['ifname']}: {lost}")
+        return "\n".join(lines) or "none"
 
     def start_in(self, namespace, *words, **options):
         """A process that ends with the lab."""
