@@ -12,6 +12,7 @@ import signal
 import socket
 import struct
 import sys
+import unittest
 
 import peer
 import pnslab
@@ -19,6 +20,7 @@ import theme
 from theme import HOST
 
 SERVER = "198.51.100.1"
+CORE = "10.0.0.1"
 SOURCE = "198.51.100.200"
 NOBODY = "10.64.0.200"  # an address of the pool that no session has
 AF_XDP, SOL_XDP, XDP_STATISTICS = 44, 283, 7
@@ -220,5 +222,54 @@ class Loss(theme.Theme):
         self.assertEqual([n for n in sorted(names) if not re.search(rf"^{n}[ {{]", text, re.M)], [])
 
 
+class PacketSocket(theme.Theme):
+    """net_af_packet ports. The kernel forgets what it has told of such a socket, so nobody but the
+    server can ask: the sum alone is checked."""
+    guests = 0
+    changes = {"ports": f"""ports:
+  access: {{device: "net_af_packet0,iface=access0", addresses: [{SERVER}/24]}}
+  core: {{device: "net_af_packet1,iface=core0", addresses: [{CORE}/24]}}
+"""}
+    # The kernel must not answer on the interfaces for the twins' addresses.
+    silence = """table netdev silence {
+  chain access { type filter hook ingress device access0 priority 0; policy drop; }
+  chain core { type filter hook ingress device core0 priority 0; policy drop; }
+}
+"""
+
+    @classmethod
+    def setUpClass(cls):
+        if theme.OPTIONS.ports == "tap":
+            raise unittest.SkipTest("needs the veth pairs of --ports xdp")
+        super().setUpClass()
+        cls.lab.inet.ip("address", "add", f"{SOURCE}/24", "dev", "br0")
+
+    @classmethod
+    def before_start(cls):
+        for interface, address in (("access0", SERVER), ("core0", CORE)):
+            cls.lab.pns.ip("address", "del", f"{address}/24", "dev", interface)
+        (cls.lab.directory / "silence.nft").write_text(cls.silence)
+        cls.lab.pns.run("nft", "-f", str(cls.lab.directory / "silence.nft"))
+
+    def test_what_the_socket_lost_and_what_reached_the_worker_is_the_flood(self):
+        counters = peer.Counters(self.server)
+        arrived = lambda: counters.grown("pns_dataplane_drops_total", reason="gre_unknown_call")
+        lost = lambda: counters.grown("pns_port_receive_lost_packets_total", port="access",
+                                      reason="socket_full")
+        with peer.inside(self.lab.inet):
+            flood_access(1)
+        pnslab.wait_until(lambda: arrived() == 1, 10, "the way is known")
+        pid = self.server.pid_of("dataplane")
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            with peer.inside(self.lab.inet):
+                flood_access(5000)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        pnslab.wait_until(lambda: arrived() + lost() == 5001, 15, "the sums agree")
+        self.assertGreater(lost(), 500)
+        print(f"af_packet: sent 5001, lost {lost()}, reached a worker {arrived()}", file=sys.stderr)
+
+
 if __name__ == "__main__":
-    theme.main(Loss)
+    theme.main(Loss, PacketSocket)
