@@ -243,7 +243,7 @@ Ipv6Address ipv6_source(const Routes& routes, const config::Config& config) {
   return {};
 }
 
-// What the device of a port counts by itself, and the totals of that in session memory.
+// The device of a port counts losses by itself; the totals lie in session memory.
 struct PortLossWatch {
   PortLossWatch(const Port& port, contract::SessionMemoryHeader& header)
       : statistics(port),

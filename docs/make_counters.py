@@ -45,7 +45,7 @@ The pipeline tests assert that the sums agree.
 PORTS = """
 ## At the ports: `pns_port_receive_lost_packets_total{port,queue,reason}` and its like
 
-What the device, the socket or the TAP of a port counts by itself, read once a second. Kind `receive`: lost before a worker saw
+The device, the socket or the TAP of a port counts these by itself; they are read once a second. Kind `receive`: lost before a worker saw
 the packet, in no other counter. Kind `transmit`: `pns_port_transmit_lost_packets_total{port,queue,reason}`, lost after the port
 had taken the packet, which its worker counts as sent. Kind `event`: `pns_port_events_total{port,queue,event}`, no packet of its
 own. A series is there when the port has its source; the label `queue` when the source is one queue's. The totals go on over a

@@ -59,7 +59,7 @@ ordered_json port_sums(const contract::SessionMemory& memory) {
   return out;
 }
 
-// What was lost at the ports, where something was.
+// One row for each place at a port where something was lost.
 ordered_json port_losses(const contract::SessionMemory& memory) {
   ordered_json out = ordered_json::array();
   for (std::size_t port = 0; port < contract::kPorts; ++port)

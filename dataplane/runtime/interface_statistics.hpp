@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// What the kernel counts of an interface, asked by netlink and ethtool. Main thread, about once a
-// second; no answer is waited for longer than the kernel takes to make it. Needs CAP_NET_ADMIN for
-// an interface in another network namespace, nothing for one in ours.
+// InterfaceStatistics asks the kernel by netlink and ethtool what an interface counts. Main thread,
+// about once a second; no answer is waited for longer than the kernel takes to make it. Needs
+// CAP_NET_ADMIN for an interface in another network namespace, nothing for one in ours.
 #pragma once
 
 #include <linux/if_link.h>
@@ -24,9 +24,9 @@ class InterfaceStatistics {
   // Opens what it asks with. Where that fails, nothing is ever known.
   InterfaceStatistics();
 
-  // Of an interface in our network namespace. Empty: there is none of that name.
+  // An interface in our network namespace. Empty: there is none of that name.
   [[nodiscard]] std::optional<rtnl_link_stats64> of_interface(const std::string& name);
-  // Of the interface behind a TAP's descriptor, whatever namespace it has been moved to.
+  // The interface behind a TAP's descriptor, whatever namespace it has been moved to.
   [[nodiscard]] std::optional<rtnl_link_stats64> of_tap(int fd);
   // `ethtool -S`: the driver's own names and numbers. Empty where the driver has none.
   [[nodiscard]] std::vector<std::pair<std::string, std::uint64_t>> of_driver(

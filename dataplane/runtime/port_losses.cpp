@@ -65,7 +65,7 @@ void PortLossBook::take(const PortReading& reading) {
     if (slot == count) {
       if (value == 0 || slot == PortLosses::kDeviceCounters) continue;
       shared_.device[slot].name = name;
-      // What is new among known ones stood at zero when it was read last.
+      // A name that is new among known ones stood at zero when it was read last.
       shared_.device[slot].count.last = 0;
       take(shared_.device[slot].count, true, same_device_ || read_before_, value, since);
       shared_.device_counters.store(slot + 1, std::memory_order_release);

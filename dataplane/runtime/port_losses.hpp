@@ -16,11 +16,11 @@
 
 namespace pns::dataplane {
 
-// What the sources of a port said at one moment. A source that did not answer, or a queue that is
-// not there, is left out: its total stays.
+// PortReading: the numbers of all sources of a port at one moment. A source that did not answer, or
+// a queue that is not there, is left out: its total stays.
 struct PortReading {
   static constexpr std::uint16_t kWholePort = UINT16_MAX;
-  // Whose life a number has. kProcess: it began at zero when this process opened the port. kHost:
+  // How long a number lives. kProcess: it began at zero when this process opened the port. kHost:
   // it belongs to the kernel or the interface, was there before us and goes on after us.
   enum class Since : std::uint8_t { kProcess, kHost };
 
@@ -46,7 +46,7 @@ struct PortReading {
 
 class PortLossBook {
  public:
-  // Of a process that begins. `device`: as configured; where the last process had another one, the
+  // A process begins. `device`: as configured; where the last process had another one, the
   // numbers of a kHost source before the first reading are not ours.
   PortLossBook(contract::PortLosses& shared, std::string_view device);
 

@@ -20,7 +20,7 @@ bool is_packet_socket(int fd) {
   return ::getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &length) == 0 && domain == AF_PACKET;
 }
 
-// What an interface of the kernel says of losses, under the kernel's own names.
+// The kernel's own names for what an interface lost.
 void add_interface(PortReading& out, const rtnl_link_stats64& link) {
   const std::pair<const char*, std::uint64_t> counters[] = {
       {"rx_errors", link.rx_errors},           {"tx_errors", link.tx_errors},

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// PortStatistics: reads what the device, the sockets and the TAPs of a port count. Which number
-// means which PortLoss is decided here, so that no packet has two:
-//   ethdev     rte_eth_stats; xstats by name. net_af_packet has no imissed: PACKET_STATISTICS
-//   instead xdp:       XDP_STATISTICS of each queue's socket. Of net_af_xdp's own numbers
-//   (DPDK 22.11) imissed
-//              is rx_dropped without rx_ring_full, and oerrors are the packets that the driver gave
-//              back, which the worker counts as tx_full: neither is used
-//   tap:       the interface behind the TAP; of a twin likewise
+// PortStatistics: reads what the device, the sockets and the TAPs of a port count. It decides which
+// number means which PortLoss, so that no packet has two.
+//
+//   ethdev   rte_eth_stats; xstats by name. net_af_packet has no imissed: its PACKET_STATISTICS
+//   xdp:     XDP_STATISTICS of the socket of each queue; the interface's own counters
+//   tap:     the interface behind the TAP; a twin likewise
+//
+// Two numbers of net_af_xdp (DPDK 22.11) are left out. Its imissed is rx_dropped without
+// rx_ring_full, which is the one that grows when a worker is late. Its oerrors are the packets that
+// it gave back, which the worker counts as tx_full.
+//
 // Main thread, about once a second; the workers know nothing of it.
 #pragma once
 
@@ -30,7 +33,7 @@ namespace pns::dataplane {
 
 class PortStatistics {
  public:
-  // Of a port that has started and whose workers have not. `port` must outlive it.
+  // The port has started and its workers have not. `port` must outlive it.
   explicit PortStatistics(const Port& port);
 
   [[nodiscard]] PortReading read();

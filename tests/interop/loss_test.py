@@ -69,7 +69,7 @@ class Loss(theme.Theme):
             for namespace, _, _, wire in cls.ports.values():
                 namespace.ip("link", "set", wire, "txqueuelen", str(TAP_QUEUE))
 
-    # What the kernel says.
+    # The kernel's numbers.
 
     def of_sockets(self):
         """XDP_STATISTICS of every AF_XDP socket of the dataplane, added up: asked on the dataplane's
@@ -110,7 +110,7 @@ class Loss(theme.Theme):
         path = f"/sys/class/net/{port}0/statistics/rx_dropped"
         return int(cls.lab.pns.run("cat", path).stdout)
 
-    # What the server says.
+    # The server's numbers.
 
     def metric(self, name, **labels):
         """The sum of the series of a family that have these labels; None: there are none."""

@@ -81,6 +81,7 @@ def serve(one, server):
     step("serving until Ctrl-C; in another terminal:")
     show(f"{server.pns} show sessions --run-dir {server.run_dir}\n"
          f"{server.pns} show session {USER} --run-dir {server.run_dir}\n"
+         f"{server.pns} show ports --run-dir {server.run_dir}     # where packets were lost\n"
          f"ip netns exec {one.inet.name} tcpdump -ni br0\n"
          f"ip netns exec {one.intranet.name} bash     # the intranet's host, {lab.HOST}\n"
          f"less {server.log_file}")

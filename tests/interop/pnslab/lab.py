@@ -257,8 +257,8 @@ class Lab:
         self.inet.run("nft", "-f", str(self.directory / "loss.nft"))
 
     def kernel_losses(self):
-        """What the kernel says it lost on each interface, in every namespace: one line for each that
-        lost something. Of a failing test: tells a loss of the lab from one of the server."""
+        """One line for each interface, in every namespace, on which the kernel lost something. Tells a
+        loss of the lab from one of the server when a test has failed."""
         lines = []
         for namespace in filter(None, (self.inet, self.pns, self.intranet, self.home)):
             text = namespace.run("ip", "-json", "-statistics", "link", check=False).stdout

@@ -37,7 +37,7 @@ std::uint64_t total(const PortLosses& losses, PortLoss loss) {
   return losses.port.counts[static_cast<std::size_t>(loss)].total.get();
 }
 
-// What a reader sees: "name" or "name/queue" → count.
+// A reader sees: "name" or "name/queue" → count.
 std::map<std::string, std::uint64_t> seen(const PortLosses& losses) {
   std::map<std::string, std::uint64_t> out;
   contract::for_each_loss(

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// What is read of drivers without a NIC, and of the kernel's interfaces. That the numbers are right
-// under load is shown by tests/interop/loss_test.py.
+// Numbers of drivers without a NIC, and of the kernel's interfaces. tests/interop/loss_test.py
+// shows that they are right under load.
 #include "dataplane/runtime/port_statistics.hpp"
 
 #include <fmt/format.h>
@@ -109,7 +109,7 @@ TEST_CASE("port statistics: a driver without buffers is an event, by its own nam
         std::ranges::find(reading.device, "rx_mbuf_allocation_errors", &PortReading::Device::name);
     REQUIRE(named != reading.device.end());
     CHECK(named->value == 1);
-    // What stood there when it was opened is not its own.
+    // A number that stood there at its start is not its own.
     PortStatistics later(*port);
     CHECK(losses_of(later.read()).at(PortLoss::driver_no_buffer) == 0);
     rte_pktmbuf_free_bulk(packets.data(), kBuffers);
