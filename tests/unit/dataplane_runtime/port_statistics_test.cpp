@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Numbers of drivers without a NIC, and of the kernel's interfaces. tests/interop/loss_test.py
+// Numbers of drivers without a NIC, and of the kernel's interfaces. tests/interop/port_loss_test.py
 // shows that they are right under load.
 #include "dataplane/runtime/port_statistics.hpp"
 
