@@ -106,6 +106,8 @@ class Theme(unittest.TestCase):
 
 
 HOST = "10.0.0.53"
+# pppd options, for `security` of connect(): MS-CHAPv2, and no encryption.
+CLEAR = ("refuse-pap", "refuse-chap", "refuse-mschap", "refuse-eap", "nomppe")
 
 
 def ping_counts(output):

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""TCP for ten seconds each way. Says nothing about speed: a guest is too slow for that."""
+"""TCP for ten seconds each way. Speeds are printed and never asserted: docs/lab.md has some."""
 import json
 import re
 
+import pnslab
 import theme
 from theme import HOST
 
@@ -34,6 +35,56 @@ class Traffic(theme.Theme):
         shown = self.find(session)
         self.assertEqual(shown["rx_drops"], 0, shown)
         session.hang_up()
+
+
+class KernelMode(theme.Theme):
+    """The client's kernel carries GRE, PPP and MPPE (guest/kernel_pptp.c)."""
+    changes = {"ppp": """ppp:
+  auth: [mschapv2]
+  mppe: {policy: prefer, key_bits: [128], mode: any}
+"""}
+
+    def test_the_client_hangs_up(self):
+        session = self.connect(kernel_mode=True)
+        self.assertEqual(self.ping(self.guest, HOST), (3, 3))
+        # Call-Clear-Request and Stop-Control-Connection-Request come from the client's own process,
+        # which is polite also when pppd is not.
+        self.guest.run(f"kill -KILL $(cat /tmp/pppd.{session.number}.pid)")
+        self.server.wait_sessions(0)
+        pnslab.wait_until(lambda: not self.server.show("connections"), 5, "no connection is left")
+        log = self.server.log_tail()
+        self.assertIn("reason=peer_cleared_call", log)
+        self.assertIn("reason=peer_stopped_connection", log)
+        session = self.connect(kernel_mode=True)
+        self.assertEqual(session.hang_up(), 5)
+        self.server.wait_sessions(0)
+
+    def test_the_server_hangs_up(self):
+        session = self.connect(kernel_mode=True)
+        self.server.clear("alice")
+        self.assertEqual(session.wait_end(), 16)  # "the link was terminated by the modem hanging up"
+        self.server.wait_sessions(0)
+
+    def test_tcp_both_ways_encrypted_and_in_the_clear(self):
+        self.serve_iperf()
+        for mppe, security in (("mppe128-stateless", None), ("none", theme.CLEAR)):
+            session = self.connect(kernel_mode=True, security=security)
+            self.assertEqual(self.find(session)["mppe"], mppe)
+            for name, direction in (("up", ""), ("down", "-R")):
+                report = json.loads(self.guest.run(
+                    f"iperf3 -c {HOST} -t {SECONDS} -J {direction}", timeout=SECONDS + 30))
+                self.assertNotIn("error", report)
+                arrived = report["end"]["sum_received"]
+                self.assertGreater(arrived["bytes"], 1 << 20)
+                print(f"kernel mode, {mppe}, {name}: {arrived['bits_per_second'] / 1e6:.0f} Mbit/s of "
+                      f"TCP, {report['end']['sum_sent'].get('retransmits')} retransmissions, ports "
+                      f"{self.lab.ports}, CPU {pnslab.host.cpu()}", flush=True)
+            session.hang_up()
+
+    def test_the_server_is_gone(self):
+        session = self.connect(kernel_mode=True)
+        self.server.kill("supervisor")  # and its planes with it: TCP closes, and no more is said
+        self.assertEqual(session.wait_end(), 16)
 
 
 class Fragments(theme.Theme):
@@ -78,4 +129,4 @@ class Window(theme.Theme):
 
 
 if __name__ == "__main__":
-    theme.main(Traffic, Fragments, Window)
+    theme.main(Traffic, KernelMode, Fragments, Window)

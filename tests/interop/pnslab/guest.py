@@ -14,7 +14,7 @@ BOOT_SECONDS = 30
 CONNECT_SECONDS = 30
 
 # pppd options of every session.
-PPPD_OPTIONS = """noauth nodetach debug lock
+PPPD_OPTIONS = """noauth nodetach debug
     novj nobsdcomp nodeflate noipdefault lcp-restart 1 ipcp-restart 1 maxfail 1""".split()
 # Those of a session that does not bring its own: MS-CHAPv2 and MPPE-128 stateless, nothing else.
 SECURITY_OPTIONS = """refuse-pap refuse-chap refuse-mschap refuse-eap
@@ -68,7 +68,7 @@ class Session:
         except host.LabError as error:
             raise host.LabError(f"{error}\n{self.log()}") from None
         if state == "ended":
-            raise host.LabError(f"pppd ended with {self.job.done()}:\n{self.log()}")
+            raise host.LabError(f"pppd ended with {self.job.done()}: {self.job.output()}\n{self.log()}")
         self.interface, self.address, self.gateway = self.guest.up[self.number]
         return self
 
@@ -175,14 +175,20 @@ class Guest:
     def load_ipv6(self):
         self.run("busybox insmod /usr/lib/uml/modules/$(uname -r)/kernel/net/ipv6/ipv6.ko")
 
-    def dial(self, user, password, options=(), bind=None, limit=600, security=None):
+    def dial(self, user, password, options=(), bind=None, limit=600, security=None,
+             kernel_mode=False):
         """Starts pppd for one session. `bind`: which of our addresses it calls from. `security`:
-        options instead of SECURITY_OPTIONS; `options` come on top of either."""
+        options instead of SECURITY_OPTIONS; `options` come on top of either. `kernel_mode`: the
+        guest's kernel carries GRE (kernel_pptp.c), and not pptp-linux over a pty, which is slow."""
         number = next(self.numbers)
-        pptp = f"pptp {self.server} --nolaunchpppd --loglevel 2"
-        if bind:
-            pptp += f" --localbind {bind}"
-        words = ["pppd", "pty", pptp, "user", user, "password", password,
+        if kernel_mode:
+            channel = ["plugin", str(self.lab.kernel_plugin()), "pptp_server", self.server]
+            channel += ["pptp_from", bind] if bind else []
+        else:
+            pptp = f"pptp {self.server} --nolaunchpppd --loglevel 2"
+            pptp += f" --localbind {bind}" if bind else ""
+            channel = ["lock", "pty", pptp]
+        words = ["pppd", *channel, "user", user, "password", password,
                  "logfile", f"/run/lab/pppd.{number}.log", "ipparam", str(number), *PPPD_OPTIONS,
                  *(SECURITY_OPTIONS if security is None else security), *options]
         job = self.start(f"echo $$ >/tmp/pppd.{number}.pid\nexec {shlex.join(words)}", limit)

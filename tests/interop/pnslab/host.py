@@ -93,6 +93,15 @@ class Namespace:
         run(["ip", "netns", "delete", self.name])
 
 
+def cpu():
+    """The processor's name, family and model, for figures."""
+    with open("/proc/cpuinfo", encoding="utf-8") as file:
+        known = dict(line.split(":", 1) for line in file.read().split("\n\n")[0].splitlines())
+    known = {key.strip(): value.strip() for key, value in known.items()}
+    return (f"{known.get('model name')} (family {known.get('cpu family')}, model "
+            f"{known.get('model')})")
+
+
 def require():
     """Raises Missing with what a lab cannot do without."""
     if os.geteuid() != 0:

@@ -274,6 +274,13 @@ class Lab:
                     lines.append(f"{namespace.name} {interface['ifname']}: {lost}")
         return "\n".join(lines) or "none"
 
+    def kernel_plugin(self):
+        """The plugin with which a guest's pppd gives its call to the kernel."""
+        plugin = self.binaries.resolve().parent / "tests" / "kernel_pptp.so"
+        if not plugin.exists():
+            raise host.LabError(f"no {plugin}: build the target kernel_pptp")
+        return plugin
+
     def start_in(self, namespace, *words, **options):
         """A process that ends with the lab."""
         process = namespace.start(*words, **options)
