@@ -41,6 +41,9 @@ class GreStream {
   // A packet around one PPP frame. Octets written to `out`; 0 when they do not fit.
   [[nodiscard]] std::size_t wrap(MutableBytes out, Bytes frame) noexcept;
 
+  // The next `count` numbers are never used, as if their packets had been lost.
+  void skip(std::uint32_t count) noexcept { next_sequence_ += count; }
+
   // One packet of this call, from its GRE header on; deliver(MutableBytes frame) for each frame
   // whose turn it is.
   template <class Deliver>

@@ -25,6 +25,7 @@ ImpairmentCounts& ImpairmentCounts::operator+=(const ImpairmentCounts& other) no
   lost += other.lost;
   duplicated += other.duplicated;
   reordered += other.reordered;
+  cut += other.cut;
   return *this;
 }
 

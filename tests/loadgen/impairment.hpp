@@ -28,6 +28,7 @@ struct ImpairmentCounts {
   std::uint64_t lost = 0;
   std::uint64_t duplicated = 0;
   std::uint64_t reordered = 0;  // held and overtaken by at least one packet
+  std::uint64_t cut = 0;        // lost because the line was down
   ImpairmentCounts& operator+=(const ImpairmentCounts& other) noexcept;
 };
 
@@ -42,6 +43,10 @@ class ImpairedLine {
   // Takes one packet; hands on those whose turn it is with deliver(Bytes).
   template <class Deliver>
   void pass(Bytes packet, TimePoint now, Deliver&& deliver) {
+    if (down_) {
+      ++counts_.cut;
+      return;
+    }
     const Fate fate = next_fate();
     if (fate.hold != 0) {
       held_.push_back({{packet.begin(), packet.end()}, now + impairments_.hold_most, fate.hold});
@@ -69,6 +74,16 @@ class ImpairedLine {
       hand_on(out.packet, deliver);
     }
   }
+
+  // While the line is down every packet is lost, also those that are held.
+  void set_down(bool down) noexcept {
+    down_ = down;
+    if (!down) return;
+    counts_.cut += held_.size();
+    held_.clear();
+  }
+  // Whether pass() may do anything but hand on what it is given.
+  [[nodiscard]] bool acts() const noexcept { return down_ || impairments_.any(); }
 
   // When release() has something to do; empty while nothing is held.
   [[nodiscard]] std::optional<TimePoint> deadline() const noexcept;
@@ -98,6 +113,7 @@ class ImpairedLine {
   Impairments impairments_;
   std::uint64_t state_;  // of splitmix64
   std::vector<Held> held_;
+  bool down_ = false;
   ImpairmentCounts counts_;
 };
 

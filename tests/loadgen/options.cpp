@@ -2,12 +2,14 @@
 #include "tests/loadgen/options.hpp"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <map>
 #include <sstream>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace pns::loadgen {
 namespace {
@@ -81,6 +83,49 @@ Answer answer_of(const std::string& text) {
   return answer;
 }
 
+double number_of(const std::string& text, const char* option) {
+  std::istringstream in(text);
+  double value = -1;
+  if (!(in >> value) || !in.eof() || value < 0)
+    throw CLI::ValidationError(option, "not a number: " + text);
+  return value;
+}
+
+std::vector<std::string> split(const std::string& text, char at) {
+  std::vector<std::string> parts;
+  std::istringstream in(text);
+  for (std::string part; std::getline(in, part, at);) parts.push_back(part);
+  return parts;
+}
+
+// "2:0.5", "2:0.5:upstream"
+Disturbance outage_of(const std::string& text) {
+  constexpr const char* kOption = "--outage";
+  const auto parts = split(text, ':');
+  if (parts.size() < 2 || parts.size() > 3)
+    throw CLI::ValidationError(kOption, "not AT:SECONDS[:DIRECTION]: " + text);
+  const std::string direction = parts.size() == 3 ? parts[2] : "both";
+  if (direction != "both" && direction != "upstream" && direction != "downstream")
+    throw CLI::ValidationError(kOption, "no direction: " + direction);
+  const double at = number_of(parts[0], kOption);
+  const double length = number_of(parts[1], kOption);
+  if (length == 0) throw CLI::ValidationError(kOption, "an outage of no length: " + text);
+  return {seconds(at), seconds(at + length), direction != "downstream", direction != "upstream", 0};
+}
+
+// "1,64,65": one each `every` seconds
+void add_gaps(const std::string& text, double every, std::vector<Disturbance>& out) {
+  constexpr double kMaximum = 1'000'000;  // packets
+  double at = every;
+  for (const std::string& word : split(text, ',')) {
+    const double count = number_of(word, "--gap");
+    if (count < 1 || count > kMaximum || count != static_cast<std::uint32_t>(count))
+      throw CLI::ValidationError("--gap", "not 1 to 1,000,000 packets: " + word);
+    out.push_back({seconds(at), seconds(at), true, false, static_cast<std::uint32_t>(count)});
+    at += every;
+  }
+}
+
 std::string profile_names() {
   std::string names;
   for (const Profile& profile : kProfiles) names += std::string(profile.name) + ", ";
@@ -108,6 +153,10 @@ struct Words {
   std::string reorder = "0";
   double reorder_hold_ms = 20;
   std::string direction = "both";
+  std::vector<std::string> outages;
+  std::string gap;
+  double gap_every = 1;
+  std::string disturbed_share = "100%";
   double hold = 0;
   double time_limit = 120;
   double ramp = 0;
@@ -220,6 +269,21 @@ void add_options(CLI::App& app, Words& words, Options& out) {
       ->check(CLI::IsMember({"both", "upstream", "downstream"}))
       ->capture_default_str();
   group->add_option("--seed", out.seed, "of the impairments")->capture_default_str();
+  group->add_option("--outage", words.outages,
+                    "AT:SECONDS[:both|upstream|downstream]: every packet is lost for SECONDS, from "
+                    "AT seconds of traffic on; may be given several times");
+  group->add_option("--gap", words.gap,
+                    "N[,N...]: N GRE numbers and N MPPE counts upstream are used and not sent, as "
+                    "if N packets had been lost");
+  group
+      ->add_option("--gap-every", words.gap_every,
+                   "seconds of traffic before the first gap and between gaps")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  group
+      ->add_option("--disturbed-share", words.disturbed_share,
+                   "part of the sessions that --outage and --gap hit, the highest numbers")
+      ->capture_default_str();
 
   group = app.add_option_group("Calls that fail, change and die (role subscriber)");
   group
@@ -337,6 +401,17 @@ void finish(const Words& words, Options& out) {
       part_of(words.reorder, "--reorder"), seconds(words.reorder_hold_ms / 1000)};
   if (words.direction != "downstream") out.upstream = impairments;
   if (words.direction != "upstream") out.downstream = impairments;
+  for (const std::string& outage : words.outages) out.disturbances.push_back(outage_of(outage));
+  add_gaps(words.gap, words.gap_every, out.disturbances);
+  std::ranges::sort(out.disturbances, {}, &Disturbance::begin);
+  for (std::size_t i = 0; i < out.disturbances.size(); ++i) {
+    const Disturbance& one = out.disturbances[i];
+    if (i != 0 && one.begin < out.disturbances[i - 1].end)
+      throw CLI::ValidationError("--outage", "begins within another");
+    if (out.traffic.kind == Flow::Kind::kNone || one.end >= out.duration)
+      throw CLI::ValidationError("--outage, --gap", "over only when --traffic is");
+  }
+  out.disturbed_share = part_of(words.disturbed_share, "--disturbed-share");
   out.ramp = seconds(words.ramp);
   out.retry_wait = seconds(words.retry_wait);
   out.churn_share = part_of(words.churn_share, "--churn-share");

@@ -7,10 +7,12 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "pns/base/ip_address.hpp"
 #include "pns/base/time.hpp"
 #include "pns/wire/pptp.hpp"
+#include "tests/loadgen/disturbance.hpp"
 #include "tests/loadgen/impairment.hpp"
 #include "tests/loadgen/ppp_client.hpp"
 #include "tests/loadgen/profiles.hpp"
@@ -79,6 +81,8 @@ struct Options {
   Impairments upstream;
   Impairments downstream;
   std::uint64_t seed = 1;
+  std::vector<Disturbance> disturbances;  // in the order of time, none begins within another
+  double disturbed_share = 1;             // of the sessions, the highest numbers
 
   unsigned retries = 0;              // of a set-up that failed
   Duration retry_wait = Seconds(1);  // before each, on average

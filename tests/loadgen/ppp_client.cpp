@@ -137,6 +137,13 @@ void PppClient::send_ipv4(Bytes packet) {
   send(PppProtocol::kMppe, *sealed);
 }
 
+void PppClient::skip_packets(std::uint32_t count) {
+  if (!encrypts()) return;
+  std::array<std::byte, mppe::kHeaderSize + 1> frame{};
+  for (std::uint32_t i = 0; i < count; ++i)
+    if (!mppe::seal(send_cipher_, frame)) return fail("cannot encrypt");
+}
+
 void PppClient::terminate() {
   if (stage_ == PppStage::kDead || std::exchange(over_, true)) return;
   send_packet(PppProtocol::kLcp, number(LcpCode::kTerminateRequest), ++lcp_.identifier, {});

@@ -70,6 +70,9 @@ class PppClient {
   // One IPv4 packet, encrypted if that is what was agreed. Only when open.
   void send_ipv4(Bytes packet);
 
+  // Encrypts and counts `count` packets that are never sent. Without encryption: nothing.
+  void skip_packets(std::uint32_t count);
+
   [[nodiscard]] PppStage stage() const noexcept { return stage_; }
   [[nodiscard]] Ipv4Address address() const noexcept { return address_; }
   [[nodiscard]] const std::string& user() const noexcept { return settings_.user; }

@@ -72,7 +72,42 @@ Json json_of(const ImpairmentCounts& counts) {
   return {{"passed", counts.passed},
           {"lost", counts.lost},
           {"duplicated", counts.duplicated},
-          {"reordered", counts.reordered}};
+          {"reordered", counts.reordered},
+          {"cut", counts.cut}};
+}
+
+Json json_or_null(const Times& times) { return times.count() == 0 ? Json() : json_of(times); }
+
+Json json_of(const Disturbance& disturbance, const Aftermath& after) {
+  const auto seconds = [](Duration value) { return std::chrono::duration<double>(value).count(); };
+  const auto lost = [&all = after.lost_by_session](double part) -> std::uint64_t {
+    if (all.empty()) return 0;
+    return all[std::min(all.size() - 1,
+                        static_cast<std::size_t>(part * static_cast<double>(all.size())))];
+  };
+  Json out = {{"at_s", seconds(disturbance.begin)}};
+  if (disturbance.gap != 0)
+    out["gap"] = disturbance.gap;
+  else
+    out.update({{"seconds", seconds(disturbance.end - disturbance.begin)},
+                {"upstream", disturbance.upstream},
+                {"downstream", disturbance.downstream}});
+  out.update({{"sessions", after.sessions},
+              {"never_back", after.never_back},
+              {"sent_after", after.sent},
+              {"lost_after", after.lost},
+              {"lost_per_session", {{"p50", lost(0.5)}, {"p99", lost(0.99)}, {"max", lost(1)}}},
+              {"first_answer_ms", json_or_null(after.first_answer)},
+              {"back_ms", json_or_null(after.back)}});
+  return out;
+}
+
+Json disturbances_of(const Outcome& outcome) {
+  Json out = Json::array();
+  const auto aftermaths = outcome.disturber.aftermaths();
+  for (std::size_t i = 0; i < aftermaths.size(); ++i)
+    out.push_back(json_of(outcome.site.options.disturbances[i], aftermaths[i]));
+  return out;
 }
 
 Json profiles_of(const Site& site) {
@@ -166,7 +201,10 @@ std::string to_json(const Outcome& outcome) {
                    {"undecryptable", tally.undecryptable},
                    {"send_errors", site.send_errors},
                    {"socket_drops", site.socket_drops()}};
-  if (options.upstream.any() || options.downstream.any())
+  if (!options.disturbances.empty()) result["disturbances"] = disturbances_of(outcome);
+  const bool has_outage =
+      std::ranges::any_of(options.disturbances, [](const Disturbance& d) { return d.gap == 0; });
+  if (options.upstream.any() || options.downstream.any() || has_outage)
     result["impairments"] = {{"seed", options.seed},
                              {"upstream", json_of(tally.upstream)},
                              {"downstream", json_of(tally.downstream)}};
@@ -186,7 +224,9 @@ int exit_status(const Outcome& outcome) {
   const bool passed =
       totals.unanswered == 0 && (totals.tally.traffic.foreign == 0 || changes_hands) &&
       totals.tally.traffic.damaged == 0 && loss_of(totals.tally.traffic) <= options.accept_loss;
-  return outcome.stopped.empty() && all_up && totals.failed == totals.lost &&
+  const bool all_back = std::ranges::all_of(outcome.disturber.aftermaths(),
+                                            [](const Aftermath& a) { return a.never_back == 0; });
+  return outcome.stopped.empty() && all_up && all_back && totals.failed == totals.lost &&
                  outcome.site.lost_calls <= options.accept_lost_calls && passed &&
                  outcome.site.farewells_unanswered == 0
              ? 0

@@ -28,6 +28,7 @@ Run::Run(const Options& options)
     : site_(options),
       lines_(site_),
       deaths_(site_),
+      disturber_(site_),
       tick_(site_.context),
       pace_(site_.context),
       limit_(site_.context),
@@ -56,7 +57,11 @@ Outcome Run::go() {
     if (!error) stop("signal");
   });
   site_.context.run();
-  return {site_, answers_, deaths_, (settled_ == TimePoint{} ? site_.now() : settled_) - begun_,
+  return {site_,
+          answers_,
+          deaths_,
+          disturber_,
+          (settled_ == TimePoint{} ? site_.now() : settled_) - begun_,
           stopped_};
 }
 
@@ -161,6 +166,7 @@ void Run::begin_holding(TimePoint now) {
   const Options& options = site_.options;
   if (options.traffic.kind == Flow::Kind::kNone) return;
   traffic_until_ = now + options.duration;
+  disturber_.begin(now);
   const auto interval = std::chrono::duration_cast<Duration>(
       std::chrono::duration<double>(options.burst / options.rate));
   // Sessions send one after the other, not all at once.
@@ -173,6 +179,7 @@ void Run::begin_holding(TimePoint now) {
 void Run::pace_traffic() {
   const TimePoint now = site_.now();
   if (now >= traffic_until_) return;
+  disturber_.on_time(now);
   const Options& options = site_.options;
   const auto interval = std::chrono::duration_cast<Duration>(
       std::chrono::duration<double>(options.burst / options.rate));

@@ -18,6 +18,7 @@
 
 #include "tests/loadgen/connection.hpp"
 #include "tests/loadgen/deaths.hpp"
+#include "tests/loadgen/disturber.hpp"
 #include "tests/loadgen/lines.hpp"
 #include "tests/loadgen/pac_connection.hpp"
 #include "tests/loadgen/report.hpp"
@@ -71,6 +72,7 @@ class Run {
   Lines lines_;                                     // of subscribers
   bool launch_posted_ = false;  // more of them are to dial when the loop comes round
   Deaths deaths_;
+  Disturber disturber_;
   std::vector<std::unique_ptr<Connection>> connections_;  // of PACs
   std::size_t next_connection_ = 0;                       // of a PAC, to announce a call
 

@@ -150,7 +150,7 @@ void Session::send_frame(Bytes frame) {
 }
 
 void Session::send_out(Bytes packet, TimePoint now) {
-  if (options_.upstream.any())
+  if (upstream_.acts())
     upstream_.pass(packet, now, hooks_.send_gre);
   else
     hooks_.send_gre(packet);
@@ -164,7 +164,7 @@ void Session::on_gre(Bytes packet, TimePoint now) {
     if (early_.size() < kMaximumEarly) early_.emplace_back(packet.begin(), packet.end());
     return;
   }
-  if (options_.downstream.any())
+  if (downstream_.acts())
     downstream_.pass(packet, now, [this, now](Bytes passed) { take_in(passed, now); });
   else
     take_in(packet, now);
@@ -217,14 +217,39 @@ void Session::send_probe(TimePoint now) {
 void Session::send_traffic(TimePoint now) {
   if (stage_ != Stage::kUp) return;
   now_ = now;
+  if (!recoveries_.empty() && !is_cut_) recoveries_.back().on_sent(now);
   std::array<std::byte, Flow::kMaximumSize> packet;
   ppp_.send_ipv4(Bytes(packet).first(traffic_.write(packet, ppp_.address(), now)));
 }
 
+void Session::cut_line(bool upstream, bool downstream) {
+  is_cut_ = true;
+  upstream_.set_down(upstream);
+  downstream_.set_down(downstream);
+}
+
+bool Session::mend_line(std::size_t disturbance, std::uint32_t gap, TimePoint now) {
+  is_cut_ = false;
+  upstream_.set_down(false);
+  downstream_.set_down(false);
+  if (stage_ != Stage::kUp) return false;
+  if (gap != 0) {
+    stream_.skip(gap);
+    ppp_.skip_packets(gap);
+  }
+  // A long gap takes a while: of that the first packet after it knows nothing.
+  recoveries_.emplace_back(disturbance, traffic_.counts().sent,
+                           gap != 0 ? std::nullopt : std::optional(now));
+  return true;
+}
+
 void Session::on_ipv4(Bytes packet, TimePoint now) {
   if (options_.traffic.kind != Flow::Kind::kNone &&
-      traffic_.on_packet(packet, ppp_.address(), now, &latencies_))
+      traffic_.on_packet(packet, ppp_.address(), now, &latencies_)) {
+    if (const auto number = traffic_.newly_answered())
+      for (Recovery& recovery : recoveries_) recovery.on_answered(*number, now);
     return;
+  }
   if (options_.probe.kind == Flow::Kind::kNone || stage_ != Stage::kPing ||
       !probe_.on_packet(packet, ppp_.address(), now, nullptr))
     return;

@@ -18,6 +18,7 @@
 #include "tests/loadgen/impairment.hpp"
 #include "tests/loadgen/options.hpp"
 #include "tests/loadgen/ppp_client.hpp"
+#include "tests/loadgen/recovery.hpp"
 #include "tests/loadgen/traffic.hpp"
 
 namespace pns::loadgen {
@@ -86,6 +87,11 @@ class Session final : private PppClient::Owner {
   void on_gre(Bytes packet, TimePoint now);
   void on_tick(TimePoint now);
   void send_traffic(TimePoint now);
+  // From now on every packet of these directions is lost; until mend_line().
+  void cut_line(bool upstream, bool downstream);
+  // The line is as before, after `gap` packets upstream that were counted and not sent. From here
+  // the session's packets tell how it recovers. False: the session is not up.
+  bool mend_line(std::size_t disturbance, std::uint32_t gap, TimePoint now);
 
   // ---- What is known.
   [[nodiscard]] std::uint32_t number() const noexcept { return number_; }
@@ -120,6 +126,7 @@ class Session final : private PppClient::Owner {
   [[nodiscard]] const TrafficCounts& traffic() const noexcept { return traffic_.counts(); }
   [[nodiscard]] const GreCounts& gre() const noexcept { return stream_.counts(); }
   [[nodiscard]] const ImpairmentCounts& upstream() const noexcept { return upstream_.counts(); }
+  [[nodiscard]] const std::vector<Recovery>& recoveries() const noexcept { return recoveries_; }
   [[nodiscard]] const ImpairmentCounts& downstream() const noexcept { return downstream_.counts(); }
 
  private:
@@ -170,6 +177,8 @@ class Session final : private PppClient::Owner {
   PppClient ppp_;
   Flow probe_;
   Flow traffic_;
+  std::vector<Recovery> recoveries_;  // in the order of time
+  bool is_cut_ = false;               // an outage: what is sent belongs to none of them
 };
 
 }  // namespace pns::loadgen

@@ -122,6 +122,7 @@ std::size_t Flow::write(MutableBytes out, Ipv4Address from, TimePoint now) {
 }
 
 bool Flow::on_packet(Bytes packet, Ipv4Address own, TimePoint now, LatencyHistogram* latencies) {
+  newly_answered_.reset();
   const auto ip = wire::parse_ipv4(packet);
   const bool udp = settings_.kind == Kind::kUdp;
   if (!ip || ip->source != settings_.target || ip->destination != own ||
@@ -163,6 +164,7 @@ bool Flow::on_packet(Bytes packet, Ipv4Address own, TimePoint now, LatencyHistog
     ++counts_.duplicated;
   } else {
     answered_[number] = true;
+    newly_answered_ = number;
     if (number < highest_answered_) ++counts_.reordered;
     highest_answered_ = std::max(highest_answered_, number);
     ++counts_.received;

@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "pns/base/bytes.hpp"
@@ -67,6 +68,11 @@ class Flow {
   // Looks at one IPv4 packet. False: it is no answer to this flow. `latencies` may be null.
   bool on_packet(Bytes packet, Ipv4Address own, TimePoint now, LatencyHistogram* latencies);
 
+  // Number of the packet that the last on_packet() was the first answer to, if it was one.
+  [[nodiscard]] std::optional<std::uint64_t> newly_answered() const noexcept {
+    return newly_answered_;
+  }
+
   [[nodiscard]] const TrafficCounts& counts() const noexcept { return counts_; }
 
  private:
@@ -74,6 +80,7 @@ class Flow {
   std::uint32_t session_;
   std::uint64_t highest_answered_ = 0;
   std::vector<bool> answered_;  // by number
+  std::optional<std::uint64_t> newly_answered_;
   TrafficCounts counts_;
 };
 

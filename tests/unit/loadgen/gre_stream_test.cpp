@@ -115,3 +115,10 @@ TEST_CASE("gre stream: acknowledges with data, alone after a while, or never", "
   CHECK(android.stream.take_ack(buffer, kStart + Seconds(9)) == 0);
   CHECK_FALSE(android.sent().has_ack);
 }
+
+TEST_CASE("gre stream: numbers that are skipped are never used", "[loadgen]") {
+  Receiver kernel("linux-kernel");
+  CHECK(kernel.sent().sequence == 1);
+  kernel.stream.skip(4096);
+  CHECK(kernel.sent().sequence == 4098);
+}

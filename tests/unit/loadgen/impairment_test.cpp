@@ -96,3 +96,26 @@ TEST_CASE("impairment: the same seed does the same, another something else", "[l
   (void)through(only_loss, 250);
   CHECK(only_loss.counts().lost == a.counts().lost);
 }
+
+TEST_CASE("impairment: a line that is down loses everything, also what is held", "[loadgen]") {
+  ImpairedLine line({.reorder = 1, .hold_most = Seconds(5)}, 1);
+  const std::byte octet{7};
+  int out = 0;
+  const auto deliver = [&](Bytes) { ++out; };
+  line.pass(Bytes(&octet, 1), kStart, deliver);  // is held
+  line.set_down(true);
+  CHECK(line.acts());
+  line.pass(Bytes(&octet, 1), kStart, deliver);
+  line.release(kStart + Seconds(10), deliver);
+  CHECK(out == 0);
+  CHECK(line.counts().cut == 2);
+  CHECK(line.counts().lost == 0);
+
+  ImpairedLine plain({}, 1);
+  CHECK_FALSE(plain.acts());
+  plain.set_down(true);
+  CHECK(through(plain, 5).empty());
+  plain.set_down(false);
+  CHECK(through(plain, 5) == numbers(5));
+  CHECK_FALSE(plain.acts());
+}

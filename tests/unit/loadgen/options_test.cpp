@@ -76,3 +76,46 @@ TEST_CASE("options: what only a subscriber does is refused to a PAC", "[loadgen]
   CHECK_FALSE(parsed({"--stray-gre", "5"}));  // nobody is dead
   CHECK_FALSE(parsed({"--death-share", "101%", "--death", "reset"}));
 }
+
+TEST_CASE("options: outages and gaps come in the order of time", "[loadgen]") {
+  const auto options =
+      parsed({"--traffic", "udp", "--target", "10.0.0.53:7000", "--duration", "9", "--outage",
+              "6:0.5", "--outage", "1:0.25:upstream", "--outage", "7:1:downstream", "--gap",
+              "1,4096", "--gap-every", "2", "--disturbed-share", "25%"});
+  REQUIRE(options);
+  const auto& all = options->disturbances;
+  REQUIRE(all.size() == 5);
+  CHECK(all[0].begin == Seconds(1));
+  CHECK(all[0].end == Milliseconds(1250));
+  CHECK((all[0].upstream && !all[0].downstream && all[0].gap == 0));
+  CHECK(all[1].begin == Seconds(2));
+  CHECK(all[1].gap == 1);
+  CHECK(all[2].begin == Seconds(4));
+  CHECK(all[2].end == all[2].begin);
+  CHECK(all[2].gap == 4096);
+  CHECK((all[3].upstream && all[3].downstream));
+  CHECK((!all[4].upstream && all[4].downstream));
+  CHECK(options->disturbed_share == 0.25);
+}
+
+TEST_CASE("options: an outage or gap that cannot be carried out is refused", "[loadgen]") {
+  const auto with = [](const std::vector<std::string>& words) {
+    std::vector<std::string> all = {"--traffic", "udp", "--target", "10.0.0.53:7000"};
+    all.insert(all.end(), words.begin(), words.end());
+    return parsed(all);
+  };
+  CHECK(with({"--outage", "1:0.5"}));
+  CHECK_FALSE(parsed({"--outage", "1:0.5"}));  // no traffic
+  CHECK_FALSE(with({"--outage", "1"}));
+  CHECK_FALSE(with({"--outage", "1:0"}));
+  CHECK_FALSE(with({"--outage", "-1:1"}));
+  CHECK_FALSE(with({"--outage", "1:1x"}));
+  CHECK_FALSE(with({"--outage", "1:1:sideways"}));
+  CHECK_FALSE(with({"--outage", "4:1"}));  // 5 s of traffic
+  CHECK_FALSE(with({"--outage", "1:1", "--outage", "1.5:1"}));
+  CHECK_FALSE(with({"--outage", "0.5:1", "--gap", "64"}));
+  CHECK_FALSE(with({"--gap", "0"}));
+  CHECK_FALSE(with({"--gap", "1.5"}));
+  CHECK_FALSE(with({"--gap", "1000001"}));
+  CHECK_FALSE(with({"--gap", "1,2,3,4,5"}));
+}
