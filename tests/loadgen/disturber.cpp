@@ -45,7 +45,10 @@ std::vector<Aftermath> Disturber::aftermaths() const {
       after.first_answer.add(recovery.first_answer());
       const auto back = recovery.back();
       after.back.add(back);
-      if (back && session->stage() != Stage::kFailed) --after.never_back;
+      if (recovery.sent() != 0 && recovery.lost() == recovery.sent()) ++after.unanswered;
+      if (session->stage() == Stage::kFailed) continue;
+      if (recovery.sent() == 0) ++after.silent;
+      if (back || recovery.sent() == 0) --after.never_back;
     }
   for (Aftermath& after : out) std::ranges::sort(after.lost_by_session);
   return out;

@@ -14,10 +14,12 @@ namespace pns::loadgen {
 
 // One disturbance, over all sessions that it hit.
 struct Aftermath {
-  std::uint64_t sessions = 0;                  // hit
-  std::uint64_t never_back = 0;                // of those, also when they have ended
-  std::uint64_t sent = 0;                      // packets after it, until the next one begins
-  std::uint64_t lost = 0;                      // of those
+  std::uint64_t sessions = 0;    // hit
+  std::uint64_t never_back = 0;  // of those, also when they have ended
+  std::uint64_t silent = 0;      // hit, and sent nothing after it: nobody knows
+  std::uint64_t unanswered = 0;  // hit, and got no answer at all to what they sent after it
+  std::uint64_t sent = 0;        // packets after it, until the next one begins
+  std::uint64_t lost = 0;        // of those
   std::vector<std::uint64_t> lost_by_session;  // sorted
   Times first_answer;
   Times back;

@@ -94,6 +94,8 @@ Json json_of(const Disturbance& disturbance, const Aftermath& after) {
                 {"downstream", disturbance.downstream}});
   out.update({{"sessions", after.sessions},
               {"never_back", after.never_back},
+              {"silent", after.silent},
+              {"unanswered", after.unanswered},
               {"sent_after", after.sent},
               {"lost_after", after.lost},
               {"lost_per_session", {{"p50", lost(0.5)}, {"p99", lost(0.99)}, {"max", lost(1)}}},

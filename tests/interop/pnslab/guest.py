@@ -92,6 +92,7 @@ class Guest:
     def __init__(self, lab, name, namespace, tap, addresses, server):
         self.lab = lab
         self.name = name
+        self.tap = tap
         self.addresses = addresses
         self.server = server
         self.directory = lab.directory / name

@@ -274,6 +274,20 @@ class Lab:
                     lines.append(f"{namespace.name} {interface['ifname']}: {lost}")
         return "\n".join(lines) or "none"
 
+    def cut_line(self, guest):
+        """From now on every frame of this guest is lost in the bridge, either way. Its link stays up."""
+        (self.directory / "cut.nft").write_text("""table bridge cut_%s {
+  chain forward {
+    type filter hook forward priority 0
+    iifname "%s" drop
+    oifname "%s" drop
+  }
+}""" % (guest.name, guest.tap, guest.tap))
+        self.inet.run("nft", "-f", str(self.directory / "cut.nft"))
+
+    def mend_line(self, guest):
+        self.inet.run("nft", "delete", "table", "bridge", f"cut_{guest.name}")
+
     def kernel_plugin(self):
         """The plugin with which a guest's pppd gives its call to the kernel."""
         plugin = self.binaries.resolve().parent / "tests" / "kernel_pptp.so"
