@@ -36,6 +36,7 @@ struct RunningIndices {
 struct MppeKernels {
   unsigned lanes;          // most of set_keys and generate
   unsigned running_lanes;  // most of go_on
+  unsigned fewest_lanes;   // 2: one stream is set up sooner with another beside it, whatever its key
   unsigned few_keys;       // up to so many keys few_new_keys is faster than new_keys
   bool one_is_slow;        // a single packet is done sooner by the scalar reference
   // A running stream that has none beside it is done sooner by the scalar reference, which copies

@@ -66,6 +66,7 @@ void clear(void* memory, std::size_t size) noexcept { ::explicit_bzero(memory, s
 MppeKernels portable_kernels() noexcept {
   return {kPortableLanes,
           kPortableRunningLanes,
+          2,
           1,
           true,
           kStreamStride,

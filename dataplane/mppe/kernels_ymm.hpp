@@ -15,6 +15,7 @@ namespace {
 MppeKernels ymm_kernels() noexcept {
   return {kMostRc4Lanes,
           kMostRunningLanes,
+          2,
           1,
           false,
           kFewOctets,

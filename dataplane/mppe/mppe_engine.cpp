@@ -293,9 +293,7 @@ void MppeEngine::derive_round(unsigned first, unsigned end) noexcept {
 void MppeEngine::set_up(unsigned first, unsigned middle, unsigned end) noexcept {
   Groups groups(end - first, kernels_.lanes);
   while (const unsigned size = groups.next()) {
-    // One stream alone waits for itself: with another beside it, whatever its key, it is done
-    // sooner.
-    const unsigned lanes = std::max(size, 2U);
+    const unsigned lanes = std::max(size, kernels_.fewest_lanes);
     if (first + size <= middle && ranks_are_slots_) {
       kernels_.set_keys(parked_[first], keys_[first], lanes);
     } else {

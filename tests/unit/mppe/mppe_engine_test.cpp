@@ -11,6 +11,7 @@
 #include <new>
 #include <random>
 
+#include "dataplane/mppe/key_chain.hpp"
 #include "pns/crypto/mppe_keys.hpp"
 #include "pns/mppe/mppe.hpp"
 #include "tests/support/octets.hpp"
@@ -321,6 +322,36 @@ TEST_CASE("mppe engine: interim keys of every kind of SHA-1", "[mppe][rfc3079-3.
           make_keys(keys.data(), count, size);
           CAPTURE(name_of(variant), size, count);
           REQUIRE(session == wanted);
+        }
+  }
+}
+
+TEST_CASE("mppe engine: key changes in a row", "[mppe][rfc3078-7.3]") {
+  for (const MppeVariant variant : variants()) {
+    const auto kernels = dataplane::kernels_of(variant);
+    Dice dice(11);
+    for (const unsigned bits : {40U, 56U, 128U})
+      for (unsigned count = 0; count <= 13; ++count)
+        for (const unsigned steps : {0U, 1U, 2U, 64U}) {
+          std::vector<DirectionState> states(count);
+          for (DirectionState& state : states) {
+            std::array<std::byte, 16> key;
+            dice.fill(key);
+            mppe::init(state, key, bits, Mode::kStateless);
+          }
+          auto wanted = states;
+          for (DirectionState& state : wanted)
+            for (unsigned step = 0; step < steps; ++step)
+              mppe::change_key(state.start_key, state.session_key, bits);
+          std::vector<dataplane::KeyChain> chains;
+          for (DirectionState& state : states)
+            chains.push_back({state.start_key.data(), state.session_key.data()});
+          if (count == 1)
+            dataplane::step_chain(kernels, chains[0], bits, steps);
+          else
+            dataplane::step_chains(kernels, chains, bits, steps);
+          CAPTURE(name_of(variant), bits, count, steps);
+          for (unsigned n = 0; n < count; ++n) REQUIRE(same(states[n], wanted[n]));
         }
   }
 }
