@@ -5,6 +5,7 @@
 #include <cstring>
 #include <utility>
 
+#include "dataplane/mppe/key_chain.hpp"
 #include "pns/base/secret.hpp"
 #include "pns/crypto/mppe_keys.hpp"
 #include "pns/mppe/mppe.hpp"
@@ -57,7 +58,7 @@ MppeEngine::~MppeEngine() { wipe_used(); }
 void MppeEngine::change_keys(std::span<const std::byte, 16> start_key,
                              std::span<std::byte, 16> session_key, unsigned key_bits,
                              std::uint32_t steps) noexcept {
-  for (; steps != 0; --steps) mppe::change_key(start_key, session_key, key_bits);
+  step_chain(kernels_, {start_key.data(), session_key.data()}, key_bits, steps);
 }
 
 void MppeEngine::run(std::span<MppeJob> jobs, const MppeGapRule* rule) noexcept {

@@ -12,13 +12,15 @@ tenths of it. TCP itself waits until its next retransmission. Its time-out doubl
 one comes at most L + 0.2 s after an outage of L s. A slow machine may need more, so the same outages with
 MPPE off in the same run are the reference. A transfer may take RECOVERY = 0.5 s longer than the larger of
 the two, and 0.2 s for the intervals' grain. A transfer that is never back has failed whatever the
-reference says.
+reference says. Times are judged only with PNS_LOSS_TIMES=1, on cores that nothing else uses: without it each
+transfer must come back, and its times are printed.
 
 Stateful MPPE needs a lost packet each way before either end asks for a reset (RFC 3078 §8.2). TCP alone
 pays for each with a time-out that has doubled, so pings go beside its transfers, 20 a second. Stateless MPPE
 and the clear have no such help."""
 import itertools
 import json
+import os
 import signal
 import statistics
 import subprocess
@@ -38,6 +40,7 @@ BEFORE = 2.0               # seconds that make the level before an outage
 AFTER = 3.0                # seconds that a transfer has to come back, and twice the outage
 FIRST_TIMEOUT = 0.2        # seconds: TCP's smallest retransmission time-out
 RECOVERY = 0.5             # seconds
+JUDGE_TIMES = os.environ.get("PNS_LOSS_TIMES") == "1"
 PPP = """ppp:
   mtu: 1400
   auth: [mschapv2]
@@ -189,8 +192,9 @@ class Loss(theme.Theme):
                 with self.subTest(mode=mode, direction=direction, outage=name):
                     self.assertIsNotNone(back, "never back")
                     of_clear = reference[name][0] or 0
-                    self.assertLessEqual(back, max(of_clear, seconds + FIRST_TIMEOUT) + RECOVERY +
-                                         2 * INTERVAL)
+                    allowed = max(of_clear, seconds + FIRST_TIMEOUT) + RECOVERY + 2 * INTERVAL
+                    if JUDGE_TIMES:
+                        self.assertLessEqual(back, allowed)
 
 
 CLEAR = {"clear": ("none", {"security": theme.CLEAR})}
