@@ -35,6 +35,7 @@
 
 #include "dataplane/runtime/eal.hpp"
 #include "dataplane/runtime/endpoint.hpp"
+#include "dataplane/runtime/mppe_start.hpp"
 #include "dataplane/runtime/port_losses.hpp"
 #include "dataplane/runtime/port_statistics.hpp"
 #include "dataplane/runtime/ports.hpp"
@@ -159,23 +160,11 @@ void give_up_root() {
     log::warn("privileges not dropped", {{"error", std::strerror(errno)}});
 }
 
-// Error: the CPU cannot run what the configuration asks for.
-std::expected<MppeVariant, std::string> resolve_mppe_variant(config::MppeVariant wanted) {
-  if (wanted == config::MppeVariant::kAuto) return best_variant();
-  const MppeVariant variant = wanted == config::MppeVariant::kAvx512 ? MppeVariant::kAvx512
-                              : wanted == config::MppeVariant::kAvx2 ? MppeVariant::kAvx2
-                                                                     : MppeVariant::kPortable;
-  if (has_variant(variant)) return variant;
-  return std::unexpected(
-      fmt::format("dataplane.mppe_variant: this CPU cannot run {}; it can run {}", name_of(variant),
-                  name_of(best_variant())));
-}
-
 // Nanoseconds of one MPPE key change on this CPU, the least of some runs.
-std::uint32_t measure_key_change_ns(MppeVariant variant) {
+std::uint32_t measure_key_change_ns(const MppeKernels& kernels) {
   constexpr unsigned kRuns = 8;
   constexpr std::uint32_t kSteps = 32;
-  const auto engine = std::make_unique<MppeEngine>(variant);
+  const auto engine = std::make_unique<MppeEngine>(kernels);
   std::array<std::byte, 16> start{}, key{};
   std::uint64_t least = UINT64_MAX;
   for (unsigned run = 0; run < kRuns; ++run) {
@@ -297,7 +286,9 @@ int run(const std::filesystem::path& config_file, const std::filesystem::path& r
   auto& header = memory.header();
 
   const auto config_ms = watch.lap_ms();
-  const MppeVariant mppe_variant = need(resolve_mppe_variant(config.dataplane.mppe_variant));
+  const MppeChoice mppe = need(choose_mppe(config.dataplane));
+  log_choice(mppe);
+  publish(mppe, header.mppe);
   const HostFacts host = read_host_facts();
   const EalPlan plan = need(plan_eal(config, host));
   need(start_eal(plan));
@@ -440,7 +431,7 @@ int run(const std::filesystem::path& config_file, const std::filesystem::path& r
   take_local_addresses();
 
   const config::IdleMode idle = resolve_idle_mode(config, host);
-  const std::uint32_t key_change_ns = measure_key_change_ns(mppe_variant);
+  const std::uint32_t key_change_ns = measure_key_change_ns(mppe.kernels);
   for (const auto& place : places) {
     for (auto& port : place->config.ports) port.twin_doorbell = &punt.doorbell();
     place->config.main_doorbell = &main_doorbell;
@@ -451,7 +442,7 @@ int run(const std::filesystem::path& config_file, const std::filesystem::path& r
       place->config.icmp_source = config.ports.core.addresses.front().address;
     place->config.icmp_source_ipv6 = ipv6_source(routes, config);
     set_gre(place->config, config.pptp.gre, places.size());
-    place->config.mppe_variant = mppe_variant;
+    place->config.mppe = mppe.kernels;
     place->config.gaps.step_ns = key_change_ns;
     WorkerLoop::Settings settings;
     // A port that nothing can be waited on must not nap for as long as the others may.
@@ -486,7 +477,7 @@ int run(const std::filesystem::path& config_file, const std::filesystem::path& r
   log::info("dataplane serves", {{"sessions", adopted},
                                  {"workers", workers},
                                  {"idle", config::name_of(idle)},
-                                 {"mppe", name_of(mppe_variant)},
+                                 {"mppe", name_of(mppe.variant)},
                                  {"key_change_ns", key_change_ns},
                                  {"huge_pages", plan.huge_pages},
                                  {"config_ms", config_ms},

@@ -73,6 +73,42 @@ ordered_json port_losses(const contract::SessionMemory& memory) {
   return out;
 }
 
+std::string_view name_of(contract::MppeKernelInfo::Variant variant) noexcept {
+  using Variant = contract::MppeKernelInfo::Variant;
+  switch (variant) {
+    case Variant::kPortable:
+      return "portable";
+    case Variant::kAvx2:
+      return "avx2";
+    case Variant::kAvx512:
+      return "avx512";
+    case Variant::kUnknown:
+      break;
+  }
+  return "";
+}
+
+// The form of RC4's tables by number of streams, and what was measured of both: TSC cycles a step.
+struct MppeView {
+  ordered_json forms = ordered_json::array();
+  ordered_json bytes_step = ordered_json::array();
+  ordered_json words_step = ordered_json::array();
+};
+
+MppeView view_of(const contract::MppeKernelInfo& info) {
+  constexpr std::string_view kForms[] = {"", "bytes", "words", "both"};
+  MppeView view;
+  for (std::size_t n = 0; n < info.kStreams; ++n) {
+    const unsigned form = info.forms[n].load(std::memory_order_relaxed) & 3U;
+    if (form == 0) break;
+    view.forms.push_back(kForms[form]);
+    if (!info.measured.load(std::memory_order_relaxed)) continue;
+    view.bytes_step.push_back(info.bytes_step[n].load(std::memory_order_relaxed) / 100.0);
+    view.words_step.push_back(info.words_step[n].load(std::memory_order_relaxed) / 100.0);
+  }
+  return view;
+}
+
 }  // namespace
 
 std::string render_sessions(const std::vector<session::SessionView>& sessions) {
@@ -267,6 +303,8 @@ std::string render_workers(const contract::SessionMemory& memory) {
   ordered_json out = ordered_json::array();
   const std::size_t count = std::min<std::size_t>(
       memory.header().worker_count.load(std::memory_order_relaxed), contract::kMaxWorkers);
+  const auto& mppe = memory.header().mppe;
+  const MppeView mppe_view = view_of(mppe);
   for (std::size_t i = 0; i < count; ++i) {
     const auto& w = memory.workers()[i];
     const auto& access = w.ports[static_cast<std::size_t>(contract::PortRole::kAccess)];
@@ -288,6 +326,10 @@ std::string render_workers(const contract::SessionMemory& memory) {
                    {"handed_in", w.handed_in.get()},
                    {"polls", w.polls.get()},
                    {"idle_polls", w.idle_polls.get()},
+                   {"mppe", name_of(mppe.variant.load(std::memory_order_relaxed))},
+                   {"mppe_rc4", mppe_view.forms},
+                   {"mppe_bytes_step", mppe_view.bytes_step},
+                   {"mppe_words_step", mppe_view.words_step},
                    {"dropped", dropped},
                    {"drops", nonzero(kDropReasons, w.drops)}});
   }

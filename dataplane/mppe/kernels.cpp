@@ -22,7 +22,9 @@ bool has_sha_instructions() noexcept {
 bool has_variant(MppeVariant variant) noexcept {
   __builtin_cpu_init();
   if (variant == MppeVariant::kPortable) return true;
-  if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("bmi2")) return false;
+  for (const bool has : {__builtin_cpu_supports("avx2") != 0, __builtin_cpu_supports("bmi") != 0,
+                         __builtin_cpu_supports("bmi2") != 0})
+    if (!has) return false;
   return variant == MppeVariant::kAvx2 ||
          (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl"));
 }
@@ -33,9 +35,9 @@ MppeVariant best_variant() noexcept {
   return MppeVariant::kPortable;
 }
 
-MppeKernels kernels_of(MppeVariant variant) noexcept {
-  if (variant == MppeVariant::kPortable) return portable_kernels();
-  MppeKernels kernels = variant == MppeVariant::kAvx2 ? avx2_kernels() : avx512_kernels();
+MppeKernels kernels_of(MppeVariant variant, Rc4Form form) noexcept {
+  if (variant == MppeVariant::kPortable) return portable_kernels(form);
+  MppeKernels kernels = variant == MppeVariant::kAvx2 ? avx2_kernels(form) : avx512_kernels(form);
   if (has_sha_instructions()) {
     kernels.few_new_keys = new_keys_sha_ni;
     // As measured on Zen 5: always sooner than AVX2, and than a vector of AVX-512 that is not full.
@@ -55,5 +57,7 @@ const char* name_of(MppeVariant variant) noexcept {
   }
   return "";
 }
+
+const char* name_of(Rc4Form form) noexcept { return form == Rc4Form::kBytes ? "bytes" : "words"; }
 
 }  // namespace pns::dataplane

@@ -4,6 +4,6 @@
 
 namespace pns::dataplane {
 
-MppeKernels avx2_kernels() noexcept { return ymm_kernels(); }
+MppeKernels avx2_kernels(Rc4Form form) noexcept { return ymm_kernels(form); }
 
 }  // namespace pns::dataplane

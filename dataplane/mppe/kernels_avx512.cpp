@@ -4,6 +4,6 @@
 
 namespace pns::dataplane {
 
-MppeKernels avx512_kernels() noexcept { return ymm_kernels(); }
+MppeKernels avx512_kernels(Rc4Form form) noexcept { return ymm_kernels(form); }
 
 }  // namespace pns::dataplane

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <string.h>  // explicit_bzero
+#include <algorithm>
+#include <array>
 #include <cstring>
 
 #include "dataplane/mppe/kernels.hpp"
@@ -8,42 +10,6 @@
 
 namespace pns::dataplane {
 namespace {
-
-template <class F>
-void with_lanes(unsigned lanes, F f) noexcept {
-  switch (lanes) {
-    case 1:
-      return f(std::make_index_sequence<1>());
-    case 2:
-      return f(std::make_index_sequence<2>());
-    case 3:
-      return f(std::make_index_sequence<3>());
-    default:
-      return f(std::make_index_sequence<kPortableLanes>());
-  }
-}
-
-void set_keys(std::uint8_t* tables, const std::byte* keys, unsigned lanes) noexcept {
-  with_lanes(lanes, [=](auto each) noexcept { set_keys_portable(tables, keys, each); });
-}
-
-void change_keys(std::uint8_t* tables, std::byte* keys, unsigned lanes) noexcept {
-  with_lanes(lanes, [=](auto each) noexcept { change_keys_portable(tables, keys, each); });
-}
-
-void generate(std::uint8_t* tables, std::uint8_t* j, std::byte* out, std::size_t blocks,
-              std::size_t at, unsigned lanes) noexcept {
-  with_lanes(lanes, [=](auto each) noexcept {
-    generate_portable(tables, j, out, 16 * blocks, at & 0xff, each);
-  });
-}
-
-void go_on(std::uint8_t* tables, RunningIndices& indices, std::byte* out, std::size_t octets,
-           unsigned lanes) noexcept {
-  with_lanes(lanes, [&indices, tables, out, octets](auto each) noexcept {
-    go_on_portable(tables, indices, out, octets, each);
-  });
-}
 
 void combine(std::byte* to, const std::byte* from, const std::byte* key_stream,
              std::size_t size) noexcept {
@@ -63,21 +29,25 @@ void clear(void* memory, std::size_t size) noexcept { ::explicit_bzero(memory, s
 
 }  // namespace
 
-MppeKernels portable_kernels() noexcept {
-  return {kPortableLanes,
-          kPortableRunningLanes,
-          2,
-          1,
-          true,
-          kStreamStride,
-          Sha1Lanes<1>::new_keys,
-          Sha1Lanes<4>::new_keys,
-          set_keys,
-          change_keys,
-          generate,
-          go_on,
-          combine,
-          clear};
+MppeKernels portable_kernels(Rc4Form form) noexcept {
+  Rc4Kernels rc4 = portable_rc4<std::uint8_t>();
+  if (form == Rc4Form::kWords) {
+    const auto one = std::to_array(rc4.generate_one);  // a table is not expanded for one block
+    rc4 = portable_rc4<std::uint32_t>();
+    std::ranges::copy(one, rc4.generate_one);
+  }
+  return {.lanes = kPortableLanes,
+          .running_lanes = kPortableRunningLanes,
+          .fewest_lanes = 2,
+          .few_keys = 1,
+          .one_is_slow = true,
+          .few_octets = kStreamStride,
+          .few_new_keys = Sha1Lanes<1>::new_keys,
+          .new_keys = Sha1Lanes<4>::new_keys,
+          .combine = combine,
+          .clear = clear,
+          .clear_stack = [](StackLow) noexcept {},
+          .rc4 = rc4};
 }
 
 }  // namespace pns::dataplane

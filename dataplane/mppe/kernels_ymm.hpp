@@ -12,21 +12,21 @@
 namespace pns::dataplane {
 namespace {
 
-MppeKernels ymm_kernels() noexcept {
-  return {kMostRc4Lanes,
-          kMostRunningLanes,
-          2,
-          1,
-          false,
-          kFewOctets,
-          Sha1Lanes<1>::new_keys,
-          Sha1Lanes<8>::new_keys,
-          set_keys_lanes,
-          change_keys_lanes,
-          generate_lanes,
-          go_on_lanes,
-          combine_ymm,
-          clear_ymm};
+// MppeKernels::few_octets and fewest_lanes as measured, bytes on Zen 5 and words on Zen 3.
+MppeKernels ymm_kernels(Rc4Form form) noexcept {
+  const bool bytes = form == Rc4Form::kBytes;
+  return {.lanes = kMostRc4Lanes,
+          .running_lanes = kMostRunningLanes,
+          .fewest_lanes = bytes ? 2U : 1U,
+          .few_keys = 1,
+          .one_is_slow = false,
+          .few_octets = bytes ? 256U : 48U,
+          .few_new_keys = Sha1Lanes<1>::new_keys,
+          .new_keys = Sha1Lanes<8>::new_keys,
+          .combine = combine_ymm,
+          .clear = clear_ymm,
+          .clear_stack = clear_stack_lanes,
+          .rc4 = rc4_lanes(form)};
 }
 
 }  // namespace

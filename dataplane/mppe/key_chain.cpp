@@ -23,9 +23,10 @@ void step_group(const MppeKernels& kernels, std::span<const KeyChain> chains, un
   }
   const auto new_keys = count <= kernels.few_keys ? kernels.few_new_keys : kernels.new_keys;
   const unsigned lanes = std::max(count, kernels.fewest_lanes);
+  StackLow low = kCleanStack;
   for (unsigned step = 0; step < steps; ++step) {
     new_keys(next, count, octets);
-    kernels.change_keys(tables[0], keys[0], lanes);
+    low = std::min(low, kernels.rc4.change_keys[lanes - 1](tables[0], keys[0]));
     if (key_bits == 128) continue;
     for (unsigned n = 0; n < count; ++n) {
       crypto::reduce_key(std::span<std::byte, 16>(keys[n], 16), key_bits);
@@ -38,6 +39,7 @@ void step_group(const MppeKernels& kernels, std::span<const KeyChain> chains, un
   }
   kernels.clear(keys, sizeof(keys));
   kernels.clear(tables, lanes * kRc4TableSize);
+  kernels.clear_stack(low);
 }
 
 }  // namespace

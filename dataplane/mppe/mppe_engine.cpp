@@ -51,7 +51,7 @@ std::size_t blocks_of(std::size_t octets) noexcept { return (octets + 15) / 16; 
 
 }  // namespace
 
-MppeEngine::MppeEngine(MppeVariant variant) noexcept : kernels_(kernels_of(variant)) {}
+MppeEngine::MppeEngine(const MppeKernels& kernels) noexcept : kernels_(kernels) {}
 
 MppeEngine::~MppeEngine() { wipe_used(); }
 
@@ -60,6 +60,8 @@ void MppeEngine::change_keys(std::span<const std::byte, 16> start_key,
                              std::uint32_t steps) noexcept {
   step_chain(kernels_, {start_key.data(), session_key.data()}, key_bits, steps);
 }
+
+inline void MppeEngine::note(StackLow low) noexcept { stack_low_ = std::min(stack_low_, low); }
 
 void MppeEngine::run(std::span<MppeJob> jobs, const MppeGapRule* rule) noexcept {
   const unsigned count = static_cast<unsigned>(std::min(jobs.size(), kMostJobs));
@@ -296,14 +298,14 @@ void MppeEngine::set_up(unsigned first, unsigned middle, unsigned end) noexcept 
   while (const unsigned size = groups.next()) {
     const unsigned lanes = std::max(size, kernels_.fewest_lanes);
     if (first + size <= middle && ranks_are_slots_) {
-      kernels_.set_keys(parked_[first], keys_[first], lanes);
+      note(kernels_.rc4.set_keys[lanes - 1](parked_[first], keys_[first]));
     } else {
       work_used_ = std::max(work_used_, lanes);
       if (first >= middle) {
-        kernels_.change_keys(work_[0], keys_[first], lanes);
+        note(kernels_.rc4.change_keys[lanes - 1](work_[0], keys_[first]));
         reduce_keys(first, size);
       } else {
-        kernels_.set_keys(work_[0], keys_[first], lanes);
+        note(kernels_.rc4.set_keys[lanes - 1](work_[0], keys_[first]));
         unsigned lane = 0;
         for (; lane < size && first + lane < middle; ++lane) park(first + lane, lane);
         if (lane < size) finish_keys(first + lane, lane, size - lane);
@@ -319,7 +321,7 @@ void MppeEngine::park(unsigned slot, unsigned lane) noexcept {
 
 void MppeEngine::finish_keys(unsigned slot, unsigned lane, unsigned count) noexcept {
   std::uint8_t j[kMostRc4Lanes] = {};
-  kernels_.generate(work_[lane], j, stream_[0], 1, 0, count);
+  note(kernels_.rc4.generate_one[count - 1](work_[lane], j, stream_[0], 1, 0, false));
   lanes_used_ = std::max(lanes_used_, count);
   octets_used_ = std::max<std::size_t>(octets_used_, 16);
   for (unsigned n = 0; n < count; ++n) {
@@ -425,7 +427,10 @@ void MppeEngine::stream_fresh() noexcept {
     for (unsigned lanes = size;;) {
       std::size_t until = blocks(0);
       if (until - blocks(lanes - 1) > kSameLength / 16) until = blocks(lanes - 1);
-      kernels_.generate(parked_[first], j, stream_[0] + 16 * done, until - done, 16 * done, lanes);
+      const std::size_t more = until - done;
+      const auto& generate = more <= kFewBlocks ? kernels_.rc4.generate_few : kernels_.rc4.generate;
+      note(generate[lanes - 1](parked_[first], j, stream_[0] + 16 * done, more, 16 * done,
+                               until != blocks(0)));
       done = until;
       if (done == blocks(0)) break;
       while (blocks(lanes - 1) <= done) --lanes;
@@ -506,7 +511,7 @@ void MppeEngine::stream_running() noexcept {
     for (unsigned lanes = size; lanes != 0; --lanes) {
       const std::size_t until = running_[order[first + lanes - 1]].size;
       if (until == done) continue;
-      kernels_.go_on(work_[0], at, stream_[0] + done, until - done, lanes);
+      note(kernels_.rc4.go_on[lanes - 1](work_[0], &at, stream_[0] + done, until - done));
       done = until;
     }
     octets_used_ = std::max(octets_used_, done);
@@ -553,6 +558,7 @@ void MppeEngine::wipe_used() noexcept {
   }
   wipe_front(work_, work_used_ * sizeof(work_[0]));
   for (unsigned lane = 0; lane < lanes_used_; ++lane) wipe_front(stream_[lane], octets_used_);
+  kernels_.clear_stack(std::exchange(stack_low_, kCleanStack));
   keys_used_ = 0;
   lanes_used_ = 0;
   work_used_ = 0;

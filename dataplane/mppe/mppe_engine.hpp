@@ -60,8 +60,8 @@ class MppeEngine {
   // Data of one packet, without the MPPE header, that the lanes take.
   static constexpr std::size_t kMostOctets = kStreamStride;
 
-  // The CPU must have the variant.
-  explicit MppeEngine(MppeVariant variant = best_variant()) noexcept;
+  // The CPU must have what the kernels need.
+  explicit MppeEngine(const MppeKernels& kernels = kernels_of(best_variant())) noexcept;
   ~MppeEngine();
   MppeEngine(const MppeEngine&) = delete;
   MppeEngine& operator=(const MppeEngine&) = delete;
@@ -124,6 +124,7 @@ class MppeEngine {
   void open_fresh(Planned& planned, const std::byte* stream) noexcept;
   void crypt_running(Planned& planned, unsigned lane, const RunningIndices& at) noexcept;
   void retire_opened() noexcept;
+  void note(StackLow low) noexcept;
   void wipe_used() noexcept;
 
   MppeKernels kernels_;
@@ -154,9 +155,10 @@ class MppeEngine {
   unsigned lanes_used_ = 0;
   unsigned work_used_ = 0;
   std::size_t octets_used_ = 0;
+  StackLow stack_low_ = kCleanStack;
 
-  // Secrets. A set-up of one lane has a second beside it, whose result is nothing: hence one more.
-  // They are wiped 64 octets at a time.
+  // Secrets. A set-up of one lane may have a second beside it, whose result is nothing: hence one
+  // more. They are wiped 64 octets at a time.
   alignas(256) std::uint8_t parked_[kMostJobs + 1][kRc4TableSize];  // by rank
   alignas(256) std::uint8_t work_[kMostRc4Lanes][kRc4TableSize];
   alignas(64) std::byte stream_[kMostRc4Lanes][kStreamStride];

@@ -11,8 +11,8 @@
 // long before, and the load does not wait behind the stores of the other streams.
 // i moves by one instruction a step for all streams; a displacement that grows was slower on Zen 5.
 //
-// System V calling convention. Nothing of a key is left in registers on return but j and octets of
-// the tables, which the callers wipe.
+// System V calling convention; the result is always kCleanStack of kernels.hpp. Nothing of a key is
+// left in registers on return but j and octets of the tables, which the callers wipe.
 
 #define STRIDE 1600  // kStreamStride of kernels.hpp
 
@@ -20,22 +20,29 @@
         .text
 
 .macro ENTER
-        push    rbx
-        push    rbp
-        push    r12
-        push    r13
-        push    r14
-        push    r15
+.irp register, rbx, rbp, r12, r13, r14, r15
+        PUSH_8  \register
+        .cfi_rel_offset \register, 0
+.endr
 .endm
 
 .macro LEAVE
-        pop     r15
-        pop     r14
-        pop     r13
-        pop     r12
-        pop     rbp
-        pop     rbx
+.irp register, r15, r14, r13, r12, rbp, rbx
+        POP_8   \register
+        .cfi_restore \register
+.endr
+        mov     rax, -1  // kCleanStack
         ret
+.endm
+
+.macro PUSH_8 register
+        push    \register
+        .cfi_adjust_cfa_offset 8
+.endm
+
+.macro POP_8 register
+        pop     \register
+        .cfi_adjust_cfa_offset -8
 .endm
 
 .macro BEGIN name
@@ -74,7 +81,7 @@
 .endm
 
 // ---- Key set-up.
-// void pns_rc4_set_keys_N(std::uint8_t* tables, const std::byte* keys)
+// std::uintptr_t pns_rc4_set_keys_N(std::uint8_t* tables, const std::byte* keys)
 // keys: 16 octets a stream, one after the other; a key of 8 is there twice.
 // r14: tables | n · r15: keys · J: rbx rcx rdx rsi rdi rbp
 
@@ -135,7 +142,7 @@ END pns_rc4_set_keys_\lanes
         SET_KEYS 6
 
 // ---- Key streams that began together: one i for all.
-// void pns_rc4_generate_N(std::uint8_t* tables, std::uint8_t* j, std::byte* out, std::size_t blocks,
+// std::uintptr_t pns_rc4_generate_N(std::uint8_t* tables, std::uint8_t* j, std::byte* out, std::size_t blocks,
 //                         std::size_t i)
 // blocks: of 16 octets, at least one. i: octets made so far, modulo 256, a multiple of 16.
 // j: one octet a stream, taken and given back. out: STRIDE apart.
@@ -176,11 +183,11 @@ BEGIN pns_rc4_generate_\lanes
         mov     r15, rdx
         shl     rcx, 4
         add     rcx, rdx
-        push    rax
-        push    rcx
-        push    r8
+        PUSH_8  rax
+        PUSH_8  rcx
+        PUSH_8  r8
         EACH     \lanes, LOAD_J
-        pop     rax
+        POP_8   rax
         add     r14b, al
         .balign 32
 1:
@@ -192,8 +199,8 @@ BEGIN pns_rc4_generate_\lanes
         add     r15, 16
         cmp     r15, qword ptr [rsp]
         jb      1b
-        pop     rax
-        pop     rax
+        POP_8   rax
+        POP_8   rax
         EACH     \lanes, STORE_J
         LEAVE
 END pns_rc4_generate_\lanes
@@ -207,7 +214,7 @@ END pns_rc4_generate_\lanes
         GENERATE 6
 
 // ---- Key set-up, and the first 16 octets of each stream over its key.
-// void pns_rc4_change_keys_N(std::uint8_t* tables, std::byte* keys)
+// std::uintptr_t pns_rc4_change_keys_N(std::uint8_t* tables, std::byte* keys)
 // The registers are those of the two above.
 
 .macro FROM_START lane, none, J, Jb, T, Tb
@@ -243,7 +250,7 @@ END pns_rc4_change_keys_\lanes
         CHANGE_KEYS 6
 
 // ---- Key streams that go on from where they are: an i for each.
-// void pns_rc4_go_on_N(std::uint8_t* tables, std::uint8_t* ij, std::byte* out, std::size_t octets)
+// std::uintptr_t pns_rc4_go_on_N(std::uint8_t* tables, std::uint8_t* ij, std::byte* out, std::size_t octets)
 // ij: i of four streams, then j of four streams, taken and given back. octets: any number.
 // P = table | i: r12 to r15 · J: rbx rcx rdx rsi · T: r8 to r11 · rdi: out · rbp: octets left · [rsp]: ij
 
@@ -294,12 +301,12 @@ END pns_rc4_change_keys_\lanes
 .macro GO_ON lanes
 BEGIN pns_rc4_go_on_\lanes
         ENTER
-        push    rsi
+        PUSH_8  rsi
         mov     rax, rsi
         mov     rbp, rcx
-        push    rdx
+        PUSH_8  rdx
         EACH_OWN \lanes, LOAD_IJ
-        pop     rdi
+        POP_8   rdi
         sub     rbp, 16
         jb      2f
         .balign 32
@@ -321,7 +328,7 @@ BEGIN pns_rc4_go_on_\lanes
         dec     rbp
         jnz     3b
 4:
-        pop     rax
+        POP_8   rax
         EACH_OWN \lanes, STORE_IJ
         LEAVE
 END pns_rc4_go_on_\lanes

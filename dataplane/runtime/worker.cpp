@@ -131,7 +131,7 @@ Worker::Worker(WorkerConfig config, SessionTable& sessions, NextHops& next_hops)
       reorder_(config_.reorder),
       gaps_(config_.gaps),
       send_window_(config_.send_window),
-      mppe_(config_.mppe_variant),
+      mppe_(config_.mppe),
       stage_{.sessions = sessions,
              .next_hops = next_hops,
              .counters = counters_,

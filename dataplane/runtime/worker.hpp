@@ -65,7 +65,7 @@ struct WorkerConfig {
   Reorder::Settings reorder;
   GapQueue::Settings gaps;
   SendWindow::Settings send_window;
-  MppeVariant mppe_variant = best_variant();
+  MppeKernels mppe = kernels_of(best_variant());
   // Main: writes; workers: read. Null: always attached.
   const std::atomic<bool>* control_attached = nullptr;
 };

@@ -54,6 +54,7 @@ struct Idle {
 };
 
 enum class MppeVariant : std::uint8_t { kAuto, kPortable, kAvx2, kAvx512 };
+enum class MppeRc4 : std::uint8_t { kAuto, kBytes, kWords };
 
 // How packets find the worker that owns their session (docs/steering.md).
 enum class Steering : std::uint8_t {
@@ -68,6 +69,7 @@ struct Dataplane {
   Memory memory;
   Idle idle;
   MppeVariant mppe_variant = MppeVariant::kAuto;  // kAuto: the fastest that the CPU has
+  MppeRc4 mppe_rc4 = MppeRc4::kAuto;              // kAuto: what a measurement at start finds best
   Steering steering = Steering::kAuto;
   std::uint32_t max_sessions = 16384;
 };
@@ -323,6 +325,7 @@ struct LocalUser {
 [[nodiscard]] std::string_view name_of(HugePages value) noexcept;
 [[nodiscard]] std::string_view name_of(IdleMode value) noexcept;
 [[nodiscard]] std::string_view name_of(MppeVariant value) noexcept;
+[[nodiscard]] std::string_view name_of(MppeRc4 value) noexcept;
 [[nodiscard]] std::string_view name_of(Steering value) noexcept;
 [[nodiscard]] std::string_view name_of(DeviceKind value) noexcept;
 [[nodiscard]] std::string_view name_of(SendWindow value) noexcept;

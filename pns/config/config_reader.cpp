@@ -26,6 +26,7 @@ constexpr auto kKeys = std::to_array<std::string_view>({
     "dataplane.idle.sleep",
     "dataplane.idle.wait",
     "dataplane.mppe_variant",
+    "dataplane.mppe_rc4",
     "dataplane.steering",
     "dataplane.max_sessions",
     "ports.access.device",
@@ -103,6 +104,8 @@ constexpr Word<MppeVariant> kMppeVariants[] = {{"auto", MppeVariant::kAuto},
                                                {"portable", MppeVariant::kPortable},
                                                {"avx2", MppeVariant::kAvx2},
                                                {"avx512", MppeVariant::kAvx512}};
+constexpr Word<MppeRc4> kMppeRc4s[] = {
+    {"auto", MppeRc4::kAuto}, {"bytes", MppeRc4::kBytes}, {"words", MppeRc4::kWords}};
 constexpr Word<Steering> kSteerings[] = {{"auto", Steering::kAuto},
                                          {"key", Steering::kKey},
                                          {"rss", Steering::kRss},
@@ -300,6 +303,7 @@ class ConfigReader {
     idle.read("sleep", out.idle.sleep, duration(Microseconds(1), Microseconds(100'000)));
     idle.read("wait", out.idle.wait, duration(Milliseconds(1), Milliseconds(1'000)));
     section.read("mppe_variant", out.mppe_variant, one_of(kMppeVariants));
+    section.read("mppe_rc4", out.mppe_rc4, one_of(kMppeRc4s));
     section.read("steering", out.steering, one_of(kSteerings));
     section.read("max_sessions", out.max_sessions, integer(1, 1024 * 1024));
   }
@@ -631,6 +635,7 @@ std::span<const std::string_view> known_keys() noexcept { return kKeys; }
 std::string_view name_of(HugePages value) noexcept { return word_of(kHugePages, value); }
 std::string_view name_of(IdleMode value) noexcept { return word_of(kIdleModes, value); }
 std::string_view name_of(MppeVariant value) noexcept { return word_of(kMppeVariants, value); }
+std::string_view name_of(MppeRc4 value) noexcept { return word_of(kMppeRc4s, value); }
 std::string_view name_of(Steering value) noexcept { return word_of(kSteerings, value); }
 std::string_view name_of(DeviceKind value) noexcept { return word_of(kDeviceKinds, value); }
 std::string_view name_of(SendWindow value) noexcept { return word_of(kSendWindows, value); }

@@ -132,6 +132,7 @@ std::string dump_json(const Config& config) {
         {"sleep", duration_text(dataplane.idle.sleep)},
         {"wait", duration_text(dataplane.idle.wait)}}},
       {"mppe_variant", text(name_of(dataplane.mppe_variant))},
+      {"mppe_rc4", text(name_of(dataplane.mppe_rc4))},
       {"steering", text(name_of(dataplane.steering))},
       {"max_sessions", dataplane.max_sessions}};
   json["ports"] = {{"access", port_json(config.ports.access)},

@@ -201,6 +201,19 @@ struct ProcessInfo {
   std::atomic<std::int32_t> pid{0};      // 0: none
 };
 
+// What MPPE is computed with, chosen when the dataplane starts (dataplane::MppeChoice). Dataplane
+// main: writes before its workers start; control: reads, to show it.
+struct MppeKernelInfo {
+  static constexpr std::size_t kStreams = 6;
+  enum class Variant : std::uint8_t { kUnknown = 0, kPortable = 1, kAvx2 = 2, kAvx512 = 3 };
+  std::atomic<Variant> variant{Variant::kUnknown};
+  std::atomic<bool> measured{false};
+  // By number of streams, from one. Bit 0: some functions of RC4 use octets; bit 1: some use words.
+  std::array<std::atomic<std::uint8_t>, kStreams> forms{};
+  // Hundredths of TSC cycles for a step of a stream; 0: not measured.
+  std::array<std::atomic<std::uint16_t>, kStreams> bytes_step{}, words_step{};
+};
+
 struct alignas(64) SessionMemoryHeader {
   // --- supervisor: writes at creation; both planes: read and check at attach ---
   std::uint64_t magic = kSessionMemoryMagic;
@@ -222,6 +235,7 @@ struct alignas(64) SessionMemoryHeader {
   // By PortRole. Written before the endpoint listens; control copies and checks it when it has
   // attached.
   std::array<PortSteering, kPorts> port_steering;
+  MppeKernelInfo mppe;
   // --- supervisor: writes; control: reads ---
   std::array<ProcessInfo, kProcesses> processes;  // by Process
   [[nodiscard]] ProcessInfo& process(Process which) noexcept {

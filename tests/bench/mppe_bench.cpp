@@ -12,6 +12,7 @@
 #include <random>
 #include <stdexcept>
 
+#include "dataplane/mppe/kernel_choice.hpp"
 #include "dataplane/mppe/mppe_engine.hpp"
 #include "pns/mppe/mppe.hpp"
 #include "tests/bench/machine.hpp"
@@ -153,8 +154,8 @@ class ReferenceContender final : public Contender {
 
 class EngineContender final : public Contender {
  public:
-  explicit EngineContender(MppeVariant variant)
-      : Contender(dataplane::name_of(variant)), engine_(std::make_unique<MppeEngine>(variant)) {}
+  EngineContender(std::string name, const dataplane::MppeKernels& kernels)
+      : Contender(std::move(name)), engine_(std::make_unique<MppeEngine>(kernels)) {}
   void start(const Case& of, std::span<const mppe::DirectionState> sessions) override {
     work_ = of.work;
     burst_ = of.burst;
@@ -212,7 +213,14 @@ std::vector<std::unique_ptr<Contender>> contenders(const std::vector<std::string
   all.push_back(std::make_unique<ReferenceContender>("nettle", nettle_reference()));
   all.push_back(std::make_unique<ScalarContender>());
   for (const auto variant : {MppeVariant::kPortable, MppeVariant::kAvx2, MppeVariant::kAvx512})
-    if (dataplane::has_variant(variant)) all.push_back(std::make_unique<EngineContender>(variant));
+    if (dataplane::has_variant(variant)) {
+      all.push_back(std::make_unique<EngineContender>(dataplane::name_of(variant),
+                                                      dataplane::measured_choice(variant).kernels));
+      for (const auto form : {dataplane::Rc4Form::kBytes, dataplane::Rc4Form::kWords})
+        all.push_back(
+            std::make_unique<EngineContender>(fmt::format("{}-{}", name_of(variant), name_of(form)),
+                                              dataplane::kernels_of(variant, form)));
+    }
   if (only.empty()) return all;
   for (const std::string& name : only)
     if (std::ranges::none_of(all, [&](const auto& each) { return each->name() == name; }))

@@ -21,10 +21,11 @@ Octets up_data(const Subscriber& s, unsigned id = 0, unsigned ttl = 64) {
 
 TEST_CASE("pipeline: encrypted both ways, every variant, strength and mode", "[pipeline][mppe]") {
   const auto variant = GENERATE(MppeVariant::kPortable, MppeVariant::kAvx2, MppeVariant::kAvx512);
+  const auto rc4 = GENERATE(dataplane::Rc4Form::kBytes, dataplane::Rc4Form::kWords);
   if (!dataplane::has_variant(variant)) return;
   for (const bool stateless : {true, false})
     for (const unsigned bits : {40U, 56U, 128U}) {
-      World world({.mppe_variant = variant});
+      World world({.mppe_variant = variant, .mppe_rc4 = rc4});
       const Subscriber s = world.add(2, true, true);
       world.arm(s, stateless, bits);
       ArmedPeer peer(stateless, bits);

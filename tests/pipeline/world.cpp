@@ -218,7 +218,7 @@ void World::start(std::uint16_t count) {
     config.reorder = options_.reorder;
     config.gaps = options_.gaps;
     config.send_window = options_.send_window;
-    config.mppe_variant = options_.mppe_variant;
+    config.mppe = dataplane::kernels_of(options_.mppe_variant, options_.mppe_rc4);
     config.control_attached = &control_attached_;
     doorbells_.push_back(std::make_unique<Doorbell>());
   }

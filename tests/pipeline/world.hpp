@@ -74,6 +74,7 @@ struct WorldOptions {
   dataplane::GapQueue::Settings gaps{.packets_in_all = 1'024};
   dataplane::SendWindow::Settings send_window{};
   dataplane::MppeVariant mppe_variant = dataplane::best_variant();
+  dataplane::Rc4Form mppe_rc4 = dataplane::Rc4Form::kBytes;
 };
 
 struct ControlFrame {

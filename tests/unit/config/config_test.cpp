@@ -71,6 +71,7 @@ TEST_CASE("config: a minimal file has the documented defaults", "[config]") {
   CHECK(config->dataplane.idle.sleep == 50us);
   CHECK(config->dataplane.idle.wait == 10ms);
   CHECK(config->dataplane.mppe_variant == MppeVariant::kAuto);
+  CHECK(config->dataplane.mppe_rc4 == MppeRc4::kAuto);
   CHECK(config->dataplane.steering == Steering::kAuto);
   CHECK(config->dataplane.max_sessions == 16384);
   CHECK(config->ports.access.device.kind == DeviceKind::kXdp);
@@ -115,6 +116,7 @@ dataplane:
   memory: {hugepages: on, megabytes: 2048}
   idle: {mode: sleep, spin_polls: 16, sleep: 20us, wait: 5ms}
   mppe_variant: avx2
+  mppe_rc4: words
   steering: rss
   max_sessions: 60000
 ports:
@@ -166,6 +168,7 @@ log: {level: debug, format: json}
   CHECK(config->dataplane.idle.sleep == 20us);
   CHECK(config->dataplane.idle.wait == 5ms);
   CHECK(config->dataplane.mppe_variant == MppeVariant::kAvx2);
+  CHECK(config->dataplane.mppe_rc4 == MppeRc4::kWords);
   CHECK(config->dataplane.steering == Steering::kRss);
   CHECK(config->dataplane.max_sessions == 60000);
   const Port& access = config->ports.access;

@@ -468,3 +468,27 @@ TEST_CASE("port losses: the same numbers in the metrics, in stats and in ports",
              row("access", 1, "event", "send_ring_empty", 999),
              row("access", {}, "device", "rx_dropped", 77), twin});
 }
+
+TEST_CASE("management: the workers show what MPPE is computed with", "[management]") {
+  const UniqueFd fd = std::move(*contract::SessionMemory::create(4, false, 1));
+  const auto memory = std::move(*contract::SessionMemory::attach(fd.get()));
+  memory.header().worker_count = 1;
+  const auto shown = [&memory] { return json::parse(render_workers(memory)).at(0); };
+  CHECK(shown().at("mppe") == "");
+  CHECK(shown().at("mppe_rc4").empty());
+
+  auto& mppe = memory.header().mppe;
+  mppe.variant = contract::MppeKernelInfo::Variant::kAvx2;
+  mppe.forms[0] = 2;
+  mppe.forms[1] = 3;
+  mppe.forms[2] = 1;
+  CHECK(shown().at("mppe") == "avx2");
+  CHECK(shown().at("mppe_rc4") == json({"words", "both", "bytes"}));
+  CHECK(shown().at("mppe_bytes_step").empty());  // forced: nothing was measured
+
+  mppe.measured = true;
+  mppe.bytes_step[0] = 279;
+  mppe.words_step[0] = 175;
+  CHECK(shown().at("mppe_bytes_step").at(0) == 2.79);
+  CHECK(shown().at("mppe_words_step").at(0) == 1.75);
+}

@@ -1,28 +1,36 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // The burst engine against the scalar reference (pns/mppe): the same results, octets and states,
-// for every variant that this CPU has. Vectors are those of mppe_test.cpp.
+// for every set of kernels that this CPU has. Vectors are those of mppe_test.cpp.
 #include "dataplane/mppe/mppe_engine.hpp"
+
+#include <pthread.h>
 
 #include <algorithm>
 #include <catch2/catch.hpp>
+#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <new>
 #include <random>
 
+#include "dataplane/mppe/kernel_choice.hpp"
 #include "dataplane/mppe/key_chain.hpp"
 #include "pns/crypto/mppe_keys.hpp"
 #include "pns/mppe/mppe.hpp"
+#include "pns/mppe/rc4.hpp"
 #include "tests/support/octets.hpp"
 #include "tests/unit/mppe/foreign_vectors.hpp"
 
 using namespace pns;
+using dataplane::KeyChain;
 using dataplane::MppeEngine;
 using dataplane::MppeGapRule;
 using dataplane::MppeJob;
+using dataplane::MppeKernels;
 using dataplane::MppeVariant;
 using dataplane::MppeWork;
+using dataplane::Rc4Form;
 using mppe::DirectionState;
 using mppe::Mode;
 using test::hex;
@@ -31,15 +39,45 @@ using test::octets;
 
 namespace {
 
-std::vector<MppeVariant> variants() {
-  std::vector<MppeVariant> all;
-  for (const auto variant : {MppeVariant::kPortable, MppeVariant::kAvx2, MppeVariant::kAvx512})
-    if (dataplane::has_variant(variant)) all.push_back(variant);
+struct KernelSet {
+  std::string name;
+  MppeKernels kernels;
+};
+
+// Every variant with every form of RC4, and with forms that differ by the number of streams, as
+// the choice at start may leave them.
+std::vector<KernelSet> kernel_sets() {
+  std::vector<KernelSet> all;
+  for (const auto variant : {MppeVariant::kPortable, MppeVariant::kAvx2, MppeVariant::kAvx512}) {
+    if (!dataplane::has_variant(variant)) continue;
+    for (const auto form : {Rc4Form::kBytes, Rc4Form::kWords})
+      all.push_back({std::string(name_of(variant)) + "-" + name_of(form),
+                     dataplane::kernels_of(variant, form)});
+    KernelSet mixed{std::string(name_of(variant)) + "-mixed",
+                    dataplane::kernels_of(variant, Rc4Form::kBytes)};
+    const auto words = dataplane::kernels_of(variant, Rc4Form::kWords);
+    for (unsigned n = 0; n < mixed.kernels.lanes; n += 2) {
+      mixed.kernels.rc4.set_keys[n] = words.rc4.set_keys[n];
+      mixed.kernels.rc4.change_keys[n] = words.rc4.change_keys[n];
+    }
+    for (unsigned n = 1; n < mixed.kernels.lanes; n += 2)
+      mixed.kernels.rc4.generate[n] = words.rc4.generate[n];
+    for (unsigned n = 0; n < mixed.kernels.lanes; n += 3)
+      mixed.kernels.rc4.generate_few[n] = words.rc4.generate_few[n];
+    for (unsigned n = 0; n < mixed.kernels.running_lanes; n += 2)
+      mixed.kernels.rc4.go_on[n] = words.rc4.go_on[n];
+    mixed.kernels.lanes = 4;
+    mixed.kernels.few_octets = 0;
+    mixed.kernels.one_is_slow = false;
+    all.push_back(mixed);
+    all.push_back(
+        {std::string(name_of(variant)) + "-measured", dataplane::measured_choice(variant).kernels});
+  }
   return all;
 }
 
-std::unique_ptr<MppeEngine> make_engine(MppeVariant variant) {
-  return std::make_unique<MppeEngine>(variant);
+std::unique_ptr<MppeEngine> make_engine(const KernelSet& set) {
+  return std::make_unique<MppeEngine>(set.kernels);
 }
 
 DirectionState make(std::string_view start, unsigned bits, Mode mode) {
@@ -179,10 +217,10 @@ struct Setting {
   bool with_rule;
 };
 
-unsigned differential(MppeVariant variant, const Setting& setting, std::uint64_t seed,
+unsigned differential(const KernelSet& set, const Setting& setting, std::uint64_t seed,
                       unsigned bursts) {
   Dice dice(seed);
-  const auto engine = make_engine(variant);
+  const auto engine = make_engine(set);
   std::vector<Direction> directions(setting.directions);
   for (std::size_t n = 0; n < directions.size(); ++n) {
     Direction& direction = directions[n];
@@ -251,10 +289,10 @@ unsigned differential(MppeVariant variant, const Setting& setting, std::uint64_t
 }  // namespace
 
 TEST_CASE("mppe engine: vectors of another implementation", "[mppe][rfc3078-7.1]") {
-  for (const MppeVariant variant : variants())
+  for (const KernelSet& set : kernel_sets())
     for (const test::ForeignVector& vector : test::kForeignVectors) {
-      CAPTURE(name_of(variant), vector.bits);
-      const auto engine = make_engine(variant);
+      CAPTURE(set.name, vector.bits);
+      const auto engine = make_engine(set);
       auto receiver = make(kStart, vector.bits, Mode::kStateless);
       auto sender = make(kStart, vector.bits, Mode::kStateless);
       std::vector<Octets> storage;
@@ -282,26 +320,28 @@ TEST_CASE("mppe engine: RFC 3079 §3.5 messages", "[mppe][rfc3079-3.5]") {
     unsigned bits;
     const char* message;
   };
-  for (const MppeVariant variant : variants())
+  for (const KernelSet& set : kernel_sets())
     for (const Sample& sample :
          {Sample{40, "1000929137917e5803d668d75898"}, Sample{56, "10003f106833fa448da842bc57b8"},
           Sample{128, "100081848317df68846272fb5abe"}}) {
-      CAPTURE(name_of(variant), sample.bits);
+      CAPTURE(set.name, sample.bits);
       auto state = make(kStart, sample.bits, Mode::kStateful);
       Octets message = octets("0000 74657374206d657373616765");  // "test message"
       std::vector<MppeJob> jobs{{&state, message, MppeWork::kSeal}};
-      make_engine(variant)->run(jobs);
+      make_engine(set)->run(jobs);
       REQUIRE(jobs[0].result);
       CHECK(hex(*jobs[0].result) == sample.message);
     }
 }
 
 TEST_CASE("mppe engine: interim keys of every kind of SHA-1", "[mppe][rfc3079-3.4]") {
-  for (const MppeVariant variant : variants()) {
+  for (const auto variant : {MppeVariant::kPortable, MppeVariant::kAvx2, MppeVariant::kAvx512}) {
+    if (!dataplane::has_variant(variant)) continue;
     // Those of the variant alone too: another takes their place where the CPU has SHA instructions.
-    const auto own = variant == MppeVariant::kPortable ? dataplane::portable_kernels()
-                     : variant == MppeVariant::kAvx2   ? dataplane::avx2_kernels()
-                                                       : dataplane::avx512_kernels();
+    const auto own = variant == MppeVariant::kPortable
+                         ? dataplane::portable_kernels(Rc4Form::kBytes)
+                     : variant == MppeVariant::kAvx2 ? dataplane::avx2_kernels(Rc4Form::kBytes)
+                                                     : dataplane::avx512_kernels(Rc4Form::kBytes);
     const auto chosen = dataplane::kernels_of(variant);
     Dice dice(5);
     for (const auto make_keys :
@@ -326,9 +366,104 @@ TEST_CASE("mppe engine: interim keys of every kind of SHA-1", "[mppe][rfc3079-3.
   }
 }
 
+namespace {
+
+// Streams as the kernels of RC4 see them, and the reference beside them.
+struct Streams {
+  alignas(256) std::uint8_t tables[dataplane::kMostRc4Lanes][256];
+  std::byte keys[dataplane::kMostRc4Lanes][16];
+  std::byte out[dataplane::kMostRc4Lanes][dataplane::kStreamStride];
+  mppe::Rc4 reference[dataplane::kMostRc4Lanes];
+
+  explicit Streams(Dice& dice) {
+    dice.fill(std::as_writable_bytes(std::span(tables)));
+    dice.fill(std::as_writable_bytes(std::span(keys)));
+    for (unsigned lane = 0; lane < dataplane::kMostRc4Lanes; ++lane)
+      reference[lane].set_key(keys[lane]);
+  }
+  [[nodiscard]] bool tables_agree(unsigned lanes) const {
+    for (unsigned lane = 0; lane < lanes; ++lane)
+      if (std::memcmp(tables[lane], reference[lane].s.data(), 256) != 0) return false;
+    return true;
+  }
+  // The next octets of the reference are those of `out`.
+  [[nodiscard]] bool streams_agree(unsigned lanes, std::size_t octets) {
+    for (unsigned lane = 0; lane < lanes; ++lane) {
+      std::vector<std::byte> wanted(octets);
+      reference[lane].apply(wanted);
+      if (!std::ranges::equal(wanted, std::span(out[lane]).first(octets))) return false;
+    }
+    return true;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("mppe engine: RC4 of every form and number of streams", "[mppe]") {
+  for (const KernelSet& set : kernel_sets()) {
+    const auto& rc4 = set.kernels.rc4;
+    dataplane::StackLow low = dataplane::kCleanStack;
+    const auto note = [&low](dataplane::StackLow here) { low = std::min(low, here); };
+    Dice dice(13);
+    for (unsigned lanes = 1; lanes <= set.kernels.lanes; ++lanes)
+      for (unsigned round = 0; round < 40; ++round) {
+        CAPTURE(set.name, lanes, round);
+        auto streams = std::make_unique<Streams>(dice);
+        note(rc4.set_keys[lanes - 1](streams->tables[0], streams->keys[0]));
+        REQUIRE(streams->tables_agree(lanes));
+        // Pieces of every number of blocks, so that i passes 256 in all places.
+        std::uint8_t j[dataplane::kMostRc4Lanes] = {};
+        std::size_t at = 0;
+        for (unsigned piece = 0; piece < 6; ++piece) {
+          const std::size_t blocks = 1 + dice.below(piece == 0 ? 40 : 20);
+          const bool goes_on = piece != 5;
+          const auto& generate = blocks == 1                       ? rc4.generate_one
+                                 : blocks <= dataplane::kFewBlocks ? rc4.generate_few
+                                                                   : rc4.generate;
+          note(generate[lanes - 1](streams->tables[0], j, streams->out[0], blocks, at, goes_on));
+          at += 16 * blocks;
+          REQUIRE(streams->streams_agree(lanes, 16 * blocks));
+          for (unsigned lane = 0; lane < lanes; ++lane)
+            REQUIRE(j[lane] == streams->reference[lane].j);
+          if (goes_on) REQUIRE(streams->tables_agree(lanes));
+        }
+        streams = std::make_unique<Streams>(dice);
+        std::byte keys[dataplane::kMostRc4Lanes][16];
+        std::memcpy(keys, streams->keys, sizeof(keys));
+        note(rc4.change_keys[lanes - 1](streams->tables[0], keys[0]));
+        for (unsigned lane = 0; lane < lanes; ++lane) {
+          streams->reference[lane].apply(streams->keys[lane]);
+          REQUIRE(std::ranges::equal(keys[lane], streams->keys[lane]));
+        }
+      }
+    for (unsigned lanes = 1; lanes <= set.kernels.running_lanes; ++lanes) {
+      auto streams = std::make_unique<Streams>(dice);
+      dataplane::RunningIndices at{};
+      for (unsigned lane = 0; lane < lanes; ++lane) {
+        std::vector<std::byte> before(dice.below(256));
+        streams->reference[lane].apply(before);
+        std::memcpy(streams->tables[lane], streams->reference[lane].s.data(), 256);
+        at.i[lane] = streams->reference[lane].i;
+        at.j[lane] = streams->reference[lane].j;
+      }
+      for (std::size_t octets = 1; octets <= 600; ++octets) {
+        CAPTURE(set.name, lanes, octets);
+        note(rc4.go_on[lanes - 1](streams->tables[0], &at, streams->out[0], octets));
+        REQUIRE(streams->streams_agree(lanes, octets));
+        REQUIRE(streams->tables_agree(lanes));
+        for (unsigned lane = 0; lane < lanes; ++lane) {
+          REQUIRE(at.i[lane] == streams->reference[lane].i);
+          REQUIRE(at.j[lane] == streams->reference[lane].j);
+        }
+      }
+    }
+    set.kernels.clear_stack(low);
+  }
+}
+
 TEST_CASE("mppe engine: key changes in a row", "[mppe][rfc3078-7.3]") {
-  for (const MppeVariant variant : variants()) {
-    const auto kernels = dataplane::kernels_of(variant);
+  for (const KernelSet& set : kernel_sets()) {
+    const auto& kernels = set.kernels;
     Dice dice(11);
     for (const unsigned bits : {40U, 56U, 128U})
       for (unsigned count = 0; count <= 13; ++count)
@@ -350,15 +485,15 @@ TEST_CASE("mppe engine: key changes in a row", "[mppe][rfc3078-7.3]") {
             dataplane::step_chain(kernels, chains[0], bits, steps);
           else
             dataplane::step_chains(kernels, chains, bits, steps);
-          CAPTURE(name_of(variant), bits, count, steps);
+          CAPTURE(set.name, bits, count, steps);
           for (unsigned n = 0; n < count; ++n) REQUIRE(same(states[n], wanted[n]));
         }
   }
 }
 
 TEST_CASE("mppe engine: every length, every number of lanes", "[mppe]") {
-  for (const MppeVariant variant : variants()) {
-    const auto engine = make_engine(variant);
+  for (const KernelSet& set : kernel_sets()) {
+    const auto engine = make_engine(set);
     for (const Mode mode : {Mode::kStateless, Mode::kStateful}) {
       Dice dice(7);
       std::array<DirectionState, 13> burst;
@@ -376,7 +511,7 @@ TEST_CASE("mppe engine: every length, every number of lanes", "[mppe]") {
           REQUIRE(mppe::seal(scalar[n], expected[n]));
         }
         engine->run(jobs);
-        CAPTURE(name_of(variant), size, lanes);
+        CAPTURE(set.name, size, lanes);
         REQUIRE(frames == expected);
       }
       for (std::size_t n = 0; n < burst.size(); ++n) CHECK(same(burst[n], scalar[n]));
@@ -385,33 +520,33 @@ TEST_CASE("mppe engine: every length, every number of lanes", "[mppe]") {
 }
 
 TEST_CASE("mppe engine: what comes without harm", "[mppe]") {
-  for (const MppeVariant variant : variants())
+  for (const KernelSet& set : kernel_sets())
     for (const Setting& setting : {Setting{1, 64, 1000000, false}, Setting{3, 64, 1000000, false},
                                    Setting{40, 64, 1000000, true}, Setting{40, 1, 1000000, true}})
       for (std::uint64_t seed = 1; seed <= 4; ++seed) {
-        CAPTURE(name_of(variant), setting.directions);
-        differential(variant, setting, seed, 40);
+        CAPTURE(set.name, setting.directions);
+        differential(set, setting, seed, 40);
       }
 }
 
 TEST_CASE("mppe engine: gaps, flushes, late, doubled and forged packets",
           "[mppe][conformance-51]") {
-  for (const MppeVariant variant : variants()) {
+  for (const KernelSet& set : kernel_sets()) {
     unsigned good = 0;
     for (const Setting& setting :
          {Setting{1, 64, 8, false}, Setting{1, 64, 30, true}, Setting{2, 20, 10, true},
           Setting{8, 64, 20, false}, Setting{40, 64, 40, true}, Setting{64, 64, 10, false}})
       for (std::uint64_t seed = 1; seed <= 8; ++seed) {
-        CAPTURE(name_of(variant), setting.directions, setting.harm);
-        good += differential(variant, setting, seed, 30);
+        CAPTURE(set.name, setting.directions, setting.harm);
+        good += differential(set, setting, seed, 30);
       }
     CHECK(good > 10000);
   }
 }
 
 TEST_CASE("mppe engine: a forged packet among those of its session", "[mppe][conformance-51]") {
-  for (const MppeVariant variant : variants()) {
-    const auto engine = make_engine(variant);
+  for (const KernelSet& set : kernel_sets()) {
+    const auto engine = make_engine(set);
     auto sender = make(kStart, 128, Mode::kStateless);
     auto receiver = make(kStart, 128, Mode::kStateless);
     Dice dice(3);
@@ -431,7 +566,7 @@ TEST_CASE("mppe engine: a forged packet among those of its session", "[mppe][con
     const MppeGapRule never{[](void*, const MppeJob&, std::uint32_t) noexcept { return false; },
                             nullptr};
     engine->run(jobs, &never);
-    CAPTURE(name_of(variant));
+    CAPTURE(set.name);
     for (std::size_t n = 0; n < jobs.size(); ++n) {
       if (n == 1) {
         REQUIRE_FALSE(jobs[n].result);
@@ -448,10 +583,10 @@ TEST_CASE("mppe engine: a forged packet among those of its session", "[mppe][con
 
 TEST_CASE("mppe engine: the caller knows how many packets are missing, beyond 12 bits",
           "[mppe][rfc3078-8.1]") {
-  for (const MppeVariant variant : variants())
+  for (const KernelSet& set : kernel_sets())
     for (const std::uint32_t lost : {1U, 64U, 2'047U, 2'048U, 4'095U, 4'096U, 10'000U}) {
-      CAPTURE(name_of(variant), lost);
-      const auto engine = make_engine(variant);
+      CAPTURE(set.name, lost);
+      const auto engine = make_engine(set);
       auto sender = make(kStart, 128, Mode::kStateless);
       auto receiver = make(kStart, 128, Mode::kStateless);
       const Octets inner =
@@ -480,11 +615,11 @@ TEST_CASE("mppe engine: the caller knows how many packets are missing, beyond 12
 
 TEST_CASE("mppe engine: a text that is to be certain is not taken for its first octets",
           "[mppe][conformance-51]") {
-  for (const MppeVariant variant : variants())
+  for (const KernelSet& set : kernel_sets())
     for (const Mode mode : {Mode::kStateless, Mode::kStateful})
       for (const bool certain : {false, true}) {
-        CAPTURE(name_of(variant), certain);
-        const auto engine = make_engine(variant);
+        CAPTURE(set.name, certain);
+        const auto engine = make_engine(set);
         auto sender = make(kStart, 128, mode);
         auto receiver = make(kStart, 128, mode);
         // Protocol and version of IPv4, and nothing else that is right.
@@ -497,11 +632,11 @@ TEST_CASE("mppe engine: a text that is to be certain is not taken for its first 
 }
 
 TEST_CASE("mppe engine: a run of key changes", "[mppe][rfc3078-7.3]") {
-  for (const MppeVariant variant : variants())
+  for (const KernelSet& set : kernel_sets())
     for (const unsigned bits : {40U, 56U, 128U})
       for (const std::uint32_t steps : {0U, 1U, 2U, 7U, 64U, 1'000U}) {
-        CAPTURE(name_of(variant), bits, steps);
-        const auto engine = make_engine(variant);
+        CAPTURE(set.name, bits, steps);
+        const auto engine = make_engine(set);
         auto state = make(kStart, bits, Mode::kStateless);
         std::array<std::byte, 16> key = state.session_key;
         engine->change_keys(state.start_key, key, bits, steps);
@@ -512,13 +647,13 @@ TEST_CASE("mppe engine: a run of key changes", "[mppe][rfc3078-7.3]") {
 }
 
 TEST_CASE("mppe engine: no key is left in it", "[mppe]") {
-  for (const MppeVariant variant : variants())
+  for (const KernelSet& set : kernel_sets())
     for (const std::size_t sessions : {1, 2, 9, 40}) {
-      CAPTURE(name_of(variant), sessions);
+      CAPTURE(set.name, sessions);
       // Zeros, where the engine leaves memory as it was.
       alignas(MppeEngine) static std::array<std::byte, sizeof(MppeEngine)> memory;
       memory.fill(std::byte{0});
-      MppeEngine* engine = new (memory.data()) MppeEngine(variant);
+      MppeEngine* engine = new (memory.data()) MppeEngine(set.kernels);
       std::vector<DirectionState> states(sessions);
       for (std::size_t n = 0; n < sessions; ++n)
         states[n] = make(kStart, 128, n % 2 == 0 ? Mode::kStateless : Mode::kStateful);
@@ -546,5 +681,70 @@ TEST_CASE("mppe engine: no key is left in it", "[mppe]") {
         CHECK_FALSE(left(Bytes(frame).last(8)));
       }
       engine->~MppeEngine();
+    }
+}
+
+namespace {
+
+// The stack of a thread, zeros at first, as it is when `work` has ended.
+template <class F>
+std::vector<std::byte> stack_after(F work) {
+  static_assert(std::is_trivially_copyable_v<F*>);
+  constexpr std::size_t kSize = 1 << 20;
+  std::unique_ptr<void, decltype(&std::free)> memory(std::aligned_alloc(4096, kSize), &std::free);
+  std::memset(memory.get(), 0, kSize);
+  pthread_attr_t attributes;
+  REQUIRE(pthread_attr_init(&attributes) == 0);
+  REQUIRE(pthread_attr_setstack(&attributes, memory.get(), kSize) == 0);
+  pthread_t thread;
+  const auto start = [](void* context) -> void* {
+    (*static_cast<F*>(context))();
+    return nullptr;
+  };
+  REQUIRE(pthread_create(&thread, &attributes, start, &work) == 0);
+  REQUIRE(pthread_join(thread, nullptr) == 0);
+  pthread_attr_destroy(&attributes);
+  const auto* octets = static_cast<const std::byte*>(memory.get());
+  return {octets, octets + kSize};
+}
+
+// A table of RC4, of octets or words, or half of a pair of them: of 256 words in a row most are
+// small, or all octets of 256 differ.
+bool holds_table(std::span<const std::byte> memory) {
+  for (std::size_t at = 0; at + 1024 <= memory.size(); at += 64) {
+    std::array<std::uint32_t, 256> words;
+    std::memcpy(words.data(), memory.data() + at, sizeof(words));
+    if (std::ranges::count_if(words, [](auto word) { return word - 1 < 255; }) > 128) return true;
+    std::array<bool, 256> seen{};
+    for (const std::byte octet : memory.subspan(at, 256))
+      seen[std::to_integer<unsigned>(octet)] = true;
+    if (std::ranges::count(seen, true) > 250) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+TEST_CASE("mppe engine: no key is left on the stack", "[mppe]") {
+  for (const KernelSet& set : kernel_sets())
+    for (const std::size_t sessions : {1, 2, 9, 40}) {
+      CAPTURE(set.name, sessions);
+      const auto engine = make_engine(set);
+      std::vector<DirectionState> states(sessions);
+      for (std::size_t n = 0; n < sessions; ++n)
+        states[n] = make(kStart, 128, n % 3 == 2 ? Mode::kStateful : Mode::kStateless);
+      std::vector<Octets> frames(2 * sessions, Octets(302));
+      std::vector<MppeJob> jobs(std::min(frames.size(), MppeEngine::kMostJobs));
+      for (std::size_t n = 0; n < jobs.size(); ++n)
+        jobs[n] = {&states[n % sessions], frames[n], MppeWork::kSeal};
+      const auto stack = stack_after([&] { engine->run(jobs); });
+      CHECK_FALSE(holds_table(stack));
+      for (const DirectionState& state : states)
+        CHECK(std::ranges::search(stack, Bytes(state.session_key)).empty());
+
+      KeyChain chain{states[0].start_key.data(), states[0].session_key.data()};
+      const auto after = stack_after([&] { step_chain(set.kernels, chain, 128, 3); });
+      CHECK_FALSE(holds_table(after));
+      CHECK(std::ranges::search(after, Bytes(states[0].session_key)).empty());
     }
 }

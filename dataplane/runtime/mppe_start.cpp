@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/runtime/mppe_start.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "pns/log/log.hpp"
+
+namespace pns::dataplane {
+namespace {
+
+static_assert(contract::MppeKernelInfo::kStreams == kMostRc4Lanes);
+
+constexpr unsigned kBytesBit = 1;
+constexpr unsigned kWordsBit = 2;
+
+// Of the functions for `n` + 1 streams; 0: there are none.
+unsigned forms_of(const MppeChoice& choice, unsigned n) noexcept {
+  if (n >= choice.kernels.lanes) return 0;
+  unsigned forms = 0;
+  const auto add = [&forms, n](unsigned words) noexcept {
+    forms |= (words >> n & 1) != 0 ? kWordsBit : kBytesBit;
+  };
+  add(choice.set_keys_words);
+  add(choice.change_keys_words);
+  add(choice.generate_few_words);
+  add(choice.generate_words);
+  if (n < choice.kernels.running_lanes) add(choice.go_on_words);
+  return forms;
+}
+
+std::uint16_t hundredths(float cycles) noexcept {
+  return static_cast<std::uint16_t>(std::clamp(std::lround(cycles * 100), 0L, 65535L));
+}
+
+std::string steps(const MppeChoice& choice, const std::array<float, kMostRc4Lanes>& cycles) {
+  std::string text;
+  for (unsigned n = 0; n < choice.kernels.lanes; ++n)
+    text += fmt::format("{}{:.2f}", n == 0 ? "" : ",", cycles[n]);
+  return text;
+}
+
+}  // namespace
+
+std::expected<MppeChoice, std::string> choose_mppe(const config::Dataplane& wanted) {
+  MppeVariant variant = best_variant();
+  if (wanted.mppe_variant != config::MppeVariant::kAuto)
+    variant = wanted.mppe_variant == config::MppeVariant::kAvx512 ? MppeVariant::kAvx512
+              : wanted.mppe_variant == config::MppeVariant::kAvx2 ? MppeVariant::kAvx2
+                                                                  : MppeVariant::kPortable;
+  if (!has_variant(variant))
+    return std::unexpected(
+        fmt::format("dataplane.mppe_variant: this CPU cannot run {}; it can run {}",
+                    name_of(variant), name_of(best_variant())));
+  if (wanted.mppe_rc4 == config::MppeRc4::kAuto) return measured_choice(variant);
+  return forced_choice(
+      variant, wanted.mppe_rc4 == config::MppeRc4::kBytes ? Rc4Form::kBytes : Rc4Form::kWords);
+}
+
+void publish(const MppeChoice& choice, contract::MppeKernelInfo& info) noexcept {
+  using Variant = contract::MppeKernelInfo::Variant;
+  for (unsigned n = 0; n < kMostRc4Lanes; ++n) {
+    info.forms[n].store(static_cast<std::uint8_t>(forms_of(choice, n)), std::memory_order_relaxed);
+    info.bytes_step[n].store(hundredths(choice.bytes_step[n]), std::memory_order_relaxed);
+    info.words_step[n].store(hundredths(choice.words_step[n]), std::memory_order_relaxed);
+  }
+  info.measured.store(choice.measured, std::memory_order_relaxed);
+  info.variant.store(choice.variant == MppeVariant::kPortable ? Variant::kPortable
+                     : choice.variant == MppeVariant::kAvx2   ? Variant::kAvx2
+                                                              : Variant::kAvx512,
+                     std::memory_order_relaxed);
+}
+
+void log_choice(const MppeChoice& choice) {
+  constexpr std::string_view kForms[] = {"", "bytes", "words", "both"};
+  std::string forms;
+  for (unsigned n = 0; n < choice.kernels.lanes; ++n)
+    forms += fmt::format("{}{}", n == 0 ? "" : ",", kForms[forms_of(choice, n)]);
+  log::info("mppe kernels", {{"variant", name_of(choice.variant)},
+                             {"choice", choice.measured ? "measured" : "forced"},
+                             {"rc4", forms},
+                             {"bytes_step", steps(choice, choice.bytes_step)},
+                             {"words_step", steps(choice, choice.words_step)},
+                             {"streams", choice.kernels.lanes},
+                             {"lone_set_up_streams", choice.kernels.fewest_lanes},
+                             {"scalar_octets", choice.kernels.few_octets}});
+}
+
+}  // namespace pns::dataplane

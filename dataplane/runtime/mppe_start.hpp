@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// What MPPE is computed with: chosen once, when the process starts, logged and shown.
+#pragma once
+
+#include <expected>
+#include <string>
+
+#include "dataplane/mppe/kernel_choice.hpp"
+#include "pns/config/config.hpp"
+#include "pns/contract/session_memory.hpp"
+
+namespace pns::dataplane {
+
+// As dataplane.mppe_variant and dataplane.mppe_rc4 ask. Error: the CPU cannot run that.
+[[nodiscard]] std::expected<MppeChoice, std::string> choose_mppe(const config::Dataplane& wanted);
+
+// For `pns show workers`.
+void publish(const MppeChoice& choice, contract::MppeKernelInfo& info) noexcept;
+
+// One line.
+void log_choice(const MppeChoice& choice);
+
+}  // namespace pns::dataplane
