@@ -23,7 +23,15 @@ unsigned free_huge_pages() {
 }
 
 std::optional<Machine> start_eal(bool no_huge, std::span<const int> cpus, unsigned megabytes) {
-  const bool huge_pages = !no_huge && free_huge_pages() >= megabytes / kHugePageMegabytes;
+  const unsigned wanted = megabytes / kHugePageMegabytes;
+  const unsigned free = no_huge ? 0 : free_huge_pages();
+  const bool huge_pages = !no_huge && free >= wanted;
+  if (!no_huge && !huge_pages)
+    fmt::print(
+        stderr,
+        "pns-bench: too few huge pages, {} of {} are free: packet buffers are on 4 KiB pages, "
+        "and costs are higher than on huge ones\n",
+        free, wanted);
   const std::string lcores =
       cpus.empty() ? fmt::format("0@(0-{})", std::max(1L, ::sysconf(_SC_NPROCESSORS_ONLN)) - 1)
                    : fmt::format("0@{}", cpus.front());

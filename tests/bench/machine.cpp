@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "tests/bench/machine.hpp"
 
+#include <cpuid.h>
 #include <fmt/core.h>
 #include <sched.h>
 #include <unistd.h>
@@ -22,6 +23,28 @@ std::string cpu_model() {
   for (std::string line; std::getline(file, line);)
     if (line.starts_with("model name")) return line.substr(line.find(':') + 2);
   return "unknown";
+}
+
+CpuIdentity cpu_identity() {
+  CpuIdentity identity;
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  if (__get_cpuid(0, &a, &b, &c, &d) == 0) return identity;
+  for (const unsigned part : {b, d, c})
+    for (unsigned n = 0; n < 4; ++n) identity.vendor += static_cast<char>(part >> 8 * n & 0xff);
+  if (__get_cpuid(1, &a, &b, &c, &d) == 0) return identity;
+  identity.stepping = a & 0xf;
+  identity.model = a >> 4 & 0xf;
+  identity.family = a >> 8 & 0xf;
+  if (identity.family == 6 || identity.family == 15) identity.model |= a >> 12 & 0xf0;
+  if (identity.family == 15) identity.family += a >> 20 & 0xff;
+  return identity;
+}
+
+std::string today() {
+  const std::time_t now = std::time(nullptr);
+  std::tm parts{};
+  ::gmtime_r(&now, &parts);
+  return fmt::format("{:04}-{:02}-{:02}", parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday);
 }
 
 // Additions that wait for each other take one core cycle each.

@@ -10,6 +10,16 @@ namespace pns::bench {
 
 [[nodiscard]] std::string cpu_model();
 
+// As CPUID numbers it: families of one name differ.
+struct CpuIdentity {
+  std::string vendor;
+  unsigned family = 0, model = 0, stepping = 0;
+};
+[[nodiscard]] CpuIdentity cpu_identity();
+
+// Of today, in UTC, as 2026-11-28.
+[[nodiscard]] std::string today();
+
 // Core cycles a TSC cycle, measured now.
 [[nodiscard]] double core_ratio();
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "tests/bench/mppe_bench.hpp"
 
-#include <fmt/core.h>
+#include <fmt/format.h>
 #include <x86intrin.h>
 
 #include <algorithm>
@@ -9,6 +9,7 @@
 #include <fstream>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <random>
 #include <stdexcept>
 
@@ -205,7 +206,29 @@ class ScalarContender final : public Contender {
   std::vector<MutableBytes> frames_;
 };
 
-std::vector<std::unique_ptr<Contender>> contenders(const std::vector<std::string>& only) {
+// What the start of the process chose for a variant, in words of a line.
+std::string text_of(const dataplane::MppeChoice& choice) {
+  const auto counts = [](unsigned words) {
+    std::string text;
+    for (unsigned n = 0; n < dataplane::kMostRc4Lanes; ++n)
+      if ((words >> n & 1) != 0) text += fmt::format("{}{}", text.empty() ? "" : ",", n + 1);
+    return text.empty() ? std::string("-") : text;
+  };
+  const unsigned lanes = choice.kernels.lanes;
+  return fmt::format(
+      "variant={} words_for_streams: set_keys={} change_keys={} octets_few={} octets={} "
+      "running={} streams={} lone_set_up_streams={} scalar_octets={} bytes_step={:.2f} "
+      "words_step={:.2f}",
+      name_of(choice.variant), counts(choice.set_keys_words), counts(choice.change_keys_words),
+      counts(choice.generate_few_words), counts(choice.generate_words), counts(choice.go_on_words),
+      lanes, choice.kernels.fewest_lanes, choice.kernels.few_octets,
+      fmt::join(std::span(choice.bytes_step).first(lanes), ","),
+      fmt::join(std::span(choice.words_step).first(lanes), ","));
+}
+
+// `choices`: a line for each variant.
+std::vector<std::unique_ptr<Contender>> contenders(const std::vector<std::string>& only,
+                                                   std::vector<std::string>& choices) {
   std::vector<std::unique_ptr<Contender>> all;
   all.push_back(std::make_unique<ReferenceContender>("plain", plain_reference()));
   all.push_back(std::make_unique<ReferenceContender>("openssl", openssl_low_reference()));
@@ -214,8 +237,9 @@ std::vector<std::unique_ptr<Contender>> contenders(const std::vector<std::string
   all.push_back(std::make_unique<ScalarContender>());
   for (const auto variant : {MppeVariant::kPortable, MppeVariant::kAvx2, MppeVariant::kAvx512})
     if (dataplane::has_variant(variant)) {
-      all.push_back(std::make_unique<EngineContender>(dataplane::name_of(variant),
-                                                      dataplane::measured_choice(variant).kernels));
+      const auto choice = dataplane::measured_choice(variant);
+      choices.push_back(text_of(choice));
+      all.push_back(std::make_unique<EngineContender>(name_of(variant), choice.kernels));
       for (const auto form : {dataplane::Rc4Form::kBytes, dataplane::Rc4Form::kWords})
         all.push_back(
             std::make_unique<EngineContender>(fmt::format("{}-{}", name_of(variant), name_of(form)),
@@ -262,6 +286,8 @@ std::vector<Measured> run_case(const Case& of, std::vector<std::unique_ptr<Conte
   fill(clear, random);
   for (std::size_t n = 0; n < all.size(); ++n) all[n]->prepare(own[n]);
   std::vector<std::vector<std::uint64_t>> cycles(all.size());
+  std::vector<std::size_t> order(all.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
   const auto until = Clock::now() + std::chrono::duration<double>(seconds);
   for (unsigned round = 0;
        rounds != 0 ? round < rounds : round < kFewestRounds || Clock::now() < until; ++round) {
@@ -272,7 +298,10 @@ std::vector<Measured> run_case(const Case& of, std::vector<std::unique_ptr<Conte
     if (!seal)  // opening leaves the header
       for (std::size_t n = 0; n < clear.size(); ++n)
         std::ranges::copy(cipher.frame(n).first(2), clear.frame(n).begin());
-    for (std::size_t n = 0; n < all.size(); ++n) {
+    // In another order each time: the CPU guesses about a stream as it was right about the one
+    // before.
+    std::ranges::shuffle(order, random);
+    for (const std::size_t n : order) {
       own[n].copy_from(seal ? clear : cipher);
       all[n]->prepare(own[n]);
       _mm_lfence();
@@ -306,7 +335,8 @@ int run_mppe(const MppeOptions& options) {
     fmt::print(stderr, "pns-bench: no case matches {}\n", options.filter);
     return 1;
   }
-  auto all = contenders(options.only);
+  std::vector<std::string> rc4;
+  auto all = contenders(options.only, rc4);
   const auto begun = Clock::now();
   const std::uint64_t tsc = __rdtsc();
   std::vector<std::vector<Measured>> measured;
@@ -321,8 +351,9 @@ int run_mppe(const MppeOptions& options) {
   const Machine machine{.cpu = cpu_model(), .tsc_ghz = ghz, .core_ratio = core_ratio()};
 
   fmt::print("{}\n", describe(machine));
-  fmt::print("{:<32} {:<12} {:>7} {:>7} {:>7}", "mode/work/octets/sessions x packets", "", "min",
-             "median", "Gbit/s");
+  for (const std::string& choice : rc4) fmt::print("{}\n", choice);
+  fmt::print("{:<32} {:<14} {:>7} {:>7} {:>7} {:>7}", "mode/work/octets/sessions x packets", "",
+             "min", "p10", "median", "Gbit/s");
   const std::size_t references =
       static_cast<std::size_t>(std::ranges::count_if(all, [](const auto& each) {
         return dynamic_cast<const ReferenceContender*>(each.get()) != nullptr;
@@ -335,8 +366,8 @@ int run_mppe(const MppeOptions& options) {
       const Measured& here = measured[row][n];
       const double gbit = 8 * cases[row].mean_size() * ghz / static_cast<double>(here.median);
       nlohmann::json ratios;
-      fmt::print("{:<32}    {:<12} {:>7} {:>7} {:>7.2f}", n == 0 ? cases[row].name() : "",
-                 all[n]->name(), here.min, here.median, gbit);
+      fmt::print("{:<32}    {:<14} {:>7} {:>7} {:>7} {:>7.2f}", n == 0 ? cases[row].name() : "",
+                 all[n]->name(), here.min, here.p10, here.median, gbit);
       for (std::size_t to = 0; to < references; ++to) {
         fmt::print(" {:>11.2f}", ratio(measured[row][to].min, here.min));
         ratios[all[to]->name()] = {{"min", ratio(measured[row][to].min, here.min)},
@@ -361,28 +392,29 @@ int run_mppe(const MppeOptions& options) {
         return measured[static_cast<std::size_t>(row - cases.begin())]
                        [static_cast<std::size_t>(n - all.begin())];
       },
-      dataplane::name_of(dataplane::best_variant()));
+      dataplane::name_of(dataplane::best_variant()), cpu_identity());
   bool all_met = true;
   nlohmann::json goals_json = nlohmann::json::array();
   if (!goals.empty())
-    fmt::print("\n{:<58} {:>6} {:>7} {:>7}\n", "goals, times as fast", "wanted", "min", "median");
+    fmt::print("\n{:<58} {:>6} {:>7} {:>7} {:>7}\n", "goals, times as fast", "wanted", "min", "p10",
+               "median");
   for (const MppeGoal& goal : goals) {
     all_met = all_met && goal.met();
-    fmt::print("{:<58} {:>6.2f} {:>7.2f} {:>7.2f} {}\n", goal.name, goal.wanted, goal.measured_min,
-               goal.measured_median, goal.met() ? "pass" : "FAIL");
+    fmt::print("{:<58} {:>6.2f} {:>7.2f} {:>7.2f} {:>7.2f} {}\n", goal.name, goal.wanted,
+               goal.measured_min, goal.measured_p10, goal.measured_median,
+               goal.met() ? "pass" : "FAIL");
     goals_json.push_back({{"name", goal.name},
                           {"wanted", goal.wanted},
                           {"measured_min", goal.measured_min},
+                          {"measured_p10", goal.measured_p10},
                           {"measured_median", goal.measured_median},
                           {"met", goal.met()}});
   }
   if (!options.json.empty()) {
-    write_results(options.json, {{"cpu", machine.cpu},
-                                 {"tsc_ghz", machine.tsc_ghz},
-                                 {"core_ratio", machine.core_ratio},
-                                 {"unit", "TSC cycles a packet"},
-                                 {"rows", rows},
-                                 {"goals", goals_json}});
+    nlohmann::json results = json_of(machine);
+    results.update(
+        {{"unit", "TSC cycles a packet"}, {"rows", rows}, {"goals", goals_json}, {"rc4", rc4}});
+    write_results(options.json, results);
   }
   return options.enforce && !all_met ? 1 : 0;
 }

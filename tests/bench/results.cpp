@@ -8,6 +8,8 @@
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 
+#include "tests/bench/machine.hpp"
+
 namespace pns::bench {
 
 Spread spread_of(std::vector<double>& samples) {
@@ -16,21 +18,33 @@ Spread spread_of(std::vector<double>& samples) {
 }
 
 std::string describe(const Machine& machine) {
-  return fmt::format("{}, TSC {:.2f} GHz, core at {:.2f} times that", machine.cpu, machine.tsc_ghz,
-                     machine.core_ratio);
+  const CpuIdentity identity = cpu_identity();
+  return fmt::format(
+      "{} (family {} model {} stepping {}), TSC {:.2f} GHz, core at {:.2f} times that, {}",
+      machine.cpu, identity.family, identity.model, identity.stepping, machine.tsc_ghz,
+      machine.core_ratio, today());
 }
 
 const char* page_size(bool huge) noexcept { return huge ? "2 MiB" : "4 KiB"; }
+
+nlohmann::json json_of(const Machine& machine) {
+  const CpuIdentity identity = cpu_identity();
+  return {{"cpu", machine.cpu},
+          {"family", identity.family},
+          {"model", identity.model},
+          {"stepping", identity.stepping},
+          {"date", today()},
+          {"tsc_ghz", machine.tsc_ghz},
+          {"core_ratio", machine.core_ratio}};
+}
 
 nlohmann::json json_of(const Spread& spread) {
   return {{"min", spread.min}, {"p10", spread.p10}, {"median", spread.median}};
 }
 
 void write_results(const std::string& path, const Machine& machine, nlohmann::json results) {
-  results.update({{"cpu", machine.cpu},
-                  {"tsc_ghz", machine.tsc_ghz},
-                  {"core_ratio", machine.core_ratio},
-                  {"huge_pages", machine.huge_pages}});
+  results.update(json_of(machine));
+  results["huge_pages"] = machine.huge_pages;
   write_results(path, results);
 }
 

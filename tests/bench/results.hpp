@@ -36,6 +36,8 @@ struct Spread {  // TSC cycles a packet, of bursts
 [[nodiscard]] const char* page_size(bool huge) noexcept;
 
 [[nodiscard]] nlohmann::json json_of(const Spread& spread);
+// The CPU as it names and numbers itself, its clocks and today.
+[[nodiscard]] nlohmann::json json_of(const Machine& machine);
 // `results` and what is to be known of the machine. Throws std::runtime_error.
 void write_results(const std::string& file, const Machine& machine, nlohmann::json results);
 // Throws std::runtime_error.
