@@ -27,9 +27,21 @@ if [ "$before" -lt "$wanted" ]; then
   [ "$(cat "$pages")" -ge "$wanted" ] || echo "only $(cat "$pages") of $wanted huge pages are to be had" >&2
 fi
 
-"$bench" mppe --cpu "$cpu" --seconds "$seconds" --json "$results/mppe.json"
-"$bench" pipeline --cpu "$cpu" --seconds "$seconds" --json "$results/pipeline.json"
-"$bench" attack --cpu "$cpu" --json "$results/attack.json"
-"$bench" scale --json "$results/scale.json"
-python3 -B "$root/docs/make_performance.py" --take "$results"/*.json
+# A bench that fails takes nothing from the others: what was measured is kept.
+failed=0
+measure() {
+  local name=$1
+  shift
+  if "$bench" "$name" "$@" --json "$results/$name.json"; then
+    python3 -B "$root/docs/make_performance.py" --take "$results/$name.json"
+  else
+    echo "pns-bench $name failed: docs/performance/$name.json is as it was" >&2
+    failed=1
+  fi
+}
+measure mppe --cpu "$cpu" --seconds "$seconds"
+measure pipeline --cpu "$cpu" --seconds "$seconds"
+measure attack --cpu "$cpu"
+measure scale
 python3 -B "$root/docs/make_performance.py"
+exit "$failed"
