@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import subprocess
+import tempfile
 import time
 
 import peer
@@ -39,15 +40,22 @@ class Crowd(theme.Theme):
     def start(self, *words, user="alice", password="wonderland", source=SOURCES[0]):
         command = [str(self.lab.binaries / "pns-loadgen"), "--server", SERVER, "--source", source,
                    "--user", user, "--password", password, *map(str, words)]
-        process = self.lab.start_in(self.lab.inet, *command, stdout=subprocess.PIPE,
-                                    stderr=subprocess.PIPE, text=True)
+        # What it says lies with the lab's other files: loadgen.PID.log, and .json for its result.
+        with tempfile.NamedTemporaryFile("w", dir=self.lab.directory, delete=False) as log:
+            process = self.lab.start_in(self.lab.inet, *command, stdout=subprocess.PIPE, stderr=log,
+                                        text=True)
+        os.rename(log.name, self.file_of(process, "log"))
         self.addCleanup(pnslab.end, process)  # of a case that failed
         return process
 
+    def file_of(self, process, suffix):
+        return self.lab.directory / f"loadgen.{process.pid}.{suffix}"
+
     def finish(self, process, timeout=120):
         """(exit status, the JSON document)"""
-        out, err = process.communicate(timeout=timeout)
-        self.assertTrue(out, err)
+        out, _ = process.communicate(timeout=timeout)
+        self.assertTrue(out, self.file_of(process, "log").read_text(errors="replace"))
+        self.file_of(process, "json").write_text(out)
         print(out, flush=True)
         return process.returncode, json.loads(out)
 

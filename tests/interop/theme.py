@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What the test files of this directory share: a theme is a class of cases on one lab, carried out
 in the order written. Options: --ports xdp|tap|auto, --binaries DIR, --keep DIR (logs).
-Exit status: 0 passed, 1 failed, 77 a precondition that is named is missing."""
+Exit status: 0 passed, 1 failed, 77 a precondition that is named is missing.
+PNS_TEST_LOGS: where a case that asks for it leaves its logs when it fails (build/test-logs)."""
 import argparse
 import contextlib
+import os
 import pathlib
 import sys
 import unittest
@@ -52,8 +54,7 @@ class Theme(unittest.TestCase):
         cls.lab.close()
 
     def tearDown(self):
-        outcome = self._outcome.result
-        if any(case is self for case, _ in outcome.failures + outcome.errors):
+        if self.failed():
             print(f"--- {self.id()}: server log\n{self.server.log_tail()}", file=sys.stderr)
             print(f"--- kernel losses\n{self.lab.kernel_losses()}", file=sys.stderr)
             for session in [guest.sessions[-1] for guest in self.lab.guests if guest.sessions][:1]:
@@ -65,6 +66,19 @@ class Theme(unittest.TestCase):
             session.hang_up()
         if left and self.server.process.poll() is None:
             self.server.wait_sessions(0)
+
+    def failed(self):
+        """Whether this case has failed so far."""
+        outcome = self._outcome.result
+        return any(case is self for case, _ in outcome.failures + outcome.errors)
+
+    def keep_logs(self, name):
+        """Copies all the lab's files so far; returns where they lie."""
+        for guest in self.lab.guests:
+            with contextlib.suppress(pnslab.LabError):
+                guest.run("sync", 10)
+        where = os.environ.get("PNS_TEST_LOGS") or pnslab.SOURCE / "build" / "test-logs"
+        return self.lab.copy_logs(pathlib.Path(where).resolve() / name)
 
     @property
     def guest(self):

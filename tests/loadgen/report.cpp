@@ -131,6 +131,19 @@ Json profiles_of(const Site& site) {
   return out;
 }
 
+Json json_of(const Site::LostCall& call) {
+  const auto seconds = [](Duration value) { return std::chrono::duration<double>(value).count(); };
+  return {{"monotonic_s", seconds(call.at.time_since_epoch())},
+          {"up_for_s", seconds(call.up_for)},
+          {"number", call.number},
+          {"source", call.source.to_string()},
+          {"call_id", call.call_id},
+          {"server_call_id", call.server_call_id},
+          {"address", call.address.to_string()},
+          {"stage", call.stage},
+          {"reason", call.reason}};
+}
+
 Json json_of(const Deaths& deaths, DeathKind kind) {
   const Times closed = deaths.until_closed();
   const auto seconds = [&closed](double part) {
@@ -181,6 +194,7 @@ std::string to_json(const Outcome& outcome) {
       {"pings_sent", tally.probes.sent},
       {"pings_answered", tally.probes.received},
       {"echoes_answered", {{"pptp", site.pptp_echoes}, {"lcp", tally.lcp_echoes}}}};
+  for (const auto& call : site.lost) result["lost"].push_back(json_of(call));
   if (options.death.kind) result["death"] = json_of(outcome.deaths, *options.death.kind);
   if (options.role == Role::kListen)
     result["answers"] = {{"asked", outcome.answers.asked},

@@ -99,6 +99,7 @@ std::unique_ptr<Session> Site::make_session(std::uint32_t number) {
               [this, number] {
                 ++set_ups;
                 histories[number].been_up = true;
+                histories[number].up_at = now();
                 on_set_up(*sessions[number]->admitted());
               }});
 }
@@ -110,6 +111,17 @@ void Site::on_stage(std::uint32_t number, Stage from, Stage to) {
   if (!session.lost()) return;
   ++lost_calls;
   ++lost_for[std::string(name_of(session.failed_stage()))][session.failure()];
+  if (lost.size() >= kMaximumLost) return;
+  const History& history = histories[number];
+  lost.push_back({.at = now(),
+                  .up_for = now() - history.up_at,
+                  .number = number,
+                  .source = sources[history.source].address,
+                  .call_id = session.call_id(),
+                  .server_call_id = session.peer_call_id(),
+                  .address = session.address(),
+                  .stage = std::string(name_of(session.failed_stage())),
+                  .reason = session.failure()});
 }
 
 Session& Site::new_session(std::size_t source) {

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "pns/base/random.hpp"
@@ -67,6 +68,20 @@ class Site {
   Reasons retried_for;
   std::uint64_t lost_calls = 0;
   Reasons lost_for;
+  // The first kMaximumLost of them.
+  struct LostCall {
+    TimePoint at;  // steady_clock, as the time of other processes on this machine
+    Duration up_for{};
+    std::uint32_t number = 0;
+    Ipv4Address source;
+    std::uint16_t call_id = 0;
+    std::uint16_t server_call_id = 0;
+    Ipv4Address address;
+    std::string stage;
+    std::string reason;
+  };
+  static constexpr std::size_t kMaximumLost = 100;
+  std::vector<LostCall> lost;
   std::uint64_t churned = 0;
   std::function<void(Duration admitted)> on_set_up = [](Duration) {};
 
@@ -86,6 +101,7 @@ class Site {
     unsigned sessions = 0;
     bool been_up = false;
     bool retried = false;
+    TimePoint up_at{};        // the present session
     TrafficCounts traffic{};  // before the present session
   };
   std::vector<History> histories;  // by number

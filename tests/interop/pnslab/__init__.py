@@ -12,8 +12,8 @@ Every name carries the lab's id, so that several labs live at once and each is r
 """
 from .guest import Guest, Session
 from .host import LabError, Missing, end, wait_until
-from .lab import Lab, clean_dead_labs
+from .lab import SOURCE, Lab, clean_dead_labs
 from .server import Server
 
-__all__ = ["Guest", "Lab", "LabError", "Missing", "Server", "Session", "clean_dead_labs", "end",
-           "wait_until"]
+__all__ = ["Guest", "Lab", "LabError", "Missing", "SOURCE", "Server", "Session", "clean_dead_labs",
+           "end", "wait_until"]

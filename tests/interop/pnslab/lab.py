@@ -309,9 +309,14 @@ class Lab:
         for server in self.servers:
             server.end()
         if self.keep:
-            shutil.rmtree(self.keep, ignore_errors=True)
-            shutil.copytree(self.directory, self.keep, ignore=_is_no_log, dirs_exist_ok=True)
+            self.copy_logs(self.keep)
         _forget(self.directory)
+
+    def copy_logs(self, where):
+        """A copy of all files of this lab so far, in place of what lies there. Returns `where`."""
+        shutil.rmtree(where, ignore_errors=True)
+        shutil.copytree(self.directory, where, ignore=_is_no_log, dirs_exist_ok=True)
+        return where
 
 
 def _is_no_log(directory, names):
