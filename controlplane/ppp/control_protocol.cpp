@@ -45,6 +45,13 @@ void ControlProtocol::restore_opened(TimePoint now) noexcept {
   reset();
   state_ = State::kOpened;
   opened_at_ = now;
+  // A request of the peer brings one of ours, without irc: it has all its tries.
+  restart_count_ = restart_.max_configure;
+}
+
+void ControlProtocol::restore_stopped() noexcept {
+  reset();
+  state_ = State::kStopped;
 }
 
 // ---- The automaton

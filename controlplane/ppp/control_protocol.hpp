@@ -79,6 +79,8 @@ class ControlProtocol {
   void acknowledge_terminate(Context& context) { perform(Action::kSta, Event::kRtr, context); }
   // A protocol taken over after a restart: Opened, nothing outstanding.
   void restore_opened(TimePoint now) noexcept;
+  // The same for one that says nothing of its own accord, and answers.
+  void restore_stopped() noexcept;
 
   void on_packet(const wire::ControlPacket& packet, Context& context);
   // The peer rejected the whole protocol: RXJ-.

@@ -112,6 +112,9 @@ Link::Link(const LinkSettings& settings, RandomSource& random, TimePoint)
 Link::Link(const LinkSettings& settings, const LinkSnapshot& snapshot, RandomSource& random,
            TimePoint now)
     : Link(settings, random, now) {
+  established_ = true;
+  was_encrypted_ = snapshot.mppe.has_value();
+  if (snapshot.from_lcp) return;
   phase_ = LinkPhase::kOpen;
   lcp_.restore(snapshot.lcp, now);
   user_ = snapshot.user;
@@ -120,7 +123,6 @@ Link::Link(const LinkSettings& settings, const LinkSnapshot& snapshot, RandomSou
   network_ = snapshot.network;
   encryption_ = snapshot.mppe ? Encryption::kOn : Encryption::kOff;
   armed_ = snapshot.mppe;
-  was_encrypted_ = snapshot.mppe.has_value();
   if (snapshot.mppe) ccp_.restore(*snapshot.mppe, now);
   ipcp_.set_network(snapshot.network);
   ipcp_.restore_opened(now);
@@ -129,6 +131,8 @@ Link::Link(const LinkSettings& settings, const LinkSnapshot& snapshot, RandomSou
     ipv6cp_.restore(snapshot.ipv6->ours, snapshot.ipv6->peers, now);
     ipv6_open_ = model::OpenIpv6{snapshot.ipv6->ours, snapshot.ipv6->peers};
     advertiser_.resume(*network_->ipv6, snapshot.ipv6->ours, inner_mtu(), now);
+  } else if (network_->ipv6) {
+    ipv6cp_.restore_stopped();  // a peer that was asking asks again
   }
   schedule_echo(now);
 }
@@ -143,6 +147,12 @@ model::LinkActions Link::start(TimePoint now) {
   set_phase(LinkPhase::kEstablish, run);
   lcp_.open(run.context);
   lcp_.up(run.context);
+  return std::move(run.actions);
+}
+
+model::LinkActions Link::start_over(TimePoint now) {
+  Run run(*this, now);
+  renegotiate(run);
   return std::move(run.actions);
 }
 
@@ -302,18 +312,30 @@ LinkStatus Link::status() const {
   return out;
 }
 
+Link::Resume Link::resume() const noexcept {
+  if (!established_ || ended_ || end_reason_ != EndReason::kNone) return Resume::kNot;
+  return network_possible() ? Resume::kAsOpen : Resume::kFromLcp;
+}
+
 std::optional<LinkSnapshot> Link::snapshot() const {
-  if (phase_ != LinkPhase::kOpen || !network_) return std::nullopt;
-  return LinkSnapshot{.lcp = lcp_.agreement(),
-                      .user = user_,
-                      .auth = auth_method_,
-                      .mppe = encryption_ == Encryption::kOn ? armed_ : std::nullopt,
-                      .keys = keys_,
-                      .network = *network_,
-                      .ipv6 = ipv6cp_.is_open()
-                                  ? std::optional(LinkSnapshot::InterfaceIds{
-                                        ipv6cp_.our_interface_id(), ipv6cp_.peer_interface_id()})
-                                  : std::nullopt};
+  const Resume resume = this->resume();
+  if (resume == Resume::kNot) return std::nullopt;
+  if (resume == Resume::kFromLcp) {
+    LinkSnapshot snapshot;
+    snapshot.from_lcp = true;
+    if (was_encrypted_) snapshot.mppe = MppeAgreement{};
+    return snapshot;
+  }
+  return LinkSnapshot{
+      .lcp = lcp_.agreement(),
+      .user = user_,
+      .auth = auth_method_,
+      .mppe = encryption_ == Encryption::kOn ? armed_ : std::nullopt,
+      .keys = keys_,
+      .network = *network_,
+      .ipv6 = ipv6_open_ ? std::optional(LinkSnapshot::InterfaceIds{ipv6_open_->our_interface_id,
+                                                                    ipv6_open_->peer_interface_id})
+                         : std::nullopt};
 }
 
 // ---- Frames by protocol
@@ -615,6 +637,7 @@ void Link::settle_ipv4(Run& run) {
   const bool flows = possible && ipcp_.state() >= State::kAckSent;
   if (flows != ipv4_open_) {
     ipv4_open_ = flows;
+    established_ |= flows;
     if (flows)
       run.add(model::OpenIpv4{network_->subscriber_address});
     else

@@ -47,8 +47,12 @@ struct LinkStatus {
   std::uint16_t peer_mru = 1500;                      // octets
 };
 
-// An open link as it must be known again after a restart of the control process. Plain data.
+// A link whose peer may count it as up, as it must be known again after a restart of the control
+// process. Plain data.
 struct LinkSnapshot {
+  // LCP or CCP was being negotiated anew: the next process begins with LCP. The rest does not count
+  // then, but for mppe: whether the link was encrypted, and must be again.
+  bool from_lcp = false;
   LcpAgreement lcp;
   std::string user;
   model::AuthMethod auth = model::AuthMethod::kNone;
@@ -61,7 +65,7 @@ struct LinkSnapshot {
     std::uint64_t ours = 0;
     std::uint64_t peers = 0;
   };
-  std::optional<InterfaceIds> ipv6{};  // absent: IPV6CP is not open
+  std::optional<InterfaceIds> ipv6{};  // absent: the peer may not count IPV6CP as open
 };
 
 class Link {
@@ -69,8 +73,15 @@ class Link {
   static constexpr std::uint16_t kMppeOverhead = 4;  // octets of inner MTU (RFC 3078 §3)
 
   Link(const LinkSettings& settings, RandomSource& random, TimePoint now);
-  // An open link taken over after a restart. Sends nothing; the next echo is due an interval from
-  // now.
+  // How the next process goes on with a link, should this one be killed now (docs/decisions/0013).
+  enum class Resume : std::uint8_t {
+    kNot,      // the peer cannot count it as up, or it is ending
+    kAsOpen,   // what is below IPCP is agreed: a peer that misses an answer of IPCP asks again
+    kFromLcp,  // LCP or CCP is being negotiated anew: the next process has neither state nor keys
+  };
+
+  // A link taken over after a restart. One to be resumed as open is open, and sends nothing; the
+  // next echo is due an interval from now. One to be resumed from LCP waits for start().
   Link(const LinkSettings& settings, const LinkSnapshot& snapshot, RandomSource& random,
        TimePoint now);
   ~Link();
@@ -79,6 +90,8 @@ class Link {
 
   // The call is up: LCP opens and its first Configure-Request goes out.
   [[nodiscard]] model::LinkActions start(TimePoint now);
+  // What the dataplane was told may be lost, keys among it: LCP begins anew.
+  [[nodiscard]] model::LinkActions start_over(TimePoint now);
 
   // One frame from the peer, beginning with FF 03 or with its protocol field, one or two octets.
   [[nodiscard]] model::LinkActions on_frame(Bytes ppp_frame, TimePoint now);
@@ -115,7 +128,10 @@ class Link {
   [[nodiscard]] LinkStatus status() const;
   // Octets of inner IP that fit into one frame to the peer, MPPE's overhead taken off.
   [[nodiscard]] std::uint16_t inner_mtu() const noexcept;
-  // Empty unless phase() is kOpen.
+  // Data flows: from the moment our IPCP Configure-Ack is about to leave (OpenIpv4 was sent).
+  [[nodiscard]] bool ipv4_flows() const noexcept { return ipv4_open_; }
+  [[nodiscard]] Resume resume() const noexcept;
+  // Empty when resume() is kNot.
   [[nodiscard]] std::optional<LinkSnapshot> snapshot() const;
 
  private:
@@ -201,6 +217,7 @@ class Link {
   bool rearmed_ = false;        // CCP was negotiated anew because nothing opened
   bool was_encrypted_ = false;  // ever: from then on there is no way back to clear text
   bool ipv4_open_ = false;      // OpenIpv4 was sent
+  bool established_ = false;    // ever: from then on the peer may count the link as up
   std::optional<model::OpenIpv6> ipv6_open_;  // as it was sent
   // The peer's latest requests while NCPs are held.
   std::vector<std::byte> held_ipcp_request_;

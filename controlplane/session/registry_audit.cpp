@@ -84,7 +84,7 @@ void Registry::audit_sessions(AuditView& view, const Finding& found) const {
         record.peer != session->peer)
       found("record_differs", slot_text(slot));
     const auto flags = record.flags.load(std::memory_order_acquire);
-    const bool open = session->phase == model::LinkPhase::kOpen;
+    const bool open = session->link->ipv4_flows();
     if (open != ((flags & contract::kFlagIpv4Open) != 0))
       found(open ? "open_without_ipv4" : "ipv4_without_open", slot_text(slot));
     if (open && (!session->lease || record.subscriber != session->lease->address))
@@ -139,12 +139,12 @@ void Registry::audit_store(AuditView& view, const Finding& found) const {
   std::size_t expected = 0;
   for (const auto& session : sessions_)
     expected += session && session->state == Session::State::kUp &&
-                        session->phase == model::LinkPhase::kOpen
+                        session->link->resume() != ppp::Link::Resume::kNot
                     ? 1
                     : 0;
   if (stored_sessions.size() != expected)
     found("stored_sessions_differ",
-          fmt::format("{} in the store, {} open", stored_sessions.size(), expected));
+          fmt::format("{} in the store, {} to be resumed", stored_sessions.size(), expected));
   for (const auto& stored : stored_sessions) {
     const Session* session = find(stored.slot);
     if (session == nullptr || session->handle.generation != stored.generation ||

@@ -51,13 +51,14 @@ void Registry::deliver(SessionHandle handle, Bytes frame) {
 void Registry::apply(Session& session, const model::LinkActions& actions) {
   const SlotId slot = session.handle.slot;
   const std::uint64_t serial = session.serial;
-  const bool changes = std::ranges::any_of(actions, [](const model::LinkAction& action) {
-    const auto* phase = std::get_if<model::PhaseChanged>(&action);
-    return (phase != nullptr && phase->phase == model::LinkPhase::kOpen) ||
-           std::holds_alternative<model::OpenIpv6>(action) ||
-           std::holds_alternative<model::CloseIpv6>(action);
-  });
-  if (changes) save(session);
+  // Before the first of them: what is said to the peer is in the store.
+  const bool changes = session.link->resume() != session.stored ||
+                       std::ranges::any_of(actions, [](const model::LinkAction& action) {
+                         return std::holds_alternative<model::OpenIpv4>(action) ||
+                                std::holds_alternative<model::OpenIpv6>(action) ||
+                                std::holds_alternative<model::CloseIpv6>(action);
+                       });
+  if (changes && session.state == Session::State::kUp) save(session);
   for (const auto& action : actions) {
     Session* alive = find(slot, serial);
     if (alive == nullptr || alive->state != Session::State::kUp) return;
@@ -67,7 +68,8 @@ void Registry::apply(Session& session, const model::LinkActions& actions) {
 }
 
 void Registry::require(Session& session, const control::DataplaneLink::Sent& sent) {
-  if (sent) return;
+  // What is said while there is no dataplane is said again when there is one.
+  if (sent || sent.error() == control::IpcError::kDetached) return;
   log::warn("command to the dataplane lost",
             {{"session", session.handle.slot.value}, {"why", control::name_of(sent.error())}});
   if (session.state != Session::State::kUp) return;
@@ -121,6 +123,7 @@ control::DataplaneLink::Completion Registry::address_answer(const Session& sessi
 }
 
 void Registry::perform(Session& session, const model::OpenIpv4& action) {
+  session.changed = now();
   session.mtu = session.link->inner_mtu();
   contract::OpenIpv4 open;
   open.subscriber = action.subscriber;
@@ -131,6 +134,7 @@ void Registry::perform(Session& session, const model::OpenIpv4& action) {
 }
 
 void Registry::perform(Session& session, const model::CloseIpv4&) {
+  session.changed = now();
   require(session, parts_.dataplane.close_ipv4(session.handle));
 }
 
@@ -165,9 +169,6 @@ void Registry::perform(Session& session, const model::Authenticate& action) {
 
 void Registry::perform(Session& session, const model::PhaseChanged& action) {
   parts_.statistics.sessions_by_phase[static_cast<std::size_t>(session.phase)].add(-1);
-  // Negotiated anew, or ending: nothing a successor could carry on as open.
-  if (session.phase == model::LinkPhase::kOpen && action.phase != model::LinkPhase::kOpen)
-    note_stored(parts_.store.erase(session.handle.slot));
   session.phase = action.phase;
   session.changed = now();
   parts_.statistics.sessions_by_phase[static_cast<std::size_t>(session.phase)].add();
@@ -287,6 +288,7 @@ void Registry::on_auth_result(SlotId slot, std::uint64_t serial, const model::Au
   }
   if (!session->lease) session->lease = lease_for(*result, session->our_call_id);
   session->lease_user = result->user;
+  save(*session);  // of one that was up: the lease may be another one
   if (!session->lease) {
     if (auto& limit = refusal_log(EndReason::no_address); limit.allow(now()))
       log::warn("no address is free", {{"session", slot.value},

@@ -65,6 +65,7 @@ struct Registry::Session {
   Ipv4Address peer;
   std::uint16_t worker = 0;
   std::unique_ptr<ppp::Link> link;
+  ppp::Link::Resume stored = ppp::Link::Resume::kNot;  // as it stands in the store
   model::LinkPhase phase = model::LinkPhase::kDead;
   std::optional<model::Lease> lease;
   std::string user;

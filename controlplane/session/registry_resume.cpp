@@ -24,9 +24,17 @@ constexpr auto kStoreLook = Milliseconds(1000);
 
 }  // namespace
 
+// The record of a call is there from the moment its peer may count it as up until it is ending.
 void Registry::save(Session& session) {
+  using Resume = ppp::Link::Resume;
   auto snapshot = session.link->snapshot();
-  if (!snapshot || !session.lease) return;
+  if (!snapshot || !session.lease) {
+    if (std::exchange(session.stored, Resume::kNot) != Resume::kNot)
+      note_stored(parts_.store.erase(session.handle.slot));
+    return;
+  }
+  session.stored = session.link->resume();
+  if (snapshot->from_lcp) snapshot->user = session.lease_user;
   snapshot->keys.reset();  // keys do not go to the store
   note_stored(
       parts_.store.put(StoredSession{.slot = session.handle.slot,
@@ -70,9 +78,7 @@ void Registry::store_everything() {
     save(*connection);
   }
   for (const auto& session : sessions_)
-    if (session && session->state == Session::State::kUp &&
-        session->phase == model::LinkPhase::kOpen)
-      save(*session);
+    if (session && session->state == Session::State::kUp) save(*session);
   std::vector<RestingCallId> resting;
   for (auto& [local, ids] : call_ids_)
     for (const auto& id : ids.resting(now()))
@@ -194,7 +200,7 @@ bool Registry::take_over(const StoredSession& stored, LeftBehind& left) {
   auto session = std::make_unique<Session>(parts_.context);
   session->state = Session::State::kUp;
   session->kind = known->second.kind;
-  session->link_started = true;
+  session->link_started = !stored.link.from_lcp;  // see check_sessions()
   session->handle = {stored.slot, stored.generation};
   session->serial = next_serial_++;
   session->connection = stored.connection;
@@ -206,16 +212,17 @@ bool Registry::take_over(const StoredSession& stored, LeftBehind& left) {
   auto settings = link_settings_;
   settings.peer = record.peer;
   session->link = std::make_unique<ppp::Link>(settings, stored.link, parts_.random, now());
-  session->phase = model::LinkPhase::kOpen;
+  session->phase = session->link->phase();
   session->lease = stored.lease;
   session->user = stored.link.user;
   session->lease_user = stored.link.user;
   if (stored.link.ipv6) session->ipv6 = {stored.link.ipv6->ours, stored.link.ipv6->peers};
-  session->configured = {.open = true,
-                         .send_acfc = stored.link.lcp.send_acfc,
-                         .send_pfc = stored.link.lcp.send_pfc,
-                         .our_magic = stored.link.lcp.our_magic,
-                         .peer_mru = stored.link.lcp.peer_mru};
+  if (session->link_started)
+    session->configured = {.open = true,
+                           .send_acfc = stored.link.lcp.send_acfc,
+                           .send_pfc = stored.link.lcp.send_pfc,
+                           .our_magic = stored.link.lcp.our_magic,
+                           .peer_mru = stored.link.lcp.peer_mru};
   session->rate_bits_per_second = stored.rate_bits_per_second;
   session->peer_mru = stored.link.lcp.peer_mru;
   session->mtu = stored.mtu;
@@ -264,7 +271,7 @@ void Registry::when_attached(std::function<void()> ready) {
 }
 
 // What the dataplane has is what lies in session memory; commands that were in the channel when it
-// was lost never came. A call whose set-up lost one would hang for ever without a word.
+// was lost never came. They are said again; keys, which nobody can say again, are agreed on anew.
 void Registry::check_sessions() {
   for (std::size_t slot = 0; slot < sessions_.size(); ++slot) {
     Session* session = sessions_[slot].get();
@@ -274,15 +281,21 @@ void Registry::check_sessions() {
     const bool there =
         record.state.load(std::memory_order_acquire) == contract::SlotState::kInstalled &&
         record.generation.load(std::memory_order_relaxed) == session->handle.generation;
-    const bool open = session->phase == model::LinkPhase::kOpen;
-    // Between authentication and the end of set-up the keys may be among what was lost.
-    const bool keys_sure = open ? session->link->status().mppe == "none" ||
-                                      record.downstream.mppe.mode != mppe::Mode::kOff
-                                : session->phase != model::LinkPhase::kNetwork;
-    if (!there || !keys_sure) {
+    if (!there) {
       perform(*session, model::LinkEnded{EndReason::dataplane_unavailable});
       continue;
     }
+    const bool armed = record.downstream.mppe.mode != mppe::Mode::kOff;
+    // Between authentication and the first data the keys may be among what was lost.
+    const bool keys_lost = session->link->ipv4_flows()
+                               ? !armed && session->link->status().mppe != "none"
+                               : session->phase == model::LinkPhase::kNetwork;
+    if (keys_lost) apply(*session, session->link->start_over(now()));
+    const bool open = session->link->ipv4_flows();
+    // A call that an earlier process was negotiating anew.
+    const bool from_lcp =
+        !session->link_started && session->link->resume() == ppp::Link::Resume::kFromLcp;
+    if (from_lcp && armed) require(*session, parts_.dataplane.disarm_mppe(session->handle));
     // What was closed while nobody listened.
     if (!session->configured && (flags & contract::kFlagLcpOpen) != 0)
       require(*session, parts_.dataplane.configure_link(session->handle, {}));
@@ -295,6 +308,7 @@ void Registry::check_sessions() {
     if (open && (flags & contract::kFlagIpv4Open) == 0 && session->lease)
       perform(*session, model::OpenIpv4{session->lease->address});
     if (session->ipv6 && (flags & contract::kFlagIpv6Open) == 0) perform(*session, *session->ipv6);
+    if (from_lcp) start_link(*session);
   }
 }
 

@@ -121,13 +121,14 @@ json to_json(const StoredSession& s) {
             {"mtu", s.mtu},
             {"user", octets(link.user)},
             {"auth", static_cast<std::uint8_t>(link.auth)},
-            {"lcp",
-             {link.lcp.our_magic, link.lcp.peer_magic, link.lcp.peer_mru, link.lcp.send_pfc,
-              link.lcp.send_acfc}},
             {"our_address", link.network.our_address.value},
             {"subscriber", link.network.subscriber_address.value},
             {"dns", {link.network.dns[0].value, link.network.dns[1].value}},
             {"wins", {link.network.wins[0].value, link.network.wins[1].value}}};
+  // Without it the link begins with LCP.
+  if (!link.from_lcp)
+    j["lcp"] = {link.lcp.our_magic, link.lcp.peer_magic, link.lcp.peer_mru, link.lcp.send_pfc,
+                link.lcp.send_acfc};
   if (link.mppe) j["mppe"] = {link.mppe->key_bits, link.mppe->stateless};
   if (s.rate_bits_per_second) j["rate"] = *s.rate_bits_per_second;
   if (link.network.ipv6) {
@@ -157,9 +158,12 @@ StoredSession session_from(const json& j) {
   auto& link = s.link;
   link.user = text_of(j.at("user"));
   link.auth = enum_of(j.at("auth"), model::AuthMethod::kEap);
-  const auto& lcp = j.at("lcp");
-  link.lcp = {number_of<std::uint32_t>(lcp.at(0)), number_of<std::uint32_t>(lcp.at(1)),
-              number_of<std::uint16_t>(lcp.at(2)), lcp.at(3).get<bool>(), lcp.at(4).get<bool>()};
+  link.from_lcp = !j.contains("lcp");
+  if (!link.from_lcp) {
+    const auto& lcp = j.at("lcp");
+    link.lcp = {number_of<std::uint32_t>(lcp.at(0)), number_of<std::uint32_t>(lcp.at(1)),
+                number_of<std::uint16_t>(lcp.at(2)), lcp.at(3).get<bool>(), lcp.at(4).get<bool>()};
+  }
   if (j.contains("mppe"))
     link.mppe = ppp::MppeAgreement{number_of<std::uint8_t>(j.at("mppe").at(0)),
                                    j.at("mppe").at(1).get<bool>()};

@@ -172,14 +172,23 @@ class Driver {
 
   void restart() {
     const auto snapshot = link_->snapshot();
-    PNS_CLAIM(snapshot.has_value() == (link_->phase() == model::LinkPhase::kOpen));
+    PNS_CLAIM(snapshot.has_value() == (link_->resume() != Link::Resume::kNot));
+    if (link_->ipv4_flows()) PNS_CLAIM(link_->resume() == Link::Resume::kAsOpen);
     if (!snapshot) return;
     const auto before = link_->status();
+    const bool flowed = ipv4_open_;
     link_.emplace(settings_, *snapshot, random_, now_);
-    const auto after = link_->status();
-    PNS_CLAIM(before.mppe == after.mppe && before.address == after.address &&
-              before.peer_mru == after.peer_mru);
+    PNS_CLAIM(link_->snapshot()->from_lcp == snapshot->from_lcp);
     questions_ = 0;
+    if (snapshot->from_lcp) {
+      // What the registry does before start().
+      granted_ = lcp_open_ = armed_ = ipv4_open_ = ipv6_open_ = false;
+      return perform(link_->start(now_));
+    }
+    const auto after = link_->status();
+    PNS_CLAIM(before.mppe == after.mppe && before.peer_mru == after.peer_mru);
+    PNS_CLAIM(!flowed || before.address == after.address);
+    ipv4_open_ = true;
   }
 
   bool started = false;

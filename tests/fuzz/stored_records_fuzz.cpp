@@ -41,8 +41,12 @@ void link(std::span<const std::uint8_t> record) {
   PNS_CLAIM(again && encode(*again) == octets && !again->link.keys);
   test::FakeRandom random;
   ppp::Link machine(ppp::LinkSettings{}, stored->link, random, kNow);
-  PNS_CLAIM(machine.phase() == model::LinkPhase::kOpen && machine.deadline().has_value());
-  PNS_CLAIM(machine.snapshot().has_value() && machine.status().user == stored->link.user);
+  PNS_CLAIM(machine.snapshot().has_value() &&
+            machine.snapshot()->from_lcp == stored->link.from_lcp);
+  if (stored->link.from_lcp) (void)machine.start(kNow);
+  PNS_CLAIM(machine.deadline().has_value());
+  PNS_CLAIM(stored->link.from_lcp || (machine.phase() == model::LinkPhase::kOpen &&
+                                      machine.status().user == stored->link.user));
   TimePoint now = kNow;
   (void)machine.close(EndReason::shutting_down, now);
   for (int step = 0; machine.deadline(); ++step) {

@@ -98,6 +98,11 @@ inline std::optional<Packet> parse(Bytes whole_frame) {
   return out;
 }
 
+inline bool is_packet(Bytes whole_frame, std::uint16_t protocol, std::uint8_t code) {
+  const auto packet = parse(whole_frame);
+  return packet && packet->protocol == protocol && packet->code == code;
+}
+
 // Every packet that the actions send, in order.
 inline std::vector<Packet> packets(const model::LinkActions& actions) {
   std::vector<Packet> out;

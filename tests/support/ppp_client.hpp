@@ -290,6 +290,36 @@ class PppClient {
     return frame(kPap, kAuthReq, 0x60, body);
   }
 
+  // What its restart timers send: requests that came to nothing (RFC 1661 §4.1, TO+).
+  std::vector<Octets> ask_again() {
+    if (lcp_asked_) return {frame(kLcp, kConfReq, 0x10, lcp_options)};
+    std::vector<Octets> out;
+    const auto again = [&out](std::uint16_t protocol, Side& side) {
+      if (!side.asked || (side.they_acked && side.we_acked)) return;
+      side.they_acked = false;
+      out.push_back(frame(protocol, kConfReq, side.identifier, side.options));
+    };
+    again(kCcp, ccp_);
+    again(kIpcp, ipcp_);
+    again(kIpv6cp, ipv6cp_);
+    return out;
+  }
+
+  // A new Configure-Request on an open link.
+  std::vector<Octets> renegotiate(std::uint16_t protocol) {
+    if (protocol == kLcp) {
+      lcp_asked_ = true;
+      lcp_open_ = authenticated = false;
+      ccp_ = ipcp_ = ipv6cp_ = Side{};
+      ccp_open = ipcp_open = ipv6cp_open = false;
+      return ask_again();
+    }
+    Side& side = protocol == kCcp ? ccp_ : protocol == kIpcp ? ipcp_ : ipv6cp_;
+    side.they_acked = side.we_acked = false;
+    (protocol == kCcp ? ccp_open : protocol == kIpcp ? ipcp_open : ipv6cp_open) = false;
+    return {frame(protocol, kConfReq, ++side.identifier, side.options)};
+  }
+
   std::vector<Octets> start_ncps() {
     std::vector<Octets> out;
     if (!ccp_options.empty()) out.push_back(ask(kCcp, ccp_, ccp_options));
@@ -399,6 +429,11 @@ class LinkPair {
       if (drop_from_client && drop_from_client(frame)) continue;
       take(link.on_frame(frame, clock.now()), to_link);
     }
+  }
+
+  // Frames of the client that it sends of its own accord, and all that follows.
+  void run_frames(const std::vector<Octets>& frames) {
+    for (const Octets& one : frames) run(link.on_frame(one, clock.now()));
   }
 
   // Time passes, with the link's timers served on the way.

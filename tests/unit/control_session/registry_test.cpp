@@ -416,7 +416,7 @@ TEST_CASE("registry: a dataplane lost while it removes is asked again when it is
   CHECK(open_calls(control, 1));
 }
 
-TEST_CASE("registry: established calls outlive the dataplane, half-set-up ones end with a word",
+TEST_CASE("registry: calls outlive the dataplane; where keys were lost with it LCP begins anew",
           "[registry]") {
   Host host;
   Control control(host);
@@ -432,13 +432,20 @@ TEST_CASE("registry: established calls outlive the dataplane, half-set-up ones e
   host.dataplane.die();
   REQUIRE(control.until([&] { return !control.dataplane.attached(); }));
   host.dataplane.lose = nullptr;
+  // Those of the first one, too: session memory has none.
+  const auto slot = control.registry->sessions().at(0).id;
+  auto& record = host.memory.sessions()[slot];
+  const bool old_lost = GENERATE(false, true);
+  if (old_lost) record.upstream.mppe.mode = record.downstream.mppe.mode = mppe::Mode::kOff;
+  const int armed = host.dataplane.seen[MessageType::kArmMppe];
   host.dataplane.back();
-  REQUIRE(control.until([&] { return fresh.last<CallDisconnectNotify>() != nullptr; }));
-  CHECK(control.ended(EndReason::dataplane_unavailable) == 1);
-  CHECK(old.last<CallDisconnectNotify>() == nullptr);
-  CHECK(open_calls(control, 1));
-  fresh.dial(3);
   CHECK(open_calls(control, 2));
+  CHECK(host.dataplane.seen[MessageType::kArmMppe] == armed + (old_lost ? 2 : 1));
+  CHECK(record.downstream.mppe.mode != mppe::Mode::kOff);
+  for (Caller* caller : {&old, &fresh}) {
+    caller->barrier(control);
+    CHECK(caller->last<CallDisconnectNotify>() == nullptr);
+  }
 }
 
 TEST_CASE("registry: an Open that was lost with the dataplane is said again", "[registry]") {
@@ -872,7 +879,105 @@ TEST_CASE("registry: an audit finds nothing where nothing is wrong, and names wh
   CHECK(found() == Names{"leases_differ", "stored_sessions_differ"});
 }
 
-TEST_CASE("registry: a call that is being negotiated anew is not carried on as open",
+// Each instant at which a client counts its call as up and this process does not know it yet.
+TEST_CASE("registry: killed while the client's last Ack is on its way, a call goes on",
+          "[registry][resume]") {
+  Host host;
+  const bool lost_ours = GENERATE(false, true);
+  auto first = std::make_unique<Control>(host);
+  Caller caller(*first);
+  caller.start(*first);
+  bool lost = false;
+  if (lost_ours)  // the client is not open: our Ack is lost, with the command that lets data flow
+    host.dataplane.lose = [&](MessageType type) { return lost |= type == MessageType::kOpenIpv4; };
+  else
+    host.dataplane.lose_answer = [](Bytes f) { return is_packet(f, kIpcp, kConfAck); };
+  caller.dial(1);
+  REQUIRE(first->until([&] {
+    return lost ||
+           (!host.dataplane.clients.empty() && host.dataplane.clients.begin()->second.ipcp_open);
+  }));
+  const auto slot = first->registry->sessions().at(0).id;
+  CHECK(first->registry->sessions().at(0).state == (lost_ours ? "open" : "network"));
+  CHECK(first->store.sessions().size() == 1);
+  PppClient& client = host.dataplane.clients[slot];
+  CHECK(client.ipcp_open == !lost_ours);
+  const bool both = GENERATE(false, true);
+  if (both) host.dataplane.die();
+  first.reset();
+  host.dataplane.lose = nullptr;
+  host.dataplane.lose_answer = nullptr;
+  if (both) host.dataplane.back();
+
+  Control second(host);
+  REQUIRE(open_calls(second, 1));
+  CHECK(second.until(
+      [&] { return (host.memory.sessions()[slot].flags & contract::kFlagIpv4Open) != 0; }));
+  for (const auto& request : client.ask_again())
+    second.registry->on_punted({SlotId(slot), host.memory.sessions()[slot].generation},
+                               Bytes(request).subspan(2));
+  REQUIRE(second.until([&] { return client.ipcp_open; }));
+  CHECK(open_calls(second, 1));
+  caller.barrier(second);
+  CHECK(caller.last<CallDisconnectNotify>() == nullptr);
+  CHECK(caller.count<OutgoingCallReply>() == 1);
+  CHECK((second.leases() == 1 && second.store.sessions().size() == 1));
+}
+
+TEST_CASE("registry: the dataplane killed with the client's last Ack in it, a call goes on",
+          "[registry][resume]") {
+  Host host;
+  Control control(host);
+  Caller caller(control);
+  caller.start(control);
+  host.dataplane.lose_answer = [](Bytes f) { return is_packet(f, kIpcp, kConfAck); };
+  caller.dial(1);
+  REQUIRE(control.until([&] {
+    return !host.dataplane.clients.empty() && host.dataplane.clients.begin()->second.ipcp_open;
+  }));
+  CHECK(open_calls(control, 0));
+  host.dataplane.die();
+  REQUIRE(control.until([&] { return !control.dataplane.attached(); }));
+  host.dataplane.lose_answer = nullptr;
+  host.dataplane.back();
+  CHECK(open_calls(control, 1));  // our restart timer asks again, and the client answers
+  const auto slot = control.registry->sessions().at(0).id;
+  CHECK(control.until(
+      [&] { return (host.memory.sessions()[slot].flags & contract::kFlagIpv4Open) != 0; }));
+  caller.barrier(control);
+  CHECK(caller.last<CallDisconnectNotify>() == nullptr);
+  CHECK(control.ended(EndReason::dataplane_unavailable) == 0);
+}
+
+TEST_CASE("registry: killed while a peer logs in again as somebody else, its new address is kept",
+          "[registry][resume]") {
+  Host host;
+  auto first = std::make_unique<Control>(host);
+  Caller caller(*first);
+  establish(*first, caller);
+  const auto id = first->registry->sessions().at(0).id;
+  auto& client = host.dataplane.clients[id];
+  client.user = "Other";
+  client.password = "otherPass";
+  bool lost = false;
+  host.dataplane.lose = [&](MessageType type) { return lost |= type == MessageType::kArmMppe; };
+  for (const auto& request : client.renegotiate(kLcp))
+    first->registry->on_punted({SlotId(id), host.memory.sessions()[id].generation},
+                               Bytes(request).subspan(2));
+  REQUIRE(first->until([&] { return lost; }));
+  const auto stored = first->store.sessions();
+  REQUIRE(stored.size() == 1);
+  CHECK(stored[0].lease.address == Ipv4Address(0x0a400063));
+  first.reset();
+  host.dataplane.lose = nullptr;
+  Control second(host);
+  REQUIRE(open_calls(second, 1));
+  CHECK(second.registry->sessions().at(0).address == Ipv4Address(0x0a400063));
+  CHECK(second.registry->sessions().at(0).user == "Other");
+  CHECK(second.leases() == 1);
+}
+
+TEST_CASE("registry: a call that is being negotiated anew is carried on, from LCP",
           "[registry][resume]") {
   Host host;
   auto first = std::make_unique<Control>(host);
@@ -884,6 +989,36 @@ TEST_CASE("registry: a call that is being negotiated anew is not carried on as o
   first->registry->on_punted(
       {SlotId(id), host.memory.sessions()[id].generation},
       Bytes(frame(kLcp, kConfReq, 0x55, PppClient().lcp_options)).subspan(2));
+  CHECK(first->store.sessions().size() == 1);
+  CHECK(first->registry->audit().findings.empty());
+  const auto before = first->registry->sessions().at(0);
+  first.reset();
+  // Not one process later, but two: the second is killed before it gets an answer.
+  { const Control second(host); }
+  host.dataplane.run_ppp = true;
+  Control third(host);
+  REQUIRE(open_calls(third, 1));
+  const auto after = third.registry->sessions().at(0);
+  CHECK(after.id == before.id);
+  CHECK(third.store.sessions().at(0).lease.address == after.address);
+  CHECK(after.user == "User");
+  CHECK(after.mppe == "mppe128-stateless");
+  CHECK(third.leases() == 1);
+  CHECK_FALSE(third.store.sessions().at(0).link.from_lcp);
+  caller.barrier(third);
+  CHECK(caller.last<CallDisconnectNotify>() == nullptr);
+}
+
+TEST_CASE("registry: a call that is ending when the process is killed has ended",
+          "[registry][resume]") {
+  Host host;
+  auto first = std::make_unique<Control>(host);
+  Caller caller(*first);
+  establish(*first, caller);
+  host.dataplane.run_ppp = false;
+  const auto id = first->registry->sessions().at(0).id;
+  first->registry->on_punted({SlotId(id), host.memory.sessions()[id].generation},
+                             Bytes(frame(kLcp, kTermReq, 0x55)).subspan(2));
   CHECK(first->store.sessions().empty());
   first.reset();
   Control second(host);

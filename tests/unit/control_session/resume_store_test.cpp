@@ -222,6 +222,18 @@ TEST_CASE("resume store: absent options stay absent", "[resume]") {
   CHECK(got.lease.pool.empty());
 }
 
+TEST_CASE("resume store: a link that begins with LCP has no LCP agreement, and is read as such",
+          "[resume]") {
+  auto s = stored_session(1);
+  CHECK_FALSE(decode_session(encode(s)).value().link.from_lcp);
+  s.link.from_lcp = true;
+  const auto got = decode_session(encode(s)).value();
+  CHECK(got.link.from_lcp);
+  CHECK(got.link.lcp.our_magic == 0);
+  CHECK(got.link.user == s.link.user);
+  CHECK(got.link.mppe.has_value());
+}
+
 TEST_CASE("resume store: put replaces, erase removes one, clear removes all", "[resume]") {
   const Directory directory;
   auto store = open(directory);

@@ -148,7 +148,8 @@ void FakeDataplane::carry_out(const ReceivedMessage& message) {
       event.slot = header.slot;
       event.generation = generation;
       for (const auto& answer : clients[header.slot.value].on_frame(message.payload()))
-        REQUIRE(events_.push(event, {}, Bytes(answer).subspan(2)));
+        if (!lose_answer || !lose_answer(answer))
+          REQUIRE(events_.push(event, {}, Bytes(answer).subspan(2)));
       pushed_ = true;
       return;
     }

@@ -45,6 +45,7 @@ class FakeDataplane {
   std::optional<contract::ReplyResult> refuse_open;
   bool run_ppp = true;  // a client behind each call answers injected frames
   std::function<bool(contract::MessageType)> lose;  // true: this command never arrives
+  std::function<bool(Bytes)> lose_answer;           // true: this frame of a client is lost
 
   std::map<std::uint32_t, PppClient> clients;                            // by slot
   std::map<contract::MessageType, int> seen;                             // commands by type

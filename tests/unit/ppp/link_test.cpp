@@ -757,12 +757,157 @@ TEST_CASE("link: an open link goes on after a restart", "[ppp][conformance-71]")
   }
 }
 
-TEST_CASE("link: there is a snapshot only while data flows", "[ppp]") {
+TEST_CASE("link: there is a snapshot from the moment the peer may be open until the link ends",
+          "[ppp]") {
   LinkPair pair;
   CHECK_FALSE(pair.link.snapshot().has_value());
-  pair.answer_auth = false;
+  const bool asks = GENERATE(true, false);
+  if (asks) pair.answer_auth = false;
+  // The phase is open when the Ack is there; the peer was before it sent it.
+  pair.drop_from_client = [](const Octets& f) { return is_packet(f, kIpcp, kConfAck); };
   pair.start();
+  CHECK(pair.link.phase() == (asks ? LinkPhase::kAuthenticate : LinkPhase::kNetwork));
+  CHECK(pair.client.ipcp_open == !asks);
+  CHECK(pair.link.snapshot().has_value() == !asks);
+  (void)pair.link.close(EndReason::operator_cleared, pair.clock.now());
   CHECK_FALSE(pair.link.snapshot().has_value());
+}
+
+namespace {
+
+// Everything is lost from the `left`th frame on, either way: what a kill leaves.
+void cut_after(LinkPair& pair, int& left) {
+  pair.drop_to_client = pair.drop_from_client = [&left](const Octets&) { return left-- <= 0; };
+}
+
+// The next process goes on with the link, its client does what clients do. True: both are open.
+bool open_after_resume(const LinkSettings& settings, const LinkPair& before) {
+  auto snapshot = before.link.snapshot();
+  if (!snapshot) return false;
+  snapshot->keys.reset();
+  LinkPair after(settings, *snapshot);
+  after.network = before.network;
+  after.client = before.client;
+  after.run(after.link.start(after.clock.now()));  // nothing, where it is resumed as open
+  const auto open = [&] {
+    return after.link.phase() == LinkPhase::kOpen && after.client.ipcp_open &&
+           after.link.status().ipv6_prefix.has_value() == after.client.ipv6cp_open &&
+           after.client.ipv6cp_open == !after.client.ipv6cp_options.empty();
+  };
+  for (int i = 0; i < 3 && !open(); ++i) {
+    after.run_frames(after.client.ask_again());
+    after.advance(Seconds(3));
+  }
+  // Encrypted with keys that both have: those of before, or new ones.
+  const bool armed = find<model::ArmMppe>(after.actions) != nullptr;
+  const bool encrypted = (!snapshot->from_lcp && snapshot->mppe) || armed;
+  return open() && encrypted == (settings.mppe != MppePolicy::kOff) &&
+         find<model::LinkEnded>(after.actions) == nullptr;
+}
+
+LinkSettings resumable(MppePolicy policy) {
+  LinkSettings settings = with_policy(policy);
+  settings.lcp_echo_interval = Seconds(600);
+  return settings;
+}
+
+void with_ipv6(LinkPair& pair) {
+  pair.client.ipv6cp_options = "010a021122fffe334455";
+  pair.network.ipv6 =
+      model::Ipv6Parameters{.prefix = *Ipv6Prefix::parse("2001:db8:100:7::/64"), .dns = {}};
+}
+
+}  // namespace
+
+TEST_CASE("link: killed at any frame of a set-up, a link whose peer is open goes on", "[ppp]") {
+  const auto policy = GENERATE(MppePolicy::kRequire, MppePolicy::kOff);
+  const bool ipv6 = GENERATE(false, true);
+  const bool ncps_upon_success = GENERATE(false, true);
+  // One that is not Nak'ed has our Ack before we have its own.
+  const bool knows_its_address = GENERATE(false, true);
+  const LinkSettings settings = resumable(policy);
+  int cuts_when_open = 0;
+  int cuts_when_only_the_peer_is = 0;
+  for (int frames = 0;; ++frames) {
+    CAPTURE(frames, ipv6, ncps_upon_success, knows_its_address);
+    LinkPair pair(settings);
+    pair.client.ncps_upon_success = ncps_upon_success;
+    if (knows_its_address) pair.client.ipcp_options = "03060a400005";
+    if (policy == MppePolicy::kOff) pair.client.ccp_options.clear();
+    if (ipv6) with_ipv6(pair);
+    int left = frames;
+    cut_after(pair, left);
+    pair.start();
+    if (pair.client.ipcp_open) {
+      ++cuts_when_open;
+      cuts_when_only_the_peer_is += pair.link.phase() != LinkPhase::kOpen ? 1 : 0;
+      CHECK(open_after_resume(settings, pair));
+    }
+    if (left > 0) break;
+  }
+  CHECK(cuts_when_open >= 1);
+  if (knows_its_address && !ncps_upon_success) CHECK(cuts_when_only_the_peer_is >= 1);
+}
+
+TEST_CASE("link: killed at any frame of a renegotiation, an open link goes on", "[ppp]") {
+  const std::string which = GENERATE("lcp", "our-lcp", "ccp", "ipcp", "ipv6cp");
+  const bool ipv6 = which == "ipv6cp" || GENERATE(false, true);
+  const LinkSettings settings = resumable(MppePolicy::kRequire);
+  for (int frames = 0;; ++frames) {
+    CAPTURE(which, frames, ipv6);
+    LinkPair pair(settings);
+    if (ipv6) with_ipv6(pair);
+    pair.start();
+    REQUIRE(pair.link.phase() == LinkPhase::kOpen);
+    int left = frames;
+    cut_after(pair, left);
+    if (which == "our-lcp")
+      pair.run(pair.link.start_over(pair.clock.now()));
+    else
+      for (const Octets& one : pair.client.renegotiate(which == "lcp"    ? kLcp
+                                                       : which == "ccp"  ? kCcp
+                                                       : which == "ipcp" ? kIpcp
+                                                                         : kIpv6cp))
+        if (left-- > 0) pair.run(pair.link.on_frame(one, pair.clock.now()));
+    CHECK(open_after_resume(settings, pair));
+    if (left > 0) break;
+  }
+}
+
+TEST_CASE("link: one that was taken over and negotiates anew on a bad line has all its tries",
+          "[ppp]") {
+  const LinkSettings settings = resumable(MppePolicy::kRequire);
+  LinkPair before(settings);
+  before.start();
+  auto snapshot = before.link.snapshot().value();
+  snapshot.keys.reset();
+  LinkPair pair(settings, snapshot);
+  pair.client = before.client;
+  int lost = 0;
+  pair.drop_from_client = [&](const Octets& f) {
+    return is_packet(f, kIpcp, kConfAck) && ++lost <= 5;
+  };
+  pair.run_frames(pair.client.renegotiate(kIpcp));
+  CHECK(pair.client.ipcp_open);
+  pair.advance(Seconds(20));
+  CHECK(lost == 6);
+  CHECK(find<model::LinkEnded>(pair.actions) == nullptr);
+  CHECK(pair.link.phase() == LinkPhase::kOpen);
+}
+
+TEST_CASE("link: one that was encrypted is not resumed to go on in the clear", "[ppp]") {
+  OpenPair pair(with_policy(MppePolicy::kPrefer));
+  (void)pair.link.start_over(pair.clock.now());
+  const auto snapshot = pair.link.snapshot();
+  REQUIRE(snapshot.has_value());
+  CHECK(snapshot->from_lcp);
+  LinkPair after(with_policy(MppePolicy::kPrefer), *snapshot);
+  after.client.ccp_options.clear();
+  after.drop_to_client = [](const Octets& f) { return is_packet(f, kCcp, kConfReq); };
+  after.start();
+  after.advance(Seconds(60));
+  CHECK(find<model::OpenIpv4>(after.actions) == nullptr);
+  CHECK(ended(after.actions).has_value());
 }
 
 TEST_CASE("link: an unencrypted link has an unencrypted snapshot", "[ppp]") {
