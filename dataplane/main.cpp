@@ -187,7 +187,7 @@ void set_gre(WorkerConfig& worker, const config::Gre& gre, std::size_t workers) 
   worker.reorder = {.packets = gre.reorder.packets,
                     .wait_ns = nanoseconds(gre.reorder.wait),
                     .packets_in_all = share / 8};
-  worker.gaps.packets_in_all = share / 8;
+  worker.gaps.packets_in_all = share / 4;
   worker.send_window = {.adaptive = gre.send_window == config::SendWindow::kAdaptive,
                         .packets_in_all = share / 8};
 }

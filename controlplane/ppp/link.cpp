@@ -593,6 +593,7 @@ void Link::leave_network(Run& run) {
   ipcp_.reset();
   ipv6cp_.reset();
   encryption_ = Encryption::kPending;
+  rearmed_ = false;
   settle_networks(run);
   disarm(run);
   held_ipcp_request_.clear();

@@ -89,7 +89,8 @@ struct alignas(64) PacketContext {
   std::uint16_t outer_length = 0;  // kGre: octets of outer IP
   std::uint8_t local = 0;  // kGre: SessionTable's number of destination
   std::array<std::uint8_t, 3> spare{};
-  Ipv6Address next_hop;  // kResolve; mapped_address.hpp
+  // kResolve: mapped_address.hpp. While it waits behind a gap: low is when it began to.
+  Ipv6Address next_hop;
 };
 
 static_assert(sizeof(PacketContext) == 64, "one cache line per packet");

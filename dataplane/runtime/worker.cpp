@@ -312,9 +312,11 @@ void Worker::execute(rte_mbuf* packet, Burst& frames) noexcept {
         configure_link(session, command.body.configure_link);
         break;
       case WorkerCommandType::kArmMppe:
+        gaps_.on_new_keys(session.upstream);
         arm_mppe(session, command.body.arm_mppe);
         break;
       case WorkerCommandType::kDisarmMppe:
+        gaps_.on_new_keys(session.upstream);
         disarm_mppe(session);
         break;
       case WorkerCommandType::kOpenIpv4:

@@ -25,7 +25,7 @@ GapQueue::GapQueue(const Settings& settings) : settings_(settings), entries_(kEn
 
 GapQueue::~GapQueue() {
   while (!empty()) {
-    while (rte_mbuf* const packet = take_first()) rte_pktmbuf_free(packet);
+    while (rte_mbuf* const packet = take_first(front())) rte_pktmbuf_free(packet);
     release_front();
   }
 }
@@ -34,8 +34,12 @@ bool GapQueue::hold(contract::SessionRecord& session, SlotId slot, rte_mbuf* pac
                     bool doubtful, std::uint64_t now_ns) noexcept {
   contract::UpstreamState& up = session.upstream;
   const std::uint32_t share = doubtful ? 2 : 1;
-  if (up.gap_entry != 0 ? packets_ >= settings_.packets_in_all / share : used_ >= kEntries / share)
+  if (up.gap_entry == 0) {
+    if (used_ >= kEntries / share) return false;
+  } else if (packets_ >= settings_.packets_in_all / share ||
+             entries_[up.gap_entry].count >= settings_.packets_in_all / 2) {
     return false;
+  }
   if (up.gap_entry == 0) {
     up.gap_entry = free_;
     ++used_;
@@ -43,7 +47,8 @@ bool GapQueue::hold(contract::SessionRecord& session, SlotId slot, rte_mbuf* pac
     free_ = std::exchange(entry.next, std::uint16_t{0});
     entry.slot = slot;
     entry.generation = session.generation.load(std::memory_order_relaxed);
-    entry.since_ns = now_ns;
+    entry.count = 0;
+    entry.stale = false;
     entry.charged = entry.turn = 0;
     entry.long_gap = false;
     entry.released_in = 0;
@@ -51,7 +56,9 @@ bool GapQueue::hold(contract::SessionRecord& session, SlotId slot, rte_mbuf* pac
     entry.tried = false;
     append(up.gap_entry);
   }
+  context_of(packet).next_hop.low = now_ns;
   insert(entries_[up.gap_entry], packet);
+  ++entries_[up.gap_entry].count;
   ++packets_;
   return true;
 }
@@ -75,7 +82,10 @@ void GapQueue::insert(Entry& entry, rte_mbuf* packet) noexcept {
     entry.last = packet;
     return;
   }
-  if (place == &entry.first) entry.tried = false;
+  if (place == &entry.first) {  // what was paid was for the one that was first until now
+    entry.tried = false;
+    entry.charged = 0;
+  }
   packet->next = *place;
   *place = packet;
 }
@@ -102,13 +112,40 @@ std::uint16_t GapQueue::remove_front() noexcept {
 
 void GapQueue::rotate() noexcept { append(remove_front()); }
 
-rte_mbuf* GapQueue::take_first() noexcept {
-  Entry& entry = front();
+bool GapQueue::serve_other_list() noexcept {
+  const std::size_t other = serving_ == kLong ? kShort : kLong;
+  if (lists_[other].head == 0) return false;
+  serving_ = other;
+  return true;
+}
+
+std::uint64_t GapQueue::waits_since_ns(rte_mbuf* packet) noexcept {
+  return context_of(packet).next_hop.low;
+}
+
+GapQueue::Entry* GapQueue::find_expired(std::uint64_t now_ns) noexcept {
+  for (unsigned n = 0; n < kExpiryChecks; ++n) {
+    checked_ = static_cast<std::uint16_t>(checked_ % kEntries + 1);
+    Entry& entry = entries_[checked_];
+    if (entry.first != nullptr && now_ns - waits_since_ns(entry.first) > kMaxWaitNs) return &entry;
+  }
+  return nullptr;
+}
+
+void GapQueue::on_new_keys(contract::UpstreamState& up) noexcept {
+  if (up.gap_entry == 0) return;
+  Entry& entry = entries_[std::exchange(up.gap_entry, std::uint16_t{0})];
+  entry.stale = true;
+  wipe(entry.key.bytes());
+}
+
+rte_mbuf* GapQueue::take_first(Entry& entry) noexcept {
   rte_mbuf* const packet = entry.first;
   if (packet == nullptr) return nullptr;
   entry.first = std::exchange(packet->next, nullptr);
   if (entry.first == nullptr) entry.last = nullptr;
   entry.tried = false;
+  --entry.count;
   --packets_;
   return packet;
 }

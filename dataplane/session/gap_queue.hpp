@@ -31,7 +31,8 @@ class GapQueue {
   static constexpr std::uint64_t kMaxWaitNs = 4'000'000'000;
 
   struct Settings {
-    std::uint32_t packets_in_all = 8'192;  // of this worker; and one for each session that waits
+    // Of this worker, of which one session has half at most; and one for each session that waits.
+    std::uint32_t packets_in_all = 8'192;
     std::uint32_t step_ns = 1'000;         // time of one key change on this CPU
   };
 
@@ -41,7 +42,8 @@ class GapQueue {
     std::uint32_t generation = 0;
     rte_mbuf* first = nullptr;  // by GRE sequence number; linked by rte_mbuf::next
     rte_mbuf* last = nullptr;
-    std::uint64_t since_ns = 0;  // when the entry was made, or a packet of it opened last
+    std::uint32_t count = 0;     // packets
+    bool stale = false;          // the session has other keys by now, and no longer names the entry
     // The key `steps` key changes after the session's own, when that has the count `base_count` and
     // the GRE number `base_sequence`.
     Secret<16> key;
@@ -50,7 +52,8 @@ class GapQueue {
     std::uint32_t base_sequence = 0;
     std::uint32_t next_try = 0;  // missing packets, as open_with() is asked next for `first`
     bool tried = false;          // next_try is set
-    std::uint32_t charged = 0;   // steps that the token buckets have paid for, in vain so far
+    std::uint32_t charged = 0;   // steps that the token buckets have paid for, in vain so far …
+    bool explained = false;      // … among them that of gaps which the GRE numbers explain, or not
     std::uint32_t turn = 0;      // steps since the entry had its turn
     bool long_gap = false;       // in which list it is, or goes when its turn ends
     std::uint32_t released_in = 0;  // the slice in which packets in order were last taken out
@@ -85,8 +88,18 @@ class GapQueue {
   [[nodiscard]] bool serves_long_gap() const noexcept { return serving_ == kLong; }
   // The turn of the front entry is over: it goes to the end of the list that it belongs to.
   void rotate() noexcept;
-  // Takes the front entry's first packet; the next one has to be tried anew. Null: it had none left.
-  [[nodiscard]] rte_mbuf* take_first() noexcept;
+  // The turn goes to the other list for now. False: that one is empty.
+  bool serve_other_list() noexcept;
+  // Takes an entry's first packet; the next one has to be tried anew. Null: it had none left.
+  [[nodiscard]] rte_mbuf* take_first(Entry& entry) noexcept;
+  // Since when a packet has waited.
+  [[nodiscard]] static std::uint64_t waits_since_ns(rte_mbuf* packet) noexcept;
+  // An entry whose first packet has waited for too long, of the few that are looked at in one call;
+  // null: none of them.
+  [[nodiscard]] Entry* find_expired(std::uint64_t now_ns) noexcept;
+  // The session's keys are other ones from now on: what waits was sealed with the old ones. It would
+  // open with new keys that begin with the same start key, and count for packets to come.
+  void on_new_keys(contract::UpstreamState& up) noexcept;
   // Gives the front entry back; it has no packets left. The caller clears gap_entry if the session
   // still lives.
   void release_front() noexcept;
@@ -109,6 +122,7 @@ class GapQueue {
     std::uint16_t head = 0, tail = 0;
   };
   static constexpr std::size_t kShort = 0, kLong = 1;
+  static constexpr unsigned kExpiryChecks = 4;  // entries of one find_expired()
 
   void insert(Entry& entry, rte_mbuf* packet) noexcept;
   void append(std::uint16_t number) noexcept;
@@ -123,6 +137,7 @@ class GapQueue {
   std::uint32_t packets_ = 0;
   std::uint16_t used_ = 0;  // entries
   std::uint32_t slice_ = 0;
+  std::uint16_t checked_ = 0;  // entry that find_expired() looked at last
   std::uint64_t paused_until_ns_ = 0;
 };
 

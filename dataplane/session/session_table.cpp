@@ -230,11 +230,13 @@ std::uint64_t SessionTable::unlink(SlotId slot) noexcept {
   SessionRecord* found = record(slot);
   if (found == nullptr || found->state.load(std::memory_order_relaxed) != SlotState::kInstalled)
     return 0;
-  found->state.store(SlotState::kRemoving, std::memory_order_release);
+  // The indexes first: a worker that sees the state gives back what the session holds of it, and no
+  // packet may find the session after that.
   const std::size_t local = local_index(found->local);
   if (local < kMaxLocalAddresses) index_call(local, found->our_call_id, 0);
   unbind_address(slot);
   unbind_prefix(slot);
+  found->state.store(SlotState::kRemoving, std::memory_order_release);
   return rte_rcu_qsbr_start(qsbr_);
 }
 

@@ -2,6 +2,7 @@
 #include "dataplane/upstream/mppe_gap.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "dataplane/session/gap_queue.hpp"
 #include "dataplane/session/window.hpp"
@@ -35,17 +36,23 @@ class Slice {
         left_(slice_steps(stage)) {}
 
   std::uint32_t run() noexcept {
-    unsigned blocked = 0;  // sessions in a row that have no tokens
+    if (Entry* const expired = queue_.find_expired(stage_.now_ns); expired != nullptr)
+      give_up_all(*expired, DropReason::mppe_gap);
+    unsigned blocked = 0;    // sessions that have no tokens
+    unsigned dry_lists = 0;  // whose token bucket is empty
     while (!queue_.empty() && left_ != 0 && out_.count < kMaxReleased) {
       Entry& entry = queue_.front();
       if (entry.released_in == number_) break;  // its packets are in this burst
       tokens_ = Tokens::kLeft;
       work(entry);
-      if (tokens_ == Tokens::kNoneForWorker ||
-          (tokens_ == Tokens::kNoneForSession && ++blocked == kMaxBlocked)) {
-        queue_.pause_until(stage_.now_ns + kPauseNs);
-        break;
+      if (tokens_ == Tokens::kNoneForWorker) {
+        const bool other = !queue_.empty() && queue_.serve_other_list();
+        if (other && ++dry_lists == 1) continue;
+      } else if (tokens_ != Tokens::kNoneForSession || ++blocked != kMaxBlocked) {
+        continue;
       }
+      queue_.pause_until(stage_.now_ns + kPauseNs);
+      break;
     }
     return made_;
   }
@@ -64,9 +71,9 @@ class Slice {
   void work(Entry& entry) noexcept {
     contract::SessionRecord* const session = stage_.sessions.record(entry.slot);
     const bool current = stage_.sessions.is_current(entry.slot, entry.generation);
-    if (!current || session->upstream.mppe.mode == mppe::Mode::kOff) {
-      give_up_all(current ? DropReason::mppe_not_open : DropReason::no_session);
-    } else {
+    if (!current || entry.stale || session->upstream.mppe.mode == mppe::Mode::kOff) {
+      give_up_all(entry, current ? DropReason::mppe_not_open : DropReason::no_session);
+    } else if (entry.first != nullptr) {
       follow_session(entry, session->upstream.mppe);
       if (release_in_order(entry, session->upstream.mppe))
         entry.released_in = number_;
@@ -74,7 +81,7 @@ class Slice {
         step(entry, *session);
     }
     if (entry.first == nullptr) {
-      if (current) session->upstream.gap_entry = 0;
+      if (current && !entry.stale) session->upstream.gap_entry = 0;
       queue_.release_front();
     } else if (entry.turn >= kTurn || tokens_ == Tokens::kNoneForSession ||
                entry.released_in == number_ || entry.long_gap != queue_.serves_long_gap()) {
@@ -90,7 +97,7 @@ class Slice {
     const unsigned moved =
         static_cast<unsigned>(state.coherency - entry.base_count) & mppe::kCoherencyMask;
     if (state.mode != mppe::Mode::kStateless || moved > entry.steps ||
-        state.gre_sequence - entry.base_sequence > mppe::kCoherencyMask)
+        state.gre_sequence - entry.base_sequence > mppe::kCoherencyMask - kUnnumbered)
       return GapQueue::restart(entry, state);
     entry.steps -= moved;
     entry.base_count = state.coherency;
@@ -107,7 +114,7 @@ class Slice {
       if (missing.late || missing.farthest != released) break;
       // A flushed packet may cost key changes though nothing is missing.
       if (released == 0 && mppe::extra_key_changes(state, packet, 0) != 0) break;
-      push(queue_.take_first());
+      push(queue_.take_first(entry));
       ++released;
     }
     return released != 0;
@@ -121,18 +128,21 @@ class Slice {
     PacketContext& context = context_of(entry.first);
     const MutableBytes packet = octets_of(entry.first);
     const MissingPackets missing = missing_before(state, context.sequence, packet);
-    if (missing.late || stage_.now_ns - entry.since_ns > GapQueue::kMaxWaitNs)
+    if (missing.late ||
+        stage_.now_ns - GapQueue::waits_since_ns(entry.first) > GapQueue::kMaxWaitNs)
       return give_up(entry, DropReason::mppe_gap);
     const bool flushed = (std::to_integer<unsigned>(packet[0]) & mppe::kFlushed >> 8) != 0;
     if (state.mode == mppe::Mode::kStateful && !flushed) {
       request_reset(out_, stage_, context);
       return give_up(entry, DropReason::mppe_resync);
     }
-    entry.long_gap = mppe::key_changes(state, missing.farthest) > kShortGap;
+    const bool is_long = mppe::key_changes(state, missing.farthest) > kShortGap;
+    if (std::exchange(entry.long_gap, is_long) != is_long) entry.charged = 0;
     if (entry.long_gap != queue_.serves_long_gap()) return;  // its turn comes in the other list
     if (!entry.tried) entry.next_try = missing.nearest;
     entry.tried = true;
     explained_ = missing.explained;
+    if (std::exchange(entry.explained, explained_) != explained_) entry.charged = 0;
     while (left_ != 0 && entry.turn < kTurn) {
       if (!step_to(entry, up, mppe::key_changes(state, entry.next_try)) || !pay_try(entry, up)) {
         // It keeps no packet waiting that has more to say for itself.
@@ -143,12 +153,11 @@ class Slice {
       const auto opened =
           mppe::open_with(state, entry.key.bytes(), packet, entry.next_try, /*certain=*/true);
       if (opened) {
-        bucket().give_back(entry.charged);
-        refund_key_steps(up, entry.charged);
+        bucket(entry).give_back(entry.charged);
         entry.charged = 0;
-        entry.since_ns = stage_.now_ns;
-        rte_mbuf* const first = queue_.take_first();
+        rte_mbuf* const first = queue_.take_first(entry);
         take_inner(stage_, first, context, *opened);
+        GapQueue::restart(entry, state);
         return push(first);
       }
       if (entry.next_try >= missing.farthest) return give_up(entry, opened.error());
@@ -178,8 +187,7 @@ class Slice {
       tokens_ = Tokens::kNoneForSession;
       return false;
     }
-    if (!bucket().admit_some(steps, stage_.now_ns)) {
-      refund_key_steps(up, steps);
+    if (!bucket(entry).admit_some(steps, stage_.now_ns)) {
       tokens_ = explained_ ? Tokens::kNoneForWorker : Tokens::kNoneForSession;
       return false;
     }
@@ -194,22 +202,24 @@ class Slice {
   [[nodiscard]] static bool is_explained(rte_mbuf* packet) noexcept {
     return (context_of(packet).flags & kPacketGapExplained) != 0;
   }
-  // Those who cannot see the session's numbers have another bucket.
-  [[nodiscard]] EventBucket& bucket() noexcept {
-    return explained_ ? stage_.key_steps.long_gaps : stage_.key_steps.unexplained;
+  // Those who cannot see the session's numbers have another bucket. So have those who make long
+  // gaps: short ones go on when that is empty.
+  [[nodiscard]] EventBucket& bucket(const Entry& entry) noexcept {
+    if (!explained_) return stage_.key_steps.unexplained;
+    return entry.long_gap ? stage_.key_steps.long_gaps : stage_.key_steps.explained;
   }
 
   void push(rte_mbuf* packet) noexcept { (void)out_.append(packet); }
   // Drops the first packet. Its key steps stay paid for: it may have been a forgery.
   void give_up(Entry& entry, DropReason reason) noexcept {
     entry.charged = 0;
-    rte_mbuf* const packet = queue_.take_first();
+    rte_mbuf* const packet = queue_.take_first(entry);
     drop_unopened(out_, stage_, context_of(packet), reason);
     push(packet);
   }
-  void give_up_all(DropReason reason) noexcept {
+  void give_up_all(Entry& entry, DropReason reason) noexcept {
     while (out_.count < kMaxReleased) {
-      rte_mbuf* const packet = queue_.take_first();
+      rte_mbuf* const packet = queue_.take_first(entry);
       if (packet == nullptr) return;
       PacketContext& context = context_of(packet);
       if (reason == DropReason::no_session) context.session = nullptr;

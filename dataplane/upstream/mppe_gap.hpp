@@ -23,6 +23,7 @@ inline constexpr std::uint32_t kMaxGap = 1U << 20;
 struct MissingPackets {
   bool late = false;  // the packet lies behind one that has opened
   bool explained = false;  // about as many GRE numbers are missing, or more
+  bool far_number = false;  // so many numbers are missing that only a certain text proves them
   std::uint32_t nearest = 0;
   std::uint32_t farthest = 0;
   [[nodiscard]] bool ambiguous() const noexcept { return nearest != farthest; }
@@ -41,6 +42,7 @@ inline constexpr std::uint32_t kUnnumbered = 256;
   missing.late = numbers >= 1U << 31;
   const unsigned counts = mppe::counts_ahead(state, packet);
   missing.nearest = missing.farthest = counts;
+  missing.far_number = numbers > kUnnumbered;
   if (numbers <= kMaxGap && counts <= numbers + kUnnumbered) {
     missing.explained = true;
     missing.farthest += (numbers + kUnnumbered - counts) & ~std::uint32_t{mppe::kCoherencyMask};

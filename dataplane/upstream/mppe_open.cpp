@@ -33,6 +33,7 @@ struct Batch {
   StageContext& stage;  // whose mppe_jobs they are
   std::array<std::uint16_t, MppeEngine::kMostJobs> at;  // in the burst
   std::array<bool, MppeEngine::kMostJobs> explained;    // MissingPackets::explained
+  std::array<bool, MppeEngine::kMostJobs> ambiguous;    // MissingPackets::ambiguous()
   std::array<bool, MppeEngine::kMostJobs> deferred;     // too many key changes for now
   // What paid for key changes of a packet, and how many; null: nothing did.
   std::array<EventBucket*, MppeEngine::kMostJobs> buckets;
@@ -48,14 +49,11 @@ bool may_step(void* of, const MppeJob& job, std::uint32_t steps) noexcept {
   const auto n = static_cast<std::size_t>(&job - stage.mppe_jobs.data());
   batch.deferred[n] = true;
   const PacketContext& context = context_of(batch.burst.packets[batch.at[n]]);
-  if (job.certain || steps > stage.inline_steps || must_wait(stage, context)) return false;
+  if (batch.ambiguous[n] || steps > stage.inline_steps || must_wait(stage, context)) return false;
   if (!admit_key_steps(context.session->upstream, stage.now_ns, steps)) return false;
   EventBucket& bucket =
       batch.explained[n] ? stage.key_steps.explained : stage.key_steps.unexplained;
-  if (!bucket.admit_some(steps, stage.now_ns)) {
-    refund_key_steps(context.session->upstream, steps);
-    return false;
-  }
+  if (!bucket.admit_some(steps, stage.now_ns)) return false;
   batch.deferred[n] = false;
   batch.buckets[n] = &bucket;
   batch.steps[n] = steps;
@@ -75,16 +73,14 @@ void open(Batch& batch) noexcept {
     PacketContext& context = context_of(packet);
     const MppeJob& job = stage.mppe_jobs[n];
     if (job.result) {
-      if (batch.buckets[n] != nullptr) {
-        batch.buckets[n]->give_back(batch.steps[n]);
-        refund_key_steps(context.session->upstream, batch.steps[n]);
-      }
+      if (batch.buckets[n] != nullptr) batch.buckets[n]->give_back(batch.steps[n]);
       take_inner(stage, packet, context, *job.result);
       continue;
     }
     // An ambiguous packet that did not open with the nearest count may do so farther on.
     const bool may_open_later =
-        batch.deferred[n] || (job.certain && job.result.error() == DropReason::mppe_garbage);
+        batch.deferred[n] ||
+        (batch.ambiguous[n] && job.result.error() == DropReason::mppe_garbage);
     if (may_open_later && hold_behind_gap(stage, packet, context, batch.explained[n])) {
       packet = nullptr;
       batch.held = true;
@@ -216,6 +212,7 @@ void mppe_open(Burst& burst, StageContext& stage) noexcept {
     const MutableBytes octets = octets_of(packet);
     MppeJob& job = stage.mppe_jobs[batch.count];
     job = {.state = &state, .packet = octets};
+    batch.explained[batch.count] = batch.ambiguous[batch.count] = false;
     if (octets.size() > mppe::kHeaderSize) {
       const MissingPackets missing = missing_before(state, context.sequence, octets);
       if (missing.late) {
@@ -223,8 +220,9 @@ void mppe_open(Burst& burst, StageContext& stage) noexcept {
         continue;
       }
       job.ahead = missing.nearest;
-      job.certain = missing.ambiguous();
+      job.certain = missing.ambiguous() || missing.far_number;
       batch.explained[batch.count] = missing.explained;
+      batch.ambiguous[batch.count] = missing.ambiguous();
     }
     batch.at[batch.count++] = i;
     if (batch.count == MppeEngine::kMostJobs) open(batch);
