@@ -1,7 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
 """Thousands of calls and one real client, while planes are killed with SIGKILL: no call is lost.
-PNS_KILLS: how many kills at random instants (default 200); PNS_KILL_SEED repeats a run."""
+PNS_KILLS: how many kills at random instants (default 200); PNS_KILL_SEED repeats a run.
+PNS_KILL_BUSY=1: every core has something else to do; PNS_KILL_LOSS=2%: GRE loses that much each way.
+What a failed case leaves lies in PNS_TEST_LOGS/kill-SEED (default build/test-logs): the logs of server,
+clients and guest, and kills.csv."""
+import contextlib
 import csv
 import json
 import os
@@ -9,6 +13,7 @@ import pathlib
 import random
 import re
 import signal
+import subprocess
 import tempfile
 import time
 
@@ -20,6 +25,8 @@ from theme import HOST
 
 SESSIONS = 2000
 KILLS = int(os.environ.get("PNS_KILLS", "200"))
+BUSY = os.environ.get("PNS_KILL_BUSY", "0") != "0"
+LOSS = os.environ.get("PNS_KILL_LOSS", "")
 SEED = int(os.environ.get("PNS_KILL_SEED", "0")) or random.SystemRandom().randrange(1, 2**31)
 
 
@@ -35,12 +42,36 @@ class Kill(crowd.Crowd):
     def setUp(self):
         self.directory = tempfile.TemporaryDirectory()
         self.addCleanup(self.directory.cleanup)
+        self.load = None
+        self.kills = []  # (monotonic time, planes)
 
     def file(self, name):
         return pathlib.Path(self.directory.name, name)
 
+    def kill(self, *planes):
+        when = super().kill(*planes)
+        self.kills.append((when, "+".join(planes)))
+        with open(self.lab.directory / "kills.csv", "a", encoding="ascii") as file:
+            print(f"{self.id()},{when:.6f},{'+'.join(planes)}", file=file)
+        return when
+
+    def start(self, *words, **options):
+        self.load = super().start(*words, **options)
+        return self.load
+
     def tearDown(self):
+        if self.failed():
+            self.tell_what_is_known()
         super().tearDown()
+
+    def tell_what_is_known(self):
+        """Of a case that failed: the calls that were lost until then, and where the logs are."""
+        if self.load is not None and self.load.poll() is None:
+            self.load.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired, AssertionError):
+                for lost in self.finish(self.load, 20)[1].get("lost", []):
+                    print(f"--- lost: {self.story_of(lost)}", flush=True)
+        print(f"--- all logs: {self.keep_logs(f'kill-{SEED}')}", flush=True)
         self.server.wait_sessions(0)
         self.assertEqual(self.audit()["leases"], 0)
 
@@ -194,14 +225,18 @@ class Kill(crowd.Crowd):
 
     def test_4_kills_at_random_instants_while_calls_come_and_go(self):
         chance = random.Random(SEED)
-        print(f"PNS_KILL_SEED={SEED}", flush=True)
+        print(f"PNS_KILL_SEED={SEED} PNS_KILLS={KILLS} PNS_KILL_BUSY={int(BUSY)} PNS_KILL_LOSS={LOSS}",
+              flush=True)
         view = self.file("view.json")
         process = self.start("--sources", 4, "--sessions", SESSIONS, "--concurrent", 60, "--profile", "all",
                              "--ping", HOST, "--traffic", "udp", "--target", ECHO, "--rate", 1,
                              "--duration", 3600, "--churn", 40, "--churn-share", "40%", "--retry", 50,
                              "--retry-wait", 0.3, "--sessions-file", view, "--time-limit", 3600,
-                             "--accept-loss", "50%")
-        self.wait_up(SESSIONS)
+                             "--accept-loss", "50%", *(("--loss", LOSS) if LOSS else ()))
+        # All were up once; from then on some are always between two calls.
+        self.wait_up(SESSIONS - 200, 120)
+        if BUSY:
+            self.occupy_the_cores()
         self.serve_iperf()
         session = self.connect(kernel_mode=True)
         self.guest.start(f"iperf3 -c {HOST} -t 3600 -b 500K", 3600)
@@ -219,6 +254,7 @@ class Kill(crowd.Crowd):
                 print(f"{number + 1} kills, both planes back after {max(took):.2f} s at most",
                       flush=True)
             self.assertIsNone(process.poll(), "the load generator has ended")
+        print(f"{len(took)} kills, both planes back after {max(took):.2f} s at most", flush=True)
         # Everything that was in motion settles.
         pnslab.wait_until(lambda: self.audit()["in_motion"] < 100, 10, "calls settle")
         self.peers_agree(process, view)
@@ -230,7 +266,8 @@ class Kill(crowd.Crowd):
         session.hang_up()
         process.terminate()
         _, result = self.finish(process)
-        self.assertEqual(result["lost_calls"], 0, result["lost_for"])
+        stories = "\n".join(self.story_of(lost) for lost in result.get("lost", []))
+        self.assertEqual(result["lost_calls"], 0, f"PNS_KILL_SEED={SEED}: {result['lost_for']}\n{stories}")
         self.assertEqual(result["failures"], 0)
         self.assertGreater(result["churned"], KILLS * 5)
         # Those that hung up and were not heard, as in a lab whose queues are short, end by LCP echo.
@@ -239,6 +276,29 @@ class Kill(crowd.Crowd):
         audit = self.audit()
         self.assertEqual((audit["leases"], audit["installed"], audit["stored_sessions"],
                           audit["stored_connections"]), (0, 0, 0, 0))
+
+    def occupy_the_cores(self):
+        """Until the case ends."""
+        for _ in range(os.cpu_count()):
+            process = self.lab.start_in(self.lab.inet, "sh", "-c", "while :; do :; done")
+            self.addCleanup(pnslab.end, process)
+
+    def story_of(self, lost):
+        """What is known of a call that was lost, as text: the clients' view, the kill before it and the
+        server's lines."""
+        before = [(number, when, planes) for number, (when, planes) in enumerate(self.kills)
+                  if when <= lost["monotonic_s"]]
+        kill = "before any kill"
+        if before:
+            number, when, planes = before[-1]
+            kill = f"{lost['monotonic_s'] - when:.3f} s after kill {number} of {planes}"
+        words = [f"our_call_id={lost['server_call_id']}", f"peer={lost['source']}"]
+        lines = [line for line in self.server.log_file.read_text(errors="replace").splitlines()
+                 if all(word in line.split() for word in words)]
+        told = "".join(f"\n    {line}" for line in lines[-4:])
+        return (f"call {lost['call_id']} of {lost['source']} (the server's {lost['server_call_id']}, "
+                f"{lost['address']}): {lost['stage']}: {lost['reason']}, {kill}, "
+                f"{lost['up_for_s']:.3f} s after it was up; the server says:{told or ' nothing'}")
 
     def attached(self):
         if not self.server.show("stats")["dataplane_attached"]:
