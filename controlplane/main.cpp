@@ -190,8 +190,8 @@ int run(const std::filesystem::path& config_file, const std::filesystem::path& r
       {.attached = [&] { registry->on_dataplane_attached(); },
        .detached = [&] { registry->on_dataplane_detached(); },
        .punted = [&](SessionHandle handle, Bytes frame) { registry->on_punted(handle, frame); },
-       .path_dead =
-           [&](SessionHandle handle, bool opened) { registry->on_path_dead(handle, opened); }});
+       .path_dead = [&](SessionHandle handle,
+                        bool opened) { registry->on_path_dead(handle, opened); }});
   session::Registry the_registry({.context = loop,
                                   .config = config,
                                   .memory = memory,

@@ -106,8 +106,8 @@ class Link {
   [[nodiscard]] model::LinkActions on_no_address(TimePoint now);
 
   // Encrypted packets of the peer arrive and none opens. CCP is negotiated anew, which gives both
-  // sides the start keys again; the link ends with dead_data_path when that has not helped: `opened`
-  // says whether a packet has opened since MPPE was armed last.
+  // sides the start keys again; the link ends with dead_data_path when that has not helped:
+  // `opened` says whether a packet has opened since MPPE was armed last.
   [[nodiscard]] model::LinkActions on_path_dead(bool opened, TimePoint now);
 
   // Ends the link politely: Terminate-Request, bounded wait for its Ack, LinkEnded with this

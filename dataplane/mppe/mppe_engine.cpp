@@ -181,9 +181,9 @@ void MppeEngine::run_scalar(Chain& chain, MppeJob& job, const MppeGapRule* rule)
   }
   bool certain = !scalar_ && job.packet.size() - mppe::kHeaderSize <= kMostOctets;
   if (job.work == MppeWork::kOpen)
-    certain = certain && (job.ahead == kAheadByCount
-                              ? (header & mppe::kCoherencyMask) == chain.count
-                              : job.ahead == chain.position);
+    certain =
+        certain && (job.ahead == kAheadByCount ? (header & mppe::kCoherencyMask) == chain.count
+                                               : job.ahead == chain.position);
   if (!stateless) {
     certain = certain && chain.depth == 0 && !state.flush_wanted && !is_flag_packet(chain.count);
     if (job.work == MppeWork::kOpen) certain = certain && (header & mppe::kFlushed) == 0;

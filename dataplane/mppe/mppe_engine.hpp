@@ -47,8 +47,8 @@ struct MppeJob {
 };
 
 // Asked before a packet is opened that costs `steps` (not 0) extra key changes
-// (mppe::extra_key_changes). If the answer is no, the packet is refused with mppe_gap and its octets
-// are as they came.
+// (mppe::extra_key_changes). If the answer is no, the packet is refused with mppe_gap and its
+// octets are as they came.
 struct MppeGapRule {
   bool (*may_step)(void* context, const MppeJob& job, std::uint32_t steps) noexcept;
   void* context;

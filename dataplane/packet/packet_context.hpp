@@ -87,7 +87,7 @@ struct alignas(64) PacketContext {
   Ipv4Address source;              // kGre: outer
   std::uint16_t payload_at = 0;    // kGre: octets of Ethernet and IPv4 header
   std::uint16_t outer_length = 0;  // kGre: octets of outer IP
-  std::uint8_t local = 0;  // kGre: SessionTable's number of destination
+  std::uint8_t local = 0;          // kGre: SessionTable's number of destination
   std::array<std::uint8_t, 3> spare{};
   // kResolve: mapped_address.hpp. While it waits behind a gap: low is when it began to.
   Ipv6Address next_hop;

@@ -30,8 +30,8 @@ GapQueue::~GapQueue() {
   }
 }
 
-bool GapQueue::hold(contract::SessionRecord& session, SlotId slot, rte_mbuf* packet,
-                    bool doubtful, std::uint64_t now_ns) noexcept {
+bool GapQueue::hold(contract::SessionRecord& session, SlotId slot, rte_mbuf* packet, bool doubtful,
+                    std::uint64_t now_ns) noexcept {
   contract::UpstreamState& up = session.upstream;
   const std::uint32_t share = doubtful ? 2 : 1;
   if (up.gap_entry == 0) {

@@ -6,9 +6,10 @@
 //
 // A fixed number of entries, one for each session that waits. The entries form two round-robin
 // lists, for short and for long gaps, so that a session with a long gap does not keep others from
-// short ones. Turns alternate between the lists, three of four for short gaps. UpstreamState::gap_entry
-// names the session's entry; 0 means none, which is all that a session without a gap ever looks at.
-// Owns the packets it holds. One worker; allocates at construction only.
+// short ones. Turns alternate between the lists, three of four for short gaps.
+// UpstreamState::gap_entry names the session's entry; 0 means none, which is all that a session
+// without a gap ever looks at. Owns the packets it holds. One worker; allocates at construction
+// only.
 #pragma once
 
 #include <rte_mbuf.h>
@@ -33,7 +34,7 @@ class GapQueue {
   struct Settings {
     // Of this worker, of which one session has half at most; and one for each session that waits.
     std::uint32_t packets_in_all = 8'192;
-    std::uint32_t step_ns = 1'000;         // time of one key change on this CPU
+    std::uint32_t step_ns = 1'000;  // time of one key change on this CPU
   };
 
   // A session that waits, and the copy of its key chain.
@@ -42,8 +43,8 @@ class GapQueue {
     std::uint32_t generation = 0;
     rte_mbuf* first = nullptr;  // by GRE sequence number; linked by rte_mbuf::next
     rte_mbuf* last = nullptr;
-    std::uint32_t count = 0;     // packets
-    bool stale = false;          // the session has other keys by now, and no longer names the entry
+    std::uint32_t count = 0;  // packets
+    bool stale = false;       // the session has other keys by now, and no longer names the entry
     // The key `steps` key changes after the session's own, when that has the count `base_count` and
     // the GRE number `base_sequence`.
     Secret<16> key;
@@ -53,11 +54,11 @@ class GapQueue {
     std::uint32_t next_try = 0;  // missing packets, as open_with() is asked next for `first`
     bool tried = false;          // next_try is set
     std::uint32_t charged = 0;   // steps that the token buckets have paid for, in vain so far …
-    bool explained = false;      // … among them that of gaps which the GRE numbers explain, or not
-    std::uint32_t turn = 0;      // steps since the entry had its turn
-    bool long_gap = false;       // in which list it is, or goes when its turn ends
+    bool explained = false;  // … among them that of gaps which the GRE numbers explain, or not
+    std::uint32_t turn = 0;  // steps since the entry had its turn
+    bool long_gap = false;   // in which list it is, or goes when its turn ends
     std::uint32_t released_in = 0;  // the slice in which packets in order were last taken out
-    std::uint16_t next = 0;      // in the round-robin list or the free list
+    std::uint16_t next = 0;         // in the round-robin list or the free list
   };
 
   explicit GapQueue(const Settings& settings);
@@ -97,8 +98,8 @@ class GapQueue {
   // An entry whose first packet has waited for too long, of the few that are looked at in one call;
   // null: none of them.
   [[nodiscard]] Entry* find_expired(std::uint64_t now_ns) noexcept;
-  // The session's keys are other ones from now on: what waits was sealed with the old ones. It would
-  // open with new keys that begin with the same start key, and count for packets to come.
+  // The session's keys are other ones from now on: what waits was sealed with the old ones. It
+  // would open with new keys that begin with the same start key, and count for packets to come.
   void on_new_keys(contract::UpstreamState& up) noexcept;
   // Gives the front entry back; it has no packets left. The caller clears gap_entry if the session
   // still lives.

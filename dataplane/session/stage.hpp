@@ -35,12 +35,12 @@ struct PortSettings {
 };
 
 // Key changes that gaps may cost a worker, for all its sessions, as long as no packet opens behind
-// them: a packet that opens gets its tokens back. Numbers of packets lost by a real peer are bounded
-// by what its line carries; forgeries are bounded by these. At 500 ns a step they are 1.9 % of a
-// core for short gaps, and 5 % for long ones (mppe_gap.hpp).
+// them: a packet that opens gets its tokens back. Numbers of packets lost by a real peer are
+// bounded by what its line carries; forgeries are bounded by these. At 500 ns a step they are 1.9 %
+// of a core for short gaps, and 5 % for long ones (mppe_gap.hpp).
 struct KeyStepBudget {
-  // Gaps that the missing GRE numbers explain have a bucket of their own, since those who cannot see
-  // the session's numbers cannot make such packets.
+  // Gaps that the missing GRE numbers explain have a bucket of their own, since those who cannot
+  // see the session's numbers cannot make such packets.
   EventBucket explained{25'000, 4'096};
   EventBucket unexplained{12'500, 1'024};
   EventBucket long_gaps;

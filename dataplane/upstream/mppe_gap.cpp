@@ -20,7 +20,8 @@ constexpr std::uint32_t kShortGap = 1'024;
 // Steps of one session before the turn goes to the next. Nearly every real gap is shorter, so that
 // one session after the other gets over its gap and its tokens back.
 constexpr std::uint32_t kTurn = 32'768;
-// What trying a packet costs, in key steps: a key set-up, and of a stateful one several key changes.
+// What trying a packet costs, in key steps: a key set-up, and of a stateful one several key
+// changes.
 constexpr std::uint32_t kTrySteps = 2;
 constexpr std::uint32_t kStatefulTrySteps = 2 * (mppe::kMaxLostFlushes + 1);
 // When no bucket has a token left.
@@ -32,7 +33,10 @@ constexpr std::uint16_t kMaxReleased = Burst::kReceive;
 class Slice {
  public:
   Slice(Burst& out, StageContext& stage) noexcept
-      : out_(out), stage_(stage), queue_(stage.gaps), number_(stage.gaps.begin_slice()),
+      : out_(out),
+        stage_(stage),
+        queue_(stage.gaps),
+        number_(stage.gaps.begin_slice()),
         left_(slice_steps(stage)) {}
 
   std::uint32_t run() noexcept {
@@ -169,9 +173,8 @@ class Slice {
   bool step_to(Entry& entry, contract::UpstreamState& up, std::uint32_t needed) noexcept {
     if (entry.steps > needed) GapQueue::restart(entry, up.mppe);
     while (entry.steps != needed) {
-      const std::uint32_t steps =
-          std::min({needed - entry.steps, left_, kTurn - std::min(entry.turn, kTurn),
-                    kStepsAtOnce});
+      const std::uint32_t steps = std::min(
+          {needed - entry.steps, left_, kTurn - std::min(entry.turn, kTurn), kStepsAtOnce});
       if (steps == 0 || !pay(entry, up, steps)) return false;
       stage_.mppe.change_keys(up.mppe.start_key, entry.key.bytes(), up.mppe.key_bits, steps);
       entry.steps += steps;
@@ -179,8 +182,7 @@ class Slice {
     return true;
   }
   bool pay_try(Entry& entry, contract::UpstreamState& up) noexcept {
-    return pay(entry, up,
-               up.mppe.mode == mppe::Mode::kStateless ? kTrySteps : kStatefulTrySteps);
+    return pay(entry, up, up.mppe.mode == mppe::Mode::kStateless ? kTrySteps : kStatefulTrySteps);
   }
   bool pay(Entry& entry, contract::UpstreamState& up, std::uint32_t steps) noexcept {
     if (!admit_key_steps(up, stage_.now_ns, steps)) {
@@ -232,9 +234,9 @@ class Slice {
   StageContext& stage_;
   GapQueue& queue_;
   std::uint32_t number_;  // of the slice
-  std::uint32_t left_;  // steps
+  std::uint32_t left_;    // steps
   std::uint32_t made_ = 0;
-  bool explained_ = true;  // MissingPackets::explained of the packet that is worked on
+  bool explained_ = true;          // MissingPackets::explained of the packet that is worked on
   Tokens tokens_ = Tokens::kLeft;  // as the entry that is worked on found them
 };
 
@@ -242,8 +244,8 @@ class Slice {
 
 bool hold_behind_gap(StageContext& stage, rte_mbuf* packet, PacketContext& context,
                      bool explained) noexcept {
-  context.flags = static_cast<std::uint16_t>(
-      explained ? context.flags | kPacketGapExplained : context.flags & ~kPacketGapExplained);
+  context.flags = static_cast<std::uint16_t>(explained ? context.flags | kPacketGapExplained
+                                                       : context.flags & ~kPacketGapExplained);
   return stage.gaps.hold(*context.session, context.slot, packet, !explained, stage.now_ns);
 }
 

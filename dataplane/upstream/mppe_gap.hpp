@@ -19,24 +19,24 @@ namespace pns::dataplane {
 // Numbers missing beyond this are taken for a forgery: the number explains nothing then.
 inline constexpr std::uint32_t kMaxGap = 1U << 20;
 
-// Packets that are missing before one. The possible values are nearest, nearest + 4,096, … farthest.
+// Packets that are missing before one. The possible values are nearest, nearest + 4,096, …
+// farthest.
 struct MissingPackets {
-  bool late = false;  // the packet lies behind one that has opened
-  bool explained = false;  // about as many GRE numbers are missing, or more
+  bool late = false;        // the packet lies behind one that has opened
+  bool explained = false;   // about as many GRE numbers are missing, or more
   bool far_number = false;  // so many numbers are missing that only a certain text proves them
   std::uint32_t nearest = 0;
   std::uint32_t farthest = 0;
   [[nodiscard]] bool ambiguous() const noexcept { return nearest != farthest; }
 };
 
-// Counts that a packet may be ahead of what the missing numbers tell: packets that their sender lost
-// between MPPE and GRE, and a stateful sender that goes on at its next flag packet.
+// Counts that a packet may be ahead of what the missing numbers tell: packets that their sender
+// lost between MPPE and GRE, and a stateful sender that goes on at its next flag packet.
 inline constexpr std::uint32_t kUnnumbered = 256;
 
 // `packet` has its MPPE header. `sequence`: its GRE sequence number.
 [[nodiscard]] inline MissingPackets missing_before(const mppe::DirectionState& state,
-                                                   std::uint32_t sequence,
-                                                   Bytes packet) noexcept {
+                                                   std::uint32_t sequence, Bytes packet) noexcept {
   MissingPackets missing;
   const std::uint32_t numbers = sequence - state.gre_sequence - 1;  // missing
   missing.late = numbers >= 1U << 31;
@@ -60,15 +60,16 @@ inline constexpr std::uint32_t kUnnumbered = 256;
 // Whether an earlier packet of the session waits, so that this one would make it late.
 [[nodiscard]] bool must_wait(const StageContext& stage, const PacketContext& context) noexcept;
 
-// One slice of work on the sessions that wait, of at most kGapSliceNs. Appends to an empty burst the
-// packets that opened, those behind them that are in order now (lane kMppe), and those given up.
-// Result: key steps made.
+// One slice of work on the sessions that wait, of at most kGapSliceNs. Appends to an empty burst
+// the packets that opened, those behind them that are in order now (lane kMppe), and those given
+// up. Result: key steps made.
 std::uint32_t follow_gaps(Burst& burst, StageContext& stage) noexcept;
 
 // Key steps that a slice, and the packets of one poll together, may cost.
 inline constexpr std::uint64_t kGapSliceNs = 40'000;
 inline constexpr std::uint64_t kInlineStepsNs = 40'000;
-[[nodiscard]] constexpr std::uint32_t key_steps_in(std::uint64_t ns, std::uint32_t step_ns) noexcept {
+[[nodiscard]] constexpr std::uint32_t key_steps_in(std::uint64_t ns,
+                                                   std::uint32_t step_ns) noexcept {
   return static_cast<std::uint32_t>(ns / (step_ns == 0 ? 1 : step_ns));
 }
 

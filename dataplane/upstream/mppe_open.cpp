@@ -30,7 +30,7 @@ struct Batch {
   Batch(Burst& from, StageContext& of) noexcept : burst(from), stage(of) {}
 
   Burst& burst;
-  StageContext& stage;  // whose mppe_jobs they are
+  StageContext& stage;                                  // whose mppe_jobs they are
   std::array<std::uint16_t, MppeEngine::kMostJobs> at;  // in the burst
   std::array<bool, MppeEngine::kMostJobs> explained;    // MissingPackets::explained
   std::array<bool, MppeEngine::kMostJobs> ambiguous;    // MissingPackets::ambiguous()
@@ -79,8 +79,7 @@ void open(Batch& batch) noexcept {
     }
     // An ambiguous packet that did not open with the nearest count may do so farther on.
     const bool may_open_later =
-        batch.deferred[n] ||
-        (batch.ambiguous[n] && job.result.error() == DropReason::mppe_garbage);
+        batch.deferred[n] || (batch.ambiguous[n] && job.result.error() == DropReason::mppe_garbage);
     if (may_open_later && hold_behind_gap(stage, packet, context, batch.explained[n])) {
       packet = nullptr;
       batch.held = true;
@@ -103,8 +102,8 @@ void report_dead_path(Burst& burst, StageContext& stage, const PacketContext& co
   made = PacketContext{};
   attach(made, context.slot, *context.session);
   made.lane = Lane::kControl;
-  made.flags = static_cast<std::uint16_t>(kPacketPathDead |
-                                          (up.mppe.started ? kPacketOpenedOnce : 0));
+  made.flags =
+      static_cast<std::uint16_t>(kPacketPathDead | (up.mppe.started ? kPacketOpenedOnce : 0));
   (void)burst.append(report);
   stage.counters.generated.add(1);
   up.failing_since_ns = stage.now_ns;

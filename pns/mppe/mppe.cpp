@@ -71,9 +71,10 @@ std::expected<MutableBytes, DropReason> open_stateless_with(DirectionState& stat
   return data;
 }
 
-std::expected<MutableBytes, DropReason> open_stateful_with(
-    DirectionState& state, std::span<const std::byte, 16> first_key, std::uint16_t header,
-    MutableBytes data, bool certain) noexcept {
+std::expected<MutableBytes, DropReason> open_stateful_with(DirectionState& state,
+                                                           std::span<const std::byte, 16> first_key,
+                                                           std::uint16_t header, MutableBytes data,
+                                                           bool certain) noexcept {
   const std::uint16_t count = header & kCoherencyMask;
   Key key(first_key);
   Rc4 rc4;

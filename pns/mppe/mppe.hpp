@@ -6,9 +6,9 @@
 // Not here: negotiation (CCP), key derivation from credentials (pns/crypto), the burst engine
 // (dataplane/mppe), which must agree with this octet for octet.
 //
-// One rule beyond the RFC: a receiver derives keys on a copy and keeps them only when the plain text
-// looks right, so that a forged packet cannot spoil the key chain. The caller bounds the key changes
-// that one packet may cost (extra_key_changes()).
+// One rule beyond the RFC: a receiver derives keys on a copy and keeps them only when the plain
+// text looks right, so that a forged packet cannot spoil the key chain. The caller bounds the key
+// changes that one packet may cost (extra_key_changes()).
 //
 // MPPE protects no integrity and RC4 is weak; this is for peers that speak nothing better.
 // Nothing here allocates, throws or keeps a pointer. No temporary key outlives its call.
@@ -43,8 +43,8 @@ inline constexpr std::uint16_t kLastProtocol = 0x00fa;
 // bits.
 inline constexpr unsigned kHalfCountSpace = 2048;
 
-// A stateful Linux peer changes its key at each flushed packet. So many of them in a row may be lost
-// without losing its key.
+// A stateful Linux peer changes its key at each flushed packet. So many of them in a row may be
+// lost without losing its key.
 inline constexpr unsigned kMaxLostFlushes = 8;
 
 // Sets a direction up from its asymmetric start key (RFC 3079 §3.3). key_bits: 40, 56 or 128; the
@@ -72,7 +72,8 @@ void forget(DirectionState& state) noexcept;
                                                            std::uint32_t missing,
                                                            bool certain) noexcept;
 
-// How far the count of a packet is ahead of the expected one, 0 to 4,095. The packet has its header.
+// How far the count of a packet is ahead of the expected one, 0 to 4,095. The packet has its
+// header.
 [[nodiscard]] unsigned counts_ahead(const DirectionState& state, Bytes packet) noexcept;
 
 // Key changes from state.session_key to the key of a packet before which `missing` others are
@@ -80,8 +81,8 @@ void forget(DirectionState& state) noexcept;
 [[nodiscard]] std::uint32_t key_changes(const DirectionState& state,
                                         std::uint32_t missing) noexcept;
 
-// Key changes that open() may make for this packet beyond those of a packet in order: 0 for a packet
-// in order, and for one that open() refuses without key work.
+// Key changes that open() may make for this packet beyond those of a packet in order: 0 for a
+// packet in order, and for one that open() refuses without key work.
 [[nodiscard]] std::uint32_t extra_key_changes(const DirectionState& state, Bytes packet,
                                               std::uint32_t missing) noexcept;
 
@@ -102,11 +103,13 @@ void recover(DirectionState& state) noexcept;
 // --- the steps, for the burst engine ---
 
 // The rest of open() when the caller has made the key changes: `key` is the session key after
-// key_changes(state, missing) of them. Only for packets that open() would try to decrypt: stateless,
-// or stateful and FLUSHED.
-[[nodiscard]] std::expected<MutableBytes, DropReason> open_with(
-    DirectionState& state, std::span<const std::byte, 16> key, MutableBytes packet,
-    std::uint32_t missing, bool certain) noexcept;
+// key_changes(state, missing) of them. Only for packets that open() would try to decrypt:
+// stateless, or stateful and FLUSHED.
+[[nodiscard]] std::expected<MutableBytes, DropReason> open_with(DirectionState& state,
+                                                                std::span<const std::byte, 16> key,
+                                                                MutableBytes packet,
+                                                                std::uint32_t missing,
+                                                                bool certain) noexcept;
 
 // One key change (RFC 3078 §7.3) of `session_key` in place.
 void change_key(std::span<const std::byte, 16> start_key, std::span<std::byte, 16> session_key,

@@ -52,15 +52,15 @@ struct Case {
 };
 
 // What is measured unless all are asked for.
-constexpr std::array kMain{"stateless/far/2000/all/1:10/64",    "stateless/far/2000/all/1:10/imix",
-                           "stateless/far/2000/all/1:10/1400",  "stateless/far/2000/one/1:10/imix",
-                           "stateless/far/2000/all/1:2/imix",   "stateless/far/2000/all/1:1/imix",
-                           "stateless/near/63/all/1:10/imix",   "stateless/near/63/all/1:10/1400",
-                           "stateless/near/63/one/1:10/imix",   "stateless/near/63/all/1:1/imix",
+constexpr std::array kMain{"stateless/far/2000/all/1:10/64", "stateless/far/2000/all/1:10/imix",
+                           "stateless/far/2000/all/1:10/1400", "stateless/far/2000/one/1:10/imix",
+                           "stateless/far/2000/all/1:2/imix", "stateless/far/2000/all/1:1/imix",
+                           "stateless/near/63/all/1:10/imix", "stateless/near/63/all/1:10/1400",
+                           "stateless/near/63/one/1:10/imix", "stateless/near/63/all/1:1/imix",
                            "stateless/near/2000/all/1:10/imix", "stateful/far/500/all/1:10/imix",
                            "stateful/near/63/all/1:10/imix",
                            // A count that the missing numbers explain: what a real gap looks like.
-                           "stateless/gap/2047/all/1:10/imix",  "stateless/gap/2047/one/1:10/imix",
+                           "stateless/gap/2047/all/1:10/imix", "stateless/gap/2047/one/1:10/imix",
                            "stateless/gap/100000/all/1:10/imix",
                            "stateless/gap/100000/one/1:10/imix"};
 
@@ -205,10 +205,12 @@ AttackRow measure(Wires& wires, const AttackOptions& options, const Case& of) {
   if (options.rounds == 0)
     while (attacked.busy_seconds() < kWarmUpSeconds) (void)attacked.run_batch();
   const double measured_from = attacked.busy_seconds();
+  const std::uint64_t steps_from = attacked.steps();
   std::vector<double> baseline, dropped, under, more_dropped, more, kept, kept_dropping;
   for (unsigned n = 0;
-       options.rounds != 0 ? n <= options.rounds
-                           : n <= kFewestRounds || attacked.busy_seconds() - measured_from < options.seconds;
+       options.rounds != 0
+           ? n <= options.rounds
+           : n <= kFewestRounds || attacked.busy_seconds() - measured_from < options.seconds;
        ++n) {
     const double without = alone.run_batch().each();
     const double strange = dropping.run_batch().each();
@@ -235,8 +237,8 @@ AttackRow measure(Wires& wires, const AttackOptions& options, const Case& of) {
   row.kept = share.median;
   row.kept_p10 = share.p10;
   row.kept_dropping = spread_of(kept_dropping).median;
-  row.busy_seconds = attacked.busy_seconds();
-  row.steps = attacked.steps();
+  row.busy_seconds = attacked.busy_seconds() - measured_from;
+  row.steps = attacked.steps() - steps_from;
   attacked.finish();
   row.real = attacked.real();
   row.forged = attacked.received() - row.real;
@@ -282,7 +284,8 @@ int run_attack(const AttackOptions& given) {
   report.sessions = options.sessions;
   report.step_cycles = step_cycles();
   options.key_change_ns =
-      static_cast<std::uint32_t>(report.step_cycles * 1e9 / static_cast<double>(rte_get_tsc_hz())) + 1;
+      static_cast<std::uint32_t>(report.step_cycles * 1e9 / static_cast<double>(rte_get_tsc_hz())) +
+      1;
   report.key_change_ns = options.key_change_ns;
 
   Wires wires(2);  // both workers may hold as many as the reorder stage takes

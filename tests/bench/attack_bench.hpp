@@ -28,8 +28,9 @@ struct AttackOptions : RunOptions {
 };
 
 // Tables on stdout, progress on stderr. Starts EAL. Exit status: 1 when a poll made more
-// key steps than fit in 100 µs, the token buckets let too much through, a real packet was lost where none may be, no case
-// matches or, with `enforce`, a goal is missed; 77 when EAL does not start.
+// key steps than fit in 100 µs, the token buckets let too much through, a real packet was lost
+// where none may be, no case matches or, with `enforce`, a goal is missed; 77 when EAL does not
+// start.
 int run_attack(const AttackOptions& options);
 
 }  // namespace pns::bench

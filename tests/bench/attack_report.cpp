@@ -12,7 +12,7 @@ namespace {
 
 constexpr double kKept = 0.90;
 constexpr std::uint64_t kLongestNs = 100'000;  // of key steps in one poll
-constexpr unsigned kPlainSteps = 4'095;  // of a receiver that follows any count at once
+constexpr unsigned kPlainSteps = 4'095;        // of a receiver that follows any count at once
 
 double core_share(const AttackReport& report, const AttackRow& row) {
   return row.steps_a_second() * report.step_cycles / (report.tsc_ghz * 1e9);
@@ -38,7 +38,8 @@ std::vector<std::string> broken_rules(const AttackReport& report) {
       broken.push_back(fmt::format("{}: {} key steps in one poll", row.name, row.most_steps));
     if (static_cast<double>(row.steps) > row.steps_allowed(report.key_change_ns))
       broken.push_back(fmt::format("{}: {} key steps in {:.3f} s, {:.0f} allowed", row.name,
-                                   row.steps, row.busy_seconds, row.steps_allowed(report.key_change_ns)));
+                                   row.steps, row.busy_seconds,
+                                   row.steps_allowed(report.key_change_ns)));
     if (row.lossless && row.lost != 0)
       broken.push_back(fmt::format("{}: {} real packets lost", row.name, row.lost));
   }
@@ -53,7 +54,8 @@ bool print_report(const AttackReport& report) {
       "forged packet\n"
       "kept: real packets a second under attack by those without, median/p10 of pairs of batches; "
       "dropping: when\nas many packets of strangers are received and dropped; cycles: of a "
-      "stranger's packet, of a forged one beyond\nthat; most: key steps of one poll; lone: of a poll "
+      "stranger's packet, of a forged one beyond\nthat; most: key steps of one poll; lone: of a "
+      "poll "
       "with nothing but one forged packet, median/most\n\n",
       report.step_cycles, report.step_cycles * kPlainSteps);
   fmt::print("{:<35} {:>9} {:>11} {:>8} {:>9} {:>7} {:>6} {:>6} {:>5} {:>4} {:>13} {:>7}\n",

@@ -90,7 +90,8 @@ TEST_CASE("gaps: the first packet after a gap opens, whatever the gap",
     world.run();
     const auto out = world.sent(kCore);
     REQUIRE(out.size() == 5);
-    for (unsigned n = 0; n < 5; ++n) CHECK(get16(out[n], 18) == ((first + n) & 0xffff));  // in order
+    for (unsigned n = 0; n < 5; ++n)
+      CHECK(get16(out[n], 18) == ((first + n) & 0xffff));  // in order
     auto counted = world.counted();
     CHECK(counted.at("sequence_gaps") == lost);
     CHECK(counted.at("mppe_key_steps") >= lost);
@@ -477,7 +478,8 @@ TEST_CASE("gaps: numbers that nobody can have reached explain nothing", "[pipeli
   world.run();
   (void)world.sent(kCore);
   (void)world.counted();
-  // Off the path, numbers are guessed. Counts behind the expected one are late, whatever the number.
+  // Off the path, numbers are guessed. Counts behind the expected one are late, whatever the
+  // number.
   for (unsigned n = 0; n < 100; ++n)
     world.receive(kAccess, forged(peer.s, 0x40000000 + n, 2'500 + n));
   world.run();

@@ -428,8 +428,8 @@ std::vector<ControlFrame> World::control() {
     const PacketContext context = context_of(packet);
     Octets frame = take_octets(packet);
     if ((context.flags & dataplane::kPacketPathDead) != 0)
-      path_reports_.push_back({context.slot, context.generation,
-                               (context.flags & dataplane::kPacketOpenedOnce) != 0});
+      path_reports_.push_back(
+          {context.slot, context.generation, (context.flags & dataplane::kPacketOpenedOnce) != 0});
     else
       out.push_back({context.slot, context.generation, std::move(frame)});
   }

@@ -231,10 +231,8 @@ Control::Control(Host& the_host)
                  .detached = [this] { registry->on_dataplane_detached(); },
                  .punted = [this](control::SessionHandle handle,
                                   Bytes frame) { registry->on_punted(handle, frame); },
-                 .path_dead =
-                     [this](control::SessionHandle handle, bool opened) {
-                       registry->on_path_dead(handle, opened);
-                     }}) {
+                 .path_dead = [this](control::SessionHandle handle,
+                                     bool opened) { registry->on_path_dead(handle, opened); }}) {
   registry =
       std::make_unique<session::Registry>(session::Registry::Parts{.context = loop,
                                                                    .config = host.config,

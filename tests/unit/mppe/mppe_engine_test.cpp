@@ -195,12 +195,10 @@ void run_scalar(std::vector<MppeJob>& jobs, bool with_rule) {
       job.result = mppe::seal(*job.state, job.packet);
       continue;
     }
-    const unsigned ahead = job.packet.size() <= mppe::kHeaderSize
-                               ? 0
-                               : mppe::counts_ahead(*job.state, job.packet);
-    const std::uint32_t steps = ahead >= mppe::kHalfCountSpace
-                                    ? 0
-                                    : mppe::extra_key_changes(*job.state, job.packet, ahead);
+    const unsigned ahead =
+        job.packet.size() <= mppe::kHeaderSize ? 0 : mppe::counts_ahead(*job.state, job.packet);
+    const std::uint32_t steps =
+        ahead >= mppe::kHalfCountSpace ? 0 : mppe::extra_key_changes(*job.state, job.packet, ahead);
     if (with_rule && steps != 0 && !pays(nullptr, job, steps))
       job.result = std::unexpected(DropReason::mppe_gap);
     else

@@ -224,8 +224,7 @@ TEST_CASE("mppe: a caller who knows more than 12 bits follows any gap", "[mppe][
   }
 }
 
-TEST_CASE("mppe: a flushed packet after any loss sets the key up again",
-          "[mppe][rfc3078-8.2]") {
+TEST_CASE("mppe: a flushed packet after any loss sets the key up again", "[mppe][rfc3078-8.2]") {
   for (const unsigned lost : {1U, 255U, 256U, 4'095U, 4'096U, 10'000U}) {
     CAPTURE(lost);
     auto sender = make(128, mppe::Mode::kStateful);
