@@ -75,6 +75,7 @@ void MppeEngine::run(std::span<MppeJob> jobs, const MppeGapRule* rule) noexcept 
     chain.last_job = number;
     next_job_[n] = kNone;
   }
+  bool later_wave = false;
   while (chain_count_ != 0) {
     fresh_count_ = running_count_ = rounds_ = 0;
     same_length_ = true;
@@ -82,9 +83,7 @@ void MppeEngine::run(std::span<MppeJob> jobs, const MppeGapRule* rule) noexcept 
     opened_ = false;
     bool all_done = true;
     for (Chain& chain : std::span(chains_).first(chain_count_)) {
-      bring_up(chain);
-      chain.last = kNone;
-      chain.depth = 0;
+      if (later_wave) bring_up(chain);
       do {
         if (!plan(chain, jobs[chain.first_job], rule)) {
           all_done = false;
@@ -105,6 +104,7 @@ void MppeEngine::run(std::span<MppeJob> jobs, const MppeGapRule* rule) noexcept 
     const auto end = std::remove_if(chains_.begin(), chains_.begin() + chain_count_,
                                     [](const Chain& chain) { return chain.first_job == kNone; });
     chain_count_ = static_cast<unsigned>(end - chains_.begin());
+    later_wave = true;
   }
   wipe_used();
 }
@@ -117,7 +117,7 @@ void MppeEngine::run(std::span<MppeJob> jobs, const MppeGapRule* rule) noexcept 
     if (chains_[chain_index_[at]].state == &state) return chains_[chain_index_[at]];
   chain_index_[at] = static_cast<std::uint8_t>(chain_count_);
   Chain& chain = chains_[chain_count_++];
-  chain = {&state, state.coherency, 0, state.coherency, 0, kNone, 0, kNone, kNone};
+  chain = {&state, state.coherency, state.coherency, 0, kNone, 0, kNone, kNone};
   return chain;
 }
 
@@ -127,7 +127,8 @@ void MppeEngine::run(std::span<MppeJob> jobs, const MppeGapRule* rule) noexcept 
   chain.state_position +=
       static_cast<unsigned>(chain.count - chain.state_count) & mppe::kCoherencyMask;
   chain.state_count = chain.count;
-  chain.position = chain.state_position;
+  chain.last = kNone;
+  chain.depth = 0;
 }
 
 // The scalar reference does it. Everything before it in its direction is done.
@@ -138,7 +139,7 @@ void MppeEngine::run_scalar(Chain& chain, MppeJob& job, const MppeGapRule* rule)
     return bring_up(chain);
   }
   const std::uint32_t missing = job.ahead == kAheadByCount ? mppe::counts_ahead(state, job.packet)
-                                                           : job.ahead - chain.position;
+                                                           : job.ahead - chain.state_position;
   const std::uint32_t late = job.ahead == kAheadByCount ? mppe::kHalfCountSpace : 1U << 31;
   if (missing >= late) {
     job.result = std::unexpected(DropReason::mppe_gap);
@@ -152,7 +153,7 @@ void MppeEngine::run_scalar(Chain& chain, MppeJob& job, const MppeGapRule* rule)
   }
   job.result = mppe::open(state, job.packet, missing, job.certain);
   if (!job.result) return;
-  chain.position = chain.state_position = chain.position + missing + 1;
+  chain.state_position += missing + 1;
   chain.count = chain.state_count = state.coherency;
 }
 
@@ -183,7 +184,7 @@ void MppeEngine::run_scalar(Chain& chain, MppeJob& job, const MppeGapRule* rule)
   if (job.work == MppeWork::kOpen)
     certain =
         certain && (job.ahead == kAheadByCount ? (header & mppe::kCoherencyMask) == chain.count
-                                               : job.ahead == chain.position);
+                                               : job.ahead == chain.state_position + chain.depth);
   if (!stateless) {
     certain = certain && chain.depth == 0 && !state.flush_wanted && !is_flag_packet(chain.count);
     if (job.work == MppeWork::kOpen) certain = certain && (header & mppe::kFlushed) == 0;
@@ -210,7 +211,6 @@ void MppeEngine::run_scalar(Chain& chain, MppeJob& job, const MppeGapRule* rule)
   if (chain.depth == rounds_) round_start_[rounds_++] = 0;
   ++round_start_[chain.depth];  // a number of packets, as yet
   chain.count = next_count(chain.count);
-  ++chain.position;
   chain.last = number;
   ++chain.depth;
 }

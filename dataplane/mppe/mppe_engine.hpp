@@ -89,11 +89,8 @@ class MppeEngine {
   // A direction of this burst.
   struct Chain {
     mppe::DirectionState* state;
-    // As if every packet planned in this wave had opened: count of the next packet, and the
-    // MppeJob::ahead with which it is in order.
-    std::uint16_t count;
-    std::uint32_t position;
-    // The same as far as the state has really come.
+    std::uint16_t count;  // of the next packet, as if every one planned in this wave had opened
+    // As far as the state has come: its count, and the MppeJob::ahead of the packet in order.
     std::uint16_t state_count;
     std::uint32_t state_position;
     std::uint8_t last;       // planned in this wave, or kNone
