@@ -41,7 +41,7 @@ class Slice {
 
   std::uint32_t run() noexcept {
     if (Entry* const expired = queue_.find_expired(stage_.now_ns); expired != nullptr)
-      give_up_all(*expired, DropReason::mppe_gap);
+      give_up_all(*expired, is_current(*expired) ? DropReason::mppe_gap : DropReason::no_session);
     unsigned blocked = 0;    // sessions that have no tokens
     unsigned dry_lists = 0;  // whose token bucket is empty
     while (!queue_.empty() && left_ != 0 && out_.count < kMaxReleased) {
@@ -70,11 +70,15 @@ class Slice {
     return std::max(key_steps_in(kGapSliceNs, stage.gaps.settings().step_ns), 16U);
   }
 
+  [[nodiscard]] bool is_current(const Entry& entry) const noexcept {
+    return stage_.sessions.is_current(entry.slot, entry.generation);
+  }
+
   // Works on the front entry; then it is gone, or the next one's turn has come, or the slice is at
   // its end.
   void work(Entry& entry) noexcept {
     contract::SessionRecord* const session = stage_.sessions.record(entry.slot);
-    const bool current = stage_.sessions.is_current(entry.slot, entry.generation);
+    const bool current = is_current(entry);
     if (!current || entry.stale || session->upstream.mppe.mode == mppe::Mode::kOff) {
       give_up_all(entry, current ? DropReason::mppe_not_open : DropReason::no_session);
     } else if (entry.first != nullptr) {
