@@ -60,7 +60,7 @@ def inside(path, folder):
 def main():
     root = pathlib.Path(sys.argv[1])
     offences = []
-    files = [p for top in ("pns", "dataplane", "controlplane", "tests", "deploy")
+    files = [p for top in ("pns", "dataplane", "controlplane", "tests", "deploy", "tools")
              for p in sorted((root / top).rglob("*"))
              if p.is_file() and (p.suffix in SOURCE or p.name == "CMakeLists.txt")]
     for path in files:

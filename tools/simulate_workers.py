@@ -3,7 +3,7 @@
 """What 8 to 32 workers would carry, simulated from what one worker was measured to do.
 
 usage: simulate_workers.py [--sessions N] [--workers N] [--seed N]     prints rows; no argument: all of them
-docs/make_performance.py puts the same rows into docs/performance.md, beside the assumptions.
+tools/make_performance.py puts the same rows into docs/performance.md, beside the assumptions.
 
 Subscribers with unequal traffic are hashed onto receive queues as a NIC hashes them (Toeplitz over
 source and destination, 128 entries of RETA) and given to workers as controlplane/session/steering.cpp
@@ -15,7 +15,7 @@ import json
 import pathlib
 import random
 
-RESULTS = pathlib.Path(__file__).parent / "performance"
+RESULTS = pathlib.Path(__file__).resolve().parent.parent / "docs" / "performance"
 
 WORKERS = (8, 16, 24, 32)
 SESSIONS = (10_000, 100_000)

@@ -15,7 +15,7 @@ LOSS_PAGE = ROOT / "docs" / "packet-loss.md"
 
 INTRO = """# Counters and reasons
 
-Made by `docs/make_counters.py` from `drop_reasons.def`, `port_losses.def` and `end_reasons.def` of `pns/base`; do not edit.
+Made by `tools/make_counters.py` from `drop_reasons.def`, `port_losses.def` and `end_reasons.def` of `pns/base`; do not edit.
 All metrics are at `GET /metrics` (configuration key `metrics.listen`), names begin with `pns_`, and each has its
 help text there. This page explains the three lists of reasons; [packet-loss.md](packet-loss.md) tells them apart and says
 what to do.
@@ -98,7 +98,7 @@ def main():
     text = page()
     if "--check" in sys.argv[1:]:
         if not PAGE.exists() or PAGE.read_text() != text:
-            print("docs/counters.md is not up to date: run docs/make_counters.py")
+            print("docs/counters.md is not up to date: run tools/make_counters.py")
             return 1
         if names := left_out():
             print(f"docs/packet-loss.md does not explain {', '.join(names)}")

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""Draws docs/storm.svg from docs/storm.csv: python3 docs/make_storm_plot.py"""
+"""Draws docs/storm.svg from docs/storm.csv: python3 tools/make_storm_plot.py"""
 import csv
 import math
 import pathlib
 
 from svg_chart import head, line, polyline, text
 
-DOCS = pathlib.Path(__file__).parent
+DOCS = pathlib.Path(__file__).resolve().parent.parent / "docs"
 WIDTH, LEFT, RIGHT = 900, 70, 150
 PANELS = [  # title, top, height, ceiling, (label, colour, value of a row)
     ("clients", 40, 230, 5000, [

@@ -3,7 +3,7 @@
 #
 # Measures what docs/performance.md shows and makes its tables and plots anew. As root, on a host that does
 # nothing else.
-#   docs/measure_performance.sh
+#   tools/measure_performance.sh
 #     SECONDS_EACH  of mppe and pipeline (default 120)     CPU  to run them on (default: the last)
 #     BUILD         directory of the build (default build)
 set -euo pipefail
@@ -33,7 +33,7 @@ measure() {
   local name=$1
   shift
   if "$bench" "$name" "$@" --json "$results/$name.json"; then
-    python3 -B "$root/docs/make_performance.py" --take "$results/$name.json"
+    python3 -B "$root/tools/make_performance.py" --take "$results/$name.json"
   else
     echo "pns-bench $name failed: docs/performance/$name.json is as it was" >&2
     failed=1
@@ -43,5 +43,5 @@ measure mppe --cpu "$cpu" --seconds "$seconds"
 measure pipeline --cpu "$cpu" --seconds "$seconds"
 measure attack --cpu "$cpu"
 measure scale
-python3 -B "$root/docs/make_performance.py"
+python3 -B "$root/tools/make_performance.py"
 exit "$failed"

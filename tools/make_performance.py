@@ -16,7 +16,7 @@ import sys
 import simulate_workers as simulation
 from svg_chart import chart
 
-DOCS = pathlib.Path(__file__).resolve().parent
+DOCS = pathlib.Path(__file__).resolve().parent.parent / "docs"
 PAGE = DOCS / "performance.md"
 RESULTS = DOCS / "performance"
 BENCHES = ("mppe", "pipeline", "attack", "scale")
@@ -396,7 +396,7 @@ def main():
         return 0
     stale = [path for path, text in files.items() if not path.exists() or path.read_text() != text]
     for path in stale:
-        print(f"docs/{path.relative_to(DOCS)} is not up to date: run docs/make_performance.py")
+        print(f"docs/{path.relative_to(DOCS)} is not up to date: run tools/make_performance.py")
     return 1 if stale else 0
 
 
