@@ -18,7 +18,7 @@ inline constexpr std::uint32_t kChannelVersion = 3;
 // Of the records in the resume store. Raise when a field changes its meaning: the records are how a
 // control process finds its calls again.
 inline constexpr std::uint32_t kStoreVersion = 3;
-// Of what a supervisor leaves to the one that takes its place (pns/command/handover.hpp).
+// Of what a supervisor leaves to the one that takes its place (pns/supervisor/handover.hpp).
 inline constexpr std::uint32_t kHandOverVersion = 1;
 
 struct BuildContract {

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// `pns`: the operator's command. Reads the command line and hands over to one of the commands.
+#include <CLI/CLI.hpp>
+#include <string>
+
+#include "pns/cli/check.hpp"
+#include "pns/cli/client.hpp"
+#include "pns/cli/drain.hpp"
+#include "pns/cli/restart.hpp"
+#include "pns/contract/build_contract.hpp"
+#include "pns/supervisor/supervisor.hpp"
+
+namespace {
+
+constexpr const char* kRunDir = "/run/pns";
+
+std::string contract_of(const char* program) {
+  return pns::contract::to_json(pns::contract::build_contract(), program);
+}
+
+void add_client_options(CLI::App& command, pns::cli::ClientOptions& options) {
+  command.add_option("--run-dir", options.run_dir, "run directory of the server")
+      ->default_val(kRunDir)
+      ->type_name("DIR");
+  command.add_option("--socket", options.socket, "management socket, instead of DIR/control.sock")
+      ->type_name("PATH");
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app{"PPTP network server.\nPPTP's cryptography is broken: use it only where you must."};
+  app.name("pns");
+  app.set_version_flag("--version", "pns " PNS_VERSION);
+  app.add_flag_callback(
+      "--contract", [] { throw CLI::CallForVersion(contract_of("pns"), 0); },
+      "print what this program was built to share with the others");
+  app.require_subcommand(1);
+  app.footer(
+      "Examples:\n"
+      "  pns check --config /etc/pns/pns.yaml\n"
+      "  pns run --config /etc/pns/pns.yaml\n"
+      "  pns show sessions\n"
+      "  pns show session alice --json\n"
+      "  pns call clear alice\n"
+      "  pns restart control\n"
+      "  pns drain --deadline 30m\n"
+      "Exit status: 0 done, 1 refused or failed, 2 the server is not running.");
+  int status = 0;
+
+  std::string config_file;
+  auto* check = app.add_subcommand("check", "Check a configuration; prints every error");
+  check->add_option("--config", config_file, "configuration file")->required()->type_name("FILE");
+  check->callback([&] { status = pns::cli::run_check(config_file); });
+
+  pns::supervisor::SupervisorOptions supervisor;
+  auto* run = app.add_subcommand(
+      "run", "Run the server in the foreground; prints `ready` when it serves, SIGTERM ends it");
+  run->add_option("--config", supervisor.config_file, "configuration file")
+      ->required()
+      ->type_name("FILE");
+  run->add_option("--run-dir", supervisor.run_dir, "directory of sockets and pid files")
+      ->default_val(kRunDir)
+      ->type_name("DIR");
+  run->add_option("--resume-fd", supervisor.resume_fd)->group("");  // of pns restart supervisor
+  run->callback([&] { status = pns::supervisor::run_supervisor(supervisor); });
+
+  pns::cli::ClientOptions client;
+  std::string name;
+  auto* show = app.add_subcommand("show", "Show the state of a running server");
+  show->require_subcommand(1);
+  for (const auto& [what, help] : {std::pair{"sessions", "every session, one line each"},
+                                   std::pair{"session", "everything about one session"},
+                                   std::pair{"stats", "counters of the whole server"},
+                                   std::pair{"connections", "control connections"},
+                                   std::pair{"pools", "address pools and what is leased"},
+                                   std::pair{"ports", "what devices and sockets of the ports lost"},
+                                   std::pair{"workers", "dataplane workers"},
+                                   std::pair{"config", "the configuration in effect"}}) {
+    auto* item = show->add_subcommand(what, help);
+    add_client_options(*item, client);
+    item->add_flag("--json", client.json, "print JSON");
+    if (std::string(what) == "session")
+      item->add_option("ID-or-USER", name, "number of a session, or a user's name")->required();
+    item->callback(
+        [&, what = std::string(what)] { status = pns::cli::run_show(client, what, name); });
+  }
+
+  auto* audit = app.add_subcommand(
+      "audit", "Compare session memory, the store, leases and connections; exit 1 if they differ");
+  add_client_options(*audit, client);
+  audit->add_flag("--json", client.json, "print JSON");
+  audit->callback([&] { status = pns::cli::run_audit(client); });
+
+  auto* call = app.add_subcommand("call", "Act on a call");
+  call->require_subcommand(1);
+  auto* clear = call->add_subcommand("clear", "End a call, telling the peer");
+  add_client_options(*clear, client);
+  clear->add_option("ID-or-USER", name, "number of a session, or a user's name")->required();
+  clear->callback([&] { status = pns::cli::run_call_clear(client, name); });
+
+  pns::cli::PlaceOptions placing;
+  auto* place = call->add_subcommand("place", "Place a call by a PAC and wait until it is up");
+  add_client_options(*place, client);
+  place->add_option("--pac", placing.pac, "IPv4 address of the PAC")->required();
+  place->add_option("--number", placing.number, "phone number for the PAC, at most 64 octets")
+      ->required();
+  place->add_option("--subaddress", placing.subaddress, "at most 64 octets");
+  place->add_option("--timeout", placing.timeout_s, "seconds until the PPP link must be open")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 600));
+  place->add_flag("--json", client.json, "print JSON");
+  place->callback([&] { status = pns::cli::run_call_place(client, placing); });
+
+  pns::cli::RestartOptions restarting;
+  auto* restart = app.add_subcommand(
+      "restart", "Restart one process of the server, as it lies on disk now; calls live on");
+  restart->add_option("WHAT", restarting.what, "control, dataplane or supervisor")
+      ->required()
+      ->check(CLI::IsMember({"control", "dataplane", "supervisor"}));
+  add_client_options(*restart, client);
+  restart->add_option("--timeout", restarting.timeout_s, "seconds until it must serve again")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 600));
+  restart->callback([&] { status = pns::cli::run_restart(client, restarting); });
+
+  pns::cli::DrainOptions draining;
+  auto* drain = app.add_subcommand(
+      "drain", "Take no new calls, and wait until those that there are have ended");
+  add_client_options(*drain, client);
+  auto* deadline = drain
+                       ->add_option("--deadline", draining.deadline,
+                                    "time after which the calls that are left are ended: 30m")
+                       ->type_name("DURATION");
+  auto* cancel = drain->add_flag("--cancel", draining.cancel, "take calls again");
+  auto* drain_status =
+      drain->add_flag("--status", draining.status, "print how far it is, and change nothing");
+  cancel->excludes(deadline)->excludes(drain_status);
+  drain_status->excludes(deadline);
+  drain->add_flag("!--no-wait", draining.wait, "return at once");
+  drain->add_flag("--json", client.json, "print JSON, at the end");
+  drain->callback([&] { status = pns::cli::run_drain(client, draining); });
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e) == 0 ? 0 : 1;  // help and version are no errors
+  }
+  return status;
+}

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pns/cli/restart.hpp"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <thread>
+
+#include "pns/cli/management_client.hpp"
+#include "pns/cli/render.hpp"
+
+namespace pns::cli {
+namespace {
+
+using Json = nlohmann::json;
+using Clock = std::chrono::steady_clock;
+
+constexpr int kAnswerSeconds = 30;  // above what the server takes to look at the executable
+constexpr auto kAskAgain = std::chrono::milliseconds(5);
+
+// What `pns show stats` says of the process.
+struct View {
+  std::uint64_t starts = 0;
+  std::int64_t pid = 0;
+  bool serves = false;
+};
+
+std::optional<View> read_view(const std::string& body, const std::string& what) {
+  const Json json = Json::parse(body, nullptr, false);
+  if (!json.is_object()) return std::nullopt;
+  View view;
+  try {
+    view.starts = json.at(what + "_starts").get<std::uint64_t>();
+    view.pid = json.at(what + "_pid").get<std::int64_t>();
+    // A dataplane that is ready serves calls once control is attached to it.
+    view.serves = json.at(what + "_ready").get<bool>() &&
+                  (what != "dataplane" || json.at("dataplane_attached").get<bool>());
+  } catch (const Json::exception&) {
+    return std::nullopt;
+  }
+  return view;
+}
+
+}  // namespace
+
+int run_restart(const ClientOptions& options, const RestartOptions& restart) {
+  const auto socket = socket_of(options);
+  const std::string& what = restart.what;
+  const auto stats = request(socket, Method::kGet, "/v1/stats");
+  if (!stats) return complain(stats.error(), kNotRunning);
+  const auto before = read_view(stats->body, what);
+  if (!before) return complain("the server does not tell how often it was started", kRefused);
+
+  const auto asked = Clock::now();
+  const auto deadline = asked + std::chrono::seconds(restart.timeout_s);
+  const auto answer =
+      request(socket, Method::kPost, "/v1/restart", Json{{"process", what}}.dump(), kAnswerSeconds);
+  if (!answer) return complain(answer.error(), kRefused);
+  if (answer->status != 202)
+    return complain(fmt::format("{} is not restarted: {}", what, error_text(answer->body)),
+                    kRefused);
+  // Nobody answers while control itself is started.
+  for (;;) {
+    const auto now = request(socket, Method::kGet, "/v1/stats", {}, 1);
+    const auto view = now ? read_view(now->body, what) : std::nullopt;
+    if (view && view->starts > before->starts && view->serves) {
+      const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - asked);
+      fmt::print("{} restarted in {} ms (pid {})\n", what, took.count(),
+                 view->pid == before->pid ? fmt::format("{} as before", view->pid)
+                                          : fmt::format("{} → {}", before->pid, view->pid));
+      return kDone;
+    }
+    if (Clock::now() >= deadline)
+      return complain(fmt::format("{} does not serve again after {} s; the log says why", what,
+                                  restart.timeout_s),
+                      kRefused);
+    std::this_thread::sleep_for(kAskAgain);
+  }
+}
+
+}  // namespace pns::cli

@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pns/supervisor/kernel_net.hpp"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <ifaddrs.h>
+#include <linux/filter.h>
+#include <linux/if_addr.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <netlink/netlink.h>
+#include <netlink/route/addr.h>
+#include <netlink/route/link.h>
+#include <netlink/route/route.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <memory>
+#include <string_view>
+#include <type_traits>
+
+namespace pns::supervisor {
+namespace {
+
+// Frames from the kernel that wait for the dataplane: a reply to each of a crowd that dials at
+// once.
+constexpr unsigned kTwinQueue = 16384;
+
+template <class T, void (*Free)(T*)>
+struct NlDeleter {
+  void operator()(T* object) const noexcept { Free(object); }
+};
+using Socket = std::unique_ptr<nl_sock, NlDeleter<nl_sock, nl_socket_free>>;
+using Link = std::unique_ptr<rtnl_link, NlDeleter<rtnl_link, rtnl_link_put>>;
+using InterfaceAddress = std::unique_ptr<rtnl_addr, NlDeleter<rtnl_addr, rtnl_addr_put>>;
+using NetlinkRoute = std::unique_ptr<rtnl_route, NlDeleter<rtnl_route, rtnl_route_put>>;
+using Address = std::unique_ptr<nl_addr, NlDeleter<nl_addr, nl_addr_put>>;
+
+Address make_address(Ipv4Address address, int prefix_length) {
+  const be32 wire = address.wire();
+  Address result(nl_addr_build(AF_INET, &wire, sizeof(wire)));
+  nl_addr_set_prefixlen(result.get(), prefix_length);
+  return result;
+}
+
+Address make_address(const Ipv6Address& address, int prefix_length) {
+  const auto wire = address.wire();
+  Address result(nl_addr_build(AF_INET6, wire.data(), wire.size()));
+  nl_addr_set_prefixlen(result.get(), prefix_length);
+  return result;
+}
+
+std::unexpected<std::string> failed(const std::string& interface, std::string_view what,
+                                    int nl_error) {
+  return std::unexpected(fmt::format("{}: {}: {}", interface, what, nl_geterror(nl_error)));
+}
+
+template <class Prefix, class Host>
+std::expected<void, std::string> add_route(nl_sock* socket, const std::string& interface, int index,
+                                           const Prefix& to, const Host& via, bool may_exist) {
+  constexpr bool kIpv6 = std::is_same_v<Host, Ipv6Address>;
+  const NetlinkRoute route(rtnl_route_alloc());
+  const Address destination = make_address(to.address, to.length);
+  const Address gateway = make_address(via, kIpv6 ? 128 : 32);
+  rtnl_route_set_family(route.get(), kIpv6 ? AF_INET6 : AF_INET);
+  rtnl_route_set_table(route.get(), RT_TABLE_MAIN);
+  rtnl_route_set_protocol(route.get(), RTPROT_STATIC);
+  rtnl_route_set_scope(route.get(), RT_SCOPE_UNIVERSE);
+  rtnl_route_set_dst(route.get(), destination.get());
+  rtnl_nexthop* hop = rtnl_route_nh_alloc();
+  rtnl_route_nh_set_ifindex(hop, index);
+  rtnl_route_nh_set_gateway(hop, gateway.get());
+  rtnl_route_add_nexthop(route.get(), hop);  // the route owns the hop now
+  const int error = rtnl_route_add(socket, route.get(), NLM_F_EXCL);
+  if (error == -NLE_EXIST) {
+    if (may_exist) return {};
+    return std::unexpected(
+        fmt::format("{}: there is a route to {} already", interface, to.to_string()));
+  }
+  if (error < 0)
+    return failed(interface, fmt::format("route {} via {}", to.to_string(), via.to_string()),
+                  error);
+  return {};
+}
+
+template <class Prefix>
+std::expected<void, std::string> add_address(nl_sock* socket, const std::string& interface,
+                                             int index, const Prefix& own) {
+  const InterfaceAddress address(rtnl_addr_alloc());
+  const Address local = make_address(own.address, own.length);
+  rtnl_addr_set_ifindex(address.get(), index);
+  rtnl_addr_set_local(address.get(), local.get());
+  // As with IPv4, nobody is asked first whether the address is taken: it is of use at once.
+  if constexpr (std::is_same_v<Prefix, Ipv6Prefix>) rtnl_addr_set_flags(address.get(), IFA_F_NODAD);
+  if (const int error = rtnl_addr_add(socket, address.get(), 0); error < 0 && error != -NLE_EXIST)
+    return failed(interface, "address " + own.to_string(), error);
+  return {};
+}
+
+// Writes one word into a file of /proc/sys; a file that is not there is no error.
+void write_sysctl(const std::string& path, std::string_view value) noexcept {
+  const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+  if (fd) (void)!::write(fd.get(), value.data(), value.size());
+}
+
+}  // namespace
+
+std::expected<UniqueFd, std::string> open_tap(const std::string& name) {
+  UniqueFd fd(::open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC));
+  if (!fd)
+    return std::unexpected(
+        fmt::format("TAP {}: /dev/net/tun: {} (CAP_NET_ADMIN and the tun module are needed)", name,
+                    std::strerror(errno)));
+  ifreq request{};
+  request.ifr_flags = IFF_TAP | IFF_NO_PI;
+  name.copy(request.ifr_name, IFNAMSIZ - 1);
+  if (::ioctl(fd.get(), TUNSETIFF, &request) != 0) {
+    const int error = errno;
+    const char* hint = error == EBUSY    ? " (another program uses the interface)"
+                       : error == EINVAL ? " (an interface of another kind has the name)"
+                       : error == EPERM  ? " (CAP_NET_ADMIN is needed)"
+                                         : "";
+    return std::unexpected(fmt::format("TAP {}: {}{}", name, std::strerror(error), hint));
+  }
+  return fd;
+}
+
+void quiet_ipv6(const std::string& interface) {
+  const std::string directory = "/proc/sys/net/ipv6/conf/" + interface + "/";
+  write_sysctl(directory + "addr_gen_mode", "1");  // no link-local address, so nothing to announce
+  write_sysctl(directory + "accept_ra", "0");
+  write_sysctl(directory + "router_solicitations", "0");
+}
+
+void allow_ipv6(const std::string& interface) {
+  const std::string directory = "/proc/sys/net/ipv6/conf/" + interface + "/";
+  // Without a link-local address the kernel asks for no neighbour on the dataplane's behalf.
+  write_sysctl(directory + "dad_transmits", "0");
+  write_sysctl(directory + "addr_gen_mode", "0");
+  write_sysctl(directory + "disable_ipv6", "0");
+  write_sysctl(directory + "accept_ra", "0");
+  write_sysctl(directory + "router_solicitations", "0");
+  write_sysctl(directory + "forwarding", "1");  // others may take us for their router
+}
+
+std::expected<void, std::string> configure_twin(const config::Port& port, const MacAddress& mac,
+                                                std::uint32_t mtu, bool routes_may_exist) {
+  const std::string& name = port.twin;
+  const Socket socket(nl_socket_alloc());
+  if (const int error = nl_connect(socket.get(), NETLINK_ROUTE); error < 0)
+    return failed(name, "netlink", error);
+  rtnl_link* found = nullptr;
+  if (const int error = rtnl_link_get_kernel(socket.get(), 0, name.c_str(), &found); error < 0)
+    return failed(name, "no such interface", error);
+  const Link link(found);
+  const int index = rtnl_link_get_ifindex(link.get());
+
+  if (port.ipv6_addresses.empty())
+    quiet_ipv6(name);
+  else
+    allow_ipv6(name);
+  const Link change(rtnl_link_alloc());
+  const Address hardware(nl_addr_build(AF_LLC, mac.data(), mac.size()));
+  rtnl_link_set_addr(change.get(), hardware.get());
+  rtnl_link_set_mtu(change.get(), mtu);
+  rtnl_link_set_txqlen(change.get(), kTwinQueue);
+  rtnl_link_set_flags(change.get(), IFF_UP);
+  if (const int error = rtnl_link_change(socket.get(), link.get(), change.get(), 0); error < 0)
+    return failed(name, fmt::format("MAC {}, MTU {}, up", to_string(mac), mtu), error);
+
+  for (const Ipv4Prefix& own : port.addresses)
+    if (auto added = add_address(socket.get(), name, index, own); !added) return added;
+  for (const Ipv6Prefix& own : port.ipv6_addresses)
+    if (auto added = add_address(socket.get(), name, index, own); !added) return added;
+  const auto route = [&](const auto& to, const auto& via) {
+    return add_route(socket.get(), name, index, to, via, routes_may_exist);
+  };
+  for (const config::Route& to : port.routes)
+    if (auto added = route(to.to, to.via); !added) return added;
+  for (const config::Ipv6Route& to : port.ipv6_routes)
+    if (auto added = route(to.to, to.via); !added) return added;
+  if (port.gateway)
+    if (auto added = route(Ipv4Prefix{}, *port.gateway); !added) return added;
+  if (port.ipv6_gateway)
+    if (auto added = route(Ipv6Prefix{}, *port.ipv6_gateway); !added) return added;
+  return {};
+}
+
+std::vector<Ipv4Address> interface_addresses(const std::string& interface) {
+  std::vector<Ipv4Address> addresses;
+  ifaddrs* list = nullptr;
+  if (::getifaddrs(&list) != 0) return addresses;
+  for (const ifaddrs* item = list; item != nullptr; item = item->ifa_next) {
+    if (item->ifa_addr == nullptr || item->ifa_addr->sa_family != AF_INET) continue;
+    if (interface != item->ifa_name) continue;
+    sockaddr_in address{};
+    std::memcpy(&address, item->ifa_addr, sizeof(address));
+    addresses.emplace_back(ntohl(address.sin_addr.s_addr));
+  }
+  ::freeifaddrs(list);
+  return addresses;
+}
+
+std::expected<UniqueFd, ListenError> listen_on(Ipv4Address address, std::uint16_t tcp_port) {
+  const auto failed_call = [&](const char* call) {
+    const int error = errno;
+    return std::unexpected(
+        ListenError{error, fmt::format("cannot listen on {}:{}: {}: {}", address.to_string(),
+                                       tcp_port, call, std::strerror(error))});
+  };
+  UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!fd) return failed_call("socket");
+  const int on = 1;
+  if (::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
+      ::setsockopt(fd.get(), IPPROTO_IP, IP_FREEBIND, &on, sizeof(on)) != 0 ||
+      ::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) != 0)
+    return failed_call("setsockopt");
+  sockaddr_in name{};
+  name.sin_family = AF_INET;
+  name.sin_port = htons(tcp_port);
+  name.sin_addr.s_addr = htonl(address.value);
+  if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&name), sizeof(name)) != 0)
+    return failed_call("bind");
+  if (::listen(fd.get(), kListenBacklog) != 0) return failed_call("listen");
+  return fd;
+}
+
+std::optional<int> largest_backlog() {
+  std::ifstream file("/proc/sys/net/core/somaxconn");
+  int value = 0;
+  if (!(file >> value)) return std::nullopt;
+  return value;
+}
+
+std::expected<UniqueFd, std::string> open_gre_guard() {
+  UniqueFd socket(::socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_GRE));
+  sock_filter keep_nothing = BPF_STMT(BPF_RET | BPF_K, 0);
+  const sock_fprog filter{1, &keep_nothing};
+  if (!socket ||
+      ::setsockopt(socket.get(), SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter)) != 0)
+    return std::unexpected(std::string("raw GRE socket: ") + std::strerror(errno));
+  return socket;
+}
+
+}  // namespace pns::supervisor

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// What the supervisor asks of the kernel's network: TAPs, a twin's MAC, addresses and routes,
+// listening sockets. Everything acts in this process's network namespace. Nothing here reads a
+// packet. Supervisor thread only. Errors are one line, ready to print.
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "pns/base/ip_address.hpp"
+#include "pns/base/unique_fd.hpp"
+#include "pns/config/config.hpp"
+
+namespace pns::supervisor {
+
+// A TAP without packet information header, non-blocking; it lives as long as a descriptor of it
+// does. Takes over a persistent TAP of that name; refuses one that is in use.
+[[nodiscard]] std::expected<UniqueFd, std::string> open_tap(const std::string& name);
+
+// Keeps the kernel from giving an interface IPv6 addresses, and so from sending router
+// solicitations and multicast reports of its own accord. No effect where IPv6 is off.
+void quiet_ipv6(const std::string& interface);
+
+// For an interface that has IPv6 addresses: a link-local one of the kernel's beside them, and the
+// routes and addresses that pns gives it alone.
+void allow_ipv6(const std::string& interface);
+
+// MAC, MTU, addresses, up, routes, default route: in this order. May be repeated: what is there
+// already stays. A route that somebody else has set to the same network is an error.
+[[nodiscard]] std::expected<void, std::string> configure_twin(const config::Port& port,
+                                                              const MacAddress& mac,
+                                                              std::uint32_t mtu,
+                                                              bool routes_may_exist);
+
+// IPv4 addresses of an interface, in the kernel's order; empty when there is no such interface.
+[[nodiscard]] std::vector<Ipv4Address> interface_addresses(const std::string& interface);
+
+struct ListenError {
+  int number = 0;      // errno
+  std::string reason;  // one line
+};
+
+// Callers that the kernel keeps for us until they are accepted: an area that dials at once.
+inline constexpr int kListenBacklog = 4096;
+
+// A listening TCP socket: non-blocking, kListenBacklog, SO_REUSEADDR, IP_FREEBIND (the address may
+// come later), TCP_NODELAY (inherited by what it accepts).
+[[nodiscard]] std::expected<UniqueFd, ListenError> listen_on(Ipv4Address address,
+                                                             std::uint16_t tcp_port);
+
+// The kernel's bound on any backlog (net.core.somaxconn). Empty: not known.
+[[nodiscard]] std::optional<int> largest_backlog();
+
+// A raw socket that takes GRE (protocol 47) and keeps none of it. While it is open the kernel does
+// not answer GRE with ICMP protocol unreachable, on which clients hang up: it covers the moments in
+// which no dataplane takes the packets, its restart above all.
+[[nodiscard]] std::expected<UniqueFd, std::string> open_gre_guard();
+
+}  // namespace pns::supervisor

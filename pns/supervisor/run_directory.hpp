@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The directory of one running instance: its lock, pid files and sockets. Mode 0700. Whoever holds
+// a RunDirectory is the only supervisor in it. Supervisor thread only.
+#pragma once
+
+#include <sys/types.h>
+
+#include <expected>
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+#include "pns/base/unique_fd.hpp"
+
+namespace pns::supervisor {
+
+class RunDirectory {
+ public:
+  // Makes the directory when it is not there and locks it. Error: one line; says which process has
+  // the lock when another supervisor runs here.
+  [[nodiscard]] static std::expected<RunDirectory, std::string> open(
+      const std::filesystem::path& path);
+
+  // Of a supervisor whose place this one takes: its lock, which is held already.
+  [[nodiscard]] static RunDirectory adopt(const std::filesystem::path& path, UniqueFd lock);
+
+  [[nodiscard]] const std::filesystem::path& path() const noexcept { return path_; }
+
+  [[nodiscard]] int lock_fd() const noexcept { return lock_.get(); }
+
+  // NAME.pid, replaced in one step. Error: one line.
+  [[nodiscard]] std::expected<void, std::string> write_pid(std::string_view name, pid_t pid) const;
+  void remove_pid(std::string_view name) const noexcept;
+  // What NAME.pid says; -1: nothing.
+  [[nodiscard]] pid_t read_pid(std::string_view name) const;
+  // Removes every socket that the planes left.
+  void remove_sockets() const noexcept;
+
+ private:
+  std::filesystem::path path_;
+  UniqueFd lock_;  // flock(2); goes with the process
+};
+
+}  // namespace pns::supervisor

@@ -1,0 +1,560 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pns/supervisor/supervisor.hpp"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <limits>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "pns/log/log.hpp"
+#include "pns/supervisor/kernel_net.hpp"
+#include "pns/supervisor/supervisor_parts.hpp"
+
+namespace pns::supervisor {
+namespace {
+
+using contract::SupervisorMessage;
+using contract::SupervisorMessageType;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr auto kSilence = seconds(30);  // a plane that says nothing for so long is stuck
+constexpr auto kPoliteControl = milliseconds(5000);  // to tell the peers
+constexpr auto kPoliteDataplane = milliseconds(2000);
+constexpr auto kGrace = milliseconds(1000);       // beyond what a plane was given
+constexpr std::size_t kMostMessagesAtOnce = 256;  // of one plane before the other has its turn
+
+}  // namespace
+
+// --- planes ---
+
+void Supervisor::start(Plane& plane) {
+  const auto now = Clock::now();
+  SpawnOptions options{config_.file, run_dir_.path(), std::nullopt};
+  if (&plane == &control_) {
+    // Keep the event loop off the cores that poll, when that leaves any.
+    cpu_set_t cpus;
+    if (::sched_getaffinity(0, sizeof(cpus), &cpus) == 0) {
+      for (const std::uint16_t worker : config_.dataplane.cores.workers) CPU_CLR(worker, &cpus);
+      if (CPU_COUNT(&cpus) > 0) options.cpus = cpus;
+    }
+  }
+  if (&plane == &control_) open_new_listeners();
+  info_of(plane).starts.fetch_add(1, std::memory_order_relaxed);
+  if (auto done = spawn(plane, options, now); !done) {
+    plane.pid = -1;
+    if (!plane.was_ready) return fail(done.error());
+    log::error("cannot start", {{"plane", plane.name}, {"reason", done.error()}});
+    plane.restart_at = now + plane.backoff.on_end(milliseconds(0)) + RestartBackoff::kFirst;
+    return;
+  }
+  if (auto done = run_dir_.write_pid(plane.name, plane.pid); !done)
+    log::error("no pid file", {{"plane", plane.name}, {"reason", done.error()}});
+  info_of(plane).pid.store(plane.pid, std::memory_order_relaxed);
+  log::info("started", {{"plane", plane.name}, {"pid", plane.pid}});
+  outbox_of(plane).clear();
+  grant(plane);
+}
+
+// Of a configuration that a resumed supervisor has read. Not before: callers would wait for an
+// accept() that nobody does.
+void Supervisor::open_new_listeners() {
+  for (const Ipv4Address address : std::exchange(new_listeners_, {}))
+    if (auto done = open_listener(address); !done)
+      log::warn("cannot listen", {{"address", address}, {"reason", done.error()}});
+}
+
+// All that the plane needs, then kGrantsComplete. Descriptors are found when each message leaves.
+void Supervisor::grant(Plane& plane) {
+  const auto make = [](SupervisorMessageType type) {
+    SupervisorMessage message;
+    message.type = type;
+    return message;
+  };
+  send(plane, make(SupervisorMessageType::kGrantSessionMemory));
+  if (&plane == &dataplane_) {
+    for (std::uint32_t role = 0; role < contract::kPorts; ++role) {
+      if (wires_[role]) {
+        auto message = make(SupervisorMessageType::kGrantWire);
+        message.port = role;
+        send(plane, message);
+      }
+      if (twins_[role]) {
+        auto message = make(SupervisorMessageType::kGrantTwin);
+        message.port = role;
+        port(role).twin.copy(message.text.data(), message.text.size() - 1);
+        send(plane, message);
+      }
+    }
+  } else {
+    for (const Listener& listener : listeners_) {
+      auto message = make(SupervisorMessageType::kGrantListener);
+      message.local = listener.local;
+      message.tcp_port = kPptpPort;
+      send(plane, message);
+    }
+    for (const auto& [id, stored] : connections_) {
+      auto message = make(SupervisorMessageType::kGrantConnection);
+      message.connection = id;
+      message.local = stored.local;
+      message.peer = stored.peer;
+      message.tcp_port = stored.tcp_port;
+      send(plane, message);
+    }
+    auto state = make(SupervisorMessageType::kPlaneState);
+    state.value = dataplane_.state == PlaneState::kReady ? 1 : 0;
+    send(plane, state);
+  }
+  send(plane, make(SupervisorMessageType::kGrantsComplete));
+}
+
+int Supervisor::fd_for(const SupervisorMessage& message) const {
+  switch (message.type) {
+    case SupervisorMessageType::kGrantSessionMemory:
+      return session_memory_fd_.get();
+    case SupervisorMessageType::kGrantWire:
+      return wires_.at(message.port).get();
+    case SupervisorMessageType::kGrantTwin:
+      return twins_.at(message.port).get();
+    case SupervisorMessageType::kGrantListener:
+      for (const Listener& listener : listeners_)
+        if (listener.local == message.local) return listener.fd.get();
+      return -1;
+    case SupervisorMessageType::kGrantConnection: {
+      const auto found = connections_.find(message.connection);
+      return found == connections_.end() ? -1 : found->second.fd.get();
+    }
+    default:
+      return -1;
+  }
+}
+
+void Supervisor::send(Plane& plane, const SupervisorMessage& message) {
+  if (!plane.socket) return;
+  Outbox& outbox = outbox_of(plane);
+  outbox.push(message);
+  (void)outbox.flush(plane.socket.get());  // a socket that is gone is found by receive()
+}
+
+// Takes at most `limit` of the messages that the plane has sent. poll(2) calls again for the rest.
+void Supervisor::receive(Plane& plane, std::size_t limit) {
+  for (std::size_t count = 0; plane.socket && count < limit; ++count) {
+    auto received = contract::receive_supervisor_message(plane.socket.get());
+    if (received) {
+      plane.last_heard = Clock::now();
+      on_message(plane, std::move(*received));
+      continue;
+    }
+    if (received.error() == contract::ReceiveError::kWouldBlock) return;
+    if (received.error() == contract::ReceiveError::kMalformed) {
+      log::error("malformed message", {{"plane", plane.name}, {"pid", plane.pid}});
+      kill_now(plane, SIGKILL);
+      continue;
+    }
+    // Closed: the plane is ending. If it does not, it has lost its mind.
+    plane.socket.reset();
+    if (!plane.kill_at) plane.kill_at = Clock::now() + kGrace;
+  }
+}
+
+void Supervisor::on_message(Plane& plane, contract::ReceivedSupervisorMessage received) {
+  const bool is_control = &plane == &control_;
+  switch (received.message.type) {
+    case SupervisorMessageType::kWatchdog:
+      return;  // last_heard is all it is for
+    case SupervisorMessageType::kReady:
+      return on_ready(plane);
+    case SupervisorMessageType::kSetTwin:
+      if (!is_control) return on_set_twin(received.message);
+      break;
+    case SupervisorMessageType::kStoreConnection:
+      if (is_control) return on_store(std::move(received));
+      break;
+    case SupervisorMessageType::kRequestRestart:
+      if (is_control) return on_request_restart(received.message);
+      break;
+    case SupervisorMessageType::kForgetConnection:
+      if (is_control) {
+        connections_.erase(received.message.connection);
+        return;
+      }
+      break;
+    default:
+      break;
+  }
+  log::error("unexpected message",
+             {{"plane", plane.name}, {"type", static_cast<std::uint32_t>(received.message.type)}});
+}
+
+void Supervisor::on_ready(Plane& plane) {
+  if (plane.state == PlaneState::kReady) return;
+  plane.state = PlaneState::kReady;
+  plane.was_ready = true;
+  plane.ready_at = Clock::now();
+  auto& info = info_of(plane);
+  info.serves.store(info.starts.load(std::memory_order_relaxed), std::memory_order_release);
+  const auto took = std::chrono::duration_cast<milliseconds>(plane.ready_at - plane.started);
+  log::info("ready", {{"plane", plane.name}, {"pid", plane.pid}, {"start_ms", took.count()}});
+  if (&plane == &dataplane_) tell_plane_state();
+  if (phase_ != Phase::kStarting || control_.state != PlaneState::kReady ||
+      dataplane_.state != PlaneState::kReady)
+    return;
+  phase_ = Phase::kServing;
+  std::fputs("ready\n", stdout);
+  std::fflush(stdout);
+  (void)::sd_notify(0, "READY=1\nSTATUS=serving");
+}
+
+void Supervisor::on_set_twin(const SupervisorMessage& message) {
+  if (message.port >= contract::kPorts || !twins_[message.port]) {
+    log::error("no such twin", {{"port", message.port}});
+    return;
+  }
+  const bool before = twin_configured_[message.port];
+  auto done = configure_twin(port(message.port), message.mac, message.value, before);
+  if (!done) {
+    if (!before) return fail(done.error());
+    log::error("twin", {{"reason", done.error()}});
+  }
+  twin_configured_[message.port] = true;
+  SupervisorMessage answer;
+  answer.type = SupervisorMessageType::kTwinReady;
+  answer.port = message.port;
+  send(dataplane_, answer);
+}
+
+void Supervisor::on_store(contract::ReceivedSupervisorMessage received) {
+  const SupervisorMessage& message = received.message;
+  if (!received.fd) {
+    if (descriptor_log_.allow(Clock::now()))
+      log::error("connection without descriptor",
+                 {{"connection", message.connection.value},
+                  {"peer", message.peer},
+                  {"suppressed", descriptor_log_.take_suppressed()}});
+    return refuse_to_keep(message.connection);
+  }
+  if (connections_.size() >= config_.pptp.max_connections &&
+      !connections_.contains(message.connection)) {
+    log::error("too many connections to store",
+               {{"connection", message.connection.value}, {"limit", config_.pptp.max_connections}});
+    return refuse_to_keep(message.connection);
+  }
+  connections_.insert_or_assign(
+      message.connection,
+      StoredConnection{std::move(received.fd), message.local, message.peer, message.tcp_port});
+}
+
+// A call that would not outlive its control process is none to begin with: the peer dials again.
+void Supervisor::refuse_to_keep(ConnectionId connection) {
+  SupervisorMessage message;
+  message.type = SupervisorMessageType::kConnectionNotKept;
+  message.connection = connection;
+  send(control_, message);
+}
+
+void Supervisor::tell_plane_state() {
+  SupervisorMessage message;
+  message.type = SupervisorMessageType::kPlaneState;
+  message.value = dataplane_.state == PlaneState::kReady ? 1 : 0;
+  if (control_.runs()) send(control_, message);
+}
+
+// The process is gone, by whatever cause. What it had sent before is taken first: a connection that
+// it stored in its last moment must reach its successor.
+void Supervisor::on_end(Plane& plane, int status) {
+  receive(plane, std::numeric_limits<std::size_t>::max());
+  plane.socket.reset();
+  outbox_of(plane).clear();
+  const PlaneState before = plane.state;
+  const auto now = Clock::now();
+  const auto lived = std::chrono::duration_cast<milliseconds>(now - plane.started);
+  const auto served = before == PlaneState::kReady
+                          ? std::chrono::duration_cast<milliseconds>(now - plane.ready_at)
+                          : milliseconds(0);
+  const pid_t pid = std::exchange(plane.pid, -1);
+  info_of(plane).pid.store(0, std::memory_order_relaxed);
+  plane.state = PlaneState::kDown;
+  plane.kill_at.reset();
+  run_dir_.remove_pid(plane.name);
+  if (&plane == &dataplane_ && before == PlaneState::kReady) tell_plane_state();
+  const std::string how = describe_wait_status(status);
+  if (is_stopping()) {
+    log::info("ended", {{"plane", plane.name}, {"pid", pid}, {"how", how}});
+    return continue_stop();
+  }
+  if (std::exchange(plane.leaves, false)) {
+    log::info("ended for its restart", {{"plane", plane.name}, {"pid", pid}, {"how", how}});
+    restart_.reset();
+    return start(plane);
+  }
+  if (!plane.was_ready)
+    return fail(fmt::format("pns-{} ended before it was ready: {}; its own messages are above",
+                            plane.name, how));
+  const auto wait = plane.backoff.on_end(served);
+  plane.restart_at = now + wait;
+  log::error("ended unexpectedly", {{"plane", plane.name},
+                                    {"pid", pid},
+                                    {"how", how},
+                                    {"lived_ms", lived.count()},
+                                    {"served_ms", served.count()},
+                                    {"restart_in_ms", wait.count()}});
+}
+
+// --- the loop ---
+
+int Supervisor::serve() {
+  // One that is down after a resume waits for its time; a first start begins with none.
+  for (Plane* plane : {&dataplane_, &control_})
+    if (!plane->runs() && !plane->restart_at && !is_stopping()) start(*plane);
+  reap();  // who ended while one supervisor took the place of another
+  while (control_.runs() || dataplane_.runs() || !is_stopping()) {
+    const auto interest = [&](const Plane& plane) {
+      const short out = outbox_of(plane).empty() ? short{0} : short{POLLOUT};
+      return pollfd{plane.socket ? plane.socket.get() : -1, static_cast<short>(POLLIN | out), 0};
+    };
+    const int probe = restart_ && restart_->probe ? restart_->probe->fd() : -1;
+    std::array<pollfd, 4> wait = {pollfd{signals_.get(), POLLIN, 0}, interest(control_),
+                                  interest(dataplane_), pollfd{probe, POLLIN, 0}};
+    if (::poll(wait.data(), wait.size(), poll_timeout(Clock::now())) < 0 && errno != EINTR) {
+      log::error("poll", {{"reason", std::strerror(errno)}});
+      return 1;
+    }
+    for (const auto& [index, plane] : {std::pair{1, &control_}, std::pair{2, &dataplane_}}) {
+      const short events = wait[static_cast<std::size_t>(index)].revents;
+      if ((events & (POLLIN | POLLHUP | POLLERR)) != 0) receive(*plane, kMostMessagesAtOnce);
+      if ((events & POLLOUT) != 0 && plane->socket)
+        (void)outbox_of(*plane).flush(plane->socket.get());
+    }
+    if ((wait[0].revents & POLLIN) != 0) read_signals();
+    check_probe(Clock::now());
+    run_timers(Clock::now());
+  }
+  run_dir_.remove_sockets();
+  run_dir_.remove_pid("supervisor");
+  log::info("stopped", {{"status", exit_status_}});
+  return exit_status_;
+}
+
+void Supervisor::read_signals() {
+  signalfd_siginfo info{};
+  while (::read(signals_.get(), &info, sizeof(info)) == static_cast<ssize_t>(sizeof(info))) {
+    if (info.ssi_signo == SIGCHLD) continue;
+    log::info("signal", {{"signal", info.ssi_signo}, {"from", info.ssi_pid}});
+    if (is_stopping())
+      hasten();
+    else
+      begin_stop();
+  }
+  reap();
+}
+
+void Supervisor::reap() {
+  for (Plane* plane : {&control_, &dataplane_}) {
+    int status = 0;
+    if (plane->runs() && ::waitpid(plane->pid, &status, WNOHANG) == plane->pid)
+      on_end(*plane, status);
+  }
+}
+
+void Supervisor::run_timers(Clock::time_point now) {
+  if (systemd_interval_ && now >= systemd_next_) {
+    (void)::sd_notify(0, "WATCHDOG=1");
+    systemd_next_ = now + *systemd_interval_;
+  }
+  if (stop_waits_ && !is_stopping() && !control_.leaves &&
+      (!control_.runs() || control_.state == PlaneState::kReady))
+    begin_stop();
+  for (Plane* plane : {&control_, &dataplane_}) {
+    if (plane->restart_at && now >= *plane->restart_at && !is_stopping()) {
+      plane->restart_at.reset();
+      start(*plane);
+    }
+    if (!plane->runs()) continue;
+    if (plane->kill_at && now >= *plane->kill_at) {
+      kill_now(*plane, SIGKILL);
+      plane->kill_at.reset();
+    } else if (!plane->kill_at && !is_stopping() && now - plane->last_heard >= kSilence) {
+      log::error("silent", {{"plane", plane->name}, {"pid", plane->pid}});
+      kill_now(*plane, SIGABRT);
+      plane->kill_at = now + kGrace;
+    }
+  }
+}
+
+// Milliseconds until run_timers has something to do; rounded up, so that it then does.
+int Supervisor::poll_timeout(Clock::time_point now) const {
+  auto next = now + seconds(60);
+  if (systemd_interval_) next = std::min(next, systemd_next_);
+  if (restart_ && restart_->probe) next = std::min(next, restart_->probe->deadline());
+  for (const Plane* plane : {&control_, &dataplane_}) {
+    if (plane->restart_at) next = std::min(next, *plane->restart_at);
+    if (!plane->runs()) continue;
+    if (plane->kill_at)
+      next = std::min(next, *plane->kill_at);
+    else if (!is_stopping())
+      next = std::min<Clock::time_point>(next, plane->last_heard + kSilence);
+  }
+  return static_cast<int>(
+      std::max<std::int64_t>(0, std::chrono::ceil<milliseconds>(next - now).count()));
+}
+
+// --- the end ---
+
+void Supervisor::fail(const std::string& reason) {
+  log::error("cannot start", {{"reason", reason}});
+  exit_status_ = 1;
+  if (!is_stopping()) begin_stop();
+}
+
+// First control, which tells the peers; the dataplane carries that to them.
+void Supervisor::begin_stop() {
+  // Who leaves tells the peers nothing: its successor does, once it is ready. See run_timers().
+  if (control_.leaves && !std::exchange(stop_waits_, true)) return;
+  (void)::sd_notify(0, "STOPPING=1\nSTATUS=ending calls");
+  if (restart_) refuse_restart("the server is ending");
+  phase_ = Phase::kStoppingControl;
+  for (Plane* plane : {&control_, &dataplane_}) plane->restart_at.reset();
+  if (control_.runs()) {
+    SupervisorMessage message;
+    message.type = SupervisorMessageType::kStop;
+    message.value = static_cast<std::uint32_t>(kPoliteControl.count());
+    send(control_, message);
+    control_.kill_at = Clock::now() + kPoliteControl + kGrace;
+  }
+  continue_stop();
+}
+
+void Supervisor::continue_stop() {
+  if (phase_ != Phase::kStoppingControl || control_.runs()) return;
+  phase_ = Phase::kStoppingDataplane;
+  if (!dataplane_.runs()) return;
+  SupervisorMessage message;
+  message.type = SupervisorMessageType::kStop;
+  message.value = static_cast<std::uint32_t>(kPoliteDataplane.count());
+  send(dataplane_, message);
+  if (hastened_) return;
+  dataplane_.kill_at = Clock::now() + kPoliteDataplane + kGrace;
+}
+
+void Supervisor::hasten() {
+  if (std::exchange(hastened_, true)) return;
+  log::warn("second signal: ending at once");
+  for (Plane* plane : {&control_, &dataplane_}) {
+    kill_now(*plane, SIGKILL);
+    plane->kill_at.reset();
+  }
+}
+
+void Supervisor::kill_now(Plane& plane, int signal) noexcept {
+  if (plane.runs()) (void)::kill(plane.pid, signal);
+}
+
+namespace {
+
+log::Level log_level(config::LogLevel level) noexcept {
+  switch (level) {
+    case config::LogLevel::kTrace:
+      return log::Level::kTrace;
+    case config::LogLevel::kDebug:
+      return log::Level::kDebug;
+    case config::LogLevel::kInfo:
+      return log::Level::kInfo;
+    case config::LogLevel::kWarn:
+      return log::Level::kWarn;
+    case config::LogLevel::kError:
+      return log::Level::kError;
+  }
+  return log::Level::kInfo;
+}
+
+// Prints each and says whether there was any.
+void print(const std::vector<config::ConfigError>& errors) {
+  for (const auto& error : errors) fmt::print(stderr, "{}\n", error.to_string());
+}
+
+// The planes that another supervisor left, when nobody can look after them: control tells the
+// peers, then the dataplane. Their descriptors are open until this process ends.
+void end_planes(const RunDirectory& run_dir) {
+  for (const auto& [name, within] : {std::pair{"control", kPoliteControl + kGrace},
+                                     std::pair{"dataplane", kPoliteDataplane + kGrace}}) {
+    const pid_t pid = run_dir.read_pid(name);
+    const auto is_here = [pid] { return pid > 0 && ::waitpid(pid, nullptr, WNOHANG) == 0; };
+    if (!is_here()) continue;  // no child of ours
+    (void)::kill(pid, SIGTERM);
+    const auto until = Clock::now() + within;
+    while (is_here() && Clock::now() < until) std::this_thread::sleep_for(milliseconds(5));
+    (void)::kill(pid, SIGKILL);
+  }
+}
+
+int resume_supervisor(const SupervisorOptions& options, config::Config config) {
+  const auto read_state = [&]() -> std::expected<HandOver, std::string> {
+    const UniqueFd sealed(options.resume_fd);  // read once, and not handed on
+    const auto text = read_sealed(sealed.get());
+    if (!text) return std::unexpected(text.error());
+    return decode(*text);
+  };
+  const auto state = read_state();
+  const auto ended = [&](const std::string& reason, const RunDirectory& run_dir) {
+    log::error("cannot go on: ending the calls", {{"reason", reason}});
+    end_planes(run_dir);
+    return 1;
+  };
+  if (!state) return ended(state.error(), RunDirectory::adopt(options.run_dir, UniqueFd()));
+  Supervisor supervisor(std::move(config),
+                        RunDirectory::adopt(options.run_dir, UniqueFd(state->run_dir_lock)));
+  if (auto resumed = supervisor.resume(*state); !resumed)
+    return ended(resumed.error(), RunDirectory::adopt(options.run_dir, UniqueFd()));
+  return supervisor.serve();
+}
+
+}  // namespace
+
+int run_supervisor(const SupervisorOptions& options) {
+  const bool resumes = options.resume_fd >= 0;
+  auto config = config::load(options.config_file);
+  if (!config) {
+    print(config.error());
+    if (resumes) end_planes(RunDirectory::adopt(options.run_dir, UniqueFd()));
+    return 1;
+  }
+  std::vector<config::ConfigError> warnings;
+  // The users are control's. A first start looks at them, so that a mistake is told at once.
+  if (!resumes)
+    if (const auto users = config::load_users(*config, &warnings); !users) {
+      print(users.error());
+      return 1;
+    }
+  log::start(
+      log_level(config->log.level),
+      config->log.format == config::LogFormat::kJson ? log::Format::kJson : log::Format::kText,
+      "supervisor");
+  if (resumes) return resume_supervisor(options, std::move(*config));
+  for (const auto& warning : warnings) log::warn("users file", {{"reason", warning.to_string()}});
+  auto run_dir = RunDirectory::open(options.run_dir);
+  if (!run_dir) {
+    log::error("cannot start", {{"reason", run_dir.error()}});
+    return 1;
+  }
+  Supervisor supervisor(std::move(*config), std::move(*run_dir));
+  if (auto prepared = supervisor.prepare(); !prepared) {
+    log::error("cannot start", {{"reason", prepared.error()}});
+    return 1;
+  }
+  return supervisor.serve();
+}
+
+}  // namespace pns::supervisor

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The supervisor's own restart: it executes its program anew in the same process. Children, blocked
+// signals, the lock and every descriptor that is handed over stay; the planes notice nothing.
+#include <fmt/format.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "pns/base/time.hpp"
+#include "pns/log/log.hpp"
+#include "pns/supervisor/supervisor_parts.hpp"
+
+namespace pns::supervisor {
+
+using std::chrono::milliseconds;
+using Result = std::expected<void, std::string>;
+
+HandOver::Plane Supervisor::describe(const Plane& plane, const Outbox& outbox) const {
+  return {.pid = plane.pid,
+          .socket = plane.socket.get(),
+          .state = plane.state,
+          .was_ready = plane.was_ready,
+          .started = plane.started,
+          .ready_at = plane.ready_at,
+          .backoff = plane.backoff.next(),
+          .kill_at = plane.kill_at,
+          .restart_at = plane.restart_at,
+          .waiting = {outbox.waiting().begin(), outbox.waiting().end()}};
+}
+
+HandOver Supervisor::describe() const {
+  HandOver state;
+  state.program = program_;
+  state.run_dir_lock = run_dir_.lock_fd();
+  state.session_memory = session_memory_fd_.get();
+  state.gre_guard = gre_guard_.get();
+  for (std::uint32_t role = 0; role < contract::kPorts; ++role)
+    state.ports[role] = {.wire = wires_[role].get(),
+                         .twin = twins_[role].get(),
+                         .twin_configured = twin_configured_[role],
+                         .device = port(role).device.text,
+                         .twin_name = port(role).twin};
+  for (const Listener& listener : listeners_)
+    state.listeners.push_back({listener.fd.get(), listener.local});
+  for (const auto& [id, stored] : connections_)
+    state.connections.push_back({.fd = stored.fd.get(),
+                                 .id = id,
+                                 .local = stored.local,
+                                 .peer = stored.peer,
+                                 .tcp_port = stored.tcp_port});
+  state.control = describe(control_, control_outbox_);
+  state.dataplane = describe(dataplane_, dataplane_outbox_);
+  state.request = restart_->request;
+  state.asked = restart_->asked;
+  return state;
+}
+
+std::string Supervisor::hand_over() {
+  const HandOver state = describe();
+  const auto sealed = seal(encode(state));
+  if (!sealed) return sealed.error();
+  auto inherited = state.descriptors();
+  inherited.push_back(sealed->get());
+  std::array<std::string, 8> words = {program_.string(), "run",
+                                      "--config",        config_.file.string(),
+                                      "--run-dir",       run_dir_.path().string(),
+                                      "--resume-fd",     std::to_string(sealed->get())};
+  std::array<char*, words.size() + 1> arguments{};
+  for (std::size_t i = 0; i < words.size(); ++i) arguments[i] = words[i].data();
+  log::info("handing over", {{"program", program_.string()},
+                             {"connections", connections_.size()},
+                             {"descriptors", inherited.size()}});
+  (void)::sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu",
+                     static_cast<unsigned long long>(monotonic_ns(Clock::now()) / 1000));
+  int error = EBADF;
+  if (set_inherited(inherited, true)) {
+    ::execv(arguments[0], arguments.data());
+    error = errno;
+  }
+  (void)set_inherited(inherited, false);
+  (void)::sd_notify(0, "READY=1\nSTATUS=serving");
+  return fmt::format("cannot execute {}: {}", program_.string(), std::strerror(error));
+}
+
+void Supervisor::take(Plane& plane, Outbox& outbox, const HandOver::Plane& state,
+                      Clock::time_point now) {
+  plane.program = program_.parent_path() / ("pns-" + plane.name);
+  plane.pid = state.pid;
+  plane.socket.reset(state.socket);
+  plane.state = state.state;
+  plane.was_ready = state.was_ready;
+  plane.started = state.started;
+  plane.ready_at = state.ready_at;
+  plane.last_heard = now;
+  plane.backoff = RestartBackoff(state.backoff);
+  plane.kill_at = state.kill_at;
+  plane.restart_at = state.restart_at;
+  for (const auto& message : state.waiting) outbox.push(message);
+}
+
+Result Supervisor::resume(const HandOver& state) {
+  const auto now = Clock::now();
+  program_ = state.program;
+  // Everything has an owner before anything can fail.
+  session_memory_fd_.reset(state.session_memory);
+  gre_guard_.reset(state.gre_guard);
+  for (std::uint32_t role = 0; role < contract::kPorts; ++role) {
+    wires_[role].reset(state.ports[role].wire);
+    twins_[role].reset(state.ports[role].twin);
+    twin_configured_[role] = state.ports[role].twin_configured;
+  }
+  for (const auto& listener : state.listeners)
+    listeners_.push_back({UniqueFd(listener.fd), listener.local});
+  for (const auto& c : state.connections)
+    connections_.insert_or_assign(c.id,
+                                  StoredConnection{UniqueFd(c.fd), c.local, c.peer, c.tcp_port});
+  take(control_, control_outbox_, state.control, now);
+  take(dataplane_, dataplane_outbox_, state.dataplane, now);
+  if (!set_inherited(state.descriptors(), false))
+    return std::unexpected("hand-over: a descriptor is not open");
+  auto attached = contract::SessionMemory::attach(session_memory_fd_.get());
+  if (!attached) return std::unexpected(attached.error());
+  session_memory_ = std::move(*attached);
+  // What came since the old program last looked is pending still: the signals stayed blocked.
+  if (auto done = catch_signals(); !done) return done;
+  raise_descriptor_limit(config_.pptp.max_connections);
+  compare_configuration(state);
+  find_systemd_watchdog();
+  phase_ = Phase::kServing;
+  auto& self = session_memory_.header().process(contract::Process::kSupervisor);
+  const auto starts = self.starts.fetch_add(1, std::memory_order_relaxed) + 1;
+  self.serves.store(starts, std::memory_order_release);
+  (void)::sd_notify(0, "READY=1\nSTATUS=serving");
+  const auto took = std::chrono::duration_cast<milliseconds>(now - state.asked);
+  log::info("resumed", {{"connections", connections_.size()},
+                        {"listeners", listeners_.size()},
+                        {"starts", starts},
+                        {"after_ms", took.count()}});
+  answer(state.request, contract::Process::kSupervisor, {});
+  return {};
+}
+
+// What calls hang on is not changed under them: it stays as it is, and the log says so.
+void Supervisor::compare_configuration(const HandOver& state) {
+  const auto kept = [](const char* key, std::string_view what) {
+    log::warn("not changed while calls live", {{"key", key}, {"kept", what}});
+  };
+  const std::uint32_t sessions = session_memory_.header().max_sessions;
+  if (config_.dataplane.max_sessions != sessions)
+    kept("dataplane.max_sessions", std::to_string(sessions));
+  for (const auto& [key, held, wanted] :
+       {std::tuple{"ports.access", &state.ports[0], &config_.ports.access},
+        std::tuple{"ports.core", &state.ports[1], &config_.ports.core}}) {
+    if (held->device != wanted->device.text || held->twin_name != wanted->twin)
+      kept(key, held->device);
+    wanted->device.text = held->device;
+    wanted->twin = held->twin_name;
+  }
+  const auto& wanted = config_.pptp.listen;
+  if (wanted.empty()) return;
+  for (const Ipv4Address address : wanted)
+    if (std::ranges::find(listeners_, address, &Listener::local) == listeners_.end()) {
+      log::info("listens from the next start of control on", {{"address", address}});
+      new_listeners_.push_back(address);
+    }
+  for (const Listener& listener : listeners_)
+    if (std::ranges::find(wanted, listener.local) == wanted.end())
+      kept("pptp.listen", listener.local.to_string());
+}
+
+}  // namespace pns::supervisor
