@@ -109,11 +109,6 @@ LocalAuthenticator::LocalAuthenticator(std::vector<LocalUser> users, RandomSourc
   random.fill(password);
   nobody_.password = SecretText(Bytes(password));
   wipe(password);
-  replace_users(std::move(users));
-}
-
-void LocalAuthenticator::replace_users(std::vector<LocalUser> users) {
-  users_.clear();
   for (LocalUser& user : users) {
     std::string name = user.name;
     users_.try_emplace(std::move(name), std::move(user));

@@ -53,9 +53,6 @@ class LocalAuthenticator final : public Authenticator {
   // The decision itself. Writes a changed password.
   [[nodiscard]] model::AuthResult decide(const model::AuthRequest& request);
 
-  // A reloaded file. Sessions that are up are not touched.
-  void replace_users(std::vector<LocalUser> users);
-
   [[nodiscard]] std::size_t user_count() const noexcept { return users_.size(); }
 
  private:

@@ -223,8 +223,8 @@ TEST_CASE("rfc2759 §7: after 648, and only then, a Change-Password packet is ta
   aaa::LocalUser account = LinkPair::make_users()[0];
   account.password_expired = true;
   LinkPair pair;
-  pair.users.replace_users({account});
-  pair.users.allow_password_changes([](const auto&, const auto&) { return true; });
+  pair.set_account(account);
+  pair.users->allow_password_changes([](const auto&, const auto&) { return true; });
   SECTION("it is right") {
     pair.client.new_password = "newPass";
     pair.start();

@@ -9,6 +9,7 @@
 #include <array>
 #include <deque>
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "controlplane/aaa/local_authenticator.hpp"
@@ -408,11 +409,11 @@ class PppClient {
 class LinkPair {
  public:
   explicit LinkPair(const ppp::LinkSettings& settings = {})
-      : link(settings, random, clock.now()), users(make_users(), random) {}
+      : link(settings, random, clock.now()), users(std::in_place, make_users(), random) {}
 
   // A link that was taken over after a restart.
   LinkPair(const ppp::LinkSettings& settings, const ppp::LinkSnapshot& snapshot)
-      : link(settings, snapshot, random, clock.now()), users(make_users(), random) {}
+      : link(settings, snapshot, random, clock.now()), users(std::in_place, make_users(), random) {}
 
   // Starts the link and lets everything happen that happens at once.
   void start() { run(link.start(clock.now())); }
@@ -458,9 +459,14 @@ class LinkPair {
                                    .subscriber_address = Ipv4Address(0x0a400005),
                                    .dns = {Ipv4Address(0x0a000035), Ipv4Address()},
                                    .wins = {}};
-  aaa::LocalAuthenticator users;                      // User, whose password is clientPass
+  std::optional<aaa::LocalAuthenticator> users;       // User, whose password is clientPass
   std::function<bool(const Octets&)> drop_to_client;  // true: the frame is lost
   std::function<bool(const Octets&)> drop_from_client;
+
+  // The only account from now on.
+  void set_account(aaa::LocalUser account) {
+    users.emplace(std::vector<aaa::LocalUser>{std::move(account)}, random);
+  }
 
   static std::vector<aaa::LocalUser> make_users() {
     aaa::LocalUser user;
@@ -484,7 +490,7 @@ class LinkPair {
       }
       actions.push_back(std::move(action));
       if (question) {
-        const auto result = users.decide(*question);
+        const auto result = users->decide(*question);
         take(link.on_auth_result(result, result ? std::optional(network) : std::nullopt,
                                  clock.now()),
              to_link);

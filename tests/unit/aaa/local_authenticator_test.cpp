@@ -3,7 +3,6 @@
 
 #include <catch2/catch.hpp>
 
-#include "controlplane/aaa/accounting.hpp"
 #include "pns/crypto/mschap.hpp"
 #include "tests/support/fake_random.hpp"
 #include "tests/support/octets.hpp"
@@ -112,17 +111,6 @@ TEST_CASE("local users: no octet of the response may differ", "[aaa]") {
     std::get<model::MsChapV2Credentials>(request.credentials).peer_challenge[i] ^= std::byte{1};
     CHECK_FALSE(authenticator.decide(request).has_value());
   }
-}
-
-TEST_CASE("local users: a reload replaces all of them", "[aaa]") {
-  FakeRandom random;
-  LocalAuthenticator authenticator({user("User", "clientPass")}, random);
-  authenticator.replace_users({user("Peter", "x")});
-  CHECK(authenticator.user_count() == 1);
-  CHECK_FALSE(authenticator.decide(rfc_request()).has_value());
-  authenticator.replace_users({});
-  CHECK(authenticator.user_count() == 0);
-  CHECK_FALSE(authenticator.decide(rfc_request()).has_value());
 }
 
 TEST_CASE("local users: PAP is judged by the hash", "[aaa][rfc1334-2]") {
@@ -266,12 +254,4 @@ TEST_CASE("local users: a new password is taken only where one is due", "[aaa][r
               .ms_chap_error == 691);
     CHECK(kept == 0);
   }
-}
-
-TEST_CASE("accounting: a server without accounts takes every record", "[aaa]") {
-  NullAccounting accounting;
-  accounting.start({});
-  accounting.interim({}, {});
-  accounting.stop({}, {}, EndReason::idle_timeout);
-  SUCCEED();
 }

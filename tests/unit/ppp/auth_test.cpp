@@ -204,7 +204,7 @@ TEST_CASE("auth: MS-CHAPv1 with short keys uses the LM hash, or offers 128 bit o
   SECTION("it has none, and 128 bit is what remains") {
     LinkPair pair(settings);
     account.lm_hash.reset();
-    pair.users.replace_users({account});
+    pair.set_account(account);
     pair.client.ccp_options = "120601000020";
     pair.start();
     CHECK(find<model::ArmMppe>(pair.actions)->key_bits == 128);
@@ -213,7 +213,7 @@ TEST_CASE("auth: MS-CHAPv1 with short keys uses the LM hash, or offers 128 bit o
     settings.mppe_strengths.bits128 = false;
     LinkPair pair(settings);
     account.lm_hash.reset();
-    pair.users.replace_users({account});
+    pair.set_account(account);
     pair.start();
     CHECK(ended(pair.actions) == EndReason::no_mppe_keys);
   }
@@ -227,9 +227,9 @@ TEST_CASE("auth: an expired password can be changed on the call, once", "[ppp][a
     LinkPair pair(with({method}, MppePolicy::kRequire));
     aaa::LocalUser account = LinkPair::make_users()[0];
     account.password_expired = true;
-    pair.users.replace_users({account});
+    pair.set_account(account);
     std::optional<Secret<16>> kept;
-    pair.users.allow_password_changes([&](const std::string& name, const Secret<16>& hash) {
+    pair.users->allow_password_changes([&](const std::string& name, const Secret<16>& hash) {
       CHECK(name == "User");
       kept = hash;
       return true;
@@ -253,9 +253,9 @@ TEST_CASE("auth: a change that is not taken is error 709, and the old password s
   LinkPair pair(with({AuthMethod::kMsChapV2}));
   aaa::LocalUser account = LinkPair::make_users()[0];
   account.password_expired = true;
-  pair.users.replace_users({account});
+  pair.set_account(account);
   const bool same = GENERATE(false, true);
-  pair.users.allow_password_changes([&](const auto&, const auto&) { return same; });
+  pair.users->allow_password_changes([&](const auto&, const auto&) { return same; });
   pair.client.new_password = same ? "clientPass" : "new";
   pair.start();
   CHECK(pair.client.failure.starts_with("E=709 R=0 C="));
@@ -269,7 +269,7 @@ TEST_CASE("auth: without a file for changes an expired password ends the call",
     LinkPair pair(with({row.method}));
     aaa::LocalUser account = LinkPair::make_users()[0];
     account.password_expired = true;
-    pair.users.replace_users({account});
+    pair.set_account(account);
     pair.client.new_password = "new";
     pair.start();
     CHECK_FALSE(pair.client.authenticated);
@@ -282,7 +282,7 @@ TEST_CASE("auth: a disabled account is told so", "[ppp][auth][rfc2759-6]") {
   LinkPair pair(with({AuthMethod::kMsChapV2}));
   aaa::LocalUser account = LinkPair::make_users()[0];
   account.disabled = true;
-  pair.users.replace_users({account});
+  pair.set_account(account);
   pair.start();
   CHECK(pair.client.failure.starts_with("E=647 R=0 C="));
   CHECK(ended(pair.actions) == EndReason::auth_account_disabled);
