@@ -21,7 +21,7 @@
 #include <string>
 #include <vector>
 
-#include "dataplane/runtime/doorbell.hpp"
+#include "dataplane/packet/doorbell.hpp"
 #include "dataplane/runtime/worker_command.hpp"
 #include "dataplane/runtime/xdp_prefixes.hpp"
 #include "dataplane/session/session_table.hpp"

@@ -15,7 +15,7 @@
 #include <thread>
 #include <vector>
 
-#include "dataplane/runtime/doorbell.hpp"
+#include "dataplane/packet/doorbell.hpp"
 #include "pns/base/unique_fd.hpp"
 #include "pns/contract/session_memory.hpp"
 

@@ -18,7 +18,7 @@
 
 #include "dataplane/mppe/mppe_engine.hpp"
 #include "dataplane/packet/burst.hpp"
-#include "dataplane/runtime/doorbell.hpp"
+#include "dataplane/packet/doorbell.hpp"
 #include "dataplane/runtime/queue.hpp"
 #include "dataplane/runtime/worker_command.hpp"
 #include "dataplane/session/next_hops.hpp"

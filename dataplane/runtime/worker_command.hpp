@@ -13,8 +13,8 @@
 #include <cstring>
 #include <type_traits>
 
+#include "dataplane/packet/doorbell.hpp"
 #include "dataplane/packet/packet_context.hpp"
-#include "dataplane/runtime/doorbell.hpp"
 #include "pns/base/secret.hpp"
 #include "pns/contract/messages.hpp"
 

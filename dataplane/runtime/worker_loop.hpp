@@ -12,7 +12,7 @@
 #include <memory>
 #include <vector>
 
-#include "dataplane/runtime/doorbell.hpp"
+#include "dataplane/packet/doorbell.hpp"
 #include "dataplane/runtime/worker.hpp"
 #include "pns/config/config.hpp"
 

@@ -13,10 +13,10 @@
 
 #include "dataplane/mppe/mppe_engine.hpp"
 #include "dataplane/packet/burst.hpp"
+#include "dataplane/packet/policer.hpp"
 #include "dataplane/session/ack_list.hpp"
 #include "dataplane/session/gap_queue.hpp"
 #include "dataplane/session/next_hops.hpp"
-#include "dataplane/session/policer.hpp"
 #include "dataplane/session/reassembly.hpp"
 #include "dataplane/session/reorder.hpp"
 #include "dataplane/session/send_window.hpp"

@@ -3,8 +3,8 @@
 
 #include <catch2/catch.hpp>
 
+#include "dataplane/packet/policer.hpp"
 #include "dataplane/session/ack_list.hpp"
-#include "dataplane/session/policer.hpp"
 
 using namespace pns;
 using namespace pns::dataplane;
