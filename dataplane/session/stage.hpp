@@ -11,15 +11,15 @@
 #include <array>
 #include <cstdint>
 
+#include "dataplane/gre/ack_list.hpp"
+#include "dataplane/gre/gap_queue.hpp"
+#include "dataplane/gre/reorder.hpp"
+#include "dataplane/gre/send_window.hpp"
 #include "dataplane/mppe/mppe_engine.hpp"
 #include "dataplane/packet/burst.hpp"
 #include "dataplane/packet/policer.hpp"
-#include "dataplane/session/ack_list.hpp"
-#include "dataplane/session/gap_queue.hpp"
 #include "dataplane/session/next_hops.hpp"
 #include "dataplane/session/reassembly.hpp"
-#include "dataplane/session/reorder.hpp"
-#include "dataplane/session/send_window.hpp"
 #include "dataplane/session/session_table.hpp"
 #include "pns/base/ip_address.hpp"
 #include "pns/contract/session_memory.hpp"

@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "dataplane/session/window.hpp"
+#include "dataplane/gre/sequence_window.hpp"
 #include "pns/wire/gre.hpp"
 
 namespace pns::dataplane {

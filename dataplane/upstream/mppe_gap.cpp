@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "dataplane/session/gap_queue.hpp"
-#include "dataplane/session/window.hpp"
+#include "dataplane/gre/gap_queue.hpp"
+#include "dataplane/gre/sequence_window.hpp"
 #include "dataplane/upstream/mppe_open.hpp"
 
 namespace pns::dataplane {

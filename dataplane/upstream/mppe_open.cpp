@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <array>
 
+#include "dataplane/gre/sequence_window.hpp"
 #include "dataplane/mppe/mppe_engine.hpp"
-#include "dataplane/session/window.hpp"
 #include "dataplane/upstream/gre_in.hpp"
 #include "dataplane/upstream/local_delivery.hpp"
 #include "dataplane/upstream/mppe_gap.hpp"

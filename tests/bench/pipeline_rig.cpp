@@ -13,7 +13,7 @@
 #include <stdexcept>
 #include <utility>
 
-#include "dataplane/session/window.hpp"
+#include "dataplane/gre/sequence_window.hpp"
 #include "pns/mppe/mppe.hpp"
 #include "pns/wire/ethernet.hpp"
 #include "pns/wire/gre.hpp"

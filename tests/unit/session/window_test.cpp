@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "dataplane/session/window.hpp"
+#include "dataplane/gre/sequence_window.hpp"
 
 #include <catch2/catch.hpp>
 
+#include "dataplane/gre/ack_list.hpp"
 #include "dataplane/packet/policer.hpp"
-#include "dataplane/session/ack_list.hpp"
 
 using namespace pns;
 using namespace pns::dataplane;

@@ -2,7 +2,7 @@
 //
 // Reorder: GRE packets that came too early wait here, a few for each session and for a short time,
 // for those that are missing (RFC 2637 §4.3), so that PPP and MPPE see them in order. The numbers
-// themselves are judged by window.hpp; a packet waits with its outer headers off.
+// themselves are judged by sequence_window.hpp; a packet waits with its outer headers off.
 // Every packet that waits is 1 to kSpan ahead of the session's highest: whoever moves that further
 // empties the queue first.
 //

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "dataplane/session/reorder.hpp"
+#include "dataplane/gre/reorder.hpp"
 
 #include <algorithm>
 #include <utility>

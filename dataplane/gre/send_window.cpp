@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "dataplane/session/send_window.hpp"
+#include "dataplane/gre/send_window.hpp"
 
 #include <algorithm>
 

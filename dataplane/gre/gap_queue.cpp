@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "dataplane/session/gap_queue.hpp"
+#include "dataplane/gre/gap_queue.hpp"
 
 #include <utility>
 
+#include "dataplane/gre/sequence_window.hpp"
 #include "dataplane/packet/packet_context.hpp"
-#include "dataplane/session/window.hpp"
 
 namespace pns::dataplane {
 namespace {
