@@ -33,6 +33,8 @@
 #include <string>
 #include <vector>
 
+#include "dataplane/routing/next_hops.hpp"
+#include "dataplane/routing/routes.hpp"
 #include "dataplane/runtime/eal.hpp"
 #include "dataplane/runtime/endpoint.hpp"
 #include "dataplane/runtime/mppe_start.hpp"
@@ -40,12 +42,10 @@
 #include "dataplane/runtime/port_statistics.hpp"
 #include "dataplane/runtime/ports.hpp"
 #include "dataplane/runtime/punt.hpp"
-#include "dataplane/runtime/routes.hpp"
 #include "dataplane/runtime/steering.hpp"
 #include "dataplane/runtime/worker.hpp"
 #include "dataplane/runtime/worker_loop.hpp"
 #include "dataplane/runtime/xdp_prefixes.hpp"
-#include "dataplane/session/next_hops.hpp"
 #include "dataplane/session/session_table.hpp"
 #include "pns/base/privileges.hpp"
 #include "pns/base/stopwatch.hpp"

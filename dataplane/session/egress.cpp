@@ -3,7 +3,7 @@
 
 #include <type_traits>
 
-#include "dataplane/session/mapped_address.hpp"
+#include "dataplane/routing/mapped_address.hpp"
 #include "pns/wire/ethernet.hpp"
 
 namespace pns::dataplane {

@@ -13,7 +13,7 @@
 #include <type_traits>
 
 #include "dataplane/packet/packet_context.hpp"
-#include "dataplane/session/next_hops.hpp"
+#include "dataplane/routing/next_hops.hpp"
 #include "dataplane/session/stage.hpp"
 #include "pns/base/be.hpp"
 #include "pns/wire/ethernet.hpp"

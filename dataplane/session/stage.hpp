@@ -18,7 +18,7 @@
 #include "dataplane/mppe/mppe_engine.hpp"
 #include "dataplane/packet/burst.hpp"
 #include "dataplane/packet/policer.hpp"
-#include "dataplane/session/next_hops.hpp"
+#include "dataplane/routing/next_hops.hpp"
 #include "dataplane/session/reassembly.hpp"
 #include "dataplane/session/session_table.hpp"
 #include "pns/base/ip_address.hpp"

@@ -22,8 +22,8 @@
 #include <vector>
 
 #include "dataplane/gre/reorder.hpp"
+#include "dataplane/routing/next_hops.hpp"
 #include "dataplane/runtime/worker.hpp"
-#include "dataplane/session/next_hops.hpp"
 #include "dataplane/session/session_table.hpp"
 #include "pns/contract/session_memory.hpp"
 #include "pns/mppe/state.hpp"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <catch2/catch.hpp>
 
-#include "dataplane/session/mapped_address.hpp"
+#include "dataplane/routing/mapped_address.hpp"
 #include "tests/pipeline/world.hpp"
 
 using namespace pns;

@@ -9,7 +9,7 @@
 #include <catch2/catch.hpp>
 #include <cstring>
 
-#include "dataplane/session/mapped_address.hpp"
+#include "dataplane/routing/mapped_address.hpp"
 #include "pns/base/drop_reason.hpp"
 
 namespace pns::test {

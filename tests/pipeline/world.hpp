@@ -17,8 +17,8 @@
 #include <string>
 #include <vector>
 
+#include "dataplane/routing/next_hops.hpp"
 #include "dataplane/runtime/worker.hpp"
-#include "dataplane/session/next_hops.hpp"
 #include "dataplane/session/session_table.hpp"
 #include "pns/contract/session_memory.hpp"
 #include "pns/mppe/mppe.hpp"

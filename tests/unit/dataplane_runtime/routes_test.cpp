@@ -2,7 +2,7 @@
 //
 // Routes against the real kernel, in a network namespace that the process makes for itself. ip(8)
 // configures it as an operator would. Skipped without the right to make one.
-#include "dataplane/runtime/routes.hpp"
+#include "dataplane/routing/routes.hpp"
 
 #include <poll.h>
 #include <rte_ether.h>
@@ -15,7 +15,7 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "dataplane/session/mapped_address.hpp"
+#include "dataplane/routing/mapped_address.hpp"
 
 using namespace pns;
 using namespace pns::dataplane;

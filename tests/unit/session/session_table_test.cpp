@@ -8,8 +8,8 @@
 #include <thread>
 #include <unordered_map>
 
-#include "dataplane/session/mapped_address.hpp"
-#include "dataplane/session/next_hops.hpp"
+#include "dataplane/routing/mapped_address.hpp"
+#include "dataplane/routing/next_hops.hpp"
 #include "pns/mppe/mppe.hpp"
 
 using namespace pns;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "dataplane/session/next_hops.hpp"
+#include "dataplane/routing/next_hops.hpp"
 
 #include <rte_errno.h>
 #include <rte_fib.h>

@@ -26,7 +26,7 @@
 #include <string>
 #include <vector>
 
-#include "dataplane/session/next_hops.hpp"
+#include "dataplane/routing/next_hops.hpp"
 #include "pns/base/ip_address.hpp"
 #include "pns/contract/session_memory.hpp"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "dataplane/runtime/routes.hpp"
+#include "dataplane/routing/routes.hpp"
 
 #include <fmt/format.h>
 #include <linux/neighbour.h>
@@ -16,7 +16,7 @@
 #include <cstring>
 #include <utility>
 
-#include "dataplane/session/mapped_address.hpp"
+#include "dataplane/routing/mapped_address.hpp"
 #include "pns/log/log.hpp"
 
 namespace pns::dataplane {
