@@ -2,7 +2,7 @@
 //
 // GapQueue: packets of MPPE sessions that lie beyond a gap in the key chain. A packet waits here
 // until its session's key chain has been stepped over the packets that were lost, on a copy and in
-// slices between bursts (upstream/mppe_gap.hpp does the stepping). Decision 0012.
+// slices between bursts (pipeline/mppe_gap.hpp does the stepping). Decision 0012.
 //
 // A fixed number of entries, one for each session that waits. The entries form two round-robin
 // lists, for short and for long gaps, so that a session with a long gap does not keep others from

@@ -19,11 +19,11 @@
 #include "dataplane/mppe/mppe_engine.hpp"
 #include "dataplane/packet/burst.hpp"
 #include "dataplane/packet/doorbell.hpp"
+#include "dataplane/pipeline/stage_context.hpp"
 #include "dataplane/routing/next_hops.hpp"
 #include "dataplane/runtime/queue.hpp"
 #include "dataplane/runtime/worker_command.hpp"
 #include "dataplane/session/session_table.hpp"
-#include "dataplane/session/stage.hpp"
 #include "pns/base/time.hpp"
 #include "pns/contract/session_memory.hpp"
 

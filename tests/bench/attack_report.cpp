@@ -5,7 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "dataplane/session/stage.hpp"
+#include "dataplane/pipeline/stage_context.hpp"
 
 namespace pns::bench {
 namespace {

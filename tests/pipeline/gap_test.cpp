@@ -4,7 +4,7 @@
 // what forged gaps cost is bounded. Decision 0012.
 #include <catch2/catch.hpp>
 
-#include "dataplane/upstream/mppe_gap.hpp"
+#include "dataplane/pipeline/mppe_gap.hpp"
 #include "pns/mppe/mppe.hpp"
 #include "tests/pipeline/world.hpp"
 

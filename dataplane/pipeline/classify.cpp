@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/pipeline/classify.hpp"
+
+#include <rte_prefetch.h>
+
+#include <array>
+
+#include "dataplane/pipeline/egress.hpp"
+#include "pns/wire/ethernet.hpp"
+#include "pns/wire/gre.hpp"
+#include "pns/wire/ipv4.hpp"
+#include "pns/wire/ipv6.hpp"
+
+namespace pns::dataplane {
+namespace {
+
+using contract::PortRole;
+
+// IPv6 from the core. Group traffic (Neighbor Discovery, Router Advertisements) is the kernel's.
+void classify_ipv6(StageContext& stage, rte_mbuf* packet, PacketContext& context) noexcept {
+  const Bytes inner = Bytes(octets_of(packet)).subspan(wire::kEthernetHeaderSize);
+  const auto header = wire::parse_ipv6(inner);
+  if (!header) return drop(context, header.error());
+  const FoundSession found = stage.sessions.find_by_prefix(header->destination.high);
+  if (!found) return punt_to_kernel(stage, context, context.port, DropReason::no_session);
+  if (wire::is_unforwardable(header->source)) return drop(context, DropReason::inner_scope);
+  narrow(packet, wire::kEthernetHeaderSize, header->total_length());
+  attach(context, found.slot, *found.session);
+  context.lane = Lane::kDownstreamIpv6;
+}
+
+// Where the record of a packet's session is looked up.
+struct Way {
+  const SessionTable::Entry* entry;
+  bool with_ack;  // the packet acknowledges something we sent
+  bool foreign;   // the record is another worker's
+};
+
+// Checks a frame, and asks for what leads on from its headers.
+[[gnu::always_inline]] inline void check_frame(StageContext& stage, rte_mbuf* packet, PortRole port,
+                                               Way& way) noexcept {
+  way = {&SessionTable::kNowhere, false, false};
+  PacketContext& context = context_of(packet);
+  context = PacketContext{};
+  context.port = port;
+  if (packet->nb_segs > 1 && rte_pktmbuf_linearize(packet) != 0)
+    return drop(context, DropReason::no_buffer);
+  const MutableBytes frame = octets_of(packet);
+  const wire::EthernetHeader* const ethernet = wire::view_ethernet(frame);
+  if (ethernet == nullptr) return drop(context, DropReason::frame_truncated);
+  const bool to_all = wire::is_multicast(ethernet->destination);
+  if (!to_all && !wire::same_mac(ethernet->destination, stage.port(port).mac))
+    return drop(context, DropReason::frame_not_for_us);
+  if (to_all || ethernet->type.host() != wire::kEtherTypeIpv4) {
+    if (!to_all && ethernet->type.host() == wire::kEtherTypeIpv6 && port == PortRole::kCore)
+      return classify_ipv6(stage, packet, context);
+    return punt_to_kernel(stage, context, port, DropReason::not_ip);
+  }
+
+  const Bytes ip = frame.subspan(wire::kEthernetHeaderSize);
+  if (const DropReason why = wire::check_ipv4(ip); why != DropReason::kNone)
+    return drop(context, why);
+  const wire::Ipv4Header header = wire::read_ipv4(ip);
+  if (port == PortRole::kCore) {
+    way.entry = stage.sessions.entry_of(header.destination);
+    rte_prefetch0(way.entry);
+    context.destination = header.destination;
+    context.inner_length = header.total_length;
+    context.lane = Lane::kSubscriber;
+    return;
+  }
+  const auto payload_at =
+      static_cast<std::uint16_t>(wire::kEthernetHeaderSize + header.header_length);
+  const std::size_t local = header.protocol == wire::kIpProtocolGre
+                                ? stage.sessions.local_index(header.destination)
+                                : SessionTable::kMaxLocalAddresses;
+  if (local == SessionTable::kMaxLocalAddresses)
+    return punt_to_kernel(stage, context, port, DropReason::not_ip);
+  narrow(packet, 0, wire::kEthernetHeaderSize + header.total_length);  // padding goes
+  if (header.is_fragment()) {
+    if (!stage.reassembly.enabled()) return drop(context, DropReason::outer_fragment);
+    context.lane = Lane::kFragment;
+    return;
+  }
+  context.source = header.source;
+  context.destination = header.destination;
+  context.payload_at = payload_at;
+  context.local = static_cast<std::uint8_t>(local);
+  context.outer_length = header.total_length;
+  context.lane = Lane::kGre;
+  if (header.total_length < header.header_length + wire::kGreMinimumSize) return;
+  const Bytes gre = frame.subspan(payload_at);
+  const OurCallId call(wire::call_id_of(gre));
+  way = {stage.sessions.entry_of(local, call), wire::has_ack(gre),
+         stage.sessions.owner(call) != stage.self};
+  rte_prefetch0(way.entry);
+}
+
+using Ways = std::array<Way, Burst::kReceive>;
+
+// Follows the ways to the records; gre_in() and inner_out() judge what was found. A step for
+// all packets before the next, and as little as can be between what may miss the TLB: the CPU goes
+// no further than its reorder buffer while pages are looked up.
+void find_records(const Burst& burst, const Ways& ways, PortRole port,
+                  StageContext& stage) noexcept {
+  std::array<std::uint32_t, Burst::kReceive> slots;  // plus one; 0: none
+  for (std::size_t i = 0; i < burst.count; ++i) slots[i] = SessionTable::read(ways[i].entry);
+  for (std::size_t i = 0; i < burst.count; ++i) {
+    const FoundSession found = stage.sessions.at(slots[i]);
+    if (!found || ways[i].foreign) continue;
+    if (port == PortRole::kAccess) {
+      prefetch_upstream(*found.session);
+      // Without a branch that nobody can predict.
+      const void* const upstream = &found.session->upstream;
+      rte_prefetch0(ways[i].with_ack ? &found.session->downstream : upstream);
+    } else {
+      prefetch_downstream(*found.session);
+    }
+  }
+  for (std::size_t i = 0; i < burst.count; ++i) {
+    PacketContext& context = context_of(burst.packets[i]);
+    if (slots[i] == 0) {
+      if (context.lane == Lane::kSubscriber)
+        punt_to_kernel(stage, context, PortRole::kCore, DropReason::no_session);
+      continue;
+    }
+    const FoundSession found = stage.sessions.at(slots[i]);
+    context.slot = found.slot;  // of a foreign record too: its owner can ask for it early
+    if (!ways[i].foreign) context.session = found.session;
+  }
+}
+
+}  // namespace
+
+ForSubscriber subscriber_of(StageContext& stage, Bytes frame) noexcept {
+  const auto ethernet = wire::parse_ethernet(frame);
+  if (!ethernet) return {};
+  const Bytes packet = frame.subspan(wire::kEthernetHeaderSize);
+  if (ethernet->type.host() == wire::kEtherTypeIpv4) {
+    const auto header = wire::parse_ipv4(packet);
+    if (!header) return {};
+    return {stage.sessions.find_by_address(header->destination), Lane::kDownstream};
+  }
+  if (ethernet->type.host() == wire::kEtherTypeIpv6) {
+    const auto header = wire::parse_ipv6(packet);
+    if (!header) return {};
+    return {stage.sessions.find_by_prefix(header->destination.high), Lane::kDownstreamIpv6};
+  }
+  return {};
+}
+
+namespace {
+
+// Fragments leave the burst; a packet that is whole now takes the place of its last one.
+void reassemble(Burst& burst, PortRole port, StageContext& stage) noexcept {
+  std::uint64_t merged = 0;
+  for (rte_mbuf*& packet : burst.all()) {
+    if (context_of(packet).lane != Lane::kFragment) continue;
+    packet = stage.reassembly.add(packet, stage.now_ns, merged);
+    if (packet == nullptr) continue;
+    stage.counters.reassembled.add(1);
+    Way way;
+    check_frame(stage, packet, port, way);
+  }
+  burst.compact();
+  stage.counters.consumed.add(merged);
+  stage.counters.drops[static_cast<std::size_t>(DropReason::outer_fragment)].add(
+      stage.reassembly.expire(stage.now_ns));
+}
+
+void prefetch(Burst& burst, PortRole port) noexcept {
+  const bool access = port == PortRole::kAccess;
+  for (rte_mbuf* packet : burst.all()) {
+    const auto* frame = rte_pktmbuf_mtod(packet, const std::byte*);
+    rte_prefetch0(frame);
+    // Access: the inner header. Core: where the outer ones will be written.
+    rte_prefetch0(access ? frame + RTE_CACHE_LINE_SIZE : frame - RTE_CACHE_LINE_SIZE);
+    rte_prefetch0(rte_mbuf_to_priv(packet));
+  }
+}
+
+}  // namespace
+
+void classify(Burst& burst, PortRole port, StageContext& stage) noexcept {
+  prefetch(burst, port);
+  Ways ways;
+  bool fragments = false;
+  for (std::size_t i = 0; i < burst.count; ++i) {
+    check_frame(stage, burst.packets[i], port, ways[i]);
+    fragments |= context_of(burst.packets[i]).lane == Lane::kFragment;
+  }
+  find_records(burst, ways, port, stage);
+  if (fragments) reassemble(burst, port, stage);
+}
+
+}  // namespace pns::dataplane

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include "dataplane/packet/burst.hpp"
+#include "dataplane/pipeline/stage_context.hpp"
+
+namespace pns::dataplane {
+
+// Every packet of a receive burst, of Burst::kReceive at most: fresh context, one segment, right
+// Ethernet destination; then the lane. access: GRE for one of our addresses → kGre. core: IPv4
+// whose destination an index knows → kSubscriber; IPv6 → kDownstreamIpv6 with its session, Ethernet
+// taken off. The rest → kPunt, or a drop where the port has no twin.
+void classify(Burst& burst, contract::PortRole port, StageContext& stage) noexcept;
+
+// The session that an Ethernet frame is for, by inner destination, and the lane of such packets;
+// empty for anything else.
+struct ForSubscriber {
+  FoundSession session;
+  Lane lane = Lane::kDownstream;
+  [[nodiscard]] explicit operator bool() const noexcept { return static_cast<bool>(session); }
+};
+[[nodiscard]] ForSubscriber subscriber_of(StageContext& stage, Bytes frame) noexcept;
+
+}  // namespace pns::dataplane

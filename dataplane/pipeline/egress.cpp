@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/pipeline/egress.hpp"
+
+#include <type_traits>
+
+#include "dataplane/routing/mapped_address.hpp"
+#include "pns/wire/ethernet.hpp"
+
+namespace pns::dataplane {
+namespace {
+
+constexpr std::uint64_t kIcmpCostNs = 10'000'000;
+constexpr std::uint64_t kIcmpBurstNs = 20 * kIcmpCostNs;
+
+bool prepend_ethernet(rte_mbuf* packet, const MacAddress& destination, const MacAddress& source,
+                      std::uint16_t type) noexcept {
+  char* room = rte_pktmbuf_prepend(packet, wire::kEthernetHeaderSize);
+  if (room == nullptr) return false;
+  wire::write_ethernet({reinterpret_cast<std::byte*>(room), wire::kEthernetHeaderSize},
+                       {destination, source, be16::from_host(type)});
+  return true;
+}
+
+// `destination`: of either family; only asked for where the next hop is the destination itself.
+template <class Address>
+void send_frame(StageContext& stage, rte_mbuf* packet, const NextHop& hop,
+                const Address& destination) noexcept {
+  constexpr bool kIpv6 = std::is_same_v<Address, Ipv6Address>;
+  constexpr std::uint16_t kType = kIpv6 ? wire::kEtherTypeIpv6 : wire::kEtherTypeIpv4;
+  PacketContext& context = context_of(packet);
+  const MacAddress& our_mac = stage.port(hop.port).mac;
+  bool written = false;
+  switch (hop.kind) {
+    case NextHopKind::kGlean:
+      if (!stage.resolve.admit_one(stage.now_ns))
+        return drop(context, DropReason::next_hop_unresolved);
+      written = prepend_ethernet(packet, MacAddress{}, hop.source, kType);
+      context.next_hop = hop.gateway;
+      if (hop.gateway.is_unspecified()) {
+        if constexpr (kIpv6)
+          context.next_hop = destination;
+        else
+          context.next_hop = mapped(destination);
+      }
+      context.lane = Lane::kResolve;
+      break;
+    case NextHopKind::kLocal:
+      punt_to_kernel(stage, context, hop.port, DropReason::no_route);
+      if (context.lane != Lane::kPunt) return;
+      written = prepend_ethernet(packet, our_mac, our_mac, kType);
+      break;
+    case NextHopKind::kUnreachable:
+    case NextHopKind::kResolved:  // not here
+    default:
+      return drop(context, DropReason::no_route);
+  }
+  context.port = hop.port;
+  if (!written) drop(context, DropReason::no_headroom);
+}
+
+template <class Error, class Header, class Address>
+bool report(StageContext& stage, contract::SessionRecord& session, const PacketContext& context,
+            const Error& error, const Address& from, const Header& header, Bytes packet) noexcept {
+  if ((context.flags & kPacketNoIcmp) != 0 || from.is_unspecified() || stage.deferred.full() ||
+      !wire::may_cause_icmp_error(header, packet))
+    return false;
+  if (!admit(session.icmp_spent_ns, stage.now_ns, kIcmpCostNs, kIcmpBurstNs)) return false;
+  rte_mbuf* made = rte_pktmbuf_alloc(stage.pool);
+  if (made == nullptr) return false;
+  const std::size_t length =
+      wire::write_icmp_error({rte_pktmbuf_mtod(made, std::byte*), rte_pktmbuf_tailroom(made)},
+                             error, from, header, packet);
+  if (length == 0) {
+    rte_pktmbuf_free(made);
+    return false;
+  }
+  made->data_len = static_cast<std::uint16_t>(length);
+  made->pkt_len = static_cast<std::uint32_t>(length);
+  PacketContext& of = context_of(made);
+  of = PacketContext{};
+  of.flags = kPacketTtlDone | kPacketNoIcmp;
+  if constexpr (std::is_same_v<Address, Ipv6Address>) {
+    of.lane = Lane::kForwardIpv6;
+  } else {
+    of.lane = Lane::kForward;
+    of.destination = header.source;
+  }
+  return stage.deferred.append(made);
+}
+
+}  // namespace
+
+void punt_to_kernel(StageContext& stage, PacketContext& context, contract::PortRole port,
+                    DropReason otherwise) noexcept {
+  PortSettings& settings = stage.port(port);
+  if (!settings.has_twin) return drop(context, otherwise);
+  if (!settings.punt.admit_one(stage.now_ns)) return drop(context, DropReason::punt_policed);
+  context.port = port;
+  context.lane = Lane::kPunt;
+}
+
+void detail::send_unresolved(StageContext& stage, rte_mbuf* packet, const NextHop& hop,
+                             Ipv4Address destination) noexcept {
+  send_frame(stage, packet, hop, destination);
+}
+
+void detail::send_unresolved(StageContext& stage, rte_mbuf* packet, const NextHop& hop,
+                             const Ipv6Address& destination) noexcept {
+  send_frame(stage, packet, hop, destination);
+}
+
+bool send_icmp_error(StageContext& stage, contract::SessionRecord& session,
+                     const PacketContext& context, const wire::IcmpError& error,
+                     const wire::Ipv4Header& header, Bytes packet) noexcept {
+  return report(stage, session, context, error, stage.icmp_source, header, packet);
+}
+
+bool send_icmp_error(StageContext& stage, contract::SessionRecord& session,
+                     const PacketContext& context, const wire::Icmpv6Error& error,
+                     const wire::Ipv6Header& header, Bytes packet) noexcept {
+  return report(stage, session, context, error, stage.icmp_source_ipv6, header, packet);
+}
+
+}  // namespace pns::dataplane

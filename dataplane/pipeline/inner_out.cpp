@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/pipeline/inner_out.hpp"
+
+#include "dataplane/pipeline/admission.hpp"
+#include "dataplane/pipeline/egress.hpp"
+#include "dataplane/pipeline/fragment.hpp"
+#include "dataplane/pipeline/ipv6_out.hpp"
+#include "pns/wire/ethernet.hpp"
+#include "pns/wire/ipv4.hpp"
+#include "pns/wire/ppp_protocol.hpp"
+#include "pns/wire/tcp.hpp"
+
+namespace pns::dataplane {
+namespace {
+
+using contract::SessionRecord;
+
+constexpr std::uint16_t kIpv4Protocol = static_cast<std::uint16_t>(wire::PppProtocol::kIpv4);
+
+void to_seal(PacketContext& context, std::uint16_t length) noexcept {
+  context.inner_length = length;
+  context.ppp_protocol = kIpv4Protocol;
+  context.lane = Lane::kSeal;
+}
+
+void make_fit(Burst& burst, StageContext& stage, rte_mbuf* packet, PacketContext& context,
+              const wire::Ipv4Header& header) noexcept {
+  SessionRecord& session = *context.session;
+  if (header.dont_fragment) {
+    const wire::IcmpError error{wire::kIcmpDestinationUnreachable,
+                                wire::kIcmpCodeFragmentationNeeded, session.inner_mtu};
+    const bool reported =
+        send_icmp_error(stage, session, context, error, header, octets_of(packet));
+    return drop_downstream(context,
+                           reported ? DropReason::too_big : DropReason::too_big_unreported);
+  }
+  std::array<rte_mbuf*, kMaxFragments> fragments;
+  const std::size_t room = std::min<std::size_t>(fragments.size(), Burst::kCapacity - burst.count);
+  const std::size_t made = fragment_ipv4(packet, header, session.inner_mtu, stage.pool,
+                                         std::span(fragments).first(room));
+  if (made == 0) return drop_downstream(context, DropReason::no_buffer);
+  for (std::size_t i = 0; i < made; ++i) {
+    to_seal(context_of(fragments[i]), static_cast<std::uint16_t>(fragments[i]->pkt_len));
+    (void)burst.append(fragments[i]);
+  }
+  stage.counters.generated.add(made);
+  context.lane = Lane::kConsumed;
+}
+
+// An index has named the session; the record says whether it is the destination's.
+void confirm_subscriber(StageContext& stage, rte_mbuf* packet, PacketContext& context) noexcept {
+  const SessionRecord& session = *context.session;
+  if (session.subscriber != context.destination) {
+    context.session = nullptr;
+    return punt_to_kernel(stage, context, contract::PortRole::kCore, DropReason::no_session);
+  }
+  context.generation = session.generation.load(std::memory_order_relaxed);
+  narrow(packet, wire::kEthernetHeaderSize, context.inner_length);
+  context.lane = Lane::kDownstream;
+}
+
+void take(Burst& burst, StageContext& stage, rte_mbuf* packet, PacketContext& context) noexcept {
+  if (!may_go_down(stage, context, contract::kFlagIpv4Open)) return;
+  // Whoever chose this lane has parsed the header and found the session.
+  const wire::Ipv4Header header = wire::read_ipv4(octets_of(packet));
+  SessionRecord& session = *context.session;
+  narrow(packet, 0, header.total_length);
+  if ((context.flags & kPacketTtlDone) == 0) {
+    if (header.time_to_live <= 1) {
+      send_icmp_error(stage, session, context, {wire::kIcmpTimeExceeded, 0, 0}, header,
+                      octets_of(packet));
+      return drop_downstream(context, DropReason::ttl_expired);
+    }
+    wire::decrement_ttl(octets_of(packet));
+    context.flags |= kPacketTtlDone;
+  }
+  if (!admit_octets(session.downstream.rate_spent_ns, stage.now_ns, header.total_length,
+                    session.rate_bits_per_second))
+    return drop_downstream(context, DropReason::rate_limited);
+  if (header.total_length > session.inner_mtu)
+    return make_fit(burst, stage, packet, context, header);
+  if (session.inner_mtu > 40)
+    wire::clamp_mss(octets_of(packet), header, static_cast<std::uint16_t>(session.inner_mtu - 40));
+  to_seal(context, header.total_length);
+}
+
+// Fetches what a packet's record says that the stages behind will touch.
+void ask_for_wanted(rte_mbuf* packet) noexcept {
+  constexpr std::uint32_t kWithSession =
+      lane_bit(Lane::kSubscriber) | lane_bit(Lane::kDownstream) | lane_bit(Lane::kDownstreamIpv6);
+  const PacketContext& context = context_of(packet);
+  if ((lane_bit(context.lane) & kWithSession) != 0) prefetch_wanted(*context.session);
+}
+constexpr std::uint16_t kPrefetchDistance = 4;  // packets
+
+}  // namespace
+
+void inner_out(Burst& burst, StageContext& stage) noexcept {
+  const std::uint16_t count = burst.count;
+  bool ipv6 = false;
+  for (std::uint16_t i = 0; i < std::min(count, kPrefetchDistance); ++i)
+    ask_for_wanted(burst.packets[i]);
+  for (std::uint16_t i = 0; i < count; ++i) {
+    if (i + kPrefetchDistance < count) ask_for_wanted(burst.packets[i + kPrefetchDistance]);
+    rte_mbuf* const packet = burst.packets[i];
+    PacketContext& context = context_of(packet);
+    ipv6 |= context.lane == Lane::kDownstreamIpv6;
+    if (context.lane == Lane::kSubscriber) confirm_subscriber(stage, packet, context);
+    if (context.lane == Lane::kDownstream) take(burst, stage, packet, context);
+  }
+  if (ipv6) ipv6_out(burst, stage);
+}
+
+}  // namespace pns::dataplane

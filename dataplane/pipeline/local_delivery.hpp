@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// What ends here of what a subscriber sends: frames for the control process, and packets for our
+// own side of the link that are answered at once. Steps that several stages share. One worker.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "dataplane/packet/burst.hpp"
+#include "dataplane/pipeline/stage_context.hpp"
+#include "pns/wire/ppp.hpp"
+
+namespace pns::dataplane {
+
+// Octets of a frame of an unsupported protocol, Protocol field included, that the control process
+// gets to see: what a Protocol-Reject quotes of it.
+inline constexpr std::size_t kRejectedOctets = 128;
+
+// Lane kControl: the packet with its Protocol field in two octets before it, within the session's
+// punt rate. `taken`: octets in front that go first (a PPP header).
+void punt_to_control(StageContext& stage, rte_mbuf* packet, PacketContext& context,
+                     std::uint16_t protocol, std::size_t taken) noexcept;
+
+// Network data that is not open, `header` in front. IPv4, and everything before LCP is open, is
+// dropped without a word (RFC 1661 §3.4, §3.5); another protocol goes to the control process, which
+// knows whether it is to be rejected (§5.7). Where encryption is wanted, only for frames that came
+// encrypted.
+void refuse_network_data(StageContext& stage, rte_mbuf* packet, PacketContext& context,
+                         std::uint32_t session_flags, const wire::PppHeader& header) noexcept;
+
+// What a header check's reason is called inside a tunnel.
+[[nodiscard]] DropReason inner_reason(DropReason outer) noexcept;
+
+// Sends a packet that was turned into its own answer back down its session, in `lane`, and enters
+// the question in the books.
+void send_back(StageContext& stage, PacketContext& context, Lane lane) noexcept;
+
+}  // namespace pns::dataplane
