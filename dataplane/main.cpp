@@ -35,9 +35,7 @@
 
 #include "dataplane/routing/next_hops.hpp"
 #include "dataplane/routing/routes.hpp"
-#include "dataplane/runtime/eal.hpp"
 #include "dataplane/runtime/endpoint.hpp"
-#include "dataplane/runtime/mppe_start.hpp"
 #include "dataplane/runtime/port_losses.hpp"
 #include "dataplane/runtime/port_statistics.hpp"
 #include "dataplane/runtime/ports.hpp"
@@ -47,6 +45,8 @@
 #include "dataplane/runtime/worker_loop.hpp"
 #include "dataplane/runtime/xdp_prefixes.hpp"
 #include "dataplane/session/session_table.hpp"
+#include "dataplane/start/eal.hpp"
+#include "dataplane/start/mppe_start.hpp"
 #include "pns/base/privileges.hpp"
 #include "pns/base/stopwatch.hpp"
 #include "pns/config/config.hpp"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "dataplane/runtime/eal.hpp"
+#include "dataplane/start/eal.hpp"
 
 #include <algorithm>
 #include <catch2/catch.hpp>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "dataplane/runtime/mppe_start.hpp"
+#include "dataplane/start/mppe_start.hpp"
 
 #include <fmt/format.h>
 
