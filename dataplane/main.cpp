@@ -33,17 +33,17 @@
 #include <string>
 #include <vector>
 
+#include "dataplane/port/port.hpp"
+#include "dataplane/port/port_losses.hpp"
+#include "dataplane/port/port_statistics.hpp"
+#include "dataplane/port/steering.hpp"
+#include "dataplane/port/twin_bridge.hpp"
+#include "dataplane/port/xdp/xdp_prefixes.hpp"
 #include "dataplane/routing/next_hops.hpp"
 #include "dataplane/routing/routes.hpp"
 #include "dataplane/runtime/endpoint.hpp"
-#include "dataplane/runtime/port_losses.hpp"
-#include "dataplane/runtime/port_statistics.hpp"
-#include "dataplane/runtime/ports.hpp"
-#include "dataplane/runtime/punt.hpp"
-#include "dataplane/runtime/steering.hpp"
 #include "dataplane/runtime/worker.hpp"
 #include "dataplane/runtime/worker_loop.hpp"
-#include "dataplane/runtime/xdp_prefixes.hpp"
 #include "dataplane/session/session_table.hpp"
 #include "dataplane/start/eal.hpp"
 #include "dataplane/start/mppe_start.hpp"

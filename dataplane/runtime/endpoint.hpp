@@ -22,8 +22,8 @@
 #include <vector>
 
 #include "dataplane/packet/doorbell.hpp"
+#include "dataplane/port/xdp/xdp_prefixes.hpp"
 #include "dataplane/runtime/worker_command.hpp"
-#include "dataplane/runtime/xdp_prefixes.hpp"
 #include "dataplane/session/session_table.hpp"
 #include "pns/base/unique_fd.hpp"
 #include "pns/contract/channel.hpp"

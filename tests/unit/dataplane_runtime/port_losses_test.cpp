@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // Totals of what a port lost, with numbers in the place of a device.
-#include "dataplane/runtime/port_losses.hpp"
+#include "dataplane/port/port_losses.hpp"
 
 #include <catch2/catch.hpp>
 #include <map>
@@ -9,7 +9,7 @@
 #include <optional>
 #include <string>
 
-#include "dataplane/runtime/port_statistics.hpp"
+#include "dataplane/port/port_statistics.hpp"
 
 using namespace pns;
 using namespace pns::dataplane;

@@ -2,7 +2,7 @@
 //
 // Numbers of drivers without a NIC, and of the kernel's interfaces. tests/interop/port_loss_test.py
 // shows that they are right under load.
-#include "dataplane/runtime/port_statistics.hpp"
+#include "dataplane/port/port_statistics.hpp"
 
 #include <fmt/format.h>
 #include <rte_mbuf.h>
@@ -19,8 +19,8 @@
 #include <vector>
 
 #include "dataplane/packet/packet_context.hpp"
-#include "dataplane/runtime/interface_statistics.hpp"
-#include "dataplane/runtime/ports.hpp"
+#include "dataplane/port/interface_statistics.hpp"
+#include "dataplane/port/port.hpp"
 
 using namespace pns;
 using namespace pns::dataplane;

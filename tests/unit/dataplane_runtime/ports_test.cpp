@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "dataplane/runtime/ports.hpp"
-#include "dataplane/runtime/xdp_prefixes.hpp"
+#include "dataplane/port/port.hpp"
+#include "dataplane/port/xdp/xdp_prefixes.hpp"
 
 #include <algorithm>
 #include <catch2/catch.hpp>

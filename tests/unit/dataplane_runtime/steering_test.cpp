@@ -2,7 +2,7 @@
 //
 // What drivers without a NIC say of their hash, against what is published of it; the rules by GRE
 // key as octets; and our hash against DPDK's. No driver here takes the rules.
-#include "dataplane/runtime/steering.hpp"
+#include "dataplane/port/steering.hpp"
 
 #include <rte_errno.h>
 #include <rte_ethdev.h>
@@ -16,7 +16,7 @@
 #include <set>
 
 #include "dataplane/packet/packet_context.hpp"
-#include "dataplane/runtime/ports.hpp"
+#include "dataplane/port/port.hpp"
 #include "pns/base/toeplitz.hpp"
 #include "tests/support/octets.hpp"
 

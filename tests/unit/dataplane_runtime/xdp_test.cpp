@@ -15,7 +15,7 @@
 #include <catch2/catch.hpp>
 #include <cstdlib>
 
-#include "dataplane/runtime/xdp_prefixes.hpp"
+#include "dataplane/port/xdp/xdp_prefixes.hpp"
 #include "tests/support/packets.hpp"
 
 using namespace pns;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "dataplane/runtime/port_losses.hpp"
+#include "dataplane/port/port_losses.hpp"
 
 #include <algorithm>
 #include <array>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "dataplane/runtime/interface_statistics.hpp"
+#include "dataplane/port/interface_statistics.hpp"
 
 #include <linux/ethtool.h>
 #include <linux/if_tun.h>

@@ -22,9 +22,9 @@
 #include <utility>
 #include <vector>
 
-#include "dataplane/runtime/interface_statistics.hpp"
-#include "dataplane/runtime/port_losses.hpp"
-#include "dataplane/runtime/ports.hpp"
+#include "dataplane/port/interface_statistics.hpp"
+#include "dataplane/port/port.hpp"
+#include "dataplane/port/port_losses.hpp"
 
 namespace pns::dataplane {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "dataplane/runtime/punt.hpp"
+#include "dataplane/port/twin_bridge.hpp"
 
 #include <fcntl.h>
 #include <poll.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "dataplane/runtime/xdp_prefixes.hpp"
+#include "dataplane/port/xdp/xdp_prefixes.hpp"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "dataplane/runtime/ports.hpp"
+#include "dataplane/port/port.hpp"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>

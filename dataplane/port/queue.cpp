@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "dataplane/runtime/queue.hpp"
+#include "dataplane/port/queue.hpp"
 
 #include <rte_ethdev.h>
 #include <rte_spinlock.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "dataplane/runtime/steering.hpp"
+#include "dataplane/port/steering.hpp"
 
 #include <fmt/format.h>
 #include <rte_errno.h>

@@ -12,8 +12,8 @@
 #include <string>
 #include <vector>
 
-#include "dataplane/runtime/queue.hpp"
-#include "dataplane/runtime/steering.hpp"
+#include "dataplane/port/queue.hpp"
+#include "dataplane/port/steering.hpp"
 #include "pns/base/ip_address.hpp"
 #include "pns/base/unique_fd.hpp"
 #include "pns/config/config.hpp"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "dataplane/runtime/port_statistics.hpp"
+#include "dataplane/port/port_statistics.hpp"
 
 #include <linux/if_packet.h>
 #include <linux/if_xdp.h>
