@@ -23,8 +23,8 @@
 
 #include "dataplane/packet/doorbell.hpp"
 #include "dataplane/port/xdp/xdp_prefixes.hpp"
-#include "dataplane/runtime/worker_command.hpp"
 #include "dataplane/session/session_table.hpp"
+#include "dataplane/worker/worker_command.hpp"
 #include "pns/base/unique_fd.hpp"
 #include "pns/contract/channel.hpp"
 

@@ -23,8 +23,8 @@
 
 #include "dataplane/gre/reorder.hpp"
 #include "dataplane/routing/next_hops.hpp"
-#include "dataplane/runtime/worker.hpp"
 #include "dataplane/session/session_table.hpp"
+#include "dataplane/worker/worker.hpp"
 #include "pns/contract/session_memory.hpp"
 #include "pns/mppe/state.hpp"
 

@@ -18,8 +18,8 @@
 #include <vector>
 
 #include "dataplane/routing/next_hops.hpp"
-#include "dataplane/runtime/worker.hpp"
 #include "dataplane/session/session_table.hpp"
+#include "dataplane/worker/worker.hpp"
 #include "pns/contract/session_memory.hpp"
 #include "pns/mppe/mppe.hpp"
 #include "tests/support/octets.hpp"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "dataplane/runtime/worker.hpp"
+#include "dataplane/worker/worker.hpp"
 
 #include <rte_branch_prediction.h>
 

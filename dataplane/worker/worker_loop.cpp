@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "dataplane/runtime/worker_loop.hpp"
+#include "dataplane/worker/worker_loop.hpp"
 
 #include <poll.h>
 #include <rte_cycles.h>

@@ -22,8 +22,8 @@
 #include "dataplane/pipeline/stage_context.hpp"
 #include "dataplane/port/queue.hpp"
 #include "dataplane/routing/next_hops.hpp"
-#include "dataplane/runtime/worker_command.hpp"
 #include "dataplane/session/session_table.hpp"
+#include "dataplane/worker/worker_command.hpp"
 #include "pns/base/time.hpp"
 #include "pns/contract/session_memory.hpp"
 

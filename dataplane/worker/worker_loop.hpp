@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "dataplane/packet/doorbell.hpp"
-#include "dataplane/runtime/worker.hpp"
+#include "dataplane/worker/worker.hpp"
 #include "pns/config/config.hpp"
 
 namespace pns::dataplane {
