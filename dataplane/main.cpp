@@ -33,6 +33,7 @@
 #include <string>
 #include <vector>
 
+#include "dataplane/control/endpoint.hpp"
 #include "dataplane/port/port.hpp"
 #include "dataplane/port/port_losses.hpp"
 #include "dataplane/port/port_statistics.hpp"
@@ -41,7 +42,6 @@
 #include "dataplane/port/xdp/xdp_prefixes.hpp"
 #include "dataplane/routing/next_hops.hpp"
 #include "dataplane/routing/routes.hpp"
-#include "dataplane/runtime/endpoint.hpp"
 #include "dataplane/session/session_table.hpp"
 #include "dataplane/start/eal.hpp"
 #include "dataplane/start/mppe_start.hpp"

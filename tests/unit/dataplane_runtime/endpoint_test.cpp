@@ -2,7 +2,7 @@
 //
 // The dataplane's end of the contract, with this test as the control process: what is answered,
 // what reaches the session's owner, and what the session table has learnt.
-#include "dataplane/runtime/endpoint.hpp"
+#include "dataplane/control/endpoint.hpp"
 
 #include <rte_mbuf.h>
 #include <sys/socket.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "dataplane/runtime/endpoint.hpp"
+#include "dataplane/control/endpoint.hpp"
 
 #include <fmt/format.h>
 #include <sys/socket.h>
