@@ -17,6 +17,9 @@ MPPE = CRYPTO + ["pns/mppe"]
 CONTRACT = BASE + ["pns/contract", "pns/mppe/state.hpp"]
 PNS_FOR_PLANES = ["pns/base", "pns/wire", "pns/crypto", "pns/mppe", "pns/config", "pns/contract", "pns/log"]
 MODEL = ["controlplane/model"]
+# What the stages of a packet stand on. Only the worker joins them with ports, and only main with the rest.
+BELOW_PIPELINE = PNS_FOR_PLANES + ["dataplane/packet", "dataplane/mppe", "dataplane/gre", "dataplane/session",
+                                   "dataplane/routing"]
 ALLOWED = {
     "pns/base": BASE,
     "pns/wire": WIRE,
@@ -28,6 +31,16 @@ ALLOWED = {
     "pns/supervisor": BASE + ["pns/config", "pns/contract", "pns/log"],
     "pns/cli": BASE + ["pns/config", "pns/contract", "pns/log", "pns/supervisor/supervisor.hpp"],
     "dataplane": PNS_FOR_PLANES + ["dataplane"],
+    "dataplane/packet": PNS_FOR_PLANES,
+    "dataplane/mppe": PNS_FOR_PLANES,
+    "dataplane/session": PNS_FOR_PLANES,
+    "dataplane/routing": PNS_FOR_PLANES,
+    "dataplane/gre": PNS_FOR_PLANES + ["dataplane/packet"],
+    "dataplane/pipeline": BELOW_PIPELINE,
+    "dataplane/port": PNS_FOR_PLANES + ["dataplane/packet"],
+    "dataplane/worker": BELOW_PIPELINE + ["dataplane/pipeline", "dataplane/port"],
+    "dataplane/control": BELOW_PIPELINE + ["dataplane/worker", "dataplane/port"],
+    "dataplane/start": PNS_FOR_PLANES + ["dataplane/mppe"],
     "controlplane": PNS_FOR_PLANES + ["controlplane"],
     "controlplane/model": PNS_FOR_PLANES + MODEL,
     "controlplane/pptp": PNS_FOR_PLANES + MODEL,
