@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include <array>
+#include <asio/post.hpp>
 #include <cerrno>
 #include <chrono>
 #include <utility>
@@ -16,7 +17,8 @@
 namespace pns::control {
 namespace {
 
-constexpr std::size_t kPeekSize = 4096;
+// More than kMessagesPerTurn messages of any kind (at most 220 octets each).
+constexpr std::size_t kPeekSize = 8192;
 constexpr auto kFlushTime = std::chrono::seconds(1);
 constexpr auto kStallTime = std::chrono::seconds(30);
 
@@ -66,50 +68,62 @@ void ControlSocket::wait_readable() {
 }
 
 void ControlSocket::on_readable() {
-  std::array<std::byte, kPeekSize> buffer;
+  if (!socket_.is_open() || closing_ || read_stopped_ || handled_ != 0 || !unsent_.empty()) return;
   const auto self = shared_from_this();
-  while (socket_.is_open() && !closing_ && !read_stopped_ && unsent_.empty()) {
-    const auto got =
-        ::recv(socket_.native_handle(), buffer.data(), buffer.size(), MSG_PEEK | MSG_DONTWAIT);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) break;
-    if (got < 0) return fail(EndReason::peer_reset_tcp);
-    if (got == 0) return fail(EndReason::peer_closed_tcp);
-    Bytes head = Bytes(buffer).first(static_cast<std::size_t>(got));
-    // Every whole message of what was peeked, consumed one by one.
-    bool progressed = false;
-    while (!head.empty() && socket_.is_open() && !closing_ && unsent_.empty()) {
-      const auto framing = events_.frame(head);
-      if (framing.stop) {
-        read_stopped_ = true;
-        break;
-      }
-      if (framing.message == 0) {
-        set_low_water(framing.needed);
-        break;
-      }
-      handling_ = framing.message;
-      events_.message(head.first(framing.message));
-      handling_ = 0;
-      if (!socket_.is_open()) return;
-      std::array<std::byte, kPeekSize> consumed;
-      const auto taken =
-          ::recv(socket_.native_handle(), consumed.data(), framing.message, MSG_DONTWAIT);
-      if (taken != static_cast<ssize_t>(framing.message)) return fail(EndReason::peer_reset_tcp);
-      consumed_ += framing.message;
-      progressed = true;
-      head = head.subspan(framing.message);
-    }
-    if (!socket_.is_open() || closing_ || read_stopped_) return;
-    if (progressed) {
-      set_low_water(1);
-      continue;
-    }
-    // An incomplete message: if the peer has closed its side the rest will never come.
-    if (hung_up(socket_.native_handle())) return fail(EndReason::peer_closed_tcp);
-    break;
+  std::array<std::byte, kPeekSize> buffer;
+  ssize_t got = 0;
+  do got = ::recv(socket_.native_handle(), buffer.data(), buffer.size(), MSG_PEEK | MSG_DONTWAIT);
+  while (got < 0 && errno == EINTR);
+  if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+    set_low_water(1);
+    return wait_readable();
   }
-  wait_readable();
+  if (got < 0) return fail(EndReason::peer_reset_tcp);
+  if (got == 0) return fail(EndReason::peer_closed_tcp);
+  const Bytes peeked = Bytes(buffer).first(static_cast<std::size_t>(got));
+  bool more = peeked.size() == buffer.size();
+  std::size_t needed = 1;  // octets behind the messages that are handled
+  for (std::size_t messages = 0; handled_ < peeked.size(); ++messages) {
+    if (messages == kMessagesPerTurn || !unsent_.empty()) {
+      more = true;
+      break;
+    }
+    const Bytes head = peeked.subspan(handled_);
+    const auto framing = events_.frame(head);
+    if (framing.stop) read_stopped_ = true;
+    if (!socket_.is_open() || closing_ || read_stopped_) break;
+    if (framing.message == 0) {
+      // If the peer has closed its side the rest will never come.
+      if (messages == 0 && hung_up(socket_.native_handle()))
+        return fail(EndReason::peer_closed_tcp);
+      needed = framing.needed;
+      break;
+    }
+    handled_ += framing.message;
+    events_.message(head.first(framing.message));
+    if (!socket_.is_open() || closing_ || read_stopped_) break;
+  }
+  if (!socket_.is_open()) return;
+  set_low_water(needed);
+  if (handled_ == 0) return wait_readable();
+  if (!events_.when_handled) return consume(more);
+  events_.when_handled([self, more] { self->consume(more); });
+}
+
+// Takes what was handled out of the kernel. More: there may be further messages behind it.
+void ControlSocket::consume(bool more) {
+  if (!socket_.is_open()) return;
+  std::array<std::byte, kPeekSize> octets;
+  const auto taken = ::recv(socket_.native_handle(), octets.data(), handled_, MSG_DONTWAIT);
+  if (taken != static_cast<ssize_t>(handled_)) return fail(EndReason::peer_reset_tcp);
+  consumed_ += handled_;
+  handled_ = 0;
+  more ? look_again() : wait_readable();
+}
+
+// In a turn of its own.
+void ControlSocket::look_again() {
+  asio::post(socket_.get_executor(), [self = shared_from_this()] { self->on_readable(); });
 }
 
 void ControlSocket::send(Bytes message) {

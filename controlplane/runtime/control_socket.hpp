@@ -2,11 +2,14 @@
 //
 // ControlSocket: one accepted TCP 1723 socket on the event loop.
 //
-// Reading: octets are looked at with MSG_PEEK and consumed one whole message at a time, after it
-// has been handled, so that a process that dies leaves to its successor half messages and messages
-// that had no effect yet. A message whose effect was stored before the process died is told from
-// these by its place in the stream (handled_up_to, skip_handled). While a message is incomplete
+// Reading: octets are looked at with MSG_PEEK, handled one whole message at a time, and consumed
+// after that, so that a process that dies leaves to its successor half messages and messages that
+// had no effect yet. A message whose effect was stored before the process died is told from these
+// by its place in the stream (handled_up_to, skip_handled). While a message is incomplete
 // SO_RCVLOWAT makes the kernel wake us only when the rest is there.
+// At most kMessagesPerTurn messages are handled in one turn of the loop; then other sockets and
+// timers get theirs. They are consumed together, when the owner says that they may be
+// (Events::when_handled), and nothing more is looked at before.
 // Writing: each message is one send() marked end-of-record, so that the kernel never glues two into
 // one segment (NAT helpers parse one message per segment). What the peer does not read is bounded;
 // while it waits, nothing more is read from that peer.
@@ -31,6 +34,8 @@ namespace pns::control {
 
 // Most octets that may wait for a peer that does not read.
 inline constexpr std::size_t kMaxUnsent = 16 * 1024;
+// Messages of one socket that are handled before others get their turn.
+inline constexpr std::size_t kMessagesPerTurn = 32;
 
 class ControlSocket : public std::enable_shared_from_this<ControlSocket> {
  public:
@@ -46,6 +51,9 @@ class ControlSocket : public std::enable_shared_from_this<ControlSocket> {
     std::function<Framing(Bytes head)> frame;
     std::function<void(Bytes message)> message;
     std::function<void(EndReason)> closed;  // by the peer, or the peer does not read
+    // Calls `consume` once what was done with the messages so far is stored, at once or later.
+    // Empty: at once.
+    std::function<void(std::move_only_function<void()> consume)> when_handled{};
   };
 
   ControlSocket(asio::io_context& context, UniqueFd fd, Events events);
@@ -66,9 +74,9 @@ class ControlSocket : public std::enable_shared_from_this<ControlSocket> {
 
   [[nodiscard]] int native_handle() { return socket_.native_handle(); }
 
-  // Octets of the stream up to the end of the message that is being handled, or up to what was
-  // consumed when none is.
-  [[nodiscard]] std::uint64_t handled_up_to() const noexcept { return consumed_ + handling_; }
+  // Octets of the stream up to the end of the message that is being handled, or of the last one
+  // that was.
+  [[nodiscard]] std::uint64_t handled_up_to() const noexcept { return consumed_ + handled_; }
   // Of a connection taken over, before start(): what was handled before, up to this octet, and not
   // consumed any more, is passed over. True: something was.
   bool skip_handled(std::uint64_t up_to);
@@ -76,6 +84,8 @@ class ControlSocket : public std::enable_shared_from_this<ControlSocket> {
  private:
   void wait_readable();
   void on_readable();
+  void consume(bool more);
+  void look_again();
   void set_low_water(std::size_t octets);
   [[nodiscard]] bool write_some();
   void wait_writable();
@@ -87,7 +97,7 @@ class ControlSocket : public std::enable_shared_from_this<ControlSocket> {
   std::vector<std::vector<std::byte>> unsent_;  // oldest first
   std::size_t unsent_octets_ = 0;
   std::uint64_t consumed_ = 0;  // octets, since the connection was made
-  std::size_t handling_ = 0;    // octets of the message whose handler runs
+  std::size_t handled_ = 0;     // octets handled, or being handled, and not consumed
   std::size_t low_water_ = 1;
   bool closing_ = false;
   bool reading_ = false;

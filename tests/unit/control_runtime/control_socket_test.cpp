@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "controlplane/runtime/control_socket.hpp"
 
+#include <sys/ioctl.h>
+
 #include <cstring>
 #include <optional>
 #include <string>
@@ -20,6 +22,9 @@ struct Receiver {
   std::optional<EndReason> closed;
   int closed_count = 0;
   std::function<void(std::string_view)> on_message;
+  // When set, what is handled may be consumed when one of these is called.
+  bool holds = false;
+  std::vector<std::move_only_function<void()>> held;
   std::shared_ptr<ControlSocket> socket;
 
   explicit Receiver(UniqueFd fd) {
@@ -48,6 +53,13 @@ struct Receiver {
                                   [this](EndReason reason) {
                                     closed = reason;
                                     ++closed_count;
+                                  },
+                              .when_handled =
+                                  [this](std::move_only_function<void()> consume) {
+                                    if (holds)
+                                      held.push_back(std::move(consume));
+                                    else
+                                      consume();
                                   }});
     socket->start();
   }
@@ -86,6 +98,13 @@ std::uint32_t data_segments(const UniqueFd& fd) {
   std::uint32_t count = 0;
   std::memcpy(&count, info.data() + 152, sizeof(count));
   return count;
+}
+
+// Octets that wait in the kernel to be read.
+int unread(const ControlSocket& socket) {
+  int octets = 0;
+  REQUIRE(::ioctl(const_cast<ControlSocket&>(socket).native_handle(), FIONREAD, &octets) == 0);
+  return octets;
 }
 
 bool at_end(const UniqueFd& fd) {
@@ -162,7 +181,9 @@ TEST_CASE("control socket: a message is consumed after it was handled, and not h
       }
       CHECK(handled_up_to == (stored ? 8 : 4));
       Receiver successor(std::move(kept));
-      CHECK(successor.socket->skip_handled(handled_up_to) == stored);
+      // The first message at least: what one turn has handled is consumed together.
+      CHECK(successor.socket->skip_handled(handled_up_to));
+      CHECK_FALSE(successor.socket->skip_handled(handled_up_to));
       REQUIRE(until(successor.loop, [&] { return successor.messages.size() == (stored ? 1 : 2); }));
       CHECK(successor.messages.back() == "three");
     }
@@ -354,5 +375,89 @@ TEST_CASE("control socket: its owner may let go of it inside any handler", "[run
   put(pair.theirs, message("a") + message("b"));
   CHECK(until(receiver.loop, [&] { return gone.expired(); }));
   CHECK(receiver.messages.size() == 1);
+  CHECK(at_end(pair.theirs));
+}
+
+TEST_CASE("control socket: a peer with thousands of messages does not keep another one waiting",
+          "[runtime][review-control-A1.3]") {
+  TcpPair busy_pair;
+  TcpPair other_pair;
+  Receiver busy(std::move(busy_pair.ours));
+  // On the same loop, behind it.
+  std::optional<std::size_t> busy_messages_before;
+  std::shared_ptr<ControlSocket> other;
+  other = std::make_shared<ControlSocket>(
+      busy.loop, std::move(other_pair.ours),
+      ControlSocket::Events{
+          .frame =
+              [](Bytes head) { return ControlSocket::Events::Framing{.message = head.size()}; },
+          .message =
+              [&](Bytes) {
+                busy_messages_before = busy.messages.size();
+                other->send(as_octets("answer"));
+              },
+          .closed = [](EndReason) {}});
+  other->start();
+  std::string all;
+  for (int i = 0; i < 5000; ++i) all += message("x");
+  put(busy_pair.theirs, all);
+  put(other_pair.theirs, "?");
+  REQUIRE(until(busy.loop, [&] { return busy_messages_before.has_value(); }));
+  CHECK(*busy_messages_before <= 2 * kMessagesPerTurn);
+  CHECK(get(other_pair.theirs) == "answer");
+  REQUIRE(until(busy.loop, [&] { return busy.messages.size() == 5000; }));
+  other->close();
+  other.reset();
+}
+
+TEST_CASE("control socket: what is handled is consumed when it is stored, and no sooner",
+          "[runtime][decision-0008]") {
+  TcpPair pair;
+  Receiver receiver(std::move(pair.ours));
+  receiver.holds = true;
+  put(pair.theirs, message("one") + message("two") + message("half").substr(0, 3));
+  REQUIRE(until(receiver.loop, [&] { return receiver.held.size() == 1; }));
+  CHECK(receiver.messages == std::vector<std::string>{"one", "two"});  // both, before any is stored
+  CHECK(receiver.socket->handled_up_to() == 8);
+  CHECK(unread(*receiver.socket) == 11);
+  put(pair.theirs, message("half").substr(3));
+  drain(receiver.loop);
+  CHECK(receiver.messages.size() == 2);  // nothing is looked at before
+  receiver.held.front()();
+  CHECK(receiver.socket->handled_up_to() == 8);
+  REQUIRE(until(receiver.loop, [&] { return receiver.held.size() == 2; }));
+  CHECK(receiver.messages.back() == "half");
+  receiver.held.back()();
+  CHECK(unread(*receiver.socket) == 0);
+  CHECK(receiver.socket->handled_up_to() == 13);
+  // More than a turn takes: as many turns as are needed, none before the last one is stored.
+  std::string all;
+  for (std::size_t i = 0; i < 3 * kMessagesPerTurn; ++i) all += message("x");
+  put(pair.theirs, all);
+  for (std::size_t turn = 1; turn <= 3; ++turn) {
+    REQUIRE(until(receiver.loop, [&] { return receiver.held.size() == 2 + turn; }));
+    drain(receiver.loop);
+    CHECK(receiver.messages.size() == 3 + turn * kMessagesPerTurn);
+    receiver.held.back()();
+  }
+  drain(receiver.loop);
+  CHECK(unread(*receiver.socket) == 0);
+  // A short message wakes it again.
+  put(pair.theirs, message("y"));
+  CHECK(until(receiver.loop, [&] { return receiver.held.size() == 6; }));
+}
+
+TEST_CASE("control socket: closed before it is stored, what was handled is no concern any more",
+          "[runtime]") {
+  TcpPair pair;
+  Receiver receiver(std::move(pair.ours));
+  receiver.holds = true;
+  put(pair.theirs, message("one"));
+  REQUIRE(until(receiver.loop, [&] { return receiver.held.size() == 1; }));
+  const bool politely = GENERATE(false, true);
+  politely ? receiver.socket->close_after_flush() : receiver.socket->close();
+  receiver.held.front()();
+  drain(receiver.loop);
+  CHECK_FALSE(receiver.closed);
   CHECK(at_end(pair.theirs));
 }
