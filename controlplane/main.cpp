@@ -12,6 +12,7 @@
 
 #include <CLI/CLI.hpp>
 #include <asio/io_context.hpp>
+#include <asio/post.hpp>
 #include <asio/signal_set.hpp>
 #include <cerrno>
 #include <cstdio>
@@ -35,11 +36,11 @@
 #include "controlplane/metrics/collector.hpp"
 #include "controlplane/model/statistics.hpp"
 #include "controlplane/pools/pool_set.hpp"
+#include "controlplane/resume/journal.hpp"
 #include "controlplane/runtime/listener.hpp"
 #include "controlplane/runtime/memory_watch.hpp"
 #include "controlplane/runtime/supervisor_link.hpp"
 #include "controlplane/session/registry.hpp"
-#include "controlplane/session/resume_store.hpp"
 #include "controlplane/session/settings.hpp"
 #include "pns/base/privileges.hpp"
 #include "pns/base/random.hpp"
@@ -151,7 +152,9 @@ int run(const std::filesystem::path& config_file, const std::filesystem::path& r
         });
       });
   limiter = &guess_limiter;
-  auto store = need(session::ResumeStore::open(run_dir / "store", memory.header().max_sessions));
+  const auto journal = need(resume::Journal::open(
+      run_dir / "store", memory.header().max_sessions, resume::boot_id(),
+      [&loop](resume::Journal::Action action) { asio::post(loop, std::move(action)); }));
 
   // The registry and what it talks to know each other; the events are wired before anything runs.
   std::vector<Ipv4Address> listen;
@@ -200,7 +203,7 @@ int run(const std::filesystem::path& config_file, const std::filesystem::path& r
                                   .dataplane = dataplane,
                                   .authenticator = guess_limiter,
                                   .pools = pools,
-                                  .store = store,
+                                  .journal = *journal,
                                   .random = random,
                                   .listen = std::move(listen)});
   registry = &the_registry;

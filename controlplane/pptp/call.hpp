@@ -35,6 +35,23 @@ struct Call {
   model::WanErrors wan_errors;       // as the PAC told us
   model::WanErrors wan_errors_told;  // as we told the PNS
   std::optional<TimePoint> wan_told_at;
+  bool changed = false;   // since take_changes() was called last
+  bool reported = false;  // take_changes() has given it
+};
+
+// A call as the next process must know it: one that has a Call ID of ours, or a request of the peer
+// that has no answer yet. Plain data.
+struct KnownCall {
+  std::uint32_t number = 0;                // Call::number, kept over a restart
+  std::optional<OurCallId> our_call_id{};  // none: the peer's request has no answer yet
+  std::optional<PeerCallId> peer_call_id{};
+  std::uint16_t serial_number = 0;
+  model::CallKind kind = model::CallKind::kSubscriber;
+  CallState state = CallState::kEstablished;
+  std::uint16_t peer_window = 0;  // of the request, in packets
+  std::uint32_t maximum_bps = 0;  // of the request
+  [[nodiscard]] bool is_offer() const noexcept { return !our_call_id; }
+  friend bool operator==(const KnownCall&, const KnownCall&) = default;
 };
 
 }  // namespace pns::pptp

@@ -97,28 +97,25 @@ ControlConnection::ControlConnection(const ConnectionSettings& settings,
   peer_vendor_name_ = snapshot.peer_vendor_name;
   peer_firmware_revision_ = snapshot.peer_firmware_revision;
   calls_.reserve(snapshot.calls.size());
+  for (const auto& known : snapshot.calls) next_number_ = std::max(next_number_, known.number + 1);
   for (const auto& known : snapshot.calls) {
     Call call;
-    call.number = next_number_++;
+    // Stored numbers stay; a damaged one must not stand for two calls.
+    call.number =
+        known.number == 0 || by_number_.contains(known.number) ? next_number_++ : known.number;
     call.kind = known.kind;
     call.state = known.state;
     call.our_call_id = known.our_call_id;
     call.peer_call_id = known.peer_call_id;
     call.serial_number = known.serial_number;
-    if (known.state != CallState::kEstablished) call.answer_by = now + settings.reply_timeout;
-    calls_.push_back(call);
-  }
-  for (const auto& known : snapshot.offers) {
-    Call call;
-    call.number = next_number_++;
-    call.kind = known.kind;
-    call.state = known.kind == CallKind::kIncoming ? CallState::kOffered : CallState::kWaitCsAns;
-    call.peer_call_id = known.peer_call_id;
-    call.serial_number = known.serial_number;
     call.peer_window = known.peer_window;
     call.maximum_bps = known.maximum_bps;
-    call.answer_by = now + settings.answer_timeout;
-    calls_.push_back(call);
+    call.reported = true;
+    if (known.is_offer())
+      call.answer_by = now + settings.answer_timeout;
+    else if (known.state != CallState::kEstablished)
+      call.answer_by = now + settings.reply_timeout;
+    (void)add(std::move(call));
   }
 }
 
@@ -186,7 +183,7 @@ model::ConnectionActions ControlConnection::on_call_accepted(std::uint32_t offer
     out.push_back(model::EndCall{our_call_id, EndReason::peer_cleared_call});
     return out;
   }
-  call->our_call_id = our_call_id;
+  set_our_call_id(*call, our_call_id);
   step(offer, CallEvent::kAnswer, {.now = now}, out);
   return out;
 }
@@ -244,8 +241,8 @@ model::ConnectionActions ControlConnection::ask(CallKind kind, OurCallId our_cal
   call.kind = kind;
   call.our_call_id = our_call_id;
   call.serial_number = next_serial_number_++;
-  calls_.push_back(call);
-  step(call.number, CallEvent::kOpen, {.now = now, .message = &request}, out);
+  const std::uint32_t number = add(std::move(call)).number;
+  step(number, CallEvent::kOpen, {.now = now, .message = &request}, out);
   return out;
 }
 
@@ -295,9 +292,7 @@ std::optional<TimePoint> ControlConnection::deadline() const {
   if (state_ != State::kEstablished) return state_deadline_;
   TimePoint earliest =
       echo_sent_ ? *echo_sent_ + settings_.echo_timeout : last_received_ + settings_.echo_interval;
-  for (const Call& call : calls_)
-    if (call.answer_by) earliest = std::min(earliest, *call.answer_by);
-  return earliest;
+  return by_answer_.empty() ? earliest : std::min(earliest, by_answer_.begin()->first);
 }
 
 model::ConnectionActions ControlConnection::on_deadline(TimePoint now) {
@@ -313,8 +308,10 @@ model::ConnectionActions ControlConnection::on_deadline(TimePoint now) {
   }
 
   std::vector<std::uint32_t> late;
-  for (const Call& call : calls_)
-    if (call.answer_by && now >= *call.answer_by) late.push_back(call.number);
+  for (const auto& [answer_by, number] : by_answer_) {
+    if (answer_by > now) break;
+    late.push_back(number);
+  }
   for (const std::uint32_t number : late) {
     if (state_ != State::kEstablished) return out;
     const Call* call = find_number(number);
@@ -384,6 +381,7 @@ EndReason ControlConnection::reason_of(ConnectionEvent event) const noexcept {
 void ControlConnection::step(ConnectionEvent event, const Cause& cause, Actions& out) {
   const auto* transition = machine_->find(state_, event);
   if (transition == nullptr || !transition->legal) return;
+  if (state_ != State::kEstablished && transition->next == State::kEstablished) established_ = true;
   state_ = transition->next;
   for (const ConnectionAction action : transition->actions) perform(action, cause, out);
 }
@@ -452,10 +450,7 @@ void ControlConnection::perform(ConnectionAction action, const Cause& cause, Act
 }
 
 void ControlConnection::drop_calls(CallEvent event, const Cause& cause, Actions& out) {
-  std::vector<std::uint32_t> numbers;
-  numbers.reserve(calls_.size());
-  for (const Call& call : calls_) numbers.push_back(call.number);
-  for (const std::uint32_t number : numbers) step(number, event, cause, out);
+  for (const std::uint32_t number : numbers()) step(number, event, cause, out);
 }
 
 // ---- A call's machine (§3.2.3, §3.2.4)
@@ -467,12 +462,13 @@ void ControlConnection::step(std::uint32_t number, CallEvent event, const Cause&
   const auto* transition = machine_of(call->kind).find(call->state, event);
   if (transition == nullptr || !transition->legal) return;
   if (call->state != transition->next) {
-    call->state = transition->next;
-    call->answer_by.reset();
+    set_state(*call, transition->next);
     if (waits_for_us(call->state))
-      call->answer_by = cause.now + settings_.answer_timeout;
+      set_answer_by(*call, cause.now + settings_.answer_timeout);
     else if (call->state != CallState::kEstablished && call->state != CallState::kIdle)
-      call->answer_by = cause.now + settings_.reply_timeout;
+      set_answer_by(*call, cause.now + settings_.reply_timeout);
+    else
+      set_answer_by(*call, std::nullopt);
   }
   const auto has = [transition](CallAction action) {
     return std::ranges::find(transition->actions, action) != transition->actions.end();
@@ -485,8 +481,7 @@ void ControlConnection::step(std::uint32_t number, CallEvent event, const Cause&
     else
       perform(*call, action, cause, out);
   }
-  if (transition->next == CallState::kIdle)
-    std::erase_if(calls_, [number](const Call& c) { return c.number == number; });
+  if (transition->next == CallState::kIdle) remove(number);
   if (has(CallAction::kSuspect)) step(ConnectionEvent::kTimeout, cause, out);
 }
 
@@ -554,9 +549,9 @@ void ControlConnection::perform(Call& call, CallAction action, const Cause& caus
     }
     case CallAction::kLearn:
       if (const auto* outgoing = std::get_if<pptp_wire::OutgoingCallReply>(cause.message))
-        call.peer_call_id = PeerCallId(outgoing->call_id);
+        set_peer_call_id(call, PeerCallId(outgoing->call_id));
       else if (const auto* reply = std::get_if<pptp_wire::IncomingCallReply>(cause.message))
-        call.peer_call_id = PeerCallId(reply->call_id);
+        set_peer_call_id(call, PeerCallId(reply->call_id));
       return;
     case CallAction::kConnect: {
       model::ConnectCall connect{.our_call_id = our_call_id, .peer_call_id = peer_call_id};
@@ -591,14 +586,14 @@ void ControlConnection::on_request(Call call, std::uint16_t call_id, const Cause
   Cause with_reason = cause;
   with_reason.reason = EndReason::kNone;
   // §3.2.2: a Call ID names one call between two peers, answered or not.
-  if (find([&](const Call& c) { return c.peer_call_id == call.peer_call_id; }) != nullptr)
+  if (by_peer_call_id_.contains(PeerCallId(call_id)))
     with_reason.reason = EndReason::call_id_in_use;
   else if (calls_.size() >= settings_.maximum_calls)
     with_reason.reason = EndReason::too_many_calls;
   else if (call.kind == CallKind::kIncoming && !settings_.accept_incoming_calls)
     with_reason.reason = EndReason::incoming_call_refused;
-  calls_.push_back(call);
-  step(call.number,
+  const std::uint32_t number = add(std::move(call)).number;
+  step(number,
        with_reason.reason == EndReason::kNone ? CallEvent::kRequest : CallEvent::kRequestBad,
        with_reason, out);
 }
@@ -623,7 +618,7 @@ void ControlConnection::on(const pptp_wire::IncomingCallRequest& request, const 
 
 void ControlConnection::on_reply(CallKind kind, OurCallId id, PeerCallId peer_call_id,
                                  bool accepting, const Cause& cause, Actions& out) {
-  const Call* call = find([&](const Call& c) { return c.kind == kind && c.our_call_id == id; });
+  const Call* call = find_ours(id, [kind](const Call& c) { return c.kind == kind; });
   if (call == nullptr) {
     ++counters_.messages_ignored;
     return;
@@ -632,8 +627,8 @@ void ControlConnection::on_reply(CallKind kind, OurCallId id, PeerCallId peer_ca
   refused.reason = EndReason::call_refused_by_peer;
   if (!accepting) return step(call->number, CallEvent::kReplyBad, refused, out);
   // §3.2.2 again: a second call under one id could not be told from the first.
-  const bool in_use = find([&](const Call& c) {
-                        return c.number != call->number && c.peer_call_id == peer_call_id;
+  const bool in_use = find_theirs(peer_call_id, [number = call->number](const Call& c) {
+                        return c.number != number;
                       }) != nullptr;
   if (in_use && call->state == CallState::kWaitReply) {
     refused.reason = EndReason::call_id_in_use;
@@ -660,9 +655,8 @@ void ControlConnection::on(const pptp_wire::IncomingCallReply& reply, const Caus
 
 void ControlConnection::on(const pptp_wire::IncomingCallConnected& connected, const Cause& cause,
                            Actions& out) {
-  const Call* call = find([&](const Call& c) {
-    return c.kind == CallKind::kIncoming && c.our_call_id == OurCallId(connected.peers_call_id);
-  });
+  const Call* call = find_ours(OurCallId(connected.peers_call_id),
+                               [](const Call& c) { return c.kind == CallKind::kIncoming; });
   if (call == nullptr) {
     ++counters_.messages_ignored;
     return;
@@ -673,18 +667,16 @@ void ControlConnection::on(const pptp_wire::IncomingCallConnected& connected, co
 void ControlConnection::on(const pptp_wire::CallClearRequest& request, const Cause& cause,
                            Actions& out) {
   // The field names the id that the PNS assigned (§2.12): the peer's, where we are the PAC.
-  const PeerCallId id(request.call_id);
-  const auto as_pac = [](const Call& c) { return !model::we_are_pns(c.kind); };
-  const Call* call = find([&](const Call& c) { return as_pac(c) && c.peer_call_id == id; });
+  const Call* call = find_theirs(PeerCallId(request.call_id),
+                                 [](const Call& c) { return !model::we_are_pns(c.kind); });
   if (call == nullptr) {
     // NAT helpers rewrite Call IDs, and some peers put in another one. With one call that the peer
     // may clear there is no doubt which is meant; those of other connections are out of reach.
-    if (std::ranges::count_if(calls_, as_pac) == 1) {
+    call = find_only_as_pac();
+    if (call != nullptr)
       ++counters_.clear_with_wrong_call_id;
-      call = find(as_pac);
-    } else {
+    else
       call = find_either(request.call_id, true);
-    }
   }
   if (call == nullptr) {
     ++counters_.messages_ignored;
@@ -699,15 +691,16 @@ void ControlConnection::on(const pptp_wire::CallDisconnectNotify& notify, const 
                            Actions& out) {
   // The field names the id that the PAC assigned (§2.13): the peer's where we are the PNS, ours
   // where we are the PAC. Some peers put in the other one.
-  const Call* call = find([&](const Call& c) {
-    return model::we_are_pns(c.kind) ? c.peer_call_id == PeerCallId(notify.call_id)
-                                     : c.our_call_id == OurCallId(notify.call_id);
-  });
+  const Call* as_pns = find_theirs(PeerCallId(notify.call_id),
+                                   [](const Call& c) { return model::we_are_pns(c.kind); });
+  const Call* as_pac = find_ours(OurCallId(notify.call_id),
+                                 [](const Call& c) { return !model::we_are_pns(c.kind); });
+  const Call* call =
+      as_pns == nullptr || (as_pac != nullptr && as_pac->number < as_pns->number) ? as_pac : as_pns;
   if (call == nullptr) call = find_either(notify.call_id, false);
   // A call that we cleared before its Reply: nobody ever told us its PAC's id.
-  if (call == nullptr)
-    call = find(
-        [](const Call& c) { return c.state == CallState::kWaitDisconnect && !c.peer_call_id; });
+  if (call == nullptr && !cleared_before_reply_.empty())
+    call = find_number(*cleared_before_reply_.begin());
   if (call == nullptr) {
     ++counters_.messages_ignored;
     return;
@@ -748,30 +741,66 @@ void ControlConnection::on(const NotOfCalls&, const Cause&, Actions&) {}
 
 // ---- What is known
 
+namespace {
+
+// Empty: nothing of it need be known after a restart.
+std::optional<KnownCall> known(const Call& call) {
+  if (!call.our_call_id && !waits_for_us(call.state)) return std::nullopt;
+  return KnownCall{.number = call.number,
+                   .our_call_id = call.our_call_id,
+                   .peer_call_id = call.peer_call_id,
+                   .serial_number = call.serial_number,
+                   .kind = call.kind,
+                   .state = call.state,
+                   .peer_window = call.peer_window,
+                   .maximum_bps = call.maximum_bps};
+}
+
+}  // namespace
+
 std::optional<ConnectionSnapshot> ControlConnection::snapshot() const {
   if (state_ != State::kEstablished) return std::nullopt;
   ConnectionSnapshot out{.peer_host_name = peer_host_name_,
                          .peer_vendor_name = peer_vendor_name_,
                          .peer_firmware_revision = peer_firmware_revision_,
                          .next_echo_identifier = next_echo_identifier_,
-                         .originated = originated(),
-                         .calls = {},
-                         .offers = {}};
-  for (const Call& call : calls_) {
-    if (call.our_call_id)
-      out.calls.push_back(
-          {*call.our_call_id, call.peer_call_id, call.serial_number, call.kind, call.state});
-    else if (waits_for_us(call.state))
-      out.offers.push_back({call.peer_call_id.value_or(PeerCallId(0)), call.serial_number,
-                            call.peer_window, call.maximum_bps, call.kind});
+                         .originated = originated()};
+  for (const Call& call : calls_)
+    if (auto it = known(call)) out.calls.push_back(*it);
+  std::ranges::sort(out.calls, {}, &KnownCall::number);
+  return out;
+}
+
+ConnectionChanges ControlConnection::take_changes() {
+  ConnectionChanges out;
+  const auto changed = std::exchange(changed_, {});
+  if (state_ != State::kEstablished) return out;
+  out.established = std::exchange(established_, false);
+  out.calls.reserve(changed.size());
+  for (const auto& [number, reported] : changed) {
+    Call* call = find_number(number);
+    if (call != nullptr) {
+      call->changed = false;
+      call->reported = true;
+      out.calls.push_back({number, known(*call)});
+    } else if (reported) {
+      out.calls.push_back({number, std::nullopt});
+    }
   }
   return out;
 }
 
+bool ControlConnection::awaits_answer(std::uint32_t offer) const noexcept {
+  const auto found = by_number_.find(offer);
+  return found != by_number_.end() && waits_for_us(calls_[found->second].state);
+}
+
 model::ConnectionActions ControlConnection::offers() const {
   Actions out;
-  for (const Call& call : calls_)
+  for (const std::uint32_t number : numbers()) {
+    const Call& call = calls_[by_number_.at(number)];
     if (!call.our_call_id && waits_for_us(call.state)) out.push_back(offer_of(call));
+  }
   return out;
 }
 
@@ -792,25 +821,156 @@ bool ControlConnection::take_token(TimePoint now) noexcept {
   return true;
 }
 
-template <class Matches>
-Call* ControlConnection::find(Matches matches) noexcept {
-  const auto found = std::ranges::find_if(calls_, matches);
-  return found == calls_.end() ? nullptr : &*found;
+// ---- The calls and their indexes
+
+namespace {
+
+// Takes one number out of an index.
+template <class Index, class Key>
+void erase_from(Index& index, Key key, std::uint32_t number) {
+  const auto [begin, end] = index.equal_range(key);
+  const auto found =
+      std::find_if(begin, end, [number](const auto& entry) { return entry.second == number; });
+  if (found != end) index.erase(found);
+}
+
+}  // namespace
+
+Call& ControlConnection::add(Call call) {
+  const std::uint32_t number = call.number;
+  by_number_.emplace(number, calls_.size());
+  if (call.our_call_id) by_our_call_id_.emplace(*call.our_call_id, number);
+  if (call.peer_call_id) by_peer_call_id_.emplace(*call.peer_call_id, number);
+  if (call.answer_by) by_answer_.emplace(*call.answer_by, number);
+  index_unanswered_clear(call);
+  if (!model::we_are_pns(call.kind)) {
+    ++calls_as_pac_;
+    numbers_as_pac_ ^= number;
+  }
+  calls_.push_back(std::move(call));
+  return calls_.back();
+}
+
+void ControlConnection::remove(std::uint32_t number) {
+  const auto found = by_number_.find(number);
+  if (found == by_number_.end()) return;
+  const std::size_t at = found->second;
+  Call& call = calls_[at];
+  note_change(call);
+  if (call.our_call_id) erase_from(by_our_call_id_, *call.our_call_id, number);
+  if (call.peer_call_id) erase_from(by_peer_call_id_, *call.peer_call_id, number);
+  set_answer_by(call, std::nullopt);
+  cleared_before_reply_.erase(number);
+  if (!model::we_are_pns(call.kind)) {
+    --calls_as_pac_;
+    numbers_as_pac_ ^= number;
+  }
+  by_number_.erase(found);
+  if (at + 1 != calls_.size()) {
+    call = std::move(calls_.back());
+    by_number_[call.number] = at;
+  }
+  calls_.pop_back();
+}
+
+void ControlConnection::set_state(Call& call, CallState state) {
+  call.state = state;
+  index_unanswered_clear(call);
+  note_change(call);
+}
+
+void ControlConnection::set_our_call_id(Call& call, OurCallId id) {
+  if (call.our_call_id) erase_from(by_our_call_id_, *call.our_call_id, call.number);
+  call.our_call_id = id;
+  by_our_call_id_.emplace(id, call.number);
+  note_change(call);
+}
+
+void ControlConnection::set_peer_call_id(Call& call, PeerCallId id) {
+  if (call.peer_call_id == id) return;
+  if (call.peer_call_id) erase_from(by_peer_call_id_, *call.peer_call_id, call.number);
+  call.peer_call_id = id;
+  by_peer_call_id_.emplace(id, call.number);
+  index_unanswered_clear(call);
+  note_change(call);
+}
+
+void ControlConnection::set_answer_by(Call& call, std::optional<TimePoint> at) {
+  if (call.answer_by) by_answer_.erase({*call.answer_by, call.number});
+  call.answer_by = at;
+  if (at) by_answer_.emplace(*at, call.number);
+}
+
+void ControlConnection::index_unanswered_clear(const Call& call) {
+  if (call.state == CallState::kWaitDisconnect && !call.peer_call_id)
+    cleared_before_reply_.insert(call.number);
+  else
+    cleared_before_reply_.erase(call.number);
+}
+
+void ControlConnection::note_change(Call& call) {
+  if (call.changed) return;
+  call.changed = true;
+  changed_.push_back({call.number, call.reported});
 }
 
 Call* ControlConnection::find_number(std::uint32_t number) noexcept {
-  return find([number](const Call& call) { return call.number == number; });
+  ++counters_.calls_visited;
+  const auto found = by_number_.find(number);
+  return found == by_number_.end() ? nullptr : &calls_[found->second];
+}
+
+namespace {
+
+// The oldest of those in the range that matches; `at` gives the call of a number.
+template <class Range, class At, class Matches>
+Call* oldest(Range range, At at, Matches matches) {
+  Call* best = nullptr;
+  for (auto entry = range.first; entry != range.second; ++entry) {
+    Call* const call = at(entry->second);
+    if (call != nullptr && matches(*call) && (best == nullptr || call->number < best->number))
+      best = call;
+  }
+  return best;
+}
+
+}  // namespace
+
+template <class Matches>
+Call* ControlConnection::find_ours(OurCallId id, Matches matches) noexcept {
+  return oldest(
+      by_our_call_id_.equal_range(id), [this](std::uint32_t number) { return find_number(number); },
+      matches);
+}
+
+template <class Matches>
+Call* ControlConnection::find_theirs(PeerCallId id, Matches matches) noexcept {
+  return oldest(
+      by_peer_call_id_.equal_range(id),
+      [this](std::uint32_t number) { return find_number(number); }, matches);
 }
 
 Call* ControlConnection::find_ours(OurCallId id) noexcept {
-  return find([id](const Call& call) { return call.our_call_id == id; });
+  return find_ours(id, [](const Call&) { return true; });
 }
 
 Call* ControlConnection::find_either(std::uint16_t id, bool theirs_first) noexcept {
-  const auto theirs = [id](const Call& call) { return call.peer_call_id == PeerCallId(id); };
-  Call* first = theirs_first ? find(theirs) : find_ours(OurCallId(id));
+  const auto theirs = [&] { return find_theirs(PeerCallId(id), [](const Call&) { return true; }); };
+  Call* const first = theirs_first ? theirs() : find_ours(OurCallId(id));
   if (first != nullptr) return first;
-  return theirs_first ? find_ours(OurCallId(id)) : find(theirs);
+  return theirs_first ? find_ours(OurCallId(id)) : theirs();
+}
+
+Call* ControlConnection::find_only_as_pac() noexcept {
+  return calls_as_pac_ == 1 ? find_number(numbers_as_pac_) : nullptr;
+}
+
+std::vector<std::uint32_t> ControlConnection::numbers() const {
+  std::vector<std::uint32_t> out;
+  out.reserve(calls_.size());
+  for (const Call& call : calls_) out.push_back(call.number);
+  std::ranges::sort(out);
+  return out;
 }
 
 }  // namespace pns::pptp

@@ -6,6 +6,9 @@
 // by the tables of machines.hpp: every call returns the actions its caller (session::Registry) must
 // perform, in order. One thread (the event loop); memory is bounded by maximum_calls.
 //
+// The cost of a message, of a deadline and of take_changes() does not depend on the number of calls
+// of the connection: calls are found by index, and what changed is noted when it changes.
+//
 // Not here: framing (StreamFramer), Call ID choice (CallIdAllocator), the PPP inside
 // (controlplane/ppp), who wins when both sides start (§3.1.3: session::Registry, which sees both
 // connections).
@@ -15,8 +18,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
+#include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "controlplane/model/connection_actions.hpp"
@@ -80,31 +86,26 @@ struct IncomingCall {
 
 // An established connection as it must be known again after a restart. Plain data.
 struct ConnectionSnapshot {
-  struct KnownCall {
-    OurCallId our_call_id;
-    std::optional<PeerCallId> peer_call_id;
-    std::uint16_t serial_number = 0;
-    model::CallKind kind = model::CallKind::kSubscriber;
-    CallState state = CallState::kEstablished;
-    friend bool operator==(const KnownCall&, const KnownCall&) = default;
-  };
-  // A request of the peer that has no answer yet.
-  struct KnownOffer {
-    PeerCallId peer_call_id;
-    std::uint16_t serial_number = 0;
-    std::uint16_t peer_window = 0;
-    std::uint32_t maximum_bps = 0;
-    model::CallKind kind = model::CallKind::kSubscriber;  // or kIncoming
-    friend bool operator==(const KnownOffer&, const KnownOffer&) = default;
-  };
-  std::string peer_host_name;  // octets of the peer, unescaped, at most 64
-  std::string peer_vendor_name;
+  std::string peer_host_name{};  // octets of the peer, unescaped, at most 64
+  std::string peer_vendor_name{};
   std::uint16_t peer_firmware_revision = 0;
+  // Echo-Requests alone do not make a change that must be stored: a successor may use an identifier
+  // again. Any message answers an echo, so nothing depends on it.
   std::uint32_t next_echo_identifier = 1;
-  bool originated = false;       // we opened it
-  std::vector<KnownCall> calls;  // those of which the peer has a Call ID of ours
-  std::vector<KnownOffer> offers;
+  bool originated = false;         // we opened it
+  std::vector<KnownCall> calls{};  // by number
   friend bool operator==(const ConnectionSnapshot&, const ConnectionSnapshot&) = default;
+};
+
+// What must be stored before the actions that came with it are performed.
+struct ConnectionChanges {
+  struct OfCall {
+    std::uint32_t number = 0;
+    std::optional<KnownCall> now{};  // none: the call is gone
+  };
+  bool established = false;  // the connection itself must be stored, for the first time
+  std::vector<OfCall> calls{};
+  [[nodiscard]] bool empty() const noexcept { return !established && calls.empty(); }
 };
 
 // What this connection has seen. Counted by the machine, read by its caller.
@@ -115,6 +116,7 @@ struct ConnectionCounters {
   std::uint64_t set_link_infos = 0;            // §2.15
   std::uint64_t calls_refused = 0;             // by us
   std::uint64_t clear_with_wrong_call_id = 0;  // taken for the only call there is
+  std::uint64_t calls_visited = 0;  // to find those that a message, a deadline or a change means
 };
 
 class ControlConnection {
@@ -186,13 +188,21 @@ class ControlConnection {
   // ---- What is known.
   [[nodiscard]] State state() const noexcept { return state_; }
   [[nodiscard]] bool originated() const noexcept { return machine_ == &kOriginator; }
+  // In no order.
   [[nodiscard]] const std::vector<Call>& calls() const noexcept { return calls_; }
   [[nodiscard]] const ConnectionCounters& counters() const noexcept { return counters_; }
   // Octets from the peer: escape them before printing.
   [[nodiscard]] std::string_view peer_host_name() const noexcept { return peer_host_name_; }
   [[nodiscard]] std::string_view peer_vendor_name() const noexcept { return peer_vendor_name_; }
-  // Empty unless established.
+  // Whether an OfferCall of this number waits for on_call_accepted or on_call_refused.
+  [[nodiscard]] bool awaits_answer(std::uint32_t offer) const noexcept;
+  // Empty unless established. Costs what all calls cost: for tests, an audit, and a store that must
+  // be written anew.
   [[nodiscard]] std::optional<ConnectionSnapshot> snapshot() const;
+  // What has changed since this was called last, each call once, as it is now; nothing of calls
+  // that came and went in between. Empty unless established: a connection that is being stopped
+  // stays in the store as it was until it is closed.
+  [[nodiscard]] ConnectionChanges take_changes();
 
  private:
   using Actions = model::ConnectionActions;
@@ -234,12 +244,27 @@ class ControlConnection {
   [[nodiscard]] ConnectionEvent event_of(const wire::pptp::Message& message) const noexcept;
   [[nodiscard]] EndReason reason_of(ConnectionEvent event) const noexcept;
   [[nodiscard]] bool take_token(TimePoint now) noexcept;
-  template <class Matches>
-  [[nodiscard]] Call* find(Matches matches) noexcept;
+  // ---- The calls and their indexes. Every change of an indexed field goes through these.
+  Call& add(Call call);
+  void remove(std::uint32_t number);
+  void set_state(Call& call, CallState state);
+  void set_our_call_id(Call& call, OurCallId id);
+  void set_peer_call_id(Call& call, PeerCallId id);
+  void set_answer_by(Call& call, std::optional<TimePoint> at);
+  void note_change(Call& call);
+  void index_unanswered_clear(const Call& call);
   [[nodiscard]] Call* find_number(std::uint32_t number) noexcept;
+  // The oldest call that matches among those under this id.
+  template <class Matches>
+  [[nodiscard]] Call* find_ours(OurCallId id, Matches matches) noexcept;
+  template <class Matches>
+  [[nodiscard]] Call* find_theirs(PeerCallId id, Matches matches) noexcept;
   [[nodiscard]] Call* find_ours(OurCallId id) noexcept;
   // The call that a message with this id in it means, whoever assigned the id.
   [[nodiscard]] Call* find_either(std::uint16_t id, bool theirs_first) noexcept;
+  // The call of which we are the PAC, when there is exactly one.
+  [[nodiscard]] Call* find_only_as_pac() noexcept;
+  [[nodiscard]] std::vector<std::uint32_t> numbers() const;  // ascending
   void drop_calls(CallEvent event, const Cause& cause, Actions& out);
 
   ConnectionSettings settings_;
@@ -252,7 +277,23 @@ class ControlConnection {
   std::uint32_t next_number_ = 1;
   std::uint16_t next_serial_number_ = 1;
   EndReason stop_reason_ = EndReason::kNone;
-  std::vector<Call> calls_;
+
+  std::vector<Call> calls_;                                   // in no order
+  std::unordered_map<std::uint32_t, std::size_t> by_number_;  // place in calls_
+  // Numbers. An id may stand for several calls for a while: one that is being cleared keeps its
+  // ids, and a Reply may bring an id that is in use.
+  std::unordered_multimap<OurCallId, std::uint32_t> by_our_call_id_;
+  std::unordered_multimap<PeerCallId, std::uint32_t> by_peer_call_id_;
+  std::set<std::pair<TimePoint, std::uint32_t>> by_answer_;  // calls that wait, by their deadline
+  std::set<std::uint32_t> cleared_before_reply_;  // wait-disconnect without the peer's Call ID
+  std::size_t calls_as_pac_ = 0;
+  std::uint32_t numbers_as_pac_ = 0;  // all of them, xor'ed: the number itself when there is one
+  bool established_ = false;          // since take_changes() was called last
+  struct Change {
+    std::uint32_t number = 0;
+    bool reported = false;  // take_changes() had given this call before
+  };
+  std::vector<Change> changed_;
 
   // Token bucket, counted in tokens × nanoseconds.
   std::uint64_t tokens_ = 0;

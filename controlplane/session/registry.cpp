@@ -45,10 +45,12 @@ Registry::Registry(Parts parts)
     (free ? free_slots_ : orphans_).emplace_back(static_cast<std::uint32_t>(slot));
   }
   read_steering();
+  parts_.journal.on_failure(
+      [this](const resume::Journal::Failure& failure) { on_not_stored(failure); });
   if (connection_settings_.wan_error_notify) report_wan_errors();
 }
 
-Registry::~Registry() = default;
+Registry::~Registry() { parts_.journal.on_failure(nullptr); }
 
 TimePoint Registry::now() noexcept { return std::chrono::steady_clock::now(); }
 
@@ -141,6 +143,10 @@ std::shared_ptr<Registry::Connection> Registry::add_connection(ConnectionId id, 
               [this, id](EndReason reason) {
                 const auto found = connections_.find(id);
                 if (found != connections_.end()) lose(*found->second, reason);
+              },
+          .when_handled =
+              [this](std::move_only_function<void()> consume) {
+                parts_.journal.when_stored(std::move(consume));
               }});
   connections_.emplace(id, connection);
   parts_.statistics.connections.set(static_cast<std::int64_t>(connections_.size()));
@@ -150,16 +156,17 @@ std::shared_ptr<Registry::Connection> Registry::add_connection(ConnectionId id, 
 
 // Before the peer is told: a successor must know what the peer knows.
 void Registry::save(Connection& connection) {
-  auto snapshot = connection.machine.snapshot();
-  if (!snapshot || snapshot == connection.saved) return;
-  note_stored(parts_.store.put(StoredConnection{.id = connection.id,
-                                                .local = connection.local,
-                                                .peer = connection.peer,
-                                                .peer_port = connection.peer_port,
-                                                .opened_ns = monotonic_ns(connection.opened),
-                                                .handled_up_to = connection.socket->handled_up_to(),
-                                                .machine = *snapshot}));
-  connection.saved = std::move(snapshot);
+  const auto changes = connection.machine.take_changes();
+  if (!changes.established)
+    return parts_.journal.put(connection.id, changes, connection.socket->handled_up_to());
+  parts_.journal.put(resume::StoredConnection{.id = connection.id,
+                                              .local = connection.local,
+                                              .peer = connection.peer,
+                                              .peer_port = connection.peer_port,
+                                              .opened_ns = monotonic_ns(connection.opened),
+                                              .handled_up_to = connection.socket->handled_up_to(),
+                                              .machine = connection.machine.snapshot().value()});
+  connection.stored = true;
 }
 
 void Registry::on_message(Connection& connection, Bytes octets) {
@@ -200,7 +207,9 @@ void Registry::apply(Connection& connection, const model::ConnectionActions& act
     if (const auto* send_message = std::get_if<model::SendMessage>(&action)) {
       send(connection, send_message->message);
     } else if (const auto* offer = std::get_if<model::OfferCall>(&action)) {
-      begin_call(connection, *offer);
+      // Refused if its turn cannot be stored.
+      parts_.journal.when_stored(
+          [this, id = connection.id, offered = *offer] { begin_call(id, offered); });
     } else if (const auto* withdraw = std::get_if<model::WithdrawOffer>(&action)) {
       const auto found = connection.offers.find(withdraw->offer);
       if (found == connection.offers.end()) {
@@ -237,7 +246,10 @@ void Registry::send(Connection& connection, const wire::pptp::Message& message) 
   std::array<std::byte, kMessageBuffer> buffer;
   const std::size_t length = wire::pptp::write_message(buffer, message);
   parts_.statistics.messages_sent[message.index() + 1].add();
-  connection.socket->send(Bytes(buffer).first(length));
+  std::vector<std::byte> octets(buffer.begin(),
+                                buffer.begin() + static_cast<std::ptrdiff_t>(length));
+  parts_.journal.when_stored(
+      [socket = connection.socket, octets = std::move(octets)] { socket->send(octets); }, length);
 }
 
 void Registry::close(Connection& connection, EndReason reason) {
@@ -259,9 +271,10 @@ void Registry::close(Connection& connection, EndReason reason) {
       connection.calls.erase(connection.calls.begin());
   }
   connection.timer.cancel();
-  connection.socket->close_after_flush();
+  if (connection.stored) parts_.journal.erase(connection.id);
+  connection.socket->stop_reading();
+  parts_.journal.when_stored([socket = connection.socket] { socket->close_after_flush(); });
   parts_.supervisor.forget_connection(connection.id);
-  if (connection.saved) note_stored(parts_.store.erase(connection.id));
   parts_.statistics.connection_ends[static_cast<std::size_t>(reason)].add();
   if (connection_log_.allow(now()))
     log::info("connection closed", {{"connection", connection.id.value},

@@ -37,11 +37,11 @@
 #include "controlplane/ppp/link.hpp"
 #include "controlplane/pptp/call_id_allocator.hpp"
 #include "controlplane/pptp/control_connection.hpp"
+#include "controlplane/resume/journal.hpp"
 #include "controlplane/runtime/control_socket.hpp"
 #include "controlplane/runtime/supervisor_link.hpp"
 #include "controlplane/session/admission.hpp"
 #include "controlplane/session/call_placer.hpp"
-#include "controlplane/session/resume_store.hpp"
 #include "controlplane/session/steering.hpp"
 #include "controlplane/session/views.hpp"
 #include "pns/base/random.hpp"
@@ -64,7 +64,7 @@ class Registry {
     control::DataplaneLink& dataplane;
     aaa::Authenticator& authenticator;
     pools::PoolSet& pools;
-    ResumeStore& store;
+    resume::Journal& journal;
     RandomSource& random;
     std::vector<Ipv4Address> listen{};              // where placed calls may come from
     std::uint16_t pac_port = wire::pptp::kTcpPort;  // of PACs
@@ -148,7 +148,7 @@ class Registry {
   void arm_timer(Connection& connection);
 
   // calls
-  void begin_call(Connection& connection, const model::OfferCall& offer);
+  void begin_call(ConnectionId id, const model::OfferCall& offer);
   // Installs, or refuses, what waits for admission and whose turn has come; the first of them soon.
   void admit_offers();
   void install_waiting();
@@ -192,18 +192,19 @@ class Registry {
   // Of an earlier process, by what identifies it: records are looked up, never searched for.
   struct LeftBehind {
     std::vector<bool> orphan;  // by slot
-    std::unordered_map<ConnectionId,
-                       std::unordered_map<OurCallId, pptp::ConnectionSnapshot::KnownCall>>
-        calls;
+    std::unordered_map<ConnectionId, std::unordered_map<OurCallId, pptp::KnownCall>> calls;
   };
-  [[nodiscard]] bool take_over(const StoredSession& stored, LeftBehind& left);
-  void rest_call_ids();
+  [[nodiscard]] bool take_over(const resume::StoredSession& stored, LeftBehind& left);
+  void rest_call_ids(const std::vector<resume::RestingCallId>& resting);
   void repeat_offers();
   void save(Session& session);
-  // What became of a record: counted, and while none can be written no call is taken.
-  void note_stored(bool done);
+  // A turn that was not stored: counted, and while none can be stored no call is taken.
+  void on_not_stored(const resume::Journal::Failure& failure);
   void store_everything();
-  void keep_only_known();
+  void keep_only_known(const std::vector<resume::Key>& obsolete);
+  // Runs `command` with the session when what was changed before it is stored, if it is up then.
+  template <class Command>
+  void when_stored(const Session& session, std::size_t octets, Command command);
   // Why no new call can be taken now. kNone: one can.
   void look_at_store();
   void try_store();
@@ -212,7 +213,7 @@ class Registry {
   void on_removed(SlotId slot, std::uint64_t serial, const control::DataplaneLink::Reply& reply);
 
   // drain
-  void take_over_drain();
+  void take_over_drain(const std::optional<resume::StoredDrain>& stored);
   void begin_drain();
   void look_at_drain();
   void stop_idle_connections();
@@ -309,7 +310,7 @@ class Registry {
   std::function<void()> shut_down_done_;
   bool shut_down_looks_ = false;  // advance_shut_down() looks soon
   std::vector<ConnectionId> to_stop_;
-  std::optional<StoredDrain> drain_;
+  std::optional<resume::StoredDrain> drain_;
   asio::steady_timer drain_timer_;
   std::optional<Ending> ending_;
   asio::steady_timer ending_timer_;

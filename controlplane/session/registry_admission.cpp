@@ -23,7 +23,11 @@ EndReason Registry::no_calls_now() {
   return shortage();
 }
 
-void Registry::begin_call(Connection& connection, const model::OfferCall& offer) {
+void Registry::begin_call(ConnectionId id, const model::OfferCall& offer) {
+  const auto found = connections_.find(id);
+  // Withdrawn meanwhile, and counted so.
+  if (found == connections_.end() || !found->second->machine.awaits_answer(offer.offer)) return;
+  Connection& connection = *found->second;
   EndReason reason = no_calls_now();
   if (reason == EndReason::kNone)
     reason = admission_.enqueue(connection.id, connection.peer, offer, now());

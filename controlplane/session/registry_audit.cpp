@@ -23,6 +23,7 @@ std::string slot_text(std::size_t slot) { return fmt::format("session {}", slot)
 }  // namespace
 
 AuditView Registry::audit() const {
+  (void)parts_.journal.commit();
   AuditView view;
   const Finding found = [&view](std::string_view what, std::string detail) {
     ++view.findings_in_all;
@@ -132,8 +133,9 @@ void Registry::audit_connections(AuditView& view, const Finding& found) const {
 }
 
 void Registry::audit_store(AuditView& view, const Finding& found) const {
-  const auto stored_connections = parts_.store.connections();
-  const auto stored_sessions = parts_.store.sessions();
+  const auto contents = parts_.journal.load(monotonic_ns(now()));
+  const auto& stored_connections = contents.connections;
+  const auto& stored_sessions = contents.sessions;
   view.stored_connections = stored_connections.size();
   view.stored_sessions = stored_sessions.size();
   std::size_t expected = 0;
@@ -166,7 +168,8 @@ void Registry::audit_store(AuditView& view, const Finding& found) const {
       continue;
     }
     // One that is being stopped keeps its last record until it is closed.
-    const auto snapshot = connection->second->machine.snapshot();
+    auto snapshot = connection->second->machine.snapshot();
+    if (snapshot) snapshot->next_echo_identifier = stored.machine.next_echo_identifier;
     if (snapshot && *snapshot != stored.machine)
       found("stored_connection_differs", fmt::format("connection {}", stored.id.value));
   }

@@ -418,17 +418,18 @@ void Registry::count_end(Session& session, EndReason reason, const model::PeerCo
   last_ends_.emplace_front(now(), EndView{session.user, session.peer, std::string(name_of(reason)),
                                           0, static_cast<std::uint64_t>(duration)});
   if (last_ends_.size() > kLastEnds) last_ends_.pop_back();
-  note_stored(
-      parts_.store.put_to_rest(slot, {session.local, session.our_call_id,
-                                      monotonic_ns(now() + pptp::CallIdAllocator::kQuarantine)}));
+  parts_.journal.put_to_rest(slot, {session.local, session.our_call_id,
+                                    monotonic_ns(now() + pptp::CallIdAllocator::kQuarantine)});
   if (session.placed != 0) placer_.on_ended(std::exchange(session.placed, 0), reason, codes);
 }
 
 void Registry::remove_from_dataplane(Session& session) {
   end_set_up(session);
   session.state = Session::State::kRemoving;
-  waiting_removals_.emplace_back(session.handle.slot, session.serial);
-  remove_waiting();
+  parts_.journal.when_stored([this, slot = session.handle.slot, serial = session.serial] {
+    waiting_removals_.emplace_back(slot, serial);
+    remove_waiting();
+  });
 }
 
 void Registry::remove_waiting() {

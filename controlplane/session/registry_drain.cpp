@@ -29,10 +29,12 @@ std::uint64_t seconds_of(Duration duration) noexcept {
 
 void Registry::drain(std::optional<Seconds> deadline) {
   const auto time = now();
-  if (!drain_) drain_ = StoredDrain{.since_ns = monotonic_ns(time), .calls_at_start = calls_left()};
+  if (!drain_)
+    drain_ = resume::StoredDrain{.since_ns = monotonic_ns(time), .calls_at_start = calls_left()};
   drain_->deadline_ns.reset();
   if (deadline) drain_->deadline_ns = monotonic_ns(time + *deadline);
-  (void)parts_.store.put(*drain_);
+  parts_.journal.put(*drain_);
+  (void)parts_.journal.commit();  // the operator is told at once
   log::info("draining",
             {{"calls", calls_left()}, {"deadline_s", deadline ? deadline->count() : -1}});
   begin_drain();
@@ -41,7 +43,8 @@ void Registry::drain(std::optional<Seconds> deadline) {
 void Registry::cancel_drain() {
   if (!drain_) return;
   drain_.reset();
-  (void)parts_.store.erase_drain();
+  parts_.journal.erase_drain();
+  (void)parts_.journal.commit();
   drain_timer_.cancel();
   if (shut_down_ == ShutDown::kNo) ending_.reset();
   parts_.statistics.draining.set(0);
@@ -64,13 +67,14 @@ DrainView Registry::drain_view() const {
 }
 
 // A drain goes on in the process that follows one that died; in a new server there is none.
-void Registry::take_over_drain() {
+void Registry::take_over_drain(const std::optional<resume::StoredDrain>& stored) {
   constexpr std::uint32_t kFirst = 1;
   if (parts_.memory.header()
           .process(contract::Process::kControl)
           .starts.load(std::memory_order_relaxed) == kFirst)
-    (void)parts_.store.erase_drain();
-  drain_ = parts_.store.drain();
+    parts_.journal.erase_drain();
+  else
+    drain_ = stored;
   if (!drain_) return;
   log::info("draining still", {{"calls_at_start", drain_->calls_at_start}});
   begin_drain();

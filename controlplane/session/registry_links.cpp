@@ -78,7 +78,9 @@ void Registry::require(Session& session, const control::DataplaneLink::Sent& sen
 
 void Registry::perform(Session& session, const model::SendFrame& action) {
   // A lost control frame is PPP's everyday life: its restart timer sends it again.
-  (void)parts_.dataplane.inject(session.handle, action.frame);
+  when_stored(session, action.frame.size(), [this, frame = action.frame](Session& alive) {
+    (void)parts_.dataplane.inject(alive.handle, frame);
+  });
 }
 
 void Registry::perform(Session& session, const model::ConfigureLink& action) {
@@ -91,21 +93,28 @@ void Registry::perform(Session& session, const model::ConfigureLink& action) {
   link.our_magic = action.our_magic;
   link.peer_mru = action.peer_mru;
   session.configured = action.open ? std::optional(link) : std::nullopt;
-  require(session, parts_.dataplane.configure_link(session.handle, link));
+  when_stored(session, sizeof(link), [this, link](Session& alive) {
+    require(alive, parts_.dataplane.configure_link(alive.handle, link));
+  });
 }
 
 void Registry::perform(Session& session, const model::ArmMppe& action) {
-  contract::ArmMppe keys;
-  keys.key_bits = action.key_bits;
-  keys.stateless = action.stateless;
-  std::ranges::copy(action.keys.send.bytes(), keys.send_start_key.begin());
-  std::ranges::copy(action.keys.receive.bytes(), keys.receive_start_key.begin());
   reach(session, SetupStage::kCcpOpen);
-  require(session, parts_.dataplane.arm_mppe(session.handle, keys));
+  // What waits holds the keys in the type that wipes them.
+  when_stored(session, sizeof(action), [this, action](Session& alive) {
+    contract::ArmMppe keys;
+    keys.key_bits = action.key_bits;
+    keys.stateless = action.stateless;
+    std::ranges::copy(action.keys.send.bytes(), keys.send_start_key.begin());
+    std::ranges::copy(action.keys.receive.bytes(), keys.receive_start_key.begin());
+    require(alive, parts_.dataplane.arm_mppe(alive.handle, keys));
+  });
 }
 
 void Registry::perform(Session& session, const model::DisarmMppe&) {
-  require(session, parts_.dataplane.disarm_mppe(session.handle));
+  when_stored(session, 0, [this](Session& alive) {
+    require(alive, parts_.dataplane.disarm_mppe(alive.handle));
+  });
 }
 
 control::DataplaneLink::Completion Registry::address_answer(const Session& session) {
@@ -130,12 +139,16 @@ void Registry::perform(Session& session, const model::OpenIpv4& action) {
   if (session.lease) open.gateway = session.lease->gateway;
   open.inner_mtu = session.mtu;
   open.rate_bits_per_second = session.rate_bits_per_second.value_or(0);
-  require(session, parts_.dataplane.open_ipv4(session.handle, open, address_answer(session)));
+  when_stored(session, sizeof(open), [this, open](Session& alive) {
+    require(alive, parts_.dataplane.open_ipv4(alive.handle, open, address_answer(alive)));
+  });
 }
 
 void Registry::perform(Session& session, const model::CloseIpv4&) {
   session.changed = now();
-  require(session, parts_.dataplane.close_ipv4(session.handle));
+  when_stored(session, 0, [this](Session& alive) {
+    require(alive, parts_.dataplane.close_ipv4(alive.handle));
+  });
 }
 
 void Registry::perform(Session& session, const model::OpenIpv6& action) {
@@ -147,12 +160,16 @@ void Registry::perform(Session& session, const model::OpenIpv6& action) {
   open.peer_interface_id = action.peer_interface_id;
   open.inner_mtu = session.link->inner_mtu();
   open.rate_bits_per_second = session.rate_bits_per_second.value_or(0);
-  require(session, parts_.dataplane.open_ipv6(session.handle, open, address_answer(session)));
+  when_stored(session, sizeof(open), [this, open](Session& alive) {
+    require(alive, parts_.dataplane.open_ipv6(alive.handle, open, address_answer(alive)));
+  });
 }
 
 void Registry::perform(Session& session, const model::CloseIpv6&) {
   session.ipv6.reset();
-  require(session, parts_.dataplane.close_ipv6(session.handle));
+  when_stored(session, 0, [this](Session& alive) {
+    require(alive, parts_.dataplane.close_ipv6(alive.handle));
+  });
 }
 
 void Registry::perform(Session& session, const model::Authenticate& action) {

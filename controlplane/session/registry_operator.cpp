@@ -85,6 +85,7 @@ void Registry::stop_some_connections() {
 void Registry::finish_shut_down() {
   shut_down_timer_.cancel();
   if (!shut_down_done_) return;
+  (void)parts_.journal.commit();  // and the last words go out
   log::info("all calls ended", {{"connections_unanswered", connections_.size()}});
   std::exchange(shut_down_done_, nullptr)();
 }
@@ -191,11 +192,13 @@ std::vector<EndView> Registry::last_ends() const {
 
 void Registry::stop_reading() {
   for (const auto& [id, connection] : connections_) connection->socket->stop_reading();
+  (void)parts_.journal.commit();  // what was read is answered and consumed
 }
 
 bool Registry::is_flushed() const {
-  return std::ranges::all_of(connections_,
-                             [](const auto& item) { return item.second->socket->is_flushed(); });
+  return parts_.journal.is_idle() && std::ranges::all_of(connections_, [](const auto& item) {
+           return item.second->socket->is_flushed();
+         });
 }
 
 }  // namespace pns::session

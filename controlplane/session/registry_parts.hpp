@@ -33,7 +33,7 @@ struct Registry::Connection : std::enable_shared_from_this<Connection> {
   TimePoint opened;
   std::unordered_map<OurCallId, SlotId> calls;
   std::unordered_map<std::uint32_t, SlotId> offers;  // calls whose installation is not answered
-  std::optional<pptp::ConnectionSnapshot> saved;     // as it stands in the store
+  bool stored = false;                               // has a record
   std::optional<wire::pptp::Message> kept_start;     // of a collision that we win (§3.1.3)
   bool established_told = false;                     // to the placer
   bool closed = false;
@@ -83,5 +83,16 @@ struct Registry::Session {
   std::size_t stage = 0;
   EndReason link_end = EndReason::kNone;  // the link is over, the peer is about to be told
 };
+
+template <class Command>
+void Registry::when_stored(const Session& session, std::size_t octets, Command command) {
+  parts_.journal.when_stored(
+      [this, slot = session.handle.slot, serial = session.serial,
+       command = std::move(command)]() mutable {
+        Session* alive = find(slot, serial);
+        if (alive != nullptr && alive->state == Session::State::kUp) command(*alive);
+      },
+      octets);
+}
 
 }  // namespace pns::session

@@ -30,35 +30,36 @@ void Registry::save(Session& session) {
   auto snapshot = session.link->snapshot();
   if (!snapshot || !session.lease) {
     if (std::exchange(session.stored, Resume::kNot) != Resume::kNot)
-      note_stored(parts_.store.erase(session.handle.slot));
+      parts_.journal.erase(session.handle.slot);
     return;
   }
   session.stored = session.link->resume();
   if (snapshot->from_lcp) snapshot->user = session.lease_user;
   snapshot->keys.reset();  // keys do not go to the store
-  note_stored(
-      parts_.store.put(StoredSession{.slot = session.handle.slot,
-                                     .generation = session.handle.generation,
-                                     .connection = session.connection,
-                                     .our_call_id = session.our_call_id,
-                                     .peer_call_id = session.peer_call_id,
-                                     .lease = *session.lease,
-                                     .started_ns = monotonic_ns(session.started),
-                                     .opened_ns = monotonic_ns(session.opened.value_or(now())),
-                                     .mtu = session.link->inner_mtu(),
-                                     .rate_bits_per_second = session.rate_bits_per_second,
-                                     .link = std::move(*snapshot)}));
+  parts_.journal.put(
+      resume::StoredSession{.id = SessionId(session.serial),
+                            .slot = session.handle.slot,
+                            .generation = session.handle.generation,
+                            .connection = session.connection,
+                            .our_call_id = session.our_call_id,
+                            .peer_call_id = session.peer_call_id,
+                            .lease = *session.lease,
+                            .started_ns = monotonic_ns(session.started),
+                            .opened_ns = monotonic_ns(session.opened.value_or(now())),
+                            .mtu = session.link->inner_mtu(),
+                            .rate_bits_per_second = session.rate_bits_per_second,
+                            .link = std::move(*snapshot)});
 }
 
-void Registry::note_stored(bool done) {
-  if (done) return;
+void Registry::on_not_stored(const resume::Journal::Failure& failure) {
   parts_.statistics.store_failures.add();
   if (parts_.statistics.store_failing.get() == 0) look_at_store();
   parts_.statistics.store_failing.set(1);
   if (store_log_.allow(now()))
-    log::error(
-        "a call could not be stored: no new ones until it can",
-        {{"reason", parts_.store.last_error()}, {"suppressed", store_log_.take_suppressed()}});
+    log::error("a call could not be stored: no new ones until it can",
+               {{"reason", failure.reason},
+                {"changes", failure.changes},
+                {"suppressed", store_log_.take_suppressed()}});
 }
 
 void Registry::look_at_store() {
@@ -74,18 +75,26 @@ void Registry::look_at_store() {
 void Registry::store_everything() {
   const auto failures = parts_.statistics.store_failures.get();
   for (const auto& [id, connection] : connections_) {
-    connection->saved.reset();
-    save(*connection);
+    (void)connection->machine.take_changes();
+    const auto machine = connection->machine.snapshot();
+    if (!machine) continue;
+    parts_.journal.put(
+        resume::StoredConnection{.id = id,
+                                 .local = connection->local,
+                                 .peer = connection->peer,
+                                 .peer_port = connection->peer_port,
+                                 .opened_ns = monotonic_ns(connection->opened),
+                                 .handled_up_to = connection->socket->handled_up_to(),
+                                 .machine = *machine});
+    connection->stored = true;
   }
   for (const auto& session : sessions_)
     if (session && session->state == Session::State::kUp) save(*session);
-  std::vector<RestingCallId> resting;
   for (auto& [local, ids] : call_ids_)
     for (const auto& id : ids.resting(now()))
-      resting.push_back({local, id.id, monotonic_ns(id.until)});
-  note_stored(parts_.store.put(resting));
-  keep_only_known();
-  if (parts_.statistics.store_failures.get() != failures) return;
+      parts_.journal.put(resume::RestingCallId{local, id.id, monotonic_ns(id.until)});
+  keep_only_known({});
+  if (!parts_.journal.commit() || parts_.statistics.store_failures.get() != failures) return;
   parts_.statistics.store_failing.set(0);
   log::info("calls can be stored again");
 }
@@ -93,7 +102,7 @@ void Registry::store_everything() {
 void Registry::try_store() {
   if (parts_.statistics.store_failing.get() == 0 || now() - store_tried_ < kStoreRetry) return;
   store_tried_ = now();
-  if (parts_.store.probe()) store_everything();
+  if (parts_.journal.probe()) store_everything();
 }
 
 EndReason Registry::shortage() {
@@ -103,11 +112,10 @@ EndReason Registry::shortage() {
 }
 
 void Registry::take_over(std::vector<contract::Grants::Connection> connections) {
-  take_over_drain();
-  const auto stored_connections = parts_.store.connections();
-  const auto stored_sessions = parts_.store.sessions();
-  std::unordered_map<ConnectionId, const StoredConnection*> by_id;
-  for (const auto& stored : stored_connections) by_id.emplace(stored.id, &stored);
+  const auto contents = parts_.journal.load(monotonic_ns(now()));
+  take_over_drain(contents.drain);
+  std::unordered_map<ConnectionId, const resume::StoredConnection*> by_id;
+  for (const auto& stored : contents.connections) by_id.emplace(stored.id, &stored);
   LeftBehind left;
   left.orphan.resize(sessions_.size());
   for (const SlotId slot : orphans_) left.orphan[slot.value] = true;
@@ -129,16 +137,20 @@ void Registry::take_over(std::vector<contract::Grants::Connection> connections) 
     connection->opened = from_monotonic_ns(known->second->opened_ns);
     // The message in which the process died, when what it caused was stored already.
     (void)connection->socket->skip_handled(known->second->handled_up_to);
-    for (const auto& call : known->second->machine.calls)
-      left.calls[granted.id].emplace(call.our_call_id, call);
-    if (!known->second->machine.offers.empty()) unanswered_.push_back(granted.id);
+    connection->stored = true;
+    bool unanswered = false;
+    for (const auto& call : known->second->machine.calls) {
+      if (call.our_call_id) left.calls[granted.id].emplace(*call.our_call_id, call);
+      unanswered |= call.is_offer();
+    }
+    if (unanswered) unanswered_.push_back(granted.id);
     carried.push_back(std::move(connection));
   }
   std::size_t sessions = 0;
-  for (const auto& stored : stored_sessions) sessions += take_over(stored, left) ? 1 : 0;
+  for (const auto& stored : contents.sessions) sessions += take_over(stored, left) ? 1 : 0;
   std::erase_if(orphans_, [&](SlotId slot) { return !left.orphan[slot.value]; });
   orphans_left_ = orphans_.size();
-  rest_call_ids();
+  rest_call_ids(contents.resting);
   // Calls that were being set up when the process died: tell the peer that they are gone.
   for (const auto& connection : carried) {
     bool ended = false;
@@ -155,11 +167,10 @@ void Registry::take_over(std::vector<contract::Grants::Connection> connections) 
     if (ended && connection->calls.empty() && !connection->machine.originated() &&
         std::ranges::find(unanswered_, connection->id) == unanswered_.end())
       apply(*connection, connection->machine.stop(EndReason::control_restarted, now()));
-    save(*connection);
     connection->socket->start();
   }
   // Last, so that a process that is killed in here leaves to the next one what it found itself.
-  keep_only_known();
+  keep_only_known(contents.obsolete);
   if (connections.empty() && orphans_.empty()) return;
   log::info("took over from an earlier control process", {{"connections", carried.size()},
                                                           {"connections_closed", closed},
@@ -167,17 +178,17 @@ void Registry::take_over(std::vector<contract::Grants::Connection> connections) 
                                                           {"sessions_ended", orphans_.size()}});
 }
 
-void Registry::keep_only_known() {
+void Registry::keep_only_known(const std::vector<resume::Key>& obsolete) {
   std::vector<ConnectionId> kept_connections;
   for (const auto& [id, connection] : connections_) kept_connections.push_back(id);
   std::vector<SlotId> kept_sessions;
   for (const auto& session : sessions_)
     if (session) kept_sessions.push_back(session->handle.slot);
-  note_stored(parts_.store.keep_only(kept_connections, kept_sessions));
+  parts_.journal.keep_only(kept_connections, kept_sessions, obsolete);
 }
 
 // True: the call goes on. Session memory, the store and the connection must agree on it.
-bool Registry::take_over(const StoredSession& stored, LeftBehind& left) {
+bool Registry::take_over(const resume::StoredSession& stored, LeftBehind& left) {
   const auto found = connections_.find(stored.connection);
   if (stored.slot.value >= left.orphan.size() || !left.orphan[stored.slot.value] ||
       found == connections_.end())
@@ -236,21 +247,20 @@ bool Registry::take_over(const StoredSession& stored, LeftBehind& left) {
   ++sessions_by_worker_.at(session->worker);
   parts_.statistics.sessions_by_phase[static_cast<std::size_t>(session->phase)].add();
   arm_timer(*session);
-  save(*session);
+  session->stored = session->link->resume();
   sessions_[stored.slot.value] = std::move(session);
   return true;
 }
 
 // Those of calls that ended lately, and of slots that nobody knows: they are being removed.
-void Registry::rest_call_ids() {
-  for (const auto& resting : parts_.store.resting(monotonic_ns(now())))
+void Registry::rest_call_ids(const std::vector<resume::RestingCallId>& stored) {
+  for (const auto& resting : stored)
     call_ids(resting.local).rest(resting.id, from_monotonic_ns(resting.until_ns));
   const TimePoint until = now() + pptp::CallIdAllocator::kQuarantine;
   for (const SlotId slot : orphans_) {
     const auto& record = parts_.memory.sessions()[slot.value];
     if (record.local.is_unspecified()) continue;
-    note_stored(
-        parts_.store.put_to_rest(slot, {record.local, record.our_call_id, monotonic_ns(until)}));
+    parts_.journal.put_to_rest(slot, {record.local, record.our_call_id, monotonic_ns(until)});
     call_ids(record.local).rest(record.our_call_id, until);
   }
 }
@@ -295,16 +305,27 @@ void Registry::check_sessions() {
     // A call that an earlier process was negotiating anew.
     const bool from_lcp =
         !session->link_started && session->link->resume() == ppp::Link::Resume::kFromLcp;
-    if (from_lcp && armed) require(*session, parts_.dataplane.disarm_mppe(session->handle));
+    if (from_lcp && armed)
+      when_stored(*session, 0, [this](Session& alive) {
+        require(alive, parts_.dataplane.disarm_mppe(alive.handle));
+      });
     // What was closed while nobody listened.
     if (!session->configured && (flags & contract::kFlagLcpOpen) != 0)
-      require(*session, parts_.dataplane.configure_link(session->handle, {}));
+      when_stored(*session, 0, [this](Session& alive) {
+        require(alive, parts_.dataplane.configure_link(alive.handle, {}));
+      });
     if (!open && (flags & contract::kFlagIpv4Open) != 0)
-      require(*session, parts_.dataplane.close_ipv4(session->handle));
+      when_stored(*session, 0, [this](Session& alive) {
+        require(alive, parts_.dataplane.close_ipv4(alive.handle));
+      });
     if (!session->ipv6 && (flags & contract::kFlagIpv6Open) != 0)
-      require(*session, parts_.dataplane.close_ipv6(session->handle));
+      when_stored(*session, 0, [this](Session& alive) {
+        require(alive, parts_.dataplane.close_ipv6(alive.handle));
+      });
     if (session->configured && (flags & contract::kFlagLcpOpen) == 0)
-      require(*session, parts_.dataplane.configure_link(session->handle, *session->configured));
+      when_stored(*session, 0, [this, link = *session->configured](Session& alive) {
+        require(alive, parts_.dataplane.configure_link(alive.handle, link));
+      });
     if (open && (flags & contract::kFlagIpv4Open) == 0 && session->lease)
       perform(*session, model::OpenIpv4{session->lease->address});
     if (session->ipv6 && (flags & contract::kFlagIpv6Open) == 0) perform(*session, *session->ipv6);

@@ -27,6 +27,8 @@ using PeerCallId = Id<struct PeerCallIdTag, std::uint16_t>;
 using SlotId = Id<struct SlotIdTag, std::uint32_t>;
 // One TCP control connection, unique over the life of the supervisor.
 using ConnectionId = Id<struct ConnectionIdTag, std::uint64_t>;
+// One PPTP session: unique over restarts of the server's processes, never used again.
+using SessionId = Id<struct SessionIdTag, std::uint64_t>;
 // Index of a dataplane worker.
 using WorkerId = Id<struct WorkerIdTag, std::uint16_t>;
 

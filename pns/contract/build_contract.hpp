@@ -17,7 +17,9 @@ namespace pns::contract {
 inline constexpr std::uint32_t kChannelVersion = 3;
 // Of the records in the resume store. Raise when a field changes its meaning: the records are how a
 // control process finds its calls again.
-inline constexpr std::uint32_t kStoreVersion = 3;
+inline constexpr std::uint32_t kStoreVersion = 4;
+// The oldest version whose programs can still read the records that this one writes.
+inline constexpr std::uint32_t kStoreMinCompatible = 4;
 // Of what a supervisor leaves to the one that takes its place (pns/supervisor/handover.hpp).
 inline constexpr std::uint32_t kHandOverVersion = 1;
 

@@ -262,7 +262,7 @@ class Driver {
     perform(connection_.on_deadline(now_));
     PNS_CLAIM(!connection_.deadline() || *connection_.deadline() > now_);
   }
-  // A successor takes over what the peer knows of; offers are lost.
+  // A successor takes over what the peer knows of, and its requests without an answer.
   void take_over() {
     const auto snapshot = connection_.snapshot();
     if (!snapshot) return;

@@ -74,7 +74,7 @@ TEST_CASE("registry: while it drains no call is taken and none is ended, until i
   control.registry->cancel_drain();
   CHECK_FALSE(control.registry->drain_view().draining);
   CHECK(control.statistics.draining.get() == 0);
-  CHECK_FALSE(control.store.drain());
+  CHECK_FALSE(control.stored().drain);
   CHECK(dial(control, late, 2) == kConnected);
   CHECK(open_now(control) >= 1);
 }
@@ -112,9 +112,9 @@ TEST_CASE("registry: at the deadline of a drain calls and idle connections are e
   CHECK(control.registry->drain_view().deadline_s == 1000);
   control.settle();
   CHECK(open_now(control) == 1);
-  const auto since = control.store.drain().value().since_ns;
+  const auto since = control.stored().drain.value().since_ns;
   control.registry->drain(Seconds(0));
-  CHECK(control.store.drain().value().since_ns == since);  // the same drain, another deadline
+  CHECK(control.stored().drain.value().since_ns == since);  // the same drain, another deadline
   REQUIRE(control.until([&] { return caller.last<CallDisconnectNotify>() != nullptr; }));
   CHECK(control.until([&] { return control.all_free(); }));
   CHECK(control.ended(EndReason::draining) == 1);
@@ -136,13 +136,13 @@ TEST_CASE("registry: a drain outlives the control process, and not the server",
   Caller caller(*first);
   establish(*first, caller);
   first->registry->drain(Seconds(1000));
-  const auto stored = first->store.drain();
+  const auto stored = first->stored().drain;
   REQUIRE(stored);
   first.reset();
   SECTION("the next process drains still") {
     Control second(host);
     REQUIRE(second.until([&] { return open_now(second) == 1; }));
-    CHECK(second.store.drain() == stored);
+    CHECK(second.stored().drain == stored);
     const auto view = second.registry->drain_view();
     CHECK(view.draining);
     CHECK(view.calls_left == 1);
@@ -155,7 +155,7 @@ TEST_CASE("registry: a drain outlives the control process, and not the server",
     host.memory.header().process(contract::Process::kControl).starts = 1;
     Control second(host);
     CHECK_FALSE(second.registry->drain_view().draining);
-    CHECK_FALSE(second.store.drain());
+    CHECK_FALSE(second.stored().drain);
     CHECK(dial(second, caller, 5) == kConnected);
   }
 }

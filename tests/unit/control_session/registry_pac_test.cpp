@@ -538,9 +538,10 @@ TEST_CASE("registry: a session that was silent for five seconds is replaced by i
     first->dial(7);
     REQUIRE(open_calls(control, 1));
     // As if it had been set up long ago: time cannot be moved in here, but the store can.
-    auto stored = control.store.sessions().at(0);
+    auto stored = control.stored().sessions.at(0);
     stored.started_ns -= 60'000'000'000;
-    control.store.put(stored);
+    control.journal->put(stored);
+    REQUIRE(control.journal->commit());
   }
   Control control(host);
   REQUIRE(open_calls(control, 1));

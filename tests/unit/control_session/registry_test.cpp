@@ -98,7 +98,7 @@ TEST_CASE("registry: a peer that hangs up frees the call and everything it had",
   establish(control, caller);
   const auto check = [&] {
     CHECK(control.until([&] { return control.all_free(); }));
-    CHECK(control.store.sessions().empty());
+    CHECK(control.stored().sessions.empty());
     CHECK(control.statistics.sessions_by_phase[static_cast<std::size_t>(model::LinkPhase::kOpen)]
               .get() == 0);
   };
@@ -115,7 +115,7 @@ TEST_CASE("registry: a peer that hangs up frees the call and everything it had",
     check();
     CHECK(control.registry->connections().empty());
     CHECK(control.ended(EndReason::peer_closed_tcp) == 1);
-    CHECK(control.store.connections().empty());
+    CHECK(control.stored().connections.empty());
     CHECK(control.until([&] { return host.stored.empty(); }));
   }
   SECTION("by a reset") {
@@ -161,8 +161,8 @@ TEST_CASE("registry: ten thousand calls that clear, stop and hang up at once lea
   }
   CHECK(control.until([&] { return control.all_free() && host.stored.empty(); }));
   CHECK(lowest_free_descriptor() == free_before);
-  CHECK(control.store.connections().empty());
-  CHECK(control.store.sessions().empty());
+  CHECK(control.stored().connections.empty());
+  CHECK(control.stored().sessions.empty());
 }
 
 TEST_CASE("registry: an install that the dataplane refuses is a general error and leaves nothing",
@@ -290,7 +290,7 @@ TEST_CASE("registry: calls that could not be stored are not taken, and are once 
     CHECK(control.ended(EndReason::store_failed) == 1);
     CHECK(control.statistics.store_failing.get() == 1);
     CHECK(control.statistics.store_failures.get() > 0);
-    CHECK_FALSE(control.store.last_error().empty());
+    CHECK_FALSE(control.journal->last_error().empty());
     CHECK(control.registry->sessions().size() == 1);  // lives on
     // One that starts meanwhile is not in the store.
     other.start(control);
@@ -302,7 +302,7 @@ TEST_CASE("registry: calls that could not be stored are not taken, and are once 
   CHECK(open_calls(control, 2));
   CHECK(control.statistics.store_failing.get() == 0);
   CHECK(control.registry->audit().findings.empty());
-  CHECK(control.store.connections().size() == 2);
+  CHECK(control.stored().connections.size() == 2);
 }
 
 TEST_CASE("registry: what could not be stored is when there is room, asked for or not",
@@ -321,8 +321,8 @@ TEST_CASE("registry: what could not be stored is when there is room, asked for o
   CHECK(first->until([&] { return first->statistics.store_failing.get() == 0; }));
   first.reset();
   Control second(host);
-  const auto resting = second.store.resting(0);
-  CHECK(std::ranges::count(resting, ended, &session::RestingCallId::id) == 1);
+  const auto resting = second.stored().resting;
+  CHECK(std::ranges::count(resting, ended, &resume::RestingCallId::id) == 1);
 }
 
 TEST_CASE("registry: what is short is told to new calls and connections, old calls live on",
@@ -347,11 +347,12 @@ TEST_CASE("registry: without a free Call ID a call is refused with error 4", "[r
   Host host;
   {
     // All but two rest, as after a storm of short calls.
-    auto store = session::ResumeStore::open(host.directory / "store", 8).value();
+    const auto journal = open_journal(host, [](resume::Journal::Action) {});
     const auto until = monotonic_ns(std::chrono::steady_clock::now() + std::chrono::minutes(1));
     for (std::uint32_t id = 1; id <= 65'533; ++id)
-      REQUIRE(store.put_to_rest(
-          SlotId(1), {Caller::kLocal, OurCallId(static_cast<std::uint16_t>(id)), until}));
+      journal->put_to_rest(SlotId(1),
+                           {Caller::kLocal, OurCallId(static_cast<std::uint16_t>(id)), until});
+    REQUIRE(journal->commit());
   }
   Control control(host);
   Caller caller(control);
@@ -767,7 +768,7 @@ TEST_CASE("registry: a control process that is killed leaves its calls to the ne
   caller.send(CallClearRequest{.call_id = 1});
   CHECK(second.until([&] { return caller.last<CallDisconnectNotify>() != nullptr; }));
   CHECK(open_calls(second, 1));
-  CHECK(second.store.sessions().size() == 1);
+  CHECK(second.stored().sessions.size() == 1);
 }
 
 TEST_CASE("registry: a message of which half had come is finished by the next process",
@@ -796,7 +797,7 @@ TEST_CASE("registry: a request that was read and not answered is answered by the
   host.dataplane.hold_installs = true;
   caller.dial(3);
   REQUIRE(first->until([&] { return host.dataplane.held() == 1; }));
-  REQUIRE(first->store.connections().at(0).machine.offers.size() == 1);
+  REQUIRE(first->stored().connections.at(0).machine.calls.at(0).is_offer());
   CHECK(caller.last<OutgoingCallReply>() == nullptr);
   first.reset();
   host.dataplane.hold_installs = false;
@@ -805,7 +806,7 @@ TEST_CASE("registry: a request that was read and not answered is answered by the
   CHECK(caller.last<OutgoingCallReply>()->peers_call_id == 3);
   CHECK(caller.count<OutgoingCallReply>() == 1);
   CHECK(host.dataplane.slots_in_use() == 1);
-  CHECK(second.store.connections().at(0).machine.offers.empty());
+  CHECK_FALSE(second.stored().connections.at(0).machine.calls.at(0).is_offer());
 }
 
 TEST_CASE("registry: the Call IDs of an earlier process's calls rest too", "[registry][resume]") {
@@ -827,10 +828,10 @@ TEST_CASE("registry: the Call IDs of an earlier process's calls rest too", "[reg
   { const Control second(host); }
   Control third(host);
   REQUIRE(third.until([&] { return third.all_free(); }));
-  const auto resting = third.store.resting(0);
+  const auto resting = third.stored().resting;
   REQUIRE(resting.size() == 2);
-  CHECK(std::ranges::count(resting, ended, &session::RestingCallId::id) == 1);
-  CHECK(std::ranges::count(resting, orphan, &session::RestingCallId::id) == 1);
+  CHECK(std::ranges::count(resting, ended, &resume::RestingCallId::id) == 1);
+  CHECK(std::ranges::count(resting, orphan, &resume::RestingCallId::id) == 1);
 }
 
 TEST_CASE("registry: an audit finds nothing where nothing is wrong, and names what is",
@@ -872,7 +873,7 @@ TEST_CASE("registry: an audit finds nothing where nothing is wrong, and names wh
   nobody.state = contract::SlotState::kInstalled;
   CHECK(found() == Names{"record_without_session"});
   nobody.state = contract::SlotState::kFree;
-  REQUIRE(control.store.erase(SlotId(control.registry->sessions().at(1).id)));
+  control.journal->erase(SlotId(control.registry->sessions().at(1).id));
   CHECK(found() == Names{"stored_sessions_differ"});
   const auto lease = control.pools.allocate("default");
   REQUIRE(lease);
@@ -899,7 +900,7 @@ TEST_CASE("registry: killed while the client's last Ack is on its way, a call go
   }));
   const auto slot = first->registry->sessions().at(0).id;
   CHECK(first->registry->sessions().at(0).state == (lost_ours ? "open" : "network"));
-  CHECK(first->store.sessions().size() == 1);
+  CHECK(first->stored().sessions.size() == 1);
   PppClient& client = host.dataplane.clients[slot];
   CHECK(client.ipcp_open == !lost_ours);
   const bool both = GENERATE(false, true);
@@ -921,7 +922,7 @@ TEST_CASE("registry: killed while the client's last Ack is on its way, a call go
   caller.barrier(second);
   CHECK(caller.last<CallDisconnectNotify>() == nullptr);
   CHECK(caller.count<OutgoingCallReply>() == 1);
-  CHECK((second.leases() == 1 && second.store.sessions().size() == 1));
+  CHECK((second.leases() == 1 && second.stored().sessions.size() == 1));
 }
 
 TEST_CASE("registry: the dataplane killed with the client's last Ack in it, a call goes on",
@@ -965,7 +966,7 @@ TEST_CASE("registry: killed while a peer logs in again as somebody else, its new
     first->registry->on_punted({SlotId(id), host.memory.sessions()[id].generation},
                                Bytes(request).subspan(2));
   REQUIRE(first->until([&] { return lost; }));
-  const auto stored = first->store.sessions();
+  const auto stored = first->stored().sessions;
   REQUIRE(stored.size() == 1);
   CHECK(stored[0].lease.address == Ipv4Address(0x0a400063));
   first.reset();
@@ -984,12 +985,12 @@ TEST_CASE("registry: a call that is being negotiated anew is carried on, from LC
   Caller caller(*first);
   establish(*first, caller);
   const auto id = first->registry->sessions().at(0).id;
-  REQUIRE(first->store.sessions().size() == 1);
+  REQUIRE(first->stored().sessions.size() == 1);
   host.dataplane.run_ppp = false;
   first->registry->on_punted(
       {SlotId(id), host.memory.sessions()[id].generation},
       Bytes(frame(kLcp, kConfReq, 0x55, PppClient().lcp_options)).subspan(2));
-  CHECK(first->store.sessions().size() == 1);
+  CHECK(first->stored().sessions.size() == 1);
   CHECK(first->registry->audit().findings.empty());
   const auto before = first->registry->sessions().at(0);
   first.reset();
@@ -1000,11 +1001,11 @@ TEST_CASE("registry: a call that is being negotiated anew is carried on, from LC
   REQUIRE(open_calls(third, 1));
   const auto after = third.registry->sessions().at(0);
   CHECK(after.id == before.id);
-  CHECK(third.store.sessions().at(0).lease.address == after.address);
+  CHECK(third.stored().sessions.at(0).lease.address == after.address);
   CHECK(after.user == "User");
   CHECK(after.mppe == "mppe128-stateless");
   CHECK(third.leases() == 1);
-  CHECK_FALSE(third.store.sessions().at(0).link.from_lcp);
+  CHECK_FALSE(third.stored().sessions.at(0).link.from_lcp);
   caller.barrier(third);
   CHECK(caller.last<CallDisconnectNotify>() == nullptr);
 }
@@ -1019,7 +1020,7 @@ TEST_CASE("registry: a call that is ending when the process is killed has ended"
   const auto id = first->registry->sessions().at(0).id;
   first->registry->on_punted({SlotId(id), host.memory.sessions()[id].generation},
                              Bytes(frame(kLcp, kTermReq, 0x55)).subspan(2));
-  CHECK(first->store.sessions().empty());
+  CHECK(first->until([&] { return first->stored().sessions.empty(); }));
   first.reset();
   Control second(host);
   CHECK(second.until([&] { return caller.last<CallDisconnectNotify>() != nullptr; }));
@@ -1044,17 +1045,18 @@ TEST_CASE("registry: records of nobody are gone from the store after a start",
           "[registry][resume]") {
   Host host;
   {
-    auto store = session::ResumeStore::open(host.directory / "store", 64).value();
-    session::StoredConnection connection;
+    const auto journal = open_journal(host, [](resume::Journal::Action) {});
+    resume::StoredConnection connection;
     connection.id = ConnectionId(900);
-    store.put(connection);
-    session::StoredSession stored;
+    journal->put(connection);
+    resume::StoredSession stored;
     stored.slot = SlotId(3);
     stored.connection = ConnectionId(900);
-    store.put(stored);
+    journal->put(stored);
+    REQUIRE(journal->commit());
   }
   Control control(host);
-  CHECK(control.store.connections().empty());
-  CHECK(control.store.sessions().empty());
+  CHECK(control.stored().connections.empty());
+  CHECK(control.stored().sessions.empty());
   CHECK(control.registry->sessions().empty());
 }

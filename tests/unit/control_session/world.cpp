@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <sys/un.h>
 
+#include <asio/post.hpp>
 #include <catch2/catch.hpp>
 #include <cstdlib>
 #include <stdexcept>
@@ -220,11 +221,16 @@ std::vector<aaa::LocalUser> users() {
 
 }  // namespace
 
+std::unique_ptr<resume::Journal> open_journal(const Host& host, resume::Journal::Post post) {
+  return resume::Journal::open(host.directory / "store", 64, "boot", std::move(post)).value();
+}
+
 Control::Control(Host& the_host)
     : host(the_host),
       pools(session::make_pools(host.config)),
       authenticator(users(), random),
-      store(session::ResumeStore::open(host.directory / "store", 64).value()),
+      journal(open_journal(
+          host, [this](resume::Journal::Action action) { asio::post(loop, std::move(action)); })),
       supervisor(loop, supervisor_pair(supervisor_end), {.stop = {}, .lost = {}}),
       dataplane(loop, host.directory / "dataplane.sock",
                 {.attached = [this] { registry->on_dataplane_attached(); },
@@ -242,7 +248,7 @@ Control::Control(Host& the_host)
                                                                    .dataplane = dataplane,
                                                                    .authenticator = authenticator,
                                                                    .pools = pools,
-                                                                   .store = store,
+                                                                   .journal = *journal,
                                                                    .random = random,
                                                                    .listen = host.listen,
                                                                    .pac_port = host.pac_port});

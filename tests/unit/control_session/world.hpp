@@ -91,6 +91,10 @@ struct Host {
   static std::filesystem::path make_directory();
 };
 
+// The journal of a control process of this host.
+[[nodiscard]] std::unique_ptr<resume::Journal> open_journal(const Host& host,
+                                                            resume::Journal::Post post);
+
 // One control process.
 class Control {
  public:
@@ -108,7 +112,7 @@ class Control {
   model::Statistics statistics;
   pools::PoolSet pools;
   aaa::LocalAuthenticator authenticator;
-  session::ResumeStore store;
+  std::unique_ptr<resume::Journal> journal;
   UniqueFd supervisor_end;
   control::SupervisorLink supervisor;
   control::DataplaneLink dataplane;
@@ -117,6 +121,8 @@ class Control {
   [[nodiscard]] std::int64_t ended(EndReason reason) const {
     return statistics.call_ends[static_cast<std::size_t>(reason)].get();
   }
+  // What the next process reads, resting Call IDs of any age.
+  [[nodiscard]] resume::Journal::Contents stored() const { return journal->load(0); }
   [[nodiscard]] std::size_t leases() const { return pools.status().front().in_use; }
   // No call, slot or lease is in use.
   [[nodiscard]] bool all_free() const;

@@ -3,6 +3,8 @@
 // What is special to this server. What RFC 2637 demands is in tests/conformance/rfc2637_test.cpp.
 #include "controlplane/pptp/control_connection.hpp"
 
+#include <map>
+
 #include <catch2/catch.hpp>
 
 #include "tests/support/fake_clock.hpp"
@@ -227,15 +229,16 @@ TEST_CASE("connection: it goes on after a restart where it was", "[pptp]") {
   auto connection = established_connection(clock);
   REQUIRE(open_call(connection, clock, 7, OurCallId(100)));
   REQUIRE(open_call(connection, clock, 8, OurCallId(101)));
-  (void)connection.on_message(OutgoingCallRequest{.call_id = 9},
-                              clock.now());  // not answered: lost
   clock.advance(Seconds(60));
   const auto echo = connection.on_deadline(clock.now());
   REQUIRE(message<EchoRequest>(echo.back()) != nullptr);
   const auto identifier = message<EchoRequest>(echo.back())->identifier;
+  (void)connection.on_message(OutgoingCallRequest{.call_id = 9}, clock.now());  // not answered
   const auto snapshot = connection.snapshot();
   REQUIRE(snapshot.has_value());
-  CHECK(snapshot->calls.size() == 2);
+  REQUIRE(snapshot->calls.size() == 3);
+  CHECK(snapshot->calls[1].our_call_id == OurCallId(101));
+  CHECK(snapshot->calls[2].is_offer());
   CHECK(snapshot->peer_host_name == "client");
 
   ControlConnection again(ConnectionSettings{}, *snapshot, clock.now());
@@ -244,7 +247,8 @@ TEST_CASE("connection: it goes on after a restart where it was", "[pptp]") {
   CHECK(again.peer_vendor_name() == "vendor");
   clock.advance(Seconds(60));
   const auto next = again.on_deadline(clock.now());
-  CHECK(only_message<EchoRequest>(next)->identifier != identifier);
+  REQUIRE(message<EchoRequest>(next.back()) != nullptr);  // after the offer that timed out
+  CHECK(message<EchoRequest>(next.back())->identifier != identifier);
   const auto cleared = again.on_message(CallClearRequest{8}, clock.now());
   CHECK(ended(cleared, OurCallId(101)) == EndReason::peer_cleared_call);
   CHECK(message<CallDisconnectNotify>(cleared[0])->call_id == 101);
@@ -310,4 +314,195 @@ TEST_CASE("connection: a closed one does nothing whatever happens", "[pptp]") {
   CHECK(connection.on_deadline(clock.now()).empty());
   CHECK(connection.stop(EndReason::shutting_down, clock.now()).empty());
   CHECK(connection.end_call(OurCallId(100), EndReason::idle_timeout, {}, clock.now()).empty());
+}
+
+TEST_CASE("connection: what changed is told once, each call as it is now", "[pptp][resume]") {
+  FakeClock clock;
+  ControlConnection connection(ConnectionSettings{}, clock.now());
+  CHECK(connection.take_changes().empty());
+  (void)connection.on_message(StartControlConnectionRequest{}, clock.now());
+  auto changes = connection.take_changes();
+  CHECK(changes.established);
+  CHECK(changes.calls.empty());
+  CHECK(connection.take_changes().empty());
+
+  // An offer, then the same call accepted.
+  (void)connection.on_message(
+      OutgoingCallRequest{.call_id = 7, .maximum_bps = 1000, .packet_recv_window_size = 3},
+      clock.now());
+  changes = connection.take_changes();
+  CHECK_FALSE(changes.established);
+  REQUIRE(changes.calls.size() == 1);
+  const std::uint32_t number = changes.calls[0].number;
+  REQUIRE(changes.calls[0].now);
+  CHECK(changes.calls[0].now->is_offer());
+  CHECK(changes.calls[0].now->peer_call_id == PeerCallId(7));
+  CHECK(changes.calls[0].now->peer_window == 3);
+  CHECK(changes.calls[0].now->maximum_bps == 1000);
+  CHECK(connection.awaits_answer(number));
+  (void)connection.on_call_accepted(number, OurCallId(100), clock.now());
+  CHECK_FALSE(connection.awaits_answer(number));
+  changes = connection.take_changes();
+  REQUIRE(changes.calls.size() == 1);
+  CHECK(changes.calls[0].number == number);
+  CHECK(changes.calls[0].now == connection.snapshot()->calls.at(0));
+  CHECK(changes.calls[0].now->state == CallState::kEstablished);
+
+  SECTION("an echo changes nothing") {
+    (void)connection.on_message(EchoRequest{1}, clock.now());
+    clock.advance(Seconds(60));
+    REQUIRE_FALSE(connection.on_deadline(clock.now()).empty());
+    CHECK(connection.take_changes().empty());
+  }
+  SECTION("nor does a message that is ignored, or a call that came and went") {
+    (void)connection.on_message(OutgoingCallReply{.call_id = 1, .peers_call_id = 2}, clock.now());
+    (void)connection.on_message(OutgoingCallRequest{.call_id = 8}, clock.now());
+    (void)connection.on_message(CallClearRequest{8}, clock.now());
+    CHECK(connection.take_changes().empty());
+  }
+  SECTION("the end of a call") {
+    (void)connection.on_message(CallClearRequest{7}, clock.now());
+    changes = connection.take_changes();
+    REQUIRE(changes.calls.size() == 1);
+    CHECK(changes.calls[0].number == number);
+    CHECK_FALSE(changes.calls[0].now);
+  }
+  SECTION("a call that we place: its request, the Reply, the Clear, and its end") {
+    const auto only_state = [&]() -> std::optional<CallState> {
+      const auto of_placed = connection.take_changes();
+      REQUIRE(of_placed.calls.size() == 1);
+      CHECK(of_placed.calls[0].number != number);
+      return of_placed.calls[0].now ? std::optional(of_placed.calls[0].now->state) : std::nullopt;
+    };
+    (void)connection.place_call(OurCallId(101), {}, clock.now());
+    CHECK(only_state() == CallState::kWaitReply);
+    (void)connection.on_message(
+        OutgoingCallReply{.call_id = 9, .peers_call_id = 101, .result_code = 1}, clock.now());
+    CHECK(only_state() == CallState::kEstablished);
+    (void)connection.end_call(OurCallId(101), EndReason::operator_cleared, {}, clock.now());
+    CHECK(only_state() == CallState::kWaitDisconnect);
+    (void)connection.on_message(CallDisconnectNotify{.call_id = 9}, clock.now());
+    CHECK(only_state() == std::nullopt);
+  }
+  SECTION("one that is being stopped stays as it was") {
+    (void)connection.stop(EndReason::shutting_down, clock.now());
+    CHECK(connection.take_changes().empty());
+  }
+  SECTION("a successor has nothing to tell, and goes on with the same numbers") {
+    ControlConnection again(ConnectionSettings{}, connection.snapshot().value(), clock.now());
+    CHECK(again.take_changes().empty());
+    (void)again.on_message(OutgoingCallRequest{.call_id = 8}, clock.now());
+    changes = again.take_changes();
+    REQUIRE(changes.calls.size() == 1);
+    CHECK(changes.calls[0].number > number);
+    (void)again.on_message(CallClearRequest{7}, clock.now());
+    changes = again.take_changes();
+    REQUIRE(changes.calls.size() == 1);
+    CHECK(changes.calls[0].number == number);
+    CHECK_FALSE(changes.calls[0].now);
+  }
+}
+
+// What became of a snapshot that is kept up to date by the changes alone.
+TEST_CASE("connection: the changes make of an old snapshot the new one", "[pptp][resume]") {
+  FakeClock clock;
+  ConnectionSettings settings;
+  settings.message_burst = 100'000;
+  auto connection = established_connection(clock, settings);
+  (void)connection.take_changes();
+  std::map<std::uint32_t, KnownCall> stored;
+  std::uint32_t random = 1;
+  const auto draw = [&](std::uint32_t below) {
+    random = random * 1'664'525 + 1'013'904'223;
+    return (random >> 8) % below;
+  };
+  for (int step = 0; step < 5000; ++step) {
+    const auto id = static_cast<std::uint16_t>(draw(40));
+    const auto& calls = connection.calls();
+    const Call* any =
+        calls.empty() ? nullptr : &calls[draw(static_cast<std::uint32_t>(calls.size()))];
+    switch (draw(8)) {
+      case 0:
+        (void)connection.on_message(OutgoingCallRequest{.call_id = id}, clock.now());
+        break;
+      case 1:
+        (void)connection.on_message(IncomingCallRequest{.call_id = id}, clock.now());
+        break;
+      case 2:
+        (void)connection.place_call(OurCallId(static_cast<std::uint16_t>(10'000 + step)), {},
+                                    clock.now());
+        break;
+      case 3:
+        if (any != nullptr && connection.awaits_answer(any->number))
+          (void)connection.on_call_accepted(
+              any->number, OurCallId(static_cast<std::uint16_t>(10'000 + step)), clock.now());
+        break;
+      case 4:
+        if (any != nullptr && any->our_call_id)
+          (void)connection.on_message(
+              OutgoingCallReply{.call_id = static_cast<std::uint16_t>(100 + step),
+                                .peers_call_id = any->our_call_id->value,
+                                .result_code = 1},
+              clock.now());
+        break;
+      case 5:
+        (void)connection.on_message(CallClearRequest{id}, clock.now());
+        break;
+      case 6:
+        if (any != nullptr && any->our_call_id)
+          (void)connection.end_call(*any->our_call_id, EndReason::idle_timeout, {}, clock.now());
+        break;
+      default:
+        (void)connection.on_message(CallDisconnectNotify{.call_id = id}, clock.now());
+    }
+    if (draw(3) != 0) continue;
+    for (const auto& change : connection.take_changes().calls) {
+      if (change.now)
+        stored[change.number] = *change.now;
+      else
+        CHECK(stored.erase(change.number) == 1);
+    }
+    std::vector<KnownCall> now;
+    for (const auto& [number, call] : stored) now.push_back(call);
+    REQUIRE(connection.snapshot().value().calls == now);
+  }
+  CHECK(connection.state() == State::kEstablished);
+}
+
+TEST_CASE("connection: a call costs the same among a thousand as alone", "[pptp][scale]") {
+  FakeClock clock;
+  ConnectionSettings settings;
+  settings.message_burst = 1'000'000;
+  // Visited from the request of one call to its end, with its changes, while others are up.
+  const auto visited = [&](std::uint16_t others) {
+    auto connection = established_connection(clock, settings);
+    for (std::uint16_t i = 0; i < others; ++i)
+      REQUIRE(open_call(connection, clock, static_cast<std::uint16_t>(1000 + i),
+                        OurCallId(static_cast<std::uint16_t>(20'000 + i))));
+    REQUIRE(connection.place_call(OurCallId(50'000), {}, clock.now()).size() == 1);
+    REQUIRE(connection.place_call(OurCallId(50'001), {}, clock.now()).size() == 1);
+    (void)connection.take_changes();
+    const auto before = connection.counters().calls_visited;
+    // A subscriber's call with everything that may be said of it.
+    REQUIRE(open_call(connection, clock, 7, OurCallId(100)));
+    REQUIRE(connection.take_changes().calls.size() == 1);
+    (void)connection.on_message(SetLinkInfo{.peers_call_id = 100}, clock.now());
+    (void)connection.on_message(WanErrorNotify{.peers_call_id = 100}, clock.now());
+    (void)connection.deadline();
+    (void)connection.on_deadline(clock.now());
+    (void)connection.on_message(CallClearRequest{9}, clock.now());  // of nobody
+    (void)connection.on_message(CallDisconnectNotify{.call_id = 9}, clock.now());
+    REQUIRE(ended(connection.on_message(CallClearRequest{7}, clock.now()), OurCallId(100)));
+    // A call of ours: refused, and cleared before its Reply.
+    (void)connection.on_message(OutgoingCallReply{.peers_call_id = 50'000, .result_code = 2},
+                                clock.now());
+    (void)connection.end_call(OurCallId(50'001), EndReason::idle_timeout, {}, clock.now());
+    (void)connection.on_message(CallDisconnectNotify{.call_id = 8}, clock.now());
+    REQUIRE(connection.take_changes().calls.size() == 3);
+    CHECK(connection.calls().size() == others);
+    return connection.counters().calls_visited - before;
+  };
+  const auto alone = visited(2);
+  CHECK(alone > 10);  // it counts
+  CHECK(visited(1000) == alone);
 }

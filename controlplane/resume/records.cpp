@@ -1,0 +1,420 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "controlplane/resume/records.hpp"
+
+#include <algorithm>
+#include <limits>
+#include <string>
+#include <string_view>
+
+#include "pns/contract/build_contract.hpp"
+
+namespace pns::resume {
+namespace {
+
+constexpr std::size_t kLengthAt = 4;  // in the head of a record
+constexpr std::size_t kLongestField = std::numeric_limits<std::uint16_t>::max();
+
+// Each kind of record counts its tags for itself. A number is never given again.
+enum class ConnectionTag : std::uint16_t { kHostName = 1, kVendorName = 2 };
+enum class SessionTag : std::uint16_t {
+  kUser = 1,
+  kPool = 2,
+  kIpv6Prefix = 3,
+  kRate = 4,
+  kLcp = 5,  // absent: the link begins with LCP
+  kMppe = 6,
+  kIpv6Dns = 7,  // present: IPV6CP is spoken
+  kIpv6Ids = 8,
+};
+enum class DrainTag : std::uint16_t { kDeadline = 1 };
+
+class RecordWriter {
+ public:
+  RecordWriter() {
+    u16(contract::kStoreVersion);
+    u16(contract::kStoreMinCompatible);
+    u32(0);  // the length: see take()
+  }
+  void u8(std::uint8_t value) { number(value, 1); }
+  void u16(std::uint16_t value) { number(value, 2); }
+  void u32(std::uint32_t value) { number(value, 4); }
+  void u64(std::uint64_t value) { number(value, 8); }
+  void flag(bool value) { u8(value ? 1 : 0); }
+  void address(Ipv4Address value) { u32(value.value); }
+  // An optional field; `write` writes its value.
+  template <class Tag, class Write>
+  void field(Tag tag, Write write) {
+    u16(static_cast<std::uint16_t>(tag));
+    const std::size_t length_at = octets_.size();
+    u16(0);
+    write();
+    patch(length_at, octets_.size() - length_at - 2, 2);
+  }
+  // A text that is longer than a field can be is cut.
+  template <class Tag>
+  void text(Tag tag, std::string_view value) {
+    if (value.empty()) return;
+    const Bytes octets = as_octets(value.substr(0, kLongestField));
+    field(tag, [&] { octets_.insert(octets_.end(), octets.begin(), octets.end()); });
+  }
+  [[nodiscard]] Octets take() {
+    patch(kLengthAt, octets_.size(), 4);
+    return std::move(octets_);
+  }
+
+ private:
+  void number(std::uint64_t value, std::size_t width) {
+    for (std::size_t i = 0; i < width; ++i)
+      octets_.push_back(static_cast<std::byte>(value >> (8 * i)));
+  }
+  void patch(std::size_t at, std::uint64_t value, std::size_t width) {
+    for (std::size_t i = 0; i < width; ++i)
+      octets_[at + i] = static_cast<std::byte>(value >> (8 * i));
+  }
+
+  Octets octets_;
+};
+
+// A cursor that stays failed after the first read beyond its end or of a value out of range.
+class FieldReader {
+ public:
+  explicit FieldReader(Bytes octets) : octets_(octets) {}
+
+  [[nodiscard]] bool ok() const { return ok_; }
+  [[nodiscard]] bool at_end() const { return octets_.empty(); }
+  std::uint8_t u8() { return static_cast<std::uint8_t>(number(1)); }
+  std::uint16_t u16() { return static_cast<std::uint16_t>(number(2)); }
+  std::uint32_t u32() { return static_cast<std::uint32_t>(number(4)); }
+  std::uint64_t u64() { return number(8); }
+  Ipv4Address address() { return Ipv4Address(u32()); }
+  bool flag() {
+    const std::uint8_t value = u8();
+    if (value > 1) ok_ = false;
+    return value == 1;
+  }
+  template <class Enum>
+  Enum enumerator(Enum last) {
+    const std::uint8_t value = u8();
+    if (value > static_cast<std::uint8_t>(last)) ok_ = false;
+    return static_cast<Enum>(value);
+  }
+  Bytes take(std::size_t length) {
+    if (length > octets_.size()) ok_ = false;
+    if (!ok_) return {};
+    const Bytes out = octets_.first(length);
+    octets_ = octets_.subspan(length);
+    return out;
+  }
+  std::string text() {
+    const Bytes all = take(octets_.size());
+    return {reinterpret_cast<const char*>(all.data()), all.size()};
+  }
+  void fail() { ok_ = false; }
+
+  // Passes each optional field to `read`, with its tag and a reader of its value. What `read` does
+  // not take of a value is skipped.
+  template <class Tag, class Read>
+  void fields(Read read) {
+    while (ok_ && !at_end()) {
+      const auto tag = static_cast<Tag>(u16());
+      FieldReader value(take(u16()));
+      if (!ok_) return;
+      read(tag, value);
+      if (!value.ok()) ok_ = false;
+    }
+  }
+
+ private:
+  std::uint64_t number(std::size_t width) {
+    const Bytes octets = take(width);
+    std::uint64_t value = 0;
+    for (std::size_t i = octets.size(); i-- > 0;)
+      value = value << 8 | std::to_integer<std::uint64_t>(octets[i]);
+    return value;
+  }
+
+  Bytes octets_;
+  bool ok_ = true;
+};
+
+// The core and the fields of a record, when this program may read it.
+std::optional<FieldReader> open(Bytes record) {
+  FieldReader reader(record);
+  const std::uint16_t version = reader.u16();
+  const std::uint16_t min_compatible = reader.u16();
+  const std::uint32_t length = reader.u32();
+  if (!reader.ok() || length != record.size() || min_compatible > contract::kStoreVersion ||
+      version < contract::kStoreMinCompatible)
+    return std::nullopt;
+  return reader;
+}
+
+void write(RecordWriter& out, const Ipv6Address& address) {
+  out.u64(address.high);
+  out.u64(address.low);
+}
+
+Ipv6Address read_ipv6(FieldReader& in) {
+  Ipv6Address out;
+  out.high = in.u64();
+  out.low = in.u64();
+  return out;
+}
+
+// Whether a call of this kind can be in this state, with or without a Call ID of ours.
+bool is_possible(const pptp::KnownCall& call) {
+  using model::CallKind;
+  using pptp::CallState;
+  if (call.is_offer())
+    return (call.kind == CallKind::kSubscriber && call.state == CallState::kWaitCsAns) ||
+           (call.kind == CallKind::kIncoming && call.state == CallState::kOffered);
+  const auto* lost = pptp::machine_of(call.kind).find(call.state, pptp::CallEvent::kLost);
+  return lost != nullptr && lost->legal && call.state != CallState::kWaitCsAns &&
+         call.state != CallState::kOffered;
+}
+
+}  // namespace
+
+// ---- connection
+
+Octets encode(const StoredConnection& connection) {
+  const auto& machine = connection.machine;
+  RecordWriter out;
+  out.u64(connection.id.value);
+  out.address(connection.local);
+  out.address(connection.peer);
+  out.u16(connection.peer_port);
+  out.u64(connection.opened_ns);
+  out.u16(machine.peer_firmware_revision);
+  out.u32(machine.next_echo_identifier);
+  out.flag(machine.originated);
+  out.text(ConnectionTag::kHostName, machine.peer_host_name);
+  out.text(ConnectionTag::kVendorName, machine.peer_vendor_name);
+  return out.take();
+}
+
+std::optional<StoredConnection> decode_connection(Bytes record) {
+  auto in = open(record);
+  if (!in) return std::nullopt;
+  StoredConnection out;
+  out.id = ConnectionId(in->u64());
+  out.local = in->address();
+  out.peer = in->address();
+  out.peer_port = in->u16();
+  out.opened_ns = in->u64();
+  out.machine.peer_firmware_revision = in->u16();
+  out.machine.next_echo_identifier = in->u32();
+  out.machine.originated = in->flag();
+  in->fields<ConnectionTag>([&](ConnectionTag tag, FieldReader& value) {
+    if (tag == ConnectionTag::kHostName) out.machine.peer_host_name = value.text();
+    if (tag == ConnectionTag::kVendorName) out.machine.peer_vendor_name = value.text();
+  });
+  if (!in->ok()) return std::nullopt;
+  return out;
+}
+
+// ---- call
+
+Octets encode(const pptp::KnownCall& call) {
+  RecordWriter out;
+  out.u32(call.number);
+  out.u8(static_cast<std::uint8_t>(call.kind));
+  out.u8(static_cast<std::uint8_t>(call.state));
+  out.flag(call.our_call_id.has_value());
+  out.u16(call.our_call_id.value_or(OurCallId()).value);
+  out.flag(call.peer_call_id.has_value());
+  out.u16(call.peer_call_id.value_or(PeerCallId()).value);
+  out.u16(call.serial_number);
+  out.u16(call.peer_window);
+  out.u32(call.maximum_bps);
+  return out.take();
+}
+
+std::optional<pptp::KnownCall> decode_call(Bytes record) {
+  auto in = open(record);
+  if (!in) return std::nullopt;
+  pptp::KnownCall out;
+  out.number = in->u32();
+  out.kind = in->enumerator(model::CallKind::kAnnounced);
+  out.state = in->enumerator(pptp::CallState::kWaitDisconnect);
+  const bool ours = in->flag();
+  const OurCallId our_call_id(in->u16());
+  const bool theirs = in->flag();
+  const PeerCallId peer_call_id(in->u16());
+  if (ours) out.our_call_id = our_call_id;
+  if (theirs) out.peer_call_id = peer_call_id;
+  out.serial_number = in->u16();
+  out.peer_window = in->u16();
+  out.maximum_bps = in->u32();
+  in->fields<std::uint16_t>([](std::uint16_t, FieldReader&) {});
+  // The machine counts on from the highest number.
+  if (!in->ok() || out.number == 0 || out.number == std::numeric_limits<std::uint32_t>::max() ||
+      !is_possible(out))
+    return std::nullopt;
+  return out;
+}
+
+// ---- session
+
+Octets encode(const StoredSession& session) {
+  const auto& link = session.link;
+  RecordWriter out;
+  out.u64(session.id.value);
+  out.u32(session.slot.value);
+  out.u32(session.generation);
+  out.u64(session.connection.value);
+  out.u16(session.our_call_id.value);
+  out.u16(session.peer_call_id.value);
+  out.address(session.lease.address);
+  out.address(session.lease.gateway);
+  out.u64(session.started_ns);
+  out.u64(session.opened_ns);
+  out.u16(session.mtu);
+  out.u8(static_cast<std::uint8_t>(link.auth));
+  out.address(link.network.our_address);
+  out.address(link.network.subscriber_address);
+  for (const auto& server : link.network.dns) out.address(server);
+  for (const auto& server : link.network.wins) out.address(server);
+  out.text(SessionTag::kUser, link.user);
+  out.text(SessionTag::kPool, session.lease.pool);
+  if (const auto& prefix = session.lease.ipv6_prefix)
+    out.field(SessionTag::kIpv6Prefix, [&] { out.u64(prefix->address.high); });
+  if (session.rate_bits_per_second)
+    out.field(SessionTag::kRate, [&] { out.u64(*session.rate_bits_per_second); });
+  if (!link.from_lcp)
+    out.field(SessionTag::kLcp, [&] {
+      out.u32(link.lcp.our_magic);
+      out.u32(link.lcp.peer_magic);
+      out.u16(link.lcp.peer_mru);
+      out.flag(link.lcp.send_pfc);
+      out.flag(link.lcp.send_acfc);
+    });
+  if (link.mppe)
+    out.field(SessionTag::kMppe, [&] {
+      out.u8(link.mppe->key_bits);
+      out.flag(link.mppe->stateless);
+    });
+  if (link.network.ipv6)
+    out.field(SessionTag::kIpv6Dns, [&] {
+      for (const auto& server : link.network.ipv6->dns) write(out, server);
+    });
+  if (link.ipv6)
+    out.field(SessionTag::kIpv6Ids, [&] {
+      out.u64(link.ipv6->ours);
+      out.u64(link.ipv6->peers);
+    });
+  return out.take();
+}
+
+std::optional<StoredSession> decode_session(Bytes record) {
+  auto in = open(record);
+  if (!in) return std::nullopt;
+  StoredSession out;
+  auto& link = out.link;
+  out.id = SessionId(in->u64());
+  out.slot = SlotId(in->u32());
+  out.generation = in->u32();
+  out.connection = ConnectionId(in->u64());
+  out.our_call_id = OurCallId(in->u16());
+  out.peer_call_id = PeerCallId(in->u16());
+  out.lease.address = in->address();
+  out.lease.gateway = in->address();
+  out.started_ns = in->u64();
+  out.opened_ns = in->u64();
+  out.mtu = in->u16();
+  link.auth = in->enumerator(model::AuthMethod::kEap);
+  link.network.our_address = in->address();
+  link.network.subscriber_address = in->address();
+  for (auto& server : link.network.dns) server = in->address();
+  for (auto& server : link.network.wins) server = in->address();
+  link.from_lcp = true;
+  std::optional<decltype(model::Ipv6Parameters::dns)> ipv6_dns;
+  in->fields<SessionTag>([&](SessionTag tag, FieldReader& value) {
+    switch (tag) {
+      case SessionTag::kUser:
+        link.user = value.text();
+        return;
+      case SessionTag::kPool:
+        out.lease.pool = value.text();
+        return;
+      case SessionTag::kIpv6Prefix: {
+        const std::uint64_t high = value.u64();
+        if (high == 0) return value.fail();
+        out.lease.ipv6_prefix = Ipv6Prefix{{high, 0}, 64};
+        return;
+      }
+      case SessionTag::kRate:
+        out.rate_bits_per_second = value.u64();
+        return;
+      case SessionTag::kLcp:
+        link.from_lcp = false;
+        link.lcp.our_magic = value.u32();
+        link.lcp.peer_magic = value.u32();
+        link.lcp.peer_mru = value.u16();
+        link.lcp.send_pfc = value.flag();
+        link.lcp.send_acfc = value.flag();
+        return;
+      case SessionTag::kMppe:
+        link.mppe.emplace();
+        link.mppe->key_bits = value.u8();
+        link.mppe->stateless = value.flag();
+        return;
+      case SessionTag::kIpv6Dns:
+        ipv6_dns.emplace();
+        for (auto& server : *ipv6_dns) server = read_ipv6(value);
+        return;
+      case SessionTag::kIpv6Ids:
+        link.ipv6.emplace();
+        link.ipv6->ours = value.u64();
+        link.ipv6->peers = value.u64();
+        return;
+    }
+  });
+  if (!in->ok()) return std::nullopt;
+  // Without a prefix there is nothing to say in IPV6CP.
+  if (ipv6_dns && out.lease.ipv6_prefix)
+    link.network.ipv6 = model::Ipv6Parameters{.prefix = *out.lease.ipv6_prefix, .dns = *ipv6_dns};
+  return out;
+}
+
+// ---- drain
+
+Octets encode(const StoredDrain& drain) {
+  RecordWriter out;
+  out.u64(drain.since_ns);
+  out.u64(drain.calls_at_start);
+  if (drain.deadline_ns) out.field(DrainTag::kDeadline, [&] { out.u64(*drain.deadline_ns); });
+  return out.take();
+}
+
+std::optional<StoredDrain> decode_drain(Bytes record) {
+  auto in = open(record);
+  if (!in) return std::nullopt;
+  StoredDrain out;
+  out.since_ns = in->u64();
+  out.calls_at_start = in->u64();
+  in->fields<DrainTag>([&](DrainTag tag, FieldReader& value) {
+    if (tag == DrainTag::kDeadline) out.deadline_ns = value.u64();
+  });
+  if (!in->ok()) return std::nullopt;
+  return out;
+}
+
+// ---- a number
+
+Octets encode_number(std::uint64_t number) {
+  RecordWriter out;
+  out.u64(number);
+  return out.take();
+}
+
+std::optional<std::uint64_t> decode_number(Bytes record) {
+  auto in = open(record);
+  if (!in) return std::nullopt;
+  const std::uint64_t out = in->u64();
+  in->fields<std::uint16_t>([](std::uint16_t, FieldReader&) {});
+  if (!in->ok()) return std::nullopt;
+  return out;
+}
+
+}  // namespace pns::resume
