@@ -40,8 +40,8 @@
 #include "controlplane/runtime/listener.hpp"
 #include "controlplane/runtime/memory_watch.hpp"
 #include "controlplane/runtime/supervisor_link.hpp"
-#include "controlplane/session/registry.hpp"
-#include "controlplane/session/settings.hpp"
+#include "controlplane/subscriber/registry.hpp"
+#include "controlplane/subscriber/settings.hpp"
 #include "pns/base/privileges.hpp"
 #include "pns/base/random.hpp"
 #include "pns/base/stopwatch.hpp"
@@ -109,7 +109,7 @@ int run(const std::filesystem::path& config_file, const std::filesystem::path& r
   const config::Config config = need(config::load(config_file));
   log::start(static_cast<log::Level>(config.log.level), static_cast<log::Format>(config.log.format),
              "control");
-  auto users = session::make_users(need(config::load_users(config)), config.ppp);
+  auto users = subscriber::make_users(need(config::load_users(config)), config.ppp);
   // Opened while this process may still do everything; written to as an ordinary user.
   std::optional<aaa::PasswordChanges> password_changes;
   if (const auto& file = config.aaa.local.password_changes_file; !file.empty()) {
@@ -130,7 +130,7 @@ int run(const std::filesystem::path& config_file, const std::filesystem::path& r
     statistics.start_ms[static_cast<std::size_t>(phase)].set(watch.lap_ms());
   };
   end_of(model::StartPhase::kConfig);
-  pools::PoolSet pools(session::make_pools(config));
+  pools::PoolSet pools(subscriber::make_pools(config));
   aaa::LocalAuthenticator authenticator(std::move(users), random);
   if (password_changes)
     authenticator.allow_password_changes([&](const std::string& name, const Secret<16>& nt_hash) {
@@ -159,7 +159,7 @@ int run(const std::filesystem::path& config_file, const std::filesystem::path& r
   // The registry and what it talks to know each other; the events are wired before anything runs.
   std::vector<Ipv4Address> listen;
   for (const auto& granted : grants.listeners) listen.push_back(granted.local);
-  session::Registry* registry = nullptr;
+  subscriber::Registry* registry = nullptr;
   std::vector<std::unique_ptr<Listener>> listeners;
   const auto stop = [&](Milliseconds within) {
     for (auto& listener : listeners) listener->stop();
@@ -195,17 +195,17 @@ int run(const std::filesystem::path& config_file, const std::filesystem::path& r
        .punted = [&](SessionHandle handle, Bytes frame) { registry->on_punted(handle, frame); },
        .path_dead = [&](SessionHandle handle,
                         bool opened) { registry->on_path_dead(handle, opened); }});
-  session::Registry the_registry({.context = loop,
-                                  .config = config,
-                                  .memory = memory,
-                                  .statistics = statistics,
-                                  .supervisor = supervisor,
-                                  .dataplane = dataplane,
-                                  .authenticator = guess_limiter,
-                                  .pools = pools,
-                                  .journal = *journal,
-                                  .random = random,
-                                  .listen = std::move(listen)});
+  subscriber::Registry the_registry({.context = loop,
+                                     .config = config,
+                                     .memory = memory,
+                                     .statistics = statistics,
+                                     .supervisor = supervisor,
+                                     .dataplane = dataplane,
+                                     .authenticator = guess_limiter,
+                                     .pools = pools,
+                                     .journal = *journal,
+                                     .random = random,
+                                     .listen = std::move(listen)});
   registry = &the_registry;
   MemoryWatch memory_watch(
       loop, std::uint64_t{config.control.memory_megabytes} << 20,
@@ -226,7 +226,7 @@ int run(const std::filesystem::path& config_file, const std::filesystem::path& r
   end_of(model::StartPhase::kStore);
   const auto matching = [&](std::string_view id_or_user) {
     auto views = registry->sessions();
-    std::erase_if(views, [&](const session::SessionView& view) {
+    std::erase_if(views, [&](const subscriber::SessionView& view) {
       return view.user != id_or_user && std::to_string(view.id) != id_or_user;
     });
     return management::render_sessions(views);
@@ -246,7 +246,7 @@ int run(const std::filesystem::path& config_file, const std::filesystem::path& r
               [&](std::string_view body, const management::Server::Answer& answer) {
                 const auto request = management::read_place_request(body);
                 if (!request) return answer(400, management::render_error(request.error()));
-                registry->place_call(*request, [answer](const session::PlacedCall& call) {
+                registry->place_call(*request, [answer](const subscriber::PlacedCall& call) {
                   answer(call.failure == EndReason::kNone ? 200 : 502,
                          management::render_placed(call));
                 });

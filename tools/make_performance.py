@@ -269,7 +269,7 @@ class Simulation:
             f"{s.PER_NAT[-1]} in all; the server has an address for each "
             f"{s.SESSIONS_PER_SERVER_ADDRESS:,} sessions.",
             f"- The NIC hashes by Toeplitz with the usual key over both addresses into {s.RETA} entries, "
-            "dealt to the queues in turn; calls are placed as `session::Steering` places them.",
+            "dealt to the queues in turn; calls are placed as `subscriber::Steering` places them.",
             "- Workers do not slow each other: a core each, no hyper-thread beside it, memory and "
             "NIC wide enough. **Not measured**: no machine with so many cores was there.",
             "- Memory: the sessions' as measured, and the pool of packet buffers "

@@ -6,7 +6,7 @@ usage: simulate_workers.py [--sessions N] [--workers N] [--seed N]     prints ro
 tools/make_performance.py puts the same rows into docs/performance.md, beside the assumptions.
 
 Subscribers with unequal traffic are hashed onto receive queues as a NIC hashes them (Toeplitz over
-source and destination, 128 entries of RETA) and given to workers as controlplane/session/steering.cpp
+source and destination, 128 entries of RETA) and given to workers as controlplane/subscriber/steering.cpp
 gives them. The load of a worker is the cycles of its packets, and of those that it gives to others or
 takes from them. The whole is full when its busiest worker is.
 """

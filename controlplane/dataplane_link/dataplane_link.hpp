@@ -4,7 +4,7 @@
 // Connects by itself, and again whenever the dataplane comes back. Commands of one session are
 // carried out in the order given. At most kCommandCredits commands wait for an answer.
 //
-// It is not the place where anything is decided: session::Registry calls it and is called by it.
+// It is not the place where anything is decided: subscriber::Registry calls it and is called by it.
 // Event-loop thread only. Never blocks.
 #pragma once
 

@@ -111,7 +111,7 @@ MppeView view_of(const contract::MppeKernelInfo& info) {
 
 }  // namespace
 
-std::string render_sessions(const std::vector<session::SessionView>& sessions) {
+std::string render_sessions(const std::vector<subscriber::SessionView>& sessions) {
   ordered_json out = ordered_json::array();
   for (const auto& s : sessions) {
     ordered_json wan_errors = ordered_json::object();
@@ -147,7 +147,7 @@ std::string render_sessions(const std::vector<session::SessionView>& sessions) {
   return dump(out);
 }
 
-std::string render_connections(const std::vector<session::ConnectionView>& connections) {
+std::string render_connections(const std::vector<subscriber::ConnectionView>& connections) {
   ordered_json out = ordered_json::array();
   for (const auto& c : connections) {
     const auto calls = [&c](model::CallKind kind) {
@@ -170,10 +170,10 @@ std::string render_connections(const std::vector<session::ConnectionView>& conne
   return dump(out);
 }
 
-std::expected<session::PlaceRequest, std::string> read_place_request(std::string_view text) {
+std::expected<subscriber::PlaceRequest, std::string> read_place_request(std::string_view text) {
   const ordered_json json = ordered_json::parse(text, nullptr, false);
   if (!json.is_object()) return std::unexpected("the request is no JSON object");
-  session::PlaceRequest request;
+  subscriber::PlaceRequest request;
   for (const auto& [key, value] : json.items()) {
     if (key == "pac" || key == "number" || key == "subaddress") {
       if (!value.is_string()) return std::unexpected(key + ": not a text");
@@ -223,7 +223,7 @@ std::expected<std::optional<Seconds>, std::string> read_drain_request(std::strin
   return deadline;
 }
 
-std::string render_drain(const session::DrainView& drain) {
+std::string render_drain(const subscriber::DrainView& drain) {
   return dump({{"draining", drain.draining},
                {"deadline_s", drain.deadline_s ? ordered_json(*drain.deadline_s) : ordered_json()},
                {"calls_left", drain.calls_left},
@@ -234,7 +234,7 @@ std::string render_drain(const session::DrainView& drain) {
 
 std::string render_error(std::string_view why) { return dump({{"error", std::string(why)}}); }
 
-std::string render_placed(const session::PlacedCall& call) {
+std::string render_placed(const subscriber::PlacedCall& call) {
   if (call.failure == EndReason::kNone)
     return dump({{"session", call.session},
                  {"user", call.user},
@@ -269,7 +269,7 @@ std::string render_pools(const std::vector<pools::PoolStatus>& pools) {
   return dump(out);
 }
 
-std::string render_audit(const session::AuditView& audit) {
+std::string render_audit(const subscriber::AuditView& audit) {
   ordered_json findings = ordered_json::array();
   for (const auto& finding : audit.findings)
     findings.push_back({{"what", finding.what}, {"detail", finding.detail}});
@@ -337,7 +337,7 @@ std::string render_workers(const contract::SessionMemory& memory) {
 }
 
 std::string render_stats(const model::Statistics& statistics, const contract::SessionMemory& memory,
-                         const std::vector<session::EndView>& last_ends) {
+                         const std::vector<subscriber::EndView>& last_ends) {
   const auto& header = memory.header();
   ordered_json phases = ordered_json::object();
   std::int64_t sessions = 0;

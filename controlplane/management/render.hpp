@@ -12,38 +12,38 @@
 
 #include "controlplane/model/statistics.hpp"
 #include "controlplane/pools/pool_set.hpp"
-#include "controlplane/session/call_placer.hpp"
-#include "controlplane/session/views.hpp"
+#include "controlplane/subscriber/call_placer.hpp"
+#include "controlplane/subscriber/views.hpp"
 #include "pns/base/time.hpp"
 #include "pns/contract/session_memory.hpp"
 
 namespace pns::management {
 
-[[nodiscard]] std::string render_sessions(const std::vector<session::SessionView>& sessions);
+[[nodiscard]] std::string render_sessions(const std::vector<subscriber::SessionView>& sessions);
 [[nodiscard]] std::string render_connections(
-    const std::vector<session::ConnectionView>& connections);
+    const std::vector<subscriber::ConnectionView>& connections);
 // {"pac": "192.0.2.1", "number": "…", "subaddress": "…", "timeout_s": 60}; all but pac may be left
 // out. Error: what is wrong with it.
-[[nodiscard]] std::expected<session::PlaceRequest, std::string> read_place_request(
+[[nodiscard]] std::expected<subscriber::PlaceRequest, std::string> read_place_request(
     std::string_view json);
 // {"deadline_s": 1800}; null, or left out: none. Error: what is wrong with it.
 [[nodiscard]] std::expected<std::optional<Seconds>, std::string> read_drain_request(
     std::string_view json);
-[[nodiscard]] std::string render_drain(const session::DrainView& drain);
+[[nodiscard]] std::string render_drain(const subscriber::DrainView& drain);
 // {"error": why}
 // {"process": …}. Error: one line.
 [[nodiscard]] std::expected<contract::Process, std::string> read_restart_request(
     std::string_view text);
 [[nodiscard]] std::string render_error(std::string_view why);
 // {"session", "user", "address", "took_ms"}, or {"error", "reason", …}.
-[[nodiscard]] std::string render_placed(const session::PlacedCall& call);
+[[nodiscard]] std::string render_placed(const subscriber::PlacedCall& call);
 [[nodiscard]] std::string render_pools(const std::vector<pools::PoolStatus>& pools);
-[[nodiscard]] std::string render_audit(const session::AuditView& audit);
+[[nodiscard]] std::string render_audit(const subscriber::AuditView& audit);
 // One object for each counter of a port outside the workers (docs/packet-loss.md).
 [[nodiscard]] std::string render_ports(const contract::SessionMemory& memory);
 [[nodiscard]] std::string render_workers(const contract::SessionMemory& memory);
 [[nodiscard]] std::string render_stats(const model::Statistics& statistics,
                                        const contract::SessionMemory& memory,
-                                       const std::vector<session::EndView>& last_ends);
+                                       const std::vector<subscriber::EndView>& last_ends);
 
 }  // namespace pns::management

@@ -15,7 +15,7 @@
 //   DELETE /v1/drain                cancels it
 //   GET    /v1/connections, /v1/pools, /v1/ports, /v1/workers, /v1/stats,
 //   /v1/config
-//   GET    /v1/audit                what contradicts what; see session::AuditView
+//   GET    /v1/audit                what contradicts what; see subscriber::AuditView
 // Errors are {"error": "…"} with a 4xx or 5xx status.
 //
 // Requests are read on httplib's own few threads; what touches the Registry runs on the event loop,

@@ -26,10 +26,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     PNS_CLAIM(answer.is_object() && answer.at("error").is_string());
   }
   // Peers and users name themselves.
-  session::SessionView view;
+  subscriber::SessionView view;
   view.user = view.auth = body.substr(0, 256);
   PNS_CLAIM(json::parse(management::render_sessions({view}), nullptr, false).size() == 1);
-  session::ConnectionView connection;
+  subscriber::ConnectionView connection;
   connection.host_name = connection.vendor = body.substr(0, 64);
   PNS_CLAIM(json::parse(management::render_connections({connection}), nullptr, false).size() == 1);
   return 0;

@@ -11,7 +11,7 @@
 
 #include "controlplane/pools/address_pool.hpp"
 #include "controlplane/pptp/call_id_allocator.hpp"
-#include "controlplane/session/steering.hpp"
+#include "controlplane/subscriber/steering.hpp"
 #include "tests/pipeline/world.hpp"
 #include "tests/support/fake_random.hpp"
 
@@ -65,7 +65,7 @@ Outcome run(std::uint16_t workers, Chosen chosen) {
     header.port_steering[0] = access.published(contract::HashedAddresses::kBoth);
     header.port_steering[1] = core.published(contract::HashedAddresses::kDestination);
   }
-  session::Steering steering;
+  subscriber::Steering steering;
   steering.read(header);
   REQUIRE(steering.workers() == workers);
   pptp::CallIdAllocator call_ids;

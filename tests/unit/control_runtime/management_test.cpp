@@ -298,7 +298,7 @@ TEST_CASE("management: a request to place a call is read strictly", "[management
 
 TEST_CASE("management: what came of a placed call names the reason and the PAC's codes",
           "[management]") {
-  session::PlacedCall call;
+  subscriber::PlacedCall call;
   call.session = 3;
   call.user = "alice";
   call.address = Ipv4Address(0x0a400002);
@@ -324,7 +324,7 @@ TEST_CASE("management: a loop that has ended holds no caller and no exit", "[man
 }
 
 TEST_CASE("management: names of any octets are rendered as valid JSON", "[management]") {
-  session::SessionView view;
+  subscriber::SessionView view;
   for (int octet = 0; octet < 256; ++octet) view.user += static_cast<char>(octet);
   view.state = "open";
   const auto sessions = json::parse(render_sessions({view}));
@@ -333,7 +333,7 @@ TEST_CASE("management: names of any octets are rendered as valid JSON", "[manage
        {"user", "peer", "address", "state", "our_call_id", "peer_call_id", "auth", "mppe", "worker",
         "uptime_s", "rx_packets", "rx_bytes", "tx_packets", "tx_bytes"})
     CHECK(sessions[0].contains(key));
-  session::ConnectionView connection;
+  subscriber::ConnectionView connection;
   connection.host_name = connection.vendor = view.user;
   CHECK(json::parse(render_connections({connection})).size() == 1);
 }
@@ -357,12 +357,12 @@ TEST_CASE("management: the request for a drain, and its answer", "[management]")
   for (const char* wrong : {"", "[]", "7", R"({"deadline_s":-1})", R"({"deadline_s":1.5})",
                             R"({"deadline_s":2592001})", R"({"deadline_s":"1"})", R"({"x":1})"})
     CHECK_FALSE(read_drain_request(wrong));
-  session::DrainView view{.draining = true,
-                          .deadline_s = 5,
-                          .calls_left = 2,
-                          .calls_at_start = 9,
-                          .connections = 3,
-                          .since_s = 4};
+  subscriber::DrainView view{.draining = true,
+                             .deadline_s = 5,
+                             .calls_left = 2,
+                             .calls_at_start = 9,
+                             .connections = 3,
+                             .since_s = 4};
   CHECK(json::parse(render_drain(view)) == json{{"draining", true},
                                                 {"deadline_s", 5},
                                                 {"calls_left", 2},

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "controlplane/subscriber/settings.hpp"
+
+#include <algorithm>
+#include <iterator>
+#include <stdexcept>
+
+#include "pns/crypto/mschap.hpp"
+
+namespace pns::subscriber {
+namespace {
+
+// From a call's admission to the dataplane's answer.
+constexpr auto kInstallTime = Seconds(10);
+
+model::AuthMethod method_of(config::AuthMethod method) noexcept {
+  switch (method) {
+    case config::AuthMethod::kEap:
+      return model::AuthMethod::kEap;
+    case config::AuthMethod::kMsChapV2:
+      return model::AuthMethod::kMsChapV2;
+    case config::AuthMethod::kMsChap:
+      return model::AuthMethod::kMsChap;
+    case config::AuthMethod::kChap:
+      return model::AuthMethod::kChapMd5;
+    case config::AuthMethod::kPap:
+      return model::AuthMethod::kPap;
+  }
+  return model::AuthMethod::kNone;
+}
+
+ppp::EapMethod eap_method_of(config::EapMethod method) noexcept {
+  return method == config::EapMethod::kMd5 ? ppp::EapMethod::kMd5 : ppp::EapMethod::kMsChapV2;
+}
+
+bool contains(const auto& list, auto value) { return std::ranges::find(list, value) != list.end(); }
+
+ppp::MppePolicy policy_of(config::MppePolicy policy) noexcept {
+  switch (policy) {
+    case config::MppePolicy::kOff:
+      return ppp::MppePolicy::kOff;
+    case config::MppePolicy::kPrefer:
+      return ppp::MppePolicy::kPrefer;
+    case config::MppePolicy::kRequire:
+      return ppp::MppePolicy::kRequire;
+  }
+  return ppp::MppePolicy::kRequire;
+}
+
+ppp::MppeMode mode_of(config::MppeMode mode) noexcept {
+  switch (mode) {
+    case config::MppeMode::kStateless:
+      return ppp::MppeMode::kStateless;
+    case config::MppeMode::kStateful:
+      return ppp::MppeMode::kStateful;
+    case config::MppeMode::kAny:
+      return ppp::MppeMode::kAny;
+  }
+  return ppp::MppeMode::kStateless;
+}
+
+}  // namespace
+
+ppp::LinkSettings make_link_settings(const config::Config& config) {
+  ppp::LinkSettings settings;
+  settings.mru = config.ppp.mtu;
+  settings.name = config.node.name;
+  settings.auth.clear();
+  settings.eap.clear();
+  std::ranges::transform(config.ppp.auth, std::back_inserter(settings.auth), method_of);
+  std::ranges::transform(config.ppp.eap, std::back_inserter(settings.eap), eap_method_of);
+  if (config.ppp.mppe.policy == config::MppePolicy::kRequire) {
+    // What gives no keys could only end in no_mppe_keys, after a password was sent for nothing.
+    std::erase(settings.eap, ppp::EapMethod::kMd5);
+    std::erase_if(settings.auth, [&settings](model::AuthMethod method) {
+      return method == model::AuthMethod::kPap || method == model::AuthMethod::kChapMd5 ||
+             (method == model::AuthMethod::kEap && settings.eap.empty());
+    });
+  }
+  settings.auth_retries = config.ppp.auth_retries;
+  settings.mppe = policy_of(config.ppp.mppe.policy);
+  const auto& bits = config.ppp.mppe.key_bits;
+  settings.mppe_strengths = {
+      .bits40 = contains(bits, 40), .bits56 = contains(bits, 56), .bits128 = contains(bits, 128)};
+  settings.mppe_mode = mode_of(config.ppp.mppe.mode);
+  settings.lcp_echo_interval = config.ppp.lcp_echo.interval;
+  settings.lcp_echo_failures = config.ppp.lcp_echo.failures;
+  return settings;
+}
+
+pptp::ConnectionSettings make_connection_settings(const config::Config& config) {
+  pptp::ConnectionSettings settings;
+  settings.host_name = config.node.name;
+  settings.echo_interval = config.pptp.echo_interval;
+  settings.echo_timeout = config.pptp.echo_interval;  // RFC 2637 §3.1.4: 60 s and 60 s by default
+  settings.answer_timeout = config.pptp.admission.wait + kInstallTime;
+  settings.accept_incoming_calls = config.pptp.incoming_calls;
+  settings.wan_error_notify = config.pptp.wan_error_notify;
+  return settings;
+}
+
+Admission::Settings make_admission_settings(const config::Config& config) {
+  const config::Admission& admission = config.pptp.admission;
+  return {.set_ups = admission.set_ups,
+          .per_source_set_ups = admission.per_source_set_ups,
+          .waiting = admission.waiting,
+          .per_source_waiting = admission.per_source_waiting,
+          .wait = admission.wait,
+          .set_up_time = admission.set_up_time};
+}
+
+std::vector<pools::PoolConfig> make_pools(const config::Config& config) {
+  std::vector<pools::PoolConfig> pools;
+  for (const auto& [name, pool] : config.pools)
+    pools.push_back({.name = name,
+                     .ranges = pool.ranges,
+                     .gateway = pool.gateway,
+                     .ipv6_prefixes = pool.ipv6_prefixes});
+  return pools;
+}
+
+std::vector<aaa::LocalUser> make_users(const std::vector<config::LocalUser>& users,
+                                       const config::Ppp& ppp) {
+  const bool md5 =
+      contains(ppp.auth, config::AuthMethod::kChap) ||
+      (contains(ppp.auth, config::AuthMethod::kEap) && contains(ppp.eap, config::EapMethod::kMd5));
+  const bool lm_keys = contains(ppp.auth, config::AuthMethod::kMsChap) &&
+                       (contains(ppp.mppe.key_bits, 40) || contains(ppp.mppe.key_bits, 56));
+  std::vector<aaa::LocalUser> out;
+  for (const auto& user : users) {
+    aaa::LocalUser local;
+    local.name = user.name;
+    const SecretText password = user.password.value_or(SecretText());
+    const auto hash = user.nt_hash ? user.nt_hash : crypto::nt_password_hash(password.view());
+    if (!hash) throw std::runtime_error("user " + user.name + ": the password is not UTF-8");
+    local.nt_hash = *hash;
+    if (md5) local.password = password;
+    if (lm_keys) local.lm_hash = crypto::lm_password_hash(password.view());
+    local.disabled = user.disabled;
+    local.password_expired = user.password_expired;
+    local.address = user.address;
+    local.ipv6_prefix = user.ipv6_prefix;
+    local.pool = user.pool.value_or("default");
+    local.rate_bits_per_second = user.rate_bits_per_second;
+    local.groups = user.groups;
+    out.push_back(std::move(local));
+  }
+  return out;
+}
+
+}  // namespace pns::subscriber

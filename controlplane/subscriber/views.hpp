@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// What `pns show` and the management API see of the Registry: copies, made on the event loop.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "controlplane/model/call_kind.hpp"
+#include "pns/base/ids.hpp"
+#include "pns/base/ip_address.hpp"
+
+namespace pns::subscriber {
+
+struct SessionView {
+  std::uint32_t id = 0;  // slot
+  std::string user;
+  Ipv4Address peer;
+  Ipv4Address local;
+  Ipv4Address address;                    // unspecified until IPCP is open
+  std::optional<Ipv6Prefix> ipv6_prefix;  // empty until IPV6CP is open
+  std::string state;  // dialling, establish, authenticate, network, open, terminate, removing
+  std::string kind;   // subscriber, incoming, placed
+  OurCallId our_call_id;
+  PeerCallId peer_call_id;
+  std::string auth;
+  std::string mppe;
+  std::uint16_t worker = 0;
+  std::uint64_t connection = 0;
+  std::uint64_t uptime_s = 0;
+  std::uint64_t idle_s = 0;
+  std::uint64_t setup_ms = 0;  // request to IPCP open; 0 until then
+  std::uint16_t mtu = 0;
+  // from the subscriber's packets: rx is upstream, tx is downstream; inner IP
+  std::uint64_t rx_packets = 0, rx_bytes = 0, tx_packets = 0, tx_bytes = 0;
+  std::uint64_t rx_drops = 0, tx_drops = 0, sequence_gaps = 0;
+  model::WanErrors wan_errors;  // as the PAC of the call told (RFC 2637 §2.14)
+};
+
+struct ConnectionView {
+  std::uint64_t id = 0;
+  Ipv4Address peer;
+  std::uint16_t peer_port = 0;
+  Ipv4Address local;
+  std::string state;
+  std::string host_name;
+  std::string vendor;
+  std::string role;       // accepted, originated
+  std::size_t calls = 0;  // with a session
+  std::array<std::size_t, model::kCallKinds> calls_by_kind{};
+  std::uint64_t uptime_s = 0;
+};
+
+struct DrainView {
+  bool draining = false;
+  std::optional<std::uint64_t> deadline_s;  // from now; empty: there is none
+  std::size_t calls_left = 0;
+  std::size_t calls_at_start = 0;
+  std::size_t connections = 0;
+  std::uint64_t since_s = 0;
+};
+
+struct EndView {  // one of the last calls that ended
+  std::string user;
+  Ipv4Address peer;
+  std::string reason;
+  std::uint64_t ago_s = 0;
+  std::uint64_t duration_s = 0;
+};
+
+// What an audit counted, and every contradiction it found.
+struct AuditView {
+  struct Finding {
+    std::string what;  // as record_without_session
+    std::string detail;
+  };
+  std::size_t sessions = 0;   // those on their way in or out included
+  std::size_t in_motion = 0;  // of them: not compared with session memory now
+  std::size_t installed = 0;  // records of session memory
+  std::size_t leases = 0;
+  std::size_t connections = 0;
+  std::size_t stored_sessions = 0;
+  std::size_t stored_connections = 0;
+  std::size_t findings_in_all = 0;
+  std::vector<Finding> findings;  // the first hundred
+};
+
+}  // namespace pns::subscriber

@@ -1,0 +1,567 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Registry with PACs: calls that they announce, calls that we place, collisions, and clients that
+// share an address and a Call ID. See world.hpp for what is fake.
+#include <catch2/catch.hpp>
+
+#include "controlplane/subscriber/registry.hpp"
+#include "tests/unit/subscriber/world.hpp"
+
+using namespace pns;
+using namespace pns::test;
+using namespace pns::wire::pptp;
+using contract::MessageType;
+using contract::ReplyResult;
+using model::CallKind;
+using subscriber::PlacedCall;
+
+namespace {
+
+bool open_calls(Control& control, std::size_t wanted) {
+  return control.until([&] {
+    const auto sessions = control.registry->sessions();
+    return static_cast<std::size_t>(
+               std::ranges::count(sessions, "open", &subscriber::SessionView::state)) == wanted;
+  });
+}
+
+// A call that an operator placed, and what came of it.
+struct Placing {
+  explicit Placing(Control& control, Milliseconds timeout = Seconds(60),
+                   Ipv4Address pac = PacHost::kAddress) {
+    control.registry->place_call(
+        {.pac = pac, .call = {.phone_number = "5551234"}, .timeout = timeout},
+        [result = this->result](const PlacedCall& call) {
+          REQUIRE_FALSE(*result);  // once
+          *result = call;
+        });
+  }
+  [[nodiscard]] bool done() const { return result->has_value(); }
+  [[nodiscard]] EndReason failure() const { return result->value().failure; }
+  std::shared_ptr<std::optional<PlacedCall>> result = std::make_shared<std::optional<PlacedCall>>();
+};
+
+// The PAC's answer to the newest Outgoing-Call-Request.
+std::uint16_t answer(Control& control, Caller& pac, std::uint16_t call_id,
+                     std::size_t requests = 1) {
+  REQUIRE(control.until([&] { return pac.count<OutgoingCallRequest>() == requests; }));
+  const std::uint16_t server_call_id = pac.last<OutgoingCallRequest>()->call_id;
+  pac.send(OutgoingCallReply{.call_id = call_id,
+                             .peers_call_id = server_call_id,
+                             .result_code = 1,
+                             .packet_recv_window_size = 64});
+  return server_call_id;
+}
+
+// A PAC announces a call; its Incoming-Call-Reply is there.
+IncomingCallReply announce(Control& control, Caller& pac, std::uint16_t call_id,
+                           std::size_t replies = 1) {
+  pac.send(IncomingCallRequest{.call_id = call_id});
+  REQUIRE(control.until([&] { return pac.count<IncomingCallReply>() == replies; }));
+  return *pac.last<IncomingCallReply>();
+}
+
+std::int64_t now_by_kind(Control& control, CallKind kind) {
+  return control.statistics.sessions_by_kind[static_cast<std::size_t>(kind)].get();
+}
+
+}  // namespace
+
+TEST_CASE("registry: an incoming call is installed before its Reply, and PPP starts once connected",
+          "[registry][pac]") {
+  Host host;
+  Control control(host);
+  Caller pac(control);
+  pac.start(control);
+  host.dataplane.hold_installs = true;
+  pac.send(IncomingCallRequest{.call_id = 77});
+  REQUIRE(control.until([&] { return host.dataplane.held() == 1; }));
+  pac.barrier(control);
+  CHECK(pac.last<IncomingCallReply>() == nullptr);
+  host.dataplane.hold_installs = false;
+  REQUIRE(control.until([&] { return pac.last<IncomingCallReply>() != nullptr; }));
+  const auto reply = *pac.last<IncomingCallReply>();
+  CHECK(reply.result_code == 1);
+  CHECK(reply.peers_call_id == 77);
+  CHECK(reply.call_id ==
+        host.memory.sessions()[host.dataplane.installed_calls.at(0).first].our_call_id.value);
+  pac.barrier(control);
+  CHECK(host.dataplane.seen[MessageType::kInjectFrame] == 0);  // no LCP yet
+  pac.send(IncomingCallConnected{.peers_call_id = reply.call_id, .connect_speed = 64000});
+  REQUIRE(open_calls(control, 1));
+  const auto view = control.registry->sessions().at(0);
+  CHECK(view.kind == "incoming");
+  CHECK(view.user == "User");
+  CHECK(now_by_kind(control, CallKind::kIncoming) == 1);
+  CHECK(control.registry->connections().at(0).role == "accepted");
+
+  SECTION("the PAC disconnects") {
+    pac.send(CallDisconnectNotify{.call_id = 77, .result_code = 1});
+    CHECK(control.until([&] { return control.all_free(); }));
+    CHECK(control.ended(EndReason::peer_call_disconnected) == 1);
+  }
+  SECTION("the operator clears") {
+    CHECK(control.registry->clear("User"));
+    REQUIRE(control.until([&] { return pac.last<CallClearRequest>() != nullptr; }));
+    CHECK(pac.last<CallClearRequest>()->call_id == reply.call_id);
+    CHECK(pac.last<CallDisconnectNotify>() == nullptr);
+    pac.send(CallDisconnectNotify{.call_id = 77, .result_code = 4});
+    CHECK(control.until([&] { return control.all_free(); }));
+    CHECK(control.ended(EndReason::operator_cleared) == 1);
+    pac.barrier(control);
+    CHECK(control.registry->connections().at(0).calls_by_kind ==
+          std::array<std::size_t, model::kCallKinds>{});
+  }
+  CHECK(now_by_kind(control, CallKind::kIncoming) == 0);
+}
+
+TEST_CASE("registry: PPP that overtakes Incoming-Call-Connected is not lost", "[registry][pac]") {
+  Host host;
+  host.dataplane.run_ppp = false;
+  Control control(host);
+  Caller pac(control);
+  pac.start(control);
+  const auto reply = announce(control, pac, 77);
+  const auto view = control.registry->sessions().at(0);
+  const auto request = frame(kLcp, kConfReq, 7, host.dataplane.clients[view.id].lcp_options);
+  for (int i = 0; i < 6; ++i)  // more than are kept
+    control.registry->on_punted({SlotId(view.id), host.memory.sessions()[view.id].generation},
+                                Bytes(request).subspan(2));
+  CHECK(host.dataplane.seen[MessageType::kInjectFrame] == 0);
+  CHECK(control.statistics.punted_frames_received.get() == 6);
+  CHECK(control.statistics.punted_frames_stale.get() == 2);
+  pac.send(IncomingCallConnected{.peers_call_id = reply.call_id, .connect_speed = 64000});
+  // Our Configure-Request, and an Ack for each of the client's.
+  CHECK(control.until([&] { return host.dataplane.seen[MessageType::kInjectFrame] == 5; }));
+}
+
+TEST_CASE("registry: an incoming call that ends before it is connected frees everything",
+          "[registry][pac]") {
+  Host host;
+  Control control(host);
+  Caller pac(control);
+  pac.start(control);
+  const auto reply = announce(control, pac, 77);
+  SECTION("by the PAC") { pac.send(CallDisconnectNotify{.call_id = 77}); }
+  SECTION("by the end of TCP") { pac.hang_up(); }
+  SECTION("by the operator") {
+    CHECK(control.registry->clear(std::to_string(control.registry->sessions().at(0).id)));
+    REQUIRE(control.until([&] { return pac.last<CallClearRequest>() != nullptr; }));
+    CHECK(pac.last<CallClearRequest>()->call_id == reply.call_id);
+  }
+  CHECK(control.until([&] { return control.all_free(); }));
+}
+
+TEST_CASE("registry: incoming calls are refused where the configuration says so",
+          "[registry][pac]") {
+  Host host;
+  host.config.pptp.incoming_calls = false;
+  Control control(host);
+  Caller pac(control);
+  pac.start(control);
+  CHECK(announce(control, pac, 77).result_code == 3);
+  CHECK(control.ended(EndReason::incoming_call_refused) == 1);
+  CHECK(control.all_free());
+  pac.dial(1);  // a subscriber's call is another matter
+  CHECK(open_calls(control, 1));
+}
+
+TEST_CASE("registry: what a PAC tells of its line is shown and counted", "[registry][pac]") {
+  Host host;
+  Control control(host);
+  Caller pac(control);
+  pac.start(control);
+  const auto reply = announce(control, pac, 77);
+  pac.send(WanErrorNotify{reply.call_id, 1, 2, 3, 4, 5, 6});
+  pac.send(WanErrorNotify{reply.call_id, 2, 2, 3, 4, 5, 9});
+  pac.barrier(control);
+  CHECK(control.registry->sessions().at(0).wan_errors.counts ==
+        std::array<std::uint32_t, 6>{2, 2, 3, 4, 5, 9});
+  CHECK(control.statistics.wan_errors[0].get() == 2);
+  CHECK(control.statistics.wan_errors[5].get() == 9);
+}
+
+TEST_CASE("registry: drops towards a subscriber are told to it where that is switched on",
+          "[registry][rfc2637-2.14]") {
+  Host host;
+  host.config.pptp.wan_error_notify = true;
+  Control control(host);
+  Caller caller(control);
+  caller.start(control);
+  caller.dial(7);
+  REQUIRE(open_calls(control, 1));
+  host.memory.sessions()[control.registry->sessions().at(0).id].downstream.drops.add(5);
+  REQUIRE(control.until([&] { return caller.last<WanErrorNotify>() != nullptr; }));
+  CHECK(caller.last<WanErrorNotify>()->peers_call_id == 7);
+  CHECK(caller.last<WanErrorNotify>()->buffer_overruns == 5);
+}
+
+TEST_CASE("registry: a placed call opens a connection, dials, and is done when its link is open",
+          "[registry][pac]") {
+  Host host;
+  PacHost pac_host(host);
+  Control control(host);
+  Placing placing(control);
+  Caller pac = pac_host.establish(control);
+  CHECK(pac.last<StartControlConnectionRequest>()->protocol_version == 0x0100);
+  const auto server_call_id = answer(control, pac, 9);
+  CHECK(text_of(pac.last<OutgoingCallRequest>()->phone_number) == "5551234");
+  REQUIRE(control.until([&] { return placing.done(); }));
+  CHECK(placing.failure() == EndReason::kNone);
+  CHECK(placing.result->value().user == "User");
+  const auto view = control.registry->sessions().at(0);
+  CHECK(view.kind == "placed");
+  CHECK(view.peer == PacHost::kAddress);
+  CHECK(view.local == host.listen.at(0));
+  CHECK(view.our_call_id.value == server_call_id);
+  CHECK(view.peer_call_id.value == 9);
+  CHECK(placing.result->value().session == view.id);
+  CHECK(placing.result->value().address == view.address);
+  const auto connection = control.registry->connections().at(0);
+  CHECK(connection.role == "originated");
+  CHECK(connection.calls_by_kind[static_cast<std::size_t>(CallKind::kPlaced)] == 1);
+  CHECK(host.stored.size() == 1);  // the supervisor holds it too
+
+  // A second call with that PAC goes over the same connection, and lives for itself.
+  Placing second(control);
+  const auto second_id = answer(control, pac, 10, 2);
+  REQUIRE(control.until([&] { return second.done(); }));
+  CHECK(control.registry->connections().size() == 1);
+  REQUIRE(open_calls(control, 2));
+  pac.send(CallDisconnectNotify{.call_id = 9, .result_code = 1});
+  REQUIRE(control.until([&] { return control.registry->sessions().size() == 1; }));
+  CHECK(control.registry->sessions().at(0).our_call_id.value == second_id);
+  CHECK(control.registry->clear("User"));
+  REQUIRE(control.until([&] { return pac.last<CallClearRequest>() != nullptr; }));
+  CHECK(pac.last<CallClearRequest>()->call_id == second_id);
+  pac.send(CallDisconnectNotify{.call_id = 10, .result_code = 4});
+  CHECK(control.until([&] { return control.all_free(); }));
+}
+
+TEST_CASE("registry: a placed call that fails says why and leaves nothing", "[registry][pac]") {
+  Host host(2);
+  PacHost pac_host(host);
+  Control control(host);
+  SECTION("nobody listens") {
+    pac_host.close();
+    Placing placing(control);
+    REQUIRE(control.until([&] { return placing.done(); }));
+    CHECK(placing.failure() == EndReason::connect_failed);
+    CHECK(control.ended(EndReason::connect_failed) == 1);
+  }
+  SECTION("the PAC refuses the connection") {
+    Placing placing(control);
+    Caller pac = pac_host.accept(control);
+    pac.send(StartControlConnectionReply{.result_code = 4});
+    REQUIRE(control.until([&] { return pac.last<StopControlConnectionRequest>() != nullptr; }));
+    pac.send(StopControlConnectionReply{.result_code = 1});
+    REQUIRE(control.until([&] { return placing.done(); }));
+    CHECK(placing.failure() == EndReason::start_refused);
+    CHECK(control.registry->connections().empty());
+  }
+  SECTION("the PAC hangs up") {
+    Placing placing(control);
+    Placing another(control);
+    Caller pac = pac_host.accept(control);
+    REQUIRE(control.until([&] { return pac.last<StartControlConnectionRequest>() != nullptr; }));
+    pac.hang_up();
+    REQUIRE(control.until([&] { return placing.done() && another.done(); }));
+    CHECK(placing.failure() == EndReason::peer_closed_tcp);
+    CHECK(another.failure() == EndReason::peer_closed_tcp);
+  }
+  SECTION("the number is busy") {
+    Placing placing(control);
+    Caller pac = pac_host.establish(control);
+    REQUIRE(control.until([&] { return pac.last<OutgoingCallRequest>() != nullptr; }));
+    pac.send(OutgoingCallReply{.peers_call_id = pac.last<OutgoingCallRequest>()->call_id,
+                               .result_code = 4,
+                               .cause_code = 17});
+    REQUIRE(control.until([&] { return placing.done(); }));
+    CHECK(placing.failure() == EndReason::call_refused_by_peer);
+    CHECK(placing.result->value().codes == model::PeerCodes{4, 0, 17});
+    CHECK(control.registry->connections().size() == 1);
+  }
+  SECTION("the operator's time is over while the PAC dials") {
+    Placing placing(control, Milliseconds(50));
+    Caller pac = pac_host.establish(control);
+    REQUIRE(control.until([&] { return placing.done(); }));
+    CHECK(placing.failure() == EndReason::place_timeout);
+    REQUIRE(control.until([&] { return pac.last<CallClearRequest>() != nullptr; }));
+    CHECK(pac.last<CallClearRequest>()->call_id == pac.last<OutgoingCallRequest>()->call_id);
+  }
+  SECTION("the dataplane refuses it") {
+    host.dataplane.refuse_install = ReplyResult::kNoMemory;
+    Placing placing(control);
+    Caller pac = pac_host.establish(control);
+    const auto id = answer(control, pac, 9);
+    REQUIRE(control.until([&] { return placing.done(); }));
+    CHECK(placing.failure() == EndReason::dataplane_refused);
+    REQUIRE(control.until([&] { return pac.last<CallClearRequest>() != nullptr; }));
+    CHECK(pac.last<CallClearRequest>()->call_id == id);
+  }
+  SECTION("the PAC ends it while the dataplane installs it") {
+    host.dataplane.hold_installs = true;
+    Placing placing(control);
+    Caller pac = pac_host.establish(control);
+    (void)answer(control, pac, 9);
+    REQUIRE(control.until([&] { return host.dataplane.held() == 1; }));
+    pac.send(CallDisconnectNotify{.call_id = 9, .result_code = 1});
+    REQUIRE(control.until([&] { return placing.done(); }));
+    CHECK(placing.failure() == EndReason::peer_call_disconnected);
+    host.dataplane.hold_installs = false;
+  }
+  SECTION("no slot is free") {
+    Caller subscriber(control);
+    subscriber.start(control);
+    subscriber.dial(1);
+    subscriber.dial(2);
+    REQUIRE(open_calls(control, 2));
+    Placing placing(control);
+    Caller pac = pac_host.establish(control);
+    REQUIRE(control.until([&] { return placing.done(); }));
+    CHECK(placing.failure() == EndReason::no_session_slot);
+    subscriber.hang_up();
+  }
+  SECTION("there is no dataplane") {
+    host.dataplane.die();
+    REQUIRE(control.until([&] { return !control.dataplane.attached(); }));
+    Placing placing(control);
+    REQUIRE(placing.done());
+    CHECK(placing.failure() == EndReason::dataplane_unavailable);
+    host.dataplane.back();
+  }
+  SECTION("the server shuts down") {
+    Placing placing(control);
+    bool done = false;
+    control.registry->shut_down(Milliseconds(100), [&] { done = true; });
+    REQUIRE(control.until([&] { return done; }));
+    REQUIRE(placing.done());
+    CHECK(placing.failure() == EndReason::shutting_down);
+  }
+  CHECK(control.until([&] { return control.all_free(); }));
+}
+
+TEST_CASE("registry: more placed calls than may wait are refused at once", "[registry][pac]") {
+  Host host;
+  PacHost pac_host(host);
+  Control control(host);
+  std::vector<std::unique_ptr<Placing>> waiting;
+  for (std::size_t i = 0; i < subscriber::CallPlacer::kMostPlaced; ++i)
+    waiting.push_back(std::make_unique<Placing>(control));
+  Placing more(control);
+  REQUIRE(more.done());
+  CHECK(more.failure() == EndReason::too_many_placed_calls);
+  Caller pac = pac_host.accept(control);  // one connection for all of them
+  pac.hang_up();
+  CHECK(control.until([&] {
+    return std::ranges::all_of(waiting, [](const auto& placing) { return placing->done(); });
+  }));
+}
+
+TEST_CASE("registry: a collision is won by the higher address, and the placed call goes that way",
+          "[registry][pac][rfc2637-3.1.3]") {
+  Host host;
+  PacHost pac_host(host);
+  SECTION("we are higher: ours is used") {
+    Control control(host);  // 127.0.0.2 against 127.0.0.1
+    Placing placing(control);
+    Caller ours = pac_host.accept(control);
+    REQUIRE(control.until([&] { return ours.last<StartControlConnectionRequest>() != nullptr; }));
+    Caller theirs(control, host.listen.at(0), PacHost::kAddress);
+    theirs.send(StartControlConnectionRequest{});
+    control.settle();
+    CHECK(theirs.read().empty());  // not a word on the loser's connection
+    theirs.hang_up();              // as a loser does
+    ours.send(StartControlConnectionReply{.result_code = 1});
+    (void)answer(control, ours, 9);
+    REQUIRE(control.until([&] { return placing.done(); }));
+    CHECK(placing.failure() == EndReason::kNone);
+    CHECK(control.until([&] { return control.registry->connections().size() == 1; }));
+    CHECK(control.registry->connections().at(0).role == "originated");
+  }
+  SECTION("we are higher, but ours comes to nothing: theirs is answered after all") {
+    Control control(host);
+    Placing placing(control);
+    Caller ours = pac_host.accept(control);
+    REQUIRE(control.until([&] { return ours.last<StartControlConnectionRequest>() != nullptr; }));
+    Caller theirs(control, host.listen.at(0), PacHost::kAddress);
+    theirs.send(StartControlConnectionRequest{});
+    control.settle();
+    ours.hang_up();
+    CHECK(control.until([&] { return theirs.last<StartControlConnectionReply>() != nullptr; }));
+  }
+  SECTION("we are lower: theirs is used") {
+    host.listen = {Ipv4Address(0x7f000001)};
+    Control control(host);
+    const Ipv4Address pac_address(0x7f000001);
+    // On loopback the PAC has our own address; the higher one is its in name only.
+    Placing placing(control, Seconds(60), pac_address);
+    Caller ours = pac_host.accept(control);
+    REQUIRE(control.until([&] { return ours.last<StartControlConnectionRequest>() != nullptr; }));
+    Caller theirs(control, host.listen.at(0), pac_address);  // equal: not higher, so we give way
+    theirs.send(StartControlConnectionRequest{});
+    REQUIRE(control.until([&] { return theirs.last<StartControlConnectionReply>() != nullptr; }));
+    CHECK(control.until([&] { return ours.closed(); }));
+    CHECK(ours.count<StopControlConnectionRequest>() == 0);
+    CHECK(control.statistics.connection_ends[static_cast<std::size_t>(EndReason::collision_lost)]
+              .get() == 1);
+    (void)answer(control, theirs, 9);
+    REQUIRE(control.until([&] { return placing.done(); }));
+    CHECK(placing.failure() == EndReason::kNone);
+    REQUIRE(control.registry->connections().size() == 1);
+    CHECK(control.registry->connections().at(0).role == "accepted");
+  }
+}
+
+TEST_CASE("registry: a connection that the PAC opened earlier carries placed calls too",
+          "[registry][pac]") {
+  Host host;
+  PacHost pac_host(host);
+  Control control(host);
+  Caller pac(control, host.listen.at(0), PacHost::kAddress);
+  pac.start(control);
+  Placing placing(control);
+  (void)answer(control, pac, 9);
+  REQUIRE(control.until([&] { return placing.done(); }));
+  CHECK(placing.failure() == EndReason::kNone);
+  CHECK_FALSE(pac_host.called());
+}
+
+TEST_CASE("registry: a call that is being dialled does not hold up the end of the process",
+          "[registry][pac]") {
+  Host host;
+  PacHost pac_host(host);
+  Control control(host);
+  Caller pac(control, host.listen.at(0), PacHost::kAddress);
+  pac.start(control);
+  Placing placing(control);
+  REQUIRE(control.until([&] { return pac.count<OutgoingCallRequest>() == 1; }));
+  int done = 0;
+  control.registry->shut_down(Seconds(600), [&] { ++done; });
+  REQUIRE(control.until([&] { return pac.count<StopControlConnectionRequest>() == 1; }));
+  CHECK(pac.count<CallClearRequest>() == 1);
+  pac.send(StopControlConnectionReply{.result_code = 1});
+  CHECK(control.until([&] { return done == 1; }));
+  CHECK(control.until([&] { return control.all_free(); }));
+  CHECK(placing.failure() == EndReason::shutting_down);
+}
+
+TEST_CASE("registry: calls of every kind outlive the control process", "[registry][pac][restart]") {
+  Host host;
+  PacHost pac_host(host);
+  std::optional<Caller> pac;
+  std::optional<Caller> other;
+  std::uint16_t placed_id = 0;
+  std::uint16_t incoming_id = 0;
+  std::uint16_t half_id = 0;
+  {
+    Control control(host);
+    Placing placing(control);
+    pac = pac_host.establish(control);
+    placed_id = answer(control, *pac, 9);
+    REQUIRE(control.until([&] { return placing.done(); }));
+    incoming_id = announce(control, *pac, 10).call_id;
+    pac->send(IncomingCallConnected{.peers_call_id = incoming_id});
+    REQUIRE(open_calls(control, 2));
+    other.emplace(control);
+    other->start(control);
+    other->dial(1);
+    REQUIRE(open_calls(control, 3));
+    Placing half(control);  // its Outgoing-Call-Request is out
+    REQUIRE(control.until([&] { return pac->count<OutgoingCallRequest>() == 2; }));
+    half_id = pac->last<OutgoingCallRequest>()->call_id;
+  }
+  Control control(host);
+  REQUIRE(open_calls(control, 3));
+  std::map<std::string, std::uint16_t> by_kind;
+  for (const auto& view : control.registry->sessions()) by_kind[view.kind] = view.our_call_id.value;
+  CHECK(by_kind.at("placed") == placed_id);
+  CHECK(by_kind.at("incoming") == incoming_id);
+  CHECK(by_kind.count("subscriber") == 1);
+  CHECK(now_by_kind(control, CallKind::kPlaced) == 1);
+  const auto connections = control.registry->connections();
+  REQUIRE(connections.size() == 2);
+  CHECK(std::ranges::count(connections, "originated", &subscriber::ConnectionView::role) == 1);
+  // The call that was half set up is cleared; the PAC's late Reply does no harm.
+  REQUIRE(control.until([&] { return pac->last<CallClearRequest>() != nullptr; }));
+  CHECK(pac->last<CallClearRequest>()->call_id == half_id);
+  pac->send(OutgoingCallReply{.call_id = 11, .peers_call_id = half_id, .result_code = 1});
+  pac->send(CallDisconnectNotify{.call_id = 11, .result_code = 4});
+  // Each goes on, and is ended in its own way.
+  pac->send(CallDisconnectNotify{.call_id = 9, .result_code = 1});
+  REQUIRE(open_calls(control, 2));
+  const auto left = control.registry->sessions();
+  const auto incoming = std::ranges::find(left, "incoming", &subscriber::SessionView::kind);
+  REQUIRE(incoming != left.end());
+  CHECK(control.registry->clear(std::to_string(incoming->id)));
+  REQUIRE(control.until([&] { return pac->last<CallClearRequest>()->call_id == incoming_id; }));
+  other->send(CallClearRequest{.call_id = 1});
+  CHECK(control.until([&] { return control.all_free(); }));
+}
+
+TEST_CASE("registry: an alive session keeps its peer's Call ID, a silent one makes room",
+          "[registry][wire-facts-5][conformance-75]") {
+  Host host;
+  Control control(host);
+  Caller first(control);
+  first.start(control);
+  first.dial(7);
+  REQUIRE(open_calls(control, 1));
+  const auto slot = control.registry->sessions().at(0).id;
+  Caller second(control);  // the same address
+  second.start(control);
+
+  // Up for less than five seconds: alive, whatever it says.
+  second.dial(7);
+  REQUIRE(control.until([&] { return second.last<OutgoingCallReply>() != nullptr; }));
+  CHECK(second.last<OutgoingCallReply>()->result_code == 4);  // Busy
+  CHECK(control.ended(EndReason::peer_call_id_busy) == 1);
+  second.dial(8);  // another Call ID is nobody's
+  REQUIRE(open_calls(control, 2));
+  CHECK(first.last<CallDisconnectNotify>() == nullptr);
+  CHECK(control.registry->sessions().at(0).id == slot);
+
+  Caller elsewhere(control, Caller::kLocal, Ipv4Address(0xcb007106));  // another address
+  elsewhere.start(control);
+  elsewhere.dial(7);
+  CHECK(open_calls(control, 3));
+}
+
+TEST_CASE("registry: a session that was silent for five seconds is replaced by its peer's new call",
+          "[registry][wire-facts-5][conformance-75]") {
+  Host host;
+  std::optional<Caller> first;
+  {
+    Control control(host);
+    first.emplace(control);
+    first->start(control);
+    first->dial(7);
+    REQUIRE(open_calls(control, 1));
+    // As if it had been set up long ago: time cannot be moved in here, but the store can.
+    auto stored = control.stored().sessions.at(0);
+    stored.started_ns -= 60'000'000'000;
+    control.journal->put(stored);
+    REQUIRE(control.journal->commit());
+  }
+  Control control(host);
+  REQUIRE(open_calls(control, 1));
+  Caller second(control);
+  second.start(control);
+  auto& record = host.memory.sessions()[control.registry->sessions().at(0).id];
+  SECTION("GRE came just now") {
+    record.upstream.last_receive_ns =
+        static_cast<std::uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count());
+    second.dial(7);
+    REQUIRE(control.until([&] { return second.last<OutgoingCallReply>() != nullptr; }));
+    CHECK(second.last<OutgoingCallReply>()->result_code == 4);
+    CHECK(control.ended(EndReason::replaced) == 0);
+  }
+  SECTION("nothing came for a while") {
+    second.dial(7);
+    REQUIRE(control.until([&] { return second.last<OutgoingCallReply>() != nullptr; }));
+    CHECK(second.last<OutgoingCallReply>()->result_code == 1);
+    CHECK(control.ended(EndReason::replaced) == 1);
+    CHECK(control.until([&] { return first->last<CallDisconnectNotify>() != nullptr; }));
+    CHECK(open_calls(control, 1));
+  }
+}

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "controlplane/subscriber/settings.hpp"
+
+#include <catch2/catch.hpp>
+#include <stdexcept>
+
+#include "pns/crypto/mschap.hpp"
+
+using namespace pns;
+using namespace pns::subscriber;
+
+TEST_CASE("settings: every key of ppp reaches the links", "[settings]") {
+  config::Config config;
+  config.node.name = "gate";
+  config.ppp.mtu = 1320;
+  config.ppp.auth = {config::AuthMethod::kEap, config::AuthMethod::kChap, config::AuthMethod::kPap,
+                     config::AuthMethod::kMsChap, config::AuthMethod::kMsChapV2};
+  config.ppp.eap = {config::EapMethod::kMd5, config::EapMethod::kMsChapV2};
+  config.ppp.auth_retries = 7;
+  config.ppp.mppe = {
+      .policy = config::MppePolicy::kPrefer, .key_bits = {40, 128}, .mode = config::MppeMode::kAny};
+  config.ppp.lcp_echo = {.interval = std::chrono::milliseconds(1500), .failures = 9};
+  const auto link = make_link_settings(config);
+  CHECK(link.mru == 1320);
+  CHECK(link.name == "gate");
+  CHECK(link.auth == std::vector{model::AuthMethod::kEap, model::AuthMethod::kChapMd5,
+                                 model::AuthMethod::kPap, model::AuthMethod::kMsChap,
+                                 model::AuthMethod::kMsChapV2});
+  CHECK(link.eap == std::vector{ppp::EapMethod::kMd5, ppp::EapMethod::kMsChapV2});
+  CHECK(link.auth_retries == 7);
+  CHECK(link.mppe == ppp::MppePolicy::kPrefer);
+  CHECK(link.mppe_mode == ppp::MppeMode::kAny);
+  CHECK(link.mppe_strengths.bits40);
+  CHECK_FALSE(link.mppe_strengths.bits56);
+  CHECK(link.mppe_strengths.bits128);
+  CHECK(link.lcp_echo_interval == std::chrono::milliseconds(1500));
+  CHECK(link.lcp_echo_failures == 9);
+  config.ppp.mppe = {
+      .policy = config::MppePolicy::kOff, .key_bits = {}, .mode = config::MppeMode::kStateful};
+  const auto off = make_link_settings(config);
+  CHECK(off.mppe == ppp::MppePolicy::kOff);
+  CHECK(off.mppe_mode == ppp::MppeMode::kStateful);
+  CHECK_FALSE(off.mppe_strengths.bits128);
+}
+
+TEST_CASE("settings: connections and pools are as configured", "[settings]") {
+  config::Config config;
+  config.node.name = "gate";
+  config.pptp.echo_interval = std::chrono::milliseconds(12'345);
+  config.pools["b"] = {.ranges = {{Ipv4Address(5), Ipv4Address(9)}}, .gateway = Ipv4Address(4)};
+  config.pptp.admission.wait = std::chrono::milliseconds(7000);
+  config.pptp.admission.set_ups = 12;
+  config.pptp.admission.per_source_set_ups = 11;
+  config.pptp.admission.waiting = 10;
+  config.pptp.admission.per_source_waiting = 9;
+  config.pptp.admission.set_up_time = std::chrono::milliseconds(8000);
+  const auto connection = make_connection_settings(config);
+  CHECK(connection.answer_timeout > std::chrono::seconds(7));  // we answer before the machine does
+  const auto admission = make_admission_settings(config);
+  CHECK(admission.set_ups == 12);
+  CHECK(admission.per_source_set_ups == 11);
+  CHECK(admission.waiting == 10);
+  CHECK(admission.per_source_waiting == 9);
+  CHECK(admission.wait == std::chrono::seconds(7));
+  CHECK(admission.set_up_time == std::chrono::seconds(8));
+  CHECK(connection.host_name == "gate");
+  CHECK(connection.echo_interval == std::chrono::milliseconds(12'345));
+  const auto pools = make_pools(config);
+  REQUIRE(pools.size() == 1);
+  CHECK(pools[0].name == "b");
+  CHECK(pools[0].gateway == Ipv4Address(4));
+  CHECK(pools[0].ranges == config.pools["b"].ranges);
+}
+
+TEST_CASE("settings: passwords become hashes, and what cannot is refused by name", "[settings]") {
+  std::vector<config::LocalUser> users(2);
+  users[0].name = "alice";
+  users[0].password = SecretText("clientPass");
+  users[0].address = Ipv4Address(7);
+  users[0].rate_bits_per_second = 5;
+  users[0].groups = {"staff"};
+  users[1].name = "bob";
+  users[1].nt_hash = crypto::nt_password_hash("secret").value();
+  users[1].pool = "guests";
+  const auto made = make_users(users, config::Ppp{});
+  REQUIRE(made.size() == 2);
+  CHECK(
+      std::ranges::equal(made[0].nt_hash.bytes(), crypto::nt_password_hash("clientPass")->bytes()));
+  CHECK(made[0].pool == "default");
+  CHECK(made[0].address == Ipv4Address(7));
+  CHECK(made[0].rate_bits_per_second == 5);
+  CHECK(made[0].groups == std::vector<std::string>{"staff"});
+  CHECK(std::ranges::equal(made[1].nt_hash.bytes(), users[1].nt_hash->bytes()));
+  CHECK(made[1].pool == "guests");
+  users[0].password = SecretText("\xff");
+  CHECK_THROWS_WITH(make_users(users, config::Ppp{}), Catch::Contains("alice"));
+}
+
+TEST_CASE("settings: with MPPE required, methods without keys are not asked for", "[settings]") {
+  config::Config config;
+  config.ppp.auth = {config::AuthMethod::kPap, config::AuthMethod::kChap, config::AuthMethod::kEap,
+                     config::AuthMethod::kMsChap};
+  config.ppp.eap = {config::EapMethod::kMd5, config::EapMethod::kMsChapV2};
+  const auto link = make_link_settings(config);
+  CHECK(link.auth == std::vector{model::AuthMethod::kEap, model::AuthMethod::kMsChap});
+  CHECK(link.eap == std::vector{ppp::EapMethod::kMsChapV2});
+  config.ppp.eap = {config::EapMethod::kMd5};
+  CHECK(make_link_settings(config).auth == std::vector{model::AuthMethod::kMsChap});
+}
+
+TEST_CASE("settings: clear passwords and LM hashes are kept only where a method needs them",
+          "[settings]") {
+  std::vector<config::LocalUser> users(1);
+  users[0].name = "alice";
+  users[0].password = SecretText("clientPass");
+  users[0].disabled = true;
+  users[0].password_expired = true;
+  config::Ppp ppp;
+  const auto made = [&] { return make_users(users, ppp).at(0); };
+  ppp.auth = {config::AuthMethod::kPap, config::AuthMethod::kMsChap, config::AuthMethod::kEap};
+  CHECK(made().password.empty());
+  CHECK_FALSE(made().lm_hash);
+  CHECK(made().disabled);
+  CHECK(made().password_expired);
+  ppp.eap = {config::EapMethod::kMd5};
+  CHECK(made().password.view() == "clientPass");
+  ppp.auth = {config::AuthMethod::kChap};
+  ppp.mppe.key_bits = {40, 128};
+  CHECK(made().password.view() == "clientPass");
+  CHECK_FALSE(made().lm_hash);
+  ppp.auth = {config::AuthMethod::kMsChap};
+  CHECK(made().password.empty());
+  CHECK(made().lm_hash);
+}
