@@ -4,7 +4,7 @@
 // Connects by itself, and again whenever the dataplane comes back. Commands of one session are
 // carried out in the order given. At most kCommandCredits commands wait for an answer.
 //
-// It is not the place where anything is decided: subscriber::Registry calls it and is called by it.
+// It decides nothing: the subscriber folder calls it and is called by it.
 // Event-loop thread only. Never blocks.
 #pragma once
 
@@ -18,6 +18,7 @@
 #include <string_view>
 #include <unordered_map>
 
+#include "controlplane/dataplane_link/dataplane_commands.hpp"
 #include "pns/base/bytes.hpp"
 #include "pns/base/ids.hpp"
 #include "pns/contract/channel.hpp"
@@ -25,27 +26,7 @@
 
 namespace pns::control {
 
-enum class IpcError : std::uint8_t { kDetached, kNoCredit, kRingFull };
-
-[[nodiscard]] constexpr std::string_view name_of(IpcError error) noexcept {
-  switch (error) {
-    case IpcError::kDetached:
-      return "dataplane not attached";
-    case IpcError::kNoCredit:
-      return "too many commands outstanding";
-    case IpcError::kRingFull:
-      return "command ring full";
-  }
-  return "invalid";
-}
-
-// A session as the dataplane knows it: where it is and which one of those that were there.
-struct SessionHandle {
-  SlotId slot;
-  std::uint32_t generation = 0;
-};
-
-class DataplaneLink {
+class DataplaneLink final : public DataplaneCommands {
  public:
   // Called on the event loop. The octets of a frame are valid during the call.
   struct Events {
@@ -55,10 +36,6 @@ class DataplaneLink {
     // Encrypted packets arrive and none opens; `opened`: one has, since MPPE was armed last.
     std::function<void(SessionHandle, bool opened)> path_dead;
   };
-  using Reply = std::expected<contract::Reply, IpcError>;
-  using Completion = std::move_only_function<void(const Reply&)>;
-  using Sent = std::expected<void, IpcError>;
-
   struct Statistics {
     std::uint64_t attaches = 0;
     std::uint64_t commands = 0;
@@ -70,31 +47,30 @@ class DataplaneLink {
   DataplaneLink(asio::io_context& context, std::filesystem::path socket_path, Events events);
   DataplaneLink(const DataplaneLink&) = delete;
   DataplaneLink& operator=(const DataplaneLink&) = delete;
-  ~DataplaneLink();
+  ~DataplaneLink() override;
 
   // Starts connecting; `attached` is called each time it succeeds.
   void start();
   // Drops the channel and does not reconnect.
   void stop();
 
-  [[nodiscard]] bool attached() const noexcept { return static_cast<bool>(channel_); }
+  [[nodiscard]] bool attached() const noexcept override { return static_cast<bool>(channel_); }
   [[nodiscard]] const Statistics& statistics() const noexcept { return statistics_; }
 
-  // Each is sent or refused at once. Completions are called later, also when the dataplane is lost.
-  [[nodiscard]] Sent install(SlotId slot, const contract::InstallSession& spec, Completion done);
-  [[nodiscard]] Sent remove(SessionHandle session, Completion done);
-  [[nodiscard]] Sent configure_link(SessionHandle session, const contract::ConfigureLink& link);
-  // Wipes its argument.
-  [[nodiscard]] Sent arm_mppe(SessionHandle session, contract::ArmMppe& keys);
-  [[nodiscard]] Sent disarm_mppe(SessionHandle session);
+  [[nodiscard]] Sent install(SlotId slot, const contract::InstallSession& spec,
+                             Completion done) override;
+  [[nodiscard]] Sent remove(SessionHandle session, Completion done) override;
+  [[nodiscard]] Sent configure_link(SessionHandle session,
+                                    const contract::ConfigureLink& link) override;
+  [[nodiscard]] Sent arm_mppe(SessionHandle session, contract::ArmMppe& keys) override;
+  [[nodiscard]] Sent disarm_mppe(SessionHandle session) override;
   [[nodiscard]] Sent open_ipv4(SessionHandle session, const contract::OpenIpv4& open,
-                               Completion done);
-  [[nodiscard]] Sent close_ipv4(SessionHandle session);
+                               Completion done) override;
+  [[nodiscard]] Sent close_ipv4(SessionHandle session) override;
   [[nodiscard]] Sent open_ipv6(SessionHandle session, const contract::OpenIpv6& open,
-                               Completion done);
-  [[nodiscard]] Sent close_ipv6(SessionHandle session);
-  // A PPP frame, clear, from the Address field on; at most contract::kMaxFrame octets.
-  [[nodiscard]] Sent inject(SessionHandle session, Bytes frame);
+                               Completion done) override;
+  [[nodiscard]] Sent close_ipv6(SessionHandle session) override;
+  [[nodiscard]] Sent inject(SessionHandle session, Bytes frame) override;
   // Wakes the dataplane once for all that was sent since.
   void flush() noexcept;
 

@@ -6,6 +6,8 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "controlplane/subscriber/session_id.hpp"
+
 namespace pns::management {
 namespace {
 
@@ -117,8 +119,10 @@ std::string render_sessions(const std::vector<subscriber::SessionView>& sessions
     ordered_json wan_errors = ordered_json::object();
     for (std::size_t i = 0; i < model::WanErrors::kCount; ++i)
       wan_errors[std::string(model::WanErrors::kNames[i])] = s.wan_errors.counts[i];
-    out.push_back({{"id", s.id},
+    out.push_back({{"id", subscriber::to_text(s.id)},
+                   {"slot", s.slot.value},
                    {"user", s.user},
+                   {"claimed_user", s.claimed_user},
                    {"peer", s.peer.to_string()},
                    {"local", s.local.to_string()},
                    {"address", s.address.is_unspecified() ? "" : s.address.to_string()},
@@ -236,7 +240,7 @@ std::string render_error(std::string_view why) { return dump({{"error", std::str
 
 std::string render_placed(const subscriber::PlacedCall& call) {
   if (call.failure == EndReason::kNone)
-    return dump({{"session", call.session},
+    return dump({{"session", subscriber::to_text(call.session)},
                  {"user", call.user},
                  {"address", call.address.to_string()},
                  {"took_ms", call.took_ms}});

@@ -30,10 +30,10 @@ namespace pns::management {
 [[nodiscard]] std::expected<std::optional<Seconds>, std::string> read_drain_request(
     std::string_view json);
 [[nodiscard]] std::string render_drain(const subscriber::DrainView& drain);
-// {"error": why}
 // {"process": …}. Error: one line.
 [[nodiscard]] std::expected<contract::Process, std::string> read_restart_request(
     std::string_view text);
+// {"error": why}
 [[nodiscard]] std::string render_error(std::string_view why);
 // {"session", "user", "address", "took_ms"}, or {"error", "reason", …}.
 [[nodiscard]] std::string render_placed(const subscriber::PlacedCall& call);

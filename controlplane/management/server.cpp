@@ -163,24 +163,20 @@ Server::Server(asio::io_context& loop, const std::filesystem::path& socket, Hand
   get("/v1/stats", handlers.stats);
   get("/v1/config", handlers.config);
   get("/v1/audit", handlers.audit);
-  server_->Get(R"(/v1/sessions/([^/]{1,256}))", [&loop, session = handlers.session](
-                                                    const httplib::Request& request,
-                                                    httplib::Response& response) {
-    const std::string name = request.matches[1];
-    const auto body = on_loop<std::string>(loop, [session, name] { return session(name); });
-    if (!body) return refuse(response, 503, "the control process is busy");
-    if (*body == "[]") return refuse(response, 404, "no such session: " + name);
-    response.set_content(*body, "application/json");
-  });
-  server_->Delete(R"(/v1/sessions/([^/]{1,256}))",
-                  [&loop, clear = handlers.clear](const httplib::Request& request,
-                                                  httplib::Response& response) {
-                    const std::string name = request.matches[1];
-                    const auto done = on_loop<bool>(loop, [clear, name] { return clear(name); });
-                    if (!done) return refuse(response, 503, "the control process is busy");
-                    if (!*done) return refuse(response, 404, "no such session: " + name);
-                    response.set_content(R"({"cleared":true})", "application/json");
-                  });
+  const auto by_selector = [&loop](auto handler) {
+    return [&loop, handler = std::move(handler)](const httplib::Request& request,
+                                                 httplib::Response& response) {
+      using Answered = std::pair<int, std::string>;
+      const std::string selector = request.matches[1];
+      const auto answer =
+          on_loop<Answered>(loop, [handler, selector] { return handler(selector); });
+      if (!answer) return refuse(response, 503, "the control process is busy");
+      response.status = answer->first;
+      response.set_content(answer->second, "application/json");
+    };
+  };
+  server_->Get(R"(/v1/sessions/([^/]{1,256}))", by_selector(handlers.session));
+  server_->Delete(R"(/v1/sessions/([^/]{1,256}))", by_selector(handlers.clear));
   get("/v1/drain", handlers.drain_status);
   server_->Delete("/v1/drain", [&loop, cancel = handlers.cancel_drain](
                                    const httplib::Request&, httplib::Response& response) {

@@ -3,22 +3,22 @@
 // Server: the management API, HTTP/JSON on a unix socket that only root may open. `pns` uses
 // nothing else, and neither need anyone:
 //   GET    /v1/sessions             array, one object per session
-//   GET    /v1/sessions/{id|user}   array of the sessions that match
-//   DELETE /v1/sessions/{id|user}   ends them
-//   POST   /v1/calls                places a call; answers when its PPP link is open (200) or it
-//   has
-//                                   failed (502 with the reason). Body: read_place_request()
+//   GET    /v1/sessions/{selector}  array of the sessions that match; 404: none does
+//   DELETE /v1/sessions/{selector}  ends them: {"cleared": number}
+//                                   selector: id=…, user=…, address=…, peer=…, or a user's name
+//                                   (subscriber::parse_selector)
+//   POST   /v1/calls                places a call. Body: read_place_request(). Answers when its PPP
+//                                   link is open (200) or it has failed (502 with the reason)
 //   POST   /v1/restart              {"process": "control" | "dataplane" | "supervisor"}: 202 when
 //                                   it is about to happen, 409 with the reason when it is refused
 //   PUT    /v1/drain                no new calls from now on. Body: read_drain_request()
 //   GET    /v1/drain                how far it is: draining, deadline_s, calls_left, ...
 //   DELETE /v1/drain                cancels it
-//   GET    /v1/connections, /v1/pools, /v1/ports, /v1/workers, /v1/stats,
-//   /v1/config
+//   GET    /v1/connections, /v1/pools, /v1/ports, /v1/workers, /v1/stats, /v1/config
 //   GET    /v1/audit                what contradicts what; see subscriber::AuditView
 // Errors are {"error": "…"} with a 4xx or 5xx status.
 //
-// Requests are read on httplib's own few threads; what touches the Registry runs on the event loop,
+// Requests are read on httplib's own few threads; what touches sessions runs on the event loop,
 // and a request waits for it, bounded. Sizes of requests and numbers of threads are bounded.
 #pragma once
 
@@ -43,8 +43,9 @@ class Server {
   // Each returns JSON text and runs on the event loop.
   struct Handlers {
     std::function<std::string()> sessions;
-    std::function<std::string(std::string_view id_or_user)> session;  // "[]": none
-    std::function<bool(std::string_view id_or_user)> clear;           // false: none
+    // Each gives an HTTP status and JSON.
+    std::function<std::pair<int, std::string>(std::string_view selector)> session;
+    std::function<std::pair<int, std::string>(std::string_view selector)> clear;
     // Calls `answer` once, later or at once, with an HTTP status and JSON.
     std::function<void(std::string_view body, Answer answer)> place;
     std::function<void(std::string_view body, Answer answer)> restart;  // likewise

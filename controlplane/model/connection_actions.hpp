@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// What a pptp::ControlConnection asks its caller (subscriber::Registry) to do, in order. It does no
+// What a pptp::ControlConnection asks its caller (subscriber::CallControl) to do, in order. It does no
 // I/O.
 #pragma once
 

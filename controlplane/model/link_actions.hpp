@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// What a ppp::Link asks its caller (subscriber::Registry) to do, in order. The link does no I/O.
+// What a ppp::Link asks its caller (subscriber::CallControl) to do, in order. The link does no I/O.
 #pragma once
 
 #include <cstddef>

@@ -44,11 +44,13 @@ inline constexpr std::size_t kSetupStages = static_cast<std::size_t>(SetupStage:
 inline constexpr std::array<std::string_view, kSetupStages> kSetupStageNames = {
     "offered", "installed", "lcp_open", "authenticated", "ccp_open", "open"};
 
-// How long the phases of this process's start took.
-enum class StartPhase : std::uint8_t { kConfig, kStore, kTakeOver, kAttach, kCount };
+// How long the phases of this process's start took: up to the open store, with configuration and
+// grants; the take-over; the attachment of the dataplane; and, beside them, until the users were
+// read.
+enum class StartPhase : std::uint8_t { kStore, kTakeOver, kAttach, kUsers, kCount };
 inline constexpr std::size_t kStartPhases = static_cast<std::size_t>(StartPhase::kCount);
 inline constexpr std::array<std::string_view, kStartPhases> kStartPhaseNames = {
-    "config", "store", "take_over", "attach"};
+    "store", "take_over", "attach", "users"};
 
 // What decided the worker of a new session: the predicted queue of its packets; the number of
 // sessions alone, where nothing is predicted; that number, against the prediction.

@@ -3,14 +3,14 @@
 // ControlConnection: one PPTP control connection and its calls (RFC 2637 §3.1, §3.2), accepted or
 // originated by us, with calls of every kind side by side: a subscriber that dials us, a PAC that
 // announces a call to us, a call that we place, a call that we announce. A sans-I/O machine driven
-// by the tables of machines.hpp: every call returns the actions its caller (subscriber::Registry)
+// by the tables of machines.hpp: every call returns the actions its caller (subscriber::CallControl)
 // must perform, in order. One thread (the event loop); memory is bounded by maximum_calls.
 //
 // The cost of a message, of a deadline and of take_changes() does not depend on the number of calls
 // of the connection: calls are found by index, and what changed is noted when it changes.
 //
 // Not here: framing (StreamFramer), Call ID choice (CallIdAllocator), the PPP inside
-// (controlplane/ppp), who wins when both sides start (§3.1.3: subscriber::Registry, which sees both
+// (controlplane/ppp), who wins when both sides start (§3.1.3: subscriber::CallControl, which sees both
 // connections).
 #pragma once
 

@@ -43,8 +43,8 @@ struct Connector::Attempt {
   Done done;
 };
 
-Connector::Connector(asio::io_context& context, std::size_t most_at_once)
-    : context_(context), most_(most_at_once) {}
+Connector::Connector(asio::io_context& context, std::size_t max_at_once)
+    : context_(context), most_(max_at_once) {}
 
 Connector::~Connector() = default;
 

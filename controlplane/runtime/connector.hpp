@@ -22,22 +22,35 @@ namespace pns::control {
 // The address that the kernel would send from; empty when there is no route.
 [[nodiscard]] std::optional<Ipv4Address> source_towards(Ipv4Address remote);
 
-class Connector {
+// Opens TCP connections. Connector is the product's; a test has one without sockets.
+class ConnectionOpener {
  public:
   // A connected, non-blocking socket, or errno (ETIMEDOUT: the time limit).
   using Done = std::function<void(std::expected<UniqueFd, int>)>;
 
-  Connector(asio::io_context& context, std::size_t most_at_once);
-  Connector(const Connector&) = delete;
-  Connector& operator=(const Connector&) = delete;
-  ~Connector();
+  ConnectionOpener() = default;
+  ConnectionOpener(const ConnectionOpener&) = delete;
+  ConnectionOpener& operator=(const ConnectionOpener&) = delete;
+  virtual ~ConnectionOpener() = default;
 
   // Calls `done` once, never before it returns, unless the attempt is cancelled. 0: there are too
   // many attempts; otherwise the attempt's number.
-  [[nodiscard]] std::uint64_t connect(Ipv4Address local, Ipv4Address remote,
-                                      std::uint16_t remote_port, Duration within, Done done);
+  [[nodiscard]] virtual std::uint64_t connect(Ipv4Address local, Ipv4Address remote,
+                                              std::uint16_t remote_port, Duration within,
+                                              Done done) = 0;
   // Unknown numbers are ignored.
-  void cancel(std::uint64_t attempt);
+  virtual void cancel(std::uint64_t attempt) = 0;
+};
+
+class Connector final : public ConnectionOpener {
+ public:
+  Connector(asio::io_context& context, std::size_t max_at_once);
+  ~Connector() override;
+
+  [[nodiscard]] std::uint64_t connect(Ipv4Address local, Ipv4Address remote,
+                                      std::uint16_t remote_port, Duration within,
+                                      Done done) override;
+  void cancel(std::uint64_t attempt) override;
 
  private:
   struct Attempt;

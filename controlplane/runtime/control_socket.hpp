@@ -26,6 +26,7 @@
 #include <memory>
 #include <vector>
 
+#include "controlplane/runtime/message_transport.hpp"
 #include "pns/base/bytes.hpp"
 #include "pns/base/end_reason.hpp"
 #include "pns/base/unique_fd.hpp"
@@ -37,49 +38,25 @@ inline constexpr std::size_t kMaxUnsent = 16 * 1024;
 // Messages of one socket that are handled before others get their turn.
 inline constexpr std::size_t kMessagesPerTurn = 32;
 
-class ControlSocket : public std::enable_shared_from_this<ControlSocket> {
+class ControlSocket final : public MessageTransport,
+                            public std::enable_shared_from_this<ControlSocket> {
  public:
-  struct Events {
-    // Octets at the head of the stream. Returns how many form the first whole message (they are
-    // consumed and passed to `message`), 0 when more are needed (then `needed` says how many in
-    // all), and sets `stop` when the stream is not to be read any more.
-    struct Framing {
-      std::size_t message = 0;
-      std::size_t needed = 0;
-      bool stop = false;
-    };
-    std::function<Framing(Bytes head)> frame;
-    std::function<void(Bytes message)> message;
-    std::function<void(EndReason)> closed;  // by the peer, or the peer does not read
-    // Calls `consume` once what was done with the messages so far is stored, at once or later.
-    // Empty: at once.
-    std::function<void(std::move_only_function<void()> consume)> when_handled{};
-  };
-
   ControlSocket(asio::io_context& context, UniqueFd fd, Events events);
   ControlSocket(const ControlSocket&) = delete;
   ControlSocket& operator=(const ControlSocket&) = delete;
 
-  void start();
-  // One message, whole. Closes with connection_write_stalled when too much waits.
-  void send(Bytes message);
-  // Closes once everything is flushed, at the latest after a second. No events follow.
-  void close_after_flush();
-  // Takes nothing more from the peer: what it sends stays in the kernel.
-  void stop_reading() { read_stopped_ = true; }
-  // Whether everything that was sent is with the kernel.
-  [[nodiscard]] bool is_flushed() const noexcept { return unsent_.empty(); }
+  void start() override;
+  void send(Bytes message) override;
+  void close_after_flush() override;
+  void stop_reading() override { read_stopped_ = true; }
+  [[nodiscard]] bool is_flushed() const override { return unsent_.empty(); }
   // Closes now. No events follow.
   void close();
 
   [[nodiscard]] int native_handle() { return socket_.native_handle(); }
 
-  // Octets of the stream up to the end of the message that is being handled, or of the last one
-  // that was.
-  [[nodiscard]] std::uint64_t handled_up_to() const noexcept { return consumed_ + handled_; }
-  // Of a connection taken over, before start(): what was handled before, up to this octet, and not
-  // consumed any more, is passed over. True: something was.
-  bool skip_handled(std::uint64_t up_to);
+  [[nodiscard]] std::uint64_t handled_up_to() const override { return consumed_ + handled_; }
+  bool skip_handled(std::uint64_t up_to) override;
 
  private:
   void wait_readable();

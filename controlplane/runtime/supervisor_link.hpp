@@ -15,6 +15,7 @@
 #include <optional>
 #include <string>
 
+#include "controlplane/runtime/message_transport.hpp"
 #include "pns/base/ids.hpp"
 #include "pns/base/ip_address.hpp"
 #include "pns/base/time.hpp"
@@ -24,7 +25,7 @@
 
 namespace pns::control {
 
-class SupervisorLink {
+class SupervisorLink final : public ConnectionKeeper {
  public:
   struct Events {
     std::function<void(Milliseconds within)> stop;
@@ -42,8 +43,8 @@ class SupervisorLink {
   void ready();
   // The supervisor gets its own duplicate of `fd`.
   void store_connection(ConnectionId id, int fd, Ipv4Address local, Ipv4Address peer,
-                        std::uint16_t peer_port);
-  void forget_connection(ConnectionId id);
+                        std::uint16_t peer_port) override;
+  void forget_connection(ConnectionId id) override;
 
   // Asks for a planned restart. `answer` is called once: with nothing when the supervisor accepts,
   // with the reason when it refuses.

@@ -2,10 +2,10 @@
 #include "controlplane/subscriber/call_placer.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <cstring>
 #include <utility>
 
+#include "controlplane/subscriber/session.hpp"
 #include "pns/log/log.hpp"
 
 namespace pns::subscriber {
@@ -13,36 +13,37 @@ namespace {
 
 constexpr auto kConnectTimeout = Seconds(10);
 
-TimePoint now() noexcept { return std::chrono::steady_clock::now(); }
-
 }  // namespace
 
-CallPlacer::CallPlacer(asio::io_context& context, std::vector<Ipv4Address> locals,
-                       std::uint16_t port, Hooks hooks)
-    : context_(context),
+CallPlacer::CallPlacer(control::EventLoop& loop, control::ConnectionOpener& opener,
+                       std::vector<Ipv4Address> locals, std::uint16_t port, Hooks hooks)
+    : loop_(loop),
+      opener_(opener),
       locals_(std::move(locals)),
       port_(port),
-      hooks_(std::move(hooks)),
-      connector_(context, kMostAttempts) {}
+      hooks_(std::move(hooks)) {}
 
 void CallPlacer::place(const PlaceRequest& request, PlacedDone done) {
-  if (placed_.size() >= kMostPlaced) {
+  if (placed_.size() >= kMaxPlaced) {
     hooks_.count_end(EndReason::too_many_placed_calls);
     return done({.failure = EndReason::too_many_placed_calls});
   }
   const std::uint64_t number = next_++;
   auto& placed =
-      *placed_.emplace(number, std::make_unique<Placed>(context_, request, std::move(done), now()))
+      *placed_
+           .emplace(number, std::make_unique<Placed>(loop_, request, std::move(done),
+                                                     [this, number] { on_timeout(number); }))
            .first->second;
-  placed.timer.expires_after(request.timeout);
-  placed.timer.async_wait([this, number](const asio::error_code& stopped) {
-    const auto found = placed_.find(number);
-    if (stopped || found == placed_.end()) return;
-    if (!found->second->slot) return fail(number, EndReason::place_timeout);
-    hooks_.clear(*found->second->slot, EndReason::place_timeout);
-  });
+  placed.timer.arm(loop_.now() + request.timeout);
   if (const auto connection = hooks_.established(request.pac)) return dial(number, *connection);
   open_connection(request.pac);
+}
+
+void CallPlacer::on_timeout(std::uint64_t number) {
+  const auto found = placed_.find(number);
+  if (found == placed_.end()) return;
+  if (!found->second->session) return fail(number, EndReason::place_timeout);
+  hooks_.clear(*found->second->session, EndReason::place_timeout);
 }
 
 void CallPlacer::open_connection(Ipv4Address pac) {
@@ -51,7 +52,7 @@ void CallPlacer::open_connection(Ipv4Address pac) {
   const auto source = control::source_towards(pac);
   const bool ours = source && std::ranges::find(locals_, *source) != locals_.end();
   Attempt attempt{.local = ours ? *source : locals_.front()};
-  attempt.connecting = connector_.connect(
+  attempt.connecting = opener_.connect(
       attempt.local, pac, port_, kConnectTimeout,
       [this, pac, local = attempt.local](std::expected<UniqueFd, int> fd) {
         if (!fd) {
@@ -78,10 +79,10 @@ void CallPlacer::open_connection(Ipv4Address pac) {
 void CallPlacer::on_established(ConnectionId id, Ipv4Address peer) {
   if (const auto found = attempts_.find(peer); found != attempts_.end()) {
     // The peer's own connection was quicker than our TCP: ours is not needed.
-    if (found->second.connecting != 0) connector_.cancel(found->second.connecting);
+    if (found->second.connecting != 0) opener_.cancel(found->second.connecting);
     const auto ours = found->second.connection;
     attempts_.erase(found);
-    if (ours && *ours != id) hooks_.give_way(*ours);
+    if (ours && *ours != id) hooks_.yield_collision(*ours);
   }
   for (const std::uint64_t number : waiting_for(peer)) dial(number, id);
 }
@@ -111,46 +112,47 @@ CallPlacer::Collision CallPlacer::on_start_request(Ipv4Address local, Ipv4Addres
   if (local > peer) return Collision::kWeWin;
   const ConnectionId ours = *found->second.connection;
   attempts_.erase(found);  // first: what waits is not to fail with it
-  hooks_.give_way(ours);
+  hooks_.yield_collision(ours);
   return Collision::kWeLose;
 }
 
 void CallPlacer::dial(std::uint64_t number, ConnectionId connection) {
   const auto found = placed_.find(number);
   if (found == placed_.end()) return;
-  const auto slot = hooks_.dial(connection, number, found->second->request.call);
+  const auto session = hooks_.dial(connection, number, found->second->request.call);
   const auto still = placed_.find(number);  // the call may be over already
   if (still == placed_.end()) return;
-  if (!slot) return fail(number, slot.error());
-  still->second->slot = *slot;
+  if (!session) return fail(number, session.error());
+  still->second->session = *session;
 }
 
-void CallPlacer::on_open(std::uint64_t number, const std::string& user, Ipv4Address address) {
-  const auto found = placed_.find(number);
-  if (found == placed_.end()) return;
-  finish(
-      number,
-      {.session = found->second->slot.value_or(SlotId()).value, .user = user, .address = address});
+void CallPlacer::on_opened(const Session& session) {
+  if (session.call().placed == 0) return;
+  finish(session.call().placed,
+         {.session = session.id(),
+          .user = session.user(),
+          .address = session.lease() ? session.lease()->address : Ipv4Address()});
 }
 
-void CallPlacer::on_ended(std::uint64_t number, EndReason reason, const model::PeerCodes& codes) {
-  finish(number, {.failure = reason, .codes = codes});
+void CallPlacer::on_ended(const Session& session, const SessionEnd& end) {
+  if (session.call().placed != 0)
+    finish(session.call().placed, {.failure = end.reason, .codes = end.codes});
 }
 
 void CallPlacer::shut_down() {
   for (const auto& [pac, attempt] : attempts_)
-    if (attempt.connecting != 0) connector_.cancel(attempt.connecting);
+    if (attempt.connecting != 0) opener_.cancel(attempt.connecting);
   attempts_.clear();
   std::vector<std::uint64_t> waiting;
   for (const auto& [number, placed] : placed_)
-    if (!placed->slot) waiting.push_back(number);
+    if (!placed->session) waiting.push_back(number);
   for (const std::uint64_t number : waiting) fail(number, EndReason::shutting_down);
 }
 
 std::vector<std::uint64_t> CallPlacer::waiting_for(Ipv4Address pac) const {
   std::vector<std::uint64_t> out;
   for (const auto& [number, placed] : placed_)
-    if (placed->request.pac == pac && !placed->slot) out.push_back(number);
+    if (placed->request.pac == pac && !placed->session) out.push_back(number);
   return out;
 }
 
@@ -169,7 +171,7 @@ void CallPlacer::finish(std::uint64_t number, PlacedCall result) {
   const auto found = placed_.find(number);
   if (found == placed_.end()) return;
   result.took_ms = static_cast<std::uint64_t>(
-      std::chrono::duration_cast<Milliseconds>(now() - found->second->asked).count());
+      std::chrono::duration_cast<Milliseconds>(loop_.now() - found->second->asked).count());
   const auto done = std::move(found->second->done);
   placed_.erase(found);
   done(result);

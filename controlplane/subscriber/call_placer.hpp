@@ -6,12 +6,11 @@
 // at once the higher address wins (RFC 2637 §3.1.3) and what waits goes over the winner's
 // connection.
 //
-// What it wants done to connections and sessions it asks of its owner, the Registry. Bounded:
-// kMostPlaced calls, kMostAttempts connections being opened. Event-loop thread only.
+// It asks its owner, CallControl, for connections and sessions, and hears of sessions as a
+// listener. Bounded: kMaxPlaced calls, kMaxAttempts connections being opened. Event-loop thread
+// only.
 #pragma once
 
-#include <asio/io_context.hpp>
-#include <asio/steady_timer.hpp>
 #include <cstdint>
 #include <expected>
 #include <functional>
@@ -25,6 +24,8 @@
 #include "controlplane/model/connection_actions.hpp"
 #include "controlplane/pptp/control_connection.hpp"
 #include "controlplane/runtime/connector.hpp"
+#include "controlplane/runtime/event_loop.hpp"
+#include "controlplane/subscriber/session_events.hpp"
 #include "pns/base/end_reason.hpp"
 #include "pns/base/ids.hpp"
 #include "pns/base/ip_address.hpp"
@@ -43,17 +44,17 @@ struct PlaceRequest {
 struct PlacedCall {
   EndReason failure = EndReason::kNone;  // kNone: the link is open
   model::PeerCodes codes{};              // of the PAC, when it refused or ended the call
-  std::uint32_t session = 0;             // slot
+  SessionId session{};
   std::string user{};
   Ipv4Address address{};
   std::uint64_t took_ms = 0;
 };
 using PlacedDone = std::function<void(const PlacedCall&)>;
 
-class CallPlacer {
+class CallPlacer final : public SessionListener {
  public:
-  static constexpr std::size_t kMostPlaced = 256;
-  static constexpr std::size_t kMostAttempts = 16;
+  static constexpr std::size_t kMaxPlaced = 256;
+  static constexpr std::size_t kMaxAttempts = 16;
 
   struct Hooks {
     // An established connection with this PAC; empty: there is none.
@@ -62,22 +63,20 @@ class CallPlacer {
     std::function<std::optional<ConnectionId>(UniqueFd, Ipv4Address local, Ipv4Address pac)>
         originate;
     // Ends a connection of ours that is not established: the peer's is used.
-    std::function<void(ConnectionId)> give_way;
-    // Asks for the call; later on_open or on_ended with this number.
-    std::function<std::expected<SlotId, EndReason>(ConnectionId, std::uint64_t number,
-                                                   const pptp::OutgoingCall&)>
+    std::function<void(ConnectionId)> yield_collision;
+    // Asks for the call; its session has this number as Call::placed.
+    std::function<std::expected<SessionId, EndReason>(ConnectionId, std::uint64_t number,
+                                                      const pptp::OutgoingCall&)>
         dial;
-    // Ends the call in this slot.
-    std::function<void(SlotId, EndReason)> clear;
+    // Ends the call of this session.
+    std::function<void(SessionId, EndReason)> clear;
     // A call ended before it had a session.
     std::function<void(EndReason)> count_end;
   };
 
   // `locals`: our listening addresses; none: no call can be placed. `port`: of PACs.
-  CallPlacer(asio::io_context& context, std::vector<Ipv4Address> locals, std::uint16_t port,
-             Hooks hooks);
-  CallPlacer(const CallPlacer&) = delete;
-  CallPlacer& operator=(const CallPlacer&) = delete;
+  CallPlacer(control::EventLoop& loop, control::ConnectionOpener& opener,
+             std::vector<Ipv4Address> locals, std::uint16_t port, Hooks hooks);
 
   // Calls `done` once, perhaps before it returns.
   void place(const PlaceRequest& request, PlacedDone done);
@@ -90,9 +89,9 @@ class CallPlacer {
   // we lose, ours is closed before this returns.
   [[nodiscard]] Collision on_start_request(Ipv4Address local, Ipv4Address peer);
 
-  // ---- What happens to calls. Numbers that are not waited for any more are ignored.
-  void on_open(std::uint64_t number, const std::string& user, Ipv4Address address);
-  void on_ended(std::uint64_t number, EndReason reason, const model::PeerCodes& codes);
+  // ---- What happens to sessions. Those that nobody waits for are ignored.
+  void on_opened(const Session& session) override;
+  void on_ended(const Session& session, const SessionEnd& end) override;
 
   // Fails what has no call yet.
   void shut_down();
@@ -101,13 +100,17 @@ class CallPlacer {
 
  private:
   struct Placed {
-    Placed(asio::io_context& context, PlaceRequest the_request, PlacedDone the_done, TimePoint now)
-        : request(std::move(the_request)), done(std::move(the_done)), timer(context), asked(now) {}
+    Placed(control::EventLoop& loop, PlaceRequest the_request, PlacedDone the_done,
+           std::move_only_function<void()> expired)
+        : request(std::move(the_request)),
+          done(std::move(the_done)),
+          timer(loop.timers(), std::move(expired)),
+          asked(loop.now()) {}
     PlaceRequest request;
     PlacedDone done;
-    asio::steady_timer timer;
+    control::Timer timer;
     TimePoint asked;
-    std::optional<SlotId> slot;  // none: waits for a connection
+    std::optional<SessionId> session{};  // none: waits for a connection
   };
   // A connection that we are opening.
   struct Attempt {
@@ -116,6 +119,7 @@ class CallPlacer {
     std::optional<ConnectionId> connection{};  // afterwards, until it is established
   };
 
+  void on_timeout(std::uint64_t number);
   void open_connection(Ipv4Address pac);
   void dial(std::uint64_t number, ConnectionId connection);
   void fail_waiting(Ipv4Address pac, EndReason reason);
@@ -123,11 +127,11 @@ class CallPlacer {
   void finish(std::uint64_t number, PlacedCall result);
   [[nodiscard]] std::vector<std::uint64_t> waiting_for(Ipv4Address pac) const;
 
-  asio::io_context& context_;
+  control::EventLoop& loop_;
+  control::ConnectionOpener& opener_;
   std::vector<Ipv4Address> locals_;
   std::uint16_t port_;
   Hooks hooks_;
-  control::Connector connector_;
   std::map<std::uint64_t, std::unique_ptr<Placed>> placed_;  // by number: oldest first
   std::unordered_map<Ipv4Address, Attempt> attempts_;        // by PAC
   std::uint64_t next_ = 1;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// What `pns show` and the management API see of the Registry: copies, made on the event loop.
+// The facts that `pns show` and the management API tell: copies, made on the event loop.
 #pragma once
 
 #include <array>
@@ -17,8 +17,10 @@
 namespace pns::subscriber {
 
 struct SessionView {
-  std::uint32_t id = 0;  // slot
-  std::string user;
+  SessionId id;
+  SlotId slot;
+  std::string user;          // the authenticated account; empty until then
+  std::string claimed_user;  // the name that the peer gave last, proved or not
   Ipv4Address peer;
   Ipv4Address local;
   Ipv4Address address;                    // unspecified until IPCP is open
@@ -65,6 +67,7 @@ struct DrainView {
 };
 
 struct EndView {  // one of the last calls that ended
+  SessionId session;
   std::string user;
   Ipv4Address peer;
   std::string reason;

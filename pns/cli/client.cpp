@@ -15,7 +15,7 @@
 namespace pns::cli {
 namespace {
 
-// Fields of a session that fit on a line; `show session ID` prints all.
+// Fields of a session that fit on a line; `show session` prints all.
 constexpr auto kSessionColumns = std::to_array<std::string_view>(
     {"id", "user", "peer", "address", "state", "auth", "mppe", "worker", "uptime_s", "rx_packets",
      "rx_bytes", "tx_packets", "tx_bytes"});
@@ -65,7 +65,9 @@ int run_call_clear(const ClientOptions& options, const std::string& name) {
   if (!response) return complain(response.error(), kNotRunning);
   if (response->status < 200 || response->status > 299)
     return complain(error_text(response->body), kRefused);
-  fmt::print("{}: cleared\n", name);
+  const auto answer = nlohmann::json::parse(response->body, nullptr, false);
+  const auto cleared = answer.is_object() ? answer.value("cleared", 0) : 0;
+  fmt::print("{}: {} {} cleared\n", name, cleared, cleared == 1 ? "session" : "sessions");
   return kDone;
 }
 

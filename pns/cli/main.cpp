@@ -66,6 +66,8 @@ int main(int argc, char** argv) {
   run->add_option("--resume-fd", supervisor.resume_fd)->group("");  // of pns restart supervisor
   run->callback([&] { status = pns::supervisor::run_supervisor(supervisor); });
 
+  constexpr const char* kSelectorHelp =
+      "id=ID, user=NAME, address=INNER-IPV4, peer=OUTER-IPV4, or a user's name";
   pns::cli::ClientOptions client;
   std::string name;
   auto* show = app.add_subcommand("show", "Show the state of a running server");
@@ -82,7 +84,7 @@ int main(int argc, char** argv) {
     add_client_options(*item, client);
     item->add_flag("--json", client.json, "print JSON");
     if (std::string(what) == "session")
-      item->add_option("ID-or-USER", name, "number of a session, or a user's name")->required();
+      item->add_option("SESSION", name, kSelectorHelp)->required();
     item->callback(
         [&, what = std::string(what)] { status = pns::cli::run_show(client, what, name); });
   }
@@ -97,7 +99,7 @@ int main(int argc, char** argv) {
   call->require_subcommand(1);
   auto* clear = call->add_subcommand("clear", "End a call, telling the peer");
   add_client_options(*clear, client);
-  clear->add_option("ID-or-USER", name, "number of a session, or a user's name")->required();
+  clear->add_option("SESSION", name, kSelectorHelp)->required();
   clear->callback([&] { status = pns::cli::run_call_clear(client, name); });
 
   pns::cli::PlaceOptions placing;

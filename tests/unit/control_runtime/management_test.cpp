@@ -54,11 +54,15 @@ struct World {
         Server::Handlers{
             .sessions = [] { return std::string("[1]"); },
             .session =
-                [](std::string_view name) { return std::string(name == "alice" ? "[2]" : "[]"); },
+                [](std::string_view name) {
+                  return name == "alice" ? std::pair{200, std::string("[2]")}
+                                         : std::pair{404, std::string(R"({"error":"none"})")};
+                },
             .clear =
                 [this](std::string_view name) {
                   cleared.emplace_back(name);
-                  return name == "alice";
+                  return name == "alice" ? std::pair{200, std::string(R"({"cleared":1})")}
+                                         : std::pair{404, std::string(R"({"error":"none"})")};
                 },
             .place =
                 [this](std::string_view body, Server::Answer answer) {
@@ -299,10 +303,10 @@ TEST_CASE("management: a request to place a call is read strictly", "[management
 TEST_CASE("management: what came of a placed call names the reason and the PAC's codes",
           "[management]") {
   subscriber::PlacedCall call;
-  call.session = 3;
+  call.session = SessionId(3);
   call.user = "alice";
   call.address = Ipv4Address(0x0a400002);
-  CHECK(json::parse(render_placed(call))["session"] == 3);
+  CHECK(json::parse(render_placed(call))["session"] == "0000000000000003");
   CHECK(json::parse(render_placed(call))["address"] == "10.64.0.2");
   call.failure = EndReason::call_refused_by_peer;
   call.codes = {2, 4, 17};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// CallPlacer alone, with its owner's part played by the test: what a Registry over real sockets
-// cannot be brought to do at will. See registry_pac_test.cpp for the rest.
+// CallPlacer alone, with its owner's part played by the test: a Service over real sockets
+// cannot be brought to do these at will. See service_pac_test.cpp for the rest.
 #include "controlplane/subscriber/call_placer.hpp"
 
 #include <netinet/in.h>
@@ -30,7 +30,7 @@ struct Owner {
     REQUIRE(::listen(listener.get(), 4) == 0);
     REQUIRE(::getsockname(listener.get(), reinterpret_cast<sockaddr*>(&address), &length) == 0);
     placer.emplace(
-        loop, std::vector{kOurs}, ntohs(address.sin_port),
+        event_loop, connector, std::vector{kOurs}, ntohs(address.sin_port),
         CallPlacer::Hooks{
             .established = [](Ipv4Address) { return std::optional<ConnectionId>(); },
             .originate = [this](UniqueFd, Ipv4Address,
@@ -39,11 +39,11 @@ struct Owner {
               if (fail_while_made) placer->on_closed(id, pac, EndReason::peer_reset_tcp);
               return id;
             },
-            .give_way =
+            .yield_collision =
                 [this](ConnectionId id) { placer->on_closed(id, kPac, EndReason::collision_lost); },
             .dial = [this](ConnectionId, std::uint64_t, const pptp::OutgoingCall&)
-                -> std::expected<SlotId, EndReason> { return SlotId(++dialled); },
-            .clear = [](SlotId, EndReason) {},
+                -> std::expected<SessionId, EndReason> { return SessionId(++dialled); },
+            .clear = [](SessionId, EndReason) {},
             .count_end = [](EndReason) {}});
   }
 
@@ -60,9 +60,11 @@ struct Owner {
   }
 
   asio::io_context loop;
+  control::AsioEventLoop event_loop{loop};
+  control::Connector connector{loop, CallPlacer::kMaxAttempts};
   UniqueFd listener{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
   std::uint64_t originated = 0;
-  std::uint32_t dialled = 0;
+  std::uint64_t dialled = 0;
   bool fail_while_made = false;
   std::vector<EndReason> ends;
   std::optional<CallPlacer> placer;

@@ -71,7 +71,7 @@ std::size_t dial(Control& control, std::vector<std::unique_ptr<Caller>>& callers
   callers.back()->start(control);
   callers.back()->dial(static_cast<std::uint16_t>(callers.size()));
   REQUIRE(control.until([&] {
-    return static_cast<std::size_t>(std::ranges::count(control.registry->sessions(), "open",
+    return static_cast<std::size_t>(std::ranges::count(control.service->sessions(), "open",
                                                        &subscriber::SessionView::state)) ==
            callers.size();
   }));
@@ -81,7 +81,7 @@ std::size_t dial(Control& control, std::vector<std::unique_ptr<Caller>>& callers
 }  // namespace
 
 TEST_CASE("steering: the predicted worker is taken until it has too much to do",
-          "[registry][steering]") {
+          "[subscriber][steering]") {
   Host host;
   const auto access = rss(4, HashedAddresses::kBoth);
   const Steering steering = published(host, 4, access);
@@ -110,7 +110,7 @@ TEST_CASE("steering: the predicted worker is taken until it has too much to do",
   CHECK(choose().worker == WorkerId(2));
 }
 
-TEST_CASE("steering: everybody behind one NAT is dealt out all the same", "[registry][steering]") {
+TEST_CASE("steering: everybody behind one NAT is dealt out all the same", "[subscriber][steering]") {
   Host host;
   const auto access = rss(2, HashedAddresses::kBoth);
   const Steering steering = published(host, 2, access);
@@ -123,7 +123,7 @@ TEST_CASE("steering: everybody behind one NAT is dealt out all the same", "[regi
   CHECK(sessions[0] <= 6251);  // five quarters of the mean
 }
 
-TEST_CASE("steering: without a prediction sessions are balanced", "[registry][steering]") {
+TEST_CASE("steering: without a prediction sessions are balanced", "[subscriber][steering]") {
   Host host;
   auto& header = host.memory.header();
   PortSteering access;
@@ -145,7 +145,7 @@ TEST_CASE("steering: without a prediction sessions are balanced", "[registry][st
 }
 
 TEST_CASE("steering: a table of buckets that is out of range leads to the first worker",
-          "[registry][steering]") {
+          "[subscriber][steering]") {
   Host host;
   auto& header = host.memory.header();
   publish(header, 2, {});
@@ -159,8 +159,8 @@ TEST_CASE("steering: a table of buckets that is out of range leads to the first 
   CHECK(steering.workers() == contract::kMaxWorkers);
 }
 
-TEST_CASE("registry: calls belong to the worker that their packets reach, and so do addresses",
-          "[registry][steering]") {
+TEST_CASE("subscriber: calls belong to the worker that their packets reach, and so do addresses",
+          "[subscriber][steering]") {
   Host host;
   const auto access = rss(2, HashedAddresses::kBoth);
   const auto core = rss(2, HashedAddresses::kDestination, 2);
@@ -169,7 +169,7 @@ TEST_CASE("registry: calls belong to the worker that their packets reach, and so
   std::vector<std::unique_ptr<Caller>> callers;
   for (std::uint32_t n = 0; n < 6; ++n) dial(control, callers, peer_number(n));
   std::set<std::uint16_t> workers;
-  for (const auto& view : control.registry->sessions()) {
+  for (const auto& view : control.service->sessions()) {
     CHECK(WorkerId(view.worker) == contract::predict(access, view.peer, kLocal));
     CHECK(view.worker == view.our_call_id.value % 2);
     CHECK(WorkerId(view.worker) == contract::predict(core, view.address));
@@ -181,13 +181,13 @@ TEST_CASE("registry: calls belong to the worker that their packets reach, and so
   CHECK(control.statistics.port_steering[0].get() == static_cast<int>(SteeringWay::kRss));
 }
 
-TEST_CASE("registry: where nothing is predicted the workers take turns", "[registry][steering]") {
+TEST_CASE("subscriber: where nothing is predicted the workers take turns", "[subscriber][steering]") {
   Host host;
   publish(host.memory.header(), 2, {.way = SteeringWay::kKey});
   Control control(host);
   std::vector<std::unique_ptr<Caller>> callers;
   for (std::uint32_t n = 0; n < 4; ++n) dial(control, callers, Caller::kPeer);
-  const auto sessions = control.registry->sessions();
+  const auto sessions = control.service->sessions();
   CHECK(std::ranges::count(sessions, 0, &subscriber::SessionView::worker) == 2);
   // The bucket of the address is that of the Call ID.
   for (const auto& view : sessions) CHECK(view.address.value % 2 == view.our_call_id.value % 2U);
@@ -195,8 +195,8 @@ TEST_CASE("registry: where nothing is predicted the workers take turns", "[regis
   CHECK(control.statistics.port_steering[0].get() == static_cast<int>(SteeringWay::kKey));
 }
 
-TEST_CASE("registry: a dataplane that comes back with other workers steers anew",
-          "[registry][steering]") {
+TEST_CASE("subscriber: a dataplane that comes back with other workers steers anew",
+          "[subscriber][steering]") {
   Host host;
   publish(host.memory.header(), 2, rss(2, HashedAddresses::kBoth),
           rss(2, HashedAddresses::kDestination));
@@ -210,13 +210,13 @@ TEST_CASE("registry: a dataplane that comes back with other workers steers anew"
   publish(host.memory.header(), 4, access, core);
   host.dataplane.back();
   REQUIRE(control.until([&] { return control.dataplane.attached(); }));
-  for (const auto& view : control.registry->sessions())
+  for (const auto& view : control.service->sessions())
     CHECK(view.worker == view.our_call_id.value % 4);
   const auto old = callers.size();
   for (std::uint16_t worker = 0; worker < 4; ++worker)
     dial(control, callers, peer_of(access, WorkerId(worker), 50));
   std::size_t fresh = 0;
-  for (const auto& view : control.registry->sessions()) {
+  for (const auto& view : control.service->sessions()) {
     if (view.peer.value < peer_number(50).value) continue;
     ++fresh;
     CHECK(WorkerId(view.worker) == contract::predict(access, view.peer, kLocal));
@@ -235,7 +235,7 @@ TEST_CASE("registry: a dataplane that comes back with other workers steers anew"
     REQUIRE(control.until([&] { return control.dataplane.attached(); }));
     callers.clear();
     dial(control, callers, peer_number(1));
-    CHECK(control.registry->sessions().at(0).worker == 0);
+    CHECK(control.service->sessions().at(0).worker == 0);
     CHECK(steered(control.statistics, SteeredBy::kBalance) == 1);
   }
 }

@@ -12,6 +12,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "controlplane/runtime/control_socket.hpp"
 #include "controlplane/subscriber/settings.hpp"
 
 namespace pns::test {
@@ -233,26 +234,34 @@ Control::Control(Host& the_host)
           host, [this](resume::Journal::Action action) { asio::post(loop, std::move(action)); })),
       supervisor(loop, supervisor_pair(supervisor_end), {.stop = {}, .lost = {}}),
       dataplane(loop, host.directory / "dataplane.sock",
-                {.attached = [this] { registry->on_dataplane_attached(); },
-                 .detached = [this] { registry->on_dataplane_detached(); },
+                {.attached = [this] { service->on_dataplane_attached(); },
+                 .detached = [this] { service->on_dataplane_detached(); },
                  .punted = [this](control::SessionHandle handle,
-                                  Bytes frame) { registry->on_punted(handle, frame); },
+                                  Bytes frame) { service->on_punted(handle, frame); },
                  .path_dead = [this](control::SessionHandle handle,
-                                     bool opened) { registry->on_path_dead(handle, opened); }}) {
-  registry = std::make_unique<subscriber::Registry>(
-      subscriber::Registry::Parts{.context = loop,
-                                  .config = host.config,
-                                  .memory = host.memory,
-                                  .statistics = statistics,
-                                  .supervisor = supervisor,
-                                  .dataplane = dataplane,
-                                  .authenticator = authenticator,
-                                  .pools = pools,
-                                  .journal = *journal,
-                                  .random = random,
-                                  .listen = host.listen,
-                                  .pac_port = host.pac_port});
-  registry->take_over(host.grants());
+                                     bool opened) { service->on_path_dead(handle, opened); }}) {
+  service = std::make_unique<subscriber::Service>(
+      subscriber::Services{.loop = event_loop,
+                           .config = host.config,
+                           .memory = host.memory,
+                           .statistics = statistics,
+                           .keeper = supervisor,
+                           .dataplane = dataplane,
+                           .authenticator = authenticator,
+                           .pools = pools,
+                           .journal = *journal,
+                           .random = random},
+      subscriber::CallControl::Network{
+          .make_transport =
+              [this](UniqueFd fd, control::MessageTransport::Events events) {
+                return std::make_shared<control::ControlSocket>(loop, std::move(fd),
+                                                                std::move(events));
+              },
+          .opener = connector,
+          .listen = host.listen,
+          .pac_port = host.pac_port},
+      subscriber::SessionIdSource(1, [&time = host.wall_ms] { return ++time; }));
+  service->take_over(host.grants());
   dataplane.start();
   REQUIRE(until([this] { return dataplane.attached(); }));
 }
@@ -299,7 +308,7 @@ void Control::settle() {
 }
 
 bool Control::all_free() const {
-  return registry->sessions().empty() && leases() == 0 && host.dataplane.slots_in_use() == 0;
+  return service->sessions().empty() && leases() == 0 && host.dataplane.slots_in_use() == 0;
 }
 
 void Caller::connect(Control& control, Ipv4Address local, Ipv4Address peer) {
@@ -315,7 +324,7 @@ void Caller::connect(Control& control, Ipv4Address local, Ipv4Address peer) {
   REQUIRE(::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), length) == 0);
   UniqueFd accepted(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
   REQUIRE(accepted);
-  control.registry->accept(std::move(accepted), local, peer, 4711);
+  control.service->accept(std::move(accepted), local, peer, 4711);
 }
 
 void Caller::send(const wire::pptp::Message& message) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// What a Registry needs around it, in one process and one thread: a fake dataplane that speaks the
+// What a Service needs around it, in one process and one thread: a fake dataplane that speaks the
 // real Channel over a unix socket and keeps session memory as the real one does, subscribers on
 // loopback TCP with a PPP client behind each call, a fake supervisor that keeps what it is given.
 // Host outlives Control, so that a test may end one control process and start the next.
@@ -20,7 +20,9 @@
 #include <vector>
 
 #include "controlplane/aaa/local_authenticator.hpp"
-#include "controlplane/subscriber/registry.hpp"
+#include "controlplane/dataplane_link/dataplane_link.hpp"
+#include "controlplane/runtime/supervisor_link.hpp"
+#include "controlplane/subscriber/service.hpp"
 #include "pns/config/config.hpp"
 #include "pns/contract/channel.hpp"
 #include "pns/contract/session_memory.hpp"
@@ -82,6 +84,7 @@ struct Host {
   config::Config config;
   std::vector<Ipv4Address> listen = {Ipv4Address(0x7f000002)};  // placed calls come from here
   std::uint16_t pac_port = 1;                                   // see PacHost
+  std::uint64_t wall_ms = 1'800'000'000'000;                    // the wall clock, for session ids
   // The supervisor's: connections it holds, by id.
   std::map<std::uint64_t, contract::Grants::Connection> stored;
 
@@ -112,11 +115,13 @@ class Control {
   model::Statistics statistics;
   pools::PoolSet pools;
   aaa::LocalAuthenticator authenticator;
+  control::AsioEventLoop event_loop{loop};
+  control::Connector connector{loop, subscriber::CallPlacer::kMaxAttempts};
   std::unique_ptr<resume::Journal> journal;
   UniqueFd supervisor_end;
   control::SupervisorLink supervisor;
   control::DataplaneLink dataplane;
-  std::unique_ptr<subscriber::Registry> registry;
+  std::unique_ptr<subscriber::Service> service;
 
   [[nodiscard]] std::int64_t ended(EndReason reason) const {
     return statistics.call_ends[static_cast<std::size_t>(reason)].get();
@@ -131,6 +136,11 @@ class Control {
   bool turn();
   static UniqueFd supervisor_pair(UniqueFd& other);
 };
+
+// The selector that names one session.
+[[nodiscard]] inline subscriber::Selector by_id(SessionId id) {
+  return {.kind = subscriber::Selector::Kind::kId, .id = id};
+}
 
 // A subscriber's side of one control connection.
 class Caller {

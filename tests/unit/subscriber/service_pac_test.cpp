@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Registry with PACs: calls that they announce, calls that we place, collisions, and clients that
+// Service with PACs: calls that they announce, calls that we place, collisions, and clients that
 // share an address and a Call ID. See world.hpp for what is fake.
 #include <catch2/catch.hpp>
 
-#include "controlplane/subscriber/registry.hpp"
+#include "controlplane/subscriber/service.hpp"
 #include "tests/unit/subscriber/world.hpp"
 
 using namespace pns;
@@ -19,7 +19,7 @@ namespace {
 
 bool open_calls(Control& control, std::size_t wanted) {
   return control.until([&] {
-    const auto sessions = control.registry->sessions();
+    const auto sessions = control.service->sessions();
     return static_cast<std::size_t>(
                std::ranges::count(sessions, "open", &subscriber::SessionView::state)) == wanted;
   });
@@ -29,7 +29,7 @@ bool open_calls(Control& control, std::size_t wanted) {
 struct Placing {
   explicit Placing(Control& control, Milliseconds timeout = Seconds(60),
                    Ipv4Address pac = PacHost::kAddress) {
-    control.registry->place_call(
+    control.service->place_call(
         {.pac = pac, .call = {.phone_number = "5551234"}, .timeout = timeout},
         [result = this->result](const PlacedCall& call) {
           REQUIRE_FALSE(*result);  // once
@@ -67,8 +67,9 @@ std::int64_t now_by_kind(Control& control, CallKind kind) {
 
 }  // namespace
 
-TEST_CASE("registry: an incoming call is installed before its Reply, and PPP starts once connected",
-          "[registry][pac]") {
+TEST_CASE(
+    "subscriber: an incoming call is installed before its Reply, and PPP starts once connected",
+    "[subscriber][pac]") {
   Host host;
   Control control(host);
   Caller pac(control);
@@ -89,11 +90,11 @@ TEST_CASE("registry: an incoming call is installed before its Reply, and PPP sta
   CHECK(host.dataplane.seen[MessageType::kInjectFrame] == 0);  // no LCP yet
   pac.send(IncomingCallConnected{.peers_call_id = reply.call_id, .connect_speed = 64000});
   REQUIRE(open_calls(control, 1));
-  const auto view = control.registry->sessions().at(0);
+  const auto view = control.service->sessions().at(0);
   CHECK(view.kind == "incoming");
   CHECK(view.user == "User");
   CHECK(now_by_kind(control, CallKind::kIncoming) == 1);
-  CHECK(control.registry->connections().at(0).role == "accepted");
+  CHECK(control.service->connections().at(0).role == "accepted");
 
   SECTION("the PAC disconnects") {
     pac.send(CallDisconnectNotify{.call_id = 77, .result_code = 1});
@@ -101,7 +102,7 @@ TEST_CASE("registry: an incoming call is installed before its Reply, and PPP sta
     CHECK(control.ended(EndReason::peer_call_disconnected) == 1);
   }
   SECTION("the operator clears") {
-    CHECK(control.registry->clear("User"));
+    CHECK(control.service->clear({.user = "User"}));
     REQUIRE(control.until([&] { return pac.last<CallClearRequest>() != nullptr; }));
     CHECK(pac.last<CallClearRequest>()->call_id == reply.call_id);
     CHECK(pac.last<CallDisconnectNotify>() == nullptr);
@@ -109,24 +110,26 @@ TEST_CASE("registry: an incoming call is installed before its Reply, and PPP sta
     CHECK(control.until([&] { return control.all_free(); }));
     CHECK(control.ended(EndReason::operator_cleared) == 1);
     pac.barrier(control);
-    CHECK(control.registry->connections().at(0).calls_by_kind ==
+    CHECK(control.service->connections().at(0).calls_by_kind ==
           std::array<std::size_t, model::kCallKinds>{});
   }
   CHECK(now_by_kind(control, CallKind::kIncoming) == 0);
 }
 
-TEST_CASE("registry: PPP that overtakes Incoming-Call-Connected is not lost", "[registry][pac]") {
+TEST_CASE("subscriber: PPP that overtakes Incoming-Call-Connected is not lost",
+          "[subscriber][pac]") {
   Host host;
   host.dataplane.run_ppp = false;
   Control control(host);
   Caller pac(control);
   pac.start(control);
   const auto reply = announce(control, pac, 77);
-  const auto view = control.registry->sessions().at(0);
-  const auto request = frame(kLcp, kConfReq, 7, host.dataplane.clients[view.id].lcp_options);
+  const auto view = control.service->sessions().at(0);
+  const auto request =
+      frame(kLcp, kConfReq, 7, host.dataplane.clients[view.slot.value].lcp_options);
   for (int i = 0; i < 6; ++i)  // more than are kept
-    control.registry->on_punted({SlotId(view.id), host.memory.sessions()[view.id].generation},
-                                Bytes(request).subspan(2));
+    control.service->on_punted({view.slot, host.memory.sessions()[view.slot.value].generation},
+                               Bytes(request).subspan(2));
   CHECK(host.dataplane.seen[MessageType::kInjectFrame] == 0);
   CHECK(control.statistics.punted_frames_received.get() == 6);
   CHECK(control.statistics.punted_frames_stale.get() == 2);
@@ -135,8 +138,8 @@ TEST_CASE("registry: PPP that overtakes Incoming-Call-Connected is not lost", "[
   CHECK(control.until([&] { return host.dataplane.seen[MessageType::kInjectFrame] == 5; }));
 }
 
-TEST_CASE("registry: an incoming call that ends before it is connected frees everything",
-          "[registry][pac]") {
+TEST_CASE("subscriber: an incoming call that ends before it is connected frees everything",
+          "[subscriber][pac]") {
   Host host;
   Control control(host);
   Caller pac(control);
@@ -145,15 +148,15 @@ TEST_CASE("registry: an incoming call that ends before it is connected frees eve
   SECTION("by the PAC") { pac.send(CallDisconnectNotify{.call_id = 77}); }
   SECTION("by the end of TCP") { pac.hang_up(); }
   SECTION("by the operator") {
-    CHECK(control.registry->clear(std::to_string(control.registry->sessions().at(0).id)));
+    CHECK(control.service->clear(by_id(control.service->sessions().at(0).id)));
     REQUIRE(control.until([&] { return pac.last<CallClearRequest>() != nullptr; }));
     CHECK(pac.last<CallClearRequest>()->call_id == reply.call_id);
   }
   CHECK(control.until([&] { return control.all_free(); }));
 }
 
-TEST_CASE("registry: incoming calls are refused where the configuration says so",
-          "[registry][pac]") {
+TEST_CASE("subscriber: incoming calls are refused where the configuration says so",
+          "[subscriber][pac]") {
   Host host;
   host.config.pptp.incoming_calls = false;
   Control control(host);
@@ -166,7 +169,7 @@ TEST_CASE("registry: incoming calls are refused where the configuration says so"
   CHECK(open_calls(control, 1));
 }
 
-TEST_CASE("registry: what a PAC tells of its line is shown and counted", "[registry][pac]") {
+TEST_CASE("subscriber: what a PAC tells of its line is shown and counted", "[subscriber][pac]") {
   Host host;
   Control control(host);
   Caller pac(control);
@@ -175,14 +178,14 @@ TEST_CASE("registry: what a PAC tells of its line is shown and counted", "[regis
   pac.send(WanErrorNotify{reply.call_id, 1, 2, 3, 4, 5, 6});
   pac.send(WanErrorNotify{reply.call_id, 2, 2, 3, 4, 5, 9});
   pac.barrier(control);
-  CHECK(control.registry->sessions().at(0).wan_errors.counts ==
+  CHECK(control.service->sessions().at(0).wan_errors.counts ==
         std::array<std::uint32_t, 6>{2, 2, 3, 4, 5, 9});
   CHECK(control.statistics.wan_errors[0].get() == 2);
   CHECK(control.statistics.wan_errors[5].get() == 9);
 }
 
-TEST_CASE("registry: drops towards a subscriber are told to it where that is switched on",
-          "[registry][rfc2637-2.14]") {
+TEST_CASE("subscriber: drops towards a subscriber are told to it where that is switched on",
+          "[subscriber][rfc2637-2.14]") {
   Host host;
   host.config.pptp.wan_error_notify = true;
   Control control(host);
@@ -190,14 +193,14 @@ TEST_CASE("registry: drops towards a subscriber are told to it where that is swi
   caller.start(control);
   caller.dial(7);
   REQUIRE(open_calls(control, 1));
-  host.memory.sessions()[control.registry->sessions().at(0).id].downstream.drops.add(5);
+  host.memory.sessions()[control.service->sessions().at(0).slot.value].downstream.drops.add(5);
   REQUIRE(control.until([&] { return caller.last<WanErrorNotify>() != nullptr; }));
   CHECK(caller.last<WanErrorNotify>()->peers_call_id == 7);
   CHECK(caller.last<WanErrorNotify>()->buffer_overruns == 5);
 }
 
-TEST_CASE("registry: a placed call opens a connection, dials, and is done when its link is open",
-          "[registry][pac]") {
+TEST_CASE("subscriber: a placed call opens a connection, dials, and is done when its link is open",
+          "[subscriber][pac]") {
   Host host;
   PacHost pac_host(host);
   Control control(host);
@@ -209,7 +212,7 @@ TEST_CASE("registry: a placed call opens a connection, dials, and is done when i
   REQUIRE(control.until([&] { return placing.done(); }));
   CHECK(placing.failure() == EndReason::kNone);
   CHECK(placing.result->value().user == "User");
-  const auto view = control.registry->sessions().at(0);
+  const auto view = control.service->sessions().at(0);
   CHECK(view.kind == "placed");
   CHECK(view.peer == PacHost::kAddress);
   CHECK(view.local == host.listen.at(0));
@@ -217,7 +220,7 @@ TEST_CASE("registry: a placed call opens a connection, dials, and is done when i
   CHECK(view.peer_call_id.value == 9);
   CHECK(placing.result->value().session == view.id);
   CHECK(placing.result->value().address == view.address);
-  const auto connection = control.registry->connections().at(0);
+  const auto connection = control.service->connections().at(0);
   CHECK(connection.role == "originated");
   CHECK(connection.calls_by_kind[static_cast<std::size_t>(CallKind::kPlaced)] == 1);
   CHECK(host.stored.size() == 1);  // the supervisor holds it too
@@ -226,19 +229,19 @@ TEST_CASE("registry: a placed call opens a connection, dials, and is done when i
   Placing second(control);
   const auto second_id = answer(control, pac, 10, 2);
   REQUIRE(control.until([&] { return second.done(); }));
-  CHECK(control.registry->connections().size() == 1);
+  CHECK(control.service->connections().size() == 1);
   REQUIRE(open_calls(control, 2));
   pac.send(CallDisconnectNotify{.call_id = 9, .result_code = 1});
-  REQUIRE(control.until([&] { return control.registry->sessions().size() == 1; }));
-  CHECK(control.registry->sessions().at(0).our_call_id.value == second_id);
-  CHECK(control.registry->clear("User"));
+  REQUIRE(control.until([&] { return control.service->sessions().size() == 1; }));
+  CHECK(control.service->sessions().at(0).our_call_id.value == second_id);
+  CHECK(control.service->clear({.user = "User"}));
   REQUIRE(control.until([&] { return pac.last<CallClearRequest>() != nullptr; }));
   CHECK(pac.last<CallClearRequest>()->call_id == second_id);
   pac.send(CallDisconnectNotify{.call_id = 10, .result_code = 4});
   CHECK(control.until([&] { return control.all_free(); }));
 }
 
-TEST_CASE("registry: a placed call that fails says why and leaves nothing", "[registry][pac]") {
+TEST_CASE("subscriber: a placed call that fails says why and leaves nothing", "[subscriber][pac]") {
   Host host(2);
   PacHost pac_host(host);
   Control control(host);
@@ -257,7 +260,7 @@ TEST_CASE("registry: a placed call that fails says why and leaves nothing", "[re
     pac.send(StopControlConnectionReply{.result_code = 1});
     REQUIRE(control.until([&] { return placing.done(); }));
     CHECK(placing.failure() == EndReason::start_refused);
-    CHECK(control.registry->connections().empty());
+    CHECK(control.service->connections().empty());
   }
   SECTION("the PAC hangs up") {
     Placing placing(control);
@@ -279,7 +282,7 @@ TEST_CASE("registry: a placed call that fails says why and leaves nothing", "[re
     REQUIRE(control.until([&] { return placing.done(); }));
     CHECK(placing.failure() == EndReason::call_refused_by_peer);
     CHECK(placing.result->value().codes == model::PeerCodes{4, 0, 17});
-    CHECK(control.registry->connections().size() == 1);
+    CHECK(control.service->connections().size() == 1);
   }
   SECTION("the operator's time is over while the PAC dials") {
     Placing placing(control, Milliseconds(50));
@@ -333,7 +336,7 @@ TEST_CASE("registry: a placed call that fails says why and leaves nothing", "[re
   SECTION("the server shuts down") {
     Placing placing(control);
     bool done = false;
-    control.registry->shut_down(Milliseconds(100), [&] { done = true; });
+    control.service->shut_down(Milliseconds(100), [&] { done = true; });
     REQUIRE(control.until([&] { return done; }));
     REQUIRE(placing.done());
     CHECK(placing.failure() == EndReason::shutting_down);
@@ -341,12 +344,12 @@ TEST_CASE("registry: a placed call that fails says why and leaves nothing", "[re
   CHECK(control.until([&] { return control.all_free(); }));
 }
 
-TEST_CASE("registry: more placed calls than may wait are refused at once", "[registry][pac]") {
+TEST_CASE("subscriber: more placed calls than may wait are refused at once", "[subscriber][pac]") {
   Host host;
   PacHost pac_host(host);
   Control control(host);
   std::vector<std::unique_ptr<Placing>> waiting;
-  for (std::size_t i = 0; i < subscriber::CallPlacer::kMostPlaced; ++i)
+  for (std::size_t i = 0; i < subscriber::CallPlacer::kMaxPlaced; ++i)
     waiting.push_back(std::make_unique<Placing>(control));
   Placing more(control);
   REQUIRE(more.done());
@@ -358,8 +361,8 @@ TEST_CASE("registry: more placed calls than may wait are refused at once", "[reg
   }));
 }
 
-TEST_CASE("registry: a collision is won by the higher address, and the placed call goes that way",
-          "[registry][pac][rfc2637-3.1.3]") {
+TEST_CASE("subscriber: a collision is won by the higher address, and the placed call goes that way",
+          "[subscriber][pac][rfc2637-3.1.3]") {
   Host host;
   PacHost pac_host(host);
   SECTION("we are higher: ours is used") {
@@ -376,8 +379,8 @@ TEST_CASE("registry: a collision is won by the higher address, and the placed ca
     (void)answer(control, ours, 9);
     REQUIRE(control.until([&] { return placing.done(); }));
     CHECK(placing.failure() == EndReason::kNone);
-    CHECK(control.until([&] { return control.registry->connections().size() == 1; }));
-    CHECK(control.registry->connections().at(0).role == "originated");
+    CHECK(control.until([&] { return control.service->connections().size() == 1; }));
+    CHECK(control.service->connections().at(0).role == "originated");
   }
   SECTION("we are higher, but ours comes to nothing: theirs is answered after all") {
     Control control(host);
@@ -408,13 +411,13 @@ TEST_CASE("registry: a collision is won by the higher address, and the placed ca
     (void)answer(control, theirs, 9);
     REQUIRE(control.until([&] { return placing.done(); }));
     CHECK(placing.failure() == EndReason::kNone);
-    REQUIRE(control.registry->connections().size() == 1);
-    CHECK(control.registry->connections().at(0).role == "accepted");
+    REQUIRE(control.service->connections().size() == 1);
+    CHECK(control.service->connections().at(0).role == "accepted");
   }
 }
 
-TEST_CASE("registry: a connection that the PAC opened earlier carries placed calls too",
-          "[registry][pac]") {
+TEST_CASE("subscriber: a connection that the PAC opened earlier carries placed calls too",
+          "[subscriber][pac]") {
   Host host;
   PacHost pac_host(host);
   Control control(host);
@@ -427,8 +430,8 @@ TEST_CASE("registry: a connection that the PAC opened earlier carries placed cal
   CHECK_FALSE(pac_host.called());
 }
 
-TEST_CASE("registry: a call that is being dialled does not hold up the end of the process",
-          "[registry][pac]") {
+TEST_CASE("subscriber: a call that is being dialled does not hold up the end of the process",
+          "[subscriber][pac]") {
   Host host;
   PacHost pac_host(host);
   Control control(host);
@@ -437,7 +440,7 @@ TEST_CASE("registry: a call that is being dialled does not hold up the end of th
   Placing placing(control);
   REQUIRE(control.until([&] { return pac.count<OutgoingCallRequest>() == 1; }));
   int done = 0;
-  control.registry->shut_down(Seconds(600), [&] { ++done; });
+  control.service->shut_down(Seconds(600), [&] { ++done; });
   REQUIRE(control.until([&] { return pac.count<StopControlConnectionRequest>() == 1; }));
   CHECK(pac.count<CallClearRequest>() == 1);
   pac.send(StopControlConnectionReply{.result_code = 1});
@@ -446,7 +449,8 @@ TEST_CASE("registry: a call that is being dialled does not hold up the end of th
   CHECK(placing.failure() == EndReason::shutting_down);
 }
 
-TEST_CASE("registry: calls of every kind outlive the control process", "[registry][pac][restart]") {
+TEST_CASE("subscriber: calls of every kind outlive the control process",
+          "[subscriber][pac][restart]") {
   Host host;
   PacHost pac_host(host);
   std::optional<Caller> pac;
@@ -474,12 +478,12 @@ TEST_CASE("registry: calls of every kind outlive the control process", "[registr
   Control control(host);
   REQUIRE(open_calls(control, 3));
   std::map<std::string, std::uint16_t> by_kind;
-  for (const auto& view : control.registry->sessions()) by_kind[view.kind] = view.our_call_id.value;
+  for (const auto& view : control.service->sessions()) by_kind[view.kind] = view.our_call_id.value;
   CHECK(by_kind.at("placed") == placed_id);
   CHECK(by_kind.at("incoming") == incoming_id);
   CHECK(by_kind.count("subscriber") == 1);
   CHECK(now_by_kind(control, CallKind::kPlaced) == 1);
-  const auto connections = control.registry->connections();
+  const auto connections = control.service->connections();
   REQUIRE(connections.size() == 2);
   CHECK(std::ranges::count(connections, "originated", &subscriber::ConnectionView::role) == 1);
   // The call that was half set up is cleared; the PAC's late Reply does no harm.
@@ -490,24 +494,24 @@ TEST_CASE("registry: calls of every kind outlive the control process", "[registr
   // Each goes on, and is ended in its own way.
   pac->send(CallDisconnectNotify{.call_id = 9, .result_code = 1});
   REQUIRE(open_calls(control, 2));
-  const auto left = control.registry->sessions();
+  const auto left = control.service->sessions();
   const auto incoming = std::ranges::find(left, "incoming", &subscriber::SessionView::kind);
   REQUIRE(incoming != left.end());
-  CHECK(control.registry->clear(std::to_string(incoming->id)));
+  CHECK(control.service->clear(by_id(incoming->id)));
   REQUIRE(control.until([&] { return pac->last<CallClearRequest>()->call_id == incoming_id; }));
   other->send(CallClearRequest{.call_id = 1});
   CHECK(control.until([&] { return control.all_free(); }));
 }
 
-TEST_CASE("registry: an alive session keeps its peer's Call ID, a silent one makes room",
-          "[registry][wire-facts-5][conformance-75]") {
+TEST_CASE("subscriber: an alive session keeps its peer's Call ID, a silent one makes room",
+          "[subscriber][wire-facts-5][conformance-75]") {
   Host host;
   Control control(host);
   Caller first(control);
   first.start(control);
   first.dial(7);
   REQUIRE(open_calls(control, 1));
-  const auto slot = control.registry->sessions().at(0).id;
+  const auto slot = control.service->sessions().at(0).slot.value;
   Caller second(control);  // the same address
   second.start(control);
 
@@ -519,7 +523,7 @@ TEST_CASE("registry: an alive session keeps its peer's Call ID, a silent one mak
   second.dial(8);  // another Call ID is nobody's
   REQUIRE(open_calls(control, 2));
   CHECK(first.last<CallDisconnectNotify>() == nullptr);
-  CHECK(control.registry->sessions().at(0).id == slot);
+  CHECK(control.service->sessions().at(0).slot.value == slot);
 
   Caller elsewhere(control, Caller::kLocal, Ipv4Address(0xcb007106));  // another address
   elsewhere.start(control);
@@ -527,8 +531,9 @@ TEST_CASE("registry: an alive session keeps its peer's Call ID, a silent one mak
   CHECK(open_calls(control, 3));
 }
 
-TEST_CASE("registry: a session that was silent for five seconds is replaced by its peer's new call",
-          "[registry][wire-facts-5][conformance-75]") {
+TEST_CASE(
+    "subscriber: a session that was silent for five seconds is replaced by its peer's new call",
+    "[subscriber][wire-facts-5][conformance-75]") {
   Host host;
   std::optional<Caller> first;
   {
@@ -547,7 +552,7 @@ TEST_CASE("registry: a session that was silent for five seconds is replaced by i
   REQUIRE(open_calls(control, 1));
   Caller second(control);
   second.start(control);
-  auto& record = host.memory.sessions()[control.registry->sessions().at(0).id];
+  auto& record = host.memory.sessions()[control.service->sessions().at(0).slot.value];
   SECTION("GRE came just now") {
     record.upstream.last_receive_ns =
         static_cast<std::uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count());

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Registry: calls that wait for their set-up; see world.hpp for what is fake.
+// Service: calls that wait for their set-up; see world.hpp for what is fake.
 #include <catch2/catch.hpp>
 #include <string>
 
-#include "controlplane/subscriber/registry.hpp"
+#include "controlplane/subscriber/service.hpp"
 #include "tests/unit/subscriber/world.hpp"
 
 using namespace pns;
@@ -18,7 +18,7 @@ constexpr auto kBusy = static_cast<std::uint8_t>(OutgoingCallResult::kBusy);
 
 std::size_t in_state(Control& control, const std::string& state) {
   return static_cast<std::size_t>(
-      std::ranges::count(control.registry->sessions(), state, &subscriber::SessionView::state));
+      std::ranges::count(control.service->sessions(), state, &subscriber::SessionView::state));
 }
 
 std::int64_t waiting(Control& control) { return control.statistics.admission_waiting.get(); }
@@ -26,8 +26,8 @@ std::int64_t in_flight(Control& control) { return control.statistics.admission_i
 
 }  // namespace
 
-TEST_CASE("registry: a set-up is in flight until its link is open, then the next one begins",
-          "[registry][admission]") {
+TEST_CASE("subscriber: a set-up is in flight until its link is open, then the next one begins",
+          "[subscriber][admission]") {
   Host host;
   host.config.pptp.admission.set_ups = 2;
   host.config.pptp.admission.per_source_set_ups = 2;
@@ -39,7 +39,7 @@ TEST_CASE("registry: a set-up is in flight until its link is open, then the next
   caller.barrier(control);
   REQUIRE(control.until([&] { return caller.count<OutgoingCallReply>() == 2; }));
   control.settle();
-  CHECK(control.registry->sessions().size() == 2);
+  CHECK(control.service->sessions().size() == 2);
   CHECK(in_flight(control) == 2);
   CHECK(waiting(control) == 3);
   // One of the two is cleared: the third begins. Then all may go on.
@@ -55,8 +55,8 @@ TEST_CASE("registry: a set-up is in flight until its link is open, then the next
   CHECK(order == std::vector<std::uint16_t>{1, 2, 3, 4, 5});
 }
 
-TEST_CASE("registry: a source that dials and says nothing keeps no other out",
-          "[registry][admission]") {
+TEST_CASE("subscriber: a source that dials and says nothing keeps no other out",
+          "[subscriber][admission]") {
   Host host(64);
   host.config.pptp.admission.set_ups = 8;
   host.config.pptp.admission.per_source_set_ups = 2;
@@ -82,12 +82,13 @@ TEST_CASE("registry: a source that dials and says nothing keeps no other out",
   CHECK(waiting(control) == 10);
   // Gone, it leaves nothing.
   silent.hang_up();
-  REQUIRE(control.until([&] { return control.registry->sessions().size() == 1; }));
+  REQUIRE(control.until([&] { return control.service->sessions().size() == 1; }));
   CHECK(waiting(control) == 0);
   CHECK(in_flight(control) == 0);
 }
 
-TEST_CASE("registry: a set-up that dawdles gives its place to others", "[registry][admission]") {
+TEST_CASE("subscriber: a set-up that dawdles gives its place to others",
+          "[subscriber][admission]") {
   Host host;
   auto& admission = host.config.pptp.admission;
   admission.set_ups = admission.per_source_set_ups = 1;
@@ -111,8 +112,8 @@ TEST_CASE("registry: a set-up that dawdles gives its place to others", "[registr
   CHECK(control.loop.poll() < 10);
 }
 
-TEST_CASE("registry: a call that waits too long is refused as busy, and one of too many at once",
-          "[registry][admission]") {
+TEST_CASE("subscriber: a call that waits too long is refused as busy, and one of too many at once",
+          "[subscriber][admission]") {
   Host host;
   auto& admission = host.config.pptp.admission;
   admission.set_ups = admission.per_source_set_ups = 1;
@@ -130,14 +131,14 @@ TEST_CASE("registry: a call that waits too long is refused as busy, and one of t
   REQUIRE(control.until([&] { return caller.count<OutgoingCallReply>() == 4; }));
   CHECK(control.ended(EndReason::admission_timeout) == 2);
   CHECK(caller.last<OutgoingCallReply>()->result_code == kBusy);
-  CHECK(control.registry->connections().size() == 1);
+  CHECK(control.service->connections().size() == 1);
   caller.dial(5);  // its place is free again
   caller.barrier(control);
   CHECK(waiting(control) == 1);
 }
 
-TEST_CASE("registry: what waits when the dataplane is lost is set up when it is back",
-          "[registry][admission]") {
+TEST_CASE("subscriber: what waits when the dataplane is lost is set up when it is back",
+          "[subscriber][admission]") {
   Host host;
   host.config.pptp.admission.set_ups = host.config.pptp.admission.per_source_set_ups = 1;
   host.dataplane.run_ppp = false;
@@ -159,7 +160,7 @@ TEST_CASE("registry: what waits when the dataplane is lost is set up when it is 
   CHECK(control.ended(EndReason::dataplane_unavailable) == 0);
 }
 
-TEST_CASE("registry: shutting down refuses what waits", "[registry][admission]") {
+TEST_CASE("subscriber: shutting down refuses what waits", "[subscriber][admission]") {
   Host host;
   host.config.pptp.admission.set_ups = host.config.pptp.admission.per_source_set_ups = 1;
   host.dataplane.run_ppp = false;
@@ -172,7 +173,7 @@ TEST_CASE("registry: shutting down refuses what waits", "[registry][admission]")
   caller.barrier(control);
   REQUIRE(waiting(control) == 1);
   bool done = false;
-  control.registry->shut_down(Milliseconds(400), [&] { done = true; });
+  control.service->shut_down(Milliseconds(400), [&] { done = true; });
   CHECK(control.until([&] { return caller.count<OutgoingCallReply>() == 2; }));
   CHECK(control.until([&] { return done; }));
   CHECK(waiting(control) == 0);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Registry with real sockets, the real Channel and real PPP machines; see world.hpp for what is
+// Service with real sockets, the real Channel and real PPP machines; see world.hpp for what is
 // fake.
-#include "controlplane/subscriber/registry.hpp"
+#include "controlplane/subscriber/service.hpp"
 
 #include <signal.h>
 #include <sys/resource.h>
@@ -21,7 +21,7 @@ namespace {
 
 bool open_calls(Control& control, std::size_t wanted) {
   return control.until([&] {
-    const auto sessions = control.registry->sessions();
+    const auto sessions = control.service->sessions();
     return static_cast<std::size_t>(
                std::ranges::count(sessions, "open", &subscriber::SessionView::state)) == wanted;
   });
@@ -64,8 +64,8 @@ class FileSizeLimit {
 
 }  // namespace
 
-TEST_CASE("registry: the Reply leaves only after the dataplane has installed the call",
-          "[registry]") {
+TEST_CASE("subscriber: the Reply leaves only after the dataplane has installed the call",
+          "[subscriber]") {
   Host host;
   Control control(host);
   Caller caller(control);
@@ -75,23 +75,24 @@ TEST_CASE("registry: the Reply leaves only after the dataplane has installed the
   REQUIRE(control.until([&] { return host.dataplane.held() == 1; }));
   control.settle();
   CHECK(caller.last<OutgoingCallReply>() == nullptr);
-  CHECK(control.registry->sessions().empty());
+  CHECK(control.service->sessions().empty());
   host.dataplane.hold_installs = false;
   REQUIRE(answer(control, caller) == kConnected);
   CHECK(caller.last<OutgoingCallReply>()->peers_call_id == 7);
   CHECK(caller.last<OutgoingCallReply>()->call_id ==
         host.memory.sessions()[host.dataplane.installed_calls.at(0).first].our_call_id.value);
   REQUIRE(open_calls(control, 1));
-  const auto view = control.registry->sessions().at(0);
+  const auto view = control.service->sessions().at(0);
   CHECK(view.user == "User");
   CHECK(view.mppe == "mppe128-stateless");
   CHECK(view.mtu == 1396);
   CHECK(view.peer_call_id.value == 7);
   CHECK(control.leases() == 1);
-  CHECK(control.until([&] { return host.memory.sessions()[view.id].subscriber == view.address; }));
+  CHECK(control.until(
+      [&] { return host.memory.sessions()[view.slot.value].subscriber == view.address; }));
 }
 
-TEST_CASE("registry: a peer that hangs up frees the call and everything it had", "[registry]") {
+TEST_CASE("subscriber: a peer that hangs up frees the call and everything it had", "[subscriber]") {
   Host host;
   Control control(host);
   Caller caller(control);
@@ -106,14 +107,14 @@ TEST_CASE("registry: a peer that hangs up frees the call and everything it had",
     caller.send(CallClearRequest{.call_id = 1});
     REQUIRE(control.until([&] { return caller.last<CallDisconnectNotify>() != nullptr; }));
     check();
-    CHECK(control.registry->connections().size() == 1);
+    CHECK(control.service->connections().size() == 1);
     CHECK(control.ended(EndReason::peer_cleared_call) == 1);
   }
   SECTION("by closing TCP") {
     (void)caller.read();  // with something unread it would be a reset
     caller.hang_up();
     check();
-    CHECK(control.registry->connections().empty());
+    CHECK(control.service->connections().empty());
     CHECK(control.ended(EndReason::peer_closed_tcp) == 1);
     CHECK(control.stored().connections.empty());
     CHECK(control.until([&] { return host.stored.empty(); }));
@@ -123,7 +124,7 @@ TEST_CASE("registry: a peer that hangs up frees the call and everything it had",
     REQUIRE(::setsockopt(caller.socket.get(), SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)) == 0);
     caller.hang_up();
     check();
-    CHECK(control.registry->connections().empty());
+    CHECK(control.service->connections().empty());
   }
   SECTION("by octets that are no PPTP") {
     caller.send(octets("00 10 00 01 de ad be ef 00 05 00 00 00 00 00 00"));
@@ -133,8 +134,8 @@ TEST_CASE("registry: a peer that hangs up frees the call and everything it had",
   }
 }
 
-TEST_CASE("registry: ten thousand calls that clear, stop and hang up at once leave nothing",
-          "[registry][conformance-23][conformance-25]") {
+TEST_CASE("subscriber: ten thousand calls that clear, stop and hang up at once leave nothing",
+          "[subscriber][conformance-23][conformance-25]") {
   Host host;
   Control control(host);
   std::byte clear[wire::pptp::kLongestMessage], stop[wire::pptp::kLongestMessage];
@@ -152,7 +153,7 @@ TEST_CASE("registry: ten thousand calls that clear, stop and hang up at once lea
     caller.send(goodbye);
     REQUIRE(::shutdown(caller.socket.get(), SHUT_WR) == 0);
     REQUIRE(
-        control.until([&] { return caller.closed() && control.registry->connections().empty(); }));
+        control.until([&] { return caller.closed() && control.service->connections().empty(); }));
     if (i == 0) {
       REQUIRE(control.until([&] { return control.all_free() && host.stored.empty(); }));
       caller.hang_up();
@@ -165,8 +166,8 @@ TEST_CASE("registry: ten thousand calls that clear, stop and hang up at once lea
   CHECK(control.stored().sessions.empty());
 }
 
-TEST_CASE("registry: an install that the dataplane refuses is a general error and leaves nothing",
-          "[registry]") {
+TEST_CASE("subscriber: an install that the dataplane refuses is a general error and leaves nothing",
+          "[subscriber]") {
   Host host(2);
   Control control(host);
   Caller caller(control);
@@ -186,8 +187,9 @@ TEST_CASE("registry: an install that the dataplane refuses is a general error an
   CHECK(open_calls(control, 1));
 }
 
-TEST_CASE("registry: a slot that the dataplane thinks in use is cleared there, not tried for ever",
-          "[registry]") {
+TEST_CASE(
+    "subscriber: a slot that the dataplane thinks in use is cleared there, not tried for ever",
+    "[subscriber]") {
   Host host(1);
   Control control(host);
   Caller caller(control);
@@ -204,8 +206,8 @@ TEST_CASE("registry: a slot that the dataplane thinks in use is cleared there, n
   CHECK(open_calls(control, 1));
 }
 
-TEST_CASE("registry: a connection that closes during install takes the call with it",
-          "[registry]") {
+TEST_CASE("subscriber: a connection that closes during install takes the call with it",
+          "[subscriber]") {
   Host host(1);
   Control control(host);
   for (int round = 0; round < 3; ++round) {
@@ -215,7 +217,7 @@ TEST_CASE("registry: a connection that closes during install takes the call with
     caller.dial(1);
     REQUIRE(control.until([&] { return host.dataplane.held() == 1; }));
     caller.hang_up();
-    REQUIRE(control.until([&] { return control.registry->connections().empty(); }));
+    REQUIRE(control.until([&] { return control.service->connections().empty(); }));
     host.dataplane.hold_installs = false;
     CHECK(control.until(
         [&] { return host.dataplane.seen[MessageType::kRemoveSession] == round + 1; }));
@@ -226,8 +228,8 @@ TEST_CASE("registry: a connection that closes during install takes the call with
   establish(control, caller);
 }
 
-TEST_CASE("registry: an offer that the peer takes back is removed when it is installed",
-          "[registry]") {
+TEST_CASE("subscriber: an offer that the peer takes back is removed when it is installed",
+          "[subscriber]") {
   Host host(1);
   Control control(host);
   Caller caller(control);
@@ -246,8 +248,9 @@ TEST_CASE("registry: an offer that the peer takes back is removed when it is ins
   CHECK(open_calls(control, 1));
 }
 
-TEST_CASE("registry: without a free slot a call is refused with error 4, and served after one ends",
-          "[registry]") {
+TEST_CASE(
+    "subscriber: without a free slot a call is refused with error 4, and served after one ends",
+    "[subscriber]") {
   Host host(2);
   Control control(host);
   Caller caller(control);
@@ -274,8 +277,9 @@ TEST_CASE("registry: without a free slot a call is refused with error 4, and ser
   CHECK(open_calls(control, 2));
 }
 
-TEST_CASE("registry: calls that could not be stored are not taken, and are once the store has room",
-          "[registry]") {
+TEST_CASE(
+    "subscriber: calls that could not be stored are not taken, and are once the store has room",
+    "[subscriber]") {
   Host host;
   Control control(host);
   Caller caller(control);
@@ -291,27 +295,27 @@ TEST_CASE("registry: calls that could not be stored are not taken, and are once 
     CHECK(control.statistics.store_failing.get() == 1);
     CHECK(control.statistics.store_failures.get() > 0);
     CHECK_FALSE(control.journal->last_error().empty());
-    CHECK(control.registry->sessions().size() == 1);  // lives on
+    CHECK(control.service->sessions().size() == 1);  // lives on
     // One that starts meanwhile is not in the store.
     other.start(control);
-    CHECK_FALSE(control.registry->audit().findings.empty());
+    CHECK_FALSE(control.service->audit().findings.empty());
   }
   const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(250);
   (void)control.until([&] { return std::chrono::steady_clock::now() > until; });
   other.dial(3);
   CHECK(open_calls(control, 2));
   CHECK(control.statistics.store_failing.get() == 0);
-  CHECK(control.registry->audit().findings.empty());
+  CHECK(control.service->audit().findings.empty());
   CHECK(control.stored().connections.size() == 2);
 }
 
-TEST_CASE("registry: what could not be stored is when there is room, asked for or not",
-          "[registry][resume]") {
+TEST_CASE("subscriber: what could not be stored is when there is room, asked for or not",
+          "[subscriber][resume]") {
   Host host;
   auto first = std::make_unique<Control>(host);
   Caller leaves(*first);
   establish(*first, leaves);
-  const OurCallId ended = first->registry->sessions().at(0).our_call_id;
+  const OurCallId ended = first->service->sessions().at(0).our_call_id;
   {
     const FileSizeLimit full(4096);
     leaves.hang_up();
@@ -325,25 +329,25 @@ TEST_CASE("registry: what could not be stored is when there is room, asked for o
   CHECK(std::ranges::count(resting, ended, &resume::RestingCallId::id) == 1);
 }
 
-TEST_CASE("registry: what is short is told to new calls and connections, old calls live on",
-          "[registry]") {
+TEST_CASE("subscriber: what is short is told to new calls and connections, old calls live on",
+          "[subscriber]") {
   Host host;
   Control control(host);
   Caller caller(control);
   establish(control, caller);
-  control.registry->set_short_of(EndReason::memory_limit);
+  control.service->set_shortage(EndReason::memory_limit);
   caller.dial(2);
   REQUIRE(control.until([&] { return caller.count<OutgoingCallReply>() == 2; }));
   CHECK(caller.last<OutgoingCallReply>()->error_code == 4);
   Caller other(control);
   CHECK(control.until([&] { return other.closed(); }));
   CHECK(control.ended(EndReason::memory_limit) == 1);
-  control.registry->set_short_of(EndReason::kNone);
+  control.service->set_shortage(EndReason::kNone);
   caller.dial(3);
   CHECK(open_calls(control, 2));
 }
 
-TEST_CASE("registry: without a free Call ID a call is refused with error 4", "[registry]") {
+TEST_CASE("subscriber: without a free Call ID a call is refused with error 4", "[subscriber]") {
   Host host;
   {
     // All but two rest, as after a storm of short calls.
@@ -367,8 +371,8 @@ TEST_CASE("registry: without a free Call ID a call is refused with error 4", "[r
   CHECK(control.ended(EndReason::no_call_id) == 1);
 }
 
-TEST_CASE("registry: a dataplane lost while it installs costs the call, not the slot",
-          "[registry]") {
+TEST_CASE("subscriber: a dataplane lost while it installs costs the call, not the slot",
+          "[subscriber]") {
   Host host(2);
   Control control(host);
   Caller caller(control);
@@ -398,8 +402,8 @@ TEST_CASE("registry: a dataplane lost while it installs costs the call, not the 
   CHECK(open_calls(control, 1));
 }
 
-TEST_CASE("registry: a dataplane lost while it removes is asked again when it is back",
-          "[registry]") {
+TEST_CASE("subscriber: a dataplane lost while it removes is asked again when it is back",
+          "[subscriber]") {
   Host host(1);
   Control control(host);
   Caller caller(control);
@@ -417,8 +421,8 @@ TEST_CASE("registry: a dataplane lost while it removes is asked again when it is
   CHECK(open_calls(control, 1));
 }
 
-TEST_CASE("registry: calls outlive the dataplane; where keys were lost with it LCP begins anew",
-          "[registry]") {
+TEST_CASE("subscriber: calls outlive the dataplane; where keys were lost with it LCP begins anew",
+          "[subscriber]") {
   Host host;
   Control control(host);
   Caller old(control);
@@ -434,7 +438,7 @@ TEST_CASE("registry: calls outlive the dataplane; where keys were lost with it L
   REQUIRE(control.until([&] { return !control.dataplane.attached(); }));
   host.dataplane.lose = nullptr;
   // Those of the first one, too: session memory has none.
-  const auto slot = control.registry->sessions().at(0).id;
+  const auto slot = control.service->sessions().at(0).slot.value;
   auto& record = host.memory.sessions()[slot];
   const bool old_lost = GENERATE(false, true);
   if (old_lost) record.upstream.mppe.mode = record.downstream.mppe.mode = mppe::Mode::kOff;
@@ -449,7 +453,7 @@ TEST_CASE("registry: calls outlive the dataplane; where keys were lost with it L
   }
 }
 
-TEST_CASE("registry: an Open that was lost with the dataplane is said again", "[registry]") {
+TEST_CASE("subscriber: an Open that was lost with the dataplane is said again", "[subscriber]") {
   Host host;
   Control control(host);
   Caller caller(control);
@@ -468,20 +472,21 @@ TEST_CASE("registry: an Open that was lost with the dataplane is said again", "[
   CHECK(open_calls(control, 1));
 }
 
-TEST_CASE("registry: a session that a new dataplane does not have ends", "[registry]") {
+TEST_CASE("subscriber: a session that a new dataplane does not have ends", "[subscriber]") {
   Host host;
   Control control(host);
   Caller caller(control);
   establish(control, caller);
   host.dataplane.die();
   REQUIRE(control.until([&] { return !control.dataplane.attached(); }));
-  host.memory.sessions()[control.registry->sessions().at(0).id].state = contract::SlotState::kFree;
+  host.memory.sessions()[control.service->sessions().at(0).slot.value].state =
+      contract::SlotState::kFree;
   host.dataplane.back();
   CHECK(control.until([&] { return caller.last<CallDisconnectNotify>() != nullptr; }));
   CHECK(control.until([&] { return control.all_free(); }));
 }
 
-TEST_CASE("registry: an address that the dataplane refuses ends the call", "[registry]") {
+TEST_CASE("subscriber: an address that the dataplane refuses ends the call", "[subscriber]") {
   Host host;
   Control control(host);
   Caller caller(control);
@@ -493,8 +498,8 @@ TEST_CASE("registry: an address that the dataplane refuses ends the call", "[reg
   CHECK(control.ended(EndReason::dataplane_refused) == 1);
 }
 
-TEST_CASE("registry: a call taken back while the dataplane refuses it has ended once",
-          "[registry]") {
+TEST_CASE("subscriber: a call taken back while the dataplane refuses it has ended once",
+          "[subscriber]") {
   Host host;
   Control control(host);
   Caller caller(control);
@@ -513,7 +518,7 @@ TEST_CASE("registry: a call taken back while the dataplane refuses it has ended 
   CHECK(control.ended(EndReason::dataplane_refused) == 0);
 }
 
-TEST_CASE("registry: a wrong password ends the call and takes no lease", "[registry]") {
+TEST_CASE("subscriber: a wrong password ends the call and takes no lease", "[subscriber]") {
   Host host;
   Control control(host);
   Caller caller(control);
@@ -531,7 +536,7 @@ TEST_CASE("registry: a wrong password ends the call and takes no lease", "[regis
   CHECK(control.until([&] { return control.all_free(); }));
 }
 
-TEST_CASE("registry: a peer that hangs up after a refusal has failed, not left", "[registry]") {
+TEST_CASE("subscriber: a peer that hangs up after a refusal has failed, not left", "[subscriber]") {
   Host host;
   Control control(host);
   Caller caller(control);
@@ -551,28 +556,28 @@ TEST_CASE("registry: a peer that hangs up after a refusal has failed, not left",
   CHECK(control.ended(EndReason::peer_cleared_call) == 0);
 }
 
-TEST_CASE("registry: a peer that logs in again as somebody else gets that account's address",
-          "[registry]") {
+TEST_CASE("subscriber: a peer that logs in again as somebody else gets that account's address",
+          "[subscriber]") {
   Host host;
   Control control(host);
   Caller caller(control);
   establish(control, caller);
-  auto view = control.registry->sessions().at(0);
+  auto view = control.service->sessions().at(0);
   CHECK(view.address != Ipv4Address(0x0a400063));
-  auto& client = host.dataplane.clients.at(view.id);
+  auto& client = host.dataplane.clients.at(view.slot.value);
   client.user = "Other";
   client.password = "otherPass";
-  control.registry->on_punted({SlotId(view.id), host.memory.sessions()[view.id].generation},
-                              Bytes(frame(kLcp, kConfReq, 0x55, client.lcp_options)).subspan(2));
+  control.service->on_punted({view.slot, host.memory.sessions()[view.slot.value].generation},
+                             Bytes(frame(kLcp, kConfReq, 0x55, client.lcp_options)).subspan(2));
   REQUIRE(control.until([&] {
-    const auto now = control.registry->sessions();
+    const auto now = control.service->sessions();
     return now.size() == 1 && now[0].state == "open" && now[0].user == "Other";
   }));
-  CHECK(control.registry->sessions().at(0).address == Ipv4Address(0x0a400063));
+  CHECK(control.service->sessions().at(0).address == Ipv4Address(0x0a400063));
   CHECK(control.leases() == 1);
 }
 
-TEST_CASE("registry: connections over the limit are closed at once", "[registry]") {
+TEST_CASE("subscriber: connections over the limit are closed at once", "[subscriber]") {
   Host host;
   host.config.pptp.max_connections = 2;
   Control control(host);
@@ -580,15 +585,15 @@ TEST_CASE("registry: connections over the limit are closed at once", "[registry]
   Caller second(control);
   Caller third(control);
   CHECK(control.until([&] { return third.closed(); }));
-  CHECK(control.registry->connections().size() == 2);
+  CHECK(control.service->connections().size() == 2);
   first.hang_up();
-  REQUIRE(control.until([&] { return control.registry->connections().size() == 1; }));
+  REQUIRE(control.until([&] { return control.service->connections().size() == 1; }));
   Caller fourth(control);
   establish(control, fourth);
   CHECK_FALSE(second.closed());
 }
 
-TEST_CASE("registry: a connection that a successor would not get is closed", "[registry]") {
+TEST_CASE("subscriber: a connection that a successor would not get is closed", "[subscriber]") {
   Host host;
   Control control(host);
   Caller kept(control);
@@ -597,30 +602,30 @@ TEST_CASE("registry: a connection that a successor would not get is closed", "[r
   lost.start(control);
   lost.dial(2);
   REQUIRE(open_calls(control, 2));
-  control.registry->on_not_kept(ConnectionId(control.registry->connections().at(1).id));
+  control.service->on_not_kept(ConnectionId(control.service->connections().at(1).id));
   CHECK(control.until([&] { return lost.closed(); }));
   CHECK(control.ended(EndReason::descriptor_limit) == 1);
   CHECK(open_calls(control, 1));
   CHECK_FALSE(kept.closed());
-  CHECK(control.registry->audit().findings.empty());
-  control.registry->on_not_kept(ConnectionId(99));  // gone meanwhile
+  CHECK(control.service->audit().findings.empty());
+  control.service->on_not_kept(ConnectionId(99));  // gone meanwhile
 }
 
-TEST_CASE("registry: the operator's clear ends the link, then the call", "[registry]") {
+TEST_CASE("subscriber: the operator's clear ends the link, then the call", "[subscriber]") {
   Host host;
   Control control(host);
   Caller caller(control);
   establish(control, caller);
-  CHECK_FALSE(control.registry->clear("nobody"));
-  CHECK_FALSE(control.registry->clear("99"));
-  REQUIRE(control.registry->clear("User"));
+  CHECK_FALSE(control.service->clear({.user = "nobody"}));
+  CHECK_FALSE(control.service->clear({.user = "99"}));
+  REQUIRE(control.service->clear({.user = "User"}));
   CHECK(control.until([&] { return caller.last<CallDisconnectNotify>() != nullptr; }));
   CHECK(control.until([&] { return control.all_free(); }));
   CHECK(control.ended(EndReason::operator_cleared) == 1);
-  CHECK(control.registry->last_ends().at(0).reason == "operator_cleared");
+  CHECK(control.service->last_ends().at(0).reason == "operator_cleared");
 }
 
-TEST_CASE("registry: shutting down tells every peer, and is done once", "[registry]") {
+TEST_CASE("subscriber: shutting down tells every peer, and is done once", "[subscriber]") {
   Host host;
   Control control(host);
   int done = 0;
@@ -629,7 +634,7 @@ TEST_CASE("registry: shutting down tells every peer, and is done once", "[regist
     establish(control, caller);
     Caller idle(control);
     idle.start(control);
-    control.registry->shut_down(Milliseconds(4000), [&] { ++done; });
+    control.service->shut_down(Milliseconds(4000), [&] { ++done; });
     REQUIRE(control.until([&] { return caller.last<StopControlConnectionRequest>() != nullptr; }));
     REQUIRE(control.until([&] { return idle.last<StopControlConnectionRequest>() != nullptr; }));
     CHECK(caller.last<CallDisconnectNotify>() != nullptr);
@@ -642,7 +647,7 @@ TEST_CASE("registry: shutting down tells every peer, and is done once", "[regist
     CHECK(control.until([&] { return late.closed(); }));
   }
   SECTION("with nothing") {
-    control.registry->shut_down(Milliseconds(60'000), [&] { ++done; });
+    control.service->shut_down(Milliseconds(60'000), [&] { ++done; });
     CHECK(control.until([&] { return done == 1; }));
   }
   SECTION("with peers that answer nothing, within its bound") {
@@ -650,7 +655,7 @@ TEST_CASE("registry: shutting down tells every peer, and is done once", "[regist
     establish(control, caller);
     host.dataplane.run_ppp = false;
     const auto started = std::chrono::steady_clock::now();
-    control.registry->shut_down(Milliseconds(400), [&] { ++done; });
+    control.service->shut_down(Milliseconds(400), [&] { ++done; });
     CHECK(control.until([&] { return done == 1; }));
     CHECK(std::chrono::steady_clock::now() - started < std::chrono::milliseconds(1500));
   }
@@ -660,7 +665,7 @@ TEST_CASE("registry: shutting down tells every peer, and is done once", "[regist
     host.dataplane.hold_installs = true;
     caller.dial(1);
     REQUIRE(control.until([&] { return host.dataplane.held() == 1; }));
-    control.registry->shut_down(Milliseconds(400), [&] { ++done; });
+    control.service->shut_down(Milliseconds(400), [&] { ++done; });
     REQUIRE(control.until([&] { return caller.last<StopControlConnectionRequest>() != nullptr; }));
     host.dataplane.hold_installs = false;
     CHECK(control.until([&] { return done == 1 && control.all_free(); }));
@@ -669,7 +674,7 @@ TEST_CASE("registry: shutting down tells every peer, and is done once", "[regist
   CHECK(done == 1);
 }
 
-TEST_CASE("registry: more installs than may be under way wait for their turn", "[registry]") {
+TEST_CASE("subscriber: more installs than may be under way wait for their turn", "[subscriber]") {
   Host host(700);
   host.config.pools["default"].ranges = {{Ipv4Address(0x0a400002), Ipv4Address(0x0a403ffe)}};
   host.config.pptp.admission.set_ups = host.config.pptp.admission.per_source_set_ups = 1000;
@@ -688,14 +693,14 @@ TEST_CASE("registry: more installs than may be under way wait for their turn", "
   REQUIRE(control.until([&] { return caller.count<OutgoingCallReply>() == 550; }));
   control.settle();
   CHECK(host.dataplane.installed_calls.size() == 550);
-  CHECK(control.registry->sessions().size() == 550);
+  CHECK(control.service->sessions().size() == 550);
   CHECK(control.ended(EndReason::peer_cleared_call) == 50);
   caller.hang_up();
   CHECK(control.until([&] { return control.all_free(); }));
 }
 
-TEST_CASE("registry: what waits for its turn is bounded, however often peers dial and leave",
-          "[registry]") {
+TEST_CASE("subscriber: what waits for its turn is bounded, however often peers dial and leave",
+          "[subscriber]") {
   Host host(300);
   host.config.pptp.admission.per_source_set_ups = 200;
   host.config.pptp.admission.per_source_waiting = 50;
@@ -708,7 +713,7 @@ TEST_CASE("registry: what waits for its turn is bounded, however often peers dia
     for (std::uint16_t call = 1; call <= 300; ++call) caller.dial(call);
     caller.barrier(control);
     caller.hang_up();
-    REQUIRE(control.until([&] { return control.registry->connections().empty(); }));
+    REQUIRE(control.until([&] { return control.service->connections().empty(); }));
   }
   // The first round had 200 under way. Those stay so, and a round has but its place in the queue;
   // that is free again when it hangs up.
@@ -719,8 +724,8 @@ TEST_CASE("registry: what waits for its turn is bounded, however often peers dia
   CHECK(control.until([&] { return control.all_free() && host.dataplane.held() == 0; }));
 }
 
-TEST_CASE("registry: a control process that is killed leaves its calls to the next one",
-          "[registry][resume]") {
+TEST_CASE("subscriber: a control process that is killed leaves its calls to the next one",
+          "[subscriber][resume]") {
   Host host;
   auto first = std::make_unique<Control>(host);
   Caller caller(*first);
@@ -734,14 +739,14 @@ TEST_CASE("registry: a control process that is killed leaves its calls to the ne
   dialling.dial(5);  // stays in LCP
   REQUIRE(first->until([&] { return dialling.last<OutgoingCallReply>() != nullptr; }));
   first->settle();
-  const auto before = first->registry->sessions();
+  const auto before = first->service->sessions();
   REQUIRE(before.size() == 2);
   first.reset();
   host.dataplane.run_ppp = true;
 
   Control second(host);
-  REQUIRE(second.until([&] { return second.registry->sessions().size() == 1; }));
-  const auto after = second.registry->sessions().at(0);
+  REQUIRE(second.until([&] { return second.service->sessions().size() == 1; }));
+  const auto after = second.service->sessions().at(0);
   const auto& known = *std::ranges::find(before, after.id, &subscriber::SessionView::id);
   CHECK(after.state == "open");
   CHECK(after.user == known.user);
@@ -758,7 +763,7 @@ TEST_CASE("registry: a control process that is killed leaves its calls to the ne
   CHECK(second.until([&] { return dialling.closed(); }));
   CHECK(second.until([&] { return silent.closed(); }));
   CHECK(second.until([&] { return host.dataplane.slots_in_use() == 1; }));
-  CHECK(second.registry->connections().size() == 2);
+  CHECK(second.service->connections().size() == 2);
   CHECK(second.until([&] { return host.stored.size() == 2; }));
   // Everything works on: echo, a new call, the end of the old one.
   idle.send(EchoRequest{.identifier = 77});
@@ -771,8 +776,8 @@ TEST_CASE("registry: a control process that is killed leaves its calls to the ne
   CHECK(second.stored().sessions.size() == 1);
 }
 
-TEST_CASE("registry: a message of which half had come is finished by the next process",
-          "[registry][resume]") {
+TEST_CASE("subscriber: a message of which half had come is finished by the next process",
+          "[subscriber][resume]") {
   Host host;
   auto first = std::make_unique<Control>(host);
   Caller caller(*first);
@@ -788,8 +793,8 @@ TEST_CASE("registry: a message of which half had come is finished by the next pr
   CHECK(caller.last<OutgoingCallReply>()->peers_call_id == 3);
 }
 
-TEST_CASE("registry: a request that was read and not answered is answered by the next process",
-          "[registry][resume]") {
+TEST_CASE("subscriber: a request that was read and not answered is answered by the next process",
+          "[subscriber][resume]") {
   Host host;
   auto first = std::make_unique<Control>(host);
   Caller caller(*first);
@@ -809,20 +814,21 @@ TEST_CASE("registry: a request that was read and not answered is answered by the
   CHECK_FALSE(second.stored().connections.at(0).machine.calls.at(0).is_offer());
 }
 
-TEST_CASE("registry: the Call IDs of an earlier process's calls rest too", "[registry][resume]") {
+TEST_CASE("subscriber: the Call IDs of an earlier process's calls rest too",
+          "[subscriber][resume]") {
   Host host;
   auto first = std::make_unique<Control>(host);
   Caller caller(*first);
   establish(*first, caller);
-  const OurCallId ended = first->registry->sessions().at(0).our_call_id;
+  const OurCallId ended = first->service->sessions().at(0).our_call_id;
   caller.hang_up();
   REQUIRE(first->until([&] { return first->all_free(); }));
   Caller half(*first);
   half.start(*first);
   host.dataplane.run_ppp = false;
   half.dial(5);
-  REQUIRE(first->until([&] { return first->registry->sessions().size() == 1; }));
-  const OurCallId orphan = first->registry->sessions().at(0).our_call_id;
+  REQUIRE(first->until([&] { return first->service->sessions().size() == 1; }));
+  const OurCallId orphan = first->service->sessions().at(0).our_call_id;
   first.reset();
   // Two processes later it is still so.
   { const Control second(host); }
@@ -834,8 +840,8 @@ TEST_CASE("registry: the Call IDs of an earlier process's calls rest too", "[reg
   CHECK(std::ranges::count(resting, orphan, &resume::RestingCallId::id) == 1);
 }
 
-TEST_CASE("registry: an audit finds nothing where nothing is wrong, and names what is",
-          "[registry][audit]") {
+TEST_CASE("subscriber: an audit finds nothing where nothing is wrong, and names what is",
+          "[subscriber][audit]") {
   Host host;
   Control control(host);
   Caller caller(control);
@@ -845,21 +851,21 @@ TEST_CASE("registry: an audit finds nothing where nothing is wrong, and names wh
   other.dial(9);
   REQUIRE(open_calls(control, 2));
   // What was set up less than a second ago is not compared with session memory yet.
-  CHECK(control.registry->audit().in_motion == 2);
+  CHECK(control.service->audit().in_motion == 2);
   const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(1100);
   (void)control.until([&] { return std::chrono::steady_clock::now() > until; });
-  const auto good = control.registry->audit();
+  const auto good = control.service->audit();
   CHECK(good.findings.empty());
   CHECK((good.sessions == 2 && good.in_motion == 0 && good.installed == 2 && good.leases == 2));
   CHECK((good.connections == 2 && good.stored_sessions == 2 && good.stored_connections == 2));
 
   const auto found = [&] {
     std::vector<std::string> out;
-    for (const auto& finding : control.registry->audit().findings) out.push_back(finding.what);
+    for (const auto& finding : control.service->audit().findings) out.push_back(finding.what);
     return out;
   };
   using Names = std::vector<std::string>;
-  auto& record = host.memory.sessions()[control.registry->sessions().at(0).id];
+  auto& record = host.memory.sessions()[control.service->sessions().at(0).slot.value];
   record.flags.fetch_and(~contract::kFlagIpv4Open);
   CHECK(found() == Names{"open_without_ipv4"});
   record.flags.fetch_or(contract::kFlagIpv4Open);
@@ -868,12 +874,12 @@ TEST_CASE("registry: an audit finds nothing where nothing is wrong, and names wh
   record.generation.fetch_add(1);
   CHECK(found() == Names{"session_without_record"});
   record.generation.fetch_sub(1);
-  record.peer_call_id = control.registry->sessions().at(0).peer_call_id;
+  record.peer_call_id = control.service->sessions().at(0).peer_call_id;
   auto& nobody = host.memory.sessions()[7];
   nobody.state = contract::SlotState::kInstalled;
   CHECK(found() == Names{"record_without_session"});
   nobody.state = contract::SlotState::kFree;
-  control.journal->erase(SlotId(control.registry->sessions().at(1).id));
+  control.journal->erase(control.service->sessions().at(1).slot);
   CHECK(found() == Names{"stored_sessions_differ"});
   const auto lease = control.pools.allocate("default");
   REQUIRE(lease);
@@ -881,8 +887,8 @@ TEST_CASE("registry: an audit finds nothing where nothing is wrong, and names wh
 }
 
 // Each instant at which a client counts its call as up and this process does not know it yet.
-TEST_CASE("registry: killed while the client's last Ack is on its way, a call goes on",
-          "[registry][resume]") {
+TEST_CASE("subscriber: killed while the client's last Ack is on its way, a call goes on",
+          "[subscriber][resume]") {
   Host host;
   const bool lost_ours = GENERATE(false, true);
   auto first = std::make_unique<Control>(host);
@@ -898,8 +904,8 @@ TEST_CASE("registry: killed while the client's last Ack is on its way, a call go
     return lost ||
            (!host.dataplane.clients.empty() && host.dataplane.clients.begin()->second.ipcp_open);
   }));
-  const auto slot = first->registry->sessions().at(0).id;
-  CHECK(first->registry->sessions().at(0).state == (lost_ours ? "open" : "network"));
+  const auto slot = first->service->sessions().at(0).slot.value;
+  CHECK(first->service->sessions().at(0).state == (lost_ours ? "open" : "network"));
   CHECK(first->stored().sessions.size() == 1);
   PppClient& client = host.dataplane.clients[slot];
   CHECK(client.ipcp_open == !lost_ours);
@@ -915,8 +921,8 @@ TEST_CASE("registry: killed while the client's last Ack is on its way, a call go
   CHECK(second.until(
       [&] { return (host.memory.sessions()[slot].flags & contract::kFlagIpv4Open) != 0; }));
   for (const auto& request : client.ask_again())
-    second.registry->on_punted({SlotId(slot), host.memory.sessions()[slot].generation},
-                               Bytes(request).subspan(2));
+    second.service->on_punted({SlotId(slot), host.memory.sessions()[slot].generation},
+                              Bytes(request).subspan(2));
   REQUIRE(second.until([&] { return client.ipcp_open; }));
   CHECK(open_calls(second, 1));
   caller.barrier(second);
@@ -925,8 +931,8 @@ TEST_CASE("registry: killed while the client's last Ack is on its way, a call go
   CHECK((second.leases() == 1 && second.stored().sessions.size() == 1));
 }
 
-TEST_CASE("registry: the dataplane killed with the client's last Ack in it, a call goes on",
-          "[registry][resume]") {
+TEST_CASE("subscriber: the dataplane killed with the client's last Ack in it, a call goes on",
+          "[subscriber][resume]") {
   Host host;
   Control control(host);
   Caller caller(control);
@@ -942,7 +948,7 @@ TEST_CASE("registry: the dataplane killed with the client's last Ack in it, a ca
   host.dataplane.lose_answer = nullptr;
   host.dataplane.back();
   CHECK(open_calls(control, 1));  // our restart timer asks again, and the client answers
-  const auto slot = control.registry->sessions().at(0).id;
+  const auto slot = control.service->sessions().at(0).slot.value;
   CHECK(control.until(
       [&] { return (host.memory.sessions()[slot].flags & contract::kFlagIpv4Open) != 0; }));
   caller.barrier(control);
@@ -950,21 +956,21 @@ TEST_CASE("registry: the dataplane killed with the client's last Ack in it, a ca
   CHECK(control.ended(EndReason::dataplane_unavailable) == 0);
 }
 
-TEST_CASE("registry: killed while a peer logs in again as somebody else, its new address is kept",
-          "[registry][resume]") {
+TEST_CASE("subscriber: killed while a peer logs in again as somebody else, its new address is kept",
+          "[subscriber][resume]") {
   Host host;
   auto first = std::make_unique<Control>(host);
   Caller caller(*first);
   establish(*first, caller);
-  const auto id = first->registry->sessions().at(0).id;
+  const auto id = first->service->sessions().at(0).slot.value;
   auto& client = host.dataplane.clients[id];
   client.user = "Other";
   client.password = "otherPass";
   bool lost = false;
   host.dataplane.lose = [&](MessageType type) { return lost |= type == MessageType::kArmMppe; };
   for (const auto& request : client.renegotiate(kLcp))
-    first->registry->on_punted({SlotId(id), host.memory.sessions()[id].generation},
-                               Bytes(request).subspan(2));
+    first->service->on_punted({SlotId(id), host.memory.sessions()[id].generation},
+                              Bytes(request).subspan(2));
   REQUIRE(first->until([&] { return lost; }));
   const auto stored = first->stored().sessions;
   REQUIRE(stored.size() == 1);
@@ -973,33 +979,32 @@ TEST_CASE("registry: killed while a peer logs in again as somebody else, its new
   host.dataplane.lose = nullptr;
   Control second(host);
   REQUIRE(open_calls(second, 1));
-  CHECK(second.registry->sessions().at(0).address == Ipv4Address(0x0a400063));
-  CHECK(second.registry->sessions().at(0).user == "Other");
+  CHECK(second.service->sessions().at(0).address == Ipv4Address(0x0a400063));
+  CHECK(second.service->sessions().at(0).user == "Other");
   CHECK(second.leases() == 1);
 }
 
-TEST_CASE("registry: a call that is being negotiated anew is carried on, from LCP",
-          "[registry][resume]") {
+TEST_CASE("subscriber: a call that is being negotiated anew is carried on, from LCP",
+          "[subscriber][resume]") {
   Host host;
   auto first = std::make_unique<Control>(host);
   Caller caller(*first);
   establish(*first, caller);
-  const auto id = first->registry->sessions().at(0).id;
+  const auto id = first->service->sessions().at(0).slot.value;
   REQUIRE(first->stored().sessions.size() == 1);
   host.dataplane.run_ppp = false;
-  first->registry->on_punted(
-      {SlotId(id), host.memory.sessions()[id].generation},
-      Bytes(frame(kLcp, kConfReq, 0x55, PppClient().lcp_options)).subspan(2));
+  first->service->on_punted({SlotId(id), host.memory.sessions()[id].generation},
+                            Bytes(frame(kLcp, kConfReq, 0x55, PppClient().lcp_options)).subspan(2));
   CHECK(first->stored().sessions.size() == 1);
-  CHECK(first->registry->audit().findings.empty());
-  const auto before = first->registry->sessions().at(0);
+  CHECK(first->service->audit().findings.empty());
+  const auto before = first->service->sessions().at(0);
   first.reset();
   // Not one process later, but two: the second is killed before it gets an answer.
   { const Control second(host); }
   host.dataplane.run_ppp = true;
   Control third(host);
   REQUIRE(open_calls(third, 1));
-  const auto after = third.registry->sessions().at(0);
+  const auto after = third.service->sessions().at(0);
   CHECK(after.id == before.id);
   CHECK(third.stored().sessions.at(0).lease.address == after.address);
   CHECK(after.user == "User");
@@ -1010,16 +1015,16 @@ TEST_CASE("registry: a call that is being negotiated anew is carried on, from LC
   CHECK(caller.last<CallDisconnectNotify>() == nullptr);
 }
 
-TEST_CASE("registry: a call that is ending when the process is killed has ended",
-          "[registry][resume]") {
+TEST_CASE("subscriber: a call that is ending when the process is killed has ended",
+          "[subscriber][resume]") {
   Host host;
   auto first = std::make_unique<Control>(host);
   Caller caller(*first);
   establish(*first, caller);
   host.dataplane.run_ppp = false;
-  const auto id = first->registry->sessions().at(0).id;
-  first->registry->on_punted({SlotId(id), host.memory.sessions()[id].generation},
-                             Bytes(frame(kLcp, kTermReq, 0x55)).subspan(2));
+  const auto id = first->service->sessions().at(0).slot.value;
+  first->service->on_punted({SlotId(id), host.memory.sessions()[id].generation},
+                            Bytes(frame(kLcp, kTermReq, 0x55)).subspan(2));
   CHECK(first->until([&] { return first->stored().sessions.empty(); }));
   first.reset();
   Control second(host);
@@ -1027,8 +1032,8 @@ TEST_CASE("registry: a call that is ending when the process is killed has ended"
   CHECK(second.until([&] { return second.all_free(); }));
 }
 
-TEST_CASE("registry: more slots than there are credits are cleared after a start without a store",
-          "[registry][resume]") {
+TEST_CASE("subscriber: more slots than there are credits are cleared after a start without a store",
+          "[subscriber][resume]") {
   Host host(3000);
   for (auto& record : host.memory.sessions()) {
     record.generation = 5;
@@ -1041,8 +1046,8 @@ TEST_CASE("registry: more slots than there are credits are cleared after a start
   establish(control, caller);
 }
 
-TEST_CASE("registry: records of nobody are gone from the store after a start",
-          "[registry][resume]") {
+TEST_CASE("subscriber: records of nobody are gone from the store after a start",
+          "[subscriber][resume]") {
   Host host;
   {
     const auto journal = open_journal(host, [](resume::Journal::Action) {});
@@ -1058,5 +1063,5 @@ TEST_CASE("registry: records of nobody are gone from the store after a start",
   Control control(host);
   CHECK(control.stored().connections.empty());
   CHECK(control.stored().sessions.empty());
-  CHECK(control.registry->sessions().empty());
+  CHECK(control.service->sessions().empty());
 }

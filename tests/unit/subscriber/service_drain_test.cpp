@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Registry: drain, and the end of many calls at once; see world.hpp for what is fake.
+// Service: drain, and the end of many calls at once; see world.hpp for what is fake.
 #include <catch2/catch.hpp>
 #include <deque>
 
-#include "controlplane/subscriber/registry.hpp"
+#include "controlplane/subscriber/service.hpp"
 #include "tests/unit/subscriber/world.hpp"
 
 using namespace pns;
@@ -38,15 +38,15 @@ constexpr auto kDoNotAccept = static_cast<int>(OutgoingCallResult::kDoNotAccept)
 
 }  // namespace
 
-TEST_CASE("registry: while it drains no call is taken and none is ended, until it is cancelled",
-          "[registry][drain]") {
+TEST_CASE("subscriber: while it drains no call is taken and none is ended, until it is cancelled",
+          "[subscriber][drain]") {
   Host host;
   Control control(host);
   Caller caller(control);
   establish(control, caller);
-  CHECK_FALSE(control.registry->drain_view().draining);
-  control.registry->drain(std::nullopt);
-  const auto view = control.registry->drain_view();
+  CHECK_FALSE(control.service->drain().view().draining);
+  control.service->drain().start(std::nullopt);
+  const auto view = control.service->drain().view();
   CHECK(view.draining);
   CHECK(view.calls_left == 1);
   CHECK(view.calls_at_start == 1);
@@ -64,23 +64,23 @@ TEST_CASE("registry: while it drains no call is taken and none is ended, until i
   CHECK(late.last<IncomingCallReply>()->result_code ==
         static_cast<int>(IncomingCallResult::kDoNotAccept));
   EndReason placed = EndReason::kNone;
-  control.registry->place_call({.pac = PacHost::kAddress, .call = {}},
-                               [&](const subscriber::PlacedCall& call) { placed = call.failure; });
+  control.service->place_call({.pac = PacHost::kAddress, .call = {}},
+                              [&](const subscriber::PlacedCall& call) { placed = call.failure; });
   CHECK(placed == EndReason::draining);
   CHECK(control.ended(EndReason::draining) == 4);
   CHECK(open_now(control) == 1);
-  CHECK(control.registry->drain_view().calls_left == 1);
+  CHECK(control.service->drain().view().calls_left == 1);
 
-  control.registry->cancel_drain();
-  CHECK_FALSE(control.registry->drain_view().draining);
+  control.service->drain().cancel();
+  CHECK_FALSE(control.service->drain().view().draining);
   CHECK(control.statistics.draining.get() == 0);
   CHECK_FALSE(control.stored().drain);
   CHECK(dial(control, late, 2) == kConnected);
   CHECK(open_now(control) >= 1);
 }
 
-TEST_CASE("registry: a drain refuses what waits for its set-up, and lets set-ups in flight go on",
-          "[registry][drain]") {
+TEST_CASE("subscriber: a drain refuses what waits for its set-up, and lets set-ups in flight go on",
+          "[subscriber][drain]") {
   Host host;
   host.config.pptp.admission.set_ups = host.config.pptp.admission.per_source_set_ups = 1;
   Control control(host);
@@ -91,29 +91,29 @@ TEST_CASE("registry: a drain refuses what waits for its set-up, and lets set-ups
   caller.dial(2);
   caller.barrier(control);
   REQUIRE(control.statistics.admission_waiting.get() == 1);
-  control.registry->drain(std::nullopt);
+  control.service->drain().start(std::nullopt);
   REQUIRE(control.until([&] { return caller.count<OutgoingCallReply>() == 1; }));
   CHECK(caller.last<OutgoingCallReply>()->peers_call_id == 2);
   CHECK(caller.last<OutgoingCallReply>()->result_code == kDoNotAccept);
-  CHECK(control.registry->drain_view().calls_left == 1);
+  CHECK(control.service->drain().view().calls_left == 1);
   host.dataplane.hold_installs = false;
   CHECK(control.until([&] { return open_now(control) == 1; }));
 }
 
-TEST_CASE("registry: at the deadline of a drain calls and idle connections are ended politely",
-          "[registry][drain]") {
+TEST_CASE("subscriber: at the deadline of a drain calls and idle connections are ended politely",
+          "[subscriber][drain]") {
   Host host;
   Control control(host);
   Caller caller(control);
   establish(control, caller);
   Caller idle(control);
   idle.start(control);
-  control.registry->drain(Seconds(1000));
-  CHECK(control.registry->drain_view().deadline_s == 1000);
+  control.service->drain().start(Seconds(1000));
+  CHECK(control.service->drain().view().deadline_s == 1000);
   control.settle();
   CHECK(open_now(control) == 1);
   const auto since = control.stored().drain.value().since_ns;
-  control.registry->drain(Seconds(0));
+  control.service->drain().start(Seconds(0));
   CHECK(control.stored().drain.value().since_ns == since);  // the same drain, another deadline
   REQUIRE(control.until([&] { return caller.last<CallDisconnectNotify>() != nullptr; }));
   CHECK(control.until([&] { return control.all_free(); }));
@@ -122,20 +122,20 @@ TEST_CASE("registry: at the deadline of a drain calls and idle connections are e
   REQUIRE(control.until([&] { return caller.last<StopControlConnectionRequest>() != nullptr; }));
   CHECK(caller.last<StopControlConnectionRequest>()->reason ==
         static_cast<int>(StopReason::kStopLocalShutdown));
-  CHECK(control.registry->drain_view().draining);
-  CHECK(control.registry->drain_view().calls_left == 0);
+  CHECK(control.service->drain().view().draining);
+  CHECK(control.service->drain().view().calls_left == 0);
   Caller late(control);  // is told, not cut off
   late.start(control);
   CHECK(dial(control, late, 2) == kDoNotAccept);
 }
 
-TEST_CASE("registry: a drain outlives the control process, and not the server",
-          "[registry][drain][resume]") {
+TEST_CASE("subscriber: a drain outlives the control process, and not the server",
+          "[subscriber][drain][resume]") {
   Host host;
   auto first = std::make_unique<Control>(host);
   Caller caller(*first);
   establish(*first, caller);
-  first->registry->drain(Seconds(1000));
+  first->service->drain().start(Seconds(1000));
   const auto stored = first->stored().drain;
   REQUIRE(stored);
   first.reset();
@@ -143,7 +143,7 @@ TEST_CASE("registry: a drain outlives the control process, and not the server",
     Control second(host);
     REQUIRE(second.until([&] { return open_now(second) == 1; }));
     CHECK(second.stored().drain == stored);
-    const auto view = second.registry->drain_view();
+    const auto view = second.service->drain().view();
     CHECK(view.draining);
     CHECK(view.calls_left == 1);
     CHECK(view.calls_at_start == 1);
@@ -154,14 +154,14 @@ TEST_CASE("registry: a drain outlives the control process, and not the server",
   SECTION("the first process of a new server does not") {
     host.memory.header().process(contract::Process::kControl).starts = 1;
     Control second(host);
-    CHECK_FALSE(second.registry->drain_view().draining);
+    CHECK_FALSE(second.service->drain().view().draining);
     CHECK_FALSE(second.stored().drain);
     CHECK(dial(second, caller, 5) == kConnected);
   }
 }
 
-TEST_CASE("registry: many calls end a slice at a time, with others' turns between",
-          "[registry][drain]") {
+TEST_CASE("subscriber: many calls end a slice at a time, with others' turns between",
+          "[subscriber][drain]") {
   constexpr std::uint16_t kCallers = 30, kCallsOfEach = 20, kCalls = kCallers * kCallsOfEach;
   Host host(1000);
   host.config.pools["default"].ranges = {{Ipv4Address(0x0a400002), Ipv4Address(0x0a403ffe)}};
@@ -179,21 +179,21 @@ TEST_CASE("registry: many calls end a slice at a time, with others' turns betwee
   const auto injected = [&] { return host.dataplane.seen[contract::MessageType::kInjectFrame]; };
   const int before = injected();
   SECTION("of a drain") {
-    control.registry->drain(Seconds(0));
+    control.service->drain().start(Seconds(0));
     REQUIRE(control.until([&] { return injected() != before; }));
     CHECK(injected() - before <= 200);
     CHECK(control.until([&] { return injected() - before == kCalls; }));
   }
   SECTION("of a drain that is cancelled: the others live") {
-    control.registry->drain(Seconds(0));
+    control.service->drain().start(Seconds(0));
     REQUIRE(control.until([&] { return injected() != before; }));
-    control.registry->cancel_drain();
+    control.service->drain().cancel();
     control.settle();
     CHECK(open_now(control) >= kCalls - 200);
   }
   SECTION("of the server") {
     bool done = false;
-    control.registry->shut_down(Milliseconds(2000), [&] { done = true; });
+    control.service->shut_down(Milliseconds(2000), [&] { done = true; });
     REQUIRE(control.until([&] { return injected() != before; }));
     CHECK(injected() - before <= 512);
     CHECK(control.until([&] { return injected() - before == kCalls; }));

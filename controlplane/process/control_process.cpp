@@ -1,0 +1,327 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "controlplane/process/control_process.hpp"
+
+#include <sys/resource.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <fstream>
+#include <initializer_list>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+#include "controlplane/process/management_handlers.hpp"
+#include "controlplane/runtime/control_socket.hpp"
+#include "controlplane/subscriber/settings.hpp"
+#include "pns/base/privileges.hpp"
+#include "pns/log/log.hpp"
+
+namespace pns::control {
+
+using model::StartPhase;
+using subscriber::CallPlacer;
+
+namespace {
+
+constexpr int kGrantTimeoutMs = 10'000;
+constexpr auto kFlushTime = Milliseconds(300);  // of a planned restart
+constexpr auto kFlushPoll = Milliseconds(5);
+constexpr auto kSignalStop = Milliseconds(5000);
+
+template <class T>
+T need(std::expected<T, std::string> value) {
+  if (!value) throw std::runtime_error(value.error());
+  return std::move(*value);
+}
+
+config::Config load_config(const std::filesystem::path& file) {
+  auto config = config::load(file);
+  if (!config) throw std::runtime_error(config.error().front().to_string());
+  log::start(static_cast<log::Level>(config->log.level),
+             static_cast<log::Format>(config->log.format), "control");
+  return std::move(*config);
+}
+
+// Opened while this process may still do everything; written to as an ordinary user.
+std::optional<aaa::PasswordChanges> open_password_changes(const config::Config& config) {
+  const auto& file = config.aaa.local.password_changes_file;
+  if (file.empty()) return std::nullopt;
+  auto changes = aaa::PasswordChanges::open(file);
+  if (!changes) throw std::runtime_error(file.string() + ": " + changes.error());
+  return std::move(*changes);
+}
+
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  (void)::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+void give_up_root(std::initializer_list<unsigned> kept) {
+  if (!drop_privileges(kept))
+    log::warn("privileges not dropped", {{"error", std::strerror(errno)}});
+}
+
+subscriber::SessionIdSource make_session_ids() {
+  std::string machine_id;
+  std::getline(std::ifstream("/etc/machine-id"), machine_id);
+  return {
+      subscriber::node_number(machine_id), [] {
+        return static_cast<std::uint64_t>(std::chrono::duration_cast<Milliseconds>(
+                                              std::chrono::system_clock::now().time_since_epoch())
+                                              .count());
+      }};
+}
+
+std::vector<Ipv4Address> addresses_of(const std::vector<contract::Grants::Listener>& listeners) {
+  std::vector<Ipv4Address> out;
+  for (const auto& listener : listeners) out.push_back(listener.local);
+  return out;
+}
+
+}  // namespace
+
+// ---- pool figures ---------------------------------------------------------------------------
+
+void ControlProcess::PoolFigures::refresh(const std::vector<pools::PoolStatus>& status) {
+  std::vector<metrics::Collector::PoolUse> next;
+  next.reserve(status.size());
+  for (const auto& pool : status) next.push_back({std::string(pool.name), pool.size, pool.in_use});
+  const std::scoped_lock lock(mutex_);
+  figures_ = std::move(next);
+}
+
+std::vector<metrics::Collector::PoolUse> ControlProcess::PoolFigures::get() const {
+  const std::scoped_lock lock(mutex_);
+  return figures_;
+}
+
+// ---- start ----------------------------------------------------------------------------------
+
+ControlProcess::ControlProcess(const std::filesystem::path& config_file,
+                               const std::filesystem::path& run_dir, UniqueFd supervisor_socket)
+    : run_dir_(run_dir),
+      config_(load_config(config_file)),
+      password_changes_(open_password_changes(config_)),
+      users_loader_(loop_, config_,
+                    [this](UsersLoader::Users users) { on_users(std::move(users)); }),
+      grants_(need(contract::receive_grants(supervisor_socket.get(), kGrantTimeoutMs))),
+      memory_(need(contract::SessionMemory::attach(grants_.session_memory.get()))),
+      pools_(subscriber::make_pools(config_)),
+      guess_timer_(loop_.timers(), [this] { guess_limiter_.on_deadline(); }),
+      guess_limiter_(
+          deferred_authenticator_, statistics_, [this] { return loop_.now(); },
+          [this](TimePoint at) { guess_timer_.arm(at); }),
+      journal_(need(resume::Journal::open(
+          run_dir_ / "store", memory_.header().max_sessions, resume::boot_id(),
+          [this](resume::Journal::Action action) { loop_.post(std::move(action)); }))),
+      connector_(context_, CallPlacer::kMaxAttempts),
+      supervisor_(context_, std::move(supervisor_socket),
+                  {.stop = [this](Milliseconds within) { stop(within); },
+                   .leave = [this](Milliseconds) { leave(); },
+                   .lost = [this] { context_.stop(); },
+                   .not_kept = [this](ConnectionId id) { service_.on_not_kept(id); }}),
+      dataplane_(context_, run_dir_ / "dataplane.sock",
+                 {.attached = [this] { service_.on_dataplane_attached(); },
+                  .detached = [this] { service_.on_dataplane_detached(); },
+                  .punted = [this](SessionHandle handle,
+                                   Bytes frame) { service_.on_punted(handle, frame); },
+                  .path_dead = [this](SessionHandle handle,
+                                      bool opened) { service_.on_path_dead(handle, opened); }}),
+      service_(services(),
+               {.make_transport =
+                    [this](UniqueFd fd, MessageTransport::Events events) {
+                      return std::make_shared<ControlSocket>(context_, std::move(fd),
+                                                             std::move(events));
+                    },
+                .opener = connector_,
+                .listen = addresses_of(grants_.listeners)},
+               make_session_ids()),
+      memory_watch_(context_, std::uint64_t{config_.control.memory_megabytes} << 20,
+                    {.measured =
+                         [this](std::uint64_t octets) {
+                           statistics_.memory_octets.set(static_cast<std::int64_t>(octets));
+                         },
+                     .changed = [this](bool over) { on_memory(over); }}),
+      signals_(context_, SIGTERM, SIGINT),
+      leave_timer_(loop_.timers(), [this] { leave_when_flushed(); }),
+      second_timer_(loop_.timers(), [this] { every_second(); }),
+      frames_lost_(memory_.header().channel_events_dropped.get()) {
+  raise_descriptor_limit();
+  end_phase(StartPhase::kStore);
+  granted_connections_ = grants_.connections.size();
+  service_.take_over(std::move(grants_.connections));
+  end_phase(StartPhase::kTakeOver);
+  // The sockets are granted, the files are open. The metrics may need a port below 1024.
+  give_up_root({CAP_NET_BIND_SERVICE});
+  start_management();
+  start_metrics();
+  give_up_root({});
+  make_listeners();
+}
+
+ControlProcess::~ControlProcess() = default;
+
+subscriber::Services ControlProcess::services() {
+  return {.loop = loop_,
+          .config = config_,
+          .memory = memory_,
+          .statistics = statistics_,
+          .keeper = supervisor_,
+          .dataplane = dataplane_,
+          .authenticator = guess_limiter_,
+          .pools = pools_,
+          .journal = *journal_,
+          .random = random_};
+}
+
+void ControlProcess::start_management() {
+  const auto socket =
+      config_.management.socket.empty() ? run_dir_ / "control.sock" : config_.management.socket;
+  management_ =
+      std::make_unique<management::Server>(context_, socket,
+                                           make_management_handlers({.service = service_,
+                                                                     .config = config_,
+                                                                     .memory = memory_,
+                                                                     .statistics = statistics_,
+                                                                     .pools = pools_,
+                                                                     .supervisor = supervisor_}));
+}
+
+void ControlProcess::start_metrics() {
+  every_second();
+  if (config_.metrics.listen)
+    metrics_ = std::make_unique<metrics::Endpoint>(
+        config_.metrics.listen->address, config_.metrics.listen->port,
+        std::make_shared<metrics::Collector>(memory_, statistics_,
+                                             [this] { return pool_figures_.get(); }));
+}
+
+void ControlProcess::make_listeners() {
+  for (auto& granted : grants_.listeners) {
+    listeners_.push_back(std::make_unique<Listener>(
+        context_, std::move(granted.fd),
+        [this](UniqueFd fd, Ipv4Address local, Ipv4Address peer, std::uint16_t port) {
+          service_.accept(std::move(fd), local, peer, port);
+        },
+        [this] {
+          statistics_.connections_accepted.add();
+          statistics_.connection_ends[static_cast<std::size_t>(EndReason::descriptor_limit)].add();
+        }));
+    log::info("listening", {{"address", granted.local}, {"port", granted.tcp_port}});
+  }
+}
+
+void ControlProcess::end_phase(StartPhase phase) {
+  statistics_.start_ms[static_cast<std::size_t>(phase)].set(watch_.lap_ms());
+}
+
+// ---- while it runs --------------------------------------------------------------------------
+
+void ControlProcess::run() {
+  signals_.async_wait([this](const asio::error_code& error, int) {
+    if (!error) stop(kSignalStop);
+  });
+  supervisor_.start();
+  dataplane_.start();
+  memory_watch_.start();
+  // No caller is refused for being early: the listeners start with the first dataplane.
+  service_.when_attached([this] { on_attached(); });
+  context_.run();
+  management_.reset();
+  if (failure_) throw std::runtime_error(*failure_);
+  log::info("control stopped");
+}
+
+void ControlProcess::on_users(UsersLoader::Users users) {
+  if (!users) {
+    failure_ = users.error();
+    return context_.stop();
+  }
+  if (password_changes_) password_changes_->apply(*users);
+  local_authenticator_.emplace(std::move(*users), random_);
+  if (password_changes_)
+    local_authenticator_->allow_password_changes([this](const std::string& name,
+                                                        const Secret<16>& nt_hash) {
+      const bool kept = password_changes_->save(name, nt_hash);
+      if (kept)
+        log::info("password changed", {{"user", name}});
+      else
+        log::error("changed password not kept", {{"user", name}, {"error", std::strerror(errno)}});
+      return kept;
+    });
+  users_read_ = true;
+  statistics_.start_ms[static_cast<std::size_t>(StartPhase::kUsers)].set(watch_.total_ms());
+  deferred_authenticator_.open(*local_authenticator_);
+  try_ready();
+}
+
+void ControlProcess::on_attached() {
+  attached_ = true;
+  end_phase(StartPhase::kAttach);
+  for (auto& listener : listeners_) listener->start();
+  try_ready();
+}
+
+void ControlProcess::try_ready() {
+  if (!attached_ || !users_read_) return;
+  supervisor_.ready();
+  const auto took_ms = [&](StartPhase phase) {
+    return statistics_.start_ms[static_cast<std::size_t>(phase)].get();
+  };
+  log::info("control serves", {{"users", local_authenticator_->user_count()},
+                               {"listeners", listeners_.size()},
+                               {"connections", granted_connections_},
+                               {"store_ms", took_ms(StartPhase::kStore)},
+                               {"take_over_ms", took_ms(StartPhase::kTakeOver)},
+                               {"attach_ms", took_ms(StartPhase::kAttach)},
+                               {"users_ms", took_ms(StartPhase::kUsers)},
+                               {"took_ms", watch_.total_ms()}});
+}
+
+void ControlProcess::on_memory(bool over) {
+  service_.set_shortage(over ? EndReason::memory_limit : EndReason::kNone);
+  const auto megabytes = statistics_.memory_octets.get() >> 20;
+  if (over)
+    log::error("no new calls: too much memory", {{"megabytes", megabytes}});
+  else
+    log::info("new calls again: memory is there", {{"megabytes", megabytes}});
+}
+
+void ControlProcess::every_second() {
+  pool_figures_.refresh(pools_.status());
+  // Events that the dataplane could not tell because this process did not listen.
+  const std::uint64_t lost = memory_.header().channel_events_dropped.get();
+  if (lost > frames_lost_)
+    log::warn("control frames lost: the ring from the dataplane was full",
+              {{"frames", lost - frames_lost_}});
+  frames_lost_ = lost;
+  second_timer_.arm(loop_.now() + Seconds(1));
+}
+
+// ---- the end --------------------------------------------------------------------------------
+
+void ControlProcess::stop(Milliseconds within) {
+  for (auto& listener : listeners_) listener->stop();
+  service_.shut_down(within, [this] { context_.stop(); });
+}
+
+// A successor takes over: no message to a peer may be cut in the middle, and no peer is told.
+void ControlProcess::leave() {
+  log::info("leaving to a successor");
+  for (auto& listener : listeners_) listener->stop();
+  service_.stop_reading();
+  leave_until_ = loop_.now() + kFlushTime;
+  leave_when_flushed();
+}
+
+void ControlProcess::leave_when_flushed() {
+  if ((service_.is_flushed() && supervisor_.backlog() == 0) || loop_.now() >= leave_until_)
+    return context_.stop();
+  leave_timer_.arm(loop_.now() + kFlushPoll);
+}
+
+}  // namespace pns::control

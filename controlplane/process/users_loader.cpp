@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "controlplane/process/users_loader.hpp"
+
+#include <exception>
+#include <memory>
+#include <utility>
+
+#include "controlplane/subscriber/settings.hpp"
+
+namespace pns::control {
+namespace {
+
+UsersLoader::Users read_users(const config::Config& config) {
+  try {
+    const auto users = config::load_users(config);
+    if (!users) return std::unexpected(users.error().front().to_string());
+    return subscriber::make_users(*users, config.ppp);
+  } catch (const std::exception& error) {
+    return std::unexpected(std::string(error.what()));
+  }
+}
+
+}  // namespace
+
+UsersLoader::UsersLoader(EventLoop& loop, const config::Config& config,
+                         std::function<void(Users)> done)
+    : thread_([&loop, &config, done = std::move(done)] {
+        loop.post([users = read_users(config), done]() mutable { done(std::move(users)); });
+      }) {}
+
+UsersLoader::~UsersLoader() {
+  if (thread_.joinable()) thread_.join();
+}
+
+}  // namespace pns::control

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// UsersLoader: reads and hashes the accounts on a thread of its own, so that the event loop serves
+// established calls meanwhile. A file of 50,000 users takes a second and more. The thread keeps the
+// privileges that the process had when it was started.
+#pragma once
+
+#include <expected>
+#include <functional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "controlplane/aaa/local_authenticator.hpp"
+#include "controlplane/runtime/event_loop.hpp"
+#include "pns/config/config.hpp"
+
+namespace pns::control {
+
+class UsersLoader {
+ public:
+  using Users = std::expected<std::vector<aaa::LocalUser>, std::string>;
+
+  // Starts reading. `config` outlives this. `done` runs on the event loop, once; the error is a
+  // sentence that names the file and the line.
+  UsersLoader(EventLoop& loop, const config::Config& config, std::function<void(Users)> done);
+  UsersLoader(const UsersLoader&) = delete;
+  UsersLoader& operator=(const UsersLoader&) = delete;
+  ~UsersLoader();
+
+ private:
+  std::thread thread_;
+};
+
+}  // namespace pns::control

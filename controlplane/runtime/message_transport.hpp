@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// MessageTransport: the stream that carries the control messages of one connection. ControlSocket
+// is the product's; session tests have one without a socket.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+
+#include "pns/base/bytes.hpp"
+#include "pns/base/end_reason.hpp"
+#include "pns/base/ids.hpp"
+#include "pns/base/ip_address.hpp"
+#include "pns/base/unique_fd.hpp"
+
+namespace pns::control {
+
+class MessageTransport {
+ public:
+  struct Events {
+    // Octets at the head of the stream. Returns how many form the first whole message (they are
+    // passed to `message` and then consumed), 0 when more are needed (then `needed` says how many
+    // in all), and sets `stop` when the stream must not be read any more.
+    struct Framing {
+      std::size_t message = 0;
+      std::size_t needed = 0;
+      bool stop = false;
+    };
+    std::function<Framing(Bytes head)> frame;
+    std::function<void(Bytes message)> message;
+    std::function<void(EndReason)> closed;  // by the peer, or the peer does not read
+    // Calls `consume` once the effects of the messages so far are stored, at once or later. Empty:
+    // at once.
+    std::function<void(std::move_only_function<void()> consume)> when_handled{};
+  };
+  // Makes the transport of a connected TCP socket.
+  using Factory = std::function<std::shared_ptr<MessageTransport>(UniqueFd, Events)>;
+
+  MessageTransport() = default;
+  MessageTransport(const MessageTransport&) = delete;
+  MessageTransport& operator=(const MessageTransport&) = delete;
+  virtual ~MessageTransport() = default;
+
+  // Begins to read.
+  virtual void start() = 0;
+  // One message, whole. Closes with connection_write_stalled when too much waits.
+  virtual void send(Bytes message) = 0;
+  // Closes once everything is flushed, at the latest after a second. No events follow.
+  virtual void close_after_flush() = 0;
+  // Takes nothing more from the peer: later messages stay in the kernel.
+  virtual void stop_reading() = 0;
+  // Whether everything that was sent is with the kernel.
+  [[nodiscard]] virtual bool is_flushed() const = 0;
+  // Octets of the stream up to the end of the last message that was handled.
+  [[nodiscard]] virtual std::uint64_t handled_up_to() const = 0;
+  // For a connection taken over, before start(): passes over octets up to `up_to`, which the
+  // earlier process handled and did not consume. True: there were such octets.
+  virtual bool skip_handled(std::uint64_t up_to) = 0;
+};
+
+// Holds each connection's socket for a successor of this process.
+class ConnectionKeeper {
+ public:
+  ConnectionKeeper() = default;
+  ConnectionKeeper(const ConnectionKeeper&) = delete;
+  ConnectionKeeper& operator=(const ConnectionKeeper&) = delete;
+  virtual ~ConnectionKeeper() = default;
+
+  // Keeps a duplicate of `fd`.
+  virtual void store_connection(ConnectionId id, int fd, Ipv4Address local, Ipv4Address peer,
+                                std::uint16_t peer_port) = 0;
+  virtual void forget_connection(ConnectionId id) = 0;
+};
+
+}  // namespace pns::control

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "controlplane/subscriber/service.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "controlplane/subscriber/audit.hpp"
+#include "pns/log/log.hpp"
+
+namespace pns::subscriber {
+
+Service::Service(const Services& services, CallControl::Network network,
+                 SessionIdSource session_ids)
+    : services_(services),
+      session_ids_(std::move(session_ids)),
+      sessions_(services.memory),
+      call_ids_(services.statistics, services.random),
+      store_health_(services_, [this] { contents_.rewrite(); }),
+      gate_(store_health_),
+      statistics_listener_(services.statistics),
+      store_listener_(services_),
+      last_ends_(services.loop),
+      calls_({.services = services_,
+              .sessions = sessions_,
+              .call_ids = call_ids_,
+              .events = events_,
+              .gate = gate_,
+              .session_ids = session_ids_},
+             std::move(network)),
+      counters_(services.loop, sessions_, events_),
+      contents_(services_, sessions_, call_ids_, calls_.connections(), store_listener_),
+      termination_(services.loop, sessions_, calls_),
+      drain_(services_, sessions_, calls_, gate_, termination_),
+      shut_down_(services.loop, calls_, gate_, termination_),
+      take_over_({.services = services_,
+                  .sessions = sessions_,
+                  .call_ids = call_ids_,
+                  .calls = calls_,
+                  .session_ids = session_ids_,
+                  .contents = contents_,
+                  .drain = drain_}) {
+  events_.add(sessions_);
+  events_.add(store_listener_);
+  events_.add(statistics_listener_);
+  events_.add(log_listener_);
+  events_.add(last_ends_);
+  events_.add(counters_);
+  events_.add(shut_down_);
+  calls_.on_connection_closed([this] { shut_down_.on_progress(); });
+  call_ids_.read_steering(services_.memory.header(), services_.pools);
+}
+
+Service::~Service() = default;
+
+// ---- the process ----------------------------------------------------------------------------
+
+void Service::take_over(std::vector<contract::Grants::Connection> granted) {
+  take_over_.run(std::move(granted));
+}
+
+void Service::when_attached(std::function<void()> ready) {
+  when_attached_ = std::move(ready);
+  if (services_.dataplane.attached() && when_attached_) std::exchange(when_attached_, nullptr)();
+}
+
+void Service::stop_reading() {
+  calls_.connections().stop_reading();
+  (void)services_.journal.commit();  // messages that were read are answered and consumed
+}
+
+bool Service::is_flushed() const {
+  return services_.journal.is_idle() && calls_.connections().is_flushed();
+}
+
+void Service::shut_down(Milliseconds within, std::function<void()> done) {
+  shut_down_.start(within, [this, done = std::move(done)] {
+    (void)services_.journal.commit();  // and the last messages go out
+    done();
+  });
+}
+
+// ---- peers ----------------------------------------------------------------------------------
+
+void Service::accept(UniqueFd fd, Ipv4Address local, Ipv4Address peer, std::uint16_t peer_port) {
+  calls_.connections().accept(std::move(fd), {local, peer, peer_port}, gate_.connections_refused());
+}
+
+void Service::on_not_kept(ConnectionId id) {
+  calls_.connections().lose(id, EndReason::descriptor_limit);
+}
+
+// ---- the dataplane --------------------------------------------------------------------------
+
+void Service::on_dataplane_attached() {
+  services_.statistics.dataplane_attached.set(1);
+  services_.statistics.dataplane_attaches.add();
+  log::info("dataplane attached");
+  calls_.read_steering();
+  sessions_.for_each([](Session& session) { session.reconcile(); });
+  calls_.installer().on_attached();
+  calls_.offers().admit_soon();
+  take_over_.repeat_offers();
+  if (when_attached_) std::exchange(when_attached_, nullptr)();
+}
+
+void Service::on_dataplane_detached() {
+  services_.statistics.dataplane_attached.set(0);
+  log::warn("dataplane lost");
+}
+
+Session* Service::find(control::SessionHandle handle) const {
+  Session* session = sessions_.find(handle.slot);
+  return session != nullptr && session->handle().generation == handle.generation ? session
+                                                                                 : nullptr;
+}
+
+void Service::on_punted(control::SessionHandle handle, Bytes frame) {
+  services_.statistics.punted_frames_received.add();
+  if (Session* session = find(handle))
+    session->on_frame(frame);
+  else
+    services_.statistics.punted_frames_stale.add();
+}
+
+void Service::on_path_dead(control::SessionHandle handle, bool opened) {
+  if (Session* session = find(handle)) session->on_path_dead(opened);
+}
+
+// ---- the operator ---------------------------------------------------------------------------
+
+void Service::place_call(const PlaceRequest& request, PlacedDone done) {
+  calls_.place_call(request, std::move(done));
+}
+
+std::vector<Session*> Service::matching(const Selector& selector) const {
+  switch (selector.kind) {
+    case Selector::Kind::kId:
+      if (Session* session = sessions_.find(selector.id)) return {session};
+      return {};
+    case Selector::Kind::kUser:
+      return sessions_.of_user(selector.user);
+    case Selector::Kind::kAddress:
+      return sessions_.of_address(selector.address);
+    case Selector::Kind::kPeer:
+      return sessions_.of_peer(selector.address);
+  }
+  return {};
+}
+
+std::size_t Service::clear(const Selector& selector) {
+  std::vector<std::shared_ptr<Session>> meant;
+  for (Session* session : matching(selector))
+    if (session->state() == Session::State::kUp) meant.push_back(session->shared_from_this());
+  for (const auto& session : meant) session->close_link(EndReason::operator_cleared);
+  return meant.size();
+}
+
+std::vector<SessionView> Service::sessions() const {
+  std::vector<SessionView> views;
+  views.reserve(sessions_.size());
+  sessions_.for_each([&](const Session& session) {
+    if (session.state() != Session::State::kInstalling) views.push_back(session.view());
+  });
+  return views;
+}
+
+std::vector<SessionView> Service::sessions(const Selector& selector) const {
+  std::vector<SessionView> views;
+  for (const Session* session : matching(selector))
+    if (session->state() != Session::State::kInstalling) views.push_back(session->view());
+  return views;
+}
+
+std::vector<ConnectionView> Service::connections() const {
+  std::vector<ConnectionView> views;
+  calls_.connections().for_each([&](const Connection& connection) {
+    views.push_back(connection.view(services_.loop.now()));
+  });
+  std::ranges::sort(views, {}, &ConnectionView::id);
+  return views;
+}
+
+AuditView Service::audit() const {
+  return subscriber::audit(services_, sessions_, call_ids_, calls_.connections(),
+                           calls_.installer());
+}
+
+}  // namespace pns::subscriber

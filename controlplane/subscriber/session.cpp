@@ -1,0 +1,510 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "controlplane/subscriber/session.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "controlplane/subscriber/session_id.hpp"
+#include "pns/log/log.hpp"
+
+namespace pns::subscriber {
+
+using control::DataplaneCommands;
+using model::SetupStage;
+
+namespace {
+
+constexpr std::uint16_t kMinIpv6Mtu = 1280;  // octets (RFC 8200 §5)
+constexpr std::size_t kMaxEarlyFrames = 4;   // kept of a call that is not connected yet
+using Kind = SessionChange::Kind;
+
+std::string_view text_of(const DataplaneCommands::Reply& reply) {
+  return reply ? contract::name_of(reply->result) : control::name_of(reply.error());
+}
+
+}  // namespace
+
+Session::Session(const Context& context, const Call& call, State state)
+    : context_(context),
+      call_(call),
+      state_(state),
+      worker_(context.call_ids.worker_of(call.our_call_id)),
+      timer_(context.services.loop.timers(), [this] { on_timer(); }) {}
+
+Session::Session(const Context& context, const Call& call, const resume::StoredSession& stored)
+    : Session(context, call, State::kUp) {
+  link_started_ = !stored.link.from_lcp;  // otherwise reconcile() starts it
+  generation_ = stored.generation;
+  auto settings = context.link_settings;
+  settings.peer = call.peer;
+  link_ = std::make_unique<ppp::Link>(settings, stored.link, context.services.random, now());
+  phase_ = link_->phase();
+  stage_ = SetupStage::kOpen;
+  resumption_ = link_->resume();
+  lease_ = stored.lease;
+  user_ = lease_user_ = stored.link.user;
+  if (stored.link.ipv6) ipv6_ = {stored.link.ipv6->ours, stored.link.ipv6->peers};
+  if (link_started_)
+    configured_ = {.open = true,
+                   .send_acfc = stored.link.lcp.send_acfc,
+                   .send_pfc = stored.link.lcp.send_pfc,
+                   .our_magic = stored.link.lcp.our_magic,
+                   .peer_mru = stored.link.lcp.peer_mru};
+  rate_bits_per_second_ = stored.rate_bits_per_second;
+  peer_mru_ = stored.link.lcp.peer_mru;
+  mtu_ = stored.mtu;
+  opened_ = from_monotonic_ns(stored.opened_ns);
+  arm_timer();
+}
+
+Session::~Session() = default;
+
+const contract::SessionRecord& Session::memory_record() const {
+  return context_.services.memory.sessions()[call_.slot.value];
+}
+
+// ---- life -----------------------------------------------------------------------------------
+
+void Session::begin_install() {
+  state_ = State::kInstalling;
+  context_.events.changed(*this, {.kind = Kind::kStage, .stage = SetupStage::kOffered});
+  context_.events.changed(*this, {.kind = Kind::kDestination});
+}
+
+void Session::on_installed(std::uint32_t generation) {
+  generation_ = generation;
+  state_ = State::kUp;
+  auto settings = context_.link_settings;
+  settings.peer = call_.peer;
+  link_ = std::make_unique<ppp::Link>(settings, context_.services.random, now());
+  context_.events.changed(*this, {.kind = Kind::kInstalled});
+  reach(SetupStage::kInstalled);
+}
+
+void Session::begin_removal(std::optional<std::uint32_t> generation) {
+  if (generation) generation_ = *generation;
+  state_ = State::kRemoving;
+  timer_.cancel();
+}
+
+void Session::reach(SetupStage stage) {
+  if (stage <= stage_) return;
+  stage_ = stage;
+  context_.events.changed(*this, {.kind = Kind::kStage, .stage = stage});
+}
+
+// ---- the link -------------------------------------------------------------------------------
+
+void Session::start_link() {
+  if (state_ != State::kUp || link_started_ || end_reason_ != EndReason::kNone) return;
+  link_started_ = true;
+  const auto keep = shared_from_this();
+  const auto early = std::exchange(early_, {});
+  apply(link_->start(now()));
+  for (const auto& frame : early) on_frame(frame);
+}
+
+void Session::on_frame(Bytes frame) {
+  if (state_ == State::kUp && link_started_) return apply(link_->on_frame(frame, now()));
+  if (state_ == State::kUp && early_.size() < kMaxEarlyFrames) {
+    early_.emplace_back(frame.begin(), frame.end());
+    return;
+  }
+  context_.services.statistics.punted_frames_stale.add();
+}
+
+void Session::on_path_dead(bool opened) {
+  if (state_ != State::kUp || !link_started_) return;
+  context_.services.statistics.dead_paths.add();
+  apply(link_->on_path_dead(opened, now()));
+}
+
+void Session::close_link(EndReason reason) {
+  if (state_ != State::kUp) return;
+  if (link_started_) return apply(link_->close(reason, now()));
+  perform(model::LinkEnded{reason});
+}
+
+void Session::replace() {
+  if (end_reason_ == EndReason::kNone) end_reason_ = EndReason::replaced;
+  context_.owner.on_farewell_over(*this);
+}
+
+void Session::apply(const model::LinkActions& actions) {
+  const auto keep = shared_from_this();
+  note_resumption(actions);
+  for (const auto& action : actions) {
+    if (state_ != State::kUp) return;
+    std::visit([this](const auto& a) { perform(a); }, action);
+  }
+  arm_timer();
+}
+
+// Comes before the first action: the record is written before the peer is told.
+void Session::note_resumption(const model::LinkActions& actions) {
+  const auto resumption = lease_ ? link_->resume() : ppp::Link::Resume::kNot;
+  const bool changed = resumption != resumption_ ||
+                       std::ranges::any_of(actions, [](const model::LinkAction& action) {
+                         return std::holds_alternative<model::OpenIpv4>(action) ||
+                                std::holds_alternative<model::OpenIpv6>(action) ||
+                                std::holds_alternative<model::CloseIpv6>(action);
+                       });
+  if (!changed || state_ != State::kUp) return;
+  resumption_ = resumption;
+  context_.events.changed(*this, {.kind = Kind::kResumption});
+}
+
+void Session::arm_timer() {
+  if (state_ != State::kUp || end_reason_ != EndReason::kNone) return;
+  timer_.arm(link_->deadline());
+}
+
+void Session::on_timer() {
+  if (state_ != State::kUp) return;
+  if (end_reason_ != EndReason::kNone) return context_.owner.on_farewell_over(*this);
+  apply(link_->on_deadline(now()));
+}
+
+// ---- what the link asks for -----------------------------------------------------------------
+
+template <class Command>
+void Session::tell_dataplane(std::size_t octets, Command command) {
+  context_.services.journal.when_stored(
+      [self = shared_from_this(), command = std::move(command)]() mutable {
+        if (const DataplaneCommands::Sent sent = command(*self); !sent)
+          self->on_command_refused(sent.error());
+      },
+      octets);
+}
+
+void Session::on_command_refused(control::IpcError error) {
+  // reconcile() says again what was said while there is no dataplane.
+  if (error == control::IpcError::kDetached) return;
+  log::warn("command to the dataplane lost",
+            {{"session", to_text(call_.id)}, {"why", control::name_of(error)}});
+  if (state_ == State::kUp) perform(model::LinkEnded{EndReason::dataplane_unavailable});
+}
+
+void Session::on_address_answer(const DataplaneCommands::Reply& reply) {
+  if (state_ != State::kUp || (reply && reply->result == contract::ReplyResult::kDone)) return;
+  log::warn("dataplane refused an address",
+            {{"session", to_text(call_.id)}, {"result", text_of(reply)}});
+  if (reply) perform(model::LinkEnded{EndReason::dataplane_refused});
+}
+
+void Session::perform(const model::SendFrame& action) {
+  // A frame that is lost here is sent again by PPP's restart timer.
+  tell_dataplane(action.frame.size(),
+                 [frame = action.frame](Session& self) -> DataplaneCommands::Sent {
+                   (void)self.context_.services.dataplane.inject(self.handle(), frame);
+                   return {};
+                 });
+}
+
+void Session::perform(const model::ConfigureLink& action) {
+  peer_mru_ = action.peer_mru;
+  if (action.open) reach(SetupStage::kLcpOpen);
+  contract::ConfigureLink link;
+  link.open = action.open;
+  link.send_acfc = action.send_acfc;
+  link.send_pfc = action.send_pfc;
+  link.our_magic = action.our_magic;
+  link.peer_mru = action.peer_mru;
+  configured_ = action.open ? std::optional(link) : std::nullopt;
+  tell_dataplane(sizeof(link), [link](Session& self) {
+    return self.context_.services.dataplane.configure_link(self.handle(), link);
+  });
+}
+
+void Session::perform(const model::ArmMppe& action) {
+  reach(SetupStage::kCcpOpen);
+  // The keys wait in a type that wipes itself.
+  tell_dataplane(sizeof(action), [action](Session& self) {
+    contract::ArmMppe keys;
+    keys.key_bits = action.key_bits;
+    keys.stateless = action.stateless;
+    std::ranges::copy(action.keys.send.bytes(), keys.send_start_key.begin());
+    std::ranges::copy(action.keys.receive.bytes(), keys.receive_start_key.begin());
+    return self.context_.services.dataplane.arm_mppe(self.handle(), keys);
+  });
+}
+
+void Session::perform(const model::DisarmMppe&) {
+  tell_dataplane(
+      0, [](Session& self) { return self.context_.services.dataplane.disarm_mppe(self.handle()); });
+}
+
+void Session::perform(const model::OpenIpv4& action) {
+  changed_ = now();
+  mtu_ = link_->inner_mtu();
+  contract::OpenIpv4 open;
+  open.subscriber = action.subscriber;
+  if (lease_) open.gateway = lease_->gateway;
+  open.inner_mtu = mtu_;
+  open.rate_bits_per_second = rate_bits_per_second_.value_or(0);
+  tell_dataplane(sizeof(open), [open](Session& self) {
+    return self.context_.services.dataplane.open_ipv4(
+        self.handle(), open, [weak = self.weak_from_this()](const auto& reply) {
+          if (const auto alive = weak.lock()) alive->on_address_answer(reply);
+        });
+  });
+}
+
+void Session::perform(const model::CloseIpv4&) {
+  changed_ = now();
+  tell_dataplane(
+      0, [](Session& self) { return self.context_.services.dataplane.close_ipv4(self.handle()); });
+}
+
+void Session::perform(const model::OpenIpv6& action) {
+  if (!lease_ || !lease_->ipv6_prefix) return;
+  ipv6_ = action;
+  contract::OpenIpv6 open;
+  open.prefix = lease_->ipv6_prefix->address.high;
+  open.our_interface_id = action.our_interface_id;
+  open.peer_interface_id = action.peer_interface_id;
+  open.inner_mtu = link_->inner_mtu();
+  open.rate_bits_per_second = rate_bits_per_second_.value_or(0);
+  tell_dataplane(sizeof(open), [open](Session& self) {
+    return self.context_.services.dataplane.open_ipv6(
+        self.handle(), open, [weak = self.weak_from_this()](const auto& reply) {
+          if (const auto alive = weak.lock()) alive->on_address_answer(reply);
+        });
+  });
+}
+
+void Session::perform(const model::CloseIpv6&) {
+  ipv6_.reset();
+  tell_dataplane(
+      0, [](Session& self) { return self.context_.services.dataplane.close_ipv6(self.handle()); });
+}
+
+void Session::perform(const model::PhaseChanged& action) {
+  const model::LinkPhase before = std::exchange(phase_, action.phase);
+  changed_ = now();
+  context_.events.changed(*this, {.kind = Kind::kPhase, .phase_before = before});
+  if (action.phase != model::LinkPhase::kOpen || opened_) return;
+  opened_ = now();
+  reach(SetupStage::kOpen);
+  context_.events.opened(*this);
+}
+
+void Session::perform(const model::LinkEnded& action) {
+  if (end_reason_ != EndReason::kNone) return;
+  end_reason_ = action.reason;
+  const Duration farewell = context_.owner.farewell_time();
+  if (farewell == Duration{}) return context_.owner.on_farewell_over(*this);
+  timer_.arm(now() + farewell);
+}
+
+// ---- authentication -------------------------------------------------------------------------
+
+void Session::perform(const model::Authenticate& action) {
+  claimed_user_ = action.request.user;
+  auto& statistics = context_.services.statistics;
+  statistics.auth_pending.add();
+  context_.services.authenticator.authenticate(
+      action.request, [weak = weak_from_this(), &statistics](const model::AuthResult& result) {
+        statistics.auth_pending.add(-1);
+        if (const auto alive = weak.lock()) alive->on_auth_result(result);
+      });
+}
+
+void Session::on_auth_result(const model::AuthResult& result) {
+  if (state_ != State::kUp) return;
+  auto& statistics = context_.services.statistics;
+  if (!result) {
+    statistics.auth_denied.add();
+    if (auto& limit = context_.refusal_log.of(result.error().reason); limit.allow(now()))
+      log::warn("authentication failed", {{"session", to_text(call_.id)},
+                                          {"peer", call_.peer},
+                                          {"claimed_user", claimed_user_},
+                                          {"reason", name_of(result.error().reason)},
+                                          {"suppressed", limit.take_suppressed()}});
+    return apply(link_->on_auth_result(result, std::nullopt, now()));
+  }
+  statistics.auth_accepted.add();
+  take_grant(*result);
+  if (!lease_) {
+    if (auto& limit = context_.refusal_log.of(EndReason::no_address); limit.allow(now()))
+      log::warn("no address is free", {{"session", to_text(call_.id)},
+                                       {"peer", call_.peer},
+                                       {"user", user_},
+                                       {"pool", result->pool},
+                                       {"reason", name_of(EndReason::no_address)},
+                                       {"suppressed", limit.take_suppressed()}});
+    return apply(link_->on_no_address(now()));
+  }
+  reach(SetupStage::kAuthenticated);
+  apply(link_->on_auth_result(result, network_parameters(), now()));
+}
+
+// The account and its lease. Re-authentication keeps the lease; another account gets one of its
+// own. (The address is out of the dataplane's index then: the link closed IPv4 before it asked.)
+void Session::take_grant(const model::AuthGrant& grant) {
+  if (user_ != grant.user) {
+    const std::string before = std::exchange(user_, grant.user);
+    context_.events.changed(*this, {.kind = Kind::kUser, .user_before = before});
+  }
+  rate_bits_per_second_ = grant.rate_bits_per_second;
+  const Ipv4Address before = lease_ ? lease_->address : Ipv4Address();
+  if (lease_ && lease_user_ != grant.user) {
+    context_.services.pools.release(*lease_);
+    lease_.reset();
+  }
+  if (!lease_) lease_ = lease_for(grant);
+  lease_user_ = grant.user;
+  if ((lease_ ? lease_->address : Ipv4Address()) != before)
+    context_.events.changed(*this, {.kind = Kind::kAddress, .address_before = before});
+  if (resumption_ == ppp::Link::Resume::kNot) return;
+  if (!lease_) resumption_ = ppp::Link::Resume::kNot;
+  context_.events.changed(*this, {.kind = Kind::kResumption});  // the lease may be another one
+}
+
+// An address whose packets from the core reach the worker of the call.
+std::optional<model::Lease> Session::lease_for(const model::AuthGrant& grant) const {
+  auto& pools = context_.services.pools;
+  auto lease = grant.address ? pools.claim(*grant.address, grant.pool)
+                             : pools.allocate(grant.pool,
+                                              context_.call_ids.address_buckets(call_.our_call_id));
+  if (!lease) return std::nullopt;
+  pools.add_ipv6(*lease, grant.pool, grant.ipv6_prefix);
+  return std::move(*lease);
+}
+
+model::NetworkParameters Session::network_parameters() const {
+  model::NetworkParameters parameters;
+  parameters.our_address = lease_->gateway;
+  parameters.subscriber_address = lease_->address;
+  const auto& ppp = context_.services.config.ppp;
+  std::copy_n(ppp.dns.begin(), std::min(ppp.dns.size(), parameters.dns.size()),
+              parameters.dns.begin());
+  std::copy_n(ppp.wins.begin(), std::min(ppp.wins.size(), parameters.wins.size()),
+              parameters.wins.begin());
+  // No IPv6 over a link that cannot carry its minimum MTU.
+  if (lease_->ipv6_prefix &&
+      std::min(ppp.mtu, peer_mru_) >= kMinIpv6Mtu + ppp::Link::kMppeOverhead) {
+    parameters.ipv6 = model::Ipv6Parameters{.prefix = *lease_->ipv6_prefix};
+    std::copy_n(ppp.ipv6_dns.begin(), std::min(ppp.ipv6_dns.size(), parameters.ipv6->dns.size()),
+                parameters.ipv6->dns.begin());
+  }
+  return parameters;
+}
+
+// ---- after a restart of either plane --------------------------------------------------------
+
+// Session memory holds what the dataplane knows. Commands that were in the channel when it was lost
+// never came: they are said again. Nobody can say keys again: they are agreed on anew.
+void Session::reconcile() {
+  if (state_ != State::kUp) return;
+  const auto keep = shared_from_this();
+  const auto& record = memory_record();
+  const auto flags = record.flags.load(std::memory_order_acquire);
+  const bool installed =
+      record.state.load(std::memory_order_acquire) == contract::SlotState::kInstalled &&
+      record.generation.load(std::memory_order_relaxed) == generation_;
+  if (!installed) return perform(model::LinkEnded{EndReason::dataplane_unavailable});
+  const bool armed = record.downstream.mppe.mode != mppe::Mode::kOff;
+  // Between authentication and the first data the keys may be among what was lost.
+  const bool keys_lost = link_->ipv4_flows() ? !armed && link_->status().mppe != "none"
+                                             : phase_ == model::LinkPhase::kNetwork;
+  if (keys_lost) apply(link_->start_over(now()));
+  if (state_ != State::kUp) return;
+  const bool open = link_->ipv4_flows();
+  // An earlier process was negotiating this link anew.
+  const bool from_lcp = !link_started_ && link_->resume() == ppp::Link::Resume::kFromLcp;
+  if (from_lcp && armed) perform(model::DisarmMppe{});
+  // What was closed while nobody listened.
+  if (!configured_ && (flags & contract::kFlagLcpOpen) != 0)
+    tell_dataplane(0, [](Session& self) {
+      return self.context_.services.dataplane.configure_link(self.handle(), {});
+    });
+  if (!open && (flags & contract::kFlagIpv4Open) != 0)
+    tell_dataplane(0, [](Session& self) {
+      return self.context_.services.dataplane.close_ipv4(self.handle());
+    });
+  if (!ipv6_ && (flags & contract::kFlagIpv6Open) != 0)
+    tell_dataplane(0, [](Session& self) {
+      return self.context_.services.dataplane.close_ipv6(self.handle());
+    });
+  // What was opened while nobody listened.
+  if (configured_ && (flags & contract::kFlagLcpOpen) == 0)
+    tell_dataplane(sizeof(contract::ConfigureLink), [link = *configured_](Session& self) {
+      return self.context_.services.dataplane.configure_link(self.handle(), link);
+    });
+  if (open && (flags & contract::kFlagIpv4Open) == 0 && lease_)
+    perform(model::OpenIpv4{lease_->address});
+  if (ipv6_ && (flags & contract::kFlagIpv6Open) == 0) perform(model::OpenIpv6(*ipv6_));
+  if (from_lcp) start_link();
+}
+
+std::optional<resume::StoredSession> Session::stored_record() const {
+  if (!link_ || !lease_) return std::nullopt;
+  auto snapshot = link_->snapshot();
+  if (!snapshot) return std::nullopt;
+  if (snapshot->from_lcp) snapshot->user = lease_user_;
+  snapshot->keys.reset();  // keys do not go to the store
+  return resume::StoredSession{.id = call_.id,
+                               .slot = call_.slot,
+                               .generation = generation_,
+                               .connection = call_.connection,
+                               .our_call_id = call_.our_call_id,
+                               .peer_call_id = call_.peer_call_id,
+                               .lease = *lease_,
+                               .started_ns = monotonic_ns(call_.started),
+                               .opened_ns = monotonic_ns(opened_.value_or(now())),
+                               .mtu = link_->inner_mtu(),
+                               .rate_bits_per_second = rate_bits_per_second_,
+                               .link = std::move(*snapshot)};
+}
+
+model::WanErrors Session::set_wan_errors(const model::WanErrors& totals) noexcept {
+  return std::exchange(wan_errors_, totals);
+}
+
+SessionView Session::view() const {
+  const auto& record = memory_record();
+  const TimePoint time = now();
+  SessionView view;
+  view.id = call_.id;
+  view.slot = call_.slot;
+  view.user = user_;
+  view.claimed_user = claimed_user_;
+  view.peer = call_.peer;
+  view.local = call_.local;
+  if (lease_ && phase_ == model::LinkPhase::kOpen) view.address = lease_->address;
+  view.state = state_ == State::kRemoving   ? "removing"
+               : state_ == State::kDialling ? "dialling"
+                                            : model::name_of(phase_);
+  view.kind = model::name_of(call_.kind);
+  view.wan_errors = wan_errors_;
+  view.our_call_id = call_.our_call_id;
+  view.peer_call_id = call_.peer_call_id;
+  if (link_) {
+    const auto status = link_->status();
+    view.auth = model::name_of(status.auth);
+    view.mppe = status.mppe;
+    view.ipv6_prefix = status.ipv6_prefix;
+  }
+  view.worker = worker_;
+  view.connection = call_.connection.value;
+  view.uptime_s = static_cast<std::uint64_t>(
+      std::chrono::duration_cast<Seconds>(time - opened_.value_or(call_.started)).count());
+  const std::uint64_t last = record.upstream.last_receive_ns.load(std::memory_order_relaxed);
+  if (last != 0 && monotonic_ns(time) > last)
+    view.idle_s = (monotonic_ns(time) - last) / 1'000'000'000;
+  if (opened_)
+    view.setup_ms = static_cast<std::uint64_t>(
+        std::chrono::duration_cast<Milliseconds>(*opened_ - call_.started).count());
+  view.mtu = mtu_;
+  view.rx_packets = record.upstream.packets.get();
+  view.rx_bytes = record.upstream.bytes.get();
+  view.tx_packets = record.downstream.packets.get();
+  view.tx_bytes = record.downstream.bytes.get();
+  view.rx_drops = record.upstream.drops.get();
+  view.tx_drops = record.downstream.drops.get();
+  view.sequence_gaps = record.upstream.sequence_gaps.get();
+  return view;
+}
+
+}  // namespace pns::subscriber

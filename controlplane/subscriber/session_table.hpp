@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// SessionTable: all sessions, by slot of session memory, and indexes over them: by id, user, inner
+// address, outer address of the peer, and by the destination of our GRE packets. Each look-up costs
+// O(log n) at most. It owns the sessions and the slots that are free. Event-loop thread only.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "controlplane/subscriber/session.hpp"
+#include "controlplane/subscriber/session_events.hpp"
+#include "pns/base/ids.hpp"
+#include "pns/base/ip_address.hpp"
+
+namespace pns::subscriber {
+
+class SessionTable final : public SessionListener {
+ public:
+  // Slots that session memory shows as in use belong to an earlier process: they are orphans until
+  // they are claimed by adopt() or freed by add_free().
+  explicit SessionTable(const contract::SessionMemory& memory);
+  ~SessionTable() override;
+
+  // ---- Slots.
+  [[nodiscard]] std::optional<SlotId> take_free_slot();
+  void add_free(SlotId slot) { free_.push_back(slot); }
+  [[nodiscard]] std::uint32_t capacity() const noexcept {
+    return static_cast<std::uint32_t>(sessions_.size());
+  }
+  // The slots that an earlier process left, for its successor; once.
+  [[nodiscard]] std::vector<SlotId> take_orphans() { return std::exchange(orphans_, {}); }
+
+  // ---- Sessions.
+  Session& add(std::shared_ptr<Session> session);
+  // Forgets the session and frees its slot.
+  void erase(Session& session);
+  [[nodiscard]] Session* find(SlotId slot) const noexcept;
+  [[nodiscard]] Session* find(SessionId id) const noexcept;
+  // The session to which our GRE packets with this destination and Call ID belong.
+  [[nodiscard]] Session* find(Ipv4Address local, Ipv4Address peer, PeerCallId peer_call_id) const;
+  // Sessions of an authenticated account, of an inner IPv4 address, of an outer address; copies of
+  // the pointers, so that the caller may end the sessions.
+  [[nodiscard]] std::vector<Session*> of_user(std::string_view user) const;
+  [[nodiscard]] std::vector<Session*> of_address(Ipv4Address address) const;
+  [[nodiscard]] std::vector<Session*> of_peer(Ipv4Address peer) const;
+  [[nodiscard]] std::size_t size() const noexcept { return by_id_.size(); }
+  // Calls `visit` for each session in the order of slots. It may end sessions, not add any.
+  void for_each(const std::function<void(Session&)>& visit);
+  void for_each(const std::function<void(const Session&)>& visit) const;
+  // For the audit: index entries that name no session, as text.
+  [[nodiscard]] std::vector<std::string> stale_entries() const;
+
+  void on_changed(const Session& session, const SessionChange& change) override;
+
+ private:
+  using Destination = std::tuple<Ipv4Address, Ipv4Address, PeerCallId>;
+  template <class Key>
+  using Index = std::set<std::pair<Key, SessionId>>;
+  template <class Key>
+  [[nodiscard]] std::vector<Session*> matching(const Index<Key>& index, const Key& key) const;
+  [[nodiscard]] static Destination destination_of(const Session& session) {
+    return {session.call().local, session.call().peer, session.call().peer_call_id};
+  }
+
+  std::vector<std::shared_ptr<Session>> sessions_;  // by slot
+  std::vector<SlotId> free_;
+  std::vector<SlotId> orphans_;
+  std::unordered_map<SessionId, Session*> by_id_;
+  Index<std::string> by_user_;
+  Index<Ipv4Address> by_address_;
+  Index<Ipv4Address> by_peer_;
+  std::map<Destination, SessionId> by_destination_;
+};
+
+}  // namespace pns::subscriber
