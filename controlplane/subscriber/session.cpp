@@ -9,7 +9,6 @@
 
 namespace pns::subscriber {
 
-using control::DataplaneCommands;
 using model::SetupStage;
 
 namespace {
@@ -18,10 +17,6 @@ constexpr std::uint16_t kMinIpv6Mtu = 1280;  // octets (RFC 8200 §5)
 constexpr std::size_t kMaxEarlyFrames = 4;   // kept of a call that is not connected yet
 using Kind = SessionChange::Kind;
 
-std::string_view text_of(const DataplaneCommands::Reply& reply) {
-  return reply ? contract::name_of(reply->result) : control::name_of(reply.error());
-}
-
 }  // namespace
 
 Session::Session(const Context& context, const Call& call, State state)
@@ -29,12 +24,14 @@ Session::Session(const Context& context, const Call& call, State state)
       call_(call),
       state_(state),
       worker_(context.call_ids.worker_of(call.our_call_id)),
+      dataplane_(context.services, *this),
       timer_(context.services.loop.timers(), [this] { on_timer(); }) {}
 
 Session::Session(const Context& context, const Call& call, const resume::StoredSession& stored)
     : Session(context, call, State::kUp) {
   link_started_ = !stored.link.from_lcp;  // otherwise reconcile() starts it
-  generation_ = stored.generation;
+  dataplane_.set_generation(stored.generation);
+  dataplane_.resume(stored.link);
   auto settings = context.link_settings;
   settings.peer = call.peer;
   link_ = std::make_unique<ppp::Link>(settings, stored.link, context.services.random, now());
@@ -43,13 +40,6 @@ Session::Session(const Context& context, const Call& call, const resume::StoredS
   resumption_ = link_->resume();
   lease_ = stored.lease;
   user_ = lease_user_ = stored.link.user;
-  if (stored.link.ipv6) ipv6_ = {stored.link.ipv6->ours, stored.link.ipv6->peers};
-  if (link_started_)
-    configured_ = {.open = true,
-                   .send_acfc = stored.link.lcp.send_acfc,
-                   .send_pfc = stored.link.lcp.send_pfc,
-                   .our_magic = stored.link.lcp.our_magic,
-                   .peer_mru = stored.link.lcp.peer_mru};
   rate_bits_per_second_ = stored.rate_bits_per_second;
   peer_mru_ = stored.link.lcp.peer_mru;
   mtu_ = stored.mtu;
@@ -58,10 +48,6 @@ Session::Session(const Context& context, const Call& call, const resume::StoredS
 }
 
 Session::~Session() = default;
-
-const contract::SessionRecord& Session::memory_record() const {
-  return context_.services.memory.sessions()[call_.slot.value];
-}
 
 // ---- life -----------------------------------------------------------------------------------
 
@@ -72,7 +58,7 @@ void Session::begin_install() {
 }
 
 void Session::on_installed(std::uint32_t generation) {
-  generation_ = generation;
+  dataplane_.set_generation(generation);
   state_ = State::kUp;
   auto settings = context_.link_settings;
   settings.peer = call_.peer;
@@ -82,7 +68,7 @@ void Session::on_installed(std::uint32_t generation) {
 }
 
 void Session::begin_removal(std::optional<std::uint32_t> generation) {
-  if (generation) generation_ = *generation;
+  if (generation) dataplane_.set_generation(*generation);
   state_ = State::kRemoving;
   timer_.cancel();
 }
@@ -122,7 +108,11 @@ void Session::on_path_dead(bool opened) {
 void Session::close_link(EndReason reason) {
   if (state_ != State::kUp) return;
   if (link_started_) return apply(link_->close(reason, now()));
-  perform(model::LinkEnded{reason});
+  fail(reason);
+}
+
+void Session::fail(EndReason reason) {
+  if (state_ == State::kUp) perform(model::LinkEnded{reason});
 }
 
 void Session::replace() {
@@ -167,117 +157,40 @@ void Session::on_timer() {
 
 // ---- what the link asks for -----------------------------------------------------------------
 
-template <class Command>
-void Session::tell_dataplane(std::size_t octets, Command command) {
-  context_.services.journal.when_stored(
-      [self = shared_from_this(), command = std::move(command)]() mutable {
-        if (const DataplaneCommands::Sent sent = command(*self); !sent)
-          self->on_command_refused(sent.error());
-      },
-      octets);
-}
-
-void Session::on_command_refused(control::IpcError error) {
-  // reconcile() says again what was said while there is no dataplane.
-  if (error == control::IpcError::kDetached) return;
-  log::warn("command to the dataplane lost",
-            {{"session", to_text(call_.id)}, {"why", control::name_of(error)}});
-  if (state_ == State::kUp) perform(model::LinkEnded{EndReason::dataplane_unavailable});
-}
-
-void Session::on_address_answer(const DataplaneCommands::Reply& reply) {
-  if (state_ != State::kUp || (reply && reply->result == contract::ReplyResult::kDone)) return;
-  log::warn("dataplane refused an address",
-            {{"session", to_text(call_.id)}, {"result", text_of(reply)}});
-  if (reply) perform(model::LinkEnded{EndReason::dataplane_refused});
-}
-
-void Session::perform(const model::SendFrame& action) {
-  // A frame that is lost here is sent again by PPP's restart timer.
-  tell_dataplane(action.frame.size(),
-                 [frame = action.frame](Session& self) -> DataplaneCommands::Sent {
-                   (void)self.context_.services.dataplane.inject(self.handle(), frame);
-                   return {};
-                 });
-}
+void Session::perform(const model::SendFrame& action) { dataplane_.inject(action); }
 
 void Session::perform(const model::ConfigureLink& action) {
   peer_mru_ = action.peer_mru;
   if (action.open) reach(SetupStage::kLcpOpen);
-  contract::ConfigureLink link;
-  link.open = action.open;
-  link.send_acfc = action.send_acfc;
-  link.send_pfc = action.send_pfc;
-  link.our_magic = action.our_magic;
-  link.peer_mru = action.peer_mru;
-  configured_ = action.open ? std::optional(link) : std::nullopt;
-  tell_dataplane(sizeof(link), [link](Session& self) {
-    return self.context_.services.dataplane.configure_link(self.handle(), link);
-  });
+  dataplane_.configure_link(action);
 }
 
 void Session::perform(const model::ArmMppe& action) {
   reach(SetupStage::kCcpOpen);
-  // The keys wait in a type that wipes itself.
-  tell_dataplane(sizeof(action), [action](Session& self) {
-    contract::ArmMppe keys;
-    keys.key_bits = action.key_bits;
-    keys.stateless = action.stateless;
-    std::ranges::copy(action.keys.send.bytes(), keys.send_start_key.begin());
-    std::ranges::copy(action.keys.receive.bytes(), keys.receive_start_key.begin());
-    return self.context_.services.dataplane.arm_mppe(self.handle(), keys);
-  });
+  dataplane_.arm(action);
 }
 
-void Session::perform(const model::DisarmMppe&) {
-  tell_dataplane(
-      0, [](Session& self) { return self.context_.services.dataplane.disarm_mppe(self.handle()); });
-}
+void Session::perform(const model::DisarmMppe&) { dataplane_.disarm(); }
 
 void Session::perform(const model::OpenIpv4& action) {
   changed_ = now();
   mtu_ = link_->inner_mtu();
-  contract::OpenIpv4 open;
-  open.subscriber = action.subscriber;
-  if (lease_) open.gateway = lease_->gateway;
-  open.inner_mtu = mtu_;
-  open.rate_bits_per_second = rate_bits_per_second_.value_or(0);
-  tell_dataplane(sizeof(open), [open](Session& self) {
-    return self.context_.services.dataplane.open_ipv4(
-        self.handle(), open, [weak = self.weak_from_this()](const auto& reply) {
-          if (const auto alive = weak.lock()) alive->on_address_answer(reply);
-        });
-  });
+  dataplane_.open_ipv4(action.subscriber, lease_ ? lease_->gateway : Ipv4Address(), mtu_,
+                       rate_bits_per_second_.value_or(0));
 }
 
 void Session::perform(const model::CloseIpv4&) {
   changed_ = now();
-  tell_dataplane(
-      0, [](Session& self) { return self.context_.services.dataplane.close_ipv4(self.handle()); });
+  dataplane_.close_ipv4();
 }
 
 void Session::perform(const model::OpenIpv6& action) {
-  if (!lease_ || !lease_->ipv6_prefix) return;
-  ipv6_ = action;
-  contract::OpenIpv6 open;
-  open.prefix = lease_->ipv6_prefix->address.high;
-  open.our_interface_id = action.our_interface_id;
-  open.peer_interface_id = action.peer_interface_id;
-  open.inner_mtu = link_->inner_mtu();
-  open.rate_bits_per_second = rate_bits_per_second_.value_or(0);
-  tell_dataplane(sizeof(open), [open](Session& self) {
-    return self.context_.services.dataplane.open_ipv6(
-        self.handle(), open, [weak = self.weak_from_this()](const auto& reply) {
-          if (const auto alive = weak.lock()) alive->on_address_answer(reply);
-        });
-  });
+  if (lease_ && lease_->ipv6_prefix)
+    dataplane_.open_ipv6(*lease_->ipv6_prefix, action, link_->inner_mtu(),
+                         rate_bits_per_second_.value_or(0));
 }
 
-void Session::perform(const model::CloseIpv6&) {
-  ipv6_.reset();
-  tell_dataplane(
-      0, [](Session& self) { return self.context_.services.dataplane.close_ipv6(self.handle()); });
-}
+void Session::perform(const model::CloseIpv6&) { dataplane_.close_ipv6(); }
 
 void Session::perform(const model::PhaseChanged& action) {
   const model::LinkPhase before = std::exchange(phase_, action.phase);
@@ -398,43 +311,20 @@ model::NetworkParameters Session::network_parameters() const {
 void Session::reconcile() {
   if (state_ != State::kUp) return;
   const auto keep = shared_from_this();
-  const auto& record = memory_record();
-  const auto flags = record.flags.load(std::memory_order_acquire);
-  const bool installed =
-      record.state.load(std::memory_order_acquire) == contract::SlotState::kInstalled &&
-      record.generation.load(std::memory_order_relaxed) == generation_;
-  if (!installed) return perform(model::LinkEnded{EndReason::dataplane_unavailable});
-  const bool armed = record.downstream.mppe.mode != mppe::Mode::kOff;
+  if (!dataplane_.is_installed()) return fail(EndReason::dataplane_unavailable);
   // Between authentication and the first data the keys may be among what was lost.
-  const bool keys_lost = link_->ipv4_flows() ? !armed && link_->status().mppe != "none"
-                                             : phase_ == model::LinkPhase::kNetwork;
+  const bool keys_lost = link_->ipv4_flows()
+                             ? !dataplane_.is_armed() && link_->status().mppe != "none"
+                             : phase_ == model::LinkPhase::kNetwork;
   if (keys_lost) apply(link_->start_over(now()));
   if (state_ != State::kUp) return;
   const bool open = link_->ipv4_flows();
   // An earlier process was negotiating this link anew.
   const bool from_lcp = !link_started_ && link_->resume() == ppp::Link::Resume::kFromLcp;
-  if (from_lcp && armed) perform(model::DisarmMppe{});
-  // What was closed while nobody listened.
-  if (!configured_ && (flags & contract::kFlagLcpOpen) != 0)
-    tell_dataplane(0, [](Session& self) {
-      return self.context_.services.dataplane.configure_link(self.handle(), {});
-    });
-  if (!open && (flags & contract::kFlagIpv4Open) != 0)
-    tell_dataplane(0, [](Session& self) {
-      return self.context_.services.dataplane.close_ipv4(self.handle());
-    });
-  if (!ipv6_ && (flags & contract::kFlagIpv6Open) != 0)
-    tell_dataplane(0, [](Session& self) {
-      return self.context_.services.dataplane.close_ipv6(self.handle());
-    });
-  // What was opened while nobody listened.
-  if (configured_ && (flags & contract::kFlagLcpOpen) == 0)
-    tell_dataplane(sizeof(contract::ConfigureLink), [link = *configured_](Session& self) {
-      return self.context_.services.dataplane.configure_link(self.handle(), link);
-    });
-  if (open && (flags & contract::kFlagIpv4Open) == 0 && lease_)
-    perform(model::OpenIpv4{lease_->address});
-  if (ipv6_ && (flags & contract::kFlagIpv6Open) == 0) perform(model::OpenIpv6(*ipv6_));
+  if (from_lcp && dataplane_.is_armed()) dataplane_.disarm();
+  dataplane_.repeat_commands(open);
+  if (open && lease_ && dataplane_.lacks_ipv4()) perform(model::OpenIpv4{lease_->address});
+  if (const auto missing = dataplane_.missing_ipv6()) perform(*missing);
   if (from_lcp) start_link();
 }
 
@@ -446,7 +336,7 @@ std::optional<resume::StoredSession> Session::stored_record() const {
   snapshot->keys.reset();  // keys do not go to the store
   return resume::StoredSession{.id = call_.id,
                                .slot = call_.slot,
-                               .generation = generation_,
+                               .generation = handle().generation,
                                .connection = call_.connection,
                                .our_call_id = call_.our_call_id,
                                .peer_call_id = call_.peer_call_id,

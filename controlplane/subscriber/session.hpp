@@ -26,6 +26,7 @@
 #include "controlplane/resume/records.hpp"
 #include "controlplane/runtime/timer_queue.hpp"
 #include "controlplane/subscriber/call_ids.hpp"
+#include "controlplane/subscriber/dataplane_session.hpp"
 #include "controlplane/subscriber/refusal_log.hpp"
 #include "controlplane/subscriber/services.hpp"
 #include "controlplane/subscriber/session_events.hpp"
@@ -90,7 +91,7 @@ class Session : public std::enable_shared_from_this<Session> {
   [[nodiscard]] const Call& call() const noexcept { return call_; }
   [[nodiscard]] SessionId id() const noexcept { return call_.id; }
   [[nodiscard]] State state() const noexcept { return state_; }
-  [[nodiscard]] control::SessionHandle handle() const noexcept { return {call_.slot, generation_}; }
+  [[nodiscard]] control::SessionHandle handle() const noexcept { return dataplane_.handle(); }
   [[nodiscard]] std::uint16_t worker() const noexcept { return worker_; }
   [[nodiscard]] model::LinkPhase phase() const noexcept { return phase_; }
   // The authenticated account; empty until then.
@@ -106,7 +107,7 @@ class Session : public std::enable_shared_from_this<Session> {
   // The latest of: start of the call, a change of the link's phase or of its addresses.
   [[nodiscard]] TimePoint changed() const noexcept { return std::max(call_.started, changed_); }
   [[nodiscard]] const std::optional<TimePoint>& opened() const noexcept { return opened_; }
-  [[nodiscard]] const contract::SessionRecord& memory_record() const;
+  [[nodiscard]] const contract::SessionRecord& memory_record() const { return dataplane_.record(); }
   [[nodiscard]] SessionView view() const;
   // What a successor process needs; empty: it cannot resume the link.
   [[nodiscard]] std::optional<resume::StoredSession> stored_record() const;
@@ -131,6 +132,8 @@ class Session : public std::enable_shared_from_this<Session> {
   void on_path_dead(bool opened);
   // Ends PPP, then the call, for this reason.
   void close_link(EndReason reason);
+  // PPP cannot go on: the call ends for this reason, after the farewell time.
+  void fail(EndReason reason);
   // Ends the call now, without another word of PPP.
   void replace();
   // The dataplane has attached: commands that it never saw are said again.
@@ -152,12 +155,6 @@ class Session : public std::enable_shared_from_this<Session> {
   void perform(const model::PhaseChanged& action);
   void perform(const model::LinkEnded& action);
   void note_resumption(const model::LinkActions& actions);
-  // Sends a command once the changes before it are stored. The call ends when it is refused.
-  // `octets`: size of what the command holds, for the journal's limits.
-  template <class Command>
-  void tell_dataplane(std::size_t octets, Command command);
-  void on_command_refused(control::IpcError error);
-  void on_address_answer(const control::DataplaneCommands::Reply& reply);
   void on_auth_result(const model::AuthResult& result);
   void take_grant(const model::AuthGrant& grant);
   [[nodiscard]] std::optional<model::Lease> lease_for(const model::AuthGrant& grant) const;
@@ -172,7 +169,7 @@ class Session : public std::enable_shared_from_this<Session> {
   State state_;
   bool link_started_ = false;  // PPP runs
   std::uint16_t worker_ = 0;
-  std::uint32_t generation_ = 0;
+  DataplaneSession dataplane_;
   std::unique_ptr<ppp::Link> link_;
   control::Timer timer_;  // of the link, then of the farewell
   model::LinkPhase phase_ = model::LinkPhase::kDead;
@@ -187,8 +184,6 @@ class Session : public std::enable_shared_from_this<Session> {
   std::optional<std::uint64_t> rate_bits_per_second_;
   std::uint16_t peer_mru_ = 1500;
   std::uint16_t mtu_ = 0;
-  std::optional<contract::ConfigureLink> configured_;  // while LCP is open
-  std::optional<model::OpenIpv6> ipv6_;                // while IPV6CP lets data flow
   std::optional<TimePoint> opened_;
   TimePoint changed_{};
   model::WanErrors wan_errors_;
