@@ -364,7 +364,8 @@ std::optional<StoredSession> decode_session(Bytes record) {
         for (auto& server : *ipv6_dns) server = read_ipv6(value);
         return;
       case SessionTag::kIpv6Ids:
-        link.ipv6.emplace();
+        // Not emplace(): clang 14 takes a nested class with initializers for incomplete there.
+        link.ipv6 = ppp::LinkSnapshot::InterfaceIds{};
         link.ipv6->ours = value.u64();
         link.ipv6->peers = value.u64();
         return;
