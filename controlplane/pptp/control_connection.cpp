@@ -586,7 +586,7 @@ void ControlConnection::on_request(Call call, std::uint16_t call_id, const Cause
   Cause with_reason = cause;
   with_reason.reason = EndReason::kNone;
   // §3.2.2: a Call ID names one call between two peers, answered or not.
-  if (by_peer_call_id_.contains(PeerCallId(call_id)))
+  if (find_theirs(PeerCallId(call_id), [](const Call&) { return true; }) != nullptr)
     with_reason.reason = EndReason::call_id_in_use;
   else if (calls_.size() >= settings_.maximum_calls)
     with_reason.reason = EndReason::too_many_calls;
@@ -765,9 +765,8 @@ std::optional<ConnectionSnapshot> ControlConnection::snapshot() const {
                          .peer_firmware_revision = peer_firmware_revision_,
                          .next_echo_identifier = next_echo_identifier_,
                          .originated = originated()};
-  for (const Call& call : calls_)
-    if (auto it = known(call)) out.calls.push_back(*it);
-  std::ranges::sort(out.calls, {}, &KnownCall::number);
+  for (const auto& [number, at] : by_number_)
+    if (auto call = known(calls_[at])) out.calls.push_back(*call);
   return out;
 }
 
@@ -823,19 +822,6 @@ bool ControlConnection::take_token(TimePoint now) noexcept {
 
 // ---- The calls and their indexes
 
-namespace {
-
-// Takes one number out of an index.
-template <class Index, class Key>
-void erase_from(Index& index, Key key, std::uint32_t number) {
-  const auto [begin, end] = index.equal_range(key);
-  const auto found =
-      std::find_if(begin, end, [number](const auto& entry) { return entry.second == number; });
-  if (found != end) index.erase(found);
-}
-
-}  // namespace
-
 Call& ControlConnection::add(Call call) {
   const std::uint32_t number = call.number;
   by_number_.emplace(number, calls_.size());
@@ -857,8 +843,8 @@ void ControlConnection::remove(std::uint32_t number) {
   const std::size_t at = found->second;
   Call& call = calls_[at];
   note_change(call);
-  if (call.our_call_id) erase_from(by_our_call_id_, *call.our_call_id, number);
-  if (call.peer_call_id) erase_from(by_peer_call_id_, *call.peer_call_id, number);
+  if (call.our_call_id) by_our_call_id_.erase({*call.our_call_id, number});
+  if (call.peer_call_id) by_peer_call_id_.erase({*call.peer_call_id, number});
   set_answer_by(call, std::nullopt);
   cleared_before_reply_.erase(number);
   if (!model::we_are_pns(call.kind)) {
@@ -880,7 +866,7 @@ void ControlConnection::set_state(Call& call, CallState state) {
 }
 
 void ControlConnection::set_our_call_id(Call& call, OurCallId id) {
-  if (call.our_call_id) erase_from(by_our_call_id_, *call.our_call_id, call.number);
+  if (call.our_call_id) by_our_call_id_.erase({*call.our_call_id, call.number});
   call.our_call_id = id;
   by_our_call_id_.emplace(id, call.number);
   note_change(call);
@@ -888,7 +874,7 @@ void ControlConnection::set_our_call_id(Call& call, OurCallId id) {
 
 void ControlConnection::set_peer_call_id(Call& call, PeerCallId id) {
   if (call.peer_call_id == id) return;
-  if (call.peer_call_id) erase_from(by_peer_call_id_, *call.peer_call_id, call.number);
+  if (call.peer_call_id) by_peer_call_id_.erase({*call.peer_call_id, call.number});
   call.peer_call_id = id;
   by_peer_call_id_.emplace(id, call.number);
   index_unanswered_clear(call);
@@ -920,34 +906,21 @@ Call* ControlConnection::find_number(std::uint32_t number) noexcept {
   return found == by_number_.end() ? nullptr : &calls_[found->second];
 }
 
-namespace {
-
-// The oldest of those in the range that matches; `at` gives the call of a number.
-template <class Range, class At, class Matches>
-Call* oldest(Range range, At at, Matches matches) {
-  Call* best = nullptr;
-  for (auto entry = range.first; entry != range.second; ++entry) {
-    Call* const call = at(entry->second);
-    if (call != nullptr && matches(*call) && (best == nullptr || call->number < best->number))
-      best = call;
-  }
-  return best;
+template <class Index, class Id, class Matches>
+Call* ControlConnection::oldest(const Index& index, Id id, Matches matches) noexcept {
+  for (auto at = index.lower_bound({id, 0}); at != index.end() && at->first == id; ++at)
+    if (Call* const call = find_number(at->second); call != nullptr && matches(*call)) return call;
+  return nullptr;
 }
-
-}  // namespace
 
 template <class Matches>
 Call* ControlConnection::find_ours(OurCallId id, Matches matches) noexcept {
-  return oldest(
-      by_our_call_id_.equal_range(id), [this](std::uint32_t number) { return find_number(number); },
-      matches);
+  return oldest(by_our_call_id_, id, matches);
 }
 
 template <class Matches>
 Call* ControlConnection::find_theirs(PeerCallId id, Matches matches) noexcept {
-  return oldest(
-      by_peer_call_id_.equal_range(id),
-      [this](std::uint32_t number) { return find_number(number); }, matches);
+  return oldest(by_peer_call_id_, id, matches);
 }
 
 Call* ControlConnection::find_ours(OurCallId id) noexcept {
@@ -967,9 +940,8 @@ Call* ControlConnection::find_only_as_pac() noexcept {
 
 std::vector<std::uint32_t> ControlConnection::numbers() const {
   std::vector<std::uint32_t> out;
-  out.reserve(calls_.size());
-  for (const Call& call : calls_) out.push_back(call.number);
-  std::ranges::sort(out);
+  out.reserve(by_number_.size());
+  for (const auto& [number, at] : by_number_) out.push_back(number);
   return out;
 }
 

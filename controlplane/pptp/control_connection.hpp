@@ -6,8 +6,8 @@
 // by the tables of machines.hpp: every call returns the actions its caller (subscriber::CallControl)
 // must perform, in order. One thread (the event loop); memory is bounded by maximum_calls.
 //
-// The cost of a message, of a deadline and of take_changes() does not depend on the number of calls
-// of the connection: calls are found by index, and what changed is noted when it changes.
+// A message, a deadline and take_changes() look at the calls that they concern, however many calls
+// the connection has: calls are found by index, and what changed is noted when it changes.
 //
 // Not here: framing (StreamFramer), Call ID choice (CallIdAllocator), the PPP inside
 // (controlplane/ppp), who wins when both sides start (§3.1.3: subscriber::CallControl, which sees both
@@ -17,11 +17,11 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -254,7 +254,9 @@ class ControlConnection {
   void note_change(Call& call);
   void index_unanswered_clear(const Call& call);
   [[nodiscard]] Call* find_number(std::uint32_t number) noexcept;
-  // The oldest call that matches among those under this id.
+  // The oldest call that matches among those under this id of an index.
+  template <class Index, class Id, class Matches>
+  [[nodiscard]] Call* oldest(const Index& index, Id id, Matches matches) noexcept;
   template <class Matches>
   [[nodiscard]] Call* find_ours(OurCallId id, Matches matches) noexcept;
   template <class Matches>
@@ -278,12 +280,14 @@ class ControlConnection {
   std::uint16_t next_serial_number_ = 1;
   EndReason stop_reason_ = EndReason::kNone;
 
-  std::vector<Call> calls_;                                   // in no order
-  std::unordered_map<std::uint32_t, std::size_t> by_number_;  // place in calls_
-  // Numbers. An id may stand for several calls for a while: one that is being cleared keeps its
-  // ids, and a Reply may bring an id that is in use.
-  std::unordered_multimap<OurCallId, std::uint32_t> by_our_call_id_;
-  std::unordered_multimap<PeerCallId, std::uint32_t> by_peer_call_id_;
+  // Trees and not hash tables: most connections have one call, and a table with one entry takes
+  // four times the memory.
+  std::vector<Call> calls_;                         // in no order
+  std::map<std::uint32_t, std::size_t> by_number_;  // place in calls_
+  // With numbers. An id may stand for several calls for a while: one that is being cleared keeps
+  // its ids, and a Reply may bring an id that is in use.
+  std::set<std::pair<OurCallId, std::uint32_t>> by_our_call_id_;
+  std::set<std::pair<PeerCallId, std::uint32_t>> by_peer_call_id_;
   std::set<std::pair<TimePoint, std::uint32_t>> by_answer_;  // calls that wait, by their deadline
   std::set<std::uint32_t> cleared_before_reply_;  // wait-disconnect without the peer's Call ID
   std::size_t calls_as_pac_ = 0;

@@ -85,10 +85,8 @@ void Journal::put(ConnectionId id, const pptp::ConnectionChanges& changes,
 
 void Journal::erase(ConnectionId id) {
   auto& records = batch_.records;
-  records.erase({Table::kConnection, id.value});
-  records.erase({Table::kPosition, id.value});
-  records.erase(records.lower_bound({Table::kCall, id.value, 0}),
-                records.lower_bound({Table::kCall, id.value + 1, 0}));
+  records.erase(records.lower_bound({Table::kConnection, id.value, 0}),
+                records.upper_bound({Table::kCall, id.value, ~std::uint32_t{0}}));
   batch_.gone.insert(id);
   commit_at_end_of_turn();
 }
@@ -212,7 +210,7 @@ Journal::Contents Journal::load(std::uint64_t now_ns) const {
     const auto found = by_id.find(key.id);
     return found == by_id.end() ? nullptr : &out.connections[found->second];
   };
-  // Tables come in their order: a connection is there before its place in the stream and its calls.
+  // In the order of the keys: a connection comes before its place in the stream and its calls.
   store_.read([&](const Key& key, Bytes record) {
     bool good = false;
     switch (key.table) {

@@ -20,25 +20,26 @@ constexpr std::size_t kLeastMap = std::size_t{64} << 20;
 constexpr const char* kRecords = "records";
 constexpr Key kProbe{static_cast<Table>(0xff), 0, 0};
 
-// Big-endian, so that LMDB's order is that of Key and the calls of a connection are neighbours.
+// Group, id, table, number: big-endian, so that LMDB's order is that of Key.
 class KeyOctets {
  public:
-  static constexpr std::size_t kSize = 13;
+  static constexpr std::size_t kSize = 14;
   explicit KeyOctets(const Key& key) noexcept {
-    octets_[0] = static_cast<std::uint8_t>(key.table);
+    octets_[0] = static_cast<std::uint8_t>(key.group());
     for (std::size_t i = 0; i < 8; ++i)
       octets_[1 + i] = static_cast<std::uint8_t>(key.id >> (56 - 8 * i));
+    octets_[9] = static_cast<std::uint8_t>(key.table);
     for (std::size_t i = 0; i < 4; ++i)
-      octets_[9 + i] = static_cast<std::uint8_t>(key.number >> (24 - 8 * i));
+      octets_[10 + i] = static_cast<std::uint8_t>(key.number >> (24 - 8 * i));
   }
   // Empty: no key of ours.
   static std::optional<Key> parse(const MDB_val& name) noexcept {
     if (name.mv_size != kSize) return std::nullopt;
     const auto* octets = static_cast<const std::uint8_t*>(name.mv_data);
-    Key key{static_cast<Table>(octets[0]), 0, 0};
+    Key key{static_cast<Table>(octets[9]), 0, 0};
     for (std::size_t i = 0; i < 8; ++i) key.id = key.id << 8 | octets[1 + i];
-    for (std::size_t i = 0; i < 4; ++i) key.number = key.number << 8 | octets[9 + i];
-    return key;
+    for (std::size_t i = 0; i < 4; ++i) key.number = key.number << 8 | octets[10 + i];
+    return octets[0] == static_cast<std::uint8_t>(key.group()) ? std::optional(key) : std::nullopt;
   }
   [[nodiscard]] MDB_val value() noexcept { return {octets_.size(), octets_.data()}; }
 
@@ -187,19 +188,16 @@ int Store::change(MDB_txn* transaction, const Key& key, const std::optional<Octe
 }
 
 int Store::erase(MDB_txn* transaction, ConnectionId id, Written& written) {
-  for (const Table table : {Table::kConnection, Table::kPosition})
-    if (const int error = change(transaction, {table, id.value}, std::nullopt, written); error != 0)
-      return error;
   MDB_cursor* cursor = nullptr;
   int error = mdb_cursor_open(transaction, records_, &cursor);
   if (error != 0) return error;
-  KeyOctets first({Table::kCall, id.value, 0});
+  KeyOctets first({Table::kConnection, id.value, 0});
   MDB_val name = first.value();
   MDB_val value{};
   int found = mdb_cursor_get(cursor, &name, &value, MDB_SET_RANGE);
   while (error == 0 && found == 0) {
     const auto key = KeyOctets::parse(name);
-    if (!key || key->table != Table::kCall || key->id != id.value) break;
+    if (!key || key->group() != Table::kConnection || key->id != id.value) break;
     error = mdb_cursor_del(cursor, 0);
     ++written.records;
     // After a deletion the cursor stands at the record that has moved up.

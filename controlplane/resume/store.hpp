@@ -18,6 +18,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <tuple>
 
 #include "controlplane/resume/records.hpp"
 #include "pns/base/bytes.hpp"
@@ -38,11 +39,21 @@ enum class Table : std::uint8_t {
   kBoot,            // id: 0; a text, the boot id of the host
 };
 
+// In this order, which is that of the store: a connection's records are neighbours, so a message
+// that changes a call writes one page of leaves.
 struct Key {
   Table table{};
   std::uint64_t id = 0;
   std::uint32_t number = 0;  // 0 but in kCall
-  friend auto operator<=>(const Key&, const Key&) = default;
+  // The first of the tables that are kept together.
+  [[nodiscard]] Table group() const noexcept {
+    return table == Table::kPosition || table == Table::kCall ? Table::kConnection : table;
+  }
+  friend bool operator==(const Key&, const Key&) = default;
+  friend std::strong_ordering operator<=>(const Key& a, const Key& b) noexcept {
+    return std::tuple(a.group(), a.id, a.table, a.number) <=>
+           std::tuple(b.group(), b.id, b.table, b.number);
+  }
 };
 
 // What one transaction changes. First everything of the connections, then the records.

@@ -3,6 +3,7 @@
 
 #include <lmdb.h>
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <fstream>
 
@@ -27,10 +28,12 @@ std::size_t count(const Store& store) {
 TEST_CASE("store: what was written is read again after a new start, in the order of its keys",
           "[resume]") {
   const Directory directory;
-  const std::vector<Key> keys = {{Table::kConnection, 1},     {Table::kConnection, 0x1234567890},
-                                 {Table::kPosition, 1},       {Table::kCall, 1, 1},
-                                 {Table::kCall, 1, 256},      {Table::kCall, 256, 1},
-                                 {Table::kSession, 0x010203}, {Table::kBoot, 0}};
+  const std::vector<Key> keys = {{Table::kConnection, 1}, {Table::kPosition, 1},
+                                 {Table::kCall, 1, 1},    {Table::kCall, 1, 256},
+                                 {Table::kCall, 256, 1},  {Table::kConnection, 0x1234567890},
+                                 {Table::kSession, 0x01}, {Table::kSession, 0x010203},
+                                 {Table::kResting, 0x02}, {Table::kBoot, 0}};
+  CHECK(std::ranges::is_sorted(keys));
   {
     auto store = open(directory);
     Batch batch;
