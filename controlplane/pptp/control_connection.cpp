@@ -13,7 +13,8 @@ namespace pptp_wire = wire::pptp;
 using model::CallKind;
 
 constexpr std::uint64_t kTokensPerMessage =
-    1'000'000'000;  // a token is a nanosecond of one per second
+    1'000'000'000;                          // a token is a nanosecond of one per second
+constexpr std::size_t kRememberedIds = 16;  // of calls that are gone
 constexpr std::uint32_t kAnyFraming = pptp_wire::kFramingAsync | pptp_wire::kFramingSync;
 constexpr std::uint32_t kAnyBearer = pptp_wire::kBearerAnalog | pptp_wire::kBearerDigital;
 
@@ -581,6 +582,7 @@ void ControlConnection::perform(Call& call, CallAction action, const Cause& caus
 
 void ControlConnection::on_request(Call call, std::uint16_t call_id, const Cause& cause,
                                    Actions& out) {
+  std::erase(gone_, PeerCallId(call_id));
   call.number = next_number_++;
   call.peer_call_id = PeerCallId(call_id);
   Cause with_reason = cause;
@@ -671,11 +673,12 @@ void ControlConnection::on(const pptp_wire::CallClearRequest& request, const Cau
                                  [](const Call& c) { return !model::we_are_pns(c.kind); });
   if (call == nullptr) {
     // NAT helpers rewrite Call IDs, and some peers put in another one. With one call that the peer
-    // may clear there is no doubt which is meant; those of other connections are out of reach.
-    call = find_only_as_pac();
-    if (call != nullptr)
+    // may clear there is no doubt which is meant; those of other connections are out of reach. But
+    // pptp-linux clears a call that was refused, beside one that is up.
+    const bool is_gone = std::ranges::find(gone_, PeerCallId(request.call_id)) != gone_.end();
+    if (!is_gone && (call = find_only_as_pac()) != nullptr)
       ++counters_.clear_with_wrong_call_id;
-    else
+    else if (!is_gone)
       call = find_either(request.call_id, true);
   }
   if (call == nullptr) {
@@ -850,6 +853,7 @@ void ControlConnection::remove(std::uint32_t number) {
   if (!model::we_are_pns(call.kind)) {
     --calls_as_pac_;
     numbers_as_pac_ ^= number;
+    if (call.peer_call_id) remember_gone(*call.peer_call_id);
   }
   by_number_.erase(found);
   if (at + 1 != calls_.size()) {
@@ -857,6 +861,12 @@ void ControlConnection::remove(std::uint32_t number) {
     by_number_[call.number] = at;
   }
   calls_.pop_back();
+}
+
+void ControlConnection::remember_gone(PeerCallId id) {
+  std::erase(gone_, id);
+  if (gone_.size() == kRememberedIds) gone_.erase(gone_.begin());
+  gone_.push_back(id);
 }
 
 void ControlConnection::set_state(Call& call, CallState state) {

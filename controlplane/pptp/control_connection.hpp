@@ -3,15 +3,16 @@
 // ControlConnection: one PPTP control connection and its calls (RFC 2637 §3.1, §3.2), accepted or
 // originated by us, with calls of every kind side by side: a subscriber that dials us, a PAC that
 // announces a call to us, a call that we place, a call that we announce. A sans-I/O machine driven
-// by the tables of machines.hpp: every call returns the actions its caller (subscriber::CallControl)
-// must perform, in order. One thread (the event loop); memory is bounded by maximum_calls.
+// by the tables of machines.hpp: every call returns the actions its caller
+// (subscriber::CallControl) must perform, in order. One thread (the event loop); memory is bounded
+// by maximum_calls.
 //
 // A message, a deadline and take_changes() look at the calls that they concern, however many calls
 // the connection has: calls are found by index, and what changed is noted when it changes.
 //
 // Not here: framing (StreamFramer), Call ID choice (CallIdAllocator), the PPP inside
-// (controlplane/ppp), who wins when both sides start (§3.1.3: subscriber::CallControl, which sees both
-// connections).
+// (controlplane/ppp), who wins when both sides start (§3.1.3: subscriber::CallControl, which sees
+// both connections).
 #pragma once
 
 #include <array>
@@ -267,6 +268,7 @@ class ControlConnection {
   // The call of which we are the PAC, when there is exactly one.
   [[nodiscard]] Call* find_only_as_pac() noexcept;
   [[nodiscard]] std::vector<std::uint32_t> numbers() const;  // ascending
+  void remember_gone(PeerCallId id);
   void drop_calls(CallEvent event, const Cause& cause, Actions& out);
 
   ConnectionSettings settings_;
@@ -290,6 +292,9 @@ class ControlConnection {
   std::set<std::pair<PeerCallId, std::uint32_t>> by_peer_call_id_;
   std::set<std::pair<TimePoint, std::uint32_t>> by_answer_;  // calls that wait, by their deadline
   std::set<std::uint32_t> cleared_before_reply_;  // wait-disconnect without the peer's Call ID
+  // Call IDs of the peer whose calls were refused or have ended, the latest last; at most 16. A
+  // Call-Clear-Request that names one of them means no call that is still there.
+  std::vector<PeerCallId> gone_;
   std::size_t calls_as_pac_ = 0;
   std::uint32_t numbers_as_pac_ = 0;  // all of them, xor'ed: the number itself when there is one
   bool established_ = false;          // since take_changes() was called last

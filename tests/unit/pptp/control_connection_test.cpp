@@ -68,6 +68,31 @@ TEST_CASE("connection: a clear with a strange Call ID means the only call there 
   }
 }
 
+TEST_CASE("connection: a clear of a call that was refused or has ended means no other call",
+          "[pptp][wire-facts-3]") {
+  FakeClock clock;
+  auto connection = established_connection(clock);
+  REQUIRE(open_call(connection, clock, 7, OurCallId(100)));
+  SECTION("refused: pptp-linux clears such a call at once") {
+    const auto asked = connection.on_message(OutgoingCallRequest{.call_id = 8}, clock.now());
+    (void)connection.on_call_refused(only<model::OfferCall>(asked)->offer, EndReason::draining,
+                                     clock.now());
+  }
+  SECTION("ended, and cleared twice") {
+    REQUIRE(open_call(connection, clock, 8, OurCallId(101)));
+    const auto cleared = connection.on_message(CallClearRequest{8}, clock.now());
+    CHECK(ended(cleared, OurCallId(101)) == EndReason::peer_cleared_call);
+  }
+  CHECK(connection.on_message(CallClearRequest{8}, clock.now()).empty());
+  CHECK(connection.calls().size() == 1);
+  CHECK(connection.counters().messages_ignored == 1);
+  CHECK(connection.counters().clear_with_wrong_call_id == 0);
+  // The id names a call again as soon as the peer uses it.
+  REQUIRE(open_call(connection, clock, 8, OurCallId(102)));
+  const auto cleared = connection.on_message(CallClearRequest{8}, clock.now());
+  CHECK(ended(cleared, OurCallId(102)) == EndReason::peer_cleared_call);
+}
+
 TEST_CASE("connection: a disconnect from our side carries our own Call ID and what was counted",
           "[pptp][wire-facts-2]") {
   FakeClock clock;

@@ -814,6 +814,31 @@ TEST_CASE("subscriber: a request that was read and not answered is answered by t
   CHECK_FALSE(second.stored().connections.at(0).machine.calls.at(0).is_offer());
 }
 
+TEST_CASE("subscriber: a request is neither answered nor consumed before its turn is stored",
+          "[subscriber][resume][decision-0008]") {
+  Host host;
+  auto first = std::make_unique<Control>(host);
+  Caller caller(*first);
+  caller.start(*first);
+  first->hold_turns = true;
+  caller.dial(3);
+  const auto heard = [&] {
+    const Message request{OutgoingCallRequest{}};
+    return first->statistics.messages_received[request.index() + 1].get();
+  };
+  REQUIRE(first->until([&] { return heard() == 1; }));
+  first->settle();
+  CHECK(caller.last<OutgoingCallReply>() == nullptr);
+  CHECK(host.dataplane.slots_in_use() == 0);
+  CHECK(first->stored().connections.at(0).machine.calls.empty());
+  CHECK_FALSE(first->service->is_flushed());
+  first.reset();  // killed before the commit
+  Control second(host);
+  REQUIRE(open_calls(second, 1));
+  CHECK(caller.last<OutgoingCallReply>()->peers_call_id == 3);
+  CHECK(caller.count<OutgoingCallReply>() == 1);
+}
+
 TEST_CASE("subscriber: the Call IDs of an earlier process's calls rest too",
           "[subscriber][resume]") {
   Host host;

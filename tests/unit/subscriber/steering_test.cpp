@@ -110,7 +110,8 @@ TEST_CASE("steering: the predicted worker is taken until it has too much to do",
   CHECK(choose().worker == WorkerId(2));
 }
 
-TEST_CASE("steering: everybody behind one NAT is dealt out all the same", "[subscriber][steering]") {
+TEST_CASE("steering: everybody behind one NAT is dealt out all the same",
+          "[subscriber][steering]") {
   Host host;
   const auto access = rss(2, HashedAddresses::kBoth);
   const Steering steering = published(host, 2, access);
@@ -181,7 +182,8 @@ TEST_CASE("subscriber: calls belong to the worker that their packets reach, and 
   CHECK(control.statistics.port_steering[0].get() == static_cast<int>(SteeringWay::kRss));
 }
 
-TEST_CASE("subscriber: where nothing is predicted the workers take turns", "[subscriber][steering]") {
+TEST_CASE("subscriber: where nothing is predicted the workers take turns",
+          "[subscriber][steering]") {
   Host host;
   publish(host.memory.header(), 2, {.way = SteeringWay::kKey});
   Control control(host);

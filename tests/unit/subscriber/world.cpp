@@ -230,8 +230,10 @@ Control::Control(Host& the_host)
     : host(the_host),
       pools(subscriber::make_pools(host.config)),
       authenticator(users(), random),
-      journal(open_journal(
-          host, [this](resume::Journal::Action action) { asio::post(loop, std::move(action)); })),
+      journal(open_journal(host,
+                           [this](resume::Journal::Action action) {
+                             if (!hold_turns) asio::post(loop, std::move(action));
+                           })),
       supervisor(loop, supervisor_pair(supervisor_end), {.stop = {}, .lost = {}}),
       dataplane(loop, host.directory / "dataplane.sock",
                 {.attached = [this] { service->on_dataplane_attached(); },

@@ -110,6 +110,7 @@ class Control {
   void settle();
 
   Host& host;
+  bool hold_turns = false;  // no turn ends: its changes are not stored
   asio::io_context loop{1};
   FakeRandom random;
   model::Statistics statistics;
