@@ -56,7 +56,7 @@ void CallControl::on_offer(Connection& connection, const model::OfferCall& offer
 
 void CallControl::enqueue(ConnectionId id, const model::OfferCall& offer) {
   const auto connection = connections_.find(id);
-  if (!connection) return;
+  if (!connection || !connection->machine().awaits_answer(offer.offer)) return;  // withdrawn
   EndReason reason = gate_.calls_refused();
   if (reason == EndReason::kNone) reason = offers_.enqueue(id, connection->peer(), offer);
   if (reason != EndReason::kNone) refuse_offer(id, offer.offer, reason);
