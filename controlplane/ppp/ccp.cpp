@@ -121,14 +121,14 @@ void MppeOption::restore(const MppeAgreement& agreement) noexcept {
 // ---- CCP
 
 Ccp::Ccp(const LinkSettings& settings)
-    : ControlProtocol(Layer::kCcp, wire::PppProtocol::kCcp, restart_settings(settings),
+    : ControlProtocol(wire::PppProtocol::kCcp, restart_settings(settings),
                       {EndReason::ccp_timeout, EndReason::ncp_no_convergence}),
       tries_(settings.max_configure),
       mppe_(settings.mppe_strengths, settings.mppe_mode),
       options_{&mppe_} {}
 
-void Ccp::restore(const MppeAgreement& agreement, TimePoint now) noexcept {
-  mppe_.restore(agreement);
+void Ccp::restore(const CompressionAgreement& agreement, TimePoint now) noexcept {
+  if (const MppeAgreement* const mppe = agreement.mppe()) mppe_.restore(*mppe);
   restore_opened(now);
 }
 
@@ -140,7 +140,7 @@ bool Ccp::on_other_code(const wire::ControlPacket& packet, Context&) {
 
 void Ccp::before_ack(Context& context) {
   set_tries(tries_);  // it speaks CCP
-  if (mppe_.peers()) context.observer.before_ccp_ack(*mppe_.peers());
+  if (const auto agreed = mppe_.peers_agreement()) context.observer.before_ccp_ack(*agreed);
 }
 
 }  // namespace pns::ppp

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// CCP (RFC 1962) for one purpose: MPPE (RFC 3078 §2). Every permitted strength is offered at first
-// and exactly one is taken, with or without the stateless bit as configured, the same in both
+// CCP (RFC 1962). MPPE (RFC 3078 §2) is the one method it has so far: a method is an option, and
+// what was agreed leaves here as a CompressionAgreement. Every permitted strength is offered at
+// first and exactly one is taken, with or without the stateless bit as configured, the same in both
 // directions. MPPC and every other compression is refused. Resets are the dataplane's matter.
 // Sans-I/O.
 #pragma once
@@ -10,14 +11,26 @@
 #include <cstdint>
 #include <optional>
 
+#include "controlplane/ppp/compression.hpp"
 #include "controlplane/ppp/control_protocol.hpp"
 
 namespace pns::ppp {
 
-class MppeOption final : public ConfigOption {
+// A method of compression or encryption.
+class CompressionOption : public ConfigOption {
+ public:
+  using ConfigOption::ConfigOption;
+  // What the peer's committed request comes to; empty when it did not name this method.
+  [[nodiscard]] virtual std::optional<CompressionAgreement> peers_agreement() const = 0;
+
+ protected:
+  ~CompressionOption() = default;
+};
+
+class MppeOption final : public CompressionOption {
  public:
   MppeOption(const MppeStrengths& strengths, MppeMode mode) noexcept
-      : ConfigOption(wire::MppeSupportedBits::kType), strengths_(strengths), mode_(mode) {}
+      : CompressionOption(wire::MppeSupportedBits::kType), strengths_(strengths), mode_(mode) {}
 
   void restart(Context&) override;
   void request(Writer& out) override;
@@ -33,6 +46,9 @@ class MppeOption final : public ConfigOption {
   // Before a negotiation: the strengths there are keys for.
   void set_strengths(const MppeStrengths& strengths) noexcept { strengths_ = strengths; }
 
+  [[nodiscard]] std::optional<CompressionAgreement> peers_agreement() const override {
+    return peers_ ? std::optional<CompressionAgreement>(*peers_) : std::nullopt;
+  }
   // What our request says, and what the peer's committed one said.
   [[nodiscard]] const MppeAgreement& ours() const noexcept { return ours_; }
   [[nodiscard]] const std::optional<MppeAgreement>& peers() const noexcept { return peers_; }
@@ -63,9 +79,7 @@ class Ccp final : public ControlProtocol {
  public:
   explicit Ccp(const LinkSettings& settings);
 
-  // Meaningful while open.
-  [[nodiscard]] const MppeAgreement& agreement() const noexcept { return mppe_.ours(); }
-  void restore(const MppeAgreement& agreement, TimePoint now) noexcept;
+  void restore(const CompressionAgreement& agreement, TimePoint now) noexcept;
   // Before open(): the strengths there are keys for, at least one.
   void set_strengths(const MppeStrengths& strengths) noexcept { mppe_.set_strengths(strengths); }
 

@@ -6,10 +6,12 @@
 #pragma once
 
 #include <cstdint>
+#include <utility>
 
 #include "controlplane/model/auth.hpp"
 #include "controlplane/model/link_actions.hpp"
 #include "controlplane/ppp/automaton.hpp"
+#include "controlplane/ppp/compression.hpp"
 #include "pns/base/bytes.hpp"
 #include "pns/base/end_reason.hpp"
 #include "pns/base/random.hpp"
@@ -18,27 +20,20 @@
 
 namespace pns::ppp {
 
-enum class Layer : std::uint8_t { kLcp, kCcp, kIpcp, kIpv6cp };
-
-// Both directions use the same: RFC 3078 lets them differ, no peer does.
-struct MppeAgreement {
-  std::uint8_t key_bits = 128;  // 40, 56 or 128
-  bool stateless = true;
-  friend bool operator==(const MppeAgreement&, const MppeAgreement&) = default;
-};
-
-// Told by the machines, in the middle of their transitions. May call back into any machine.
+// Told by the machines, in the middle of their transitions. May call back into any machine. A
+// machine is named by its protocol number.
 class LayerObserver {
  public:
   // This-Layer-Up, This-Layer-Down (with the event that caused it), This-Layer-Finished.
-  virtual void layer_up(Layer layer) = 0;
-  virtual void layer_down(Layer layer, Event cause) = 0;
-  virtual void layer_finished(Layer layer, EndReason reason) = 0;
+  virtual void layer_up(wire::PppProtocol layer) = 0;
+  virtual void layer_down(wire::PppProtocol layer, Event cause) = 0;
+  virtual void layer_finished(wire::PppProtocol layer, EndReason reason) = 0;
   // Negotiation cannot succeed. The machine has stopped where it was; close it or the link.
-  virtual void layer_failed(Layer layer, EndReason reason) = 0;
+  virtual void layer_failed(wire::PppProtocol layer, EndReason reason) = 0;
   // A CCP Configure-Ack is about to leave: the peer may encrypt as soon as it is there.
-  virtual void before_ccp_ack(const MppeAgreement& agreed) = 0;
-  // An IPCP or IPV6CP Configure-Ack is about to leave: with its own the peer may send data at once.
+  virtual void before_ccp_ack(const CompressionAgreement& agreed) = 0;
+  // A network protocol's Configure-Ack is about to leave: with its own the peer may send data at
+  // once.
   virtual void before_ncp_ack() = 0;
   // Credentials are complete.
   virtual void credentials(model::AuthRequest request) = 0;
@@ -82,6 +77,10 @@ struct Context {
   RejectLimiter& rejects;
   std::uint16_t peer_mru;  // octets: nothing longer is sent
 
+  template <class Action>
+  void add(Action action) {
+    actions.emplace_back(std::in_place_type<Action>, std::move(action));
+  }
   // Appends SendFrame with FF 03, the protocol and one control packet.
   void send(wire::PppProtocol protocol, std::uint8_t code, std::uint8_t identifier, Bytes data);
 };

@@ -27,9 +27,9 @@ bool equal(Bytes a, Bytes b) noexcept { return std::equal(a.begin(), a.end(), b.
 
 }  // namespace
 
-ControlProtocol::ControlProtocol(Layer layer, wire::PppProtocol protocol,
-                                 const RestartSettings& restart, ProtocolReasons reasons) noexcept
-    : layer_(layer), protocol_(protocol), restart_(restart), reasons_(reasons) {}
+ControlProtocol::ControlProtocol(wire::PppProtocol protocol, const RestartSettings& restart,
+                                 ProtocolReasons reasons) noexcept
+    : protocol_(protocol), restart_(restart), reasons_(reasons) {}
 
 void ControlProtocol::reset() noexcept {
   ++generation_;
@@ -90,13 +90,13 @@ void ControlProtocol::perform(Action action, Event cause, Context& context) {
     case Action::kTlu:
       opened_at_ = context.now;
       finish_reason_ = EndReason::kNone;
-      context.observer.layer_up(layer_);
+      context.observer.layer_up(protocol_);
       return;
     case Action::kTld:
-      context.observer.layer_down(layer_, cause);
+      context.observer.layer_down(protocol_, cause);
       return;
     case Action::kTlf:
-      context.observer.layer_finished(layer_, finish_reason_);
+      context.observer.layer_finished(protocol_, finish_reason_);
       return;
     case Action::kIrc:
       restart_count_ = is_ending(state_) ? restart_.max_terminate : restart_.max_configure;
@@ -205,7 +205,7 @@ void ControlProtocol::resend_request(Context& context) {
 
 void ControlProtocol::fail(EndReason reason, Context& context) {
   ++generation_;  // whatever transition is being performed stops here
-  context.observer.layer_failed(layer_, reason);
+  context.observer.layer_failed(protocol_, reason);
 }
 
 bool ControlProtocol::count_round(unsigned& rounds, Context& context) {

@@ -59,11 +59,12 @@ class ControlProtocol {
   static constexpr Duration kLateRequest = Milliseconds(100);
   static constexpr unsigned kEarlyResends = 3;
 
-  ControlProtocol(Layer layer, wire::PppProtocol protocol, const RestartSettings& restart,
+  ControlProtocol(wire::PppProtocol protocol, const RestartSettings& restart,
                   ProtocolReasons reasons) noexcept;
   ControlProtocol(const ControlProtocol&) = delete;
   ControlProtocol& operator=(const ControlProtocol&) = delete;
 
+  [[nodiscard]] wire::PppProtocol protocol() const noexcept { return protocol_; }
   [[nodiscard]] State state() const noexcept { return state_; }
   [[nodiscard]] bool is_open() const noexcept { return state_ == State::kOpened; }
 
@@ -138,7 +139,6 @@ class ControlProtocol {
   void resend_request(Context& context);
   void arm_timer(Context& context) noexcept;
 
-  Layer layer_;
   wire::PppProtocol protocol_;
   RestartSettings restart_;
   ProtocolReasons reasons_;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "controlplane/ppp/ipcp.hpp"
 
+#include "controlplane/ppp/link_state.hpp"
+
 namespace pns::ppp {
 
 using wire::AddressOption;
@@ -46,16 +48,36 @@ Judgement NameServerOption::judge(const wire::Option& option, Writer& nak, Conte
 // ---- IPCP
 
 Ipcp::Ipcp(const LinkSettings& settings)
-    : ControlProtocol(Layer::kIpcp, wire::PppProtocol::kIpcp, RestartSettings(settings),
-                      {EndReason::ipcp_timeout, EndReason::ncp_no_convergence}),
+    : NetworkProtocol(wire::PppProtocol::kIpcp, RestartSettings(settings),
+                      {EndReason::ipcp_timeout, EndReason::ncp_no_convergence}, Need::kRequired,
+                      EndReason::ipcp_refused),
       options_{&address_, &primary_dns_, &primary_wins_, &secondary_dns_, &secondary_wins_} {}
 
-void Ipcp::set_network(const model::NetworkParameters& network) noexcept {
+void Ipcp::set_network(const model::NetworkParameters& network) {
   address_.set(network.our_address, network.subscriber_address);
   primary_dns_.set(network.dns[0]);
   secondary_dns_.set(network.dns[1]);
   primary_wins_.set(network.wins[0]);
   secondary_wins_.set(network.wins[1]);
+}
+
+void Ipcp::settle(bool possible, std::uint16_t, Context& context) {
+  const bool wanted = possible && acknowledged();
+  if (wanted == flows()) return;
+  set_flows(wanted);
+  if (wanted)
+    context.add(model::OpenIpv4{address_.lease()});
+  else
+    context.add(model::CloseIpv4{});
+}
+
+void Ipcp::restore(const LinkSnapshot&, std::uint16_t, TimePoint now) {
+  restore_opened(now);
+  set_flows(true);
+}
+
+void Ipcp::describe(LinkStatus& status) const {
+  if (flows()) status.address = address_.lease();
 }
 
 }  // namespace pns::ppp

@@ -9,7 +9,7 @@
 #include <cstdint>
 
 #include "controlplane/model/link_actions.hpp"
-#include "controlplane/ppp/control_protocol.hpp"
+#include "controlplane/ppp/network_protocol.hpp"
 
 namespace pns::ppp {
 
@@ -17,6 +17,7 @@ class IpAddressOption final : public ConfigOption {
  public:
   IpAddressOption() noexcept
       : ConfigOption(static_cast<std::uint8_t>(wire::IpcpOption::kIpAddress)) {}
+  [[nodiscard]] Ipv4Address lease() const noexcept { return lease_; }
   void set(Ipv4Address ours, Ipv4Address lease) noexcept {
     ours_ = ours;
     lease_ = lease;
@@ -49,16 +50,19 @@ class NameServerOption final : public ConfigOption {
   Ipv4Address server_;  // unspecified: rejected
 };
 
-class Ipcp final : public ControlProtocol {
+class Ipcp final : public NetworkProtocol {
  public:
   explicit Ipcp(const LinkSettings& settings);
 
-  // Before it opens.
-  void set_network(const model::NetworkParameters& network) noexcept;
+  void set_network(const model::NetworkParameters& network) override;
+  void settle(bool possible, std::uint16_t inner_mtu, Context& context) override;
+  // What is below IPCP is agreed: a peer that misses an answer of it asks again
+  // (docs/decisions/0013).
+  void restore(const LinkSnapshot&, std::uint16_t, TimePoint now) override;
+  void describe(LinkStatus& status) const override;
 
  private:
   [[nodiscard]] std::span<ConfigOption* const> options() noexcept override { return options_; }
-  void before_ack(Context& context) override { context.observer.before_ncp_ack(); }
 
   IpAddressOption address_;
   NameServerOption primary_dns_{wire::IpcpOption::kPrimaryDns};

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "controlplane/ppp/link_state.hpp"
+
 namespace pns::ppp {
 
 using wire::InterfaceIdentifier;
@@ -61,13 +63,48 @@ void InterfaceIdOption::restore(std::uint64_t ours, std::uint64_t peers) noexcep
 }
 
 Ipv6cp::Ipv6cp(const LinkSettings& settings)
-    : ControlProtocol(Layer::kIpv6cp, wire::PppProtocol::kIpv6cp, restart_settings(settings),
-                      {EndReason::ncp_no_convergence, EndReason::ncp_no_convergence}),
+    : NetworkProtocol(wire::PppProtocol::kIpv6cp, restart_settings(settings),
+                      {EndReason::ncp_no_convergence, EndReason::ncp_no_convergence},
+                      Need::kOptional, EndReason::ncp_no_convergence),
       options_{&id_} {}
 
-void Ipv6cp::restore(std::uint64_t ours, std::uint64_t peers, TimePoint now) noexcept {
-  id_.restore(ours, peers);
+void Ipv6cp::set_network(const model::NetworkParameters& network) {
+  if (network.ipv6) parameters_ = *network.ipv6;
+}
+
+// Advertisements leave while both Acks are there, also when they were there before CCP started
+// over.
+void Ipv6cp::settle(bool possible, std::uint16_t inner_mtu, Context& context) {
+  const bool wanted = possible && acknowledged() && id_.peers() != 0;
+  if (!wanted || !is_open()) advertiser_.stop();
+  std::optional<model::OpenIpv6> open;
+  if (wanted) open = {id_.ours(), id_.peers()};
+  if (open != open_) {
+    if (open_) context.add(model::CloseIpv6{});
+    if (open) context.add(*open);
+    open_ = open;
+    set_flows(open.has_value());
+  }
+  if (wanted && is_open() && !advertiser_.deadline())
+    advertiser_.start(parameters_, id_.ours(), inner_mtu, context);
+}
+
+void Ipv6cp::restore(const LinkSnapshot& snapshot, std::uint16_t inner_mtu, TimePoint now) {
+  if (!snapshot.ipv6) return restore_stopped();  // a peer that was asking asks again
+  id_.restore(snapshot.ipv6->ours, snapshot.ipv6->peers);
   restore_opened(now);
+  open_ = {snapshot.ipv6->ours, snapshot.ipv6->peers};
+  set_flows(true);
+  advertiser_.resume(parameters_, snapshot.ipv6->ours, inner_mtu, now);
+}
+
+void Ipv6cp::save(LinkSnapshot& snapshot) const {
+  if (open_)
+    snapshot.ipv6 = LinkSnapshot::InterfaceIds{open_->our_interface_id, open_->peer_interface_id};
+}
+
+void Ipv6cp::describe(LinkStatus& status) const {
+  if (flows() && is_open()) status.ipv6_prefix = parameters_.prefix;
 }
 
 }  // namespace pns::ppp

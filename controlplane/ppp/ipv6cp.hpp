@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // IPV6CP (RFC 5072): each side's interface identifier, neither zero nor the other's. Addresses come
-// by Router Advertisement afterwards (router_advertiser.hpp). IPv6 is an extra: when it cannot be
-// negotiated the link goes on without. Sans-I/O.
+// by Router Advertisement afterwards (router_advertiser.hpp), and leave while both Acks are there.
+// IPv6 is optional: when it cannot be negotiated the link stays without it. Sans-I/O.
 #pragma once
 
 #include <array>
 #include <cstdint>
 
-#include "controlplane/ppp/control_protocol.hpp"
+#include "controlplane/ppp/network_protocol.hpp"
+#include "controlplane/ppp/router_advertiser.hpp"
 
 namespace pns::ppp {
 
@@ -44,20 +45,29 @@ class InterfaceIdOption final : public ConfigOption {
   unsigned naks_ = 0;
 };
 
-class Ipv6cp final : public ControlProtocol {
+class Ipv6cp final : public NetworkProtocol {
  public:
   explicit Ipv6cp(const LinkSettings& settings);
 
-  // Meaningful while open, and while its Ack is about to leave.
-  [[nodiscard]] std::uint64_t our_interface_id() const noexcept { return id_.ours(); }
-  [[nodiscard]] std::uint64_t peer_interface_id() const noexcept { return id_.peers(); }
-  void restore(std::uint64_t ours, std::uint64_t peers, TimePoint now) noexcept;
+  void set_network(const model::NetworkParameters& network) override;
+  void settle(bool possible, std::uint16_t inner_mtu, Context& context) override;
+  // A Router Solicitation is answered; the dataplane forwards every other packet.
+  void on_data(Bytes packet, Context& context) override { advertiser_.on_packet(packet, context); }
+  [[nodiscard]] std::optional<TimePoint> data_deadline() const noexcept override {
+    return advertiser_.deadline();
+  }
+  void on_data_timer(Context& context) override { advertiser_.on_timer(context); }
+  void restore(const LinkSnapshot& snapshot, std::uint16_t inner_mtu, TimePoint now) override;
+  void save(LinkSnapshot& snapshot) const override;
+  void describe(LinkStatus& status) const override;
 
  private:
   [[nodiscard]] std::span<ConfigOption* const> options() noexcept override { return options_; }
-  void before_ack(Context& context) override { context.observer.before_ncp_ack(); }
 
   InterfaceIdOption id_;
+  RouterAdvertiser advertiser_;
+  model::Ipv6Parameters parameters_;
+  std::optional<model::OpenIpv6> open_;  // as it was sent; empty: no data flows
   std::array<ConfigOption*, 1> options_;
 };
 

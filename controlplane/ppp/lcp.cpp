@@ -152,7 +152,7 @@ Judgement FlagOption::judge(const wire::Option& option, Writer& nak, Context&) {
 // ---- LCP
 
 Lcp::Lcp(const LinkSettings& settings)
-    : ControlProtocol(Layer::kLcp, wire::PppProtocol::kLcp, RestartSettings(settings),
+    : ControlProtocol(wire::PppProtocol::kLcp, RestartSettings(settings),
                       {EndReason::lcp_timeout, EndReason::lcp_no_convergence}),
       mru_(settings.mru),
       auth_(settings.auth),

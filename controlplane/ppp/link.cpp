@@ -2,6 +2,7 @@
 #include "controlplane/ppp/link.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "controlplane/ppp/auth_chap.hpp"
@@ -71,15 +72,19 @@ class Link::Run final : public LayerObserver {
                 link.lcp_.is_open() ? link.lcp_.agreement().peer_mru : MruOption::kDefault},
         link_(link) {}
 
-  void layer_up(Layer layer) override { link_.layer_up(layer, *this); }
-  void layer_down(Layer layer, Event cause) override { link_.layer_down(layer, cause, *this); }
-  void layer_finished(Layer layer, EndReason reason) override {
+  void layer_up(PppProtocol layer) override { link_.layer_up(layer, *this); }
+  void layer_down(PppProtocol layer, Event cause) override {
+    link_.layer_down(layer, cause, *this);
+  }
+  void layer_finished(PppProtocol layer, EndReason reason) override {
     link_.layer_finished(layer, reason, *this);
   }
-  void layer_failed(Layer layer, EndReason reason) override {
+  void layer_failed(PppProtocol layer, EndReason reason) override {
     link_.layer_failed(layer, reason, *this);
   }
-  void before_ccp_ack(const MppeAgreement& agreed) override { link_.before_ccp_ack(agreed, *this); }
+  void before_ccp_ack(const CompressionAgreement& agreed) override {
+    link_.before_ccp_ack(agreed, *this);
+  }
   void before_ncp_ack() override { link_.settle_networks(*this); }
   void credentials(model::AuthRequest request) override {
     link_.credentials(std::move(request), *this);
@@ -90,7 +95,7 @@ class Link::Run final : public LayerObserver {
 
   template <class Action>
   void add(Action action) {
-    actions.emplace_back(std::in_place_type<Action>, std::move(action));
+    context.add(std::move(action));
   }
 
   model::LinkActions actions;
@@ -105,8 +110,6 @@ Link::Link(const LinkSettings& settings, RandomSource& random, TimePoint)
       random_(random),
       lcp_(settings),
       ccp_(settings),
-      ipcp_(settings),
-      ipv6cp_(settings),
       rejects_(settings.rejects_per_second) {}
 
 Link::Link(const LinkSettings& settings, const LinkSnapshot& snapshot, RandomSource& random,
@@ -124,16 +127,8 @@ Link::Link(const LinkSettings& settings, const LinkSnapshot& snapshot, RandomSou
   encryption_ = snapshot.mppe ? Encryption::kOn : Encryption::kOff;
   armed_ = snapshot.mppe;
   if (snapshot.mppe) ccp_.restore(*snapshot.mppe, now);
-  ipcp_.set_network(snapshot.network);
-  ipcp_.restore_opened(now);
-  ipv4_open_ = true;
-  if (snapshot.ipv6 && network_->ipv6) {
-    ipv6cp_.restore(snapshot.ipv6->ours, snapshot.ipv6->peers, now);
-    ipv6_open_ = model::OpenIpv6{snapshot.ipv6->ours, snapshot.ipv6->peers};
-    advertiser_.resume(*network_->ipv6, snapshot.ipv6->ours, inner_mtu(), now);
-  } else if (network_->ipv6) {
-    ipv6cp_.restore_stopped();  // a peer that was asking asks again
-  }
+  offer_networks();
+  for (const auto& ncp : networks_) ncp->restore(snapshot, inner_mtu(), now);
   schedule_echo(now);
 }
 
@@ -168,19 +163,17 @@ model::LinkActions Link::on_frame(Bytes ppp_frame, TimePoint now) {
   // that was taken over has no authenticator, and nothing to say to a late packet of its method.
   const bool is_auth = frame->protocol == (auth_ ? static_cast<std::uint16_t>(auth_->protocol())
                                                  : protocol_of(auth_method_));
-  const bool known =
-      is(frame->protocol, PppProtocol::kLcp) || is_auth || is(frame->protocol, PppProtocol::kCcp) ||
-      is(frame->protocol, PppProtocol::kIpcp) || is(frame->protocol, PppProtocol::kIpv6cp);
-  if (is(frame->protocol, PppProtocol::kIpv6) && ipv6_open_) {
-    advertiser_.on_packet(frame->information, run.context);
+  const bool known = is(frame->protocol, PppProtocol::kLcp) || is_auth ||
+                     is(frame->protocol, PppProtocol::kCcp) || knows(frame->protocol);
+  NetworkProtocol* const carrier = offered_for_data(frame->protocol);
+  if (carrier != nullptr && carrier->flows()) {
+    carrier->on_data(frame->information, run.context);
     return std::move(run.actions);
   }
   if (!known) {
     // RFC 1661 §3.4: before the network phase, and in Terminate, the rest is discarded. Network
     // data in the clear is the dataplane's; one that strays here is not answered either.
-    const bool data = is(frame->protocol, PppProtocol::kIpv4) ||
-                      is(frame->protocol, PppProtocol::kMppe) ||
-                      (is(frame->protocol, PppProtocol::kIpv6) && network && network_->ipv6);
+    const bool data = carrier != nullptr || is(frame->protocol, PppProtocol::kMppe);
     if (network && !data) send_protocol_reject(*frame, run);
     return std::move(run.actions);
   }
@@ -201,17 +194,12 @@ model::LinkActions Link::on_frame(Bytes ppp_frame, TimePoint now) {
     case PppProtocol::kCcp:
       if (network) on_ccp(*frame, *packet, run);
       break;
-    case PppProtocol::kIpcp:
-      if (network) on_ncp(ipcp_, held_ipcp_request_, *packet, run);
-      break;
-    case PppProtocol::kIpv6cp:
+    default:
       if (!network) break;
-      if (network_->ipv6)
-        on_ncp(ipv6cp_, held_ipv6cp_request_, *packet, run);
+      if (NetworkProtocol* const ncp = offered(static_cast<PppProtocol>(frame->protocol)))
+        on_ncp(*ncp, *packet, run);
       else
         send_protocol_reject(*frame, run);
-      break;
-    default:
       break;
   }
   return std::move(run.actions);
@@ -271,9 +259,10 @@ std::optional<TimePoint> Link::deadline() const {
   };
   consider(lcp_.deadline());
   consider(ccp_.deadline());
-  consider(ipcp_.deadline());
-  consider(ipv6cp_.deadline());
-  consider(advertiser_.deadline());
+  for (const auto& ncp : networks_) {
+    consider(ncp->deadline());
+    consider(ncp->data_deadline());
+  }
   if (auth_) consider(auth_->deadline());
   consider(answer_by_);
   consider(echo_at_);
@@ -286,9 +275,10 @@ model::LinkActions Link::on_deadline(TimePoint now) {
   lcp_.on_timer(run.context);
   if (auth_) auth_->on_timer(run.context);
   ccp_.on_timer(run.context);
-  ipcp_.on_timer(run.context);
-  ipv6cp_.on_timer(run.context);
-  advertiser_.on_timer(run.context);
+  for (const auto& ncp : networks_) {
+    ncp->on_timer(run.context);
+    ncp->on_data_timer(run.context);
+  }
   if (answer_by_ && now >= *answer_by_) {
     answer_by_.reset();
     terminate(EndReason::auth_unavailable, run);
@@ -302,12 +292,8 @@ LinkStatus Link::status() const {
   out.phase = phase_;
   out.auth = auth_method_;
   out.user = user_;
-  if (armed_ && encryption_ == Encryption::kOn)
-    out.mppe = "mppe" + std::to_string(armed_->key_bits) +
-               (armed_->stateless ? "-stateless" : "-stateful");
-  if (ipv4_open_ && network_) out.address = network_->subscriber_address;
-  if (ipv6_open_ && ipv6cp_.is_open() && network_ && network_->ipv6)
-    out.ipv6_prefix = network_->ipv6->prefix;
+  if (armed_ && encryption_ == Encryption::kOn) out.mppe = armed_->name();
+  for (const auto& ncp : networks_) ncp->describe(out);
   out.peer_mru = lcp_.agreement().peer_mru;
   return out;
 }
@@ -326,16 +312,22 @@ std::optional<LinkSnapshot> Link::snapshot() const {
     if (was_encrypted_) snapshot.mppe = MppeAgreement{};
     return snapshot;
   }
-  return LinkSnapshot{
-      .lcp = lcp_.agreement(),
-      .user = user_,
-      .auth = auth_method_,
-      .mppe = encryption_ == Encryption::kOn ? armed_ : std::nullopt,
-      .keys = keys_,
-      .network = *network_,
-      .ipv6 = ipv6_open_ ? std::optional(LinkSnapshot::InterfaceIds{ipv6_open_->our_interface_id,
-                                                                    ipv6_open_->peer_interface_id})
-                         : std::nullopt};
+  LinkSnapshot snapshot{.lcp = lcp_.agreement(),
+                        .user = user_,
+                        .auth = auth_method_,
+                        .mppe = {},
+                        .keys = keys_,
+                        .network = *network_};
+  if (encryption_ == Encryption::kOn && armed_ && armed_->mppe() != nullptr)
+    snapshot.mppe = *armed_->mppe();
+  for (const auto& ncp : networks_) ncp->save(snapshot);
+  return snapshot;
+}
+
+bool Link::ipv4_flows() const noexcept {
+  return std::ranges::any_of(networks_, [](const auto& ncp) {
+    return ncp->need() == NetworkProtocol::Need::kRequired && ncp->flows();
+  });
 }
 
 // ---- Frames by protocol
@@ -354,13 +346,12 @@ void Link::on_ccp(const wire::PppFrame& frame, const wire::ControlPacket& packet
   ccp_.on_packet(packet, run.context);
 }
 
-void Link::on_ncp(ControlProtocol& ncp, std::vector<std::byte>& held_request,
-                  const wire::ControlPacket& packet, Run& run) {
+void Link::on_ncp(NetworkProtocol& ncp, const wire::ControlPacket& packet, Run& run) {
   if (encryption_ != Encryption::kPending) return ncp.on_packet(packet, run.context);
   // Held until CCP is settled. The peer's request is kept and answered then, so that it need not
   // wait for its timer; anything else can only belong to an older negotiation.
   if (packet.code == static_cast<std::uint8_t>(LcpCode::kConfigureRequest))
-    held_request.assign(packet.whole.begin(), packet.whole.end());
+    ncp.held_request.assign(packet.whole.begin(), packet.whole.end());
 }
 
 void Link::on_protocol_reject(Bytes data, Run& run) {
@@ -380,13 +371,9 @@ void Link::on_protocol_reject(Bytes data, Run& run) {
     case PppProtocol::kCcp:
       ccp_.on_protocol_rejected(EndReason::mppe_refused, run.context);
       break;
-    case PppProtocol::kIpcp:
-      ipcp_.on_protocol_rejected(EndReason::ipcp_refused, run.context);
-      break;
-    case PppProtocol::kIpv6cp:
-      ipv6cp_.on_protocol_rejected(EndReason::ncp_no_convergence, run.context);
-      break;
     default:
+      if (NetworkProtocol* const ncp = offered(static_cast<PppProtocol>(reject->rejected_protocol)))
+        ncp->on_protocol_rejected(ncp->rejected_reason(), run.context);
       break;
   }
 }
@@ -398,108 +385,103 @@ void Link::send_protocol_reject(const wire::PppFrame& frame, Run& run) {
 
 // ---- What the machines tell
 
-void Link::layer_up(Layer layer, Run& run) {
+void Link::layer_up(PppProtocol layer, Run& run) {
   switch (layer) {
-    case Layer::kLcp: {
-      const LcpAgreement agreed = lcp_.agreement();
-      run.context.peer_mru = agreed.peer_mru;
-      run.add(model::ConfigureLink{.open = true,
-                                   .our_magic = agreed.our_magic,
-                                   .peer_magic = agreed.peer_magic,
-                                   .peer_mru = agreed.peer_mru,
-                                   .send_acfc = agreed.send_acfc,
-                                   .send_pfc = agreed.send_pfc});
-      schedule_echo(run.context.now);
-      start_authentication(run);
-      return;
-    }
-    case Layer::kCcp:
+    case PppProtocol::kLcp:
+      return lcp_up(run);
+    case PppProtocol::kCcp:
       encryption_ = Encryption::kOn;
-      was_encrypted_ = true;
-      start_ncps(run);
-      return;
-    case Layer::kIpcp:
-      settle_networks(run);
-      return;
-    case Layer::kIpv6cp:
-      settle_networks(run);
-      return;
+      was_encrypted_ |= armed_ && armed_->encrypts();
+      return start_ncps(run);
+    default:
+      return settle_networks(run);
   }
 }
 
-void Link::layer_down(Layer layer, Event cause, Run& run) {
+void Link::lcp_up(Run& run) {
+  const LcpAgreement agreed = lcp_.agreement();
+  run.context.peer_mru = agreed.peer_mru;
+  run.add(model::ConfigureLink{.open = true,
+                               .our_magic = agreed.our_magic,
+                               .peer_magic = agreed.peer_magic,
+                               .peer_mru = agreed.peer_mru,
+                               .send_acfc = agreed.send_acfc,
+                               .send_pfc = agreed.send_pfc});
+  schedule_echo(run.context.now);
+  start_authentication(run);
+}
+
+void Link::layer_down(PppProtocol layer, Event cause, Run& run) {
+  if (layer == PppProtocol::kLcp) return lcp_down(cause, run);
+  if (layer == PppProtocol::kCcp) return ccp_down(cause, run);
+  settle_networks(run);
+  NetworkProtocol* const ncp = offered(layer);
+  if (ncp == nullptr || ncp->need() == NetworkProtocol::Need::kOptional) return;
+  if (cause == Event::kRtr) {
+    ncp->acknowledge_terminate(run.context);
+    terminate(EndReason::peer_disconnected, run);
+  } else if (cause == Event::kRxjMinus) {
+    terminate(ncp->rejected_reason(), run);
+  }
+}
+
+void Link::lcp_down(Event cause, Run& run) {
   const bool peer_ends = cause == Event::kRtr || cause == Event::kRxjMinus;
-  switch (layer) {
-    case Layer::kLcp:
-      if (peer_ends && end_reason_ == EndReason::kNone)
-        end_reason_ = cause == Event::kRxjMinus ? EndReason::code_rejected
-                      : phase_ == LinkPhase::kAuthenticate && denied_ != EndReason::kNone
-                          ? denied_  // it was refused, and does not want the other try
-                          : EndReason::peer_disconnected;
-      set_phase(end_reason_ == EndReason::kNone ? LinkPhase::kEstablish : LinkPhase::kTerminate,
-                run);
-      echo_at_.reset();
-      leave_network(run);
-      run.add(model::ConfigureLink{.open = false});
-      run.context.peer_mru = MruOption::kDefault;
-      return;
-    case Layer::kCcp:
-      encryption_ = Encryption::kPending;
-      settle_networks(run);
-      disarm(run);
-      if (cause == Event::kRtr) ccp_.acknowledge_terminate(run.context);
-      if (peer_ends)
-        terminate(EndReason::mppe_closed, run);
-      else if (!keys_)
-        renegotiate(run);
-      return;
-    case Layer::kIpv6cp:
-      settle_networks(run);
-      return;
-    case Layer::kIpcp:
-      settle_networks(run);
-      if (cause == Event::kRtr) ipcp_.acknowledge_terminate(run.context);
-      if (peer_ends)
-        terminate(cause == Event::kRtr ? EndReason::peer_disconnected : EndReason::ipcp_refused,
-                  run);
-      return;
-  }
+  if (peer_ends && end_reason_ == EndReason::kNone)
+    end_reason_ = cause == Event::kRxjMinus ? EndReason::code_rejected
+                  : phase_ == LinkPhase::kAuthenticate && denied_ != EndReason::kNone
+                      ? denied_  // it was refused, and does not want the other try
+                      : EndReason::peer_disconnected;
+  set_phase(end_reason_ == EndReason::kNone ? LinkPhase::kEstablish : LinkPhase::kTerminate, run);
+  echo_at_.reset();
+  leave_network(run);
+  run.add(model::ConfigureLink{.open = false});
+  run.context.peer_mru = MruOption::kDefault;
 }
 
-void Link::layer_finished(Layer layer, EndReason reason, Run& run) {
-  switch (layer) {
-    case Layer::kLcp:
-      end_now(reason, run);
-      return;
-    case Layer::kCcp:
-      if (encryption_ == Encryption::kPending)
-        encryption_refused(reason == EndReason::ccp_timeout ? reason : EndReason::mppe_refused,
-                           run);
-      return;
-    case Layer::kIpcp:
-      terminate(reason, run);
-      return;
-    case Layer::kIpv6cp:  // the link goes on without
-      settle_networks(run);
-      return;
-  }
+void Link::ccp_down(Event cause, Run& run) {
+  encryption_ = Encryption::kPending;
+  settle_networks(run);
+  disarm(run);
+  if (cause == Event::kRtr) ccp_.acknowledge_terminate(run.context);
+  if (cause == Event::kRtr || cause == Event::kRxjMinus)
+    terminate(EndReason::mppe_closed, run);
+  else if (!keys_)
+    renegotiate(run);
 }
 
-void Link::layer_failed(Layer layer, EndReason reason, Run& run) {
-  if (layer == Layer::kCcp) {
-    encryption_refused(reason, run);
-  } else if (layer == Layer::kIpv6cp) {
-    ipv6cp_.close(run.context);
-    settle_networks(run);
-  } else
+void Link::layer_finished(PppProtocol layer, EndReason reason, Run& run) {
+  if (layer == PppProtocol::kLcp) return end_now(reason, run);
+  if (layer == PppProtocol::kCcp) {
+    if (encryption_ == Encryption::kPending)
+      encryption_refused(reason == EndReason::ccp_timeout ? reason : EndReason::mppe_refused, run);
+    return;
+  }
+  const NetworkProtocol* const ncp = offered(layer);
+  if (ncp != nullptr && ncp->need() == NetworkProtocol::Need::kRequired)
     terminate(reason, run);
+  else
+    settle_networks(run);
 }
 
-void Link::before_ccp_ack(const MppeAgreement& agreed, Run& run) {
+void Link::layer_failed(PppProtocol layer, EndReason reason, Run& run) {
+  if (layer == PppProtocol::kCcp) return encryption_refused(reason, run);
+  NetworkProtocol* const ncp = offered(layer);
+  if (ncp == nullptr || ncp->need() == NetworkProtocol::Need::kRequired)
+    return terminate(reason, run);
+  ncp->close(run.context);
+  settle_networks(run);
+}
+
+void Link::before_ccp_ack(const CompressionAgreement& agreed, Run& run) {
   if (armed_ == agreed) return;  // a repeated request: what is armed is what the peer means
-  run.add(model::ArmMppe{.keys = keys_->for_strength(agreed.key_bits),
-                         .key_bits = agreed.key_bits,
-                         .stateless = agreed.stateless});
+  std::visit(
+      [&](const MppeAgreement& mppe) {
+        run.add(model::ArmMppe{.keys = keys_->for_strength(mppe.key_bits),
+                               .key_bits = mppe.key_bits,
+                               .stateless = mppe.stateless});
+      },
+      agreed.method());
   armed_ = agreed;
 }
 
@@ -561,6 +543,7 @@ void Link::before_auth_success(Run& run) {
   auth_method_ = auth_->method();
   keys_ = granted_->grant.mppe;
   network_ = granted_->network;
+  offer_networks();
   const bool encrypt = settings_.mppe != MppePolicy::kOff && gives_usable_keys(granted_->grant);
   encryption_ = encrypt ? Encryption::kPending : Encryption::kOff;
   granted_.reset();
@@ -590,34 +573,65 @@ void Link::leave_network(Run& run) {
   held_question_.reset();
   answer_by_.reset();
   ccp_.reset();
-  ipcp_.reset();
-  ipv6cp_.reset();
+  for (const auto& ncp : networks_) ncp->reset();
   encryption_ = Encryption::kPending;
   rearmed_ = false;
   settle_networks(run);
   disarm(run);
-  held_ipcp_request_.clear();
-  held_ipv6cp_request_.clear();
+  for (const auto& ncp : networks_) {
+    ncp->held_request = {};
+    ncp->offered = false;
+  }
   keys_.reset();
   network_.reset();
   user_.clear();
   auth_method_ = model::AuthMethod::kNone;
 }
 
+bool Link::knows(std::uint16_t control) const noexcept {
+  return std::ranges::any_of(settings_.network_protocols,
+                             [control](const auto& kind) { return is(control, kind.control); });
+}
+
+NetworkProtocol* Link::offered(PppProtocol control) noexcept {
+  for (const auto& ncp : networks_)
+    if (ncp->offered && ncp->protocol() == control) return ncp.get();
+  return nullptr;
+}
+
+NetworkProtocol* Link::offered_for_data(std::uint16_t data) noexcept {
+  for (const NetworkProtocolKind& kind : settings_.network_protocols)
+    if (is(data, kind.data)) return offered(kind.control);
+  return nullptr;
+}
+
+void Link::offer_networks() {
+  for (const NetworkProtocolKind& kind : settings_.network_protocols) {
+    if (!kind.offered(*network_)) continue;
+    auto found =
+        std::ranges::find(networks_, kind.control, [](const auto& ncp) { return ncp->protocol(); });
+    if (found == networks_.end()) {
+      networks_.push_back(kind.make(settings_));
+      found = std::prev(networks_.end());
+    }
+    (*found)->offered = true;
+    (*found)->set_network(*network_);
+  }
+}
+
 void Link::start_ncps(Run& run) {
-  ipcp_.set_network(*network_);
-  start(ipcp_, held_ipcp_request_, run);
-  if (network_ && network_->ipv6) start(ipv6cp_, held_ipv6cp_request_, run);
+  for (const auto& ncp : networks_)
+    if (ncp->offered) start(*ncp, run);  // none is any more once the link ends
   settle_networks(run);
 }
 
-void Link::start(ControlProtocol& ncp, std::vector<std::byte>& held_request, Run& run) {
+void Link::start(NetworkProtocol& ncp, Run& run) {
   if (ncp.state() == State::kInitial) {
     ncp.open(run.context);
     ncp.up(run.context);
   }
-  if (held_request.empty()) return;
-  const std::vector<std::byte> held = std::exchange(held_request, {});
+  if (ncp.held_request.empty()) return;
+  const std::vector<std::byte> held = std::exchange(ncp.held_request, {});
   if (const auto packet = wire::parse_control_packet(held)) ncp.on_packet(*packet, run.context);
 }
 
@@ -626,50 +640,29 @@ bool Link::network_possible() const noexcept {
          phase_ != LinkPhase::kTerminate;
 }
 
+// The link is open while every required protocol is; the optional ones have no part in its phase.
 void Link::settle_networks(Run& run) {
-  settle_ipv4(run);
-  settle_ipv6(run);
-}
-
-// Lets data flow from the moment our IPCP Configure-Ack is about to leave: the peer's Ack and its
-// first packet may come together. The phase is open when both Acks are there.
-void Link::settle_ipv4(Run& run) {
+  using Need = NetworkProtocol::Need;
   const bool possible = network_possible();
-  const bool flows = possible && ipcp_.state() >= State::kAckSent;
-  if (flows != ipv4_open_) {
-    ipv4_open_ = flows;
-    established_ |= flows;
-    if (flows)
-      run.add(model::OpenIpv4{network_->subscriber_address});
-    else
-      run.add(model::CloseIpv4{});
+  bool open = possible;
+  for (const auto& ncp : networks_) {
+    if (ncp->need() != Need::kRequired) continue;
+    ncp->settle(possible, inner_mtu(), run.context);
+    established_ |= ncp->flows();
+    open &= ncp->is_open();
   }
-  if (possible && ipcp_.is_open())
+  if (open)
     set_phase(LinkPhase::kOpen, run);
   else if (phase_ == LinkPhase::kOpen)
     set_phase(LinkPhase::kNetwork, run);
-}
-
-// The same for IPv6, which has no part in the phase. Advertisements leave while both Acks are
-// there, also when they were there before CCP started over.
-void Link::settle_ipv6(Run& run) {
-  const bool flows =
-      network_possible() && ipv6cp_.state() >= State::kAckSent && ipv6cp_.peer_interface_id() != 0;
-  if (!flows || !ipv6cp_.is_open()) advertiser_.stop();
-  std::optional<model::OpenIpv6> wanted;
-  if (flows) wanted = {ipv6cp_.our_interface_id(), ipv6cp_.peer_interface_id()};
-  if (wanted != ipv6_open_) {
-    if (ipv6_open_) run.add(model::CloseIpv6{});
-    if (wanted) run.add(*wanted);
-    ipv6_open_ = wanted;
-  }
-  if (flows && ipv6cp_.is_open() && !advertiser_.deadline())
-    advertiser_.start(*network_->ipv6, ipv6cp_.our_interface_id(), inner_mtu(), run.context);
+  for (const auto& ncp : networks_)
+    if (ncp->need() == Need::kOptional) ncp->settle(possible, inner_mtu(), run.context);
 }
 
 std::uint16_t Link::inner_mtu() const noexcept {
-  return static_cast<std::uint16_t>(std::min(settings_.mru, lcp_.agreement().peer_mru) -
-                                    (encryption_ == Encryption::kOn ? kMppeOverhead : 0));
+  return static_cast<std::uint16_t>(
+      std::min(settings_.mru, lcp_.agreement().peer_mru) -
+      (encryption_ == Encryption::kOn && armed_ ? armed_->overhead() : 0));
 }
 
 void Link::disarm(Run& run) {

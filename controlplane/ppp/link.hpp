@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // Link: one PPP link seen from the server (RFC 1661 §3): LCP, then authentication, then CCP with
-// MPPE (RFC 3078), IPCP and, where a prefix was leased, IPV6CP (RFC 5072). It joins the protocol
-// machines of this folder. Sans-I/O: each call returns the actions its caller
-// (subscriber::CallControl) must perform, in order. One thread (the event loop); memory is bounded. Of
-// network data only Router Solicitations come here: the dataplane forwards the rest.
+// MPPE (RFC 3078), then a list of network control protocols: IPCP and, where a prefix was leased,
+// IPV6CP (RFC 5072). It joins the protocol machines of this folder. Sans-I/O: each call returns the
+// actions its caller (session::Registry) must perform, in order. One thread (the event loop);
+// memory is bounded. Of network data only Router Solicitations come here: the dataplane forwards
+// the rest.
 //
 // What keeps set-up free of waiting:
 //  - the link is in its Network phase before CHAP Success leaves, so NCPs that follow it are heard;
-//  - while MPPE is wanted, IPCP and IPV6CP are held until CCP is settled, and a peer's requests
+//  - while MPPE is wanted, network protocols are held until CCP is settled, and a peer's requests
 //    that come earlier are kept and answered then;
 //  - ArmMppe comes before the CCP Configure-Ack that lets the peer encrypt.
 // MPPE that was open is never given up for clear text, whatever the policy: the link ends instead.
@@ -24,10 +25,9 @@
 #include "controlplane/model/link_actions.hpp"
 #include "controlplane/ppp/auth.hpp"
 #include "controlplane/ppp/ccp.hpp"
-#include "controlplane/ppp/ipcp.hpp"
-#include "controlplane/ppp/ipv6cp.hpp"
 #include "controlplane/ppp/lcp.hpp"
-#include "controlplane/ppp/router_advertiser.hpp"
+#include "controlplane/ppp/link_state.hpp"
+#include "controlplane/ppp/network_protocol.hpp"
 #include "controlplane/ppp/settings.hpp"
 #include "pns/base/bytes.hpp"
 #include "pns/base/random.hpp"
@@ -36,41 +36,10 @@
 
 namespace pns::ppp {
 
-// What `pns show` tells of a link.
-struct LinkStatus {
-  model::LinkPhase phase = model::LinkPhase::kDead;
-  model::AuthMethod auth = model::AuthMethod::kNone;  // none until authenticated
-  std::string user;                                   // the account; empty until authenticated
-  std::string mppe = "none";                          // "mppe128-stateless", "mppe40-stateful", …
-  Ipv4Address address;                                // the lease; unspecified until IPCP is open
-  std::optional<Ipv6Prefix> ipv6_prefix;              // the lease; empty until IPV6CP is open
-  std::uint16_t peer_mru = 1500;                      // octets
-};
-
-// A link whose peer may count it as up, as it must be known again after a restart of the control
-// process. Plain data.
-struct LinkSnapshot {
-  // LCP or CCP was being negotiated anew: the next process begins with LCP. The rest does not count
-  // then, but for mppe: whether the link was encrypted, and must be again.
-  bool from_lcp = false;
-  LcpAgreement lcp;
-  std::string user;
-  model::AuthMethod auth = model::AuthMethod::kNone;
-  std::optional<MppeAgreement> mppe;  // absent: not encrypted
-  // Start keys. Without them a CCP that the peer opens anew makes LCP start over: logging in again
-  // gives new ones.
-  std::optional<model::MppeKeys> keys;
-  model::NetworkParameters network;
-  struct InterfaceIds {
-    std::uint64_t ours = 0;
-    std::uint64_t peers = 0;
-  };
-  std::optional<InterfaceIds> ipv6{};  // absent: the peer may not count IPV6CP as open
-};
-
 class Link {
  public:
-  static constexpr std::uint16_t kMppeOverhead = 4;  // octets of inner MTU (RFC 3078 §3)
+  // Octets of inner MTU.
+  static constexpr std::uint16_t kMppeOverhead = MppeAgreement::kOverhead;
 
   Link(const LinkSettings& settings, RandomSource& random, TimePoint now);
   // How the next process goes on with a link, should this one be killed now (docs/decisions/0013).
@@ -126,10 +95,10 @@ class Link {
     return end_reason_;
   }
   [[nodiscard]] LinkStatus status() const;
-  // Octets of inner IP that fit into one frame to the peer, MPPE's overhead taken off.
+  // Octets of inner IP that fit into one frame to the peer, compression's overhead taken off.
   [[nodiscard]] std::uint16_t inner_mtu() const noexcept;
   // Data flows: from the moment our IPCP Configure-Ack is about to leave (OpenIpv4 was sent).
-  [[nodiscard]] bool ipv4_flows() const noexcept { return ipv4_open_; }
+  [[nodiscard]] bool ipv4_flows() const noexcept;
   [[nodiscard]] Resume resume() const noexcept;
   // Empty when resume() is kNot.
   [[nodiscard]] std::optional<LinkSnapshot> snapshot() const;
@@ -148,16 +117,18 @@ class Link {
   // ---- Frames by protocol.
   void on_lcp(const wire::ControlPacket& packet, Run& run);
   void on_ccp(const wire::PppFrame& frame, const wire::ControlPacket& packet, Run& run);
-  void on_ncp(ControlProtocol& ncp, std::vector<std::byte>& held_request,
-              const wire::ControlPacket& packet, Run& run);
+  void on_ncp(NetworkProtocol& ncp, const wire::ControlPacket& packet, Run& run);
   void on_protocol_reject(Bytes data, Run& run);
   void send_protocol_reject(const wire::PppFrame& frame, Run& run);
   // ---- What the machines tell (LayerObserver, by way of Run).
-  void layer_up(Layer layer, Run& run);
-  void layer_down(Layer layer, Event cause, Run& run);
-  void layer_finished(Layer layer, EndReason reason, Run& run);
-  void layer_failed(Layer layer, EndReason reason, Run& run);
-  void before_ccp_ack(const MppeAgreement& agreed, Run& run);
+  void layer_up(wire::PppProtocol layer, Run& run);
+  void layer_down(wire::PppProtocol layer, Event cause, Run& run);
+  void layer_finished(wire::PppProtocol layer, EndReason reason, Run& run);
+  void layer_failed(wire::PppProtocol layer, EndReason reason, Run& run);
+  void lcp_up(Run& run);
+  void lcp_down(Event cause, Run& run);
+  void ccp_down(Event cause, Run& run);
+  void before_ccp_ack(const CompressionAgreement& agreed, Run& run);
   void credentials(model::AuthRequest request, Run& run);
   void before_auth_success(Run& run);
   void authenticated(Run& run);
@@ -166,10 +137,15 @@ class Link {
   [[nodiscard]] bool gives_usable_keys(const model::AuthGrant& grant) const noexcept;
   void leave_network(Run& run);
   void start_ncps(Run& run);
-  void start(ControlProtocol& ncp, std::vector<std::byte>& held_request, Run& run);
+  void start(NetworkProtocol& ncp, Run& run);
+  // Lets data of each network protocol flow or stops it, and tells whether the link is open.
   void settle_networks(Run& run);
-  void settle_ipv4(Run& run);
-  void settle_ipv6(Run& run);
+  // The network phase begins: makes the machines that it needs and has not had before.
+  void offer_networks();
+  [[nodiscard]] bool knows(std::uint16_t control) const noexcept;
+  // Of the protocols that are offered; null: none.
+  [[nodiscard]] NetworkProtocol* offered(wire::PppProtocol control) noexcept;
+  [[nodiscard]] NetworkProtocol* offered_for_data(std::uint16_t data) noexcept;
   // Network protocols may be open now: authenticated, encryption settled, not ending.
   [[nodiscard]] bool network_possible() const noexcept;
   void disarm(Run& run);
@@ -191,9 +167,9 @@ class Link {
   Lcp lcp_;
   std::unique_ptr<AuthenticatorSide> auth_;  // while authenticating, and then to repeat its verdict
   Ccp ccp_;
-  Ipcp ipcp_;
-  Ipv6cp ipv6cp_;
-  RouterAdvertiser advertiser_;
+  // Those that were offered in some network phase. They stay when LCP starts over, so that no
+  // Identifier is used again for another request.
+  std::vector<std::unique_ptr<NetworkProtocol>> networks_;
   RejectLimiter rejects_;
 
   // A question to AAA. While one is open no other is asked: its answer could not be told apart.
@@ -213,15 +189,10 @@ class Link {
   std::optional<model::MppeKeys> keys_;
   std::optional<model::NetworkParameters> network_;
   Encryption encryption_ = Encryption::kPending;
-  std::optional<MppeAgreement> armed_;
+  std::optional<CompressionAgreement> armed_;
   bool rearmed_ = false;        // CCP was negotiated anew because nothing opened
   bool was_encrypted_ = false;  // ever: from then on there is no way back to clear text
-  bool ipv4_open_ = false;      // OpenIpv4 was sent
   bool established_ = false;    // ever: from then on the peer may count the link as up
-  std::optional<model::OpenIpv6> ipv6_open_;  // as it was sent
-  // The peer's latest requests while NCPs are held.
-  std::vector<std::byte> held_ipcp_request_;
-  std::vector<std::byte> held_ipv6cp_request_;
 
   std::optional<TimePoint> echo_at_;
   std::uint8_t echo_identifier_ = 0;

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// What the configuration says about PPP (design §8, key `ppp`). Plain values, made once and copied
+// What the configuration says about PPP (key `ppp`). Plain values, made once and copied
 // into each link.
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -39,6 +40,10 @@ enum class EapMethod : std::uint8_t {
   kMsChapV2,  // draft-kamath-pppext-eap-mschapv2
 };
 
+struct NetworkProtocolKind;
+// IPCP and IPV6CP.
+[[nodiscard]] std::span<const NetworkProtocolKind> standard_network_protocols() noexcept;
+
 struct LinkSettings {
   std::uint16_t mru = 1400;  // octets we ask the peer to send at most (ppp.mtu)
   std::string name = "pns";  // in CHAP challenges; at most 64 octets go out
@@ -67,6 +72,9 @@ struct LinkSettings {
   Duration auth_retry_timeout = Seconds(60);     // for a person to type another password
   Duration auth_decision_timeout = Seconds(30);  // Authenticate to on_auth_result
   unsigned rejects_per_second = 10;              // Code-Rejects and Protocol-Rejects together
+
+  // The network control protocols that the link knows. Static storage.
+  std::span<const NetworkProtocolKind> network_protocols = standard_network_protocols();
 };
 
 }  // namespace pns::ppp

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// NetworkProtocol: a network control protocol of a link (RFC 1661 §2): IPCP, IPV6CP, and whatever
+// joins them. Link holds a list of these. It knows none of them by name, but for what it must know:
+// when each may start, whether the link lives without it, and when its data may flow. Sans-I/O, one
+// thread.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "controlplane/model/link_actions.hpp"
+#include "controlplane/ppp/control_protocol.hpp"
+#include "pns/base/bytes.hpp"
+#include "pns/base/time.hpp"
+#include "pns/wire/ppp_control.hpp"
+
+namespace pns::ppp {
+
+struct LinkSnapshot;
+struct LinkStatus;
+
+class NetworkProtocol : public ControlProtocol {
+ public:
+  // The link's answer when the protocol cannot be negotiated or the peer closes it.
+  enum class Need : std::uint8_t {
+    kRequired,  // the link ends; it is open while every required protocol is
+    kOptional,  // the link stays
+  };
+
+  virtual ~NetworkProtocol() = default;
+
+  [[nodiscard]] Need need() const noexcept { return need_; }
+  // The end of a link whose peer rejects a required protocol, or a code of it.
+  [[nodiscard]] EndReason rejected_reason() const noexcept { return rejected_; }
+  // Data of this protocol passes: OpenIpv4 or its like was sent.
+  [[nodiscard]] bool flows() const noexcept { return flows_; }
+
+  // The network phase begins: what it offers the subscriber.
+  virtual void set_network(const model::NetworkParameters& network) = 0;
+  // Opens or stops the data, whichever is due. `possible`: the peer is authenticated, encryption is
+  // settled and the link is not ending. Data flows from the moment our Configure-Ack is about to
+  // leave: the peer's Ack and its first packet may come together. `inner_mtu`: Link::inner_mtu().
+  virtual void settle(bool possible, std::uint16_t inner_mtu, Context& context) = 0;
+  // A data packet that reached the control process while data flows.
+  virtual void on_data(Bytes /*packet*/, Context& /*context*/) {}
+  // Timers beside the machine's own.
+  [[nodiscard]] virtual std::optional<TimePoint> data_deadline() const noexcept {
+    return std::nullopt;
+  }
+  virtual void on_data_timer(Context& /*context*/) {}
+
+  // A link taken over after a restart, after set_network(). A protocol of which the snapshot says
+  // nothing says nothing of its own accord; it answers a peer that asks.
+  virtual void restore(const LinkSnapshot& /*snapshot*/, std::uint16_t /*inner_mtu*/,
+                       TimePoint /*now*/) {
+    restore_stopped();
+  }
+  virtual void save(LinkSnapshot& /*snapshot*/) const {}
+  virtual void describe(LinkStatus& /*status*/) const {}
+
+  // ---- The peer's latest request while network protocols wait for CCP. Link's alone.
+  std::vector<std::byte> held_request;
+  bool offered = false;  // in this network phase
+
+ protected:
+  NetworkProtocol(wire::PppProtocol protocol, const RestartSettings& restart,
+                  ProtocolReasons reasons, Need need, EndReason rejected) noexcept
+      : ControlProtocol(protocol, restart, reasons), need_(need), rejected_(rejected) {}
+  void set_flows(bool flows) noexcept { flows_ = flows; }
+  // The data may pass as far as the automaton is concerned.
+  [[nodiscard]] bool acknowledged() const noexcept { return state() >= State::kAckSent; }
+
+ private:
+  void before_ack(Context& context) override { context.observer.before_ncp_ack(); }
+
+  Need need_;
+  EndReason rejected_;
+  bool flows_ = false;
+};
+
+// A network control protocol that links may speak.
+struct NetworkProtocolKind {
+  wire::PppProtocol control;  // 8xxx: its packets
+  wire::PppProtocol data;     // 0xxx: what it lets through
+  // Whether a link with these parameters speaks it. Where it does not, its packets are rejected.
+  bool (*offered)(const model::NetworkParameters& network);
+  std::unique_ptr<NetworkProtocol> (*make)(const LinkSettings& settings);
+};
+
+}  // namespace pns::ppp
