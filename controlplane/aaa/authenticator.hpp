@@ -19,9 +19,11 @@ class Authenticator {
   Authenticator& operator=(const Authenticator&) = delete;
   virtual ~Authenticator() = default;
 
-  // Calls `done` exactly once, from within this call or later on the same thread. A decision that
-  // cannot be made is a denial with EndReason::auth_unavailable. An authenticator that is destroyed
-  // drops its open questions without calling.
+  // Calls `done` exactly once, from within this call or later on the same thread: with a grant, a
+  // denial or a challenge. The peer's answer to a challenge comes as another request, which carries
+  // the challenge's state. A decision that cannot be made is a denial with
+  // EndReason::auth_unavailable. An authenticator that is destroyed drops its open questions
+  // without calling.
   virtual void authenticate(model::AuthRequest request, Done done) = 0;
 };
 

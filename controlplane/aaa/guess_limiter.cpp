@@ -47,7 +47,8 @@ void GuessLimiter::put(model::AuthRequest request, Done done) {
   const Ipv4Address peer = request.peer;
   inner_.authenticate(std::move(request),
                       [this, peer, done = std::move(done)](model::AuthResult result) mutable {
-                        if (!result && result.error().reason == EndReason::auth_failed)
+                        if (const model::AuthDenial* const denial = result.denial();
+                            denial != nullptr && denial->reason == EndReason::auth_failed)
                           count_failure(peer);
                         done(std::move(result));
                       });

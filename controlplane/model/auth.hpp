@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -63,18 +64,27 @@ struct ChangePasswordCredentials {
   std::array<std::byte, 16> encrypted_hash{};
 };
 
-using Credentials = std::variant<PapCredentials, ChapMd5Credentials, MsChapCredentials,
-                                 MsChapV2Credentials, ChangePasswordCredentials>;
+// A message of a method that a server judges in several rounds: an EAP packet as the peer sent it
+// (RFC 3579 §2.1).
+struct RelayedCredentials {
+  std::vector<std::byte> message;  // octets, at most the peer's MRU
+  std::vector<std::byte> state;    // of the AuthChallenge that it answers; empty: it is the first
+};
+
+using Credentials =
+    std::variant<PapCredentials, ChapMd5Credentials, MsChapCredentials, MsChapV2Credentials,
+                 ChangePasswordCredentials, RelayedCredentials>;
 
 struct AuthRequest {
   std::string user;  // exactly as the peer sent it, DOMAIN\ included; octets, at most 256
   Credentials credentials;
   Ipv4Address peer;  // outer address of the subscriber
 
-  // As the credentials tell: EAP is not seen here.
+  // As the credentials tell: EAP that this process ends is not seen here.
   [[nodiscard]] AuthMethod method() const noexcept {
-    constexpr std::array kMethods = {AuthMethod::kPap, AuthMethod::kChapMd5, AuthMethod::kMsChap,
-                                     AuthMethod::kMsChapV2, AuthMethod::kMsChapV2};
+    constexpr std::array kMethods = {AuthMethod::kPap,      AuthMethod::kChapMd5,
+                                     AuthMethod::kMsChap,   AuthMethod::kMsChapV2,
+                                     AuthMethod::kMsChapV2, AuthMethod::kEap};
     static_assert(kMethods.size() == std::variant_size_v<Credentials>);
     return kMethods[credentials.index()];
   }
@@ -117,6 +127,40 @@ struct AuthDenial {
   bool may_change_password = false;   // a Change-Password packet may follow (with 648)
 };
 
-using AuthResult = std::expected<AuthGrant, AuthDenial>;
+// The server asks for another message before it decides (RFC 2865 §2, Access-Challenge).
+struct AuthChallenge {
+  std::vector<std::byte> message;  // for the peer, inside the method's own packets
+  std::vector<std::byte> state;    // opaque; goes back with the peer's answer (RFC 2865 §5.24)
+};
+
+// A grant, a denial or a challenge. It reads as an expected<AuthGrant, AuthDenial> does; who may
+// get a challenge looks for that first.
+class AuthResult {
+ public:
+  AuthResult(AuthGrant grant) : verdict_(std::move(grant)) {}
+  AuthResult(AuthDenial denial) : verdict_(std::move(denial)) {}
+  AuthResult(std::unexpected<AuthDenial> denial) : verdict_(std::move(denial).error()) {}
+  AuthResult(AuthChallenge challenge) : verdict_(std::move(challenge)) {}
+
+  // Null when it is another verdict.
+  [[nodiscard]] const AuthChallenge* challenge() const noexcept {
+    return std::get_if<AuthChallenge>(&verdict_);
+  }
+  [[nodiscard]] const AuthDenial* denial() const noexcept {
+    return std::get_if<AuthDenial>(&verdict_);
+  }
+  // Granted.
+  [[nodiscard]] bool has_value() const noexcept {
+    return std::holds_alternative<AuthGrant>(verdict_);
+  }
+  [[nodiscard]] explicit operator bool() const noexcept { return has_value(); }
+  // The grant and the denial. Precondition: it is one.
+  [[nodiscard]] const AuthGrant& operator*() const { return std::get<AuthGrant>(verdict_); }
+  [[nodiscard]] const AuthGrant* operator->() const { return &std::get<AuthGrant>(verdict_); }
+  [[nodiscard]] const AuthDenial& error() const { return std::get<AuthDenial>(verdict_); }
+
+ private:
+  std::variant<AuthGrant, AuthDenial, AuthChallenge> verdict_;
+};
 
 }  // namespace pns::model

@@ -35,6 +35,12 @@ class AuthenticatorSide {
   // follows; at once, or when the peer has confirmed.
   virtual void grant(const model::AuthGrant& grant, Context& context) = 0;
   virtual void deny(const model::AuthDenial& denial, Context& context) = 0;
+  // Instead of a verdict: passes the message on; the peer's answer becomes credentials() again.
+  // False: the method has no further round, and nothing was done.
+  [[nodiscard]] virtual bool challenge(const model::AuthChallenge& /*challenge*/,
+                                       Context& /*context*/) {
+    return false;
+  }
 
   [[nodiscard]] virtual std::optional<TimePoint> deadline() const noexcept = 0;
   virtual void on_timer(Context& context) = 0;

@@ -5,10 +5,6 @@
 #include <iterator>
 #include <utility>
 
-#include "controlplane/ppp/auth_chap.hpp"
-#include "controlplane/ppp/auth_eap.hpp"
-#include "controlplane/ppp/auth_pap.hpp"
-
 namespace pns::ppp {
 namespace {
 
@@ -23,25 +19,6 @@ constexpr std::size_t kShortestFrame = 4;
 
 constexpr bool is(std::uint16_t protocol, PppProtocol known) noexcept {
   return protocol == static_cast<std::uint16_t>(known);
-}
-
-std::unique_ptr<AuthenticatorSide> make_authenticator(model::AuthMethod method,
-                                                      const LinkSettings& settings) {
-  switch (method) {
-    case model::AuthMethod::kPap:
-      return std::make_unique<PapAuthenticator>(settings);
-    case model::AuthMethod::kChapMd5:
-      return std::make_unique<ChapMd5Authenticator>(settings);
-    case model::AuthMethod::kMsChap:
-      return std::make_unique<MsChapAuthenticator>(settings);
-    case model::AuthMethod::kMsChapV2:
-      return std::make_unique<MsChapV2Authenticator>(settings);
-    case model::AuthMethod::kEap:
-      return std::make_unique<EapAuthenticator>(settings);
-    case model::AuthMethod::kNone:
-      return nullptr;
-  }
-  return nullptr;
 }
 
 // The protocol that carries a method; 0 for none.
@@ -210,11 +187,12 @@ model::LinkActions Link::on_auth_result(const model::AuthResult& result,
                                         TimePoint now) {
   Run run(*this, now);
   if (!take_answer(run)) return std::move(run.actions);
-  if (!result) {
-    model::AuthDenial denial = result.error();
-    if (denial.reason == EndReason::kNone) denial.reason = EndReason::auth_failed;
-    denied_ = denial.reason;
-    auth_->deny(denial, run.context);
+  if (const model::AuthChallenge* const challenge = result.challenge()) {
+    if (++challenges_ <= kMaximumChallenges && auth_->challenge(*challenge, run.context))
+      return std::move(run.actions);
+    deny({.reason = EndReason::auth_unavailable}, run);
+  } else if (!result) {
+    deny(result.error(), run);
   } else if (settings_.mppe == MppePolicy::kRequire && !gives_usable_keys(*result)) {
     terminate(EndReason::no_mppe_keys, run);
   } else if (!network) {
@@ -520,8 +498,15 @@ void Link::set_phase(LinkPhase phase, Run& run) {
   run.add(model::PhaseChanged{phase});
 }
 
+void Link::deny(model::AuthDenial denial, Run& run) {
+  if (denial.reason == EndReason::kNone) denial.reason = EndReason::auth_failed;
+  denied_ = denial.reason;
+  auth_->deny(denial, run.context);
+}
+
 void Link::start_authentication(Run& run) {
-  auth_ = make_authenticator(lcp_.auth_method(), settings_);
+  auth_ = settings_.make_authenticator(lcp_.auth_method(), settings_);
+  challenges_ = 0;
   denied_ = EndReason::kNone;
   if (!auth_) {
     terminate(EndReason::auth_no_common_method, run);

@@ -38,6 +38,8 @@ namespace pns::ppp {
 
 class Link {
  public:
+  // Rounds of one authentication. EAP-TLS with a long chain of certificates takes some 20.
+  static constexpr unsigned kMaximumChallenges = 50;
   // Octets of inner MTU.
   static constexpr std::uint16_t kMppeOverhead = MppeAgreement::kOverhead;
 
@@ -66,7 +68,8 @@ class Link {
   [[nodiscard]] model::LinkActions on_frame(Bytes ppp_frame, TimePoint now);
 
   // The answer to Authenticate. A grant comes with network parameters; without them the link ends
-  // with no_address. An answer nobody waits for is ignored.
+  // with no_address. A challenge is passed on to the peer, at most kMaximumChallenges times; its
+  // answer becomes another Authenticate. An answer nobody waits for is ignored.
   [[nodiscard]] model::LinkActions on_auth_result(
       const model::AuthResult& result, const std::optional<model::NetworkParameters>& network,
       TimePoint now);
@@ -134,6 +137,7 @@ class Link {
   void authenticated(Run& run);
   // ---- Steps.
   void start_authentication(Run& run);
+  void deny(model::AuthDenial denial, Run& run);
   [[nodiscard]] bool gives_usable_keys(const model::AuthGrant& grant) const noexcept;
   void leave_network(Run& run);
   void start_ncps(Run& run);
@@ -175,6 +179,7 @@ class Link {
   // A question to AAA. While one is open no other is asked: its answer could not be told apart.
   bool question_open_ = false;
   bool question_stale_ = false;  // LCP has started over since: the answer does not count
+  unsigned challenges_ = 0;      // of this authentication
   std::optional<model::AuthRequest> held_question_;
   std::optional<TimePoint> answer_by_;
   struct Granted {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -40,9 +41,15 @@ enum class EapMethod : std::uint8_t {
   kMsChapV2,  // draft-kamath-pppext-eap-mschapv2
 };
 
+struct LinkSettings;
 struct NetworkProtocolKind;
 // IPCP and IPV6CP.
 [[nodiscard]] std::span<const NetworkProtocolKind> standard_network_protocols() noexcept;
+
+class AuthenticatorSide;
+// The server's side of a method; null for kNone. `settings` must outlive it.
+[[nodiscard]] std::unique_ptr<AuthenticatorSide> standard_authenticator(
+    model::AuthMethod method, const LinkSettings& settings);
 
 struct LinkSettings {
   std::uint16_t mru = 1400;  // octets we ask the peer to send at most (ppp.mtu)
@@ -75,6 +82,9 @@ struct LinkSettings {
 
   // The network control protocols that the link knows. Static storage.
   std::span<const NetworkProtocolKind> network_protocols = standard_network_protocols();
+  // Makes the server's side of the method that LCP agreed on.
+  std::unique_ptr<AuthenticatorSide> (*make_authenticator)(
+      model::AuthMethod method, const LinkSettings& settings) = standard_authenticator;
 };
 
 }  // namespace pns::ppp

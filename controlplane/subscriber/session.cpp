@@ -226,6 +226,8 @@ void Session::perform(const model::Authenticate& action) {
 void Session::on_auth_result(const model::AuthResult& result) {
   if (state_ != State::kUp) return;
   auto& statistics = context_.services.statistics;
+  if (result.challenge() != nullptr)  // another round
+    return apply(link_->on_auth_result(result, std::nullopt, now()));
   if (!result) {
     statistics.auth_denied.add();
     if (auto& limit = context_.refusal_log.of(result.error().reason); limit.allow(now()))

@@ -5,6 +5,7 @@
 // (MS-CHAPv2 without it). Some steps answer as a good peer would, so that a fuzzer gets past
 // LCP and authentication; the others are anything.
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "controlplane/ppp/link.hpp"
@@ -141,9 +142,10 @@ class Driver {
     model::AuthResult result =
         std::unexpected(model::AuthDenial{.may_retry = retry, .may_change_password = change});
     if (grant) {
-      result = model::AuthGrant{};
-      result->user = "user";
-      if (keys) result->mppe.emplace();
+      model::AuthGrant granted;
+      granted.user = "user";
+      if (keys) granted.mppe.emplace();
+      result = std::move(granted);
       if (questions_ > 0) granted_ = true;
     }
     if (questions_ > 0) --questions_;
@@ -309,19 +311,18 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                              .bits56 = (configuration & 0x40) != 0,
                              .bits128 = (configuration & 0x80) == 0};
   if ((configuration & 0xe0) == 0x80) settings.mppe_strengths.bits128 = true;
-  std::optional<std::uint8_t> first;
-  if (!input.empty()) first = input.octet();
-  if (first && (*first & 15) == 15) {
-    choose_method(settings, *first >> 4);
-    first.reset();
+  bool has_first = !input.empty();
+  const std::uint8_t first = has_first ? input.octet() : std::uint8_t{0};
+  if (has_first && (first & 15) == 15) {
+    choose_method(settings, first >> 4);
+    has_first = false;
   }
   Driver driver(settings);
   driver.started = true;
   driver.perform(driver.link().start(driver.now()));
 
-  while (first || !input.empty()) {
-    const std::uint8_t step = first ? *first : input.octet();
-    first.reset();
+  while (has_first || !input.empty()) {
+    const std::uint8_t step = std::exchange(has_first, false) ? first : input.octet();
     switch (step & 15) {
       case 0:  // any frame
         driver.frame(input.octets(input.octet()));

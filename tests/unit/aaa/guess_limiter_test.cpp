@@ -15,12 +15,13 @@ namespace {
 constexpr Ipv4Address kGuesser(0xc6336401);
 constexpr Ipv4Address kOther(0xc6336402);
 
-// Refuses everything but the user "good"; counts what it is asked.
+// Lets the user "good" in, challenges "again" and refuses the rest; counts what it is asked.
 class Judge final : public Authenticator {
  public:
   void authenticate(model::AuthRequest request, Done done) override {
     ++asked;
     if (request.user == "good") return done(model::AuthGrant{});
+    if (request.user == "again") return done(model::AuthChallenge{});
     done(std::unexpected(model::AuthDenial{.reason = reason}));
   }
   int asked = 0;
@@ -35,10 +36,10 @@ struct Bench {
 
   // Asks; the answers' reasons are collected.
   void ask(Ipv4Address peer, const char* user = "bad") {
-    limiter.authenticate({.user = user, .credentials = {}, .peer = peer},
-                         [this](model::AuthResult result) {
-                           answers.push_back(result ? EndReason::kNone : result.error().reason);
-                         });
+    limiter.authenticate(
+        {.user = user, .credentials = {}, .peer = peer}, [this](model::AuthResult result) {
+          answers.push_back(result.denial() ? result.denial()->reason : EndReason::kNone);
+        });
   }
   void fail(int times, Ipv4Address peer = kGuesser) {
     for (int i = 0; i < times; ++i) ask(peer);
@@ -147,4 +148,11 @@ TEST_CASE("guess limiter: sources and questions are bounded", "[aaa]") {
   bench.fail(9);
   bench.fail(50);
   CHECK(bench.limiter.waiting_count() == 5);
+}
+
+TEST_CASE("guess limiter: a challenge is no failure", "[aaa]") {
+  Bench bench;
+  for (int i = 0; i < 20; ++i) bench.ask(kGuesser, "again");
+  CHECK(bench.answers.size() == 20);
+  CHECK(bench.statistics.auth_delayed.get() == 0);
 }

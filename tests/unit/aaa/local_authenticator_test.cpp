@@ -255,3 +255,12 @@ TEST_CASE("local users: a new password is taken only where one is due", "[aaa][r
     CHECK(kept == 0);
   }
 }
+
+TEST_CASE("local users: a message that only a server can judge lets nobody in", "[aaa]") {
+  FakeRandom random;
+  LocalAuthenticator authenticator({user("User", "clientPass")}, random);
+  const auto result = authenticator.decide(
+      {.user = "User", .credentials = model::RelayedCredentials{octets("01cc"), {}}, .peer = {}});
+  REQUIRE(result.denial() != nullptr);
+  CHECK(result.denial()->reason == EndReason::auth_failed);
+}
