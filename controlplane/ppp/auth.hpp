@@ -5,7 +5,10 @@
 // one thread.
 #pragma once
 
+#include <cstdint>
 #include <optional>
+#include <utility>
+#include <vector>
 
 #include "controlplane/model/auth.hpp"
 #include "controlplane/ppp/context.hpp"
@@ -13,6 +16,16 @@
 #include "pns/wire/ppp_control.hpp"
 
 namespace pns::ppp {
+
+// A verdict that a peer may ask for again: it repeats its last packet when our answer was lost.
+struct SettledVerdict {
+  wire::PppProtocol protocol;
+  model::AuthMethod method = model::AuthMethod::kNone;
+  std::uint8_t question_code = 0;  // of the peer's packet
+  std::uint8_t identifier = 0;     // of that packet, and of the answer
+  std::uint8_t answer_code = 0;
+  std::vector<std::byte> answer;
+};
 
 class AuthenticatorSide {
  public:
@@ -42,8 +55,32 @@ class AuthenticatorSide {
     return false;
   }
 
+  // After authenticated(), once the link is open: all that is still needed of this object. Empty:
+  // the object itself.
+  [[nodiscard]] virtual std::optional<SettledVerdict> settled() const { return std::nullopt; }
+
   [[nodiscard]] virtual std::optional<TimePoint> deadline() const noexcept = 0;
   virtual void on_timer(Context& context) = 0;
+};
+
+// In the place of a method's side that has done its work.
+class VerdictRepeater final : public AuthenticatorSide {
+ public:
+  explicit VerdictRepeater(SettledVerdict verdict) : verdict_(std::move(verdict)) {}
+  [[nodiscard]] wire::PppProtocol protocol() const noexcept override { return verdict_.protocol; }
+  [[nodiscard]] model::AuthMethod method() const noexcept override { return verdict_.method; }
+  void start(Context&) override {}
+  void on_packet(const wire::ControlPacket& packet, Context& context) override {
+    if (packet.code == verdict_.question_code && packet.identifier == verdict_.identifier)
+      context.send(verdict_.protocol, verdict_.answer_code, verdict_.identifier, verdict_.answer);
+  }
+  void grant(const model::AuthGrant&, Context&) override {}
+  void deny(const model::AuthDenial&, Context&) override {}
+  [[nodiscard]] std::optional<TimePoint> deadline() const noexcept override { return std::nullopt; }
+  void on_timer(Context&) override {}
+
+ private:
+  SettledVerdict verdict_;
 };
 
 }  // namespace pns::ppp

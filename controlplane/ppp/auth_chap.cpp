@@ -114,6 +114,16 @@ void ChapAuthenticator::send_verdict(Context& context) const {
                as_octets(verdict_text_));
 }
 
+std::optional<SettledVerdict> ChapAuthenticator::settled() const {
+  const Bytes text = as_octets(verdict_text_);
+  return SettledVerdict{.protocol = protocol(),
+                        .method = method(),
+                        .question_code = answered_code_,
+                        .identifier = identifier_,
+                        .answer_code = static_cast<std::uint8_t>(verdict_),
+                        .answer = {text.begin(), text.end()}};
+}
+
 // ---- MD5
 
 std::vector<std::byte> ChapMd5Authenticator::make_challenge(RandomSource& random) {
@@ -129,8 +139,7 @@ std::expected<model::AuthRequest, EndReason> ChapMd5Authenticator::on_response(
       chap->name.size() > kMaximumName)
     return std::unexpected(EndReason::auth_malformed);
   Reader(chap->value).read_struct(credentials.response);
-  return model::AuthRequest{
-      .user = to_text(chap->name), .credentials = credentials, .peer = settings().peer};
+  return model::AuthRequest{.user = to_text(chap->name), .credentials = credentials, .peer = {}};
 }
 
 ChapAuthenticator::Failure ChapMd5Authenticator::failure(const model::AuthDenial&, RandomSource&) {
@@ -156,7 +165,7 @@ std::expected<model::AuthRequest, EndReason> MsChapAuthenticator::on_response(
       .credentials = model::MsChapCredentials{.challenge = challenge_,
                                               .nt_response = response->nt_response,
                                               .identifier = identifier},
-      .peer = settings().peer};
+      .peer = {}};
 }
 
 ChapAuthenticator::Failure MsChapAuthenticator::failure(const model::AuthDenial& denial,

@@ -32,6 +32,7 @@ class ChapAuthenticator : public AuthenticatorSide {
   void on_packet(const wire::ControlPacket& packet, Context& context) final;
   void grant(const model::AuthGrant& grant, Context& context) final;
   void deny(const model::AuthDenial& denial, Context& context) final;
+  [[nodiscard]] std::optional<SettledVerdict> settled() const final;
   [[nodiscard]] std::optional<TimePoint> deadline() const noexcept final { return timer_; }
   void on_timer(Context& context) final;
 

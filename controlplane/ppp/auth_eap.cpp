@@ -124,8 +124,7 @@ void EapAuthenticator::on_md5(Bytes data, Context& context) {
     return ask(std::nullopt, context);
   Reader(chap->value).read_struct(credentials.response);
   // The account is the identity's: the name in the Response may be anything (§5.4).
-  ask(model::AuthRequest{.user = identity_, .credentials = credentials, .peer = settings_.peer},
-      context);
+  ask(model::AuthRequest{.user = identity_, .credentials = credentials, .peer = {}}, context);
 }
 
 void EapAuthenticator::on_ms_chap_v2(Bytes data, Context& context) {
@@ -195,6 +194,15 @@ void EapAuthenticator::refuse(EndReason reason, Context& context) {
   stage_ = Stage::kRefused;
   send_verdict(context);
   context.observer.auth_failed(reason);
+}
+
+std::optional<SettledVerdict> EapAuthenticator::settled() const {
+  return SettledVerdict{.protocol = protocol(),
+                        .method = method(),
+                        .question_code = static_cast<std::uint8_t>(EapCode::kResponse),
+                        .identifier = identifier_,
+                        .answer_code = static_cast<std::uint8_t>(EapCode::kSuccess),
+                        .answer = {}};
 }
 
 void EapAuthenticator::send_verdict(Context& context) const {

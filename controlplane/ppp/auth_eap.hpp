@@ -39,6 +39,7 @@ class EapAuthenticator final : public AuthenticatorSide {
   void on_packet(const wire::ControlPacket& packet, Context& context) override;
   void grant(const model::AuthGrant& grant, Context& context) override;
   void deny(const model::AuthDenial& denial, Context& context) override;
+  [[nodiscard]] std::optional<SettledVerdict> settled() const override;
   [[nodiscard]] std::optional<TimePoint> deadline() const noexcept override { return timer_; }
   void on_timer(Context& context) override;
 

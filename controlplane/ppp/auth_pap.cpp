@@ -34,7 +34,7 @@ void PapAuthenticator::on_packet(const wire::ControlPacket& packet, Context& con
   if (!request) return deny({.reason = EndReason::auth_malformed}, context);
   context.observer.credentials({.user = to_text(request->peer_id),
                                 .credentials = model::PapCredentials{SecretText(request->password)},
-                                .peer = settings_.peer});
+                                .peer = {}});
 }
 
 void PapAuthenticator::grant(const model::AuthGrant&, Context& context) {

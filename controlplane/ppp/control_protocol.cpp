@@ -29,7 +29,7 @@ bool equal(Bytes a, Bytes b) noexcept { return std::equal(a.begin(), a.end(), b.
 
 ControlProtocol::ControlProtocol(wire::PppProtocol protocol, const RestartSettings& restart,
                                  ProtocolReasons reasons) noexcept
-    : protocol_(protocol), restart_(restart), reasons_(reasons) {}
+    : restart_(restart), protocol_(protocol), reasons_(reasons) {}
 
 void ControlProtocol::reset() noexcept {
   ++generation_;
@@ -90,6 +90,7 @@ void ControlProtocol::perform(Action action, Event cause, Context& context) {
     case Action::kTlu:
       opened_at_ = context.now;
       finish_reason_ = EndReason::kNone;
+      request_ = {};  // it was acknowledged; the next one is written anew
       context.observer.layer_up(protocol_);
       return;
     case Action::kTld:
@@ -99,7 +100,8 @@ void ControlProtocol::perform(Action action, Event cause, Context& context) {
       context.observer.layer_finished(protocol_, finish_reason_);
       return;
     case Action::kIrc:
-      restart_count_ = is_ending(state_) ? restart_.max_terminate : restart_.max_configure;
+      restart_count_ =
+          is_ending(state_) ? restart_.settings->max_terminate : restart_.max_configure;
       retransmissions_ = 0;
       early_resends_ = 0;
       if (timer_runs(state_)) arm_timer(context);
@@ -117,11 +119,11 @@ void ControlProtocol::perform(Action action, Event cause, Context& context) {
       for (ConfigOption* option : options()) option->commit();
       before_ack(context);
       if (generation_ != generation) return;
-      send(LcpCode::kConfigureAck, answer_.identifier, answer_.options, context);
+      send(LcpCode::kConfigureAck, answer_->identifier, answer_->options, context);
       return;
     }
     case Action::kScn:
-      send(answer_.code, answer_.identifier, answer_.options, context);
+      send(answer_->code, answer_->identifier, answer_->options, context);
       return;
     case Action::kStr:
       if (restart_count_ > 0) --restart_count_;
@@ -168,7 +170,8 @@ void ControlProtocol::on_timer(Context& context) {
 }
 
 void ControlProtocol::arm_timer(Context& context) noexcept {
-  restart_at_ = context.now + (retransmissions_ == 0 ? restart_.first_timer : restart_.timer);
+  restart_at_ = context.now + (retransmissions_ == 0 ? restart_.settings->first_restart_timer
+                                                     : restart_.settings->restart_timer);
 }
 
 // ---- What we send
@@ -208,9 +211,12 @@ void ControlProtocol::fail(EndReason reason, Context& context) {
   context.observer.layer_failed(protocol_, reason);
 }
 
-bool ControlProtocol::count_round(unsigned& rounds, Context& context) {
+bool ControlProtocol::count_round(std::uint8_t& rounds, Context& context) {
   if (opened_at_ && context.now - *opened_at_ >= kStableAfter) our_rounds_ = peer_rounds_ = 0;
-  if (++rounds <= kMaximumRounds) return true;
+  if (rounds < kMaximumRounds) {
+    ++rounds;
+    return true;
+  }
   fail(reasons_.no_convergence, context);
   return false;
 }
@@ -292,9 +298,12 @@ void ControlProtocol::on_configure_request(const wire::ControlPacket& packet, Co
     resend_request(context);
   peer_requested_ = true;
 
-  if (!judge(packet, context)) return;
-  const bool good = answer_.code == LcpCode::kConfigureAck;
+  Answer answer;
+  if (!judge(packet, answer, context)) return;
+  const bool good = answer.code == LcpCode::kConfigureAck;
+  const Answer* const outer = std::exchange(answer_, &answer);
   run(good ? Event::kRcrPlus : Event::kRcrMinus, context);
+  answer_ = outer;
 
   if (good && state_ == State::kAckSent && request_is_stale()) {
     request_changed_ = true;
@@ -302,7 +311,7 @@ void ControlProtocol::on_configure_request(const wire::ControlPacket& packet, Co
   }
 }
 
-bool ControlProtocol::judge(const wire::ControlPacket& packet, Context& context) {
+bool ControlProtocol::judge(const wire::ControlPacket& packet, Answer& answer, Context& context) {
   std::array<std::byte, kAnswerCapacity> nak_buffer, nakked_buffer, reject_buffer;
   Writer naks(nak_buffer);       // what we suggest
   Writer nakked(nakked_buffer);  // what the peer had asked for in their place
@@ -352,10 +361,10 @@ bool ControlProtocol::judge(const wire::ControlPacket& packet, Context& context)
     if (naks.size() != before) unresolved[option->type()] = true;
   }
 
-  answer_.identifier = packet.identifier;
-  const auto answer_with = [this](LcpCode code, Bytes options) {
-    answer_.code = code;
-    answer_.options.assign(options.begin(), options.end());
+  answer.identifier = packet.identifier;
+  const auto answer_with = [&answer](LcpCode code, Bytes options) {
+    answer.code = code;
+    answer.options.assign(options.begin(), options.end());
   };
   if (alone) {
     answer_with(LcpCode::kConfigureNak, naks_alone);
@@ -363,7 +372,7 @@ bool ControlProtocol::judge(const wire::ControlPacket& packet, Context& context)
     answer_with(LcpCode::kConfigureReject, rejects.written());
   } else if (naks.size() == 0) {
     answer_with(LcpCode::kConfigureAck, packet.data);
-  } else if (naks_sent_ < restart_.max_failure) {
+  } else if (naks_sent_ < restart_.settings->max_failure) {
     ++naks_sent_;
     answer_with(LcpCode::kConfigureNak, naks.written());
   } else {
@@ -380,7 +389,7 @@ bool ControlProtocol::judge(const wire::ControlPacket& packet, Context& context)
     else
       answer_with(LcpCode::kConfigureAck, packet.data);
   }
-  return answer_.code == LcpCode::kConfigureAck || count_round(peer_rounds_, context);
+  return answer.code == LcpCode::kConfigureAck || count_round(peer_rounds_, context);
 }
 
 bool ControlProtocol::answers_our_request(const wire::ControlPacket& packet) const noexcept {

@@ -27,20 +27,13 @@
 
 namespace pns::ppp {
 
-// RFC 1661 §4.6.
+// Timers and counters of RFC 1661 §4.6. `settings` must outlive the machine.
 struct RestartSettings {
-  Duration first_timer = Seconds(1);  // before the first retransmission
-  Duration timer = Seconds(3);
-  unsigned max_configure = 10;
-  unsigned max_terminate = 2;
-  unsigned max_failure = 5;
+  const LinkSettings* settings;
+  unsigned max_configure;  // this protocol's own
 
-  explicit RestartSettings(const LinkSettings& settings)
-      : first_timer(settings.first_restart_timer),
-        timer(settings.restart_timer),
-        max_configure(settings.max_configure),
-        max_terminate(settings.max_terminate),
-        max_failure(settings.max_failure) {}
+  explicit RestartSettings(const LinkSettings& of)
+      : settings(&of), max_configure(of.max_configure) {}
 };
 
 // The EndReasons of one protocol.
@@ -129,42 +122,38 @@ class ControlProtocol {
   void on_terminate_ack(const wire::ControlPacket& packet, Context& context);
   void on_code_reject(const wire::ControlPacket& packet, Context& context);
   [[nodiscard]] bool answers_our_request(const wire::ControlPacket& packet) const noexcept;
-  // Fills answer_. False when negotiation cannot go on; the observer was told.
-  [[nodiscard]] bool judge(const wire::ControlPacket& packet, Context& context);
+  // Fills `answer`. False when negotiation cannot go on; the observer was told.
+  [[nodiscard]] bool judge(const wire::ControlPacket& packet, Answer& answer, Context& context);
   // False when an option has failed, or when there were too many rounds; the observer was told.
   [[nodiscard]] bool check_options(Context& context);
-  [[nodiscard]] bool count_round(unsigned& rounds, Context& context);
+  [[nodiscard]] bool count_round(std::uint8_t& rounds, Context& context);
   [[nodiscard]] ConfigOption* find_option(std::uint8_t type) noexcept;
   void send_request(Context& context);
   void resend_request(Context& context);
   void arm_timer(Context& context) noexcept;
 
-  wire::PppProtocol protocol_;
   RestartSettings restart_;
-  ProtocolReasons reasons_;
-  State state_ = State::kInitial;
+  std::optional<TimePoint> restart_at_;
+  std::optional<TimePoint> opened_at_;
+  TimePoint request_sent_at_{};
+  std::vector<std::byte> request_;               // options of our Configure-Request, until open
+  const wire::ControlPacket* packet_ = nullptr;  // the one being handled
+  const Answer* answer_ = nullptr;               // to it, when it is a Configure-Request
   unsigned generation_ = 0;  // transitions so far: shows that an observer re-entered
-
   unsigned restart_count_ = 0;
   unsigned retransmissions_ = 0;  // since irc
-  std::optional<TimePoint> restart_at_;
+  unsigned naks_sent_ = 0;        // in this negotiation
+  wire::PppProtocol protocol_;
+  ProtocolReasons reasons_;
+  State state_ = State::kInitial;
   EndReason finish_reason_ = EndReason::kNone;
-
-  std::vector<std::byte> request_;  // options of our last Configure-Request
   std::uint8_t request_identifier_ = 0;
   bool request_outstanding_ = false;
-  bool request_changed_ = true;  // the next scr takes a new identifier
-  TimePoint request_sent_at_{};
-
-  bool peer_requested_ = false;  // since irc
-  unsigned early_resends_ = 0;   // since irc
-  unsigned naks_sent_ = 0;       // in this negotiation
-  unsigned our_rounds_ = 0;
-  unsigned peer_rounds_ = 0;
-  std::optional<TimePoint> opened_at_;
-
-  Answer answer_;
-  const wire::ControlPacket* packet_ = nullptr;  // the one being handled
+  bool request_changed_ = true;     // the next scr takes a new identifier
+  bool peer_requested_ = false;     // since irc
+  std::uint8_t early_resends_ = 0;  // since irc
+  std::uint8_t our_rounds_ = 0;     // at most kMaximumRounds
+  std::uint8_t peer_rounds_ = 0;
   std::uint8_t next_identifier_ = 0;
 };
 

@@ -82,16 +82,19 @@ class Link::Run final : public LayerObserver {
   Link& link_;
 };
 
-Link::Link(const LinkSettings& settings, RandomSource& random, TimePoint)
-    : settings_(settings),
+Link::Link(std::shared_ptr<const LinkSettings> settings, Ipv4Address peer, RandomSource& random,
+           TimePoint)
+    : shared_settings_(std::move(settings)),
+      settings_(*shared_settings_),
       random_(random),
-      lcp_(settings),
-      ccp_(settings),
-      rejects_(settings.rejects_per_second) {}
+      peer_(peer),
+      lcp_(settings_),
+      ccp_(settings_),
+      rejects_(settings_.rejects_per_second) {}
 
-Link::Link(const LinkSettings& settings, const LinkSnapshot& snapshot, RandomSource& random,
-           TimePoint now)
-    : Link(settings, random, now) {
+Link::Link(std::shared_ptr<const LinkSettings> settings, Ipv4Address peer,
+           const LinkSnapshot& snapshot, RandomSource& random, TimePoint now)
+    : Link(std::move(settings), peer, random, now) {
   established_ = true;
   was_encrypted_ = snapshot.mppe.has_value();
   if (snapshot.from_lcp) return;
@@ -198,7 +201,7 @@ model::LinkActions Link::on_auth_result(const model::AuthResult& result,
   } else if (!network) {
     terminate(EndReason::no_address, run);
   } else {
-    granted_ = Granted{*result, *network};
+    granted_ = std::make_unique<Granted>(*result, *network);
     auth_->grant(*result, run.context);
   }
   return std::move(run.actions);
@@ -464,10 +467,11 @@ void Link::before_ccp_ack(const CompressionAgreement& agreed, Run& run) {
 }
 
 void Link::credentials(model::AuthRequest request, Run& run) {
+  request.peer = peer_;
   denied_ = EndReason::kNone;
   answer_by_ = run.context.now + settings_.auth_decision_timeout;
   if (question_open_) {
-    held_question_ = std::move(request);
+    held_question_ = std::make_unique<model::AuthRequest>(std::move(request));
     return;
   }
   question_open_ = true;
@@ -548,6 +552,12 @@ void Link::authenticated(Run& run) {
   } else {
     start_ncps(run);
   }
+}
+
+void Link::settle_authentication() {
+  if (!auth_) return;
+  if (auto verdict = auth_->settled())
+    auth_ = std::make_unique<VerdictRepeater>(std::move(*verdict));
 }
 
 // Everything above LCP goes back to where it was before authentication.
@@ -636,9 +646,10 @@ void Link::settle_networks(Run& run) {
     established_ |= ncp->flows();
     open &= ncp->is_open();
   }
-  if (open)
+  if (open) {
     set_phase(LinkPhase::kOpen, run);
-  else if (phase_ == LinkPhase::kOpen)
+    settle_authentication();
+  } else if (phase_ == LinkPhase::kOpen)
     set_phase(LinkPhase::kNetwork, run);
   for (const auto& ncp : networks_)
     if (ncp->need() == Need::kOptional) ncp->settle(possible, inner_mtu(), run.context);

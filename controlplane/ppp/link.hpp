@@ -43,7 +43,9 @@ class Link {
   // Octets of inner MTU.
   static constexpr std::uint16_t kMppeOverhead = MppeAgreement::kOverhead;
 
-  Link(const LinkSettings& settings, RandomSource& random, TimePoint now);
+  // `peer`: outer address of the subscriber, for AuthRequest.
+  Link(std::shared_ptr<const LinkSettings> settings, Ipv4Address peer, RandomSource& random,
+       TimePoint now);
   // How the next process goes on with a link, should this one be killed now (docs/decisions/0013).
   enum class Resume : std::uint8_t {
     kNot,      // the peer cannot count it as up, or it is ending
@@ -53,8 +55,8 @@ class Link {
 
   // A link taken over after a restart. One to be resumed as open is open, and sends nothing; the
   // next echo is due an interval from now. One to be resumed from LCP waits for start().
-  Link(const LinkSettings& settings, const LinkSnapshot& snapshot, RandomSource& random,
-       TimePoint now);
+  Link(std::shared_ptr<const LinkSettings> settings, Ipv4Address peer, const LinkSnapshot& snapshot,
+       RandomSource& random, TimePoint now);
   ~Link();
   Link(const Link&) = delete;
   Link& operator=(const Link&) = delete;
@@ -135,6 +137,8 @@ class Link {
   void credentials(model::AuthRequest request, Run& run);
   void before_auth_success(Run& run);
   void authenticated(Run& run);
+  // The link is open: memory of the authentication is freed.
+  void settle_authentication();
   // ---- Steps.
   void start_authentication(Run& run);
   void deny(model::AuthDenial denial, Run& run);
@@ -162,14 +166,17 @@ class Link {
   void on_echo_timer(Run& run);
   void schedule_echo(TimePoint now);
 
-  LinkSettings settings_;
+  std::shared_ptr<const LinkSettings> shared_settings_;
+  const LinkSettings& settings_;  // those
   RandomSource& random_;
+  Ipv4Address peer_;
   model::LinkPhase phase_ = model::LinkPhase::kDead;
   EndReason end_reason_ = EndReason::kNone;  // set when the link is ending
   bool ended_ = false;
 
   Lcp lcp_;
-  std::unique_ptr<AuthenticatorSide> auth_;  // while authenticating, and then to repeat its verdict
+  // While authenticating, and then to repeat its verdict: a VerdictRepeater once the link is open.
+  std::unique_ptr<AuthenticatorSide> auth_;
   Ccp ccp_;
   // Those that were offered in some network phase. They stay when LCP starts over, so that no
   // Identifier is used again for another request.
@@ -180,13 +187,13 @@ class Link {
   bool question_open_ = false;
   bool question_stale_ = false;  // LCP has started over since: the answer does not count
   unsigned challenges_ = 0;      // of this authentication
-  std::optional<model::AuthRequest> held_question_;
+  std::unique_ptr<model::AuthRequest> held_question_;
   std::optional<TimePoint> answer_by_;
   struct Granted {
     model::AuthGrant grant;
     model::NetworkParameters network;
   };
-  std::optional<Granted> granted_;  // until the peer may be told; EAP waits for its confirmation
+  std::unique_ptr<Granted> granted_;  // until the peer may be told; EAP waits for its confirmation
   EndReason denied_ = EndReason::kNone;  // see refused()
 
   std::string user_;

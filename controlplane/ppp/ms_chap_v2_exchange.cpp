@@ -32,7 +32,7 @@ std::optional<model::AuthRequest> MsChapV2Exchange::on_response(Bytes body,
                                                 .peer_challenge = response->peer_challenge,
                                                 .nt_response = response->nt_response,
                                                 .identifier = identifier},
-      .peer = settings_.peer};
+      .peer = {}};
 }
 
 std::optional<model::AuthRequest> MsChapV2Exchange::on_change_password(Bytes body,
@@ -50,7 +50,7 @@ std::optional<model::AuthRequest> MsChapV2Exchange::on_change_password(Bytes bod
                                                         .identifier = identifier},
                                            .encrypted_password = change->encrypted_password,
                                            .encrypted_hash = change->encrypted_hash},
-      .peer = settings_.peer};
+      .peer = {}};
 }
 
 std::string MsChapV2Exchange::success(const model::AuthGrant& grant) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// What the configuration says about PPP (key `ppp`). Plain values, made once and copied
-// into each link.
+// What the configuration says about PPP (key `ppp`). Plain values, made once and shared
+// by all links.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,6 @@
 #include <vector>
 
 #include "controlplane/model/auth.hpp"
-#include "pns/base/ip_address.hpp"
 #include "pns/base/time.hpp"
 
 namespace pns::ppp {
@@ -57,7 +56,6 @@ struct LinkSettings {
   std::vector<model::AuthMethod> auth = {model::AuthMethod::kMsChapV2};  // in order of preference
   std::vector<EapMethod> eap = {EapMethod::kMsChapV2};                   // the same, inside EAP
   unsigned auth_retries = 3;  // other passwords that MS-CHAP lets a peer try on one call
-  Ipv4Address peer;           // outer address of the subscriber, for AuthRequest
 
   MppePolicy mppe = MppePolicy::kRequire;
   MppeStrengths mppe_strengths;

@@ -137,7 +137,6 @@ class CallControl final : public ConnectionTable::Owner,
   CallGate& gate_;
   SessionIdSource& session_ids_;
   RefusalLog refusal_log_;
-  ppp::LinkSettings link_settings_;
   Session::Context session_context_;
   ConnectionTable connections_;
   Installer installer_;

@@ -32,9 +32,8 @@ Session::Session(const Context& context, const Call& call, const resume::StoredS
   link_started_ = !stored.link.from_lcp;  // otherwise reconcile() starts it
   dataplane_.set_generation(stored.generation);
   dataplane_.resume(stored.link);
-  auto settings = context.link_settings;
-  settings.peer = call.peer;
-  link_ = std::make_unique<ppp::Link>(settings, stored.link, context.services.random, now());
+  link_ = std::make_unique<ppp::Link>(context.link_settings, call.peer, stored.link,
+                                      context.services.random, now());
   phase_ = link_->phase();
   stage_ = SetupStage::kOpen;
   resumption_ = link_->resume();
@@ -60,9 +59,8 @@ void Session::begin_install() {
 void Session::on_installed(std::uint32_t generation) {
   dataplane_.set_generation(generation);
   state_ = State::kUp;
-  auto settings = context_.link_settings;
-  settings.peer = call_.peer;
-  link_ = std::make_unique<ppp::Link>(settings, context_.services.random, now());
+  link_ = std::make_unique<ppp::Link>(context_.link_settings, call_.peer, context_.services.random,
+                                      now());
   context_.events.changed(*this, {.kind = Kind::kInstalled});
   reach(SetupStage::kInstalled);
 }

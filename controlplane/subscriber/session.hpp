@@ -76,7 +76,7 @@ class Session : public std::enable_shared_from_this<Session> {
     SessionEvents& events;
     CallIds& call_ids;
     RefusalLog& refusal_log;
-    const ppp::LinkSettings& link_settings;
+    std::shared_ptr<const ppp::LinkSettings> link_settings;
   };
 
   // A new call, before the dataplane knows it.

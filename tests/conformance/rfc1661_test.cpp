@@ -25,7 +25,7 @@ struct OpenPair : LinkPair {
 
 // A link that has sent its first Configure-Request, with nobody there.
 struct Starting {
-  Starting() : link(LinkSettings{}, random, clock.now()) {
+  Starting() : link(std::make_shared<const LinkSettings>(), Ipv4Address(), random, clock.now()) {
     request = packet(link.start(clock.now()), kLcp, kConfReq);
   }
   model::LinkActions send(const Octets& f) { return link.on_frame(f, clock.now()); }
@@ -91,7 +91,7 @@ TEST_CASE("rfc1661 §4.6: Max-Terminate is two, and then it is over", "[rfc1661-
 TEST_CASE("rfc1661 §4.6: after Max-Failure Naks come Rejects", "[rfc1661-4.6]") {
   FakeClock clock;
   FakeRandom random;
-  Link link(LinkSettings{}, random, clock.now());
+  Link link(std::make_shared<const LinkSettings>(), Ipv4Address(), random, clock.now());
   (void)link.start(clock.now());
   for (std::uint8_t i = 0; i < 5; ++i) {
     const auto actions = link.on_frame(frame(kLcp, kConfReq, i, "0702 0103ff"), clock.now());
@@ -104,7 +104,7 @@ TEST_CASE("rfc1661 §4.6: after Max-Failure Naks come Rejects", "[rfc1661-4.6]")
 TEST_CASE("rfc1661 §5.1/5.2: an Ack copies identifier and options to the octet", "[rfc1661-5.2]") {
   FakeClock clock;
   FakeRandom random;
-  Link link(LinkSettings{}, random, clock.now());
+  Link link(std::make_shared<const LinkSettings>(), Ipv4Address(), random, clock.now());
   (void)link.start(clock.now());
   for (const char* options : {"", "0702", "0802 0702 010405dc 0206ffffffff 050611223344"}) {
     const auto actions = link.on_frame(frame(kLcp, kConfReq, 0xee, options), clock.now());
@@ -118,7 +118,7 @@ TEST_CASE("rfc1661 §5.1: a repeated request keeps its identifier, a changed one
           "[rfc1661-5.1]") {
   FakeClock clock;
   FakeRandom random;
-  Link link(LinkSettings{}, random, clock.now());
+  Link link(std::make_shared<const LinkSettings>(), Ipv4Address(), random, clock.now());
   const Packet first = packet(link.start(clock.now()), kLcp, kConfReq);
   clock.advance(Seconds(1));
   const Packet repeated = packet(link.on_deadline(clock.now()), kLcp, kConfReq);
@@ -180,7 +180,7 @@ TEST_CASE("rfc1661 §5.8: an Echo-Request is answered with our magic number and 
 TEST_CASE("rfc1661 §5.8: echoes are heard only while open", "[rfc1661-5.8]") {
   FakeClock clock;
   FakeRandom random;
-  Link link(LinkSettings{}, random, clock.now());
+  Link link(std::make_shared<const LinkSettings>(), Ipv4Address(), random, clock.now());
   (void)link.start(clock.now());
   CHECK(link.on_frame(frame(kLcp, kEchoReq, 1, "00000000"), clock.now()).empty());
   CHECK(link.on_frame(frame(kLcp, kProtRej, 1, "c021"), clock.now()).empty());

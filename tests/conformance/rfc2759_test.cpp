@@ -63,15 +63,13 @@ TEST_CASE("rfc2759 §3: an unanswered Challenge is repeated as it was, then give
 }
 
 TEST_CASE("rfc2759 §4: AAA is asked with what the Response carried", "[rfc2759-4]") {
-  LinkSettings settings;
-  settings.peer = Ipv4Address(0xc6336401);
-  LinkPair pair(settings);
+  LinkPair pair;
   pair.client.user = "EXAMPLE\\User";
   pair.answer_auth = false;
   pair.start();
   REQUIRE(pair.asked.has_value());
   CHECK(pair.asked->user == "EXAMPLE\\User");
-  CHECK(pair.asked->peer == Ipv4Address(0xc6336401));
+  CHECK(pair.asked->peer == LinkPair::kPeer);
   const auto& credentials = std::get<model::MsChapV2Credentials>(pair.asked->credentials);
   const Packet challenge = packet(pair.actions, kChap, kChallenge);
   CHECK(std::equal(credentials.authenticator_challenge.begin(),

@@ -185,7 +185,8 @@ TEST_CASE("rfc5072: a link that is taken over keeps its IPv6", "[rfc5072]") {
   REQUIRE(snapshot);
   REQUIRE(snapshot->ipv6);
   CHECK(snapshot->ipv6->peers == 0x021122fffe334455);
-  Link again({}, *snapshot, pair.random, pair.clock.now());
+  Link again(std::make_shared<const LinkSettings>(), Ipv4Address(), *snapshot, pair.random,
+             pair.clock.now());
   CHECK(again.status().ipv6_prefix == pair.network.ipv6->prefix);
   const auto ended = again.close(EndReason::operator_cleared, pair.clock.now());
   CHECK(find<model::CloseIpv6>(ended) != nullptr);

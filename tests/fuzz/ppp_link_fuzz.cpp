@@ -71,7 +71,7 @@ struct LastRequest {
 class Driver {
  public:
   explicit Driver(const LinkSettings& settings)
-      : settings_(settings), link_(std::in_place, settings, random_, now_) {}
+      : settings_(settings), link_(std::in_place, shared(), Ipv4Address(), random_, now_) {}
 
   Link& link() { return *link_; }
   [[nodiscard]] bool ended() const { return ended_; }
@@ -179,7 +179,7 @@ class Driver {
     if (!snapshot) return;
     const auto before = link_->status();
     const bool flowed = ipv4_open_;
-    link_.emplace(settings_, *snapshot, random_, now_);
+    link_.emplace(shared(), Ipv4Address(), *snapshot, random_, now_);
     PNS_CLAIM(link_->snapshot()->from_lcp == snapshot->from_lcp);
     questions_ = 0;
     if (snapshot->from_lcp) {
@@ -280,6 +280,10 @@ class Driver {
     PNS_CLAIM(end.reason != EndReason::kNone);
     PNS_CLAIM(!ipv4_open_ && !armed_ && !lcp_open_);
     ended_ = true;
+  }
+
+  [[nodiscard]] std::shared_ptr<const LinkSettings> shared() const {
+    return std::make_shared<const LinkSettings>(settings_);
   }
 
   LinkSettings settings_;

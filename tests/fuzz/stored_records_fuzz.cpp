@@ -60,7 +60,8 @@ void link(Bytes record) {
   const auto again = decode_session(octets);
   PNS_CLAIM(again && encode(*again) == octets && !again->link.keys);
   test::FakeRandom random;
-  ppp::Link machine(ppp::LinkSettings{}, stored->link, random, kNow);
+  ppp::Link machine(std::make_shared<const ppp::LinkSettings>(), Ipv4Address(), stored->link,
+                    random, kNow);
   PNS_CLAIM(machine.snapshot().has_value() &&
             machine.snapshot()->from_lcp == stored->link.from_lcp);
   if (stored->link.from_lcp) (void)machine.start(kNow);

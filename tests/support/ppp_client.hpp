@@ -9,6 +9,7 @@
 #include <array>
 #include <deque>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -408,12 +409,17 @@ class PppClient {
 // A Link and a client back to back.
 class LinkPair {
  public:
+  static constexpr Ipv4Address kPeer{0xc6336401};  // the subscriber's outer address
+
   explicit LinkPair(const ppp::LinkSettings& settings = {})
-      : link(settings, random, clock.now()), users(std::in_place, make_users(), random) {}
+      : link(std::make_shared<const ppp::LinkSettings>(settings), kPeer, random, clock.now()),
+        users(std::in_place, make_users(), random) {}
 
   // A link that was taken over after a restart.
   LinkPair(const ppp::LinkSettings& settings, const ppp::LinkSnapshot& snapshot)
-      : link(settings, snapshot, random, clock.now()), users(std::in_place, make_users(), random) {}
+      : link(std::make_shared<const ppp::LinkSettings>(settings), kPeer, snapshot, random,
+             clock.now()),
+        users(std::in_place, make_users(), random) {}
 
   // Starts the link and lets everything happen that happens at once.
   void start() { run(link.start(clock.now())); }

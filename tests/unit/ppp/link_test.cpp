@@ -154,7 +154,7 @@ TEST_CASE("link: a client that is silent is asked early, then every three second
           "[ppp][wire-facts-8]") {
   FakeClock clock;
   FakeRandom random;
-  Link link(LinkSettings{}, random, clock.now());
+  Link link(std::make_shared<const LinkSettings>(), Ipv4Address(), random, clock.now());
   const TimePoint began = clock.now();
   std::vector<Duration> sent;
   auto actions = link.start(clock.now());
@@ -713,7 +713,8 @@ TEST_CASE("link: an open link goes on after a restart", "[ppp][conformance-71]")
   const auto before = pair.link.status();
 
   FakeRandom random(2);
-  Link link(settings, *snapshot, random, pair.clock.now());
+  Link link(std::make_shared<const LinkSettings>(settings), Ipv4Address(), *snapshot, random,
+            pair.clock.now());
   CHECK(link.phase() == LinkPhase::kOpen);
   const auto after = link.status();
   CHECK(after.user == before.user);
@@ -915,7 +916,8 @@ TEST_CASE("link: an unencrypted link has an unencrypted snapshot", "[ppp]") {
   const auto snapshot = pair.link.snapshot();
   REQUIRE(snapshot.has_value());
   CHECK_FALSE(snapshot->mppe.has_value());
-  Link link(with_policy(MppePolicy::kOff), *snapshot, pair.random, pair.clock.now());
+  Link link(std::make_shared<const LinkSettings>(with_policy(MppePolicy::kOff)), Ipv4Address(),
+            *snapshot, pair.random, pair.clock.now());
   CHECK(link.status().mppe == "none");
   CHECK(packets(link.on_frame(frame(kCcp, kConfReq, 1, "120601000040"), pair.clock.now()), kLcp,
                 kProtRej)

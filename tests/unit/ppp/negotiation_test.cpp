@@ -15,7 +15,8 @@ namespace {
 
 // A link whose Configure-Request is out, and nobody but the test on the other side.
 struct Bare {
-  explicit Bare(const LinkSettings& settings = {}) : link(settings, random, clock.now()) {
+  explicit Bare(const LinkSettings& settings = {})
+      : link(std::make_shared<const LinkSettings>(settings), Ipv4Address(), random, clock.now()) {
     request = packet(link.start(clock.now()), kLcp, kConfReq);
   }
   model::LinkActions send(const Octets& f) { return link.on_frame(f, clock.now()); }
