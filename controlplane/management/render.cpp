@@ -314,8 +314,12 @@ std::string render_workers(const contract::SessionMemory& memory) {
     const auto& access = w.ports[static_cast<std::size_t>(contract::PortRole::kAccess)];
     const auto& core = w.ports[static_cast<std::size_t>(contract::PortRole::kCore)];
     std::uint64_t dropped = 0;
-    for (std::size_t reason = 1; reason < kDropReasonCount; ++reason)
-      dropped += w.drops[reason].get();
+    ordered_json drops = ordered_json::object();
+    for (std::size_t reason = 1; reason < w.drops.size(); ++reason)
+      if (const auto drop_count = w.drops[reason].get(); drop_count != 0) {
+        dropped += drop_count;
+        drops[contract::drop_reason_label(memory.header(), reason).name] = drop_count;
+      }
     out.push_back({{"worker", i},
                    {"access_rx", access.rx_packets.get()},
                    {"access_tx", access.tx_packets.get()},
@@ -335,7 +339,13 @@ std::string render_workers(const contract::SessionMemory& memory) {
                    {"mppe_bytes_step", mppe_view.bytes_step},
                    {"mppe_words_step", mppe_view.words_step},
                    {"dropped", dropped},
-                   {"drops", nonzero(kDropReasons, w.drops)}});
+                   {"drops", std::move(drops)}});
+#ifdef PNS_CONTRACT_TRIAL  // pns/contract/build_contract.hpp
+    out.back()["trial_sessions_acked"] =
+        std::ranges::count_if(memory.sessions(), [](const contract::SessionRecord& record) {
+          return record.downstream.trial_ack_sent != 0;
+        });
+#endif
   }
   return dump(out);
 }

@@ -131,12 +131,14 @@ void add_worker_families(std::vector<MetricFamily>& out, const contract::Session
     add(packets, {{"direction", "downstream"}, {"worker", id}}, w.downstream_packets.get());
     add(bytes, {{"direction", "upstream"}, {"worker", id}}, w.upstream_bytes.get());
     add(bytes, {{"direction", "downstream"}, {"worker", id}}, w.downstream_bytes.get());
-    for (std::size_t reason = 1; reason < kDropReasonCount; ++reason)
+    for (std::size_t reason = 1; reason < contract::kDropReasonRoom; ++reason) {
+      const std::uint64_t dropped = w.drops[reason].get();
+      if (dropped == 0 && !contract::has_drop_reason(header, reason)) continue;
+      const auto label = contract::drop_reason_label(header, reason);
       add(drops,
-          {{"direction", std::string(kDropReasons[reason].direction)},
-           {"reason", std::string(kDropReasons[reason].name)},
-           {"worker", id}},
-          w.drops[reason].get());
+          {{"direction", std::string(label.direction)}, {"reason", label.name}, {"worker", id}},
+          dropped);
+    }
     add(handovers, {{"direction", "out"}, {"worker", id}}, w.handed_out.get());
     add(handovers, {{"direction", "in"}, {"worker", id}}, w.handed_in.get());
     add(acks, {{"direction", "sent"}, {"worker", id}}, w.acks_sent.get());

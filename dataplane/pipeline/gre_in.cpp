@@ -29,6 +29,12 @@ SessionRecord* find_session(StageContext& stage, PacketContext& context, OurCall
   if (context.session == nullptr) {  // handed over, or put together of fragments
     const FoundSession found = stage.sessions.find(context.local, call);
     if (!found) {
+#ifdef PNS_CONTRACT_TRIAL  // pns/contract/build_contract.hpp
+      if (call == OurCallId(0xffff)) {
+        drop(context, DropReason::contract_trial);
+        return nullptr;
+      }
+#endif
       drop(context, DropReason::gre_unknown_call);
       return nullptr;
     }

@@ -23,8 +23,9 @@ void take_owed_ack(SessionRecord& session, wire::GreHeader& gre) noexcept {
   gre.ack = up.highest_sequence.load(std::memory_order_relaxed);
   session.ack_pending = false;
   up.unacked_packets = 0;
-  session.downstream.last_ack_sent = gre.ack;
-  session.downstream.ack_ever_sent = true;
+#ifdef PNS_CONTRACT_TRIAL  // pns/contract/build_contract.hpp
+  session.downstream.trial_ack_sent = gre.ack;
+#endif
 }
 
 // True when the peer's window has room. False: the packet waits and is no longer ours, or it is

@@ -15,6 +15,9 @@ enum class DropReason : std::uint8_t {
   kNone = 0,
 #define PNS_DROP(name, direction, help, reference) name,
 #include "pns/base/drop_reasons.def"
+#ifdef PNS_CONTRACT_TRIAL  // pns/contract/build_contract.hpp
+  contract_trial,
+#endif
 #undef PNS_DROP
   kCount
 };
@@ -33,6 +36,9 @@ inline constexpr std::array<DropReasonInfo, kDropReasonCount> kDropReasons = {{
     {"none", "both", "not dropped", ""},
 #define PNS_DROP(name, direction, help, reference) {#name, #direction, help, reference},
 #include "pns/base/drop_reasons.def"
+#ifdef PNS_CONTRACT_TRIAL
+    {"contract_trial", "upstream", "GRE packet for Call ID 65535, which has no session", ""},
+#endif
 #undef PNS_DROP
 }};
 

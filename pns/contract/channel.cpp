@@ -163,6 +163,7 @@ std::expected<Channel, std::string> Channel::create_and_send(int socket) {
   // The rings' octets stay the zeros of a fresh memfd; only the small fields are constructed.
   channel->layout_->magic = kChannelMagic;
   channel->layout_->version = kChannelVersion;
+  channel->layout_->min_compatible = kChannelMinCompatible;
   channel->layout_->ring_capacity = kRingCapacity;
   new (&channel->layout_->commands) RingIndices;
   new (&channel->layout_->events) RingIndices;
@@ -215,10 +216,14 @@ std::expected<Channel, std::string> Channel::receive(int socket, int timeout_ms)
     return std::unexpected("channel: malformed hand-shake");
   auto channel = map(std::move(fds[0]), std::move(fds[1]), std::move(fds[2]));
   if (!channel) return channel;
-  if (channel->layout_->magic != kChannelMagic || channel->layout_->version != kChannelVersion ||
-      channel->layout_->ring_capacity != kRingCapacity)
-    return std::unexpected("channel: version is " + std::to_string(channel->layout_->version) +
-                           ", this program expects " + std::to_string(kChannelVersion));
+  const ChannelLayout& layout = *channel->layout_;
+  const FormatVersion theirs{layout.version, layout.min_compatible};
+  if (layout.magic != kChannelMagic || layout.ring_capacity != kRingCapacity ||
+      !fit(theirs, {kChannelVersion, kChannelMinCompatible}))
+    return std::unexpected("channel: version is " + std::to_string(theirs.version) +
+                           " (compatible from " + std::to_string(theirs.min_compatible) +
+                           "), this program has " + std::to_string(kChannelVersion) +
+                           " (compatible from " + std::to_string(kChannelMinCompatible) + ")");
   return channel;
 }
 

@@ -14,6 +14,7 @@
 // Threads: one producer thread and one consumer thread per ring. No locks, no allocation.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstddef>
@@ -34,7 +35,7 @@ namespace pns::contract {
 inline constexpr std::uint64_t kChannelMagic = 0x504e534348414e31;  // "PNSCHAN1"
 // Raise kChannelVersion (build_contract.hpp) when messages.hpp or the layout below changes.
 inline constexpr std::size_t kRingCapacity = std::size_t{1} << 20;  // octets, power of two
-inline constexpr std::size_t kMaxBody = 64;                         // octets
+inline constexpr std::size_t kMaxBody = 128;                        // octets
 
 // Positions count octets since the start and never wrap (2^64).
 struct RingIndices {
@@ -46,12 +47,23 @@ struct RingIndices {
 struct ChannelLayout {
   std::uint64_t magic = kChannelMagic;
   std::uint32_t version = kChannelVersion;
+  std::uint32_t min_compatible = kChannelMinCompatible;
   std::uint32_t ring_capacity = kRingCapacity;
+  std::uint32_t reserved = 0;
   RingIndices commands;  // control → dataplane
   RingIndices events;    // dataplane → control
   alignas(64) std::array<std::byte, kRingCapacity> command_octets;
   alignas(64) std::array<std::byte, kRingCapacity> event_octets;
 };
+
+// Octets that a body had in the oldest version that fits: T::kFirstSize, where T has grown since.
+template <class T>
+[[nodiscard]] constexpr std::size_t first_size() noexcept {
+  if constexpr (requires { T::kFirstSize; })
+    return T::kFirstSize;
+  else
+    return sizeof(T);
+}
 
 // One message, copied out of a ring.
 struct ReceivedMessage {
@@ -62,12 +74,14 @@ struct ReceivedMessage {
   [[nodiscard]] Bytes payload() const noexcept {
     return Bytes(octets).subspan(header.body_size, header.payload_size);
   }
-  // The body as T; empty when its size is not T's.
+  // The body as T. A longer one is of a newer sender: its end is left out. A shorter one is of an
+  // older sender: what it lacks has T's defaults. Empty when it is shorter than T has ever been.
   template <class T>
   [[nodiscard]] std::optional<T> body_as() const noexcept {
-    if (header.body_size != sizeof(T)) return std::nullopt;
+    if (header.body_size < first_size<T>()) return std::nullopt;
     T out;
-    std::memcpy(static_cast<void*>(&out), octets.data(), sizeof(T));
+    std::memcpy(static_cast<void*>(&out), octets.data(),
+                std::min(sizeof(T), std::size_t{header.body_size}));
     return out;
   }
 };

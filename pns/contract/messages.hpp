@@ -5,6 +5,10 @@
 // its type names, then, for frames, the octets of a PPP frame. Trivially copyable; copied out of
 // the ring once and validated before use. Commands of one session are carried out in the order
 // sent.
+//
+// A body grows at its end (ReceivedMessage::body_as). A command that the dataplane does not know is
+// answered with kBadMessage where it wants an answer, and counted; an event that control does not
+// know is skipped.
 #pragma once
 
 #include <array>

@@ -23,6 +23,7 @@ struct PortLosses {
   static constexpr std::size_t kQueues = 64;          // a port has no more than there are workers
   static constexpr std::size_t kDeviceCounters = 64;  // further ones are not shown
   static constexpr std::size_t kNameSize = 64;        // octets, as in rte_eth_xstat_name
+  static constexpr std::size_t kRoom = 32;            // PortLosses; Place::told has a bit for each
 
   struct Count {
     Counter total;           // main: writes; control: reads
@@ -31,7 +32,7 @@ struct PortLosses {
   // The port as a whole, or one receive queue. A bit of `told`: the source has this PortLoss.
   struct Place {
     std::atomic<std::uint32_t> told{0};  // main: writes; control: reads
-    std::array<Count, kPortLossCount> counts;
+    std::array<Count, kRoom> counts;     // by PortLoss
   };
   // A counter under the name that the driver or the kernel gives it.
   struct DeviceCounter {
@@ -49,10 +50,11 @@ struct PortLosses {
   // Main only: the device whose numbers `last` are.
   std::array<char, kNameSize> source{};
 
-  static_assert(kPortLossCount <= 32, "Place::told has a bit for each");
+  static_assert(kPortLossCount <= kRoom);
 };
 
-// Calls visit(queue, loss, count) for all that is known of a port; no queue: of the port whole.
+// Calls visit(queue, loss, count) for all that is known of a port, also to this program; no queue:
+// of the port whole.
 template <class Visit>
 void for_each_loss(const PortLosses& losses, Visit&& visit) {
   const auto visit_place = [&](std::optional<std::size_t> queue, const PortLosses::Place& place) {

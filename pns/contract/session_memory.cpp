@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <new>
@@ -20,11 +21,14 @@ constexpr std::size_t kHugePageSize = 2 * 1024 * 1024;
 constexpr std::size_t round_up(std::size_t value, std::size_t unit) noexcept {
   return (value + unit - 1) / unit * unit;
 }
+// What is added takes reserved octets.
+static_assert(sizeof(SessionMemoryHeader) == 90816);
 constexpr std::size_t kHeaderSpan = round_up(sizeof(SessionMemoryHeader), kPageSize);
 constexpr std::size_t kWorkersSpan = round_up(sizeof(WorkerCounters) * kMaxWorkers, kPageSize);
 
 constexpr std::size_t content_size(std::uint32_t max_sessions) noexcept {
-  return kHeaderSpan + kWorkersSpan + std::size_t{max_sessions} * sizeof(SessionRecord);
+  return kHeaderSpan + kWorkersSpan +
+         std::size_t{max_sessions} * (sizeof(SessionRecord) + sizeof(SessionExtension));
 }
 
 std::string system_error(const char* call) {
@@ -49,7 +53,48 @@ std::string differs(const char* what, T theirs, T ours) {
          ": it cannot take over these calls; see docs/upgrade.md";
 }
 
+std::string text_of(FormatVersion version) {
+  return std::to_string(version.version) + " (compatible from " +
+         std::to_string(version.min_compatible) + ")";
+}
+
+std::string does_not_fit(const char* what, FormatVersion theirs, FormatVersion ours) {
+  return std::string(what) + ": version is " + text_of(theirs) + ", this program has " +
+         text_of(ours) + ": it cannot take over these calls; see docs/upgrade.md";
+}
+
+constexpr FormatVersion kFormat{kSessionMemoryVersion, kSessionMemoryMinCompatible};
+constexpr FormatVersion kStoreFormat{kStoreVersion, kStoreMinCompatible};
+
+void name_drop_reasons(SessionMemoryHeader& header) noexcept {
+  for (std::size_t i = 0; i < kDropReasonCount; ++i) {
+    DropReasonName& entry = header.drop_reasons[i];
+    const DropReasonInfo& info = kDropReasons[i];
+    const auto direction = std::ranges::find(DropReasonName::kDirections, info.direction);
+    entry.direction = static_cast<std::uint8_t>(direction - DropReasonName::kDirections.begin());
+    info.name.copy(entry.name.data(), entry.name.size() - 1);
+  }
+}
+
 }  // namespace
+
+DropReasonLabel drop_reason_label(const SessionMemoryHeader& header, std::size_t reason) {
+  if (reason < kDropReasonCount)
+    return {std::string(kDropReasons[reason].name), kDropReasons[reason].direction};
+  const DropReasonName& entry = header.drop_reasons.at(reason);
+  std::string name(entry.name.data(), ::strnlen(entry.name.data(), entry.name.size()));
+  const bool usable = !name.empty() && std::ranges::all_of(name, [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
+  });
+  if (!usable) name = "unknown_" + std::to_string(reason);
+  constexpr std::size_t kDirections = DropReasonName::kDirections.size();
+  return {std::move(name), DropReasonName::kDirections[entry.direction % kDirections]};
+}
+
+bool has_drop_reason(const SessionMemoryHeader& header, std::size_t reason) noexcept {
+  return reason < kDropReasonCount ||
+         (reason < kDropReasonRoom && header.drop_reasons[reason].name[0] != '\0');
+}
 
 SessionMemory::SessionMemory(SessionMemory&& other) noexcept
     : base_(std::exchange(other.base_, nullptr)), size_(std::exchange(other.size_, 0)) {}
@@ -84,6 +129,9 @@ std::expected<UniqueFd, std::string> SessionMemory::create(std::uint32_t max_ses
   header->header_size = sizeof(SessionMemoryHeader);
   header->worker_counters_size = sizeof(WorkerCounters);
   header->session_record_size = sizeof(SessionRecord);
+  header->session_extension_size = sizeof(SessionExtension);
+  header->format.set(kFormat);
+  header->store.set(kStoreFormat);
   header->max_sessions = max_sessions;
   header->total_size = size;
   header->created_ns = now_ns;
@@ -91,6 +139,10 @@ std::expected<UniqueFd, std::string> SessionMemory::create(std::uint32_t max_ses
     new (bytes + kHeaderSpan + i * sizeof(WorkerCounters)) WorkerCounters;
   for (std::size_t i = 0; i < max_sessions; ++i)
     new (bytes + kHeaderSpan + kWorkersSpan + i * sizeof(SessionRecord)) SessionRecord;
+  auto* const extensions =
+      bytes + kHeaderSpan + kWorkersSpan + std::size_t{max_sessions} * sizeof(SessionRecord);
+  for (std::size_t i = 0; i < max_sessions; ++i)
+    new (extensions + i * sizeof(SessionExtension)) SessionExtension;
   ::munmap(base, size);
 
   if (::fcntl(fd->get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
@@ -114,11 +166,13 @@ std::expected<SessionMemory, std::string> SessionMemory::attach(int fd) {
   (void)::madvise(base, size, MADV_DONTDUMP);
   (void)::madvise(base, size, MADV_DONTFORK);
 
-  const SessionMemoryHeader& header = memory.header();
+  SessionMemoryHeader& header = memory.header();
   if (header.magic != kSessionMemoryMagic)
     return std::unexpected(differs("magic", header.magic, kSessionMemoryMagic));
-  if (header.version != kSessionMemoryVersion)
-    return std::unexpected(differs("version", header.version, kSessionMemoryVersion));
+  if (!fit(header.format.get(), kFormat))
+    return std::unexpected(does_not_fit("session memory", header.format.get(), kFormat));
+  if (!fit(header.store.get(), kStoreFormat))
+    return std::unexpected(does_not_fit("resume store", header.store.get(), kStoreFormat));
   if (header.header_size != sizeof(SessionMemoryHeader))
     return std::unexpected(
         differs("header size", std::size_t{header.header_size}, sizeof(SessionMemoryHeader)));
@@ -128,17 +182,17 @@ std::expected<SessionMemory, std::string> SessionMemory::attach(int fd) {
   if (header.session_record_size != sizeof(SessionRecord))
     return std::unexpected(differs("session record size", std::size_t{header.session_record_size},
                                    sizeof(SessionRecord)));
-  if (header.drop_reason_count != kDropReasonCount)
-    return std::unexpected(
-        differs("drop reason count", std::size_t{header.drop_reason_count}, kDropReasonCount));
-  if (header.channel_version != kChannelVersion)
-    return std::unexpected(differs("channel version", header.channel_version, kChannelVersion));
-  if (header.store_version != kStoreVersion)
-    return std::unexpected(differs("store version", header.store_version, kStoreVersion));
+  if (header.session_extension_size != sizeof(SessionExtension))
+    return std::unexpected(differs("session extension size",
+                                   std::size_t{header.session_extension_size},
+                                   sizeof(SessionExtension)));
   if (header.total_size != size)
     return std::unexpected(differs("total size", std::size_t{header.total_size}, size));
   if (header.max_sessions == 0 || content_size(header.max_sessions) > size)
     return std::unexpected(differs("content size", content_size(header.max_sessions), size));
+  header.format.set(together(header.format.get(), kFormat));
+  header.store.set(together(header.store.get(), kStoreFormat));
+  name_drop_reasons(header);
   return memory;
 }
 
@@ -154,6 +208,12 @@ std::span<WorkerCounters> SessionMemory::workers() const noexcept {
 std::span<SessionRecord> SessionMemory::sessions() const noexcept {
   auto* const bytes = static_cast<std::byte*>(base_);
   return {reinterpret_cast<SessionRecord*>(bytes + kHeaderSpan + kWorkersSpan),
+          header().max_sessions};
+}
+
+std::span<SessionExtension> SessionMemory::extensions() const noexcept {
+  const auto records = std::as_writable_bytes(sessions());
+  return {reinterpret_cast<SessionExtension*>(records.data() + records.size()),
           header().max_sessions};
 }
 

@@ -3,10 +3,13 @@
 // Session memory: one memfd that the supervisor creates and holds, mapped by both planes.
 //
 //   SessionMemoryHeader · WorkerCounters[kMaxWorkers] · SessionRecord[max_sessions]
+//   · SessionExtension[max_sessions]
 //
 // It is what lets a plane be killed at any instant: the dataplane finds its sessions here when it
 // comes back, the control process reads counters here at scrape time and its calls when it comes
 // back. Fixed layout; magic, version and sizes are checked at attach and a mismatch is refused.
+// A new field takes octets that are reserved here, whose value is zero as long as nobody writes
+// them; it raises kSessionMemoryVersion alone (format_version.hpp). No struct changes its size.
 // Each field says which process and thread writes it and who reads it. No pointers, no DPDK, no STL
 // containers. Host byte order unless the type says otherwise.
 //
@@ -36,14 +39,10 @@
 namespace pns::contract {
 
 inline constexpr std::uint64_t kSessionMemoryMagic = 0x504e53534d454d31;  // "PNSSMEM1"
-// Raise when any struct of this file changes its layout or a field its meaning.
-#ifdef PNS_TEST_CONTRACT_VERSION  // only in pns-control-other, for tests of the refusal
-inline constexpr std::uint32_t kSessionMemoryVersion = PNS_TEST_CONTRACT_VERSION;
-#else
-inline constexpr std::uint32_t kSessionMemoryVersion = 5;
-#endif
 inline constexpr std::size_t kMaxWorkers = 64;
 inline constexpr std::size_t kPorts = 2;
+inline constexpr std::size_t kDropReasonRoom = 128;
+static_assert(kDropReasonCount <= kDropReasonRoom);
 
 enum class PortRole : std::uint8_t { kAccess = 0, kCore = 1 };
 
@@ -53,6 +52,7 @@ struct PortCounters {
   Counter tx_packets, tx_bytes;  // frames the port accepted
   Counter punted;                // towards the kernel (twin)
   Counter handed_out;            // received here, of a session that another worker owns
+  std::array<Counter, 2> reserved;
 };
 
 // One worker's books. Conservation: rx + injected + handed in = tx + punted + control + handed out
@@ -75,8 +75,10 @@ struct alignas(64) WorkerCounters {
   Counter upstream_packets,
       upstream_bytes;  // inner packets delivered to the core, bytes of inner IP
   Counter downstream_packets, downstream_bytes;  // inner packets sent to subscribers
-  std::array<Counter, kDropReasonCount> drops;
+  std::array<Counter, 32> reserved;
+  std::array<Counter, kDropReasonRoom> drops;  // by DropReason
 };
+static_assert(sizeof(WorkerCounters) == 1600);
 
 enum class SlotState : std::uint32_t {
   kFree = 0,
@@ -90,7 +92,6 @@ inline constexpr std::uint32_t kFlagIpv4Open = 1U << 1;      // IPv4 may pass
 inline constexpr std::uint32_t kFlagMppeRequired = 1U << 2;  // no network data in the clear, ever
 inline constexpr std::uint32_t kFlagSendAcfc = 1U << 3;      // leave out FF 03 when sending
 inline constexpr std::uint32_t kFlagSendPfc = 1U << 4;       // one-octet protocols when sending
-inline constexpr std::uint32_t kFlagCapture = 1U << 5;       // reserved for capture
 inline constexpr std::uint32_t kFlagIpv6Open = 1U << 6;      // IPv6 may pass
 inline constexpr std::uint32_t kFlagMppe = 1U << 7;          // a direction's MPPE mode is not kOff
 
@@ -133,8 +134,12 @@ struct alignas(64) UpstreamState {
 struct alignas(64) DownstreamState {
   std::uint32_t next_sequence =
       0;  // number of the next packet that carries payload; stored before it leaves
-  std::uint32_t last_ack_sent = 0;
-  bool ack_ever_sent = false;
+#ifdef PNS_CONTRACT_TRIAL            // build_contract.hpp
+  std::uint32_t trial_ack_sent = 0;  // the last acknowledgement that left
+#else
+  std::array<std::uint8_t, 4> reserved{};
+#endif
+  std::array<std::uint8_t, 2> reserved2{};
   std::uint16_t ip_identification = 0;
   std::uint16_t send_window = 0;   // packets, where the peer's window is minded; 0: not begun
   std::uint16_t send_queue = 0;    // the owner's queue of packets that wait; 0: none
@@ -153,6 +158,7 @@ struct SendWindowState {
   // At most SendWindow::kLongestTimeoutNs, 3 s, each.
   std::uint32_t round_trip_ns = 0, deviation_ns = 0, timeout_ns = 0;
   std::uint16_t acked_in_row = 0;  // packets since the window was last changed
+  std::uint16_t reserved = 0;
 };
 
 // One session. Index in the array is the SlotId. The lines that a packet in the clear touches are
@@ -170,12 +176,13 @@ struct alignas(64) SessionRecord {
   bool ack_pending = false;  // upstream.highest_sequence is not acknowledged yet
   bool ack_listed = false;   // in the owner's AckList; means nothing to another process
   // --- link: owner writes on command; control and metrics read ---
-  std::atomic<std::uint32_t> flags{0};     // kFlag…
-  Ipv4Address subscriber;                  // inner address; 0 until IPCP opened
-  Ipv4Address gateway;                     // our inner address
-  std::uint32_t our_magic = 0;             // for Echo-Reply
-  std::uint16_t inner_mtu = 0;             // octets of inner IP that fit downstream
-  std::uint16_t peer_mru = 0;              // octets
+  std::atomic<std::uint32_t> flags{0};  // kFlag…
+  Ipv4Address subscriber;               // inner address; 0 until IPCP opened
+  Ipv4Address gateway;                  // our inner address
+  std::uint32_t our_magic = 0;          // for Echo-Reply
+  std::uint16_t inner_mtu = 0;          // octets of inner IP that fit downstream
+  std::uint16_t peer_mru = 0;           // octets
+  std::uint32_t reserved = 0;
   std::uint64_t rate_bits_per_second = 0;  // 0: no limit
   std::uint64_t ipv6_prefix = 0;  // upper half of the subscriber's /64, host order; 0: none
   alignas(64) UpstreamState upstream;
@@ -188,11 +195,44 @@ struct alignas(64) SessionRecord {
   std::uint64_t peer_interface_id = 0;
 };
 
-static_assert(sizeof(SessionRecord) == 960, "with its indexes a session costs at most 1 KiB");
+static_assert(sizeof(SessionRecord) == 960, "an odd number of cache lines, or they collide");
+static_assert(offsetof(SessionRecord, rate_bits_per_second) == 48);
+static_assert(offsetof(DownstreamState, ip_identification) == 10);
 static_assert(offsetof(SessionRecord, upstream) == 64);
 static_assert(offsetof(UpstreamState, drops) == 64);
 static_assert(offsetof(DownstreamState, mppe) == 64);
 static_assert(std::is_standard_layout_v<SessionRecord>);
+
+// Room for what a session's record has no room for, away from the lines that packets touch. A
+// program that writes a field sets `generation` to the record's and the rest to zero first; with
+// another generation the fields are those of a session that is gone. No field yet.
+struct SessionExtension {
+  std::atomic<std::uint32_t> generation{0};
+  std::array<std::uint8_t, 28> reserved{};
+};
+static_assert(sizeof(SessionExtension) == 32);
+
+// A format in memory that outlives programs: the versions of all who have used it, together().
+// Whoever attaches: writes; supervisor: reads.
+struct SharedFormat {
+  std::atomic<std::uint32_t> version{0};
+  std::atomic<std::uint32_t> min_compatible{0};
+  [[nodiscard]] FormatVersion get() const noexcept {
+    return {version.load(std::memory_order_relaxed),
+            min_compatible.load(std::memory_order_relaxed)};
+  }
+  void set(FormatVersion to) noexcept {
+    version.store(to.version, std::memory_order_relaxed);
+    min_compatible.store(to.min_compatible, std::memory_order_relaxed);
+  }
+};
+
+// A drop reason as the newest program calls it. Whoever attaches and knows it: writes, once.
+struct DropReasonName {
+  std::array<char, 31> name{};  // NUL-terminated; empty: nobody knows it
+  std::uint8_t direction = 0;   // index in kDirections
+  static constexpr std::array<std::string_view, 3> kDirections = {"both", "upstream", "downstream"};
+};
 
 // What the supervisor knows of one process. Supervisor: writes; control: reads.
 struct ProcessInfo {
@@ -216,15 +256,16 @@ struct MppeKernelInfo {
 
 struct alignas(64) SessionMemoryHeader {
   // --- supervisor: writes at creation; both planes: read and check at attach ---
+  // Magic and format stay where they are for ever.
   std::uint64_t magic = kSessionMemoryMagic;
-  std::uint32_t version = kSessionMemoryVersion;
+  SharedFormat format;  // session memory's
+  SharedFormat store;
   std::uint32_t header_size = 0;
   std::uint32_t worker_counters_size = 0;
   std::uint32_t session_record_size = 0;
-  std::uint32_t drop_reason_count = kDropReasonCount;
+  std::uint32_t session_extension_size = 0;
   std::uint32_t max_sessions = 0;
-  std::uint32_t store_version = kStoreVersion;
-  std::uint32_t channel_version = kChannelVersion;
+  std::uint32_t reserved = 0;
   std::uint64_t total_size = 0;
   std::uint64_t created_ns = 0;  // CLOCK_MONOTONIC
   // --- dataplane main: writes; control: reads ---
@@ -248,9 +289,21 @@ struct alignas(64) SessionMemoryHeader {
   Counter channel_events_dropped;    // punted frames that found the ring to control full
   Counter channel_commands_invalid;  // commands refused because a field was out of range
   Counter neighbours, routes;        // entries known (set, not summed)
-  Counter twin_to_kernel, twin_from_kernel, twin_dropped;  // frames through the TAP twins
-  std::array<PortLosses, kPorts> port_losses;              // by PortRole
+  Counter twin_to_kernel, twin_from_kernel, twin_dropped;    // frames through the TAP twins
+  std::array<PortLosses, kPorts> port_losses;                // by PortRole
+  std::array<DropReasonName, kDropReasonRoom> drop_reasons;  // by DropReason
+  std::array<std::uint64_t, 512> reserved2{};
 };
+
+// A drop reason of this session memory, which may be of a newer program.
+struct DropReasonLabel {
+  std::string name;  // lower case, digits and _; "unknown_N" when nobody has told it
+  std::string_view direction;
+};
+[[nodiscard]] DropReasonLabel drop_reason_label(const SessionMemoryHeader& header,
+                                                std::size_t reason);
+// Whether it is counted here: this program knows it, or a newer one has named it.
+[[nodiscard]] bool has_drop_reason(const SessionMemoryHeader& header, std::size_t reason) noexcept;
 
 // A mapping of session memory. Move-only; unmaps when it goes away.
 class SessionMemory {
@@ -265,14 +318,16 @@ class SessionMemory {
   [[nodiscard]] static std::expected<UniqueFd, std::string> create(std::uint32_t max_sessions,
                                                                    bool huge_pages,
                                                                    std::uint64_t now_ns);
-  // Maps and checks magic, version and every size. Error: what differs, both values.
+  // Maps and checks magic, versions and every size, then adds what this program knows: its versions
+  // and the names of its drop reasons. Error: what differs, both values; nothing is written then.
   [[nodiscard]] static std::expected<SessionMemory, std::string> attach(int fd);
 
   [[nodiscard]] explicit operator bool() const noexcept { return base_ != nullptr; }
   [[nodiscard]] SessionMemoryHeader& header() const noexcept;
-  [[nodiscard]] std::span<WorkerCounters> workers() const noexcept;  // kMaxWorkers
-  [[nodiscard]] std::span<SessionRecord> sessions() const noexcept;  // max_sessions
-  [[nodiscard]] std::size_t size() const noexcept { return size_; }  // octets mapped
+  [[nodiscard]] std::span<WorkerCounters> workers() const noexcept;       // kMaxWorkers
+  [[nodiscard]] std::span<SessionRecord> sessions() const noexcept;       // max_sessions
+  [[nodiscard]] std::span<SessionExtension> extensions() const noexcept;  // max_sessions
+  [[nodiscard]] std::size_t size() const noexcept { return size_; }       // octets mapped
 
  private:
   void* base_ = nullptr;

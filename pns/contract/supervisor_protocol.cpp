@@ -9,6 +9,15 @@
 #include <cstring>
 
 namespace pns::contract {
+namespace {
+
+constexpr bool is_known(SupervisorMessageType type) noexcept {
+  using Type = SupervisorMessageType;
+  return (type >= Type::kGrantSessionMemory && type <= Type::kConnectionNotKept) ||
+         (type >= Type::kReady && type <= Type::kRequestRestart);
+}
+
+}  // namespace
 
 bool send_supervisor_message(int socket, const SupervisorMessage& message, int fd) noexcept {
   iovec io{const_cast<SupervisorMessage*>(&message), sizeof(message)};
@@ -59,8 +68,7 @@ std::expected<ReceivedSupervisorMessage, ReceiveError> receive_supervisor_messag
   }
   // MSG_CTRUNC: this process has no descriptor left. The message is whole without it.
   if (got != static_cast<ssize_t>(sizeof(SupervisorMessage)) ||
-      (header.msg_flags & MSG_TRUNC) != 0 || received.message.magic != kSupervisorMagic ||
-      received.message.version != kSupervisorVersion)
+      (header.msg_flags & MSG_TRUNC) != 0 || !received.message.is_readable())
     return std::unexpected(ReceiveError::kMalformed);
   received.message.text.back() = '\0';
   return received;
@@ -112,7 +120,10 @@ std::expected<Grants, std::string> receive_grants(int socket, int timeout_ms) {
       case SupervisorMessageType::kGrantsComplete:
         return grants;
       default:
-        return std::unexpected("unexpected message from the supervisor");
+        // A type that this program does not know is a newer supervisor's, and nothing that we need.
+        if (is_known(message.type))
+          return std::unexpected("unexpected message from the supervisor");
+        break;
     }
   }
 }

@@ -19,11 +19,11 @@
 #include "pns/base/ids.hpp"
 #include "pns/base/ip_address.hpp"
 #include "pns/base/unique_fd.hpp"
+#include "pns/contract/build_contract.hpp"
 
 namespace pns::contract {
 
 inline constexpr std::uint32_t kSupervisorMagic = 0x504e5355;  // "PNSU"
-inline constexpr std::uint32_t kSupervisorVersion = 2;
 
 enum class SupervisorMessageType : std::uint32_t {
   // supervisor → plane
@@ -52,6 +52,7 @@ enum class SupervisorMessageType : std::uint32_t {
 struct SupervisorMessage {
   std::uint32_t magic = kSupervisorMagic;
   std::uint32_t version = kSupervisorVersion;
+  std::uint32_t min_compatible = kSupervisorMinCompatible;
   SupervisorMessageType type{};
   std::uint32_t port = 0;  // PortRole
   ConnectionId connection;
@@ -62,6 +63,13 @@ struct SupervisorMessage {
   std::uint32_t value = 0;
   std::uint32_t request = 0;     // the asker's number for a request and its answer
   std::array<char, 512> text{};  // NUL-terminated
+  std::array<std::uint8_t, 64> reserved{};
+
+  // Of this protocol, and of a version that fits.
+  [[nodiscard]] bool is_readable() const noexcept {
+    return magic == kSupervisorMagic &&
+           fit({version, min_compatible}, {kSupervisorVersion, kSupervisorMinCompatible});
+  }
 };
 static_assert(std::is_trivially_copyable_v<SupervisorMessage>);
 

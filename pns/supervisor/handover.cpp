@@ -19,6 +19,7 @@ namespace pns::supervisor {
 namespace {
 
 using Json = nlohmann::json;
+using contract::FormatVersion;
 using contract::SupervisorMessage;
 
 constexpr int kSeals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
@@ -90,8 +91,7 @@ SupervisorMessage message_of(const Json& value) {
     octets[i] = static_cast<unsigned char>(digit(text[2 * i]) << 4 | digit(text[2 * i + 1]));
   SupervisorMessage message;
   std::memcpy(static_cast<void*>(&message), octets.data(), octets.size());
-  if (message.magic != contract::kSupervisorMagic ||
-      message.version != contract::kSupervisorVersion || message.port >= contract::kPorts)
+  if (!message.is_readable() || message.port >= contract::kPorts)
     throw std::out_of_range("a message that is none");
   return message;
 }
@@ -160,7 +160,9 @@ std::string encode(const HandOver& state) {
   for (const auto& c : state.connections)
     connections.push_back({c.fd, c.id.value, c.local.value, c.peer.value, c.tcp_port});
   const Json json = {{"version", contract::kHandOverVersion},
+                     {"min_compatible", contract::kHandOverMinCompatible},
                      {"supervisor_protocol_version", contract::kSupervisorVersion},
+                     {"supervisor_protocol_min_compatible", contract::kSupervisorMinCompatible},
                      {"program", state.program.string()},
                      {"run_dir_lock", state.run_dir_lock},
                      {"session_memory", state.session_memory},
@@ -181,12 +183,20 @@ std::expected<HandOver, std::string> decode(std::string_view text) {
   const Json json = Json::parse(text, nullptr, false);
   if (!json.is_object()) return refused("no JSON object");
   try {
-    for (const auto& [item, ours] :
-         {std::pair{"version", contract::kHandOverVersion},
-          std::pair{"supervisor_protocol_version", contract::kSupervisorVersion}})
-      if (const auto theirs = number_of<std::uint32_t>(json.at(item)); theirs != ours)
-        return refused(fmt::format("{} is {}, this program expects {}; see docs/upgrade.md", item,
-                                   theirs, ours));
+    for (const auto& [prefix, ours] :
+         {std::pair{"",
+                    FormatVersion{contract::kHandOverVersion, contract::kHandOverMinCompatible}},
+          std::pair{"supervisor_protocol_", FormatVersion{contract::kSupervisorVersion,
+                                                          contract::kSupervisorMinCompatible}}}) {
+      const std::string item = prefix;
+      const FormatVersion theirs{number_of<std::uint32_t>(json.at(item + "version")),
+                                 number_of<std::uint32_t>(json.at(item + "min_compatible"))};
+      if (!fit(theirs, ours))
+        return refused(fmt::format(
+            "{}version is {} (compatible from {}), this program has {} "
+            "(compatible from {}); see docs/upgrade.md",
+            item, theirs.version, theirs.min_compatible, ours.version, ours.min_compatible));
+    }
     HandOver state;
     state.program = json.at("program").get<std::string>();
     state.run_dir_lock = fd_of(json.at("run_dir_lock"));

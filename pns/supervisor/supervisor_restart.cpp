@@ -77,7 +77,9 @@ void Supervisor::on_probe_end() {
   if (restart_->step == Restart::Step::kContract) {
     const std::string objection =
         WIFEXITED(probe.status()) && WEXITSTATUS(probe.status()) == 0
-            ? contract_objection(program_name(what), probe.output(), what == Process::kSupervisor)
+            ? contract_objection(program_name(what), probe.output(),
+                                 contract::contract_with(session_memory_.header()),
+                                 what == Process::kSupervisor)
             : fmt::format("{} --contract: {}; see docs/upgrade.md", program_name(what),
                           describe_wait_status(probe.status()));
     if (!objection.empty()) return refuse_restart(objection);

@@ -67,7 +67,7 @@ bool is_right(const Datagram& datagram) {
   SupervisorMessage message;
   if (datagram.octets.size() != sizeof(message)) return false;
   std::memcpy(static_cast<void*>(&message), datagram.octets.data(), sizeof(message));
-  return message.magic == kSupervisorMagic && message.version == kSupervisorVersion;
+  return message.is_readable();
 }
 
 }  // namespace

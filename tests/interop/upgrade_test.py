@@ -164,15 +164,16 @@ class Upgrade(theme.Theme):
         session = self.connect()
         for what, name in (("control", "pns-control"), ("dataplane", "pns-dataplane"),
                            ("supervisor", "pns")):
-            with self.replaced(name, self.fake(name, session_memory_version=98, version="9.9")):
+            with self.replaced(name, self.fake(name, session_memory_version=98,
+                                               session_memory_min_compatible=98, version="9.9")):
                 why = self.refused(what)
                 self.assertIn(f'{name} "9.9" does not fit the running server: '
-                              "session_memory_version is 98 there and", why)
+                              "session_memory_version is 98 (compatible from 98) there and", why)
                 self.assertIn("see docs/upgrade.md", why)
         with self.replaced("pns-control", self.other_control):
-            self.assertIn("session_memory_version is 99 there and", self.refused("control"))
-        with self.replaced("pns", self.fake("pns", handover_version=98)):
-            self.assertIn("handover_version is 98 there and", self.refused("supervisor"))
+            self.assertIn("session_memory_version is 99 (compatible from 99) there and", self.refused("control"))
+        with self.replaced("pns", self.fake("pns", handover_version=98, handover_min_compatible=98)):
+            self.assertIn("handover_version is 98 (compatible from 98) there and", self.refused("supervisor"))
         silent = self.scratch / "silent"
         silent.write_text("#!/bin/sh\n")
         silent.chmod(0o755)
@@ -193,8 +194,8 @@ class Upgrade(theme.Theme):
             self.assertEqual(self.ping(self.guest, HOST), (3, 3))
         lines = [line for line in self.server.log_file.read_text().splitlines()
                  if "it cannot take over these calls" in line]
-        self.assertRegex(lines[0], r"level=error .*session memory: version is \d+, this program "
-                                   r"expects 99: .*see docs/upgrade.md")
+        self.assertRegex(lines[0], r"level=error .*session memory: version is \d+ \(compatible "
+                                   r"from \d+\), this program has 99 .*see docs/upgrade.md")
         pnslab.wait_until(lambda: self.find_after(session), 10, "the right control is back")
         self.assertEqual(self.server.pid_of("dataplane"), dataplane)
         self.assertEqual(self.ping(self.guest, HOST), (3, 3))

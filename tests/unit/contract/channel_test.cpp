@@ -370,7 +370,7 @@ TEST_CASE("channel: no channel, a closed socket and another version are refused"
       const UniqueFd memory(::memfd_create("test", MFD_CLOEXEC));
       REQUIRE(::ftruncate(memory.get(), sizeof(ChannelLayout)) == 0);
       const std::uint64_t magic = kChannelMagic;
-      const std::uint32_t theirs = kChannelVersion + (version ? 1 : 0);
+      const std::uint32_t theirs = kChannelMinCompatible - (version ? 1 : 0);
       const std::uint32_t capacity = kRingCapacity * (version ? 1 : 2);
       REQUIRE(::pwrite(memory.get(), &magic, 8, offsetof(ChannelLayout, magic)) == 8);
       REQUIRE(::pwrite(memory.get(), &theirs, 4, offsetof(ChannelLayout, version)) == 4);
@@ -396,4 +396,43 @@ TEST_CASE("channel: ends give back every descriptor and mapping", "[contract][ch
     CHECK(moved);
   }
   CHECK(open_descriptors() == before);
+}
+
+namespace {
+
+// A body as it was, and as it is after a field was added.
+struct Before {
+  std::uint32_t first = 1;
+};
+struct After {
+  static constexpr std::size_t kFirstSize = sizeof(Before);
+  std::uint32_t first = 1;
+  std::uint32_t added = 42;
+};
+
+ReceivedMessage message_with(Bytes body) {
+  ReceivedMessage message{};
+  message.header.body_size = static_cast<std::uint16_t>(body.size());
+  std::copy(body.begin(), body.end(), message.octets.begin());
+  return message;
+}
+
+}  // namespace
+
+TEST_CASE("channel: a body that has grown is read by both sides", "[contract][channel]") {
+  const Before before{7};
+  const After after{7, 8};
+  const auto old_message = message_with(std::as_bytes(std::span(&before, 1)));
+  const auto new_message = message_with(std::as_bytes(std::span(&after, 1)));
+  // What an older sender lacks has its default.
+  REQUIRE(old_message.body_as<After>());
+  CHECK(old_message.body_as<After>()->first == 7);
+  CHECK(old_message.body_as<After>()->added == 42);
+  CHECK(new_message.body_as<After>()->added == 8);
+  // What an older reader does not know is left out.
+  REQUIRE(new_message.body_as<Before>());
+  CHECK(new_message.body_as<Before>()->first == 7);
+  // Shorter than it ever was.
+  CHECK_FALSE(message_with(std::as_bytes(std::span(&before, 1)).first(3)).body_as<After>());
+  CHECK_FALSE(message_with({}).body_as<Before>());
 }

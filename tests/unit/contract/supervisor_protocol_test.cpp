@@ -134,9 +134,21 @@ TEST_CASE("supervisor protocol: a connection that comes without its descriptor i
 TEST_CASE("supervisor protocol: another magic, version or size is malformed", "[contract]") {
   const Pair pair;
   SupervisorMessage message = message_of(SupervisorMessageType::kReady);
-  message.version = kSupervisorVersion + 1;
+  message.version = message.min_compatible = kSupervisorVersion + 1;
   REQUIRE(send_supervisor_message(pair.here.get(), message));
   CHECK(receive_supervisor_message(pair.there.get()).error() == ReceiveError::kMalformed);
+
+  message.version = kSupervisorMinCompatible - 1;
+  message.min_compatible = 0;
+  REQUIRE(send_supervisor_message(pair.here.get(), message));
+  CHECK(receive_supervisor_message(pair.there.get()).error() == ReceiveError::kMalformed);
+
+  // A newer one that goes on with us.
+  message.version = kSupervisorVersion + 1;
+  message.min_compatible = kSupervisorVersion;
+  REQUIRE(send_supervisor_message(pair.here.get(), message));
+  CHECK(receive_supervisor_message(pair.there.get())->message.type ==
+        SupervisorMessageType::kReady);
 
   message = message_of(SupervisorMessageType::kReady);
   message.magic = 1;
@@ -258,7 +270,7 @@ TEST_CASE("supervisor protocol: grants that do not come, or end, or are others, 
   {
     const Pair pair;
     SupervisorMessage message = message_of(SupervisorMessageType::kGrantSessionMemory);
-    message.version = kSupervisorVersion + 1;
+    message.version = message.min_compatible = kSupervisorVersion + 1;
     REQUIRE(send_supervisor_message(pair.here.get(), message));
     CHECK(receive_grants(pair.there.get(), 1000).error() ==
           "a supervisor of another version, or malformed: see docs/upgrade.md");
@@ -269,4 +281,13 @@ TEST_CASE("supervisor protocol: grants that do not come, or end, or are others, 
     CHECK(receive_grants(pair.there.get(), 1000).error() ==
           "unexpected message from the supervisor");
   }
+}
+
+TEST_CASE("supervisor protocol: a grant of a newer supervisor is skipped", "[contract]") {
+  const Pair pair;
+  REQUIRE(
+      send_supervisor_message(pair.here.get(), message_of(static_cast<SupervisorMessageType>(31))));
+  REQUIRE(
+      send_supervisor_message(pair.here.get(), message_of(SupervisorMessageType::kGrantsComplete)));
+  CHECK(receive_grants(pair.there.get(), 1000));
 }

@@ -124,10 +124,12 @@ TEST_CASE("hand-over: every item is needed, and refused with another type", "[su
 
 TEST_CASE("hand-over: values that cannot be are refused", "[supervisor]") {
   REQUIRE(refusal_of([](Json&) {}) == "taken");
-  CHECK(refusal_of([](Json& j) { j["version"] = 99; }) ==
-        "hand-over: version is 99, this program expects 1; see docs/upgrade.md");
+  CHECK(refusal_of([](Json& j) { j["version"] = 99; }) == "taken");  // compatible from ours
+  CHECK(refusal_of([](Json& j) { j["version"] = j["min_compatible"] = 99; }) ==
+        "hand-over: version is 99 (compatible from 99), this program has 2 (compatible from 2); "
+        "see docs/upgrade.md");
   CHECK_THAT(refusal_of([](Json& j) { j["supervisor_protocol_version"] = 1; }),
-             Catch::StartsWith("hand-over: supervisor_protocol_version is 1,"));
+             Catch::StartsWith("hand-over: supervisor_protocol_version is 1 (compatible"));
   CHECK_THAT(refusal_of([](Json& j) { j["gre_guard"] = 4; }), Catch::Contains("two uses"));
   CHECK_THAT(refusal_of([](Json& j) { j["gre_guard"] = 2; }), Catch::Contains("no descriptor"));
   CHECK_THAT(refusal_of([](Json& j) { j["gre_guard"] = -1; }), Catch::Contains("no descriptor"));
