@@ -6,6 +6,9 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#ifdef PNS_CONTRACT_TRIAL
+#include "controlplane/resume/records.hpp"
+#endif
 #include "controlplane/subscriber/session_id.hpp"
 
 namespace pns::management {
@@ -345,6 +348,7 @@ std::string render_workers(const contract::SessionMemory& memory) {
         std::ranges::count_if(memory.sessions(), [](const contract::SessionRecord& record) {
           return record.downstream.trial_ack_sent != 0;
         });
+    out.back()["trial_keys_read"] = resume::trial_keys_read();
 #endif
   }
   return dump(out);

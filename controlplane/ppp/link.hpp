@@ -3,7 +3,7 @@
 // Link: one PPP link seen from the server (RFC 1661 §3): LCP, then authentication, then CCP with
 // MPPE (RFC 3078), then a list of network control protocols: IPCP and, where a prefix was leased,
 // IPV6CP (RFC 5072). It joins the protocol machines of this folder. Sans-I/O: each call returns the
-// actions its caller (session::Registry) must perform, in order. One thread (the event loop);
+// actions its caller (subscriber::Session) must perform, in order. One thread (the event loop);
 // memory is bounded. Of network data only Router Solicitations come here: the dataplane forwards
 // the rest.
 //

@@ -25,8 +25,14 @@ enum class SessionTag : std::uint16_t {
   kMppe = 6,
   kIpv6Dns = 7,  // present: IPV6CP is spoken
   kIpv6Ids = 8,
+#ifdef PNS_CONTRACT_TRIAL  // pns/contract/build_contract.hpp
+  kTrial = 0xffff,
+#endif
 };
 enum class DrainTag : std::uint16_t { kDeadline = 1 };
+#ifdef PNS_CONTRACT_TRIAL
+std::uint64_t trial_keys = 0;  // event-loop thread only
+#endif
 
 class RecordWriter {
  public:
@@ -275,6 +281,9 @@ Octets encode(const StoredSession& session) {
   out.address(link.network.subscriber_address);
   for (const auto& server : link.network.dns) out.address(server);
   for (const auto& server : link.network.wins) out.address(server);
+#ifdef PNS_CONTRACT_TRIAL
+  out.field(SessionTag::kTrial, [&] { out.u64(session.id.value); });
+#endif
   out.text(SessionTag::kUser, link.user);
   out.text(SessionTag::kPool, session.lease.pool);
   if (const auto& prefix = session.lease.ipv6_prefix)
@@ -331,6 +340,11 @@ std::optional<StoredSession> decode_session(Bytes record) {
   std::optional<decltype(model::Ipv6Parameters::dns)> ipv6_dns;
   in->fields<SessionTag>([&](SessionTag tag, FieldReader& value) {
     switch (tag) {
+#ifdef PNS_CONTRACT_TRIAL
+      case SessionTag::kTrial:
+        trial_keys += value.u64() == out.id.value ? 1 : 0;
+        return;
+#endif
       case SessionTag::kUser:
         link.user = value.text();
         return;
@@ -417,5 +431,9 @@ std::optional<std::uint64_t> decode_number(Bytes record) {
   if (!in->ok()) return std::nullopt;
   return out;
 }
+
+#ifdef PNS_CONTRACT_TRIAL
+std::uint64_t trial_keys_read() noexcept { return trial_keys; }
+#endif
 
 }  // namespace pns::resume

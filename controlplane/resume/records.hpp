@@ -89,4 +89,9 @@ using Octets = std::vector<std::byte>;
 [[nodiscard]] std::optional<StoredDrain> decode_drain(Bytes record);
 [[nodiscard]] std::optional<std::uint64_t> decode_number(Bytes record);
 
+#ifdef PNS_CONTRACT_TRIAL  // pns/contract/build_contract.hpp
+// Records of sessions with the trial's key that this process has read.
+[[nodiscard]] std::uint64_t trial_keys_read() noexcept;
+#endif
+
 }  // namespace pns::resume

@@ -17,7 +17,8 @@
 namespace pns::contract {
 
 // PNS_CONTRACT_TRIAL makes the build of tests/interop/contract_test.py. Each format has the next
-// version there. It has one more drop reason and one more field in a session's record.
+// version there. It has one more drop reason, one more field in a session's record and one more key
+// in a stored session.
 #ifdef PNS_CONTRACT_TRIAL
 inline constexpr std::uint32_t kTrial = 1;
 #else
@@ -40,8 +41,8 @@ inline constexpr std::uint32_t kSupervisorVersion = 3 + kTrial;
 inline constexpr std::uint32_t kSupervisorMinCompatible = 3;
 // ---- The records in the resume store. They are how a control process finds its calls again. A key
 // that a reader does not know is skipped, and one that is missing has its default.
-inline constexpr std::uint32_t kStoreVersion = 3 + kTrial;
-inline constexpr std::uint32_t kStoreMinCompatible = 3;
+inline constexpr std::uint32_t kStoreVersion = 4 + kTrial;
+inline constexpr std::uint32_t kStoreMinCompatible = 4;
 // ---- What a supervisor leaves to the one that takes its place (pns/supervisor/handover.hpp).
 inline constexpr std::uint32_t kHandOverVersion = 2 + kTrial;
 inline constexpr std::uint32_t kHandOverMinCompatible = 2;

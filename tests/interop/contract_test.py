@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
 """A running server is upgraded to a build of the next version of every format, with one more drop
-reason and one more field in a session's record (PNS_CONTRACT_TRIAL, pns/contract/build_contract.hpp),
-and back, while emulated subscribers (pns-loadgen) send data. No call ends."""
+reason, one more field in a session's record and one more stored key (PNS_CONTRACT_TRIAL,
+pns/contract/build_contract.hpp), and back, while emulated subscribers (pns-loadgen) send data. No call ends."""
 import json
 import os
 import pathlib
@@ -17,6 +17,7 @@ import theme
 from crowd import ECHO, PROBE, SERVER
 
 CALLS = 50
+LATER = 5  # dialled while the trial build runs
 # In the order of docs/upgrade.md.
 PROGRAMS = {"supervisor": "pns", "dataplane": "pns-dataplane", "control": "pns-control"}
 FORMATS = ("session_memory", "channel", "supervisor_protocol", "store", "handover")
@@ -134,6 +135,16 @@ class Contract(crowd.Crowd):
         self.send_unknown()
         self.assertEqual(self.drops(), {"gre_unknown_call": 1, "contract_trial": 2})
 
+        # Calls of now are stored with the new key. The next process of this build reads it, and the
+        # old build, which does not know it, takes the calls over all the same.
+        later = self.start("--sources", 4, "--sessions", LATER, "--concurrent", 20, "--traffic", "udp",
+                           "--target", ECHO, "--rate", 10, "--duration", 600, "--time-limit", 600,
+                           source="198.51.100.210")
+        self.wait_up(CALLS + LATER)
+        self.known = self.calls()
+        self.replace("control", self.trial)
+        self.assertEqual(self.server.show("workers")[0]["trial_keys_read"], LATER)
+
         # Back, the dataplane first: the new control process has an old one beside it.
         for what in ("dataplane", "control", "supervisor"):
             self.replace(what, self.given)
@@ -143,6 +154,9 @@ class Contract(crowd.Crowd):
         self.assertEqual(self.trial_fields(), [])
         self.assertEqual(self.audit()["findings"], [])
 
+        later.terminate()
+        _, result = self.finish(later)
+        self.assertEqual((result["stopped"], result["up"], result["failures"]), ("signal", LATER, 0))
         process.terminate()
         _, result = self.finish(process)
         self.assertEqual((result["stopped"], result["up"], result["failures"], result["failed"]),
