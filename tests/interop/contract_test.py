@@ -139,7 +139,7 @@ class Contract(crowd.Crowd):
         # old build, which does not know it, takes the calls over all the same.
         later = self.start("--sources", 4, "--sessions", LATER, "--concurrent", 20, "--traffic", "udp",
                            "--target", ECHO, "--rate", 10, "--duration", 600, "--time-limit", 600,
-                           source="198.51.100.210")
+                           source="198.51.100.206")
         self.wait_up(CALLS + LATER)
         self.known = self.calls()
         self.replace("control", self.trial)
