@@ -23,12 +23,12 @@ what to do.
 ## Where a packet can end
 
 ```
- access port ─rx→ classify ─┬─ gre_in → ppp_in → mppe_open → inner_in ─┬─tx→ core port
+ access port ─rx→ classify ─┬─ gre_in → ppp_in → mppe_open → ipv4_in ──┬─tx→ core port
                             │      │        │                          └→ another subscriber (downstream)
                             │      │        └ PPP control → pns_punts_total{to="control"}
                             │      └ ack only, Echo answered → pns_worker_frames_total{kind="consumed"}
                             └─ rest → pns_punts_total{to="kernel_access"} (twin)
- core port ───rx→ classify ─┬─ inner_out → mppe_seal → ppp_out → gre_out ─tx→ access port
+ core port ───rx→ classify ─┬─ ipv4_out → mppe_seal → ppp_out → gre_out ─tx→ access port
                             │      └ session just closed ─┐
                             └─ rest ──────────────────────┴→ pns_punts_total{to="kernel_core"} (twin)
 ```

@@ -31,14 +31,14 @@ enum class Lane : std::uint8_t {
                // index names; Ethernet
   kPpp,        // PPP, from Address or Protocol field
   kMppe,       // MPPE header
-  kInner,      // inner IPv4, unchecked, from session
+  kInnerIpv4,  // inner IPv4, unchecked, from session
   kInnerIpv6,  // likewise IPv6
   // --- either way ---
-  kForward,      // inner IPv4, checked, wants a next hop or another session
+  kForwardIpv4,  // inner IPv4, checked, wants a next hop or another session
   kForwardIpv6,  // likewise IPv6
   // --- downstream ---
   kSubscriber,      // IPv4 from the core, checked; session is whom the index names; Ethernet
-  kDownstream,      // inner IPv4 for a subscriber, checked; session is the subscriber's
+  kDownstreamIpv4,  // inner IPv4 for a subscriber, checked; session is the subscriber's
   kDownstreamIpv6,  // likewise IPv6
   kSeal,            // inner packet that fits, wants encryption or not
   kPppOut,          // what ppp_protocol says, wants its PPP header
@@ -83,7 +83,7 @@ struct alignas(64) PacketContext {
   std::uint32_t sequence = 0;      // GRE, as received
   WorkerId worker;                 // kHandOver
   std::uint16_t inner_length = 0;  // octets of inner IP
-  Ipv4Address destination;         // kGre: outer; from kForward on: inner
+  Ipv4Address destination;         // kGre: outer; from kForwardIpv4 on: inner
   Ipv4Address source;              // kGre: outer
   std::uint16_t payload_at = 0;    // kGre: octets of Ethernet and IPv4 header
   std::uint16_t outer_length = 0;  // kGre: octets of outer IP

@@ -98,7 +98,7 @@ struct Way {
 
 using Ways = std::array<Way, Burst::kReceive>;
 
-// Follows the ways to the records; gre_in() and inner_out() judge what was found. A step for
+// Follows the ways to the records; gre_in() and ipv4_out() judge what was found. A step for
 // all packets before the next, and as little as can be between what may miss the TLB: the CPU goes
 // no further than its reorder buffer while pages are looked up.
 void find_records(const Burst& burst, const Ways& ways, PortRole port,
@@ -139,7 +139,7 @@ ForSubscriber subscriber_of(StageContext& stage, Bytes frame) noexcept {
   if (ethernet->type.host() == wire::kEtherTypeIpv4) {
     const auto header = wire::parse_ipv4(packet);
     if (!header) return {};
-    return {stage.sessions.find_by_address(header->destination), Lane::kDownstream};
+    return {stage.sessions.find_by_address(header->destination), Lane::kDownstreamIpv4};
   }
   if (ethernet->type.host() == wire::kEtherTypeIpv6) {
     const auto header = wire::parse_ipv6(packet);

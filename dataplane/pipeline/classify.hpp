@@ -16,7 +16,7 @@ void classify(Burst& burst, contract::PortRole port, StageContext& stage) noexce
 // empty for anything else.
 struct ForSubscriber {
   FoundSession session;
-  Lane lane = Lane::kDownstream;
+  Lane lane = Lane::kDownstreamIpv4;
   [[nodiscard]] explicit operator bool() const noexcept { return static_cast<bool>(session); }
 };
 [[nodiscard]] ForSubscriber subscriber_of(StageContext& stage, Bytes frame) noexcept;

@@ -82,7 +82,7 @@ bool report(StageContext& stage, contract::SessionRecord& session, const PacketC
   if constexpr (std::is_same_v<Address, Ipv6Address>) {
     of.lane = Lane::kForwardIpv6;
   } else {
-    of.lane = Lane::kForward;
+    of.lane = Lane::kForwardIpv4;
     of.destination = header.source;
   }
   return stage.deferred.append(made);

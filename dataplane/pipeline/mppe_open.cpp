@@ -175,7 +175,7 @@ void take_inner(StageContext& stage, rte_mbuf* packet, PacketContext& context,
   const std::uint32_t flags = context.session->flags.load(std::memory_order_relaxed);
   rte_pktmbuf_adj(packet, static_cast<std::uint16_t>(packet->data_len - inner.size()));
   if (protocol->is(wire::PppProtocol::kIpv4) && (flags & contract::kFlagIpv4Open) != 0)
-    context.lane = Lane::kInner;
+    context.lane = Lane::kInnerIpv4;
   else if (protocol->is(wire::PppProtocol::kIpv6) && (flags & contract::kFlagIpv6Open) != 0)
     context.lane = Lane::kInnerIpv6;
   else

@@ -7,11 +7,12 @@
 
 namespace pns::dataplane {
 
-// Lane kMppe → kInner, kInnerIpv6, kControl (a protocol that is not open, RFC 1661 §5.7). Decrypts
-// in place and takes the inner protocol off. A packet that opens moves a sequence window that
-// waited for proof. A packet beyond a gap opens at once when the gap is short and the token buckets
-// have room for its key changes; else it leaves the burst and waits (mppe_gap.hpp). Stateful
-// sessions that lost packets ask for a reset (a frame appended to the burst). RFC 3078 §7, §8.
+// Lane kMppe → kInnerIpv4, kInnerIpv6, kControl (a protocol that is not open, RFC 1661 §5.7).
+// Decrypts in place and takes the inner protocol off. A packet that opens moves a sequence window
+// that waited for proof. A packet beyond a gap opens at once when the gap is short and the token
+// buckets have room for its key changes; else it leaves the burst and waits (mppe_gap.hpp).
+// Stateful sessions that lost packets ask for a reset (a frame appended to the burst). RFC 3078 §7,
+// §8.
 void mppe_open(Burst& burst, StageContext& stage) noexcept;
 
 // --- steps that mppe_gap.cpp shares ---

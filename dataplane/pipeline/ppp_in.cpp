@@ -25,7 +25,7 @@ void take_network_data(StageContext& stage, rte_mbuf* packet, PacketContext& con
   if ((flags & (contract::kFlagMppeRequired | contract::kFlagMppe)) != 0)
     return drop_upstream(context, DropReason::clear_text);
   if (header.is(PppProtocol::kIpv4) && (flags & contract::kFlagIpv4Open) != 0)
-    context.lane = Lane::kInner;
+    context.lane = Lane::kInnerIpv4;
   else if (header.is(PppProtocol::kIpv6) && (flags & contract::kFlagIpv6Open) != 0)
     context.lane = Lane::kInnerIpv6;
   else

@@ -10,8 +10,8 @@
 #include "dataplane/pipeline/classify.hpp"
 #include "dataplane/pipeline/gre_in.hpp"
 #include "dataplane/pipeline/gre_out.hpp"
-#include "dataplane/pipeline/inner_in.hpp"
-#include "dataplane/pipeline/inner_out.hpp"
+#include "dataplane/pipeline/ipv4_in.hpp"
+#include "dataplane/pipeline/ipv4_out.hpp"
 #include "dataplane/pipeline/mppe_gap.hpp"
 #include "dataplane/pipeline/mppe_open.hpp"
 #include "dataplane/pipeline/mppe_seal.hpp"
@@ -233,16 +233,17 @@ void Worker::run_ppp(Burst& burst) noexcept {
 
 void Worker::run_mppe(Burst& burst) noexcept {
   mppe_open(burst, stage_);
-  inner_in(burst, stage_);
+  ipv4_in(burst, stage_);
   forward(burst, stage_);
 }
 
 void Worker::run_downstream(Burst& burst) noexcept {
   constexpr std::uint32_t kDownstreamLanes =
-      lane_bit(Lane::kSubscriber) | lane_bit(Lane::kDownstream) | lane_bit(Lane::kDownstreamIpv6) |
-      lane_bit(Lane::kSeal) | lane_bit(Lane::kPppOut) | lane_bit(Lane::kGreOut);
+      lane_bit(Lane::kSubscriber) | lane_bit(Lane::kDownstreamIpv4) |
+      lane_bit(Lane::kDownstreamIpv6) | lane_bit(Lane::kSeal) | lane_bit(Lane::kPppOut) |
+      lane_bit(Lane::kGreOut);
   if ((burst.lanes() & kDownstreamLanes) == 0) return;
-  inner_out(burst, stage_);
+  ipv4_out(burst, stage_);
   mppe_seal(burst, stage_);
   ppp_out(burst, stage_);
   gre_out(burst, stage_);

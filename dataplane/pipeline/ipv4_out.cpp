@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "dataplane/pipeline/inner_out.hpp"
+#include "dataplane/pipeline/ipv4_out.hpp"
 
 #include "dataplane/pipeline/admission.hpp"
 #include "dataplane/pipeline/egress.hpp"
@@ -56,7 +56,7 @@ void confirm_subscriber(StageContext& stage, rte_mbuf* packet, PacketContext& co
   }
   context.generation = session.generation.load(std::memory_order_relaxed);
   narrow(packet, wire::kEthernetHeaderSize, context.inner_length);
-  context.lane = Lane::kDownstream;
+  context.lane = Lane::kDownstreamIpv4;
 }
 
 void take(Burst& burst, StageContext& stage, rte_mbuf* packet, PacketContext& context) noexcept {
@@ -86,8 +86,9 @@ void take(Burst& burst, StageContext& stage, rte_mbuf* packet, PacketContext& co
 
 // Fetches what a packet's record says that the stages behind will touch.
 void ask_for_wanted(rte_mbuf* packet) noexcept {
-  constexpr std::uint32_t kWithSession =
-      lane_bit(Lane::kSubscriber) | lane_bit(Lane::kDownstream) | lane_bit(Lane::kDownstreamIpv6);
+  constexpr std::uint32_t kWithSession = lane_bit(Lane::kSubscriber) |
+                                         lane_bit(Lane::kDownstreamIpv4) |
+                                         lane_bit(Lane::kDownstreamIpv6);
   const PacketContext& context = context_of(packet);
   if ((lane_bit(context.lane) & kWithSession) != 0) prefetch_wanted(*context.session);
 }
@@ -95,7 +96,7 @@ constexpr std::uint16_t kPrefetchDistance = 4;  // packets
 
 }  // namespace
 
-void inner_out(Burst& burst, StageContext& stage) noexcept {
+void ipv4_out(Burst& burst, StageContext& stage) noexcept {
   const std::uint16_t count = burst.count;
   bool ipv6 = false;
   for (std::uint16_t i = 0; i < std::min(count, kPrefetchDistance); ++i)
@@ -106,7 +107,7 @@ void inner_out(Burst& burst, StageContext& stage) noexcept {
     PacketContext& context = context_of(packet);
     ipv6 |= context.lane == Lane::kDownstreamIpv6;
     if (context.lane == Lane::kSubscriber) confirm_subscriber(stage, packet, context);
-    if (context.lane == Lane::kDownstream) take(burst, stage, packet, context);
+    if (context.lane == Lane::kDownstreamIpv4) take(burst, stage, packet, context);
   }
   if (ipv6) ipv6_out(burst, stage);
 }

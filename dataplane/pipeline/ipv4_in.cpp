@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "dataplane/pipeline/inner_in.hpp"
+#include "dataplane/pipeline/ipv4_in.hpp"
 
 #include "dataplane/pipeline/egress.hpp"
 #include "dataplane/pipeline/ipv6_in.hpp"
@@ -17,7 +17,7 @@ using contract::SessionRecord;
 bool answer(StageContext& stage, rte_mbuf* packet, PacketContext& context) noexcept {
   const MutableBytes data = octets_of(packet);
   if (!wire::answer_echo(data, wire::read_ipv4(data))) return false;
-  send_back(stage, context, Lane::kDownstream);
+  send_back(stage, context, Lane::kDownstreamIpv4);
   return true;
 }
 
@@ -37,7 +37,7 @@ void check(StageContext& stage, rte_mbuf* packet, PacketContext& context) noexce
     wire::clamp_mss(octets_of(packet), header, static_cast<std::uint16_t>(session.inner_mtu - 40));
   context.destination = header.destination;
   context.inner_length = header.total_length;
-  context.lane = Lane::kForward;
+  context.lane = Lane::kForwardIpv4;
   // Our side of the link is no interface of the kernel's: its pings are answered here.
   if (header.destination == session.gateway && !answer(stage, packet, context))
     drop_upstream(context, DropReason::inner_destination);
@@ -67,11 +67,11 @@ void refuse(StageContext& stage, PacketContext& context, DropReason reason,
 
 }  // namespace
 
-void inner_in(Burst& burst, StageContext& stage) noexcept {
+void ipv4_in(Burst& burst, StageContext& stage) noexcept {
   bool ipv6 = false;
   for (rte_mbuf* packet : burst.all()) {
     PacketContext& context = context_of(packet);
-    if (context.lane == Lane::kInner)
+    if (context.lane == Lane::kInnerIpv4)
       check(stage, packet, context);
     else
       ipv6 |= context.lane == Lane::kInnerIpv6;
@@ -88,7 +88,7 @@ void forward(Burst& burst, StageContext& stage) noexcept {
   bool ipv6 = false;
   for (std::uint16_t i = 0; i < burst.count; ++i) {
     const PacketContext& context = context_of(burst.packets[i]);
-    if (context.lane != Lane::kForward) {
+    if (context.lane != Lane::kForwardIpv4) {
       ipv6 |= context.lane == Lane::kForwardIpv6;
       continue;
     }
@@ -116,7 +116,7 @@ void forward(Burst& burst, StageContext& stage) noexcept {
       if (!pay_ttl(stage, packet, context)) continue;
       attach(context, other.slot, *other.session);
       prefetch_downstream(*other.session);
-      context.lane = Lane::kDownstream;
+      context.lane = Lane::kDownstreamIpv4;
     } else {
       if (hop.kind == NextHopKind::kUnreachable) {
         refuse(stage, context, DropReason::no_route,
