@@ -21,6 +21,9 @@ struct Burst {
 
   std::array<rte_mbuf*, kCapacity> packets;  // the first `count` are valid
   std::uint16_t count = 0;
+  // A stage of IPv4 has passed over a packet that its IPv6 twin must handle. A burst without IPv6
+  // pays one branch for each stage of IPv6, and no look at its packets.
+  bool has_ipv6 = false;
 
   [[nodiscard]] std::span<rte_mbuf*> all() noexcept { return {packets.data(), count}; }
   [[nodiscard]] bool full() const noexcept { return count == kCapacity; }

@@ -4,7 +4,6 @@
 #include "dataplane/pipeline/admission.hpp"
 #include "dataplane/pipeline/egress.hpp"
 #include "dataplane/pipeline/fragment.hpp"
-#include "dataplane/pipeline/ipv6_out.hpp"
 #include "pns/wire/ethernet.hpp"
 #include "pns/wire/ipv4.hpp"
 #include "pns/wire/ppp_protocol.hpp"
@@ -109,7 +108,7 @@ void ipv4_out(Burst& burst, StageContext& stage) noexcept {
     if (context.lane == Lane::kSubscriber) confirm_subscriber(stage, packet, context);
     if (context.lane == Lane::kDownstreamIpv4) take(burst, stage, packet, context);
   }
-  if (ipv6) ipv6_out(burst, stage);
+  burst.has_ipv6 |= ipv6;
 }
 
 }  // namespace pns::dataplane

@@ -15,9 +15,4 @@ namespace pns::dataplane {
 // RFC 4861 §6.1.1, §7.1.1.
 void ipv6_in(Burst& burst, StageContext& stage) noexcept;
 
-// Lane kForwardIpv6 → kDownstreamIpv6 (the destination is a subscriber), kTransmit, kResolve,
-// kPunt. Route first, then hop limit. Unreachable, expired and too large packets are reported to
-// their sender. RFC 4443 §3.
-void forward_ipv6(Burst& burst, StageContext& stage) noexcept;
-
 }  // namespace pns::dataplane

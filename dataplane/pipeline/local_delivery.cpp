@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/pipeline/local_delivery.hpp"
 
+#include "pns/wire/icmp.hpp"
+#include "pns/wire/ipv4.hpp"
+
 namespace pns::dataplane {
 namespace {
 
@@ -44,6 +47,13 @@ DropReason inner_reason(DropReason outer) noexcept {
     default:
       return DropReason::inner_header;
   }
+}
+
+bool answer_ping(StageContext& stage, rte_mbuf* packet, PacketContext& context) noexcept {
+  const MutableBytes data = octets_of(packet);
+  if (!wire::answer_echo(data, wire::read_ipv4(data))) return false;
+  send_back(stage, context, Lane::kDownstreamIpv4);
+  return true;
 }
 
 void send_back(StageContext& stage, PacketContext& context, Lane lane) noexcept {

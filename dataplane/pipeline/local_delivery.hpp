@@ -32,6 +32,11 @@ void refuse_network_data(StageContext& stage, rte_mbuf* packet, PacketContext& c
 // What a header check's reason is called inside a tunnel.
 [[nodiscard]] DropReason inner_reason(DropReason outer) noexcept;
 
+// Answers a ping to one of our own IPv4 addresses, back down the same session. False: the packet is
+// no ping.
+[[nodiscard]] bool answer_ping(StageContext& stage, rte_mbuf* packet,
+                               PacketContext& context) noexcept;
+
 // Sends a packet that was turned into its own answer back down its session, in `lane`, and enters
 // the question in the books.
 void send_back(StageContext& stage, PacketContext& context, Lane lane) noexcept;

@@ -8,10 +8,13 @@
 #include <utility>
 
 #include "dataplane/pipeline/classify.hpp"
+#include "dataplane/pipeline/forward.hpp"
 #include "dataplane/pipeline/gre_in.hpp"
 #include "dataplane/pipeline/gre_out.hpp"
 #include "dataplane/pipeline/ipv4_in.hpp"
 #include "dataplane/pipeline/ipv4_out.hpp"
+#include "dataplane/pipeline/ipv6_in.hpp"
+#include "dataplane/pipeline/ipv6_out.hpp"
 #include "dataplane/pipeline/mppe_gap.hpp"
 #include "dataplane/pipeline/mppe_open.hpp"
 #include "dataplane/pipeline/mppe_seal.hpp"
@@ -58,6 +61,14 @@ void** as_objects(rte_mbuf** packets) noexcept { return reinterpret_cast<void**>
 
 bool ring_waits(const rte_ring* ring) noexcept {
   return ring != nullptr && rte_ring_empty(ring) == 0;
+}
+
+// Whether any packet has stages of the downstream half before it.
+bool goes_downstream(const Burst& burst) noexcept {
+  constexpr std::uint32_t kLanes = lane_bit(Lane::kSubscriber) | lane_bit(Lane::kDownstreamIpv4) |
+                                   lane_bit(Lane::kDownstreamIpv6) | lane_bit(Lane::kSeal) |
+                                   lane_bit(Lane::kPppOut) | lane_bit(Lane::kGreOut);
+  return (burst.lanes() & kLanes) != 0;
 }
 
 void set_flags(SessionRecord& session, std::uint32_t set, std::uint32_t clear) noexcept {
@@ -221,32 +232,35 @@ std::uint64_t Worker::next_deadline_ns(std::uint64_t now_ns) const noexcept {
   return due > now_ns ? due - now_ns : 0;
 }
 
-void Worker::run_upstream(Burst& burst) noexcept {
-  gre_in(burst, stage_);
-  run_ppp(burst);
-}
-
-void Worker::run_ppp(Burst& burst) noexcept {
-  ppp_in(burst, stage_);
-  run_mppe(burst);
-}
-
-void Worker::run_mppe(Burst& burst) noexcept {
-  mppe_open(burst, stage_);
-  ipv4_in(burst, stage_);
-  forward(burst, stage_);
-}
-
-void Worker::run_downstream(Burst& burst) noexcept {
-  constexpr std::uint32_t kDownstreamLanes =
-      lane_bit(Lane::kSubscriber) | lane_bit(Lane::kDownstreamIpv4) |
-      lane_bit(Lane::kDownstreamIpv6) | lane_bit(Lane::kSeal) | lane_bit(Lane::kPppOut) |
-      lane_bit(Lane::kGreOut);
-  if ((burst.lanes() & kDownstreamLanes) == 0) return;
-  ipv4_out(burst, stage_);
-  mppe_seal(burst, stage_);
-  ppp_out(burst, stage_);
-  gre_out(burst, stage_);
+// The way of a burst, all of it. Each stage handles the packets in its lane and leaves the others.
+void Worker::run_from(Stage first, Burst& burst) noexcept {
+  switch (first) {
+    case Stage::kGreIn:
+      gre_in(burst, stage_);
+      [[fallthrough]];
+    case Stage::kPppIn:
+      ppp_in(burst, stage_);
+      [[fallthrough]];
+    case Stage::kMppeOpen:
+      mppe_open(burst, stage_);
+      ipv4_in(burst, stage_);
+      if (burst.has_ipv6) ipv6_in(burst, stage_);
+      [[fallthrough]];
+    case Stage::kForward:
+      forward_ipv4(burst, stage_);
+      if (burst.has_ipv6) forward_ipv6(burst, stage_);
+      [[fallthrough]];
+    case Stage::kIpv4Out:
+      if (!goes_downstream(burst)) break;
+      ipv4_out(burst, stage_);
+      if (burst.has_ipv6) ipv6_out(burst, stage_);
+      mppe_seal(burst, stage_);
+      ppp_out(burst, stage_);
+      [[fallthrough]];
+    case Stage::kGreOut:
+      gre_out(burst, stage_);
+  }
+  finish(burst);
 }
 
 void Worker::receive(PortRole role) noexcept {
@@ -261,9 +275,7 @@ void Worker::receive(PortRole role) noexcept {
     port.rx_packets.add(burst.count);
     port.rx_bytes.add(octets);
     classify(burst, role, stage_);
-    if (role == PortRole::kAccess) run_upstream(burst);
-    run_downstream(burst);
-    finish(burst);
+    run_from(role == PortRole::kAccess ? Stage::kGreIn : Stage::kIpv4Out, burst);
     follow_up();
   }
 }
@@ -281,9 +293,7 @@ void Worker::follow_gaps() noexcept {
   result_.key_steps += dataplane::follow_gaps(burst, stage_);
   if (burst.count == 0) return;
   result_.packets += burst.count;
-  run_mppe(burst);
-  run_downstream(burst);
-  finish(burst);
+  run_from(Stage::kMppeOpen, burst);
   follow_up();
 }
 
@@ -296,8 +306,7 @@ void Worker::take_commands() noexcept {
   result_.commands += commands.count;
   Burst frames;
   for (rte_mbuf* packet : commands.all()) execute(packet, frames);
-  run_downstream(frames);
-  finish(frames);
+  run_from(Stage::kIpv4Out, frames);
 }
 
 void Worker::execute(rte_mbuf* packet, Burst& frames) noexcept {
@@ -390,8 +399,7 @@ void Worker::take_from_twins() noexcept {
     result_.packets += received.count;
     Burst frames;
     for (rte_mbuf* packet : received.all()) transmit_raw(packet, role, frames);
-    run_downstream(frames);
-    finish(frames);
+    run_from(Stage::kIpv4Out, frames);
   }
 }
 
@@ -426,9 +434,7 @@ void Worker::take_handed_over() noexcept {
         drop(context, DropReason::no_session);
       }
     }
-    run_upstream(burst);
-    run_downstream(burst);
-    finish(burst);
+    run_from(Stage::kGreIn, burst);
     follow_up();
   }
 }
@@ -440,9 +446,7 @@ void Worker::take_deferred() noexcept {
   burst.count = std::exchange(deferred_.count, std::uint16_t{0});
   result_.packets += burst.count;
   counters_.generated.add(burst.count);
-  forward(burst, stage_);
-  run_downstream(burst);
-  finish(burst);
+  run_from(Stage::kForward, burst);
 }
 
 void Worker::send_due_acks(std::uint64_t now_ns) noexcept {
@@ -475,8 +479,7 @@ bool Worker::send_due_ack_burst(std::uint64_t now_ns) noexcept {
   const bool more = burst.count == Burst::kReceive;
   if (burst.count == 0) return false;
   counters_.generated.add(burst.count);
-  gre_out(burst, stage_);
-  finish(burst);
+  run_from(Stage::kGreOut, burst);
   return more;
 }
 
@@ -494,8 +497,7 @@ void Worker::send_early_acks() noexcept {
   acks_.clear_early();
   if (burst.count == 0) return;
   counters_.generated.add(burst.count);
-  gre_out(burst, stage_);
-  finish(burst);
+  run_from(Stage::kGreOut, burst);
 }
 
 void Worker::release_early_packets(std::uint64_t now_ns) noexcept {
@@ -504,9 +506,7 @@ void Worker::release_early_packets(std::uint64_t now_ns) noexcept {
     release_reordered(burst, stage_);
     if (burst.count == 0) return;
     result_.packets += burst.count;
-    run_ppp(burst);
-    run_downstream(burst);
-    finish(burst);
+    run_from(Stage::kPppIn, burst);
   }
 }
 
@@ -528,8 +528,7 @@ void Worker::release_window_packets(std::uint64_t now_ns) noexcept {
       context.session = nullptr;
       drop(context, DropReason::no_session);
     }
-    gre_out(burst, stage_);
-    finish(burst);
+    run_from(Stage::kGreOut, burst);
   }
 }
 

@@ -124,11 +124,11 @@ class Worker {
   void release_early_packets(std::uint64_t now_ns) noexcept;
   void release_window_packets(std::uint64_t now_ns) noexcept;
   void expire_fragments(std::uint64_t now_ns) noexcept;
-  void run_upstream(Burst& burst) noexcept;
-  void run_ppp(Burst& burst) noexcept;   // from PPP on
-  void run_mppe(Burst& burst) noexcept;  // from MPPE on
+  // Where a burst enters the list of stages.
+  enum class Stage : std::uint8_t { kGreIn, kPppIn, kMppeOpen, kForward, kIpv4Out, kGreOut };
+  // Carries a burst through `first` and all stages behind it, and finishes it.
+  void run_from(Stage first, Burst& burst) noexcept;
   void follow_gaps() noexcept;
-  void run_downstream(Burst& burst) noexcept;
   // Carries out every packet's fate, and counts it where it ends.
   void finish(Burst& burst) noexcept;
   bool finish_at_once(Burst& burst) noexcept;
