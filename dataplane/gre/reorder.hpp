@@ -6,19 +6,15 @@
 // Every packet that waits is 1 to kSpan ahead of the session's highest: whoever moves that further
 // empties the queue first.
 //
-// A fixed number of queues, given to sessions that need one and taken back when empty.
-// UpstreamState names the session's queue; 0 means none, which is all that a session in order ever
-// looks at. Owns the packets it holds. One worker; allocates at construction only.
+// The queues are HoldQueues; UpstreamState names the session's. Owns the packets it holds. One
+// worker; allocates at construction only.
 #pragma once
 
 #include <rte_mbuf.h>
-#include <rte_prefetch.h>
 
-#include <array>
-#include <bit>
 #include <cstdint>
-#include <vector>
 
+#include "dataplane/gre/hold_queues.hpp"
 #include "pns/base/ids.hpp"
 #include "pns/contract/session_memory.hpp"
 
@@ -27,8 +23,7 @@ namespace pns::dataplane {
 class Reorder {
  public:
   // Numbers ahead of the last delivered one that can wait; window::kTrustedJump is no larger.
-  static constexpr std::uint32_t kSpan = 64;
-  static constexpr std::uint16_t kQueues = 512;
+  static constexpr std::uint32_t kSpan = kHoldSpan;
 
   struct Settings {
     std::uint16_t packets = 0;  // per session, at most kSpan; 0: nothing waits
@@ -37,9 +32,6 @@ class Reorder {
   };
 
   explicit Reorder(const Settings& settings);
-  ~Reorder();
-  Reorder(const Reorder&) = delete;
-  Reorder& operator=(const Reorder&) = delete;
 
   [[nodiscard]] bool enabled() const noexcept { return settings_.packets != 0; }
 
@@ -55,11 +47,10 @@ class Reorder {
   // Whether a packet of this number waits.
   [[nodiscard]] bool holds(const contract::UpstreamState& up,
                            std::uint32_t sequence) const noexcept {
-    return up.reorder_queue != 0 &&
-           (queues_[up.reorder_queue].present >> (sequence % kSpan) & 1) != 0;
+    return up.reorder_queue != 0 && queues_.queue(up.reorder_queue).packets.holds(sequence);
   }
   void prefetch(const contract::UpstreamState& up) const noexcept {
-    if (up.reorder_queue != 0) rte_prefetch0(&queues_[up.reorder_queue]);
+    if (up.reorder_queue != 0) queues_.prefetch(up.reorder_queue);
   }
   // Takes the packet that follows `highest` if it waits; null: it does not. The queue goes when
   // empty.
@@ -69,7 +60,7 @@ class Reorder {
                                     std::uint32_t highest) const noexcept;
 
   // --- time ---
-  [[nodiscard]] bool empty() const noexcept { return active_.empty(); }
+  [[nodiscard]] bool empty() const noexcept { return queues_.empty(); }
   // When the first of all waiting packets has waited enough; UINT64_MAX: none waits. May be early.
   [[nodiscard]] std::uint64_t next_due_ns() const noexcept { return next_due_ns_; }
   struct Due {
@@ -79,8 +70,9 @@ class Reorder {
   };
   // What waits for the session's next number has it: due at once. Only when it has a queue.
   void hurry(const contract::UpstreamState& up) noexcept {
-    oldest_ns_[queues_[up.reorder_queue].active_at] = 0;
-    queues_[up.reorder_queue].hurried = true;
+    Queues::Queue& queue = queues_.queue(up.reorder_queue);
+    queues_.since_ns(queue.active_at) = 0;
+    queue.marked = true;
     next_due_ns_ = 0;
   }
   [[nodiscard]] bool has_hurried() const noexcept { return next_due_ns_ == 0; }
@@ -94,29 +86,14 @@ class Reorder {
   [[nodiscard]] rte_mbuf* take_any(std::uint16_t queue) noexcept;
 
  private:
-  struct Queue {
-    SlotId slot;
-    std::uint32_t generation = 0;
-    std::uint16_t count = 0;
-    std::uint16_t active_at = 0;  // index in active_
-    bool hurried = false;
-    std::uint64_t present = 0;  // bit: sequence % kSpan
-    std::array<rte_mbuf*, kSpan> packets{};
-    std::array<std::uint64_t, kSpan> arrived_ns{};
-  };
+  // since_ns() of an active queue: arrival of its oldest packet, perhaps of one that has left.
+  using Queues = HoldQueues<NumberedPackets>;
 
-  rte_mbuf* take(Queue& queue, std::uint32_t index) noexcept;
-  void give_back(std::uint16_t number) noexcept;
-  [[nodiscard]] static std::uint64_t oldest_of(const Queue& queue) noexcept;
+  void release(std::uint16_t number) noexcept;
 
   Settings settings_;
-  std::vector<Queue> queues_;  // [0] stands for none
-  std::vector<std::uint16_t> free_;
-  std::vector<std::uint16_t> active_;
-  // Of each active queue, together: arrival of its oldest packet, perhaps of one that has left.
-  std::vector<std::uint64_t> oldest_ns_;
-  std::size_t searched_ = 0;  // where in active_ something was due last
-  std::uint32_t held_ = 0;
+  Queues queues_;
+  std::size_t searched_ = 0;  // where in active() something was due last
   std::uint64_t next_due_ns_ = UINT64_MAX;
 };
 

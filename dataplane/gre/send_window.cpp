@@ -9,19 +9,8 @@ using contract::DownstreamState;
 using contract::SendWindowState;
 using contract::SessionRecord;
 
-SendWindow::SendWindow(const Settings& settings) : settings_(settings) {
-  if (!enabled()) return;
-  queues_.resize(kQueues + 1);
-  free_.reserve(kQueues);
-  active_.reserve(kQueues);
-  for (std::uint16_t number = kQueues; number != 0; --number) free_.push_back(number);
-}
-
-SendWindow::~SendWindow() {
-  for (Queue& queue : queues_)
-    for (; queue.count != 0; --queue.count, ++queue.head)
-      rte_pktmbuf_free(queue.packets[queue.head % kQueueLength]);
-}
+SendWindow::SendWindow(const Settings& settings)
+    : settings_(settings), queues_(settings.adaptive, settings.packets_in_all) {}
 
 // §4.2.1: half of the peer's window, at least one packet.
 void SendWindow::start(SessionRecord& session) noexcept {
@@ -71,35 +60,25 @@ void SendWindow::on_ack(SessionRecord& session, std::uint32_t ack, std::uint64_t
     window.timed_ns = 0;
   }
   if (down.send_queue == 0) return;
-  Queue& queue = queues_[down.send_queue];
-  queue.ready = true;
-  queue.blocked_since_ns = now_ns;
+  Queues::Queue& queue = queues_.queue(down.send_queue);
+  queue.marked = true;
+  queues_.since_ns(queue.active_at) = now_ns;
   any_ready_ = true;
 }
 
 bool SendWindow::hold(SessionRecord& session, SlotId slot, rte_mbuf* packet,
                       std::uint64_t now_ns) noexcept {
   DownstreamState& down = session.downstream;
-  if (held_ >= settings_.packets_in_all) return false;
+  if (!queues_.has_room()) return false;
   if (down.send_queue == 0) {
-    if (free_.empty()) return false;
-    const std::uint16_t number = free_.back();
-    free_.pop_back();
-    active_.push_back(number);
-    Queue& queue = queues_[number];
-    queue.slot = slot;
-    queue.generation = session.generation.load(std::memory_order_relaxed);
-    queue.head = 0;
-    queue.ready = false;
-    queue.blocked_since_ns = now_ns;
-    down.send_queue = number;
+    down.send_queue =
+        queues_.acquire(slot, session.generation.load(std::memory_order_relaxed), now_ns);
+    if (down.send_queue == 0) return false;
     next_due_ns_ = std::min(next_due_ns_, now_ns + session.send_window.timeout_ns);
   }
-  Queue& queue = queues_[down.send_queue];
-  if (queue.count == kQueueLength) return false;
-  queue.packets[(queue.head + queue.count) % kQueueLength] = packet;
-  ++queue.count;
-  ++held_;
+  Queues::Queue& queue = queues_.queue(down.send_queue);
+  if (queue.packets.count() == kQueueLength) return false;
+  queues_.put(queue, packet);
   return true;
 }
 
@@ -120,8 +99,10 @@ std::size_t SendWindow::take_ready(std::span<rte_mbuf*> out, std::span<SessionRe
   std::size_t taken = 0;
   any_ready_ = false;
   next_due_ns_ = UINT64_MAX;
-  for (std::size_t at = active_.size(); at-- > 0;) {
-    Queue& queue = queues_[active_[at]];
+  for (std::size_t at = queues_.active().size(); at-- > 0;) {
+    const std::uint16_t number = queues_.active()[at];
+    Queues::Queue& queue = queues_.queue(number);
+    std::uint64_t& blocked_since_ns = queues_.since_ns(at);
     SessionRecord& session = sessions[queue.slot.value];
     DownstreamState& down = session.downstream;
     const bool current =
@@ -129,41 +110,30 @@ std::size_t SendWindow::take_ready(std::span<rte_mbuf*> out, std::span<SessionRe
         session.state.load(std::memory_order_acquire) == contract::SlotState::kInstalled;
     std::uint32_t room = kQueueLength;  // of a session that is gone, all
     if (current) {
-      if (now_ns - queue.blocked_since_ns >= session.send_window.timeout_ns) {
+      if (now_ns - blocked_since_ns >= session.send_window.timeout_ns) {
         on_timeout(session);
         ++timeouts;
-        queue.blocked_since_ns = now_ns;
-        queue.ready = true;
+        blocked_since_ns = now_ns;
+        queue.marked = true;
       }
       const std::uint32_t window = window_of(down);
       const std::uint32_t out_there = outstanding(session);
       room = out_there < window ? window - out_there : 0;
-      if (!queue.ready) room = 0;
+      if (!queue.marked) room = 0;
     }
-    for (; room != 0 && queue.count != 0 && taken < out.size(); --room) {
-      out[taken++] = queue.packets[queue.head % kQueueLength];
-      queue.head = static_cast<std::uint16_t>((queue.head + 1) % kQueueLength);
-      --queue.count;
-      --held_;
-    }
-    if (queue.count == 0) {
+    for (; room != 0 && !queue.packets.empty() && taken < out.size(); --room)
+      out[taken++] = queues_.take(queue);
+    if (queue.packets.empty()) {
       if (current) down.send_queue = 0;
-      give_back(at);
+      queues_.release(number);
       continue;
     }
     any_ready_ |= room != 0;  // `out` was full
-    queue.ready = room != 0;
+    queue.marked = room != 0;
     if (current)
-      next_due_ns_ =
-          std::min(next_due_ns_, queue.blocked_since_ns + session.send_window.timeout_ns);
+      next_due_ns_ = std::min(next_due_ns_, blocked_since_ns + session.send_window.timeout_ns);
   }
   return taken;
-}
-
-void SendWindow::give_back(std::size_t active_at) noexcept {
-  free_.push_back(active_[active_at]);
-  active_[active_at] = active_.back();
-  active_.pop_back();
 }
 
 }  // namespace pns::dataplane

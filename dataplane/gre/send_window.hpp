@@ -6,17 +6,16 @@
 // does not come in time, what was out counts as lost, the window is halved and sending goes on. So
 // a peer that never acknowledges is slowed down, not cut off.
 //
-// The figures live in the session's DownstreamState, the packets that wait in queues of this class:
-// a fixed number of them, given to sessions that need one. Owns the packets it holds. One worker;
-// allocates at construction only.
+// The figures live in the session's DownstreamState, which names its queue of HoldQueues. Owns the
+// packets it holds. One worker; allocates at construction only.
 #pragma once
 
 #include <rte_mbuf.h>
 
-#include <array>
 #include <cstdint>
-#include <vector>
+#include <span>
 
+#include "dataplane/gre/hold_queues.hpp"
 #include "pns/base/ids.hpp"
 #include "pns/contract/session_memory.hpp"
 
@@ -24,8 +23,7 @@ namespace pns::dataplane {
 
 class SendWindow {
  public:
-  static constexpr std::uint16_t kQueues = 512;
-  static constexpr std::uint16_t kQueueLength = 64;  // packets of one session that wait
+  static constexpr std::uint32_t kQueueLength = kHoldSpan;  // packets of one session that wait
   // RFC 2637 §4.4: α = 1/8, β = 1/4, χ = 4, δ = 2.
   static constexpr std::uint32_t kFirstTimeoutNs = 500'000'000;
   static constexpr std::uint32_t kLeastTimeoutNs = 20'000'000;
@@ -37,9 +35,6 @@ class SendWindow {
   };
 
   explicit SendWindow(const Settings& settings);
-  ~SendWindow();
-  SendWindow(const SendWindow&) = delete;
-  SendWindow& operator=(const SendWindow&) = delete;
 
   [[nodiscard]] bool enabled() const noexcept { return settings_.adaptive; }
 
@@ -70,15 +65,8 @@ class SendWindow {
   [[nodiscard]] std::uint64_t next_due_ns() const noexcept { return next_due_ns_; }
 
  private:
-  struct Queue {
-    SlotId slot;
-    std::uint32_t generation = 0;
-    std::uint16_t head = 0;
-    std::uint16_t count = 0;
-    bool ready = false;  // an acknowledgement came
-    std::uint64_t blocked_since_ns = 0;
-    std::array<rte_mbuf*, kQueueLength> packets{};
-  };
+  // since_ns() of an active queue: since when it is blocked. Marked: an acknowledgement came.
+  using Queues = HoldQueues<InOrderPackets>;
 
   [[nodiscard]] static std::uint32_t window_of(const contract::DownstreamState& down) noexcept {
     return down.send_window == 0 ? 1 : down.send_window;
@@ -88,13 +76,9 @@ class SendWindow {
     return session.downstream.next_sequence - session.send_window.settled_sequence;
   }
   static void on_timeout(contract::SessionRecord& session) noexcept;
-  void give_back(std::size_t active_at) noexcept;
 
   Settings settings_;
-  std::vector<Queue> queues_;  // [0] stands for none
-  std::vector<std::uint16_t> free_;
-  std::vector<std::uint16_t> active_;
-  std::uint32_t held_ = 0;
+  Queues queues_;
   std::uint64_t next_due_ns_ = UINT64_MAX;
   bool any_ready_ = false;
 };
