@@ -379,7 +379,7 @@ int run(const std::filesystem::path& config_file, const std::filesystem::path& r
       places[to]->config.handover_in[from] = ring;
     }
 
-  std::array<Punt::Twin, contract::kPorts> twins;
+  std::array<TwinBridge::Twin, contract::kPorts> twins;
   for (const Port& port : ports) {
     const auto index = static_cast<std::size_t>(port.role);
     auto& twin = twins[index];
@@ -403,7 +403,7 @@ int run(const std::filesystem::path& config_file, const std::filesystem::path& r
       twin.worker_doorbell = &places[0]->doorbell;
     }
   }
-  Punt punt(std::move(twins), pool, header);
+  TwinBridge punt(std::move(twins), pool, header);
 
   Doorbell main_doorbell;
   std::vector<Endpoint::WorkerLine> lines;

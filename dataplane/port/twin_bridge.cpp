@@ -30,8 +30,8 @@ bool write_frame(int fd, const rte_mbuf* packet) noexcept {
 
 }  // namespace
 
-Punt::Punt(std::array<Twin, contract::kPorts> twins, rte_mempool* pool,
-           contract::SessionMemoryHeader& header)
+TwinBridge::TwinBridge(std::array<Twin, contract::kPorts> twins, rte_mempool* pool,
+                       contract::SessionMemoryHeader& header)
     : twins_(std::move(twins)), pool_(pool), header_(header) {
   for (const Twin& twin : twins_)
     if (twin.fd) {
@@ -40,18 +40,18 @@ Punt::Punt(std::array<Twin, contract::kPorts> twins, rte_mempool* pool,
     }
 }
 
-Punt::~Punt() {
+TwinBridge::~TwinBridge() {
   stop_.store(true, std::memory_order_relaxed);
   const std::uint64_t one = 1;
   (void)!::write(doorbell_.fd(), &one, sizeof(one));
   if (thread_.joinable()) thread_.join();
 }
 
-void Punt::start() {
+void TwinBridge::start() {
   thread_ = std::thread([this] { run(); });
 }
 
-unsigned Punt::to_kernel(Twin& twin) noexcept {
+unsigned TwinBridge::to_kernel(Twin& twin) noexcept {
   unsigned moved = 0;
   std::array<void*, kBatch> packets;
   for (rte_ring* ring : twin.from_workers) {
@@ -69,7 +69,7 @@ unsigned Punt::to_kernel(Twin& twin) noexcept {
   return moved;
 }
 
-unsigned Punt::from_kernel(Twin& twin) noexcept {
+unsigned TwinBridge::from_kernel(Twin& twin) noexcept {
   const unsigned room = std::min(kBatch, rte_ring_free_count(twin.to_worker));
   unsigned moved = 0;
   while (moved < room) {
@@ -91,7 +91,7 @@ unsigned Punt::from_kernel(Twin& twin) noexcept {
   return moved;
 }
 
-void Punt::wait() noexcept {
+void TwinBridge::wait() noexcept {
   for (const Twin& twin : twins_)
     for (const rte_ring* ring : twin.from_workers)
       if (rte_ring_empty(ring) == 0) return;
@@ -106,7 +106,7 @@ void Punt::wait() noexcept {
   (void)::poll(wait.data(), wait.size(), limit);
 }
 
-void Punt::run() {
+void TwinBridge::run() {
   while (!stop_.load(std::memory_order_relaxed)) {
     unsigned moved = 0;
     for (Twin& twin : twins_)

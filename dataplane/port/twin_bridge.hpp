@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Punt: the way between the ports and their TAP twins, where the kernel owns the addresses and so
+// TwinBridge: joins the ports to their TAP twins, where the kernel owns the addresses and so
 // answers ARP, ICMP and TCP 1723. One thread beside the workers, so that a storm of SYNs never
-// stalls GRE: frames come from each worker over a bounded ring and go back over another. A full
-// ring is counted by the worker that met it. Towards the workers nothing is lost here: while their
+// stalls GRE. Frames come from each worker over a bounded ring and go back over another. The worker
+// that meets a full ring counts the frame. Towards the workers nothing is lost here: while their
 // ring is full, frames stay in the queue of the TAP.
 #pragma once
 
@@ -21,7 +21,7 @@
 
 namespace pns::dataplane {
 
-class Punt {
+class TwinBridge {
  public:
   struct Twin {
     UniqueFd fd;                          // TAP, one frame per read and write
@@ -30,11 +30,11 @@ class Punt {
     Doorbell* worker_doorbell = nullptr;
   };
 
-  Punt(std::array<Twin, contract::kPorts> twins, rte_mempool* pool,
-       contract::SessionMemoryHeader& header);
-  ~Punt();  // stops the thread
-  Punt(const Punt&) = delete;
-  Punt& operator=(const Punt&) = delete;
+  TwinBridge(std::array<Twin, contract::kPorts> twins, rte_mempool* pool,
+             contract::SessionMemoryHeader& header);
+  ~TwinBridge();  // stops the thread
+  TwinBridge(const TwinBridge&) = delete;
+  TwinBridge& operator=(const TwinBridge&) = delete;
 
   // Workers ring it after they have put something into a ring.
   [[nodiscard]] Doorbell& doorbell() noexcept { return doorbell_; }

@@ -62,12 +62,12 @@ TEST_CASE("punt: frames from the kernel wait in its queue while the worker's rin
   Doorbell worker;
   auto header = std::make_unique<contract::SessionMemoryHeader>();
   {
-    std::array<Punt::Twin, contract::kPorts> twins;
+    std::array<TwinBridge::Twin, contract::kPorts> twins;
     twins[0].fd.reset(ends[1]);
     twins[0].from_workers = {out.get()};
     twins[0].to_worker = in.get();
     twins[0].worker_doorbell = &worker;
-    Punt punt(std::move(twins), pool.get(), *header);
+    TwinBridge punt(std::move(twins), pool.get(), *header);
     punt.start();
     std::uint32_t sent = 0;
     const auto send_what_fits = [&] {
