@@ -10,19 +10,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "dataplane/worker/worker_clock.hpp"
+
 namespace pns::dataplane {
-namespace {
-
-constexpr std::uint64_t kNanosecondsPerMillisecond = 1'000'000;
-
-std::uint64_t read_monotonic_ns() noexcept {
-  timespec now{};
-  ::clock_gettime(CLOCK_MONOTONIC, &now);
-  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000U +
-         static_cast<std::uint64_t>(now.tv_nsec);
-}
-
-}  // namespace
 
 WorkerLoop::WorkerLoop(Worker& worker, Doorbell& doorbell, Settings settings)
     : worker_(worker), doorbell_(doorbell), settings_(std::move(settings)) {
@@ -40,22 +30,12 @@ void WorkerLoop::stop() noexcept {
 
 void WorkerLoop::run() noexcept {
   (void)::prctl(PR_SET_TIMERSLACK, 1UL);
-  // The clock is read once a millisecond or after a sleep; between, the TSC carries it on.
-  std::uint64_t base_ns = read_monotonic_ns();
-  std::uint64_t base_cycles = rte_rdtsc();
-  const auto resync_cycles =
-      static_cast<std::uint64_t>(kNanosecondsPerMillisecond / settings_.ns_per_cycle);
+  WorkerClock clock(settings_.ns_per_cycle, rte_rdtsc(), monotonic_ns());
   std::uint32_t empty_polls = 0;
   while (!stop_.load(std::memory_order_relaxed)) {
     const std::uint64_t cycles = rte_rdtsc();
-    if (cycles - base_cycles > resync_cycles) {
-      base_ns = read_monotonic_ns();
-      base_cycles = cycles;
-    }
-    const auto now_ns =
-        base_ns + static_cast<std::uint64_t>(static_cast<double>(cycles - base_cycles) *
-                                             settings_.ns_per_cycle);
-    if (!worker_.poll_once(Tsc{cycles}, now_ns).idle()) {
+    if (clock.wants_reading(cycles)) clock.set_reading(cycles, monotonic_ns());
+    if (!worker_.poll_once(Tsc{cycles}, clock.now_ns(cycles)).idle()) {
       empty_polls = 0;
       continue;
     }
@@ -84,7 +64,7 @@ void WorkerLoop::idle() noexcept {
         if (count < wait.size()) wait[count++] = {fd, POLLIN, 0};
       const std::uint64_t limit_ns =
           static_cast<std::uint64_t>(std::chrono::nanoseconds(settings_.wait).count());
-      const std::uint64_t due_ns = worker_.next_deadline_ns(read_monotonic_ns());
+      const std::uint64_t due_ns = worker_.next_deadline_ns(monotonic_ns());
       const auto nap_ns = static_cast<long>(std::min(limit_ns, due_ns));
       const timespec timeout{nap_ns / 1'000'000'000, nap_ns % 1'000'000'000};
       (void)::ppoll(wait.data(), count, &timeout, nullptr);
