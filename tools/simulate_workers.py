@@ -31,7 +31,7 @@ RETA = 128
 KEY = bytes.fromhex("6d5a56da255b0ec24167253d43a38fb0d0ca2bcbae7b30b477cb2da38030f20c6a42b73bbeac01fa")
 ABOVE_MEAN = 64  # Steering::kSessionsAboveMean
 DEFAULT_GIVE, DEFAULT_TAKE = 150, 100  # cycles of a hand-over, where scale.json names none
-BUFFERS, BUFFER_OCTETS = 8192, 2432  # of packets, once and for each worker (dataplane/main.cpp)
+BUFFERS, BUFFER_OCTETS = 8192, 2432  # of packets, once and for each worker (dataplane/dataplane.cpp)
 IMIX = ((64, 7), (570, 4), (1400, 1))
 
 # docs/steering.md says which NIC goes which way.

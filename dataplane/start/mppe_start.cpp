@@ -2,10 +2,14 @@
 #include "dataplane/start/mppe_start.hpp"
 
 #include <fmt/format.h>
+#include <rte_cycles.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <memory>
 
+#include "dataplane/mppe/mppe_engine.hpp"
 #include "pns/log/log.hpp"
 
 namespace pns::dataplane {
@@ -71,6 +75,21 @@ void publish(const MppeChoice& choice, contract::MppeKernelInfo& info) noexcept 
                      : choice.variant == MppeVariant::kAvx2   ? Variant::kAvx2
                                                               : Variant::kAvx512,
                      std::memory_order_relaxed);
+}
+
+std::uint32_t measure_key_change_ns(const MppeKernels& kernels) {
+  constexpr unsigned kRuns = 8;
+  constexpr std::uint32_t kSteps = 32;
+  const auto engine = std::make_unique<MppeEngine>(kernels);
+  std::array<std::byte, 16> start{}, key{};
+  std::uint64_t least = UINT64_MAX;
+  for (unsigned run = 0; run < kRuns; ++run) {
+    const std::uint64_t before = rte_rdtsc();
+    engine->change_keys(start, key, 128, kSteps);
+    least = std::min(least, rte_rdtsc() - before);
+  }
+  const double cycles = static_cast<double>(least) / kSteps;
+  return static_cast<std::uint32_t>(cycles * 1e9 / static_cast<double>(rte_get_tsc_hz()) + 1);
 }
 
 void log_choice(const MppeChoice& choice) {

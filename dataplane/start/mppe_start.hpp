@@ -3,6 +3,7 @@
 // What MPPE is computed with: chosen once, when the process starts, logged and shown.
 #pragma once
 
+#include <cstdint>
 #include <expected>
 #include <string>
 
@@ -17,6 +18,9 @@ namespace pns::dataplane {
 
 // For `pns show workers`.
 void publish(const MppeChoice& choice, contract::MppeKernelInfo& info) noexcept;
+
+// Nanoseconds of one key change on this CPU, the least of some runs. Needs EAL, for the TSC's rate.
+[[nodiscard]] std::uint32_t measure_key_change_ns(const MppeKernels& kernels);
 
 // One line.
 void log_choice(const MppeChoice& choice);

@@ -40,7 +40,7 @@ ALLOWED = {
     "dataplane/port": PNS_FOR_PLANES + ["dataplane/packet"],
     "dataplane/worker": BELOW_PIPELINE + ["dataplane/pipeline", "dataplane/port"],
     "dataplane/control": BELOW_PIPELINE + ["dataplane/worker", "dataplane/port"],
-    "dataplane/start": PNS_FOR_PLANES + ["dataplane/mppe"],
+    "dataplane/start": PNS_FOR_PLANES + ["dataplane/mppe", "dataplane/packet"],
     "controlplane": PNS_FOR_PLANES + ["controlplane"],
     "controlplane/model": PNS_FOR_PLANES + MODEL,
     "controlplane/pptp": PNS_FOR_PLANES + MODEL,

@@ -1,0 +1,544 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/dataplane.hpp"
+
+#include <fmt/format.h>
+#include <rte_cycles.h>
+#include <rte_eal.h>
+#include <rte_launch.h>
+#include <rte_lcore.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <bit>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+#include "dataplane/port/steering.hpp"
+#include "dataplane/start/pools.hpp"
+#include "dataplane/worker/worker_clock.hpp"
+#include "pns/base/privileges.hpp"
+#include "pns/log/log.hpp"
+
+namespace pns::dataplane {
+namespace {
+
+using contract::PortRole;
+
+constexpr int kGrantTimeoutMs = 10'000;
+constexpr unsigned kRingSize = 1024;
+constexpr unsigned kToTwinRingSize = 4096;  // of the access port: callers' SYNs come at once
+constexpr unsigned kBuffersPerWorker = 8192;
+constexpr unsigned kBuffersInAll = 8192;
+constexpr std::uint64_t kRouteTimerNs = 100'000'000;
+constexpr std::uint64_t kWatchdogNs = 2'000'000'000;
+constexpr std::uint64_t kPortLossesNs = 1'000'000'000;
+constexpr int kMaxWaitMs = 100;
+constexpr std::array kRoles = {PortRole::kAccess, PortRole::kCore};
+
+constexpr std::size_t index_of(PortRole role) noexcept { return static_cast<std::size_t>(role); }
+
+[[noreturn]] void fail(const std::string& reason) { throw std::runtime_error(reason); }
+
+template <class T>
+T need(std::expected<T, std::string> value) {
+  if (!value) fail(value.error());
+  if constexpr (!std::is_void_v<T>) return std::move(*value);
+}
+
+config::Config load_config(const std::filesystem::path& file) {
+  auto loaded = config::load(file);
+  if (!loaded) fail(loaded.error().front().to_string());
+  return std::move(*loaded);
+}
+
+// SIGTERM and SIGINT as a descriptor of the main loop; before any thread is made.
+UniqueFd take_signals() {
+  sigset_t signals{};
+  ::sigemptyset(&signals);
+  ::sigaddset(&signals, SIGTERM);
+  ::sigaddset(&signals, SIGINT);
+  ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  return UniqueFd(::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
+}
+
+// The calling thread keeps what netlink, AF_XDP and neighbours need, and no other capability.
+void give_up_root() {
+  if (!drop_privileges({CAP_NET_ADMIN, CAP_NET_RAW, CAP_IPC_LOCK, CAP_BPF}))
+    log::warn("privileges not dropped", {{"error", std::strerror(errno)}});
+}
+
+int run_worker(void* argument) {
+  give_up_root();  // each thread its own: EAL made this one while we had them all
+  static_cast<WorkerLoop*>(argument)->run();
+  return 0;
+}
+
+// A share of the buffers bounds the packets that wait, so that they never use up all of them.
+void set_gre(WorkerConfig& worker, const config::Gre& gre, std::size_t workers) {
+  const auto nanoseconds = [](auto duration) {
+    return static_cast<std::uint64_t>(std::chrono::nanoseconds(duration).count());
+  };
+  const auto share = static_cast<std::uint32_t>(worker.pool->size / workers);
+  worker.reassembly = {.packets = std::min(gre.reassembly.packets, share / 64),
+                       .wait_ns = nanoseconds(gre.reassembly.wait)};
+  worker.reorder = {.packets = gre.reorder.packets,
+                    .wait_ns = nanoseconds(gre.reorder.wait),
+                    .packets_in_all = share / 8};
+  worker.gaps.packets_in_all = share / 4;
+  worker.send_window = {.adaptive = gre.send_window == config::SendWindow::kAdaptive,
+                        .packets_in_all = share / 8};
+}
+
+// Frames of a port that may wait in one worker's ring to the twin: on the access port no more than
+// a quarter of the worker's share of the buffers.
+unsigned to_twin_ring_size(PortRole role, const rte_mempool& pool, unsigned workers) {
+  if (role != PortRole::kAccess) return kRingSize;
+  return std::min(kToTwinRingSize, std::bit_floor(pool.size / workers / 4));
+}
+
+SubscriberPrefixes prefixes_of_pools(const config::Config& config) {
+  SubscriberPrefixes all;
+  for (const auto& [name, pool] : config.pools) {
+    for (const Ipv4Range& range : pool.ranges)
+      for (const Ipv4Prefix& prefix : prefixes_of(range)) all.ipv4.push_back(prefix);
+    all.ipv6.insert(all.ipv6.end(), pool.ipv6_prefixes.begin(), pool.ipv6_prefixes.end());
+  }
+  return all;
+}
+
+bool is_within(const SubscriberPrefixes& all, const SubscriberPrefixes& one) {
+  const auto covers = [](const auto& prefixes, const auto& wanted) {
+    return std::ranges::all_of(wanted, [&](const auto& prefix) {
+      return std::ranges::any_of(prefixes,
+                                 [&](const auto& wide) { return wide.contains(prefix.address); });
+    });
+  };
+  return covers(all.ipv4, one.ipv4) && covers(all.ipv6, one.ipv6);
+}
+
+// The address our ICMP errors come from: the core port's; unspecified when there is none.
+Ipv4Address ipv4_source(const Routes& routes, const config::Config& config) {
+  if (const auto& found = routes.addresses(PortRole::kCore); !found.empty()) return found.front();
+  if (const auto& configured = config.ports.core.addresses; !configured.empty())
+    return configured.front().address;
+  return {};
+}
+
+// The address our ICMPv6 errors come from: the core port's, else the access port's; unspecified
+// when there is none.
+Ipv6Address ipv6_source(const Routes& routes, const config::Config& config) {
+  for (const PortRole role : {PortRole::kCore, PortRole::kAccess}) {
+    if (const auto& found = routes.ipv6_addresses(role); !found.empty()) return found.front();
+    const config::Port& port = role == PortRole::kCore ? config.ports.core : config.ports.access;
+    for (const Ipv6Prefix& configured : port.ipv6_addresses)
+      if (!configured.address.is_link_local()) return configured.address;
+  }
+  return {};
+}
+
+std::string_view steering_text(const contract::PortSteering& steering) {
+  switch (steering.way) {
+    case contract::SteeringWay::kKey:
+      return "gre_key rules";
+    case contract::SteeringWay::kRss:
+      return steering.hashed == contract::HashedAddresses::kDestination
+                 ? "rss prediction by destination"
+                 : "rss prediction by both addresses";
+    case contract::SteeringWay::kHandOver:
+      break;
+  }
+  return "hand-over";
+}
+
+void log_port(const Port& port) {
+  log::info("port open", {{"port", port.role == PortRole::kAccess ? "access" : "core"},
+                          {"device", port.device},
+                          {"mac", to_string(port.mac)},
+                          {"rx_queues", port.rx_queues.size()},
+                          {"steering", steering_text(port.steering)},
+                          {"no_key_rules", port.no_key_rules.empty() ? "-" : port.no_key_rules},
+                          {"twin", port.has_twin ? port.kernel_interface : "none"}});
+}
+
+}  // namespace
+
+Dataplane::PortLossWatch::PortLossWatch(const Port& port, contract::SessionMemoryHeader& header)
+    : statistics(port), book(header.port_losses[index_of(port.role)], port.device) {
+  poll();
+}
+
+Dataplane::Dataplane(const std::filesystem::path& config_file, std::filesystem::path run_dir,
+                     UniqueFd supervisor)
+    : run_dir_(std::move(run_dir)),
+      supervisor_(std::move(supervisor)),
+      config_(load_config(config_file)) {}
+
+Dataplane::~Dataplane() { stop_workers(); }
+
+void Dataplane::run() {
+  start();
+  stop(serve());
+}
+
+// --- start ---
+
+void Dataplane::start() {
+  log::start(static_cast<log::Level>(config_.log.level),
+             static_cast<log::Format>(config_.log.format), "dataplane");
+  signals_ = take_signals();
+  take_grants();
+  times_.config = watch_.lap_ms();
+  choose_kernels();
+  start_dpdk();
+  times_.eal = watch_.lap_ms();
+  open_ports();
+  announce_twins();
+  times_.ports = watch_.lap_ms();
+  publish_steering();
+  adopt_sessions();
+  times_.sessions = watch_.lap_ms();
+  make_worker_places();
+  connect_twins();
+  connect_control();
+  start_routes();
+  make_workers();
+  launch();
+  times_.workers = watch_.lap_ms();
+  report_start();
+}
+
+void Dataplane::take_grants() {
+  grants_ = need(contract::receive_grants(supervisor_.get(), kGrantTimeoutMs));
+  memory_ = need(contract::SessionMemory::attach(grants_.session_memory.get()));
+}
+
+void Dataplane::choose_kernels() {
+  mppe_ = need(choose_mppe(config_.dataplane));
+  log_choice(mppe_);
+  publish(mppe_, memory_.header().mppe);
+}
+
+void Dataplane::start_dpdk() {
+  host_ = read_host_facts();
+  plan_ = need(plan_eal(config_, host_));
+  need(start_eal(plan_));
+  const unsigned workers = worker_count();
+  packet_pool_ = need(make_packet_pool("pns-packets", kBuffersInAll + workers * kBuffersPerWorker,
+                                       uses_xdp(config_)));
+  command_pool_ = need(make_packet_pool("pns-commands", kRingSize * 3U * (workers + 1U), false));
+}
+
+void Dataplane::open_ports() {
+  for (const PortRole role : kRoles)
+    port(role) =
+        need(open_port(role, config_, std::move(grants_.wires[index_of(role)]), packet_pool_));
+  pool_prefixes_ = prefixes_of_pools(config_);
+  if (const Port& core = port(PortRole::kCore); !core.has_twin) {
+    xdp_prefixes_ = need(XdpPrefixes::open(core.kernel_interface));
+    need(xdp_prefixes_->add(pool_prefixes_));
+  }
+  for (const Port& opened : ports_) log_port(opened);
+}
+
+// The supervisor gives the twins our MACs and their addresses.
+void Dataplane::announce_twins() {
+  for (const Port& opened : ports_) {
+    if (!opened.has_twin) continue;
+    contract::SupervisorMessage message;
+    message.type = contract::SupervisorMessageType::kSetTwin;
+    message.port = static_cast<std::uint32_t>(opened.role);
+    message.mac = opened.mac;
+    message.value = opened.mtu;
+    if (!contract::send_supervisor_message(supervisor_.get(), message))
+      fail("the supervisor does not take messages");
+  }
+}
+
+// Before sessions are adopted: a restart with other workers gives them other buckets.
+void Dataplane::publish_steering() {
+  contract::SessionMemoryHeader& header = memory_.header();
+  const Buckets buckets = deal_buckets(worker_count());
+  for (std::size_t bucket = 0; bucket < buckets.size(); ++bucket)
+    header.steering[bucket].store(buckets[bucket]);
+  for (const Port& opened : ports_) header.port_steering[index_of(opened.role)] = opened.steering;
+  header.worker_count.store(worker_count());
+  header.tsc_hz.store(rte_get_tsc_hz());
+  header.dataplane_epoch.fetch_add(1);
+}
+
+void Dataplane::adopt_sessions() {
+  next_hops_ = need(NextHops::create());
+  sessions_ = need(SessionTable::create(memory_, worker_count()));
+  adopted_ = sessions_->adopt();
+  for (const contract::SessionRecord& session : memory_.sessions()) {
+    if (session.state.load(std::memory_order_relaxed) != contract::SlotState::kInstalled) continue;
+    SubscriberPrefixes subscriber;
+    if (!session.subscriber.is_unspecified()) subscriber.ipv4.push_back({session.subscriber, 32});
+    if (session.ipv6_prefix != 0) subscriber.ipv6.push_back({{session.ipv6_prefix, 0}, 64});
+    take_subscriber(subscriber);
+  }
+}
+
+void Dataplane::take_subscriber(const SubscriberPrefixes& subscriber) {
+  if (!xdp_prefixes_ || is_within(pool_prefixes_, subscriber)) return;
+  if (const auto added = xdp_prefixes_->add(subscriber); !added)
+    log::warn("packets to a subscriber stay with the kernel", {{"error", added.error()}});
+}
+
+// Each worker's place, with its rings to main and to every other worker.
+void Dataplane::make_worker_places() {
+  for (std::uint16_t i = 0; i < worker_count(); ++i) {
+    auto& place = *places_.emplace_back(std::make_unique<WorkerPlace>());
+    place.lcore = config_.dataplane.cores.workers[i];
+    place.config.id = WorkerId(i);
+    place.config.worker_count = worker_count();
+    place.config.pool = packet_pool_;
+    place.config.commands = need(make_ring(fmt::format("commands{}", i), kRingSize));
+    place.config.to_main = need(make_ring(fmt::format("to-main{}", i), kRingSize));
+  }
+  for (std::size_t from = 0; from < places_.size(); ++from)
+    for (std::size_t to = 0; to < places_.size(); ++to) {
+      places_[from]->config.worker_doorbells[to] = &places_[to]->doorbell;
+      if (from == to) continue;
+      rte_ring* ring = need(make_ring(fmt::format("handover{}-{}", from, to), kRingSize));
+      places_[from]->config.handover_out[to] = ring;
+      places_[to]->config.handover_in[from] = ring;
+    }
+}
+
+// The queues of the ports go to the workers, and rings join workers and twins. The first worker
+// sends what the kernel has for a port.
+void Dataplane::connect_twins() {
+  std::array<TwinBridge::Twin, contract::kPorts> twins;
+  for (const Port& opened : ports_) {
+    const std::size_t index = index_of(opened.role);
+    TwinBridge::Twin& twin = twins[index];
+    twin.fd = std::move(grants_.twins[index]);
+    if (opened.has_twin && !twin.fd) fail("the supervisor granted no twin for " + opened.device);
+    for (std::size_t i = 0; i < places_.size(); ++i) {
+      WorkerConfig::Port& settings = places_[i]->config.ports[index];
+      for (std::size_t queue = i; queue < opened.rx_queues.size(); queue += places_.size())
+        settings.rx_queues.push_back(opened.rx_queues[queue]);
+      settings.tx_queue = opened.tx_queues[i];
+      settings.mac = opened.mac;
+      settings.mtu = opened.mtu;
+      settings.has_twin = opened.has_twin;
+      if (!opened.has_twin) continue;
+      settings.punt_burst = to_twin_ring_size(opened.role, *packet_pool_, worker_count());
+      settings.to_twin =
+          need(make_ring(fmt::format("to-twin{}-{}", index, i), settings.punt_burst));
+      twin.from_workers.push_back(settings.to_twin);
+      if (i != 0) continue;
+      settings.from_twin = need(make_ring(fmt::format("from-twin{}", index), kRingSize));
+      twin.to_worker = settings.from_twin;
+      twin.worker_doorbell = &places_.front()->doorbell;
+    }
+  }
+  twins_.emplace(std::move(twins), packet_pool_, memory_.header());
+}
+
+void Dataplane::connect_control() {
+  std::vector<Endpoint::WorkerLine> lines;
+  for (const auto& place : places_)
+    lines.push_back({place->config.commands, place->config.to_main, &place->doorbell});
+  endpoint_.emplace(
+      *sessions_, std::move(lines), command_pool_,
+      [this](PortRole role, const Ipv6Address& next_hop, rte_mbuf* packet) {
+        routes_->hold(role, next_hop, packet, monotonic_ns());
+      },
+      [this](const SubscriberPrefixes& subscriber) { take_subscriber(subscriber); });
+}
+
+void Dataplane::start_routes() {
+  std::array<Routes::PortInfo, contract::kPorts> infos;
+  for (const Port& opened : ports_)
+    infos[index_of(opened.role)] = {opened.kernel_interface, opened.mac};
+  routes_.emplace(*next_hops_, std::move(infos),
+                  [this](PortRole role, rte_mbuf* packet) { endpoint_->transmit(role, packet); });
+  need(routes_->start());
+  take_local_addresses();
+}
+
+void Dataplane::take_local_addresses() {
+  for (const Ipv4Address address : routes_->addresses(PortRole::kAccess))
+    if (!sessions_->add_local_address(address))
+      log::warn("too many local addresses", {{"address", address}});
+}
+
+void Dataplane::make_workers() {
+  key_change_ns_ = measure_key_change_ns(mppe_.kernels);
+  for (const auto& place : places_) {
+    configure_worker(place->config);
+    place->worker = std::make_unique<Worker>(place->config, *sessions_, *next_hops_);
+    place->loop =
+        std::make_unique<WorkerLoop>(*place->worker, place->doorbell, loop_settings(place->config));
+  }
+}
+
+void Dataplane::configure_worker(WorkerConfig& worker) {
+  for (auto& settings : worker.ports) settings.twin_doorbell = &twins_->doorbell();
+  worker.main_doorbell = &doorbell_;
+  worker.control_attached = &endpoint_->control_attached();
+  worker.icmp_source = ipv4_source(*routes_, config_);
+  worker.icmp_source_ipv6 = ipv6_source(*routes_, config_);
+  set_gre(worker, config_.pptp.gre, places_.size());
+  worker.mppe = mppe_.kernels;
+  worker.gaps.step_ns = key_change_ns_;
+}
+
+WorkerLoop::Settings Dataplane::loop_settings(const WorkerConfig& worker) const {
+  WorkerLoop::Settings settings;
+  const config::IdleMode idle = resolve_idle_mode(config_, host_);
+  // A port that nothing can be waited on must not nap for as long as the others may.
+  const bool can_wait = std::ranges::all_of(ports_, [&](const Port& opened) {
+    return opened.rx_queues.size() <= worker.id.value || opened.capabilities.can_wait;
+  });
+  settings.mode = idle == config::IdleMode::kWait && !can_wait ? config::IdleMode::kSleep : idle;
+  settings.spin_polls = config_.dataplane.idle.spin_polls;
+  settings.sleep = config_.dataplane.idle.sleep;
+  settings.wait = config_.dataplane.idle.wait;
+  settings.ns_per_cycle = 1e9 / static_cast<double>(rte_get_tsc_hz());
+  // Descriptors of devices with fewer queues than workers are waited on by the first ones only.
+  if (!worker.ports[index_of(PortRole::kAccess)].rx_queues.empty())
+    for (const Port& opened : ports_)
+      settings.wait_fds.insert(settings.wait_fds.end(), opened.wait_fds.begin(),
+                               opened.wait_fds.end());
+  return settings;
+}
+
+void Dataplane::launch() {
+  for (const Port& opened : ports_) port_losses_.emplace_back(opened, memory_.header());
+  need(endpoint_->listen(run_dir_ / "dataplane.sock"));
+  give_up_root();
+  twins_->start();
+  for (const auto& place : places_)
+    if (rte_eal_remote_launch(run_worker, place->loop.get(), place->lcore) != 0)
+      fail(fmt::format("lcore {} cannot be started", place->lcore));
+}
+
+void Dataplane::report_start() {
+  tell_supervisor(contract::SupervisorMessageType::kReady);
+  log::info("dataplane serves", {{"sessions", adopted_},
+                                 {"workers", worker_count()},
+                                 {"idle", config::name_of(resolve_idle_mode(config_, host_))},
+                                 {"mppe", name_of(mppe_.variant)},
+                                 {"key_change_ns", key_change_ns_},
+                                 {"huge_pages", plan_.huge_pages},
+                                 {"config_ms", times_.config},
+                                 {"eal_ms", times_.eal},
+                                 {"ports_ms", times_.ports},
+                                 {"sessions_ms", times_.sessions},
+                                 {"workers_ms", times_.workers},
+                                 {"took_ms", watch_.total_ms()}});
+}
+
+// --- serving ---
+
+Dataplane::End Dataplane::serve() {
+  End end = End::kNotYet;
+  while (end == End::kNotYet) {
+    run_timers(monotonic_ns());
+    wait();
+    const std::uint64_t now_ns = monotonic_ns();
+    endpoint_->turn(now_ns);
+    if (polled_[kRoutes].revents != 0) on_routes_changed(now_ns);
+    if (polled_[kSupervisor].revents != 0) end = on_supervisor();
+    if (polled_[kSignals].revents != 0 && end == End::kNotYet) end = End::kStop;
+  }
+  return end;
+}
+
+void Dataplane::run_timers(std::uint64_t now_ns) {
+  if (now_ns >= next_watchdog_ns_) {
+    tell_supervisor(contract::SupervisorMessageType::kWatchdog);
+    next_watchdog_ns_ = now_ns + kWatchdogNs;
+  }
+  if (now_ns >= next_route_timer_ns_) {
+    routes_->on_timer(now_ns);
+    next_route_timer_ns_ = now_ns + kRouteTimerNs;
+  }
+  if (now_ns >= next_port_losses_ns_) {
+    for (PortLossWatch& watched : port_losses_) watched.poll();
+    next_port_losses_ns_ = now_ns + kPortLossesNs;
+  }
+}
+
+void Dataplane::wait() {
+  doorbell_.prepare_sleep();
+  // With work at hand only a look: netlink and the supervisor must not starve while it never ends.
+  const bool idle_turn = endpoint_->prepare_sleep();
+  polled_.assign(kPollPlaces, {});
+  polled_[kSupervisor] = {supervisor_.get(), POLLIN, 0};
+  polled_[kSignals] = {signals_.get(), POLLIN, 0};
+  polled_[kDoorbell] = {doorbell_.fd(), POLLIN, 0};
+  polled_[kRoutes] = {routes_->fd(), POLLIN, 0};
+  endpoint_->add_poll_fds(polled_);
+  const int limit_ms = endpoint_->poll_timeout_ms();
+  (void)::poll(polled_.data(), polled_.size(),
+               !idle_turn     ? 0
+               : limit_ms < 0 ? kMaxWaitMs
+                              : limit_ms);
+  doorbell_.cancel_sleep();
+  doorbell_.drain();
+}
+
+void Dataplane::on_routes_changed(std::uint64_t now_ns) {
+  routes_->on_readable(now_ns);
+  take_local_addresses();
+  memory_.header().neighbours.set(routes_->neighbours());
+  memory_.header().routes.set(routes_->routes());
+}
+
+// The sessions stay in session memory whatever comes; control decides which calls end.
+Dataplane::End Dataplane::on_supervisor() {
+  const auto message = contract::receive_supervisor_message(supervisor_.get());
+  if (!message) {
+    if (message.error() != contract::ReceiveError::kWouldBlock) fail("the supervisor is gone");
+    return End::kNotYet;
+  }
+  if (message->message.type == contract::SupervisorMessageType::kStop) return End::kStop;
+  if (message->message.type == contract::SupervisorMessageType::kLeave) return End::kLeave;
+  return End::kNotYet;
+}
+
+void Dataplane::tell_supervisor(contract::SupervisorMessageType type) {
+  contract::SupervisorMessage message;
+  message.type = type;
+  (void)contract::send_supervisor_message(supervisor_.get(), message);
+}
+
+// --- end ---
+
+void Dataplane::stop_workers() noexcept {
+  if (places_.empty()) return;
+  for (const auto& place : places_)
+    if (place->loop) place->loop->stop();
+  rte_eal_mp_wait_lcore();
+}
+
+void Dataplane::stop(End end) {
+  stop_workers();
+  for (PortLossWatch& watched : port_losses_) watched.poll();  // sockets take their numbers along
+  if (end == End::kLeave) {
+    // A successor waits: it opens the ports as after a crash, and the kernel frees the rest faster.
+    log::info("dataplane leaves to a successor");
+    std::fflush(nullptr);
+    ::_exit(0);
+  }
+  // Whoever knows the workers' doorbells goes before the workers.
+  twins_.reset();
+  routes_.reset();
+  endpoint_.reset();
+  places_.clear();
+  port_losses_.clear();
+  for (Port& opened : ports_) close_port(opened);
+  log::info("dataplane stopped");
+}
+
+}  // namespace pns::dataplane

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Dataplane: the running process, from its configuration to its end. The members stand in the order
+// in which start() makes them, which is also the order of what they need of each other; they go in
+// the reverse order. After SIGKILL a new process starts the same way and carries on with the
+// sessions it finds in session memory.
+//
+// Main thread: everything here. Workers run WorkerLoop on their lcores; TwinBridge has a thread.
+#pragma once
+
+#include <poll.h>
+#include <rte_mempool.h>
+
+#include <array>
+#include <cstdint>
+#include <filesystem>
+#include <list>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "dataplane/control/endpoint.hpp"
+#include "dataplane/packet/doorbell.hpp"
+#include "dataplane/port/port.hpp"
+#include "dataplane/port/port_losses.hpp"
+#include "dataplane/port/port_statistics.hpp"
+#include "dataplane/port/twin_bridge.hpp"
+#include "dataplane/port/xdp/xdp_prefixes.hpp"
+#include "dataplane/routing/next_hops.hpp"
+#include "dataplane/routing/routes.hpp"
+#include "dataplane/session/session_table.hpp"
+#include "dataplane/start/eal.hpp"
+#include "dataplane/start/mppe_start.hpp"
+#include "dataplane/worker/worker.hpp"
+#include "dataplane/worker/worker_loop.hpp"
+#include "pns/base/stopwatch.hpp"
+#include "pns/base/unique_fd.hpp"
+#include "pns/config/config.hpp"
+#include "pns/contract/session_memory.hpp"
+#include "pns/contract/supervisor_protocol.hpp"
+
+namespace pns::dataplane {
+
+class Dataplane {
+ public:
+  // Reads the configuration. `supervisor`: the socket that grants arrive on. Throws
+  // std::runtime_error, as run() does: one line that says why the process cannot go on.
+  Dataplane(const std::filesystem::path& config_file, std::filesystem::path run_dir,
+            UniqueFd supervisor);
+  ~Dataplane();
+  Dataplane(const Dataplane&) = delete;
+  Dataplane& operator=(const Dataplane&) = delete;
+
+  // Starts, serves until the supervisor or a signal ends it, and stops. Does not return when a
+  // successor takes over (kLeave): the process exits with 0.
+  void run();
+
+ private:
+  // One worker with everything around it.
+  struct WorkerPlace {
+    unsigned lcore = 0;
+    Doorbell doorbell;
+    std::unique_ptr<Worker> worker;
+    std::unique_ptr<WorkerLoop> loop;
+    WorkerConfig config;
+  };
+  // The device of a port counts losses by itself; the totals lie in session memory.
+  struct PortLossWatch {
+    PortLossWatch(const Port& port, contract::SessionMemoryHeader& header);
+    void poll() { book.take(statistics.read()); }
+
+    PortStatistics statistics;
+    PortLossBook book;
+  };
+  // Milliseconds of the phases of the start, for its log line.
+  struct StartTimes {
+    std::int64_t config = 0, eal = 0, ports = 0, sessions = 0, workers = 0;
+  };
+  enum class End : std::uint8_t { kNotYet, kStop, kLeave };
+
+  // --- start, in this order ---
+  void start();
+  void take_grants();
+  void choose_kernels();
+  void start_dpdk();
+  void open_ports();
+  void announce_twins();
+  void publish_steering();
+  void adopt_sessions();
+  void make_worker_places();
+  void connect_twins();
+  void connect_control();
+  void start_routes();
+  void make_workers();
+  void launch();
+  void report_start();
+
+  // --- steps of the start ---
+  void configure_worker(WorkerConfig& worker);
+  [[nodiscard]] WorkerLoop::Settings loop_settings(const WorkerConfig& worker) const;
+  // Packets to a subscriber's fixed address or prefix outside all pools are taken from the kernel
+  // too. They stay taken: what comes for them later meets no session here instead of in the kernel.
+  void take_subscriber(const SubscriberPrefixes& subscriber);
+  // GRE to our own addresses is ours before the first session exists.
+  void take_local_addresses();
+
+  // --- serving ---
+  [[nodiscard]] End serve();
+  void run_timers(std::uint64_t now_ns);
+  // Waits until something is readable, and no longer than the next timer allows.
+  void wait();
+  void on_routes_changed(std::uint64_t now_ns);
+  [[nodiscard]] End on_supervisor();
+  void tell_supervisor(contract::SupervisorMessageType type);
+
+  // --- end ---
+  void stop_workers() noexcept;
+  void stop(End end);
+
+  [[nodiscard]] Port& port(contract::PortRole role) noexcept {
+    return ports_[static_cast<std::size_t>(role)];
+  }
+  [[nodiscard]] std::uint16_t worker_count() const noexcept {
+    return static_cast<std::uint16_t>(config_.dataplane.cores.workers.size());
+  }
+
+  // What the main loop polls, by place; the endpoint's descriptors follow.
+  enum PollPlace : std::size_t { kSupervisor, kSignals, kDoorbell, kRoutes, kPollPlaces };
+
+  Stopwatch watch_;
+  StartTimes times_;
+  std::filesystem::path run_dir_;
+  UniqueFd supervisor_;
+  config::Config config_;
+  UniqueFd signals_;
+  contract::Grants grants_;  // descriptors move to where they are used
+  contract::SessionMemory memory_;
+  MppeChoice mppe_;
+  HostFacts host_;
+  EalPlan plan_;
+  rte_mempool* packet_pool_ = nullptr;
+  rte_mempool* command_pool_ = nullptr;
+  SubscriberPrefixes pool_prefixes_;  // of the configuration's address pools
+  std::array<Port, contract::kPorts> ports_;
+  std::optional<XdpPrefixes> xdp_prefixes_;  // xdp: core ports only
+  std::unique_ptr<NextHops> next_hops_;
+  std::unique_ptr<SessionTable> sessions_;
+  std::uint32_t adopted_ = 0;  // sessions in service at the start
+  std::vector<std::unique_ptr<WorkerPlace>> places_;
+  std::optional<TwinBridge> twins_;
+  Doorbell doorbell_;  // the main thread's
+  std::optional<Endpoint> endpoint_;
+  std::optional<Routes> routes_;
+  std::uint32_t key_change_ns_ = 0;  // time of one MPPE key change on this CPU
+  std::list<PortLossWatch> port_losses_;
+  std::vector<pollfd> polled_;
+  std::uint64_t next_watchdog_ns_ = 0;  // CLOCK_MONOTONIC, as the next two
+  std::uint64_t next_route_timer_ns_ = 0;
+  std::uint64_t next_port_losses_ns_ = 0;
+};
+
+}  // namespace pns::dataplane
