@@ -201,6 +201,9 @@ PollResult Worker::poll_once(Tsc now, std::uint64_t now_ns) noexcept {
     send_due_acks(now_ns);
   }
   follow_gaps();
+  // An urgent acknowledgement is sent in the poll that asked for it. After the quiescent state the
+  // slot may belong to another session, and to another worker.
+  send_early_acks();
 
   counters_.polls.add(1);
   last_poll_busy_ = !result_.idle();

@@ -98,6 +98,24 @@ TEST_CASE("reorder: what is missing is waited for no longer than the time",
   CHECK(world.record(s).upstream.sequence_gaps.get() == 2);
 }
 
+TEST_CASE("reorder: an acknowledgement made urgent by a released run leaves in the same poll",
+          "[pipeline]") {
+  World world({.reorder = {.packets = 64, .wait_ns = 10 * kMs}});
+  const Subscriber s = world.add(2);
+  world.receive(kAccess, numbered(s, 1));
+  world.run();
+  for (std::uint32_t sequence = 3; sequence < 3 + dataplane::kAdvertisedWindow / 2; ++sequence)
+    world.receive(kAccess, numbered(s, sequence));
+  world.run();
+  CHECK(arrived(world) == Ids{1});
+  CHECK(world.sent(kAccess).empty());
+  world.advance(11 * kMs);
+  // The slot may be another session's in the next poll.
+  world.worker().poll_once(Tsc{1}, world.now_ns());
+  CHECK(world.sent(kAccess).size() == 1);
+  CHECK_FALSE(world.record(s).ack_pending);
+}
+
 TEST_CASE("reorder: no more packets wait than may", "[pipeline][rfc2637-4.3]") {
   World world(kReordering);
   const Subscriber s = world.add(2);
