@@ -52,7 +52,7 @@ void schedule_ack(StageContext& stage, SessionRecord& session, SlotId slot) noex
   UpstreamState& up = session.upstream;
   if (up.unacked_packets != UINT16_MAX) ++up.unacked_packets;
   if (!session.ack_pending) {
-    session.ack_pending = true;
+    store_shared(session.ack_pending, true);
     up.ack_due_ns = stage.now_ns + kAckDelayNs;
     stage.acks.arm(slot, up.ack_due_ns);
   }

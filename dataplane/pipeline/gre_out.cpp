@@ -21,7 +21,7 @@ void take_owed_ack(SessionRecord& session, wire::GreHeader& gre) noexcept {
   UpstreamState& up = session.upstream;
   gre.has_ack = true;
   gre.ack = up.highest_sequence.load(std::memory_order_relaxed);
-  session.ack_pending = false;
+  store_shared(session.ack_pending, false);
   up.unacked_packets = 0;
 #ifdef PNS_CONTRACT_TRIAL  // pns/contract/build_contract.hpp
   session.downstream.trial_ack_sent = gre.ack;

@@ -49,7 +49,7 @@ void make_fit(Burst& burst, StageContext& stage, rte_mbuf* packet, PacketContext
 // An index has named the session; the record says whether it is the destination's.
 void confirm_subscriber(StageContext& stage, rte_mbuf* packet, PacketContext& context) noexcept {
   const SessionRecord& session = *context.session;
-  if (session.subscriber != context.destination) {
+  if (load_shared(session.subscriber) != context.destination) {
     context.session = nullptr;
     return punt_to_kernel(stage, context, contract::PortRole::kCore, DropReason::no_session);
   }

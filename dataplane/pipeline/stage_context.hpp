@@ -114,7 +114,7 @@ inline void prefetch_downstream(const contract::SessionRecord& session) noexcept
   rte_prefetch0(&session.downstream);
 }
 inline void prefetch_wanted(const contract::SessionRecord& session) noexcept {
-  if (session.ack_pending) rte_prefetch0(&session.upstream);
+  if (load_shared(session.ack_pending)) rte_prefetch0(&session.upstream);
   if ((session.flags.load(std::memory_order_relaxed) & contract::kFlagMppe) != 0)
     rte_prefetch0(&session.downstream.mppe);
 }

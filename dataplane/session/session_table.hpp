@@ -26,6 +26,7 @@
 #include <string>
 
 #include "dataplane/session/prefix_index.hpp"
+#include "dataplane/session/shared_fields.hpp"
 #include "pns/base/ids.hpp"
 #include "pns/base/ip_address.hpp"
 #include "pns/contract/messages.hpp"
@@ -117,13 +118,14 @@ class SessionTable {
   // The session with this inner address. Checked against the record.
   [[nodiscard]] FoundSession find_by_address(Ipv4Address inner) const noexcept {
     const FoundSession found = at(read(entry_of(inner)));
-    if (!found || found.session->subscriber != inner) return {};
+    if (!found || load_shared(found.session->subscriber) != inner) return {};
     return found;
   }
   // The session with this /64, by its upper half in host order. Checked against the record.
   [[nodiscard]] FoundSession find_by_prefix(std::uint64_t prefix) const noexcept {
-    const std::uint32_t slot = prefixes_.find(
-        prefix, [&](std::uint32_t found) { return records_[found].ipv6_prefix == prefix; });
+    const std::uint32_t slot = prefixes_.find(prefix, [&](std::uint32_t found) {
+      return load_shared(records_[found].ipv6_prefix) == prefix;
+    });
     if (slot == PrefixIndex::kNone) return {};
     return {&records_[slot], SlotId(slot)};
   }

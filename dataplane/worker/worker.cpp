@@ -104,7 +104,7 @@ void disarm_mppe(SessionRecord& session) noexcept {
 }
 
 void open_ipv4(SessionRecord& session, const contract::OpenIpv4& open) noexcept {
-  session.subscriber = open.subscriber;
+  store_shared(session.subscriber, open.subscriber);
   session.gateway = open.gateway;
   session.inner_mtu = open.inner_mtu;
   session.rate_bits_per_second = open.rate_bits_per_second;
@@ -113,11 +113,11 @@ void open_ipv4(SessionRecord& session, const contract::OpenIpv4& open) noexcept 
 
 void close_ipv4(SessionRecord& session) noexcept {
   set_flags(session, 0, contract::kFlagIpv4Open);
-  session.subscriber = {};
+  store_shared(session.subscriber, Ipv4Address{});
 }
 
 void open_ipv6(SessionRecord& session, const contract::OpenIpv6& open) noexcept {
-  session.ipv6_prefix = open.prefix;
+  store_shared(session.ipv6_prefix, open.prefix);
   session.our_interface_id = open.our_interface_id;
   session.peer_interface_id = open.peer_interface_id;
   session.inner_mtu = open.inner_mtu;
@@ -127,7 +127,7 @@ void open_ipv6(SessionRecord& session, const contract::OpenIpv6& open) noexcept 
 
 void close_ipv6(SessionRecord& session) noexcept {
   set_flags(session, 0, contract::kFlagIpv6Open);
-  session.ipv6_prefix = 0;
+  store_shared(session.ipv6_prefix, std::uint64_t{0});
 }
 
 }  // namespace
