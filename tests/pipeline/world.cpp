@@ -11,6 +11,7 @@
 
 #include "dataplane/routing/mapped_address.hpp"
 #include "pns/base/drop_reason.hpp"
+#include "tests/support/tsan_dpdk.hpp"
 
 namespace pns::test {
 namespace {
@@ -44,8 +45,9 @@ struct RingPorts {
   std::unique_ptr<NextHops> next_hops;
 
   RingPorts() {
-    pool = rte_pktmbuf_pool_create("world", 8191, 0, kMbufPrivateSize, RTE_MBUF_DEFAULT_BUF_SIZE,
-                                   static_cast<int>(rte_socket_id()));
+    pool = rte_pktmbuf_pool_create_by_ops("world", 8191, 0, kMbufPrivateSize,
+                                          RTE_MBUF_DEFAULT_BUF_SIZE,
+                                          static_cast<int>(rte_socket_id()), visible_pool_ops());
     REQUIRE(pool != nullptr);
     for (unsigned port = 0; port < 2; ++port) {
       for (unsigned queue = 0; queue < kQueues; ++queue) {
@@ -64,6 +66,7 @@ struct RingPorts {
         REQUIRE(rte_eth_rx_queue_setup(id[port], queue, 64, 0, nullptr, pool) == 0);
         REQUIRE(rte_eth_tx_queue_setup(id[port], queue, 64, 0, nullptr) == 0);
       }
+      make_port_visible(id[port], kQueues);
       REQUIRE(rte_eth_dev_start(id[port]) == 0);
     }
     auto made = NextHops::create("world");
@@ -115,22 +118,34 @@ Octets take_octets(rte_mbuf* packet) {
   return out;
 }
 
-rte_mbuf* make_packet(Bytes frame) {
+// Null: no buffer, or the frame is too long.
+rte_mbuf* try_make_packet(Bytes frame) {
   rte_mbuf* packet = rte_pktmbuf_alloc(ports().pool);
-  REQUIRE(packet != nullptr);
+  if (packet == nullptr) return nullptr;
   auto* room = rte_pktmbuf_append(packet, static_cast<std::uint16_t>(frame.size()));
-  REQUIRE(room != nullptr);
+  if (room == nullptr) {
+    rte_pktmbuf_free(packet);
+    return nullptr;
+  }
   std::memcpy(room, frame.data(), frame.size());
   // What a driver leaves in the private area is not ours to trust.
   std::memset(rte_mbuf_to_priv(packet), 0xa5, kMbufPrivateSize);
   return packet;
 }
 
+rte_mbuf* make_packet(Bytes frame) {
+  rte_mbuf* packet = try_make_packet(frame);
+  REQUIRE(packet != nullptr);
+  return packet;
+}
+
 std::vector<Octets> drain(rte_ring* ring) {
   std::vector<Octets> out;
   void* packet = nullptr;
-  while (rte_ring_dequeue(ring, &packet) == 0)
+  while (rte_ring_dequeue(ring, &packet) == 0) {
+    after_port_has_sent();
     out.push_back(take_octets(static_cast<rte_mbuf*>(packet)));
+  }
   return out;
 }
 
@@ -351,15 +366,22 @@ void World::arm(const Subscriber& s, bool stateless, unsigned bits) {
 
 void World::command(const Subscriber& s, WorkerCommandType type, WorkerCommand::Body body,
                     Bytes frame) {
+  REQUIRE(try_command(s, type, body, frame));
+}
+
+bool World::try_command(const Subscriber& s, WorkerCommandType type, WorkerCommand::Body body,
+                        Bytes frame) {
   WorkerCommand command;
   command.type = type;
   command.slot = s.slot();
   command.generation = s.generation;
   command.body = body;
   rte_mbuf* packet = make_command(ports().pool, command, frame);
-  REQUIRE(packet != nullptr);
+  if (packet == nullptr) return false;
   const unsigned owner = table_->owner(OurCallId(static_cast<std::uint16_t>(s.call()))).value;
-  REQUIRE(rte_ring_enqueue(commands_[owner], packet) == 0);
+  if (rte_ring_enqueue(commands_[owner], packet) == 0) return true;
+  rte_pktmbuf_free(packet);
+  return false;
 }
 
 void World::transmit_raw(contract::PortRole port, Bytes frame) {
@@ -377,6 +399,15 @@ void World::receive(contract::PortRole port, Bytes frame, unsigned queue) {
 
 void World::receive_mbuf(contract::PortRole port, rte_mbuf* packet, unsigned queue) {
   REQUIRE(rte_ring_enqueue(ports().rx[static_cast<std::size_t>(port)][queue], packet) == 0);
+}
+
+bool World::offer(contract::PortRole port, Bytes frame, unsigned queue) {
+  rte_mbuf* packet = try_make_packet(frame);
+  if (packet == nullptr) return false;
+  before_port_receives();
+  if (rte_ring_enqueue(ports().rx[static_cast<std::size_t>(port)][queue], packet) == 0) return true;
+  rte_pktmbuf_free(packet);
+  return false;
 }
 
 void World::from_twin(contract::PortRole port, Bytes frame) {

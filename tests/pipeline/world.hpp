@@ -125,6 +125,9 @@ class World {
   }
   void command(const Subscriber& s, WorkerCommandType type, WorkerCommand::Body body = {},
                Bytes frame = {});
+  // False: no room in the ring to its worker, or no buffer.
+  [[nodiscard]] bool try_command(const Subscriber& s, WorkerCommandType type,
+                                 WorkerCommand::Body body = {}, Bytes frame = {});
   void inject(const Subscriber& s, std::string_view hex) {
     command(s, WorkerCommandType::kInjectFrame, {}, octets(hex));
   }
@@ -132,6 +135,8 @@ class World {
 
   // --- packets ---
   void receive(contract::PortRole port, Bytes frame, unsigned queue = 0);
+  // While workers run on threads. False: the ring is full, or no buffer is free.
+  [[nodiscard]] bool offer(contract::PortRole port, Bytes frame, unsigned queue);
   // An mbuf of the test's making.
   void receive_mbuf(contract::PortRole port, rte_mbuf* packet, unsigned queue = 0);
   void from_twin(contract::PortRole port, Bytes frame);
@@ -158,6 +163,7 @@ class World {
   [[nodiscard]] dataplane::SessionTable& table() { return *table_; }
   [[nodiscard]] dataplane::NextHops& next_hops() { return *next_hops_; }
   [[nodiscard]] dataplane::Worker& worker(unsigned n = 0) { return *workers_[n]; }
+  [[nodiscard]] dataplane::Doorbell& doorbell(unsigned n) { return *doorbells_[n]; }
   [[nodiscard]] rte_mempool* pool();
   [[nodiscard]] std::uint64_t now_ns() const { return now_ns_; }
   [[nodiscard]] const std::vector<Octets>& leftovers() const { return leftovers_; }
