@@ -20,6 +20,7 @@
 #include "dataplane/pipeline/mppe_seal.hpp"
 #include "dataplane/pipeline/ppp_in.hpp"
 #include "dataplane/pipeline/ppp_out.hpp"
+#include "dataplane/session/session_commands.hpp"
 #include "pns/mppe/mppe.hpp"
 #include "pns/wire/ethernet.hpp"
 #include "pns/wire/ppp.hpp"
@@ -69,65 +70,6 @@ bool goes_downstream(const Burst& burst) noexcept {
                                    lane_bit(Lane::kDownstreamIpv6) | lane_bit(Lane::kSeal) |
                                    lane_bit(Lane::kPppOut) | lane_bit(Lane::kGreOut);
   return (burst.lanes() & kLanes) != 0;
-}
-
-void set_flags(SessionRecord& session, std::uint32_t set, std::uint32_t clear) noexcept {
-  const std::uint32_t flags = session.flags.load(std::memory_order_relaxed);
-  session.flags.store((flags & ~clear) | set, std::memory_order_relaxed);
-}
-
-void configure_link(SessionRecord& session, const contract::ConfigureLink& link) noexcept {
-  session.our_magic = link.our_magic;
-  session.peer_mru = link.peer_mru;
-  const std::uint32_t set = (link.open ? contract::kFlagLcpOpen : 0) |
-                            (link.send_acfc ? contract::kFlagSendAcfc : 0) |
-                            (link.send_pfc ? contract::kFlagSendPfc : 0);
-  set_flags(session, set,
-            contract::kFlagLcpOpen | contract::kFlagSendAcfc | contract::kFlagSendPfc);
-}
-
-// Both directions, or neither when the strength is none of MPPE's.
-void arm_mppe(SessionRecord& session, const contract::ArmMppe& arm) noexcept {
-  if (arm.key_bits != 40 && arm.key_bits != 56 && arm.key_bits != 128) return;
-  const mppe::Mode mode = arm.stateless ? mppe::Mode::kStateless : mppe::Mode::kStateful;
-  mppe::init(session.upstream.mppe, arm.receive_start_key, arm.key_bits, mode);
-  mppe::init(session.downstream.mppe, arm.send_start_key, arm.key_bits, mode);
-  session.upstream.mppe.gre_sequence =
-      session.upstream.highest_sequence.load(std::memory_order_relaxed);
-  set_flags(session, contract::kFlagMppe, 0);
-}
-
-void disarm_mppe(SessionRecord& session) noexcept {
-  mppe::forget(session.upstream.mppe);
-  mppe::forget(session.downstream.mppe);
-  set_flags(session, 0, contract::kFlagMppe);
-}
-
-void open_ipv4(SessionRecord& session, const contract::OpenIpv4& open) noexcept {
-  store_shared(session.subscriber, open.subscriber);
-  session.gateway = open.gateway;
-  session.inner_mtu = open.inner_mtu;
-  session.rate_bits_per_second = open.rate_bits_per_second;
-  set_flags(session, contract::kFlagIpv4Open, 0);
-}
-
-void close_ipv4(SessionRecord& session) noexcept {
-  set_flags(session, 0, contract::kFlagIpv4Open);
-  store_shared(session.subscriber, Ipv4Address{});
-}
-
-void open_ipv6(SessionRecord& session, const contract::OpenIpv6& open) noexcept {
-  store_shared(session.ipv6_prefix, open.prefix);
-  session.our_interface_id = open.our_interface_id;
-  session.peer_interface_id = open.peer_interface_id;
-  session.inner_mtu = open.inner_mtu;
-  session.rate_bits_per_second = open.rate_bits_per_second;
-  set_flags(session, contract::kFlagIpv6Open, 0);
-}
-
-void close_ipv6(SessionRecord& session) noexcept {
-  set_flags(session, 0, contract::kFlagIpv6Open);
-  store_shared(session.ipv6_prefix, std::uint64_t{0});
 }
 
 }  // namespace
