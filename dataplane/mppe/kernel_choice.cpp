@@ -31,7 +31,7 @@ constexpr double kClearly = 1.03;
 constexpr double kFarFrom = 1.1;  // for fewer streams
 // What the engine does for a lone stateful packet besides RC4, and for a lone stateless one: TSC
 // cycles.
-constexpr double kMostScalar = 512;  // octets: beyond, a disturbance would speak for the reference
+constexpr double kMaxScalar = 512;  // octets: beyond, a disturbance would speak for the reference
 constexpr double kStatefulDetour = 80;
 constexpr double kStatelessDetour = 150;
 
@@ -77,8 +77,8 @@ struct RunningTimes {
   Times few, many;
 };
 struct FormTimes {
-  std::array<FreshTimes, kMostRc4Lanes> fresh;
-  std::array<RunningTimes, kMostRunningLanes> running;
+  std::array<FreshTimes, kMaxRc4Lanes> fresh;
+  std::array<RunningTimes, kMaxRunningLanes> running;
 };
 struct ScalarTimes {
   RunningTimes running;
@@ -94,7 +94,7 @@ class Bench {
     const Rc4Kernels& rc4 = kernels.rc4;
     StackLow low = kCleanStack;
     for (unsigned round = rounds_of(lanes); round-- != 0;) {
-      std::uint8_t j[kMostRc4Lanes] = {};
+      std::uint8_t j[kMaxRc4Lanes] = {};
       new_keys();
       time(times.change_keys, round, lanes,
            [&] { low = std::min(low, rc4.change_keys[beside - 1](tables_[0], keys_[0])); });
@@ -157,9 +157,9 @@ class Bench {
       }
   }
 
-  alignas(256) std::uint8_t tables_[kMostRc4Lanes][kRc4TableSize]{};
-  alignas(64) std::byte keys_[kMostRc4Lanes][16]{};
-  alignas(64) std::byte out_[kMostRc4Lanes][kStreamStride]{};
+  alignas(256) std::uint8_t tables_[kMaxRc4Lanes][kRc4TableSize]{};
+  alignas(64) std::byte keys_[kMaxRc4Lanes][16]{};
+  alignas(64) std::byte out_[kMaxRc4Lanes][kStreamStride]{};
   std::uint64_t state_ = 1;
 };
 
@@ -205,7 +205,7 @@ MppeChoice measured_choice(MppeVariant variant) noexcept {
     bench.new_key(kernels, new_key);
   }
 
-  std::array<double, kMostRc4Lanes> step{};  // of the chosen ones
+  std::array<double, kMaxRc4Lanes> step{};  // of the chosen ones
   for (unsigned n = 0; n < lanes; ++n) {
     const FreshTimes& of_bytes = bytes.fresh[n];
     const FreshTimes& of_words = words.fresh[n];
@@ -235,7 +235,7 @@ MppeChoice measured_choice(MppeVariant variant) noexcept {
     choice.bytes_step[n] = step_of(of_bytes);
     choice.words_step[n] = step_of(of_words);
   }
-  if (lanes == kMostRc4Lanes && kFarFrom * step[3] < step[lanes - 1]) kernels.lanes = 4;
+  if (lanes == kMaxRc4Lanes && kFarFrom * step[3] < step[lanes - 1]) kernels.lanes = 4;
 
   // A lone set-up: octets, with another stream beside it or without, or words.
   double set_up = std::min(words.fresh[0].set_up(), bytes.fresh[0].set_up());
@@ -256,7 +256,7 @@ MppeChoice measured_choice(MppeVariant variant) noexcept {
     return (times.many.cycles() - times.few.cycles()) / static_cast<double>(kLong - kShort);
   };
   const double behind = kStatefulDetour + lone.few.cycles() - scalar.running.few.cycles();
-  double few = variant == MppeVariant::kPortable ? double{kStreamStride} : kMostScalar;
+  double few = variant == MppeVariant::kPortable ? double{kStreamStride} : kMaxScalar;
   if (const double gain = slope(scalar.running) - slope(lone); gain > 0)
     few = std::clamp(kShort + behind / gain, 0.0, few);
   kernels.few_octets = static_cast<std::size_t>(few);

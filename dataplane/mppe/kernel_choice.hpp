@@ -24,8 +24,8 @@ struct MppeChoice {
   std::uint8_t go_on_words = 0;
   // TSC cycles of a step of a stream (an exchange of the set-up, or an octet) by number of streams,
   // what it takes to expand and pack the tables included; 0 where nothing was measured.
-  std::array<float, kMostRc4Lanes> bytes_step{};
-  std::array<float, kMostRc4Lanes> words_step{};
+  std::array<float, kMaxRc4Lanes> bytes_step{};
+  std::array<float, kMaxRc4Lanes> words_step{};
 };
 
 // What this CPU does best with the variant, which it must have. Keys of the measurement are always

@@ -19,8 +19,8 @@ enum class Rc4Form : std::uint8_t { kBytes, kWords };
 
 inline constexpr std::size_t kRc4TableSize = 256;
 inline constexpr std::size_t kStreamStride = 1600;  // rc4_*.S have it too; no multiple of 4,096
-inline constexpr unsigned kMostRc4Lanes = 6;
-inline constexpr unsigned kMostRunningLanes = 4;
+inline constexpr unsigned kMaxRc4Lanes = 6;
+inline constexpr unsigned kMaxRunningLanes = 4;
 inline constexpr std::size_t kFewBlocks = 12;  // of 16 octets
 
 // GetNewKeyFromSHA (RFC 3079 §3.4) of one packet. `out`: 16 octets; a key of 8 octets is there
@@ -33,8 +33,8 @@ struct NewKey {
 
 // i and j of streams that go on.
 struct RunningIndices {
-  std::uint8_t i[kMostRunningLanes];
-  std::uint8_t j[kMostRunningLanes];
+  std::uint8_t i[kMaxRunningLanes];
+  std::uint8_t j[kMaxRunningLanes];
 };
 
 // The lowest address of the stack at which a function of RC4 left keys and tables. Who called such
@@ -58,14 +58,14 @@ struct Rc4Kernels {
   using GoOn = StackLow(std::uint8_t* tables, RunningIndices* indices, std::byte* out,
                         std::size_t octets) noexcept;
 
-  SetKeys* set_keys[kMostRc4Lanes];
-  ChangeKeys* change_keys[kMostRc4Lanes];
+  SetKeys* set_keys[kMaxRc4Lanes];
+  ChangeKeys* change_keys[kMaxRc4Lanes];
   // Words are expanded and packed in each call, octets are not: which is faster hangs on the
   // length.
-  Generate* generate_one[kMostRc4Lanes];  // of one block
-  Generate* generate_few[kMostRc4Lanes];  // up to kFewBlocks
-  Generate* generate[kMostRc4Lanes];
-  GoOn* go_on[kMostRunningLanes];
+  Generate* generate_one[kMaxRc4Lanes];  // of one block
+  Generate* generate_few[kMaxRc4Lanes];  // up to kFewBlocks
+  Generate* generate[kMaxRc4Lanes];
+  GoOn* go_on[kMaxRunningLanes];
 };
 
 struct MppeKernels {

@@ -15,8 +15,8 @@ namespace {
 // MppeKernels::few_octets and fewest_lanes as measured, bytes on Zen 5 and words on Zen 3.
 MppeKernels ymm_kernels(Rc4Form form) noexcept {
   const bool bytes = form == Rc4Form::kBytes;
-  return {.lanes = kMostRc4Lanes,
-          .running_lanes = kMostRunningLanes,
+  return {.lanes = kMaxRc4Lanes,
+          .running_lanes = kMaxRunningLanes,
           .fewest_lanes = bytes ? 2U : 1U,
           .few_keys = 1,
           .one_is_slow = false,

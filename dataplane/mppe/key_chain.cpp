@@ -12,9 +12,9 @@ namespace {
 // Chains side by side, kernels.lanes at most.
 void step_group(const MppeKernels& kernels, std::span<const KeyChain> chains, unsigned key_bits,
                 unsigned steps) noexcept {
-  alignas(256) std::uint8_t tables[kMostRc4Lanes][kRc4TableSize];
-  alignas(64) std::byte keys[kMostRc4Lanes + 2][16] = {};  // one of 8 octets twice
-  NewKey next[kMostRc4Lanes];
+  alignas(256) std::uint8_t tables[kMaxRc4Lanes][kRc4TableSize];
+  alignas(64) std::byte keys[kMaxRc4Lanes + 2][16] = {};  // one of 8 octets twice
+  NewKey next[kMaxRc4Lanes];
   const auto count = static_cast<unsigned>(chains.size());
   const auto octets = static_cast<unsigned>(crypto::key_octets(key_bits));
   for (unsigned n = 0; n < count; ++n) {

@@ -64,7 +64,7 @@ void MppeEngine::change_keys(std::span<const std::byte, 16> start_key,
 inline void MppeEngine::note(StackLow low) noexcept { stack_low_ = std::min(stack_low_, low); }
 
 void MppeEngine::run(std::span<MppeJob> jobs, const MppeGapRule* rule) noexcept {
-  const unsigned count = static_cast<unsigned>(std::min(jobs.size(), kMostJobs));
+  const unsigned count = static_cast<unsigned>(std::min(jobs.size(), kMaxJobs));
   scalar_ = kernels_.one_is_slow && count == 1;
   chain_count_ = 0;
   chain_index_.fill(kNone);
@@ -163,7 +163,7 @@ void MppeEngine::run_scalar(Chain& chain, MppeJob& job, const MppeGapRule* rule)
                                                     const MppeGapRule* rule) noexcept {
   DirectionState& state = *job.state;
   if (job.work == MppeWork::kSeal && state.mode == Mode::kStateless && !scalar_ &&
-      job.packet.size() - mppe::kHeaderSize - 1 < kMostOctets) {  // the most frequent case
+      job.packet.size() - mppe::kHeaderSize - 1 < kMaxOctets) {  // the most frequent case
     plan_stateless(chain, job);
     return true;
   }
@@ -180,7 +180,7 @@ void MppeEngine::run_scalar(Chain& chain, MppeJob& job, const MppeGapRule* rule)
     if ((header & mppe::kEncrypted) == 0) return refuse(DropReason::mppe_flags);
     if (stateless && (header & mppe::kFlushed) == 0) return refuse(DropReason::mppe_flags);
   }
-  bool certain = !scalar_ && job.packet.size() - mppe::kHeaderSize <= kMostOctets;
+  bool certain = !scalar_ && job.packet.size() - mppe::kHeaderSize <= kMaxOctets;
   if (job.work == MppeWork::kOpen)
     certain =
         certain && (job.ahead == kAheadByCount ? (header & mppe::kCoherencyMask) == chain.count
@@ -230,7 +230,7 @@ void MppeEngine::plan_running(Chain& chain, MppeJob& job) noexcept {
 // Slots and ranks. Of packets of one length, and of a single round, both are the same.
 void MppeEngine::order_fresh() noexcept {
   static constexpr auto kIdentity = [] {
-    std::array<std::uint8_t, kMostJobs> all;
+    std::array<std::uint8_t, kMaxJobs> all;
     for (std::size_t n = 0; n < all.size(); ++n) all[n] = static_cast<std::uint8_t>(n);
     return all;
   }();
@@ -242,7 +242,7 @@ void MppeEngine::order_fresh() noexcept {
   if (rounds_ == 1) {
     by_slot_ = kIdentity;
   } else {
-    std::array<std::uint8_t, kMostJobs + 1> next = round_start_;
+    std::array<std::uint8_t, kMaxJobs + 1> next = round_start_;
     for (unsigned n = 0; n < fresh_count_; ++n)
       by_slot_[next[fresh_[n].round]++] = static_cast<std::uint8_t>(n);
   }
@@ -273,7 +273,7 @@ void MppeEngine::derive_keys() noexcept {
 
 // Interim keys of the packets of a round.
 void MppeEngine::derive_round(unsigned first, unsigned end) noexcept {
-  std::array<NewKey, kMostJobs> keys;
+  std::array<NewKey, kMaxJobs> keys;
   for (const unsigned octets : {16U, 8U}) {
     if (octets == 8 && !short_keys_) break;
     NewKey* next = keys.data();
@@ -320,7 +320,7 @@ void MppeEngine::park(unsigned slot, unsigned lane) noexcept {
 }
 
 void MppeEngine::finish_keys(unsigned slot, unsigned lane, unsigned count) noexcept {
-  std::uint8_t j[kMostRc4Lanes] = {};
+  std::uint8_t j[kMaxRc4Lanes] = {};
   note(kernels_.rc4.generate_one[count - 1](work_[lane], j, stream_[0], 1, 0, false));
   lanes_used_ = std::max(lanes_used_, count);
   octets_used_ = std::max<std::size_t>(octets_used_, 16);
@@ -370,7 +370,7 @@ void MppeEngine::commit_sealed() noexcept {
 
 // Longest first, to 16 octets; those of one length in the order given.
 void MppeEngine::sort(std::span<std::uint8_t> order, const Planned* planned) noexcept {
-  constexpr std::size_t kBuckets = kMostOctets / 16 + 1;
+  constexpr std::size_t kBuckets = kMaxOctets / 16 + 1;
   std::size_t least = kBuckets;
   std::size_t most = 0;
   for (const std::uint8_t n : order) {
@@ -389,7 +389,7 @@ void MppeEngine::sort(std::span<std::uint8_t> order, const Planned* planned) noe
     start[blocks] = static_cast<std::uint8_t>(at);
     at += here;
   }
-  std::array<std::uint8_t, kMostJobs> sorted;
+  std::array<std::uint8_t, kMaxJobs> sorted;
   for (const std::uint8_t n : order) sorted[start[blocks_of(planned[n].size)]++] = n;
   std::copy_n(sorted.begin(), order.size(), order.begin());
 }
@@ -422,7 +422,7 @@ void MppeEngine::stream_fresh() noexcept {
     const auto blocks = [this, first](unsigned lane) noexcept {
       return blocks_of(fresh_[by_rank_[first + lane]].size);
     };
-    std::uint8_t j[kMostRc4Lanes] = {};
+    std::uint8_t j[kMaxRc4Lanes] = {};
     std::size_t done = 0;
     for (unsigned lanes = size;;) {
       std::size_t until = blocks(0);
@@ -485,7 +485,7 @@ void MppeEngine::stream_running() noexcept {
     crypt_next(*running_[0].job, running_[0].count);
     return;
   }
-  std::array<std::uint8_t, kMostJobs> all;
+  std::array<std::uint8_t, kMaxJobs> all;
   for (unsigned n = 0; n < running_count_; ++n) all[n] = static_cast<std::uint8_t>(n);
   const std::span order = std::span(all).first(running_count_);
   sort(order, running_.data());

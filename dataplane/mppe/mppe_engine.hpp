@@ -8,7 +8,7 @@
 // there are, of a stateful one a single one, since its streams follow each other. The rest waits
 // for the next wave. What is rare goes to the scalar reference, when all before it in its session
 // is done: stateless packets after a gap, stateful ones that change the key, packets above
-// kMostOctets. A gap costs a key change for each missing packet; MppeGapRule bounds that.
+// kMaxOctets. A gap costs a key change for each missing packet; MppeGapRule bounds that.
 //
 // One engine a worker; its owner's thread only. About 30 KB that it holds itself: no allocation, no
 // lock. Keys and streams are wiped before run() returns.
@@ -56,9 +56,9 @@ struct MppeGapRule {
 
 class MppeEngine {
  public:
-  static constexpr std::size_t kMostJobs = 64;
+  static constexpr std::size_t kMaxJobs = 64;
   // Data of one packet, without the MPPE header, that the lanes take.
-  static constexpr std::size_t kMostOctets = kStreamStride;
+  static constexpr std::size_t kMaxOctets = kStreamStride;
 
   // The CPU must have what the kernels need.
   explicit MppeEngine(const MppeKernels& kernels = kernels_of(best_variant())) noexcept;
@@ -70,7 +70,7 @@ class MppeEngine {
   void change_keys(std::span<const std::byte, 16> start_key, std::span<std::byte, 16> session_key,
                    unsigned key_bits, std::uint32_t steps) noexcept;
 
-  // At most kMostJobs. The jobs of one direction are done in their order.
+  // At most kMaxJobs. The jobs of one direction are done in their order.
   void run(std::span<MppeJob> jobs, const MppeGapRule* rule = nullptr) noexcept;
 
  private:
@@ -127,18 +127,18 @@ class MppeEngine {
   MppeKernels kernels_;
 
   // Of a burst.
-  std::array<Chain, kMostJobs> chains_;  // those that have jobs left
-  std::array<std::uint8_t, kMostJobs> next_job_;
+  std::array<Chain, kMaxJobs> chains_;  // those that have jobs left
+  std::array<std::uint8_t, kMaxJobs> next_job_;
   std::array<std::uint8_t, 128> chain_index_;  // hash of a state's address → chain
   unsigned chain_count_ = 0;
   bool scalar_ = false;  // a single packet, and the lanes are slower
 
   // Of a wave. Slots: those of a round follow each other, and the rounds too.
-  std::array<Planned, kMostJobs> fresh_;                 // stateless, a direction after the other
-  std::array<Planned, kMostJobs> running_;               // stateful
-  std::array<std::uint8_t, kMostJobs + 1> round_start_;  // slot
-  std::array<std::uint8_t, kMostJobs> by_slot_;
-  std::array<std::uint8_t, kMostJobs> by_rank_;
+  std::array<Planned, kMaxJobs> fresh_;                 // stateless, a direction after the other
+  std::array<Planned, kMaxJobs> running_;               // stateful
+  std::array<std::uint8_t, kMaxJobs + 1> round_start_;  // slot
+  std::array<std::uint8_t, kMaxJobs> by_slot_;
+  std::array<std::uint8_t, kMaxJobs> by_rank_;
   unsigned fresh_count_ = 0;
   unsigned running_count_ = 0;
   unsigned rounds_ = 0;
@@ -156,11 +156,11 @@ class MppeEngine {
 
   // Secrets. A set-up of one lane may have a second beside it, whose result is nothing: hence one
   // more. They are wiped 64 octets at a time.
-  alignas(256) std::uint8_t parked_[kMostJobs + 1][kRc4TableSize];  // by rank
-  alignas(256) std::uint8_t work_[kMostRc4Lanes][kRc4TableSize];
-  alignas(64) std::byte stream_[kMostRc4Lanes][kStreamStride];
+  alignas(256) std::uint8_t parked_[kMaxJobs + 1][kRc4TableSize];  // by rank
+  alignas(256) std::uint8_t work_[kMaxRc4Lanes][kRc4TableSize];
+  alignas(64) std::byte stream_[kMaxRc4Lanes][kStreamStride];
   static_assert(kStreamStride % 64 == 0);
-  alignas(64) std::byte keys_[kMostJobs + 4][16];  // session key by slot; one of 8 octets twice
+  alignas(64) std::byte keys_[kMaxJobs + 4][16];  // session key by slot; one of 8 octets twice
 };
 
 }  // namespace pns::dataplane

@@ -54,7 +54,7 @@ struct EventBucket {
                                        std::uint64_t octets,
                                        std::uint64_t bits_per_second) noexcept {
   constexpr std::uint64_t kBurstNs = 100'000'000;
-  constexpr std::uint64_t kLongestPacket = 65'575;  // IPv6 header and 65,535 octets
+  constexpr std::uint64_t kMaxPacketOctets = 65'575;  // IPv6 header and 65,535 octets
   if (bits_per_second == 0) return true;
   const auto cost_of = [bits_per_second](std::uint64_t size) {
     return size * 8 * 1'000'000'000ULL / bits_per_second;
@@ -62,7 +62,7 @@ struct EventBucket {
   const std::uint64_t cost = cost_of(octets);
   // A rate so low that one packet exceeds the burst still lets one packet through at a time.
   return admit(spent_until, now_ns, cost, std::max(kBurstNs, cost),
-               kBurstNs + cost_of(std::max(kLongestPacket, octets)));
+               kBurstNs + cost_of(std::max(kMaxPacketOctets, octets)));
 }
 
 }  // namespace pns::dataplane

@@ -114,7 +114,7 @@ class Delivery {
   }
   // What waits and follows the highest number now; leaves room for `reserve` packets.
   void deliver_waiting(UpstreamState& up, std::size_t reserve) noexcept {
-    while (up.reorder_queue != 0 && out_.count + reserve < kMostDelivered) {
+    while (up.reorder_queue != 0 && out_.count + reserve < kMaxDelivered) {
       const std::uint32_t before = up.highest_sequence.load(std::memory_order_relaxed);
       rte_mbuf* const packet = stage_.reorder.take_next(up, before);
       if (packet == nullptr) return;
@@ -138,12 +138,12 @@ class Delivery {
     return up.highest_sequence.load(std::memory_order_relaxed);
   }
   [[nodiscard]] bool has_room(std::size_t reserve) const noexcept {
-    return out_.count + reserve < kMostDelivered;
+    return out_.count + reserve < kMaxDelivered;
   }
 
  private:
   // The stages behind may add packets to the burst.
-  static constexpr std::size_t kMostDelivered = Burst::kCapacity - 32;
+  static constexpr std::size_t kMaxDelivered = Burst::kCapacity - 32;
 
   // The run of waiting packets that begins behind `before_first`. Result: the last of them.
   std::uint32_t deliver_waiting_doubtful(UpstreamState& up, std::uint32_t before_first,

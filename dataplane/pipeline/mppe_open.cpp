@@ -30,14 +30,14 @@ struct Batch {
   Batch(Burst& from, StageContext& of) noexcept : burst(from), stage(of) {}
 
   Burst& burst;
-  StageContext& stage;                                  // whose mppe_jobs they are
-  std::array<std::uint16_t, MppeEngine::kMostJobs> at;  // in the burst
-  std::array<bool, MppeEngine::kMostJobs> explained;    // MissingPackets::explained
-  std::array<bool, MppeEngine::kMostJobs> ambiguous;    // MissingPackets::ambiguous()
-  std::array<bool, MppeEngine::kMostJobs> deferred;     // too many key changes for now
+  StageContext& stage;                                 // whose mppe_jobs they are
+  std::array<std::uint16_t, MppeEngine::kMaxJobs> at;  // in the burst
+  std::array<bool, MppeEngine::kMaxJobs> explained;    // MissingPackets::explained
+  std::array<bool, MppeEngine::kMaxJobs> ambiguous;    // MissingPackets::ambiguous()
+  std::array<bool, MppeEngine::kMaxJobs> deferred;     // too many key changes for now
   // What paid for key changes of a packet, and how many; null: nothing did.
-  std::array<EventBucket*, MppeEngine::kMostJobs> buckets;
-  std::array<std::uint32_t, MppeEngine::kMostJobs> steps;
+  std::array<EventBucket*, MppeEngine::kMaxJobs> buckets;
+  std::array<std::uint32_t, MppeEngine::kMaxJobs> steps;
   unsigned count = 0;
   bool held = false;  // packets have left the burst
 };
@@ -224,7 +224,7 @@ void mppe_open(Burst& burst, StageContext& stage) noexcept {
       batch.ambiguous[batch.count] = missing.ambiguous();
     }
     batch.at[batch.count++] = i;
-    if (batch.count == MppeEngine::kMostJobs) open(batch);
+    if (batch.count == MppeEngine::kMaxJobs) open(batch);
   }
   if (batch.count != 0) open(batch);
   if (batch.held) burst.compact();

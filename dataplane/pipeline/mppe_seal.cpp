@@ -14,7 +14,7 @@ using contract::SessionRecord;
 
 // The packets that go through the engine together.
 struct Batch {
-  std::array<rte_mbuf*, MppeEngine::kMostJobs> packets;
+  std::array<rte_mbuf*, MppeEngine::kMaxJobs> packets;
   unsigned count = 0;
 };
 
@@ -59,7 +59,7 @@ void mppe_seal(Burst& burst, StageContext& stage) noexcept {
     batch.packets[batch.count] = packet;
     stage.mppe_jobs[batch.count++] = {&context.session->downstream.mppe, octets_of(packet),
                                       MppeWork::kSeal};
-    if (batch.count == MppeEngine::kMostJobs) seal(batch, stage);
+    if (batch.count == MppeEngine::kMaxJobs) seal(batch, stage);
   }
   if (batch.count != 0) seal(batch, stage);
 }

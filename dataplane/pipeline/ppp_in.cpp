@@ -17,7 +17,7 @@ using wire::PppProtocol;
 constexpr std::uint16_t kLastNetworkProtocol = 0x3fff;
 
 // Below, peers mean something else; 0: LCP has not said yet.
-constexpr std::uint16_t kSmallestMru = 64;
+constexpr std::uint16_t kMinMru = 64;
 
 // Network data that was not encrypted.
 void take_network_data(StageContext& stage, rte_mbuf* packet, PacketContext& context,
@@ -51,7 +51,7 @@ bool take_echo(StageContext& stage, rte_mbuf* packet, PacketContext& context,
   echo->code = wire::kLcpEchoReply;
   echo->magic = session.our_magic;
   // An answer the peer takes (RFC 1661 §5.8): what is more of its data stays away.
-  echo->length = std::min(echo->length, std::max(session.peer_mru, kSmallestMru));
+  echo->length = std::min(echo->length, std::max(session.peer_mru, kMinMru));
   wire::write_echo(information, *echo);
   narrow(packet, header.size(), echo->length);
   context.ppp_protocol = static_cast<std::uint16_t>(PppProtocol::kLcp);

@@ -86,7 +86,7 @@ struct StageContext {
   // that prove to be the peer's cost nothing in the end. The others do not wait.
   EventBucket waits_in_vain{2'500, 512};
   Ipv6Address icmp_source_ipv6;
-  std::array<MppeJob, MppeEngine::kMostJobs> mppe_jobs{};  // room for a stage that runs the engine
+  std::array<MppeJob, MppeEngine::kMaxJobs> mppe_jobs{};  // room for a stage that runs the engine
 
   [[nodiscard]] PortSettings& port(contract::PortRole role) noexcept {
     return ports[static_cast<std::size_t>(role)];

@@ -22,7 +22,7 @@ namespace {
 
 constexpr std::int32_t kOurNamespace = -1;
 constexpr std::size_t kAnswerSize = 64 * 1024;  // a NIC with many virtual functions says much
-constexpr std::size_t kMostDriverCounters = 8192;
+constexpr std::size_t kMaxDriverCounters = 8192;
 
 // A request of rtnetlink: a header, a fixed part, attributes.
 class Request {
@@ -176,7 +176,7 @@ std::vector<std::pair<std::string, std::uint64_t>> InterfaceStatistics::of_drive
   std::memcpy(&asked, counted.data(), sizeof(asked));
   std::uint32_t count = 0;
   std::memcpy(&count, counted.data() + offsetof(ethtool_sset_info, data), sizeof(count));
-  if (asked.sset_mask == 0 || count == 0 || count > kMostDriverCounters) return out;
+  if (asked.sset_mask == 0 || count == 0 || count > kMaxDriverCounters) return out;
 
   // Room for twice as many: the driver fills what it has now, whatever it had a moment ago.
   std::vector<std::uint64_t> names((sizeof(ethtool_gstrings) + 2UL * count * ETH_GSTRING_LEN) / 8 +

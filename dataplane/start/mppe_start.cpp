@@ -15,7 +15,7 @@
 namespace pns::dataplane {
 namespace {
 
-static_assert(contract::MppeKernelInfo::kStreams == kMostRc4Lanes);
+static_assert(contract::MppeKernelInfo::kStreams == kMaxRc4Lanes);
 
 constexpr unsigned kBytesBit = 1;
 constexpr unsigned kWordsBit = 2;
@@ -39,7 +39,7 @@ std::uint16_t hundredths(float cycles) noexcept {
   return static_cast<std::uint16_t>(std::clamp(std::lround(cycles * 100), 0L, 65535L));
 }
 
-std::string steps(const MppeChoice& choice, const std::array<float, kMostRc4Lanes>& cycles) {
+std::string steps(const MppeChoice& choice, const std::array<float, kMaxRc4Lanes>& cycles) {
   std::string text;
   for (unsigned n = 0; n < choice.kernels.lanes; ++n)
     text += fmt::format("{}{:.2f}", n == 0 ? "" : ",", cycles[n]);
@@ -65,7 +65,7 @@ std::expected<MppeChoice, std::string> choose_mppe(const config::Dataplane& want
 
 void publish(const MppeChoice& choice, contract::MppeKernelInfo& info) noexcept {
   using Variant = contract::MppeKernelInfo::Variant;
-  for (unsigned n = 0; n < kMostRc4Lanes; ++n) {
+  for (unsigned n = 0; n < kMaxRc4Lanes; ++n) {
     info.forms[n].store(static_cast<std::uint8_t>(forms_of(choice, n)), std::memory_order_relaxed);
     info.bytes_step[n].store(hundredths(choice.bytes_step[n]), std::memory_order_relaxed);
     info.words_step[n].store(hundredths(choice.words_step[n]), std::memory_order_relaxed);

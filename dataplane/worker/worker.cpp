@@ -33,7 +33,7 @@ using contract::SessionRecord;
 
 constexpr std::uint64_t kHousekeepingNs = 1'000'000;
 // Stand-alone acknowledgements of one housekeeping, in bursts: 256,000 a second.
-constexpr unsigned kMostAckBursts = 8;
+constexpr unsigned kMaxAckBursts = 8;
 constexpr std::array kRoles = {PortRole::kAccess, PortRole::kCore};
 
 constexpr std::size_t index_of(PortRole role) noexcept { return static_cast<std::size_t>(role); }
@@ -395,7 +395,7 @@ void Worker::take_deferred() noexcept {
 }
 
 void Worker::send_due_acks(std::uint64_t now_ns) noexcept {
-  for (unsigned round = 0; round < kMostAckBursts; ++round)
+  for (unsigned round = 0; round < kMaxAckBursts; ++round)
     if (!send_due_ack_burst(now_ns)) return;
 }
 

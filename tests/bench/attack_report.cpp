@@ -11,8 +11,8 @@ namespace pns::bench {
 namespace {
 
 constexpr double kKept = 0.90;
-constexpr std::uint64_t kLongestNs = 100'000;  // of key steps in one poll
-constexpr unsigned kPlainSteps = 4'095;        // of a receiver that follows any count at once
+constexpr std::uint64_t kMaxKeyStepNs = 100'000;  // of key steps in one poll
+constexpr unsigned kPlainSteps = 4'095;           // of a receiver that follows any count at once
 
 double core_share(const AttackReport& report, const AttackRow& row) {
   return row.steps_a_second() * report.step_cycles / (report.tsc_ghz * 1e9);
@@ -34,7 +34,7 @@ double AttackRow::steps_allowed(std::uint32_t key_change_ns) const {
 std::vector<std::string> broken_rules(const AttackReport& report) {
   std::vector<std::string> broken;
   for (const AttackRow& row : report.rows) {
-    if (row.most_steps * report.key_change_ns > kLongestNs)
+    if (row.most_steps * report.key_change_ns > kMaxKeyStepNs)
       broken.push_back(fmt::format("{}: {} key steps in one poll", row.name, row.most_steps));
     if (static_cast<double>(row.steps) > row.steps_allowed(report.key_change_ns))
       broken.push_back(fmt::format("{}: {} key steps in {:.3f} s, {:.0f} allowed", row.name,

@@ -210,7 +210,7 @@ class ScalarContender final : public Contender {
 std::string text_of(const dataplane::MppeChoice& choice) {
   const auto counts = [](unsigned words) {
     std::string text;
-    for (unsigned n = 0; n < dataplane::kMostRc4Lanes; ++n)
+    for (unsigned n = 0; n < dataplane::kMaxRc4Lanes; ++n)
       if ((words >> n & 1) != 0) text += fmt::format("{}{}", text.empty() ? "" : ",", n + 1);
     return text.empty() ? std::string("-") : text;
   };

@@ -135,7 +135,7 @@ std::size_t any_size(Dice& dice) {
     case 1:
       return 1400;
     case 2:
-      return 1590 + dice.below(40);  // around MppeEngine::kMostOctets
+      return 1590 + dice.below(40);  // around MppeEngine::kMaxOctets
     default:
       return 1 + dice.below(1500);
   }
@@ -184,7 +184,7 @@ Octets received(Dice& dice, Direction& direction, unsigned harm) {
 // Stateless gaps shorter than a burst may arise within it, when packets do not open; the engine
 // has made their keys already and does not ask.
 bool pays(void*, const MppeJob& job, std::uint32_t steps) noexcept {
-  return (job.state->mode == Mode::kStateless && steps < MppeEngine::kMostJobs) ||
+  return (job.state->mode == Mode::kStateless && steps < MppeEngine::kMaxJobs) ||
          (std::to_integer<unsigned>(job.packet[1]) & 3) != 0;
 }
 
@@ -366,15 +366,15 @@ namespace {
 
 // Streams as the kernels of RC4 see them, and the reference beside them.
 struct Streams {
-  alignas(256) std::uint8_t tables[dataplane::kMostRc4Lanes][256];
-  std::byte keys[dataplane::kMostRc4Lanes][16];
-  std::byte out[dataplane::kMostRc4Lanes][dataplane::kStreamStride];
-  mppe::Rc4 reference[dataplane::kMostRc4Lanes];
+  alignas(256) std::uint8_t tables[dataplane::kMaxRc4Lanes][256];
+  std::byte keys[dataplane::kMaxRc4Lanes][16];
+  std::byte out[dataplane::kMaxRc4Lanes][dataplane::kStreamStride];
+  mppe::Rc4 reference[dataplane::kMaxRc4Lanes];
 
   explicit Streams(Dice& dice) {
     dice.fill(std::as_writable_bytes(std::span(tables)));
     dice.fill(std::as_writable_bytes(std::span(keys)));
-    for (unsigned lane = 0; lane < dataplane::kMostRc4Lanes; ++lane)
+    for (unsigned lane = 0; lane < dataplane::kMaxRc4Lanes; ++lane)
       reference[lane].set_key(keys[lane]);
   }
   [[nodiscard]] bool tables_agree(unsigned lanes) const {
@@ -408,7 +408,7 @@ TEST_CASE("mppe engine: RC4 of every form and number of streams", "[mppe]") {
         note(rc4.set_keys[lanes - 1](streams->tables[0], streams->keys[0]));
         REQUIRE(streams->tables_agree(lanes));
         // Pieces of every number of blocks, so that i passes 256 in all places.
-        std::uint8_t j[dataplane::kMostRc4Lanes] = {};
+        std::uint8_t j[dataplane::kMaxRc4Lanes] = {};
         std::size_t at = 0;
         for (unsigned piece = 0; piece < 6; ++piece) {
           const std::size_t blocks = 1 + dice.below(piece == 0 ? 40 : 20);
@@ -424,7 +424,7 @@ TEST_CASE("mppe engine: RC4 of every form and number of streams", "[mppe]") {
           if (goes_on) REQUIRE(streams->tables_agree(lanes));
         }
         streams = std::make_unique<Streams>(dice);
-        std::byte keys[dataplane::kMostRc4Lanes][16];
+        std::byte keys[dataplane::kMaxRc4Lanes][16];
         std::memcpy(keys, streams->keys, sizeof(keys));
         note(rc4.change_keys[lanes - 1](streams->tables[0], keys[0]));
         for (unsigned lane = 0; lane < lanes; ++lane) {
@@ -738,7 +738,7 @@ TEST_CASE("mppe engine: no key is left on the stack", "[mppe]") {
       for (std::size_t n = 0; n < sessions; ++n)
         states[n] = make(kStart, 128, n % 3 == 2 ? Mode::kStateful : Mode::kStateless);
       std::vector<Octets> frames(2 * sessions, Octets(302));
-      std::vector<MppeJob> jobs(std::min(frames.size(), MppeEngine::kMostJobs));
+      std::vector<MppeJob> jobs(std::min(frames.size(), MppeEngine::kMaxJobs));
       for (std::size_t n = 0; n < jobs.size(); ++n)
         jobs[n] = {&states[n % sessions], frames[n], MppeWork::kSeal};
       const auto stack = stack_after([&] { engine->run(jobs); });
