@@ -41,9 +41,9 @@ class AckList {
     tail_ = next(tail_);
   }
   // Half of the window is unacknowledged: look at it after this burst. At most one burst's worth.
-  void hurry(SlotId slot) noexcept {
-    if (early_count_ != 0 && early_[early_count_ - 1] == slot) return;
-    if (early_count_ < early_.size()) early_[early_count_++] = slot;
+  void request_now(SlotId slot) noexcept {
+    if (urgent_count_ != 0 && urgent_[urgent_count_ - 1] == slot) return;
+    if (urgent_count_ < urgent_.size()) urgent_[urgent_count_++] = slot;
   }
 
   [[nodiscard]] bool empty() const noexcept { return head_ == tail_; }
@@ -70,10 +70,10 @@ class AckList {
     session.ack_listed = false;
     return entry.slot;
   }
-  [[nodiscard]] std::span<const SlotId> early() const noexcept {
-    return {early_.data(), early_count_};
+  [[nodiscard]] std::span<const SlotId> urgent() const noexcept {
+    return {urgent_.data(), urgent_count_};
   }
-  void clear_early() noexcept { early_count_ = 0; }
+  void clear_urgent() noexcept { urgent_count_ = 0; }
 
  private:
   struct Entry {
@@ -90,8 +90,8 @@ class AckList {
   std::vector<Entry> entries_;
   std::uint32_t head_ = 0;
   std::uint32_t tail_ = 0;
-  std::array<SlotId, 32> early_{};
-  std::uint32_t early_count_ = 0;
+  std::array<SlotId, 32> urgent_{};
+  std::uint32_t urgent_count_ = 0;
 };
 
 }  // namespace pns::dataplane

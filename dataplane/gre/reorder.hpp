@@ -69,14 +69,14 @@ class Reorder {
     std::uint16_t queue = 0;  // 0: nothing is due
   };
   // What waits for the session's next number has it: due at once. Only when it has a queue.
-  void hurry(const contract::UpstreamState& up) noexcept {
+  void mark_due(const contract::UpstreamState& up) noexcept {
     Queues::Queue& queue = queues_.queue(up.reorder_queue);
     queues_.since_ns(queue.active_at) = 0;
     queue.marked = true;
     next_due_ns_ = 0;
   }
-  [[nodiscard]] bool has_hurried() const noexcept { return next_due_ns_ == 0; }
-  // A session whose oldest packet has waited enough, or that was hurried: of that, only what
+  [[nodiscard]] bool has_marked() const noexcept { return next_due_ns_ == 0; }
+  // A session whose oldest packet has waited enough, or that was marked: of that, only what
   // follows its highest number is due. Deal with it before asking for the next.
   [[nodiscard]] Due next_due(std::uint64_t now_ns) noexcept;
   // True while the oldest packet of a queue has waited enough.

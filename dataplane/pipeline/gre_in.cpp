@@ -56,7 +56,7 @@ void schedule_ack(StageContext& stage, SessionRecord& session, SlotId slot) noex
     up.ack_due_ns = stage.now_ns + kAckDelayNs;
     stage.acks.arm(slot, up.ack_due_ns);
   }
-  if (up.unacked_packets >= kAdvertisedWindow / 2) stage.acks.hurry(slot);
+  if (up.unacked_packets >= kAdvertisedWindow / 2) stage.acks.request_now(slot);
 }
 
 // Notes an acknowledgement of something we sent; others are ignored.
@@ -367,7 +367,7 @@ void confirm_far_sequence(StageContext& stage, PacketContext& context) noexcept 
   if (up.reorder_queue == 0) return;
   if (static_cast<std::uint32_t>(ahead) > Reorder::kSpan) return drop_waiting(stage, session);
   drop_passed(stage, session, before);
-  if (stage.reorder.holds(up, context.sequence + 1)) stage.reorder.hurry(up);
+  if (stage.reorder.holds(up, context.sequence + 1)) stage.reorder.mark_due(up);
 }
 
 }  // namespace pns::dataplane

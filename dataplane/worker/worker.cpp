@@ -137,7 +137,7 @@ PollResult Worker::poll_once(Tsc now, std::uint64_t now_ns) noexcept {
   for (const PortRole role : kRoles) receive(role);
   if (now_ns - housekeeping_ns_ >= kHousekeepingNs) {
     housekeeping_ns_ = now_ns;
-    release_early_packets(now_ns);
+    release_held_packets(now_ns);
     release_window_packets(now_ns);
     expire_fragments(now_ns);
     send_due_acks(now_ns);
@@ -145,7 +145,7 @@ PollResult Worker::poll_once(Tsc now, std::uint64_t now_ns) noexcept {
   follow_gaps();
   // An urgent acknowledgement is sent in the poll that asked for it. After the quiescent state the
   // slot may belong to another session, and to another worker.
-  send_early_acks();
+  send_urgent_acks();
 
   counters_.polls.add(1);
   last_poll_busy_ = !result_.idle();
@@ -227,8 +227,8 @@ void Worker::receive(PortRole role) noexcept {
 
 // What packets that came in have made due at once.
 void Worker::follow_up() noexcept {
-  if (reorder_.has_hurried()) release_early_packets(stage_.now_ns);
-  send_early_acks();
+  if (reorder_.has_marked()) release_held_packets(stage_.now_ns);
+  send_urgent_acks();
   if (send_window_.has_ready()) release_window_packets(stage_.now_ns);
 }
 
@@ -428,24 +428,24 @@ bool Worker::send_due_ack_burst(std::uint64_t now_ns) noexcept {
   return more;
 }
 
-void Worker::send_early_acks() noexcept {
-  const auto early = acks_.early();
-  if (early.empty()) return;
+void Worker::send_urgent_acks() noexcept {
+  const auto urgent = acks_.urgent();
+  if (urgent.empty()) return;
   Burst burst;
-  for (const SlotId slot : early) {
+  for (const SlotId slot : urgent) {
     SessionRecord& session = *sessions_.record(slot);
     if (!session.ack_pending || session.upstream.unacked_packets < kAdvertisedWindow / 2)
       continue;  // data took it along
     if (rte_mbuf* packet = make_ack(stage_, slot, session); packet != nullptr)
       (void)burst.append(packet);
   }
-  acks_.clear_early();
+  acks_.clear_urgent();
   if (burst.count == 0) return;
   counters_.generated.add(burst.count);
   run_from(Stage::kGreOut, burst);
 }
 
-void Worker::release_early_packets(std::uint64_t now_ns) noexcept {
+void Worker::release_held_packets(std::uint64_t now_ns) noexcept {
   while (reorder_.next_due_ns() <= now_ns) {
     Burst burst;
     release_reordered(burst, stage_);

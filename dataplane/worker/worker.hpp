@@ -120,8 +120,8 @@ class Worker {
   void send_due_acks(std::uint64_t now_ns) noexcept;
   bool send_due_ack_burst(std::uint64_t now_ns) noexcept;
   void follow_up() noexcept;
-  void send_early_acks() noexcept;
-  void release_early_packets(std::uint64_t now_ns) noexcept;
+  void send_urgent_acks() noexcept;
+  void release_held_packets(std::uint64_t now_ns) noexcept;
   void release_window_packets(std::uint64_t now_ns) noexcept;
   void expire_fragments(std::uint64_t now_ns) noexcept;
   // Where a burst enters the list of stages.
