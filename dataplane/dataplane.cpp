@@ -263,7 +263,7 @@ void Dataplane::announce_twins() {
 // Before sessions are adopted: a restart with other workers gives them other buckets.
 void Dataplane::publish_steering() {
   contract::SessionMemoryHeader& header = memory_.header();
-  const Buckets buckets = deal_buckets(worker_count());
+  const Buckets buckets = assign_buckets(worker_count());
   for (std::size_t bucket = 0; bucket < buckets.size(); ++bucket)
     header.steering[bucket].store(buckets[bucket]);
   for (const Port& opened : ports_) header.port_steering[index_of(opened.role)] = opened.steering;

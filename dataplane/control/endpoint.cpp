@@ -373,7 +373,7 @@ void Endpoint::punt(rte_mbuf* packet) {
 
 void Endpoint::transmit(contract::PortRole port, rte_mbuf* packet) {
   WorkerCommand command;
-  command.type = WorkerCommandType::kTransmitRaw;
+  command.type = WorkerCommandType::kSendFrame;
   command.port = port;
   std::memcpy(static_cast<void*>(&command_of(packet)), &command, sizeof(command));
   enqueue(0, packet);

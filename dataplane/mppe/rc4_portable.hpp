@@ -74,7 +74,7 @@ class PortableTables {
           _mm_store_si128(at(copy_[lane] + n + 12), _mm_unpackhi_epi16(high, zero));
         }
   }
-  void give_back() noexcept {
+  void refund() noexcept {
     if constexpr (kCopied)
       for (std::size_t lane = 0; lane < kLanes; ++lane)
         for (unsigned n = 0; n < 256; n += 16) {
@@ -116,7 +116,7 @@ struct PortableRc4<Entry, std::index_sequence<kLane...>> {
   static StackLow set_keys(std::uint8_t* tables, const std::byte* keys) noexcept {
     Tables in(tables);
     set_up(in, keys);
-    in.give_back();
+    in.refund();
     return kCleanStack;
   }
 
@@ -160,7 +160,7 @@ struct PortableRc4<Entry, std::index_sequence<kLane...>> {
       ((out[kStreamStride * kLane + n] = static_cast<std::byte>(streams[kLane].step(i))), ...);
     }
     ((j[kLane] = static_cast<std::uint8_t>(streams[kLane].j)), ...);
-    if (goes_on) in.give_back();
+    if (goes_on) in.refund();
     return kCleanStack;
   }
 
@@ -184,7 +184,7 @@ struct PortableRc4<Entry, std::index_sequence<kLane...>> {
     ((indices->i[kLane] = static_cast<std::uint8_t>(i[kLane]),
       indices->j[kLane] = static_cast<std::uint8_t>(streams[kLane].j)),
      ...);
-    in.give_back();
+    in.refund();
     return kCleanStack;
   }
 };

@@ -58,12 +58,12 @@ enum class Lane : std::uint8_t {
 }
 
 // PacketContext::flags
-inline constexpr std::uint16_t kPacketTtlDone = 1U << 0;      // TTL or hop limit is decremented
-inline constexpr std::uint16_t kPacketFarSequence = 1U << 1;  // window moves only if MPPE vouches
-inline constexpr std::uint16_t kPacketInjected = 1U << 2;     // from the control process
-inline constexpr std::uint16_t kPacketNoIcmp = 1U << 3;       // made here: no ICMP error about it
-inline constexpr std::uint16_t kPacketReleased = 1U << 4;     // has waited for the send window
-inline constexpr std::uint16_t kPacketWaitPaid = 1U << 5;     // waits_in_vain has paid for it
+inline constexpr std::uint16_t kPacketTtlDone = 1U << 0;     // TTL or hop limit is decremented
+inline constexpr std::uint16_t kPacketUnverified = 1U << 1;  // window moves only if MPPE vouches
+inline constexpr std::uint16_t kPacketInjected = 1U << 2;    // from the control process
+inline constexpr std::uint16_t kPacketNoIcmp = 1U << 3;      // made here: no ICMP error about it
+inline constexpr std::uint16_t kPacketReleased = 1U << 4;    // has waited for the send window
+inline constexpr std::uint16_t kPacketWaitPaid = 1U << 5;    // held_timeouts has paid for it
 // Waits behind a gap that the missing GRE numbers explain.
 inline constexpr std::uint16_t kPacketGapExplained = 1U << 8;
 // kControl: no frame, but word that no packet of the session opens (contract::PathDead).

@@ -46,7 +46,7 @@ struct EventBucket {
   }
   [[nodiscard]] bool admit_one(std::uint64_t now_ns) noexcept { return admit_some(1, now_ns); }
   // Of events that were let through and cost nothing in the end.
-  void give_back(std::uint64_t count) noexcept { spent_until -= count * cost_ns; }
+  void refund(std::uint64_t count) noexcept { spent_until -= count * cost_ns; }
 };
 
 // A session's rate limit over octets: 100 ms worth at once. Rate 0: everything passes.

@@ -30,7 +30,7 @@ void classify_ipv6(StageContext& stage, rte_mbuf* packet, PacketContext& context
 }
 
 // Where the record of a packet's session is looked up.
-struct Way {
+struct Lookup {
   const SessionTable::Entry* entry;
   bool with_ack;  // the packet acknowledges something we sent
   bool foreign;   // the record is another worker's
@@ -38,7 +38,7 @@ struct Way {
 
 // Checks a frame, and asks for what leads on from its headers.
 [[gnu::always_inline]] inline void check_frame(StageContext& stage, rte_mbuf* packet, PortRole port,
-                                               Way& way) noexcept {
+                                               Lookup& way) noexcept {
   way = {&SessionTable::kNowhere, false, false};
   PacketContext& context = context_of(packet);
   context = PacketContext{};
@@ -96,12 +96,12 @@ struct Way {
   rte_prefetch0(way.entry);
 }
 
-using Ways = std::array<Way, Burst::kReceive>;
+using Lookups = std::array<Lookup, Burst::kReceive>;
 
 // Follows the ways to the records; gre_in() and ipv4_out() judge what was found. A step for
 // all packets before the next, and as little as can be between what may miss the TLB: the CPU goes
 // no further than its reorder buffer while pages are looked up.
-void find_records(const Burst& burst, const Ways& ways, PortRole port,
+void find_records(const Burst& burst, const Lookups& ways, PortRole port,
                   StageContext& stage) noexcept {
   std::array<std::uint32_t, Burst::kReceive> slots;  // plus one; 0: none
   for (std::size_t i = 0; i < burst.count; ++i) slots[i] = SessionTable::read(ways[i].entry);
@@ -159,7 +159,7 @@ void reassemble(Burst& burst, PortRole port, StageContext& stage) noexcept {
     packet = stage.reassembly.add(packet, stage.now_ns, merged);
     if (packet == nullptr) continue;
     stage.counters.reassembled.add(1);
-    Way way;
+    Lookup way;
     check_frame(stage, packet, port, way);
   }
   burst.compact();
@@ -183,7 +183,7 @@ void prefetch(Burst& burst, PortRole port) noexcept {
 
 void classify(Burst& burst, PortRole port, StageContext& stage) noexcept {
   prefetch(burst, port);
-  Ways ways;
+  Lookups ways;
   bool fragments = false;
   for (std::size_t i = 0; i < burst.count; ++i) {
     check_frame(stage, burst.packets[i], port, ways[i]);

@@ -26,8 +26,8 @@ void refuse(StageContext& stage, PacketContext& context, DropReason reason,
 }
 
 // True when the packet may go on, with its TTL decremented.
-[[gnu::always_inline]] inline bool pay_ttl(StageContext& stage, rte_mbuf* packet,
-                                           PacketContext& context) noexcept {
+[[gnu::always_inline]] inline bool decrement_ttl_or_drop(StageContext& stage, rte_mbuf* packet,
+                                                         PacketContext& context) noexcept {
   if ((context.flags & kPacketTtlDone) != 0) return true;
   if (wire::time_to_live(octets_of(packet)) <= 1) {
     refuse(stage, context, DropReason::ttl_expired, {wire::kIcmpTimeExceeded, 0, 0},
@@ -49,7 +49,8 @@ void report(StageContext& stage, PacketContext& context, const wire::Icmpv6Error
 }
 
 // True when the packet may go on, with its hop limit decremented.
-bool pay_hop_limit(StageContext& stage, rte_mbuf* packet, PacketContext& context) noexcept {
+bool decrement_hop_limit_or_drop(StageContext& stage, rte_mbuf* packet,
+                                 PacketContext& context) noexcept {
   if ((context.flags & kPacketTtlDone) != 0) return true;
   if (wire::hop_limit(octets_of(packet)) <= 1) {
     report(stage, context, {wire::kIcmpv6TimeExceeded, 0, 0}, octets_of(packet));
@@ -68,7 +69,7 @@ bool forward_one(StageContext& stage, rte_mbuf* packet, PacketContext& context,
   const Ipv6Address destination = wire::read_ipv6(octets_of(packet)).destination;
   SessionRecord* const from = context.session;
   if (const FoundSession other = stage.sessions.find_by_prefix(destination.high); other) {
-    if (!pay_hop_limit(stage, packet, context)) return false;
+    if (!decrement_hop_limit_or_drop(stage, packet, context)) return false;
     attach(context, other.slot, *other.session);
     prefetch_downstream(*other.session);
     context.lane = Lane::kDownstreamIpv6;
@@ -90,7 +91,7 @@ bool forward_one(StageContext& stage, rte_mbuf* packet, PacketContext& context,
       return false;  // in the books already
     }
   } else {
-    if (!pay_hop_limit(stage, packet, context)) return false;
+    if (!decrement_hop_limit_or_drop(stage, packet, context)) return false;
     const std::uint16_t mtu = stage.port(hop.port).mtu;
     if (packet->data_len > mtu) {
       report(stage, context, {wire::kIcmpv6PacketTooBig, 0, mtu}, octets_of(packet));
@@ -140,7 +141,7 @@ void forward_ipv4(Burst& burst, StageContext& stage) noexcept {
       hop = stage.next_hops.get(hop_id);
     }
     if (other) {
-      if (!pay_ttl(stage, packet, context)) continue;
+      if (!decrement_ttl_or_drop(stage, packet, context)) continue;
       attach(context, other.slot, *other.session);
       prefetch_downstream(*other.session);
       context.lane = Lane::kDownstreamIpv4;
@@ -155,7 +156,8 @@ void forward_ipv4(Burst& burst, StageContext& stage) noexcept {
       // answered here too, the rest is the twin's.
       if (hop.kind == NextHopKind::kLocal && from != nullptr && answer_ping(stage, packet, context))
         continue;
-      if (hop.kind != NextHopKind::kLocal && !pay_ttl(stage, packet, context)) continue;
+      if (hop.kind != NextHopKind::kLocal && !decrement_ttl_or_drop(stage, packet, context))
+        continue;
       send_to_next_hop(stage, packet, hop, context.destination);
     }
     if (from == nullptr) continue;

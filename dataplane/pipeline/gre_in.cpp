@@ -75,10 +75,10 @@ bool decrypts(const SessionRecord& session) noexcept {
 }
 
 // A packet that waited is the peer's after all.
-void give_back_wait(StageContext& stage, PacketContext& context) noexcept {
+void refund_wait(StageContext& stage, PacketContext& context) noexcept {
   if ((context.flags & kPacketWaitPaid) == 0) return;
   context.flags &= static_cast<std::uint16_t>(~kPacketWaitPaid);
-  stage.waits_in_vain.give_back(1);
+  stage.held_timeouts.refund(1);
 }
 
 // Packets in the order in which the stages behind see them, and what is counted about them.
@@ -108,8 +108,8 @@ class Delivery {
   // A packet behind a gap of a session that decrypts. Anybody who knows about where the numbers are
   // can make such a gap, and a window that moves over it locks the peer out: it moves when the
   // packet opens.
-  void deliver_doubtful(rte_mbuf* packet, PacketContext& context) noexcept {
-    context.flags |= kPacketFarSequence;
+  void deliver_unverified(rte_mbuf* packet, PacketContext& context) noexcept {
+    context.flags |= kPacketUnverified;
     pass_on(packet, context);
   }
   // What waits and follows the highest number now; leaves room for `reserve` packets.
@@ -121,7 +121,7 @@ class Delivery {
       PacketContext& context = context_of(packet);
       window::advance(up, context.sequence, gaps_);
       deliver(packet, context);
-      give_back_wait(stage_, context);
+      refund_wait(stage_, context);
       stage_.counters.reordered.add(1);
     }
   }
@@ -132,7 +132,7 @@ class Delivery {
     const std::uint32_t highest = up.highest_sequence.load(std::memory_order_relaxed);
     const std::uint32_t before_first = stage_.reorder.first(up, highest) - 1;
     if (decrypts(session) && before_first != highest)
-      return deliver_waiting_doubtful(up, before_first, reserve);
+      return deliver_waiting_unverified(up, before_first, reserve);
     if (before_first != highest) window::skip(up, before_first, gaps_);
     deliver_waiting(up, reserve);
     return up.highest_sequence.load(std::memory_order_relaxed);
@@ -146,13 +146,13 @@ class Delivery {
   static constexpr std::size_t kMaxDelivered = Burst::kCapacity - 32;
 
   // The run of waiting packets that begins behind `before_first`. Result: the last of them.
-  std::uint32_t deliver_waiting_doubtful(UpstreamState& up, std::uint32_t before_first,
-                                         std::size_t reserve) noexcept {
+  std::uint32_t deliver_waiting_unverified(UpstreamState& up, std::uint32_t before_first,
+                                           std::size_t reserve) noexcept {
     std::uint32_t last = before_first;
     while (has_room(reserve)) {
       rte_mbuf* const packet = stage_.reorder.take_next(up, last);
       if (packet == nullptr) break;
-      deliver_doubtful(packet, context_of(packet));
+      deliver_unverified(packet, context_of(packet));
       ++last;
       stage_.counters.reordered.add(1);
     }
@@ -204,7 +204,7 @@ void take_early(StageContext& stage, Delivery& delivery, rte_mbuf* packet, Packe
   // While a stateful session waits for a flushed packet nothing that may be one is kept from it.
   bool may_wait = stage.reorder.enabled() && !(proves && up.mppe.flush_wanted);
   if (may_wait && proves) {
-    may_wait = stage.waits_in_vain.admit_one(stage.now_ns);
+    may_wait = stage.held_timeouts.admit_one(stage.now_ns);
     if (may_wait) context.flags |= kPacketWaitPaid;
   }
   while (may_wait) {
@@ -214,13 +214,13 @@ void take_early(StageContext& stage, Delivery& delivery, rte_mbuf* packet, Packe
         stage.reorder.hold(session, context.slot, packet, context.sequence, stage.now_ns);
     if (outcome == Reorder::Outcome::kHeld) return;
     if (outcome == Reorder::Outcome::kDuplicate) {
-      give_back_wait(stage, context);
+      refund_wait(stage, context);
       drop_upstream(context, DropReason::gre_duplicate);
       return delivery.push(packet);
     }
     if (up.reorder_queue == 0) break;
     if (!delivery.has_room(reserve)) {
-      give_back_wait(stage, context);
+      refund_wait(stage, context);
       drop_upstream(context, DropReason::no_buffer);
       return delivery.push(packet);
     }
@@ -232,7 +232,7 @@ void take_early(StageContext& stage, Delivery& delivery, rte_mbuf* packet, Packe
       return delivery.push(packet);
     }
   }
-  give_back_wait(stage, context);
+  refund_wait(stage, context);
   if (proves) {
     // It goes on though others wait: not past those before it.
     while (up.reorder_queue != 0 && delivery.has_room(reserve)) {
@@ -240,7 +240,7 @@ void take_early(StageContext& stage, Delivery& delivery, rte_mbuf* packet, Packe
       if (window::distance(stage.reorder.first(up, highest), context.sequence) >= 0) break;
       (void)delivery.skip_gap(session, reserve);
     }
-    return delivery.deliver_doubtful(packet, context);
+    return delivery.deliver_unverified(packet, context);
   }
   window::advance(up, context.sequence, delivery.gaps());
   delivery.deliver(packet, context);
@@ -324,7 +324,7 @@ void gre_in(Burst& burst, StageContext& stage) noexcept {
         take_early(stage, delivery, packet, context, reserve);
         break;
       case window::Verdict::kFar:
-        if (mppe) context.flags |= kPacketFarSequence;
+        if (mppe) context.flags |= kPacketUnverified;
         delivery.pass_on(packet, context);
         break;
     }
@@ -353,8 +353,8 @@ void release_reordered(Burst& burst, StageContext& stage) noexcept {
   }
 }
 
-void confirm_far_sequence(StageContext& stage, PacketContext& context) noexcept {
-  give_back_wait(stage, context);
+void confirm_sequence(StageContext& stage, PacketContext& context) noexcept {
+  refund_wait(stage, context);
   SessionRecord& session = *context.session;
   UpstreamState& up = session.upstream;
   const std::uint32_t before = up.highest_sequence.load(std::memory_order_relaxed);

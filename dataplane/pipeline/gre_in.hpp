@@ -11,7 +11,7 @@ namespace pns::dataplane {
 // judges its sequence number and schedules our own acknowledgement. Takes outer headers and padding
 // off. A packet that came before an earlier one leaves the burst and waits (stage.reorder); the
 // burst gets back those for which there is nothing more to wait. Sessions that decrypt are not
-// moved over a gap here, but by confirm_far_sequence(). Calls of another worker: kHandOver.
+// moved over a gap here, but by confirm_sequence(). Calls of another worker: kHandOver.
 // Acknowledgement only: kConsumed. RFC 2637 §4. At most Burst::kReceive packets.
 void gre_in(Burst& burst, StageContext& stage) noexcept;
 
@@ -19,6 +19,6 @@ void gre_in(Burst& burst, StageContext& stage) noexcept;
 void release_reordered(Burst& burst, StageContext& stage) noexcept;
 
 // A sequence number that MPPE has vouched for becomes the highest received.
-void confirm_far_sequence(StageContext& stage, PacketContext& context) noexcept;
+void confirm_sequence(StageContext& stage, PacketContext& context) noexcept;
 
 }  // namespace pns::dataplane

@@ -84,12 +84,12 @@ void take(Burst& burst, StageContext& stage, rte_mbuf* packet, PacketContext& co
 }
 
 // Fetches what a packet's record says that the stages behind will touch.
-void ask_for_wanted(rte_mbuf* packet) noexcept {
+void prefetch_extras_of(rte_mbuf* packet) noexcept {
   constexpr std::uint32_t kWithSession = lane_bit(Lane::kSubscriber) |
                                          lane_bit(Lane::kDownstreamIpv4) |
                                          lane_bit(Lane::kDownstreamIpv6);
   const PacketContext& context = context_of(packet);
-  if ((lane_bit(context.lane) & kWithSession) != 0) prefetch_wanted(*context.session);
+  if ((lane_bit(context.lane) & kWithSession) != 0) prefetch_session_extras(*context.session);
 }
 constexpr std::uint16_t kPrefetchDistance = 4;  // packets
 
@@ -99,9 +99,9 @@ void ipv4_out(Burst& burst, StageContext& stage) noexcept {
   const std::uint16_t count = burst.count;
   bool ipv6 = false;
   for (std::uint16_t i = 0; i < std::min(count, kPrefetchDistance); ++i)
-    ask_for_wanted(burst.packets[i]);
+    prefetch_extras_of(burst.packets[i]);
   for (std::uint16_t i = 0; i < count; ++i) {
-    if (i + kPrefetchDistance < count) ask_for_wanted(burst.packets[i + kPrefetchDistance]);
+    if (i + kPrefetchDistance < count) prefetch_extras_of(burst.packets[i + kPrefetchDistance]);
     rte_mbuf* const packet = burst.packets[i];
     PacketContext& context = context_of(packet);
     ipv6 |= context.lane == Lane::kDownstreamIpv6;

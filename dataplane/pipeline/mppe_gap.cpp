@@ -161,7 +161,7 @@ class Slice {
       const auto opened =
           mppe::open_with(state, entry.key.bytes(), packet, entry.next_try, /*certain=*/true);
       if (opened) {
-        bucket(entry).give_back(entry.charged);
+        bucket(entry).refund(entry.charged);
         entry.charged = 0;
         rte_mbuf* const first = queue_.take_first(entry);
         take_inner(stage_, first, context, *opened);

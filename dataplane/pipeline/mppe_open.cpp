@@ -73,7 +73,7 @@ void open(Batch& batch) noexcept {
     PacketContext& context = context_of(packet);
     const MppeJob& job = stage.mppe_jobs[n];
     if (job.result) {
-      if (batch.buckets[n] != nullptr) batch.buckets[n]->give_back(batch.steps[n]);
+      if (batch.buckets[n] != nullptr) batch.buckets[n]->refund(batch.steps[n]);
       take_inner(stage, packet, context, *job.result);
       continue;
     }
@@ -117,7 +117,7 @@ bool is_flushed(Bytes packet) noexcept {
 // A stateful packet that is not FLUSHED, says that others were lost, and has a GRE number that
 // nothing vouches for. A forgery would make the session wait for a flushed packet; so the session
 // asks for one and waits for none. True: the packet is dealt with.
-bool take_doubtful_loss(Batch& batch, std::uint16_t at) noexcept {
+bool take_unverified_loss(Batch& batch, std::uint16_t at) noexcept {
   rte_mbuf*& packet = batch.burst.packets[at];
   PacketContext& context = context_of(packet);
   contract::UpstreamState& up = context.session->upstream;
@@ -169,7 +169,7 @@ void take_inner(StageContext& stage, rte_mbuf* packet, PacketContext& context,
   if (window::distance(context.sequence, state.gre_sequence) > 0)
     state.gre_sequence = context.sequence;
   if (state.failing) state.failing = false;
-  if ((context.flags & kPacketFarSequence) != 0) confirm_far_sequence(stage, context);
+  if ((context.flags & kPacketUnverified) != 0) confirm_sequence(stage, context);
   const auto protocol = wire::parse_ppp_protocol(inner);
   if (!protocol) return drop_upstream(context, DropReason::mppe_garbage);
   const std::uint32_t flags = context.session->flags.load(std::memory_order_relaxed);
@@ -207,7 +207,7 @@ void mppe_open(Burst& burst, StageContext& stage) noexcept {
     if (context.lane != Lane::kMppe) continue;
     mppe::DirectionState& state = context.session->upstream.mppe;
     rte_prefetch0(&state);
-    if ((context.flags & kPacketFarSequence) != 0 && take_doubtful_loss(batch, i)) continue;
+    if ((context.flags & kPacketUnverified) != 0 && take_unverified_loss(batch, i)) continue;
     const MutableBytes octets = octets_of(packet);
     MppeJob& job = stage.mppe_jobs[batch.count];
     job = {.state = &state, .packet = octets};

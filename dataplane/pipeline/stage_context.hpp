@@ -84,7 +84,7 @@ struct StageContext {
   // Packets of sessions that decrypt which may wait for an earlier one in vain: each costs
   // thousands of cycles, since nothing of it is in a cache any more when its time is over. Those
   // that prove to be the peer's cost nothing in the end. The others do not wait.
-  EventBucket waits_in_vain{2'500, 512};
+  EventBucket held_timeouts{2'500, 512};
   Ipv6Address icmp_source_ipv6;
   std::array<MppeJob, MppeEngine::kMaxJobs> mppe_jobs{};  // room for a stage that runs the engine
 
@@ -113,7 +113,7 @@ inline void prefetch_downstream(const contract::SessionRecord& session) noexcept
   rte_prefetch0(&session);
   rte_prefetch0(&session.downstream);
 }
-inline void prefetch_wanted(const contract::SessionRecord& session) noexcept {
+inline void prefetch_session_extras(const contract::SessionRecord& session) noexcept {
   if (load_shared(session.ack_pending)) rte_prefetch0(&session.upstream);
   if ((session.flags.load(std::memory_order_relaxed) & contract::kFlagMppe) != 0)
     rte_prefetch0(&session.downstream.mppe);

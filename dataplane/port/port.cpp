@@ -122,7 +122,7 @@ void steer(Port& port, std::uint16_t rx_queues, std::uint16_t workers, std::uint
   const bool access = port.role == contract::PortRole::kAccess;
   if (access && steering != config::Steering::kRss) {
     port.no_key_rules = rx_queues == workers
-                            ? install_key_rules(port.ethdev_id, key_rules(deal_buckets(workers)))
+                            ? install_key_rules(port.ethdev_id, key_rules(assign_buckets(workers)))
                             : "fewer receive queues than workers";
     if (port.no_key_rules.empty()) {
       port.steering.way = contract::SteeringWay::kKey;

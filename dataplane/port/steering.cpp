@@ -22,7 +22,7 @@ constexpr std::uint64_t kModifiers = RTE_ETH_RSS_L3_SRC_ONLY | RTE_ETH_RSS_L3_DS
 
 }  // namespace
 
-Buckets deal_buckets(std::uint16_t workers) noexcept {
+Buckets assign_buckets(std::uint16_t workers) noexcept {
   Buckets buckets;
   for (std::size_t bucket = 0; bucket < buckets.size(); ++bucket)
     buckets[bucket] = static_cast<std::uint8_t>(bucket % workers);

@@ -24,7 +24,7 @@ namespace pns::dataplane {
 // Bucket → worker.
 using Buckets = std::array<std::uint8_t, kSteeringBuckets>;
 // In turn. 1 to kMaxWorkers workers.
-[[nodiscard]] Buckets deal_buckets(std::uint16_t workers) noexcept;
+[[nodiscard]] Buckets assign_buckets(std::uint16_t workers) noexcept;
 
 // What is asked of a driver that offers `offered` (rte_eth_dev_info::flow_type_rss_offloads): IP,
 // of the core port by the destination alone where it can, because that is the subscriber.

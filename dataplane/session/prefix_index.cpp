@@ -29,10 +29,10 @@ void PrefixIndex::erase(std::uint64_t prefix, std::uint32_t slot) noexcept {
   for (std::size_t step = 0; words_[at].load(std::memory_order_relaxed) != wanted;
        ++step, at = (at + 1) & mask_)
     if (step > mask_ || words_[at].load(std::memory_order_relaxed) == 0) return;
-  words_[at].store(kMark, std::memory_order_release);
+  words_[at].store(kTombstone, std::memory_order_release);
   // Behind the end of a run there is nothing that a look-up would have to go past a mark for.
   if (words_[(at + 1) & mask_].load(std::memory_order_relaxed) != 0) return;
-  for (; words_[at].load(std::memory_order_relaxed) == kMark; at = (at - 1) & mask_)
+  for (; words_[at].load(std::memory_order_relaxed) == kTombstone; at = (at - 1) & mask_)
     words_[at].store(0, std::memory_order_release);
 }
 

@@ -53,7 +53,7 @@ class PrefixIndex {
   }
 
  private:
-  static constexpr std::uint64_t kMark = std::uint64_t{UINT32_MAX} << 32;
+  static constexpr std::uint64_t kTombstone = std::uint64_t{UINT32_MAX} << 32;
 
   // Fibonacci hashing: the prefixes of a pool follow each other, and it spreads those evenly.
   [[nodiscard]] static constexpr std::uint64_t hash_of(std::uint64_t prefix) noexcept {

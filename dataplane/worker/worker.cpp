@@ -51,7 +51,7 @@ std::array<PortSettings, contract::kPorts> settings_of(const WorkerConfig& confi
 }
 
 // A plain list of packets on the stack.
-struct Pile {
+struct PacketList {
   std::array<rte_mbuf*, Burst::kCapacity> packets;
   unsigned count = 0;
   void add(rte_mbuf* packet) noexcept { packets[count++] = packet; }
@@ -256,8 +256,8 @@ void Worker::take_commands() noexcept {
 
 void Worker::execute(rte_mbuf* packet, Burst& frames) noexcept {
   const WorkerCommand command = command_of(packet);
-  if (command.type == WorkerCommandType::kTransmitRaw)
-    return transmit_raw(packet, command.port, frames);
+  if (command.type == WorkerCommandType::kSendFrame)
+    return send_frame(packet, command.port, frames);
   if (command.type == WorkerCommandType::kInjectFrame)
     return inject(packet, command.slot, command.generation, frames);
   if (sessions_.is_current(command.slot, command.generation)) {
@@ -287,7 +287,7 @@ void Worker::execute(rte_mbuf* packet, Burst& frames) noexcept {
         close_ipv6(session);
         break;
       case WorkerCommandType::kInjectFrame:
-      case WorkerCommandType::kTransmitRaw:
+      case WorkerCommandType::kSendFrame:
       default:
         break;
     }
@@ -319,7 +319,7 @@ void Worker::inject(rte_mbuf* packet, SlotId slot, std::uint32_t generation,
   context.lane = network ? Lane::kSeal : Lane::kPppOut;
 }
 
-void Worker::transmit_raw(rte_mbuf* packet, PortRole port, Burst& frames) noexcept {
+void Worker::send_frame(rte_mbuf* packet, PortRole port, Burst& frames) noexcept {
   counters_.injected.add(1);
   PacketContext& context = context_of(packet);
   context = PacketContext{};
@@ -343,7 +343,7 @@ void Worker::take_from_twins() noexcept {
     if (received.count == 0) continue;
     result_.packets += received.count;
     Burst frames;
-    for (rte_mbuf* packet : received.all()) transmit_raw(packet, role, frames);
+    for (rte_mbuf* packet : received.all()) send_frame(packet, role, frames);
     run_from(Stage::kIpv4Out, frames);
   }
 }
@@ -518,8 +518,8 @@ void Worker::hand_over(std::span<rte_mbuf*> packets) noexcept {
   while (!packets.empty()) {
     // Those for the first packet's owner come to the front, in order; the others keep theirs.
     const WorkerId owner = context_of(packets.front()).worker;
-    Pile mine;
-    Pile others;
+    PacketList mine;
+    PacketList others;
     for (rte_mbuf* packet : packets)
       (context_of(packet).worker == owner ? mine : others).add(packet);
     const bool known = owner.value < config_.worker_count;
@@ -550,12 +550,12 @@ bool Worker::finish_at_once(Burst& burst) noexcept {
 
 void Worker::finish(Burst& burst) noexcept {
   if (finish_at_once(burst)) return;
-  std::array<Pile, contract::kPorts> sent;
-  std::array<Pile, contract::kPorts> punted;
-  std::array<Pile, contract::kPorts> unresolved;
-  Pile control;
-  Pile handed;
-  Pile freed;
+  std::array<PacketList, contract::kPorts> sent;
+  std::array<PacketList, contract::kPorts> punted;
+  std::array<PacketList, contract::kPorts> unresolved;
+  PacketList control;
+  PacketList handed;
+  PacketList freed;
   unsigned consumed = 0;
   for (rte_mbuf* packet : burst.all()) {
     const PacketContext& context = context_of(packet);

@@ -32,7 +32,7 @@ namespace pns::dataplane {
 // What main sees in a packet from Worker's to_main ring, in context_of(packet).lane:
 //   Lane::kControl   PPP control frame from the Protocol field; slot, generation
 //   Lane::kResolve   Ethernet frame complete but for its destination; next_hop, port. When the
-//                    neighbour is known main writes the MAC and returns it by kTransmitRaw.
+//                    neighbour is known main writes the MAC and returns it by kSendFrame.
 struct WorkerConfig {
   struct Port {
     std::vector<RxQueue> rx_queues;  // this worker's; may be empty
@@ -116,7 +116,7 @@ class Worker {
   void take_deferred() noexcept;
   void execute(rte_mbuf* packet, Burst& frames) noexcept;
   void inject(rte_mbuf* packet, SlotId slot, std::uint32_t generation, Burst& frames) noexcept;
-  void transmit_raw(rte_mbuf* packet, contract::PortRole port, Burst& frames) noexcept;
+  void send_frame(rte_mbuf* packet, contract::PortRole port, Burst& frames) noexcept;
   void send_due_acks(std::uint64_t now_ns) noexcept;
   bool send_due_ack_burst(std::uint64_t now_ns) noexcept;
   void follow_up() noexcept;

@@ -31,12 +31,12 @@ enum class WorkerCommandType : std::uint16_t {
   kCloseIpv6 = static_cast<std::uint16_t>(contract::MessageType::kCloseIpv6),
   // Data: an Ethernet frame, sent out of `port` as it is; an IP packet in it that is for a
   // subscriber goes to the subscriber instead.
-  kTransmitRaw = 1024,
+  kSendFrame = 1024,
 };
 
 struct alignas(8) WorkerCommand {
   WorkerCommandType type{};
-  contract::PortRole port{};  // kTransmitRaw
+  contract::PortRole port{};  // kSendFrame
   std::uint8_t reserved = 0;
   SlotId slot;
   std::uint32_t generation = 0;  // a command for another generation does nothing

@@ -496,7 +496,7 @@ TEST_CASE("ipv6: a next hop without MAC goes to main and comes back", "[pipeline
         hex(ethernet("000000000000", kCoreMac, 0x86dd, up(world.s, 20, 63, "2001:db8:99::7"))));
   const Octets mac = octets("0200000000aa");
   std::copy(mac.begin(), mac.end(), wanted[0].frame.begin());
-  world.transmit_raw(kCore, wanted[0].frame);
+  world.send_frame(kCore, wanted[0].frame);
   world.run();
   CHECK(world.sent(kCore) == std::vector<Octets>{wanted[0].frame});
 }

@@ -322,7 +322,7 @@ TEST_CASE("pipeline: everything else on a port is the kernel's", "[pipeline]") {
   // And what the kernel sends leaves as it is.
   const Octets reply = ethernet(kAccessRouterMac, kAccessMac, 0x0806, pattern(28));
   world.from_twin(kAccess, reply);
-  world.transmit_raw(kCore, arp);
+  world.send_frame(kCore, arp);
   world.run();
   CHECK(world.sent(kAccess) == std::vector<Octets>{reply});
   CHECK(world.sent(kCore) == std::vector<Octets>{arp});
@@ -367,7 +367,7 @@ TEST_CASE("pipeline: a next hop without MAC goes to main and comes back", "[pipe
         hex(ethernet("000000000000", kCoreMac, 0x0800, data(s, 0, 63, "10.99.0.7"))));
   const Octets mac = octets("0200000000aa");
   std::copy(mac.begin(), mac.end(), wanted[0].frame.begin());
-  world.transmit_raw(kCore, wanted[0].frame);
+  world.send_frame(kCore, wanted[0].frame);
   world.run();
   CHECK(world.sent(kCore) == std::vector<Octets>{wanted[0].frame});
 }

@@ -384,9 +384,9 @@ bool World::try_command(const Subscriber& s, WorkerCommandType type, WorkerComma
   return false;
 }
 
-void World::transmit_raw(contract::PortRole port, Bytes frame) {
+void World::send_frame(contract::PortRole port, Bytes frame) {
   WorkerCommand command;
-  command.type = WorkerCommandType::kTransmitRaw;
+  command.type = WorkerCommandType::kSendFrame;
   command.port = port;
   rte_mbuf* packet = make_command(ports().pool, command, frame);
   REQUIRE(packet != nullptr);

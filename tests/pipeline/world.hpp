@@ -131,7 +131,7 @@ class World {
   void inject(const Subscriber& s, std::string_view hex) {
     command(s, WorkerCommandType::kInjectFrame, {}, octets(hex));
   }
-  void transmit_raw(contract::PortRole port, Bytes frame);
+  void send_frame(contract::PortRole port, Bytes frame);
 
   // --- packets ---
   void receive(contract::PortRole port, Bytes frame, unsigned queue = 0);

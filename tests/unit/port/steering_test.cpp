@@ -206,7 +206,7 @@ TEST_CASE("steering: the rules by GRE key send each bucket to its owner, and are
   for (const std::uint16_t workers :
        std::initializer_list<std::uint16_t>{1, 2, 3, 4, 8, 12, 63, 64}) {
     CAPTURE(workers);
-    const Buckets buckets = deal_buckets(workers);
+    const Buckets buckets = assign_buckets(workers);
     const auto rules = key_rules(buckets);
     CHECK(rules.size() == (std::has_single_bit(workers) ? workers : 256U));
     for (std::uint32_t call_id = 0; call_id <= 0xffff; ++call_id) {
