@@ -30,10 +30,10 @@ GapQueue::~GapQueue() {
   }
 }
 
-bool GapQueue::hold(contract::SessionRecord& session, SlotId slot, rte_mbuf* packet, bool doubtful,
-                    std::uint64_t now_ns) noexcept {
+bool GapQueue::hold(contract::SessionRecord& session, SlotId slot, rte_mbuf* packet,
+                    bool unverified, std::uint64_t now_ns) noexcept {
   contract::UpstreamState& up = session.upstream;
-  const std::uint32_t share = doubtful ? 2 : 1;
+  const std::uint32_t share = unverified ? 2 : 1;
   if (up.gap_entry == 0) {
     if (used_ >= kEntries / share) return false;
   } else if (packets_ >= settings_.packets_in_all / share ||

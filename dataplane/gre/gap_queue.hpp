@@ -70,10 +70,10 @@ class GapQueue {
   [[nodiscard]] bool empty() const noexcept { return used_ == 0; }
 
   // Takes a packet of a session. False when there is no room: the caller keeps it. The first packet
-  // of a session needs a free entry only. A packet that may well be forged (`doubtful`) finds room
-  // only while the queue is less than half full.
+  // of a session needs a free entry only. A packet that may well be forged (`unverified`) finds
+  // room only while the queue is less than half full.
   [[nodiscard]] bool hold(contract::SessionRecord& session, SlotId slot, rte_mbuf* packet,
-                          bool doubtful, std::uint64_t now_ns) noexcept;
+                          bool unverified, std::uint64_t now_ns) noexcept;
 
   // The first packet of a session that waits; null: none does.
   [[nodiscard]] rte_mbuf* first_of(const contract::UpstreamState& up) const noexcept {

@@ -38,8 +38,8 @@ struct Lookup {
 
 // Checks a frame, and asks for what leads on from its headers.
 [[gnu::always_inline]] inline void check_frame(StageContext& stage, rte_mbuf* packet, PortRole port,
-                                               Lookup& way) noexcept {
-  way = {&SessionTable::kNowhere, false, false};
+                                               Lookup& lookup) noexcept {
+  lookup = {&SessionTable::kNowhere, false, false};
   PacketContext& context = context_of(packet);
   context = PacketContext{};
   context.port = port;
@@ -62,8 +62,8 @@ struct Lookup {
     return drop(context, why);
   const wire::Ipv4Header header = wire::read_ipv4(ip);
   if (port == PortRole::kCore) {
-    way.entry = stage.sessions.entry_of(header.destination);
-    rte_prefetch0(way.entry);
+    lookup.entry = stage.sessions.entry_of(header.destination);
+    rte_prefetch0(lookup.entry);
     context.destination = header.destination;
     context.inner_length = header.total_length;
     context.lane = Lane::kSubscriber;
@@ -91,28 +91,28 @@ struct Lookup {
   if (header.total_length < header.header_length + wire::kGreMinimumSize) return;
   const Bytes gre = frame.subspan(payload_at);
   const OurCallId call(wire::call_id_of(gre));
-  way = {stage.sessions.entry_of(local, call), wire::has_ack(gre),
-         stage.sessions.owner(call) != stage.self};
-  rte_prefetch0(way.entry);
+  lookup = {stage.sessions.entry_of(local, call), wire::has_ack(gre),
+            stage.sessions.owner(call) != stage.self};
+  rte_prefetch0(lookup.entry);
 }
 
 using Lookups = std::array<Lookup, Burst::kReceive>;
 
-// Follows the ways to the records; gre_in() and ipv4_out() judge what was found. A step for
+// Follows the lookups to the records; gre_in() and ipv4_out() judge what was found. A step for
 // all packets before the next, and as little as can be between what may miss the TLB: the CPU goes
 // no further than its reorder buffer while pages are looked up.
-void find_records(const Burst& burst, const Lookups& ways, PortRole port,
+void find_records(const Burst& burst, const Lookups& lookups, PortRole port,
                   StageContext& stage) noexcept {
   std::array<std::uint32_t, Burst::kReceive> slots;  // plus one; 0: none
-  for (std::size_t i = 0; i < burst.count; ++i) slots[i] = SessionTable::read(ways[i].entry);
+  for (std::size_t i = 0; i < burst.count; ++i) slots[i] = SessionTable::read(lookups[i].entry);
   for (std::size_t i = 0; i < burst.count; ++i) {
     const FoundSession found = stage.sessions.at(slots[i]);
-    if (!found || ways[i].foreign) continue;
+    if (!found || lookups[i].foreign) continue;
     if (port == PortRole::kAccess) {
       prefetch_upstream(*found.session);
       // Without a branch that nobody can predict.
       const void* const upstream = &found.session->upstream;
-      rte_prefetch0(ways[i].with_ack ? &found.session->downstream : upstream);
+      rte_prefetch0(lookups[i].with_ack ? &found.session->downstream : upstream);
     } else {
       prefetch_downstream(*found.session);
     }
@@ -126,7 +126,7 @@ void find_records(const Burst& burst, const Lookups& ways, PortRole port,
     }
     const FoundSession found = stage.sessions.at(slots[i]);
     context.slot = found.slot;  // of a foreign record too: its owner can ask for it early
-    if (!ways[i].foreign) context.session = found.session;
+    if (!lookups[i].foreign) context.session = found.session;
   }
 }
 
@@ -159,8 +159,8 @@ void reassemble(Burst& burst, PortRole port, StageContext& stage) noexcept {
     packet = stage.reassembly.add(packet, stage.now_ns, merged);
     if (packet == nullptr) continue;
     stage.counters.reassembled.add(1);
-    Lookup way;
-    check_frame(stage, packet, port, way);
+    Lookup lookup;
+    check_frame(stage, packet, port, lookup);
   }
   burst.compact();
   stage.counters.consumed.add(merged);
@@ -183,13 +183,13 @@ void prefetch(Burst& burst, PortRole port) noexcept {
 
 void classify(Burst& burst, PortRole port, StageContext& stage) noexcept {
   prefetch(burst, port);
-  Lookups ways;
+  Lookups lookups;
   bool fragments = false;
   for (std::size_t i = 0; i < burst.count; ++i) {
-    check_frame(stage, burst.packets[i], port, ways[i]);
+    check_frame(stage, burst.packets[i], port, lookups[i]);
     fragments |= context_of(burst.packets[i]).lane == Lane::kFragment;
   }
-  find_records(burst, ways, port, stage);
+  find_records(burst, lookups, port, stage);
   if (fragments) reassemble(burst, port, stage);
 }
 

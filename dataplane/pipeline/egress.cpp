@@ -59,8 +59,9 @@ void send_frame(StageContext& stage, rte_mbuf* packet, const NextHop& hop,
 }
 
 template <class Error, class Header, class Address>
-bool report(StageContext& stage, contract::SessionRecord& session, const PacketContext& context,
-            const Error& error, const Address& from, const Header& header, Bytes packet) noexcept {
+bool make_icmp_report(StageContext& stage, contract::SessionRecord& session,
+                      const PacketContext& context, const Error& error, const Address& from,
+                      const Header& header, Bytes packet) noexcept {
   if ((context.flags & kPacketNoIcmp) != 0 || from.is_unspecified() || stage.deferred.full() ||
       !wire::may_cause_icmp_error(header, packet))
     return false;
@@ -112,13 +113,13 @@ void detail::send_unresolved(StageContext& stage, rte_mbuf* packet, const NextHo
 bool send_icmp_error(StageContext& stage, contract::SessionRecord& session,
                      const PacketContext& context, const wire::IcmpError& error,
                      const wire::Ipv4Header& header, Bytes packet) noexcept {
-  return report(stage, session, context, error, stage.icmp_source, header, packet);
+  return make_icmp_report(stage, session, context, error, stage.icmp_source, header, packet);
 }
 
 bool send_icmp_error(StageContext& stage, contract::SessionRecord& session,
                      const PacketContext& context, const wire::Icmpv6Error& error,
                      const wire::Ipv6Header& header, Bytes packet) noexcept {
-  return report(stage, session, context, error, stage.icmp_source_ipv6, header, packet);
+  return make_icmp_report(stage, session, context, error, stage.icmp_source_ipv6, header, packet);
 }
 
 }  // namespace pns::dataplane

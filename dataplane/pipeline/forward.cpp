@@ -18,8 +18,8 @@ using contract::SessionRecord;
 // --- IPv4 ---
 
 // Drops a packet, and tells its sender why.
-void refuse(StageContext& stage, PacketContext& context, DropReason reason,
-            const wire::IcmpError& error, Bytes packet) noexcept {
+void drop_and_report(StageContext& stage, PacketContext& context, DropReason reason,
+                     const wire::IcmpError& error, Bytes packet) noexcept {
   if (context.session != nullptr)
     send_icmp_error(stage, *context.session, context, error, wire::read_ipv4(packet), packet);
   drop_upstream(context, reason);
@@ -30,8 +30,8 @@ void refuse(StageContext& stage, PacketContext& context, DropReason reason,
                                                          PacketContext& context) noexcept {
   if ((context.flags & kPacketTtlDone) != 0) return true;
   if (wire::time_to_live(octets_of(packet)) <= 1) {
-    refuse(stage, context, DropReason::ttl_expired, {wire::kIcmpTimeExceeded, 0, 0},
-           octets_of(packet));
+    drop_and_report(stage, context, DropReason::ttl_expired, {wire::kIcmpTimeExceeded, 0, 0},
+                    octets_of(packet));
     return false;
   }
   wire::decrement_ttl(octets_of(packet));
@@ -42,8 +42,8 @@ void refuse(StageContext& stage, PacketContext& context, DropReason reason,
 // --- IPv6 ---
 
 // The header is read again: in the usual case it need not lie in memory.
-void report(StageContext& stage, PacketContext& context, const wire::Icmpv6Error& error,
-            Bytes packet) noexcept {
+void report_to_sender(StageContext& stage, PacketContext& context, const wire::Icmpv6Error& error,
+                      Bytes packet) noexcept {
   if (context.session != nullptr)
     send_icmp_error(stage, *context.session, context, error, wire::read_ipv6(packet), packet);
 }
@@ -53,7 +53,7 @@ bool decrement_hop_limit_or_drop(StageContext& stage, rte_mbuf* packet,
                                  PacketContext& context) noexcept {
   if ((context.flags & kPacketTtlDone) != 0) return true;
   if (wire::hop_limit(octets_of(packet)) <= 1) {
-    report(stage, context, {wire::kIcmpv6TimeExceeded, 0, 0}, octets_of(packet));
+    report_to_sender(stage, context, {wire::kIcmpv6TimeExceeded, 0, 0}, octets_of(packet));
     drop_upstream(context, DropReason::ttl_expired);
     return false;
   }
@@ -77,8 +77,9 @@ bool forward_one(StageContext& stage, rte_mbuf* packet, PacketContext& context,
   }
   const NextHop hop = stage.next_hops.get(id);
   if (hop.kind == NextHopKind::kUnreachable) {
-    report(stage, context, {wire::kIcmpv6DestinationUnreachable, wire::kIcmpv6CodeNoRoute, 0},
-           octets_of(packet));
+    report_to_sender(stage, context,
+                     {wire::kIcmpv6DestinationUnreachable, wire::kIcmpv6CodeNoRoute, 0},
+                     octets_of(packet));
     drop_upstream(context, DropReason::no_route);
     return false;
   }
@@ -94,7 +95,7 @@ bool forward_one(StageContext& stage, rte_mbuf* packet, PacketContext& context,
     if (!decrement_hop_limit_or_drop(stage, packet, context)) return false;
     const std::uint16_t mtu = stage.port(hop.port).mtu;
     if (packet->data_len > mtu) {
-      report(stage, context, {wire::kIcmpv6PacketTooBig, 0, mtu}, octets_of(packet));
+      report_to_sender(stage, context, {wire::kIcmpv6PacketTooBig, 0, mtu}, octets_of(packet));
       drop_upstream(context, DropReason::too_big);
       return false;
     }
@@ -147,9 +148,9 @@ void forward_ipv4(Burst& burst, StageContext& stage) noexcept {
       context.lane = Lane::kDownstreamIpv4;
     } else {
       if (hop.kind == NextHopKind::kUnreachable) {
-        refuse(stage, context, DropReason::no_route,
-               {wire::kIcmpDestinationUnreachable, wire::kIcmpCodeNetUnreachable, 0},
-               octets_of(packet));
+        drop_and_report(stage, context, DropReason::no_route,
+                        {wire::kIcmpDestinationUnreachable, wire::kIcmpCodeNetUnreachable, 0},
+                        octets_of(packet));
         continue;
       }
       // The kernel has no route back to a subscriber: a ping to the server's own addresses is

@@ -225,7 +225,7 @@ void take_early(StageContext& stage, Delivery& delivery, rte_mbuf* packet, Packe
       return delivery.push(packet);
     }
     const std::uint32_t moved = delivery.skip_gap(session, reserve);
-    // What waited may have led up to this packet, or past it: a doubtful number proves nothing.
+    // What waited may have led up to this packet, or past it: an unverified number proves nothing.
     if (proves && context.sequence - moved == 1) break;
     if (!proves && window::distance(context.sequence, moved) <= 0) {
       drop_upstream(context, DropReason::gre_late);

@@ -10,7 +10,7 @@ namespace {
 
 using contract::SessionRecord;
 
-void check(StageContext& stage, rte_mbuf* packet, PacketContext& context) noexcept {
+void admit_ipv4(StageContext& stage, rte_mbuf* packet, PacketContext& context) noexcept {
   SessionRecord& session = *context.session;
   if (const DropReason why = wire::check_ipv4(octets_of(packet)); why != DropReason::kNone)
     return drop_upstream(context, inner_reason(why));
@@ -39,7 +39,7 @@ void ipv4_in(Burst& burst, StageContext& stage) noexcept {
   for (rte_mbuf* packet : burst.all()) {
     PacketContext& context = context_of(packet);
     if (context.lane == Lane::kInnerIpv4)
-      check(stage, packet, context);
+      admit_ipv4(stage, packet, context);
     else
       ipv6 |= context.lane == Lane::kInnerIpv6;
   }

@@ -58,7 +58,8 @@ void confirm_subscriber(StageContext& stage, rte_mbuf* packet, PacketContext& co
   context.lane = Lane::kDownstreamIpv4;
 }
 
-void take(Burst& burst, StageContext& stage, rte_mbuf* packet, PacketContext& context) noexcept {
+void fit_ipv4(Burst& burst, StageContext& stage, rte_mbuf* packet,
+              PacketContext& context) noexcept {
   if (!may_go_down(stage, context, contract::kFlagIpv4Open)) return;
   // Whoever chose this lane has parsed the header and found the session.
   const wire::Ipv4Header header = wire::read_ipv4(octets_of(packet));
@@ -106,7 +107,7 @@ void ipv4_out(Burst& burst, StageContext& stage) noexcept {
     PacketContext& context = context_of(packet);
     ipv6 |= context.lane == Lane::kDownstreamIpv6;
     if (context.lane == Lane::kSubscriber) confirm_subscriber(stage, packet, context);
-    if (context.lane == Lane::kDownstreamIpv4) take(burst, stage, packet, context);
+    if (context.lane == Lane::kDownstreamIpv4) fit_ipv4(burst, stage, packet, context);
   }
   burst.has_ipv6 |= ipv6;
 }

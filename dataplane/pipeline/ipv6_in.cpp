@@ -77,7 +77,7 @@ bool is_source_right(const SessionRecord& session, const wire::Ipv6Header& heade
          (header.source.is_unspecified() && header.destination.is_multicast());
 }
 
-void check(StageContext& stage, rte_mbuf* packet, PacketContext& context) noexcept {
+void admit_ipv6(StageContext& stage, rte_mbuf* packet, PacketContext& context) noexcept {
   SessionRecord& session = *context.session;
   const auto header = wire::parse_ipv6(octets_of(packet));
   if (!header) return drop_upstream(context, inner_reason(header.error()));
@@ -107,7 +107,7 @@ void check(StageContext& stage, rte_mbuf* packet, PacketContext& context) noexce
 void ipv6_in(Burst& burst, StageContext& stage) noexcept {
   for (rte_mbuf* packet : burst.all()) {
     PacketContext& context = context_of(packet);
-    if (context.lane == Lane::kInnerIpv6) check(stage, packet, context);
+    if (context.lane == Lane::kInnerIpv6) admit_ipv6(stage, packet, context);
   }
 }
 

@@ -15,7 +15,7 @@ using contract::SessionRecord;
 
 constexpr std::uint16_t kIpv6AndTcpHeader = 60;
 
-void take(StageContext& stage, rte_mbuf* packet, PacketContext& context) noexcept {
+void fit_ipv6(StageContext& stage, rte_mbuf* packet, PacketContext& context) noexcept {
   SessionRecord& session = *context.session;
   if (!may_go_down(stage, context, contract::kFlagIpv6Open)) return;
   // Whoever chose this lane has parsed the header and found the session.
@@ -52,7 +52,7 @@ void take(StageContext& stage, rte_mbuf* packet, PacketContext& context) noexcep
 void ipv6_out(Burst& burst, StageContext& stage) noexcept {
   for (rte_mbuf* packet : burst.all()) {
     PacketContext& context = context_of(packet);
-    if (context.lane == Lane::kDownstreamIpv6) take(stage, packet, context);
+    if (context.lane == Lane::kDownstreamIpv6) fit_ipv6(stage, packet, context);
   }
 }
 

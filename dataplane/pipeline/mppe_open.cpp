@@ -62,7 +62,7 @@ bool may_step(void* of, const MppeJob& job, std::uint32_t steps) noexcept {
   return true;
 }
 
-void open(Batch& batch) noexcept {
+void open_batch(Batch& batch) noexcept {
   StageContext& stage = batch.stage;
   const MppeGapRule rule{may_step, &batch};
   std::fill_n(batch.buckets.begin(), batch.count, nullptr);
@@ -127,7 +127,7 @@ bool take_unverified_loss(Batch& batch, std::uint16_t at) noexcept {
     return false;
   // The count is known once the packets before it are opened.
   const auto before = std::span(batch.stage.mppe_jobs).first(batch.count);
-  if (std::ranges::find(before, &up.mppe, &MppeJob::state) != before.end()) open(batch);
+  if (std::ranges::find(before, &up.mppe, &MppeJob::state) != before.end()) open_batch(batch);
   const MissingPackets missing = missing_before(up.mppe, context.sequence, octets);
   if (missing.late || missing.farthest == 0) return false;
   // A flushed packet before this one waits for its key.
@@ -224,9 +224,9 @@ void mppe_open(Burst& burst, StageContext& stage) noexcept {
       batch.ambiguous[batch.count] = missing.ambiguous();
     }
     batch.at[batch.count++] = i;
-    if (batch.count == MppeEngine::kMaxJobs) open(batch);
+    if (batch.count == MppeEngine::kMaxJobs) open_batch(batch);
   }
-  if (batch.count != 0) open(batch);
+  if (batch.count != 0) open_batch(batch);
   if (batch.held) burst.compact();
 }
 

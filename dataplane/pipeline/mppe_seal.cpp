@@ -18,7 +18,7 @@ struct Batch {
   unsigned count = 0;
 };
 
-void seal(Batch& batch, StageContext& stage) noexcept {
+void seal_batch(Batch& batch, StageContext& stage) noexcept {
   stage.mppe.run(std::span(stage.mppe_jobs).first(batch.count));
   for (unsigned n = 0; n < batch.count; ++n)
     if (!stage.mppe_jobs[n].result)
@@ -27,7 +27,7 @@ void seal(Batch& batch, StageContext& stage) noexcept {
 }
 
 // Room for the MPPE header, and the inner Protocol field. False: it leaves in the clear, or never.
-bool prepare(rte_mbuf* packet, PacketContext& context) noexcept {
+bool prepend_mppe_header(rte_mbuf* packet, PacketContext& context) noexcept {
   const SessionRecord& session = *context.session;
   const std::uint32_t flags = session.flags.load(std::memory_order_relaxed);
   context.lane = Lane::kPppOut;
@@ -55,13 +55,13 @@ void mppe_seal(Burst& burst, StageContext& stage) noexcept {
   Batch batch;
   for (rte_mbuf* packet : burst.all()) {
     PacketContext& context = context_of(packet);
-    if (context.lane != Lane::kSeal || !prepare(packet, context)) continue;
+    if (context.lane != Lane::kSeal || !prepend_mppe_header(packet, context)) continue;
     batch.packets[batch.count] = packet;
     stage.mppe_jobs[batch.count++] = {&context.session->downstream.mppe, octets_of(packet),
                                       MppeWork::kSeal};
-    if (batch.count == MppeEngine::kMaxJobs) seal(batch, stage);
+    if (batch.count == MppeEngine::kMaxJobs) seal_batch(batch, stage);
   }
-  if (batch.count != 0) seal(batch, stage);
+  if (batch.count != 0) seal_batch(batch, stage);
 }
 
 }  // namespace pns::dataplane

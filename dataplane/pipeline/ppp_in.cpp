@@ -88,7 +88,7 @@ bool take_reset(StageContext& stage, rte_mbuf* packet, PacketContext& context,
   return true;
 }
 
-void take(StageContext& stage, rte_mbuf* packet, PacketContext& context) noexcept {
+void handle_ppp_frame(StageContext& stage, rte_mbuf* packet, PacketContext& context) noexcept {
   const MutableBytes frame = octets_of(packet);
   if (frame.size() > kMaxReceiveUnit) return drop_upstream(context, DropReason::ppp_too_long);
   if (const DropReason why = wire::check_ppp(frame); why != DropReason::kNone)
@@ -121,7 +121,7 @@ void take(StageContext& stage, rte_mbuf* packet, PacketContext& context) noexcep
 void ppp_in(Burst& burst, StageContext& stage) noexcept {
   for (rte_mbuf* packet : burst.all()) {
     PacketContext& context = context_of(packet);
-    if (context.lane == Lane::kPpp) take(stage, packet, context);
+    if (context.lane == Lane::kPpp) handle_ppp_frame(stage, packet, context);
   }
 }
 
