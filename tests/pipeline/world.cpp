@@ -111,6 +111,7 @@ Octets take_octets(rte_mbuf* packet) {
   Octets out(packet->pkt_len);
   std::size_t at = 0;
   for (const rte_mbuf* segment = packet; segment != nullptr; segment = segment->next) {
+    if (segment->data_len == 0) continue;  // a report without a frame: out has no memory
     std::memcpy(out.data() + at, rte_pktmbuf_mtod(segment, const std::byte*), segment->data_len);
     at += segment->data_len;
   }
