@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// What a caller of the management API writes: the body of POST /v1/calls, and names that come back
-// in answers. What is accepted is within its bounds; every answer is JSON, whatever was in the
-// request.
+// Requests of the management API: the body of POST /v1/calls, words that select sessions, and names
+// that come back in answers. Accepted values are within their bounds; every answer is JSON,
+// whatever was in the request.
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
 
 #include "controlplane/management/render.hpp"
+#include "controlplane/subscriber/selector.hpp"
+#include "controlplane/subscriber/session_id.hpp"
 #include "tests/fuzz/fuzz.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -25,9 +27,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const json answer = json::parse(management::render_error(request.error()), nullptr, false);
     PNS_CLAIM(answer.is_object() && answer.at("error").is_string());
   }
+  const auto selector = subscriber::parse_selector(body);
+  PNS_CLAIM(selector || !selector.error().empty());
+  if (selector && selector->kind == subscriber::Selector::Kind::kId)
+    PNS_CLAIM(body == "id=" + subscriber::to_text(selector->id) || body.size() == 19);
   // Peers and users name themselves.
   subscriber::SessionView view;
-  view.user = view.auth = body.substr(0, 256);
+  view.user = view.claimed_user = view.auth = body.substr(0, 256);
   PNS_CLAIM(json::parse(management::render_sessions({view}), nullptr, false).size() == 1);
   subscriber::ConnectionView connection;
   connection.host_name = connection.vendor = body.substr(0, 64);
