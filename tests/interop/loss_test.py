@@ -13,7 +13,8 @@ one comes at most L + 0.2 s after an outage of L s. A slow machine may need more
 MPPE off in the same run are the reference. A transfer may take RECOVERY = 0.5 s longer than the larger of
 the two, and 0.2 s for the intervals' grain. A transfer that is never back has failed whatever the
 reference says. Times are judged only with PNS_LOSS_TIMES=1, on cores that nothing else uses: without it each
-transfer must come back, and its times are printed.
+transfer must come back, and its times are printed. PNS_LOSS_ALL=1 adds the clear transfers and every rate;
+PNS_LOSS_TIMES=1 implies it.
 
 Stateful MPPE needs a lost packet each way before either end asks for a reset (RFC 3078 §8.2). TCP alone
 pays for each with a time-out that has doubled, so pings go beside its transfers, 20 a second. Stateless MPPE
@@ -41,6 +42,7 @@ AFTER = 3.0                # seconds that a transfer has to come back, and twice
 FIRST_TIMEOUT = 0.2        # seconds: TCP's smallest retransmission time-out
 RECOVERY = 0.5             # seconds
 JUDGE_TIMES = os.environ.get("PNS_LOSS_TIMES") == "1"
+ALL = JUDGE_TIMES or os.environ.get("PNS_LOSS_ALL", "0") != "0"
 PPP = """ppp:
   mtu: 1400
   auth: [mschapv2]
@@ -183,17 +185,17 @@ class Loss(theme.Theme):
                   f"{'never back' if back is None else f'back {back:.1f} s after that'}", flush=True)
 
     def compare(self, direction):
-        if direction not in self.references:
+        if ALL and direction not in self.references:
             self.references[direction] = self.carry("clear", direction)
-        reference = self.references[direction]
-        for mode in self.modes:
+        reference = self.references.get(direction)
+        for mode in self.modes if ALL else [mode for mode in self.modes if mode != "clear"]:
             results = reference if mode == "clear" else self.carry(mode, direction)
             for name, (back, seconds) in results.items():
                 with self.subTest(mode=mode, direction=direction, outage=name):
                     self.assertIsNotNone(back, "never back")
-                    of_clear = reference[name][0] or 0
-                    allowed = max(of_clear, seconds + FIRST_TIMEOUT) + RECOVERY + 2 * INTERVAL
                     if JUDGE_TIMES:
+                        of_clear = reference[name][0] or 0
+                        allowed = max(of_clear, seconds + FIRST_TIMEOUT) + RECOVERY + 2 * INTERVAL
                         self.assertLessEqual(back, allowed)
 
 
@@ -276,11 +278,11 @@ class Lines(crowd.Crowd):
                 lost_in_the_clear = lost
 
     def test_a_thousand_lines_at_once(self):
-        for rate in (0.01, 5, 50):  # 10, 5,000 and 50,000 packets a second in total
+        for rate in (0.01, 5, 50) if ALL else (50,):  # 10, 5,000, 50,000 packets a second in total
             self.outage(1000, rate)
 
     def test_a_few_lines_with_many_packets(self):
-        for sessions, rate, burst in ((10, 500, 1), (10, 5000, 1), (1, 50000, 8)):
+        for sessions, rate, burst in ((10, 500, 1), (10, 5000, 1), (1, 50000, 8))[0 if ALL else 2:]:
             self.outage(sessions, rate, burst)
 
     def test_gaps_of_every_length(self):
