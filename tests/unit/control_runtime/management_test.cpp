@@ -51,41 +51,42 @@ struct World {
   void make_server() {
     server = std::make_unique<Server>(
         loop, socket(),
-        Server::Handlers{
-            .sessions = [] { return std::string("[1]"); },
-            .session =
-                [](std::string_view name) {
-                  return name == "alice" ? std::pair{200, std::string("[2]")}
-                                         : std::pair{404, std::string(R"({"error":"none"})")};
-                },
-            .clear =
-                [this](std::string_view name) {
-                  cleared.emplace_back(name);
-                  return name == "alice" ? std::pair{200, std::string(R"({"cleared":1})")}
-                                         : std::pair{404, std::string(R"({"error":"none"})")};
-                },
-            .place =
-                [this](std::string_view body, Server::Answer answer) {
-                  if (body == "now") return answer(400, R"({"error":"no"})");
-                  placing.push_back(std::move(answer));  // answered later
-                },
-            .restart =
-                [](std::string_view body, const Server::Answer& answer) {
-                  answer(body == "yes" ? 202 : 409, R"({"error":"no"})");
-                },
-            .drain = [](std::string_view body) -> std::pair<int, std::string> {
-              if (body == "bad") return {400, R"({"error":"no"})"};
-              return {200, R"({"draining":true})"};
-            },
-            .drain_status = [] { return std::string(R"({"draining":null})"); },
-            .cancel_drain = [] { return std::string(R"({"draining":false})"); },
-            .connections = [] { return std::string("[]"); },
-            .pools = [] { return std::string("[]"); },
-            .ports = [] { return std::string("[]"); },
-            .workers = [] { return std::string("[]"); },
-            .stats = []() -> std::string { throw std::runtime_error("broken"); },
-            .config = [] { return std::string("{}"); },
-            .audit = [] { return std::string("{}"); }});
+        Server::Handlers{.sessions = [] { return std::string("[1]"); },
+                         .session =
+                             [](std::string_view name) {
+                               return name == "alice"
+                                          ? std::pair{200, std::string("[2]")}
+                                          : std::pair{404, std::string(R"({"error":"none"})")};
+                             },
+                         .clear =
+                             [this](std::string_view name) {
+                               cleared.emplace_back(name);
+                               return name == "alice"
+                                          ? std::pair{200, std::string(R"({"cleared":1})")}
+                                          : std::pair{404, std::string(R"({"error":"none"})")};
+                             },
+                         .place =
+                             [this](std::string_view body, Server::Answer answer) {
+                               if (body == "now") return answer(400, R"({"error":"no"})");
+                               placing.push_back(std::move(answer));  // answered later
+                             },
+                         .restart =
+                             [](std::string_view body, const Server::Answer& answer) {
+                               answer(body == "yes" ? 202 : 409, R"({"error":"no"})");
+                             },
+                         .drain = [](std::string_view body) -> std::pair<int, std::string> {
+                           if (body == "bad") return {400, R"({"error":"no"})"};
+                           return {200, R"({"draining":true})"};
+                         },
+                         .drain_status = [] { return std::string(R"({"draining":null})"); },
+                         .cancel_drain = [] { return std::string(R"({"draining":false})"); },
+                         .connections = [] { return std::string("[]"); },
+                         .pools = [] { return std::string("[]"); },
+                         .ports = [] { return std::string("[]"); },
+                         .workers = [] { return std::string("[]"); },
+                         .stats = []() -> std::string { throw std::runtime_error("broken"); },
+                         .config = [] { return std::string("{}"); },
+                         .audit = [] { return std::string("{}"); }});
   }
   ~World() {
     server.reset();
