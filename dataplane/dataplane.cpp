@@ -461,6 +461,7 @@ void Dataplane::run_timers(std::uint64_t now_ns) {
   }
   if (now_ns >= next_route_timer_ns_) {
     routes_->on_timer(now_ns);
+    memory_.header().neighbour_lost.set(routes_->unresolved_drops());
     next_route_timer_ns_ = now_ns + kRouteTimerNs;
   }
   if (now_ns >= next_port_losses_ns_) {

@@ -353,6 +353,9 @@ std::vector<MetricFamily> Collector::Collect() const {
                        header.routes.get()));
   out.push_back(single("pns_neighbours", "Neighbours known to the dataplane", MetricType::Gauge,
                        header.neighbours.get()));
+  out.push_back(single("pns_neighbour_lost_packets_total",
+                       "Packets given up while they waited for the address of a neighbour",
+                       MetricType::Counter, header.neighbour_lost.get()));
 
   auto size = family("pns_pool_addresses", "Addresses of a pool", MetricType::Gauge);
   auto used =

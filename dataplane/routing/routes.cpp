@@ -22,7 +22,7 @@
 namespace pns::dataplane {
 namespace {
 
-constexpr std::size_t kHeldPerNeighbour = 16;
+constexpr std::size_t kHeldPerNeighbour = 64;
 constexpr std::size_t kHeldInAll = 1024;
 constexpr std::size_t kMaxWaiting = 256;  // neighbours asked for at a time
 constexpr std::uint64_t kHoldNs = 3'000'000'000;

@@ -173,8 +173,9 @@ struct alignas(64) SessionRecord {
   Ipv4Address peer;               // the peer's outer address
   std::uint16_t peer_window = 0;  // packets
   // --- owner only ---
-  bool ack_pending = false;  // upstream.highest_sequence is not acknowledged yet
-  bool ack_listed = false;   // in the owner's AckList; means nothing to another process
+  // upstream.highest_sequence is not acknowledged yet. Other workers read it to prefetch.
+  bool ack_pending = false;
+  bool ack_listed = false;  // in the owner's AckList; means nothing to another process
   // --- link: owner writes on command; control and metrics read ---
   std::atomic<std::uint32_t> flags{0};  // kFlag…
   Ipv4Address subscriber;               // inner address; 0 until IPCP opened
@@ -292,7 +293,8 @@ struct alignas(64) SessionMemoryHeader {
   Counter twin_to_kernel, twin_from_kernel, twin_dropped;    // frames through the TAP twins
   std::array<PortLosses, kPorts> port_losses;                // by PortRole
   std::array<DropReasonName, kDropReasonRoom> drop_reasons;  // by DropReason
-  std::array<std::uint64_t, 512> reserved2{};
+  Counter neighbour_lost;  // packets given up while they waited for a neighbour (set, not summed)
+  std::array<std::uint64_t, 511> reserved2{};
 };
 
 // A drop reason of this session memory, which may be of a newer program.

@@ -196,16 +196,16 @@ TEST_CASE("routes: packets wait for their neighbour, and leave with its MAC",
           "[dataplane][routes]") {
   fresh_network();
   World world;
-  for (int i = 0; i < 20; ++i)
+  for (int i = 0; i < 68; ++i)
     world.routes->hold(PortRole::kCore, ip("10.0.0.9"), world.packet(), world.now_ns);
-  CHECK(world.routes->unresolved_drops() == 4);  // sixteen may wait for one neighbour
+  CHECK(world.routes->unresolved_drops() == 4);  // 64 may wait for one neighbour
   run("neigh replace 10.0.0.9 lladdr 02:11:22:33:44:55 dev t-core nud reachable");
-  REQUIRE(world.until([&] { return world.released.size() == 16; }));
+  REQUIRE(world.until([&] { return world.released.size() == 64; }));
   const auto* ethernet = rte_pktmbuf_mtod(world.released.front().second, const rte_ether_hdr*);
   CHECK(ethernet->dst_addr.addr_bytes[5] == 0x55);
   CHECK(world.released.front().first == PortRole::kCore);
   world.routes->hold(PortRole::kCore, ip("10.0.0.9"), world.packet(), world.now_ns);
-  CHECK(world.released.size() == 17);  // known by now
+  CHECK(world.released.size() == 65);  // known by now
 }
 
 TEST_CASE("routes: packets for a neighbour that never answers are dropped, and waiting is bounded",
@@ -381,7 +381,7 @@ TEST_CASE("routes: ipv6: packets wait for their neighbour, which the kernel is a
   fresh_network();
   add_ipv6();
   World world;
-  for (int i = 0; i < 20; ++i)
+  for (int i = 0; i < 68; ++i)
     world.routes->hold(PortRole::kCore, ip("2001:db8:c::9"), world.packet(), world.now_ns);
   CHECK(world.routes->unresolved_drops() == 4);
   // Asked for: the kernel solicits it, and knows it as one to keep.
@@ -392,7 +392,7 @@ TEST_CASE("routes: ipv6: packets wait for their neighbour, which the kernel is a
   }
   CHECK(asked);
   run("neigh replace 2001:db8:c::9 lladdr 02:11:22:33:44:55 dev t-core nud reachable");
-  REQUIRE(world.until([&] { return world.released.size() == 16; }));
+  REQUIRE(world.until([&] { return world.released.size() == 64; }));
   const auto* ethernet = rte_pktmbuf_mtod(world.released.front().second, const rte_ether_hdr*);
   CHECK(ethernet->dst_addr.addr_bytes[5] == 0x55);
   CHECK(world.released.front().first == PortRole::kCore);
