@@ -298,8 +298,15 @@ void add_control_families(std::vector<MetricFamily>& out, const model::Statistic
   out.push_back(single("pns_log_lines_lost_total",
                        "Log lines of the control process that nobody took", MetricType::Counter,
                        static_cast<std::int64_t>(log::lines_lost())));
-  out.push_back(single("pns_store_failures_total", "Records of calls that could not be written",
+  out.push_back(single("pns_store_failures_total",
+                       "Turns of the event loop whose records could not be written",
                        MetricType::Counter, s.store_failures.get()));
+  out.push_back(
+      single("pns_store_transactions_total",
+             "Turns of the event loop whose records were written, in one transaction each",
+             MetricType::Counter, s.store_transactions.get()));
+  out.push_back(single("pns_store_records_total", "Records written or erased in these transactions",
+                       MetricType::Counter, s.store_records.get()));
   out.push_back(single("pns_store_failing", "1 while records of calls cannot be written",
                        MetricType::Gauge, s.store_failing.get()));
   out.push_back(single("pns_control_memory_bytes", "Own memory of the control process",

@@ -109,9 +109,11 @@ struct Statistics {
   Count dead_paths;  // reports that no encrypted packet of a session opens
   Count dataplane_commands, dataplane_commands_refused;
   // resources
-  Count store_failures;  // records that could not be written
-  Count store_failing;   // 0 or 1
-  Count memory_octets;   // of this process's own
+  Count store_failures;      // turns of the event loop that could not be written
+  Count store_transactions;  // turns that were
+  Count store_records;       // written or erased in them
+  Count store_failing;       // 0 or 1
+  Count memory_octets;       // of this process's own
 };
 
 }  // namespace pns::model

@@ -292,6 +292,8 @@ void ControlProcess::on_memory(bool over) {
 }
 
 void ControlProcess::every_second() {
+  statistics_.store_transactions.set(static_cast<std::int64_t>(journal_->counts().transactions));
+  statistics_.store_records.set(static_cast<std::int64_t>(journal_->counts().records));
   pool_figures_.refresh(pools_.status());
   // Events that the dataplane could not tell because this process did not listen.
   const std::uint64_t lost = memory_.header().channel_events_dropped.get();
