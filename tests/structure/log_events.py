@@ -83,7 +83,8 @@ def main():
         for field in entries[event, process][1]:
             if field.endswith("?") and not any(field[:-1] in names for names in lines):
                 offences.append(f"pns/log/log_events.def: no \"{event}\" has the field {field[:-1]}")
-    print("\n".join(offences))
+    for offence in offences:
+        print(offence)
     made = subprocess.run([sys.executable, "-B", root / "tools" / "make_log_events.py", "--check"],
                           check=False)
     if offences or made.returncode:

@@ -1,0 +1,186 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Checks the prose of the documents and of the comments.
+
+usage: plain_english.py SOURCE_DIR [--all | --lower]
+    --all      prints every offence, those that the list of counts allows too
+    --lower    writes the counts that have become lower into the list; never a higher one
+
+README.md, docs/**/*.md: a sentence has at most 30 words, a table cell at most 40, and no retired word.
+Comments of *.hpp, *.cpp, *.py: no sentence begins with one of OPENINGS.
+
+plain_english_counts.txt gives how many offences a document or a source folder may still have. A number there
+may only go down. A document or folder that it does not name may have none.
+"""
+import pathlib
+import re
+import sys
+
+MAX_SENTENCE = 30
+MAX_CELL = 40
+COUNTS = pathlib.Path(__file__).with_name("plain_english_counts.txt")
+SOURCES = ("pns", "controlplane", "dataplane", "tests", "tools")
+
+# Retired word → the word of the field.
+RETIRED = {
+    r"purses?": "token bucket",
+    r"books": "counters",
+    r"(?:has|have|had|having)tens?\b|\bhasten(?:s|ed)?": "force stop",
+    r"dawdlers?": "expired set-up",
+    r"in vain": "held and timed out",
+    r"likewise": "say what happens",
+    r"resting|put to rest|\d+ s rest": "quarantine",
+    r"whoever": "name the party",
+    r"behind (?:our|its|their) backs?": "say who does it",
+    r"passes? the wish|by (?:an? )?operator's wish": "request",
+    r"lost its mind": "plane not responding",
+    r"unasked": "without consulting the backend",
+    r"of every make": "name the kinds",
+    r"design §|style §|style:": "a document that is in the repository",
+}
+RETIRED_RES = [(re.compile(rf"\b(?:{word})", re.I) if "§" in word else re.compile(rf"\b(?:{word})\b", re.I),
+                instead) for word, instead in RETIRED.items()]
+OPENINGS = re.compile(r"(?:What|Of|Who|Likewise|Any other)\b")
+
+CODE = re.compile(r"`[^`]*`")
+LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
+SENTENCE_END = re.compile(r"(?<=[.!?])[)\"*_]*\s+(?=[\"(*_`\[A-Z0-9])")
+ITEM = re.compile(r"\s*(?:[-*+]|\d+\.)\s+")
+
+
+def words(text):
+    return sum(1 for word in text.split() if re.search(r"\w", word))
+
+
+def cleaned(text):
+    return LINK.sub(r"\1", CODE.sub("Code", text))
+
+
+def sentences(lines):
+    """(line number, sentence) of a paragraph, which is a list of (line number, text)."""
+    text, starts = "", []
+    for number, line in lines:
+        starts.append((len(text), number))
+        text += cleaned(line).strip() + " "
+    at = 0
+    for end in [m.end() for m in SENTENCE_END.finditer(text)] + [len(text)]:
+        number = [n for start, n in starts if start <= at][-1]
+        yield number, text[at:end].strip()
+        at = end
+
+
+def cells(line):
+    return [cell.strip() for cell in cleaned(line.replace("\\|", "/")).strip().strip("|").split("|")]
+
+
+def prose(text):
+    """Paragraphs and table rows of a Markdown page: (kind, [(line number, text)])."""
+    paragraph, fenced = [], False
+    for number, line in enumerate(text.splitlines() + [""], 1):
+        if line.lstrip().startswith("```"):
+            fenced = not fenced
+            line = ""
+        elif fenced or (line.startswith("    ") and not paragraph):
+            continue
+        table = line.startswith("|")
+        ends = not line.strip() or table or line.startswith(("#", "<!--", ">")) or ITEM.match(line)
+        if ends and paragraph:
+            yield "text", paragraph
+            paragraph = []
+        if table:
+            yield "row", [(number, line)]
+        elif line.strip() and not line.startswith(("#", "<!--")):
+            paragraph.append((number, ITEM.sub("", line, count=1) if ends else line))
+
+
+def page_offences(path):
+    for kind, lines in prose(path.read_text(encoding="utf-8")):
+        if kind == "row":
+            for cell in cells(lines[0][1]):
+                if words(cell) > MAX_CELL:
+                    yield lines[0][0], f"a table cell of {words(cell)} words: {cell[:60]}…"
+        else:
+            for number, sentence in sentences(lines):
+                if words(sentence) > MAX_SENTENCE:
+                    yield number, f"a sentence of {words(sentence)} words: {sentence[:60]}…"
+        for number, line in lines:
+            for retired, instead in RETIRED_RES:
+                if match := retired.search(LINK.sub(r"\1", CODE.sub("", line))):
+                    yield number, f"retired \"{match.group()}\": {instead}"
+
+
+def comments(path):
+    """Comment blocks of a source file: lists of (line number, text)."""
+    marker = re.compile(r"#" if path.suffix == ".py" else r"//")
+    block = []
+    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+        match = marker.search(line)
+        while match and line.count('"', 0, match.start()) % 2:
+            match = marker.search(line, match.end())
+        if match and (not line[:match.start()].strip()):
+            text = line[match.end():].strip()
+            if text:
+                block.append((number, text))
+                continue
+        if block:
+            yield block
+            block = []
+        if match and line[:match.start()].strip():
+            yield [(number, line[match.end():].strip())]
+    if block:
+        yield block
+
+
+def comment_offences(path):
+    for block in comments(path):
+        for number, sentence in sentences(block):
+            if match := OPENINGS.match(sentence):
+                yield number, f"a comment sentence that begins with \"{match.group()}\": {sentence[:60]}"
+
+
+def folder_of(relative):
+    return "/".join(relative.parts[:2] if len(relative.parts) > 2 else relative.parts[:1])
+
+
+def main():
+    root = pathlib.Path(sys.argv[1]).resolve()
+    found = {}
+    for page in [root / "README.md", *sorted((root / "docs").rglob("*.md"))]:
+        name = page.relative_to(root).as_posix()
+        found[name] = [f"{name}:{number}: {what}" for number, what in page_offences(page)]
+    for top in SOURCES:
+        for path in sorted((root / top).rglob("*")):
+            if path.suffix in {".hpp", ".cpp", ".py"}:
+                name = path.relative_to(root).as_posix()
+                offences = found.setdefault(folder_of(path.relative_to(root)), [])
+                offences += [f"{name}:{number}: {what}" for number, what in comment_offences(path)]
+    allowed = {}
+    for line in COUNTS.read_text(encoding="utf-8").splitlines() if COUNTS.exists() else []:
+        if line and not line.startswith("#"):
+            name, count = line.split()
+            allowed[name] = int(count)
+    failed = False
+    for name, offences in found.items():
+        limit = allowed.get(name, 0)
+        if len(offences) > limit:
+            failed = True
+            print(f"{name}: {len(offences)} offences, {limit} allowed; all of them:")
+        elif len(offences) < limit:
+            print(f"{name}: {len(offences)} offences, {limit} allowed: run plain_english.py . --lower")
+        if len(offences) > limit or "--all" in sys.argv:
+            print("\n".join(offences))
+    for name in allowed.keys() - found.keys():
+        failed = failed or "--lower" not in sys.argv
+        print(f"plain_english_counts.txt names {name}, which is not there")
+    if "--lower" in sys.argv:
+        kept = {name: min(limit, len(found.get(name, []))) for name, limit in allowed.items()}
+        COUNTS.write_text("# Offences that plain_english.py still allows. A number may only go down.\n" +
+                          "".join(f"{name} {count}\n" for name, count in sorted(kept.items()) if count),
+                          encoding="utf-8")
+    if not failed:
+        print(f"{len(found)} documents and folders, {sum(map(len, found.values()))} offences allowed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
