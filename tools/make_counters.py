@@ -16,9 +16,9 @@ LOSS_PAGE = ROOT / "docs" / "packet-loss.md"
 INTRO = """# Counters and reasons
 
 Made by `tools/make_counters.py` from `drop_reasons.def`, `port_losses.def` and `end_reasons.def` of `pns/base`; do not edit.
-All metrics are at `GET /metrics` (configuration key `metrics.listen`), names begin with `pns_`, and each has its
-help text there. This page explains the three lists of reasons; [packet-loss.md](packet-loss.md) tells them apart and says
-what to do.
+All metrics are at `GET /metrics` (configuration key `metrics.listen`). Their names begin with `pns_`, and each has a help text
+there. This page explains the three lists of reasons. [packet-loss.md](packet-loss.md) says how to tell losses apart and how to
+act on them.
 
 ## Where a packet can end
 
@@ -33,8 +33,8 @@ what to do.
                             └─ rest ──────────────────────┴→ pns_punts_total{to="kernel_core"} (twin)
 ```
 
-Every packet is counted once where it ends: sent, punted, handed over, consumed or dropped with one of the reasons below.
-The pipeline tests assert that the sums agree.
+Every packet is counted once, where it ends: sent, punted, handed over, consumed or dropped with one of the reasons below. The
+pipeline tests assert that the sums agree.
 
 ## Drops: `pns_dataplane_drops_total{direction,reason,worker}`
 
@@ -45,13 +45,19 @@ The pipeline tests assert that the sums agree.
 PORTS = """
 ## At the ports: `pns_port_receive_lost_packets_total{port,queue,reason}` and its like
 
-The device, the socket or the TAP of a port counts these by itself; they are read once a second. Kind `receive`: lost before a worker saw
-the packet, in no other counter. Kind `transmit`: `pns_port_transmit_lost_packets_total{port,queue,reason}`, lost after the port
-had taken the packet, which its worker counts as sent. Kind `event`: `pns_port_events_total{port,queue,event}`, no packet of its
-own. A series is there when the port has its source; the label `queue` when the source is one queue's. The totals go on over a
-restart of the dataplane. `pns_port_device_counter_total{port,counter}` has the counters of the driver (xstats, `ethtool -S`:
-`driver_…`) and of the interface whose names speak of loss, once they are not zero; they may count a packet again that is
-counted here.
+The device, the socket or the TAP of a port counts these losses itself. The dataplane reads the counters once a second.
+
+| kind | metric | meaning |
+|---|---|---|
+| `receive` | `pns_port_receive_lost_packets_total{port,queue,reason}` | lost before a worker saw the packet; in no other counter |
+| `transmit` | `pns_port_transmit_lost_packets_total{port,queue,reason}` | lost after the port had taken the packet; its worker counts it as sent |
+| `event` | `pns_port_events_total{port,queue,event}` | an event, not a packet |
+
+A series exists when the port has its source. The label `queue` exists when the source belongs to one queue. The totals continue
+over a restart of the dataplane.
+
+`pns_port_device_counter_total{port,counter}` has further counters of the driver (xstats; `driver_…` from `ethtool -S`) and of the
+interface. They are those whose names indicate loss and whose value is not zero. They may count a packet that is counted above, too.
 
 | name | kind | source | meaning |
 |---|---|---|---|
@@ -60,8 +66,8 @@ counted here.
 ENDS = """
 ## Ends of calls and connections: `pns_call_ends_total{reason,stage}`, `pns_connection_ends_total{reason}`
 
-The same word stands in the log (`reason=`) and in `pns show stats`. The stage tells where in the life of a call the
-reason belongs.
+The log (`reason=`) and `pns show stats` use the same words. The stage is the part of a call's life to which the reason
+belongs.
 
 | reason | stage | meaning |
 |---|---|---|
@@ -73,12 +79,18 @@ def rows(name, pattern):
     return [m.groups() for m in re.finditer(pattern, text, re.M)]
 
 
+def link(rule):
+    """A document of the repository becomes a link; an RFC stays text."""
+    name = rule.removeprefix("docs/")
+    return f"[{name}]({name})" if name != rule else rule
+
+
 def page():
     drops = rows("drop_reasons.def", r'^PNS_DROP\((\w+), (\w+), "([^"]*)", "([^"]*)"\)')
     ports = rows("port_losses.def", r'^PNS_PORT_LOSS\((\w+), (\w+), "([^"]*)", "([^"]*)"\)')
     ends = rows("end_reasons.def", r'^PNS_END\((\w+), (\w+), "([^"]*)"\)')
     out = INTRO
-    out += "".join(f"| `{n}` | {d} | {h} | {r} |\n" for n, d, h, r in drops)
+    out += "".join(f"| `{n}` | {d} | {h} | {link(r)} |\n" for n, d, h, r in drops)
     out += PORTS
     out += "".join(f"| `{n}` | {k} | {s} | {h} |\n" for n, k, s, h in ports)
     out += ENDS

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Secret<N>: N octets that are wiped when they go away, that have no printer and compare in
-// constant time. Use it for keys and password hashes everywhere but in shared-memory messages,
-// whose reader wipes the slot instead (style: ownership). SecretText is the same for a password,
-// whose length varies.
+// Secret<N>: N octets that are wiped on destruction, have no printer and compare in constant time.
+// Use it for keys and password hashes everywhere except in shared-memory messages, whose reader
+// wipes the slot instead. SecretText is the same for a password, whose length varies.
 #pragma once
 
 #include <string.h>  // explicit_bzero
