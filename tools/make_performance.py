@@ -257,21 +257,22 @@ class Simulation:
             f"{n:,} sessions: MPPE {costs.mppe('up', n):.0f} up and {costs.mppe('down', n):.0f} down, "
             f"IMIX {costs.imix('up', n):.0f} and {costs.imix('down', n):.0f}" for n in s.SESSIONS)
         return "\n".join((
-            "- A packet costs a worker what the table of the pipeline says at the median, the cost of its "
-            f"ring ports in the place of a NIC's driver ({mixes}; IMIX is 7:4:1 of 64, 570 and 1,400 "
-            "octets in the clear, on the line between 64 and 1,400).",
+            "- The cost of a packet is the median of the pipeline table. The cost of ring ports stands for "
+            f"that of a NIC's driver. In cycles: {mixes}. IMIX is 7:4:1 of 64, 570 and 1,400 octets, "
+            "unencrypted, interpolated between 64 and 1,400.",
             f"- A hand-over costs {costs.give:.0f} cycles where the packet arrives and {costs.take:.0f} at "
             f"its owner ({origin}).",
             f"- {s.DOWN:.0%} of all packets go downstream. A subscriber's share of the traffic is lognormal "
             f"with σ {s.SIGMA} (the busiest hundredth carries a fifth of all), or Zipf with exponent "
-            f"{s.ZIPF:g} (the busiest one carries about a tenth of all: the worst that is asked here).",
+            f"{s.ZIPF:g}. With Zipf the busiest subscriber carries about a tenth of all traffic, which is the "
+            "worst case here.",
             f"- {s.BEHIND_NAT:.0%} of the subscribers share an address with {s.PER_NAT[0]} to "
             f"{s.PER_NAT[-1]} in all; the server has an address for each "
             f"{s.SESSIONS_PER_SERVER_ADDRESS:,} sessions.",
             f"- The NIC hashes by Toeplitz with the usual key over both addresses into {s.RETA} entries, "
-            "dealt to the queues in turn; calls are placed as `subscriber::Steering` places them.",
-            "- Workers do not slow each other: a core each, no hyper-thread beside it, memory and "
-            "NIC wide enough. **Not measured**: no machine with so many cores was there.",
+            "assigned to the queues in turn. `subscriber::Steering` chooses the Call IDs.",
+            "- Workers do not slow each other: each has a core without a hyper-thread beside it, and memory "
+            "and NIC are fast enough. **Not measured**: no machine with so many cores was available.",
             "- Memory: the sessions' as measured, and the pool of packet buffers "
             f"({s.BUFFERS:,} and {s.BUFFERS:,} for each worker, {s.BUFFER_OCTETS:,} octets each).",
             f"- Means of {len(s.SEEDS)} seeds; of the imbalance the worst. "
