@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// What the control process asks of an installed session, done to its record. SessionTable (main)
-// has the commands that change an index: install, bind, remove. The worker that owns the session
-// calls these, between bursts. RFC 1661 (link), RFC 3078 (MPPE), RFC 1332, RFC 5072 (networks).
+// Commands of the control process that change the record of an installed session. SessionTable
+// (main) has the commands that change an index: install, bind, remove. The worker that owns the
+// session calls these, between bursts. RFC 1661 (link), RFC 3078 (MPPE), RFC 1332, RFC 5072
+// (networks).
 #pragma once
 
 #include "pns/contract/messages.hpp"

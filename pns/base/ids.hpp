@@ -32,7 +32,7 @@ using SessionId = Id<struct SessionIdTag, std::uint64_t>;
 // Index of a dataplane worker.
 using WorkerId = Id<struct WorkerIdTag, std::uint16_t>;
 
-// Bucket of a Call ID in the steering table (design: owner = steering[our_call_id & 0xff]).
+// Bucket of a Call ID in the steering table; the owner is steering[our_call_id & 0xff].
 inline constexpr std::uint16_t kSteeringBuckets = 256;
 [[nodiscard]] constexpr std::uint8_t steering_bucket(OurCallId id) noexcept {
   return static_cast<std::uint8_t>(id.value & 0xff);

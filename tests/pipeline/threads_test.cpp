@@ -131,7 +131,7 @@ class Crowd {
     }
   }
 
-  // What came out; false: a frame that belongs to no session of ours.
+  // Takes the sent frames; false: one of them belongs to no session of ours.
   [[nodiscard]] bool drain() {
     bool right = true;
     for (const Octets& frame : world_.sent(kAccess)) {

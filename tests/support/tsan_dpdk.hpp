@@ -5,7 +5,7 @@
 // another thread, seems to change hands without any order. Without the sanitizer nothing here does
 // anything.
 //
-// What it still cannot see:
+// ThreadSanitizer still cannot see:
 // - rte_fib, rte_lpm6 and the drivers: accesses inside libraries.
 // - fences (Doorbell, rte_rcu_qsbr_thread_online): they order flags, never data.
 // - rte_ring_empty() and rte_ring_count() read a ring's ends without atomics, by DPDK's design.

@@ -379,7 +379,7 @@ TEST_CASE("control socket: its owner may let go of it inside any handler", "[run
 }
 
 TEST_CASE("control socket: a peer with thousands of messages does not keep another one waiting",
-          "[runtime][review-control-A1.3]") {
+          "[runtime]") {
   TcpPair busy_pair;
   TcpPair other_pair;
   Receiver busy(std::move(busy_pair.ours));

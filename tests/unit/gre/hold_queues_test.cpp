@@ -126,7 +126,7 @@ TEST_CASE("hold queues: no more packets in all than may wait", "[gre]") {
     CHECK(queues.held() == 2);
     CHECK(rte_mempool_in_use_count(pool()) == 2);
   }
-  // What still waits goes with the queues.
+  // The queues free the packets that they still hold.
   CHECK(rte_mempool_in_use_count(pool()) == 0);
 }
 

@@ -261,7 +261,7 @@ TEST_CASE("journal: a call that ended leaves its Call ID to rest", "[resume]") {
   CHECK(world.stored(0).resting == std::vector{first});
 }
 
-TEST_CASE("journal: nothing of an earlier boot is left", "[resume][review-control-A1.10]") {
+TEST_CASE("journal: nothing of an earlier boot is left", "[resume]") {
   World world;
   const RestingCallId resting{Ipv4Address(0xc6336401), OurCallId(9), UINT64_MAX};
   world.journal->put(resting);
@@ -289,7 +289,7 @@ TEST_CASE("journal: the boot id is that of the kernel", "[resume]") {
 }
 
 TEST_CASE("journal: keep_only erases what nobody knows and rewrites nothing that stays",
-          "[resume][review-control-A1.15]") {
+          "[resume]") {
   World world;
   for (std::uint32_t i = 1; i <= 200; ++i) {
     world.journal->put(stored_connection(i));
