@@ -82,7 +82,7 @@ class Load(crowd.Crowd):
         self.server.wait_sessions(20, 30)
         pnslab.wait_until(lambda: all(s["state"] == "open" for s in self.server.sessions()), 10,
                           "all are open")
-        self.server.clear(str(self.server.sessions()[0]["id"]))
+        self.server.clear("id=" + self.server.sessions()[0]["id"])
         self.server.wait_sessions(19)
         self.assertEqual(len(self.server.show("connections")), 1)
         process.terminate()
@@ -189,7 +189,7 @@ class Load(crowd.Crowd):
             self.wait_open(40)
             cut = self.server.sessions()[:3]
             for session in cut:
-                self.server.clear(str(session["id"]))
+                self.server.clear("id=" + session["id"])
             self.wait_open(40, but={session["connection"] for session in cut})
             view.unlink()
             process.send_signal(signal.SIGUSR1)
