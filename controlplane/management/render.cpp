@@ -369,7 +369,9 @@ std::string render_stats(const model::Statistics& statistics, const contract::Se
     setups[std::string(model::kSetupStageNames[i])] = statistics.setups[i].get();
   ordered_json ends = ordered_json::array();
   for (const auto& end : last_ends)
-    ends.push_back({{"user", end.user},
+    ends.push_back({{"session", subscriber::to_text(end.session)},
+                    {"user", end.user},
+                    {"claimed_user", end.claimed_user},
                     {"peer", end.peer.to_string()},
                     {"reason", end.reason},
                     {"ago_s", end.ago_s},

@@ -50,7 +50,16 @@ std::expected<std::unique_ptr<Journal>, std::string> Journal::open(
       return std::unexpected("store " + directory.string() + ": " +
                              std::string(store->last_error()));
   }
-  return std::unique_ptr<Journal>(new Journal(std::move(*store), std::move(post), limits));
+  return std::unique_ptr<Journal>(new Journal(std::move(*store), wanted, std::move(post), limits));
+}
+
+// A store that was lost and made anew does not know its boot.
+bool Journal::probe() {
+  if (!store_.probe()) return false;
+  if (store_.get(kBootKey) == boot_) return true;
+  Batch batch;
+  batch.records[kBootKey] = boot_;
+  return store_.write(batch).has_value();
 }
 
 // ---- Changes

@@ -132,7 +132,7 @@ class Journal {
   // ---- The store itself, without what is uncommitted.
   [[nodiscard]] Contents load(std::uint64_t now_ns) const;  // CLOCK_MONOTONIC
   // Whether a record could be written now; opens the store again where LMDB has given it up.
-  [[nodiscard]] bool probe() { return store_.probe(); }
+  [[nodiscard]] bool probe();
   [[nodiscard]] std::string_view last_error() const noexcept { return store_.last_error(); }
 
   [[nodiscard]] const Counts& counts() const noexcept { return counts_; }
@@ -143,8 +143,8 @@ class Journal {
     std::size_t octets = 0;
   };
 
-  Journal(Store store, Post post, const Limits& limits)
-      : store_(std::move(store)), post_(std::move(post)), limits_(limits) {}
+  Journal(Store store, Octets boot, Post post, const Limits& limits)
+      : store_(std::move(store)), boot_(std::move(boot)), post_(std::move(post)), limits_(limits) {}
   void set(const Key& key, std::optional<Octets> value);
   void put_position(ConnectionId id, std::uint64_t handled_up_to);
   void commit_at_end_of_turn();
@@ -153,6 +153,7 @@ class Journal {
   void run_released();
 
   Store store_;
+  Octets boot_;  // as it is stored
   Post post_;
   Limits limits_;
   std::function<void(const Failure&)> failed_;

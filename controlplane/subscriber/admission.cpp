@@ -19,6 +19,7 @@ void Admission::change(Ipv4Address address, Change change) {
 
 EndReason Admission::enqueue(ConnectionId connection, Ipv4Address source,
                              const model::OfferCall& offer, TimePoint now) {
+  if (numbers_.contains({connection, offer.offer})) return EndReason::kNone;  // waits already
   if (const auto known = sources_.find(source);
       known != sources_.end() && known->second.waiting.size() >= settings_.per_source_waiting)
     return EndReason::source_limit;

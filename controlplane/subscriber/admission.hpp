@@ -54,7 +54,8 @@ class Admission {
   explicit Admission(const Settings& settings) : settings_(settings) {}
 
   // ---- Offers.
-  // kNone: it waits. Otherwise why it cannot (source_limit, admission_queue_full).
+  // kNone: it waits, perhaps since before. Otherwise why it cannot (source_limit,
+  // admission_queue_full).
   [[nodiscard]] EndReason enqueue(ConnectionId connection, Ipv4Address source,
                                   const model::OfferCall& offer, TimePoint now);
   // False: it does not wait here.

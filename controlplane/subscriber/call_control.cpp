@@ -40,12 +40,15 @@ CallControl::CallControl(const Parts& parts, Network network)
       placer_(services_.loop, network.opener, std::move(network.listen), network.pac_port,
               placer_hooks(network.pac_port)),
       wan_timer_(services_.loop.timers(), [this] { report_wan_errors(); }) {
-  events_.add(offers_);
-  events_.add(placer_);
   if (make_connection_settings(services_.config).wan_error_notify) report_wan_errors();
 }
 
 CallControl::~CallControl() = default;
+
+void CallControl::add_listeners() {
+  events_.add(offers_);
+  events_.add(placer_);
+}
 
 // ---- offers ---------------------------------------------------------------------------------
 
@@ -243,7 +246,10 @@ void CallControl::place_call(const PlaceRequest& request, PlacedDone done) {
   EndReason reason = gate_.calls_refused();
   if (reason == EndReason::kNone && !services_.dataplane.attached())
     reason = EndReason::dataplane_unavailable;
-  if (reason == EndReason::kNone) return placer_.place(request, std::move(done));
+  if (reason == EndReason::kNone)
+    return placer_.place(request, [this, done = std::move(done)](const PlacedCall& call) {
+      services_.journal.when_stored([done, call] { done(call); });
+    });
   services_.statistics.call_ends[static_cast<std::size_t>(reason)].add();
   done({.failure = reason});
 }

@@ -72,6 +72,8 @@ class CallControl final : public ConnectionTable::Owner,
   // Places an outgoing call (RFC 2637 §3.2.4.2). `done` is called once, when the call's PPP link is
   // open or the call has failed; perhaps before this returns.
   void place_call(const PlaceRequest& request, PlacedDone done);
+  // Lets the offer queue and the placer hear of sessions, after the listeners that were added.
+  void add_listeners();
   // Fails placed calls that have no session yet.
   void stop_placing();
 

@@ -30,7 +30,8 @@ ConnectionTable::~ConnectionTable() = default;
 void ConnectionTable::accept(UniqueFd fd, const Connection::Endpoints& endpoints,
                              EndReason refused) {
   services_.statistics.connections_accepted.add();
-  if (refused == EndReason::kNone && connections_.size() >= services_.config.pptp.max_connections)
+  if (refused != EndReason::shutting_down &&
+      connections_.size() >= services_.config.pptp.max_connections)
     refused = EndReason::connection_limit;
   if (refused != EndReason::kNone) {
     services_.statistics.connection_ends[static_cast<std::size_t>(refused)].add();
@@ -262,8 +263,10 @@ void ConnectionTable::close(Connection& connection, EndReason reason) {
   if (connection.stored_) services_.journal.erase(connection.id_);
   connection.transport_->stop_reading();
   services_.journal.when_stored(
-      [transport = connection.transport_] { transport->close_after_flush(); });
-  services_.keeper.forget_connection(connection.id_);
+      [transport = connection.transport_, &keeper = services_.keeper, id = connection.id_] {
+        transport->close_after_flush();
+        keeper.forget_connection(id);
+      });
   services_.statistics.connection_ends[static_cast<std::size_t>(reason)].add();
   if (closed_log_.allow(now()))
     log::info("connection closed", {{"connection", connection.id_.value},

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "controlplane/subscriber/counter_schedule.hpp"
 
+#include <algorithm>
+
 namespace pns::subscriber {
 namespace {
 
@@ -41,8 +43,14 @@ void CounterSchedule::run() {
   for (int i = 0; i < kReportsPerTurn && !due_.empty() && due_.begin()->first <= now; ++i) {
     const auto [at, id] = *due_.begin();
     due_.erase(due_.begin());
-    due_.emplace(at + interval_, id);
-    due_of_[id] = at + interval_;
+    if (interval_ <= Duration{}) {
+      due_of_.erase(id);
+      continue;
+    }
+    // After a stall the reports that were missed are not made up for.
+    const TimePoint next = std::max(at + interval_, now + interval_ / 2);
+    due_.emplace(next, id);
+    due_of_[id] = next;
     if (const Session* session = sessions_.find(id)) events_.counters_due(*session);
   }
   if (!due_.empty()) timer_.arm(due_.begin()->first);

@@ -20,7 +20,7 @@ class CounterSchedule final : public SessionListener {
   CounterSchedule(control::EventLoop& loop, SessionTable& sessions, SessionEvents& events);
 
   // Every open session reports once in each interval; 0: none does, and this costs nothing.
-  // Sessions that are open already keep the schedule that they have.
+  // Sessions that are open already keep the schedule that they have, so call it before take-over.
   void set_interval(Duration interval) noexcept { interval_ = interval; }
 
   void on_created(const Session& session) override;

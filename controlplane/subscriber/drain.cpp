@@ -71,6 +71,13 @@ void Drain::take_over(const std::optional<resume::StoredDrain>& stored) {
   begin();
 }
 
+void Drain::store() {
+  if (drain_)
+    services_.journal.put(*drain_);
+  else
+    services_.journal.erase_drain();
+}
+
 DrainView Drain::view() const {
   DrainView view;
   view.calls_left = calls_left();

@@ -26,6 +26,8 @@ class Drain {
   void cancel();
   // Goes on with the drain that an earlier process stored. In a new server there is none.
   void take_over(const std::optional<resume::StoredDrain>& stored);
+  // Puts its record into the journal again, or erases it.
+  void store();
   [[nodiscard]] DrainView view() const;
 
  private:

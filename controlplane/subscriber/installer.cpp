@@ -49,9 +49,11 @@ bool Installer::install(Session& session, std::uint16_t peer_window) {
 }
 
 void Installer::remove(Session& session) {
-  removals_.push_back(session.id());
-  // After the last frames of the session, which may wait for the store.
-  services_.journal.when_stored([this] { send_removals(); });
+  // After the last frames of the session and the end of its record, which may wait for the store.
+  services_.journal.when_stored([this, id = session.id()] {
+    removals_.push_back(id);
+    send_removals();
+  });
 }
 
 void Installer::set_orphans(std::vector<SlotId> orphans) {

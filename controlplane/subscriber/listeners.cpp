@@ -85,17 +85,19 @@ void LogListener::on_ended(const Session& session, const SessionEnd& end) {
   const auto& call = session.call();
   const bool up = session.state() == Session::State::kUp;
   const auto& record = session.memory_record();
-  log::info("call ended", {{"session", to_text(call.id)},
-                           {"peer", call.peer},
-                           {"kind", model::name_of(call.kind)},
-                           {"our_call_id", call.our_call_id.value},
-                           {"user", session.user()},
-                           {"reason", name_of(end.reason)},
-                           {"stage", info_of(end.reason).stage},
-                           {"phase", model::name_of(session.phase())},
-                           {"duration_s", end.duration.count()},
-                           {"rx_bytes", up ? record.upstream.bytes.get() : 0},
-                           {"tx_bytes", up ? record.downstream.bytes.get() : 0}});
+  log::info("call ended",
+            {{"session", to_text(call.id)},
+             {"peer", call.peer},
+             {"kind", model::name_of(call.kind)},
+             {"our_call_id", call.our_call_id.value},
+             {"user", session.user()},
+             {"claimed_user", session.user().empty() ? session.view().claimed_user : ""},
+             {"reason", name_of(end.reason)},
+             {"stage", info_of(end.reason).stage},
+             {"phase", model::name_of(session.phase())},
+             {"duration_s", end.duration.count()},
+             {"rx_bytes", up ? record.upstream.bytes.get() : 0},
+             {"tx_bytes", up ? record.downstream.bytes.get() : 0}});
 }
 
 // ---- StoreListener --------------------------------------------------------------------------
@@ -111,7 +113,9 @@ void StoreListener::store(const Session& session) {
     services_.journal.erase(session.call().slot);
 }
 
-void StoreListener::on_ended(const Session& session, const SessionEnd&) {
+void StoreListener::on_ended(const Session& session, const SessionEnd&) { erase(session); }
+
+void StoreListener::erase(const Session& session) {
   const auto& call = session.call();
   const TimePoint until = services_.loop.now() + pptp::CallIdAllocator::kQuarantine;
   services_.journal.put_to_rest(call.slot, {call.local, call.our_call_id, monotonic_ns(until)});
@@ -123,6 +127,7 @@ void LastEnds::on_ended(const Session& session, const SessionEnd& end) {
   ends_.emplace_front(loop_.now(),
                       EndView{.session = session.id(),
                               .user = session.user(),
+                              .claimed_user = session.view().claimed_user,
                               .peer = session.call().peer,
                               .reason = std::string(name_of(end.reason)),
                               .duration_s = static_cast<std::uint64_t>(end.duration.count())});

@@ -45,6 +45,8 @@ class StoreListener final : public SessionListener {
   void on_ended(const Session& session, const SessionEnd& end) override;
   // Writes or erases the record as the session is now.
   void store(const Session& session);
+  // The call has ended: its record goes, and its Call ID is in quarantine from now on.
+  void erase(const Session& session);
 
  private:
   Services& services_;

@@ -8,6 +8,13 @@
 #include "pns/log/log.hpp"
 
 namespace pns::subscriber {
+namespace {
+
+// Sessions that an operator clears at once. The frames of more do not fit into the rings.
+constexpr std::size_t kClearSlice = 256;
+constexpr auto kClearPause = Milliseconds(10);
+
+}  // namespace
 
 Service::Service(const Services& services, CallControl::Network network,
                  SessionIdSource session_ids)
@@ -15,7 +22,11 @@ Service::Service(const Services& services, CallControl::Network network,
       session_ids_(std::move(session_ids)),
       sessions_(services.memory),
       call_ids_(services.statistics, services.random),
-      store_health_(services_, [this] { contents_.rewrite(); }),
+      store_health_(services_,
+                    [this] {
+                      drain_.store();
+                      contents_.rewrite();
+                    }),
       gate_(store_health_),
       statistics_listener_(services.statistics),
       store_listener_(services_),
@@ -36,15 +47,16 @@ Service::Service(const Services& services, CallControl::Network network,
                   .sessions = sessions_,
                   .call_ids = call_ids_,
                   .calls = calls_,
-                  .session_ids = session_ids_,
                   .contents = contents_,
-                  .drain = drain_}) {
+                  .drain = drain_}),
+      clear_timer_(services.loop.timers(), [this] { clear_slice(); }) {
   events_.add(sessions_);
   events_.add(store_listener_);
   events_.add(statistics_listener_);
   events_.add(log_listener_);
   events_.add(last_ends_);
   events_.add(counters_);
+  calls_.add_listeners();
   events_.add(shut_down_);
   calls_.on_connection_closed([this] { shut_down_.on_progress(); });
   call_ids_.read_steering(services_.memory.header(), services_.pools);
@@ -151,8 +163,18 @@ std::size_t Service::clear(const Selector& selector) {
   std::vector<std::shared_ptr<Session>> meant;
   for (Session* session : matching(selector))
     if (session->state() == Session::State::kUp) meant.push_back(session->shared_from_this());
-  for (const auto& session : meant) session->close_link(EndReason::operator_cleared);
+  for (const auto& session : meant) to_clear_.push_back(session->id());
+  clear_slice();
   return meant.size();
+}
+
+void Service::clear_slice() {
+  for (std::size_t i = 0; i < kClearSlice && !to_clear_.empty(); ++i) {
+    Session* session = sessions_.find(to_clear_.front());
+    to_clear_.pop_front();
+    if (session != nullptr) session->close_link(EndReason::operator_cleared);
+  }
+  if (!to_clear_.empty()) clear_timer_.arm(services_.loop.now() + kClearPause);
 }
 
 std::vector<SessionView> Service::sessions() const {

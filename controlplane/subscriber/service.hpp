@@ -13,6 +13,7 @@
 // Event-loop thread only.
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <optional>
 #include <vector>
@@ -73,7 +74,7 @@ class Service {
 
   // ---- The operator.
   void place_call(const PlaceRequest& request, PlacedDone done);
-  // Ends the sessions that are meant. Result: how many.
+  // Ends the sessions that are meant, a slice at a time. Result: how many.
   std::size_t clear(const Selector& selector);
   [[nodiscard]] Drain& drain() noexcept { return drain_; }
   [[nodiscard]] std::vector<SessionView> sessions() const;
@@ -82,12 +83,13 @@ class Service {
   [[nodiscard]] std::vector<EndView> last_ends() const { return last_ends_.views(); }
   [[nodiscard]] AuditView audit() const;
 
-  // ---- Listeners.
+  // ---- Listeners. Before take_over(), which tells them of the sessions that are open already.
   void add_listener(SessionListener& listener) { events_.add(listener); }
   // Each open session reports its counters once in each interval; 0: none does.
   void set_counter_interval(Duration interval) noexcept { counters_.set_interval(interval); }
 
  private:
+  void clear_slice();
   [[nodiscard]] std::vector<Session*> matching(const Selector& selector) const;
   [[nodiscard]] Session* find(control::SessionHandle handle) const;
 
@@ -109,6 +111,8 @@ class Service {
   Drain drain_;
   ShutDown shut_down_;
   TakeOver take_over_;
+  std::deque<SessionId> to_clear_;
+  control::Timer clear_timer_;
   std::function<void()> when_attached_;
 };
 

@@ -15,6 +15,7 @@ constexpr unsigned kSequenceBits = 7;
 constexpr unsigned kNodeBits = 16;
 constexpr unsigned kTimeShift = kSequenceBits + kNodeBits;
 constexpr unsigned kMaxSequence = (1U << kSequenceBits) - 1;
+constexpr std::uint64_t kMaxAheadMs = std::uint64_t{10} * 365 * 86'400 * 1000;  // ten years
 constexpr std::size_t kDigits = 16;
 
 }  // namespace
@@ -35,8 +36,10 @@ SessionId SessionIdSource::next() {
   return SessionId(last_ms_ << kTimeShift | std::uint64_t{node_} << kSequenceBits | sequence_);
 }
 
-void SessionIdSource::not_below(SessionId id) noexcept {
-  if (const std::uint64_t ms = id.value >> kTimeShift; ms >= last_ms_) {
+void SessionIdSource::not_below(SessionId id) {
+  // An id of years ahead is damaged: the ids that follow it would have no room.
+  const std::uint64_t ms = id.value >> kTimeShift;
+  if (ms >= last_ms_ && ms < wall_ms_() - std::min(wall_ms_(), kEpochMs) + kMaxAheadMs) {
     last_ms_ = ms;
     sequence_ = kMaxSequence;
   }

@@ -29,7 +29,7 @@ class SessionIdSource {
   // Greater than every id before it, also when the wall clock was set back.
   [[nodiscard]] SessionId next();
   // A session with this id was taken over: later ids are greater.
-  void not_below(SessionId id) noexcept;
+  void not_below(SessionId id);
 
  private:
   std::uint16_t node_;

@@ -128,8 +128,10 @@ std::vector<std::string> SessionTable::stale_entries() const {
     const Session* session = find(id);
     check("peer", id, session != nullptr && session->call().peer == peer);
   }
-  for (const auto& [destination, id] : by_destination_)
-    check("destination", id, find(id) != nullptr);
+  for (const auto& [destination, id] : by_destination_) {
+    const Session* session = find(id);
+    check("destination", id, session != nullptr && destination_of(*session) == destination);
+  }
   return out;
 }
 

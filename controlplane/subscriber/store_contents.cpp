@@ -17,7 +17,12 @@ StoreContents::StoreContents(Services& services, SessionTable& sessions, CallIds
 void StoreContents::rewrite() {
   connections_.store_all();
   std::as_const(sessions_).for_each([this](const Session& session) {
-    if (session.state() == Session::State::kUp) listener_.store(session);
+    if (session.state() == Session::State::kUp)
+      listener_.store(session);
+    else if (session.state() == Session::State::kRemoving)
+      listener_.erase(session);
+    else
+      services_.journal.erase(session.call().slot);
   });
   for (const auto& id : call_ids_.quarantined(services_.loop.now()))
     services_.journal.put(resume::RestingCallId{id.local, id.id, monotonic_ns(id.until)});

@@ -47,17 +47,17 @@ void TakeOver::adopt_connections(std::vector<contract::Grants::Connection> grant
     const auto* record = found == by_id.end() ? nullptr : found->second;
     auto adopted = parts_.calls.connections().adopt(std::move(connection), record);
     if (!adopted) continue;
-    bool unanswered = false;
     for (const auto& call : record->machine.calls) {
       if (call.our_call_id) calls_[record->id].emplace(*call.our_call_id, call);
-      unanswered |= call.is_offer();
+      if (call.is_offer()) unanswered_[record->id].push_back(call.number);
     }
-    if (unanswered) unanswered_.push_back(record->id);
     adopted_.push_back(std::move(adopted));
   }
 }
 
 bool TakeOver::adopt(const resume::StoredSession& stored) {
+  // Only a damaged record has no id, or another's.
+  if (stored.id.value == 0 || parts_.sessions.find(stored.id) != nullptr) return false;
   const auto connection = parts_.calls.connections().find(stored.connection);
   if (!connection || stored.slot.value >= is_orphan_.size() || !is_orphan_[stored.slot.value])
     return false;
@@ -113,14 +113,22 @@ void TakeOver::end_unfinished_calls(Connection& connection) {
   // The connection's only call: the peer may not have heard of it yet, and would wait for the
   // Reply. It hears that the connection ends, and dials again.
   if (ended && connection.calls().empty() && !connection.machine().originated() &&
-      std::ranges::find(unanswered_, connection.id()) == unanswered_.end())
+      !unanswered_.contains(connection.id()))
     connections.stop(connection, EndReason::control_restarted);
 }
 
+// Those alone: requests that this process has read since wait in the queue already.
 void TakeOver::repeat_offers() {
-  for (const ConnectionId id : std::exchange(unanswered_, {}))
-    if (const auto connection = parts_.calls.connections().find(id))
-      parts_.calls.connections().apply(*connection, connection->machine().offers());
+  for (const auto& [id, numbers] : std::exchange(unanswered_, {})) {
+    const auto connection = parts_.calls.connections().find(id);
+    if (!connection) continue;
+    auto offers = connection->machine().offers();
+    std::erase_if(offers, [&](const model::ConnectionAction& action) {
+      const auto* offer = std::get_if<model::OfferCall>(&action);
+      return offer == nullptr || std::ranges::find(numbers, offer->offer) == numbers.end();
+    });
+    parts_.calls.connections().apply(*connection, offers);
+  }
 }
 
 }  // namespace pns::subscriber

@@ -26,7 +26,6 @@ class TakeOver {
     SessionTable& sessions;
     CallIds& call_ids;
     CallControl& calls;
-    SessionIdSource& session_ids;
     StoreContents& contents;
     Drain& drain;
   };
@@ -51,7 +50,8 @@ class TakeOver {
   std::unordered_map<ConnectionId, Calls> calls_;  // as the store has them
   std::vector<bool> is_orphan_;                    // by slot
   std::vector<SlotId> orphans_;
-  std::vector<ConnectionId> unanswered_;  // with requests that nobody has answered
+  // Numbers of the offers that the earlier process had read and not answered.
+  std::unordered_map<ConnectionId, std::vector<std::uint32_t>> unanswered_;
   std::size_t sessions_adopted_ = 0;
 };
 

@@ -68,7 +68,8 @@ struct DrainView {
 
 struct EndView {  // one of the last calls that ended
   SessionId session;
-  std::string user;
+  std::string user;          // as in SessionView
+  std::string claimed_user;  // as in SessionView
   Ipv4Address peer;
   std::string reason;
   std::uint64_t ago_s = 0;

@@ -28,6 +28,9 @@ class FakeEventLoop final : public control::EventLoop {
     } while (timers().run_due(now_, 1) != 0 || !work_.empty());
   }
 
+  // Time passes in which nothing runs.
+  void jump(Duration duration) { now_ += duration; }
+
   // Lets time pass. Work runs at the moment at which its timer expires.
   void advance(Duration duration) {
     const TimePoint until = now_ + duration;

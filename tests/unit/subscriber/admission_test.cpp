@@ -194,3 +194,15 @@ TEST_CASE("admission: four silent sources delay the others by set_up_time at mos
   REQUIRE(enqueue(admission, kGood, 8888, end) == EndReason::kNone);
   CHECK(admit(admission, end) == Numbers{8888});
 }
+
+TEST_CASE("admission: an offer that waits already is not queued again", "[admission]") {
+  Admission admission(Admission::Settings{});
+  const TimePoint now{Seconds(1)};
+  model::OfferCall offer;
+  offer.offer = 7;
+  CHECK(admission.enqueue(ConnectionId(1), Ipv4Address(1), offer, now) == EndReason::kNone);
+  CHECK(admission.enqueue(ConnectionId(1), Ipv4Address(1), offer, now) == EndReason::kNone);
+  CHECK(admission.waiting() == 1);
+  CHECK(admission.next(now));
+  CHECK_FALSE(admission.next(now));
+}

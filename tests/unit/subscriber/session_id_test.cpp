@@ -42,6 +42,9 @@ TEST_CASE("session id: two hosts never share an id, nor do two runs of one host"
   SessionIdSource next_run(1, [] { return k2026; });
   next_run.not_below(taken_over);
   CHECK(next_run.next().value > taken_over.value);
+  // A damaged id of the far future leaves room for those that follow.
+  next_run.not_below(SessionId(~std::uint64_t{0}));
+  CHECK(next_run.next().value < taken_over.value + (std::uint64_t{1000} << 23));
 }
 
 TEST_CASE("session id: the text is 16 hexadecimal digits and reads back", "[session-id]") {

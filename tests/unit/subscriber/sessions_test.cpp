@@ -88,6 +88,7 @@ class FakeCommands final : public control::DataplaneCommands {
     return {};
   }
   Sent remove(control::SessionHandle session, Completion done) override {
+    if (on_remove) on_remove();
     memory_.sessions()[session.slot.value].state = SlotState::kFree;
     clients.erase(session.slot.value);
     answer(std::move(done), session.generation);
@@ -130,6 +131,7 @@ class FakeCommands final : public control::DataplaneCommands {
   std::map<std::uint32_t, PppClient> clients;  // by slot
   PppClient next_client;
   bool silent = false;  // the clients do not answer
+  std::function<void()> on_remove;
 
  private:
   void answer(Completion done, std::uint32_t generation) {
@@ -354,6 +356,39 @@ TEST_CASE("sessions: the name that a peer claims selects nothing until it is pro
   world.loop.advance(Seconds(60));
   CHECK(users == std::vector<std::string>{"/Other"});
   CHECK(world.statistics.auth_denied.get() >= 1);
+}
+
+TEST_CASE("sessions: reports that a stall has missed are not made up for, and 0 ends them",
+          "[subscriber][events]") {
+  World world;
+  Accounting accounting;
+  world.service->add_listener(accounting);
+  world.service->set_counter_interval(Seconds(60));
+  const auto transport = world.connect();
+  world.dial(*transport, 1);
+  world.loop.jump(Seconds(600));  // nothing ran meanwhile
+  transport->receive(wire::pptp::EchoRequest{.identifier = 1});
+  world.loop.run();
+  CHECK(accounting.records.size() == 2);  // start, and one report
+  world.service->set_counter_interval(Seconds(0));
+  world.live(*transport, Seconds(300));
+  CHECK(accounting.records.size() == 2);
+}
+
+TEST_CASE("sessions: a removal goes to the dataplane after the record of its session is erased",
+          "[subscriber][decision-0008]") {
+  World world;
+  const auto transport = world.connect();
+  world.dial(*transport, 1);
+  world.dial(*transport, 2);
+  bool stored_at_removal = false;
+  world.commands.on_remove = [&] {
+    stored_at_removal |= world.journal->load(0).sessions.size() != 1;
+  };
+  transport->receive(wire::pptp::CallClearRequest{.call_id = 1});
+  world.loop.run();
+  CHECK(world.service->sessions().size() == 1);
+  CHECK_FALSE(stored_at_removal);
 }
 
 TEST_CASE("sessions: ids are never given twice, and outlive nobody", "[subscriber][session-id]") {
