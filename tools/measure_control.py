@@ -259,9 +259,12 @@ class Measurement:
         cost = {}
         for count in self.options.calls:
             label = f"{count} calls on one connection"
+            before = resident_kib(self.control)
             process, cost[count], _ = self.set_up("pac", label, count, lambda n=count: self.start(
                 "--role", "pac", "--sessions", n, "--calls-per-connection", n, "--concurrent", n,
                 "--mppe", 128, "--hold", 600, "--time-limit", 900))
+            used = resident_kib(self.control) - before
+            self.tell("pac", f"{label}: more VmRSS for each", f"{used / count:.1f}", "KiB")
             self.finish(process)
         if len(cost) > 1:
             few, many = min(cost), max(cost)
@@ -335,6 +338,10 @@ class Measurement:
         self.tell("memory", f"{count} calls: VmRSS for each", f"{(full - before) / count:.1f}", "KiB")
         self.tell("memory", f"{count} calls: VmRSS", full, "KiB")
         self.finish(process)
+        # Memory goes back some seconds after the sessions.
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline and resident_kib(self.control) > before + (full - before) / 3:
+            time.sleep(0.5)
         self.tell("memory", "after they have hung up: VmRSS", resident_kib(self.control), "KiB")
         self.tell("memory", "before they dialled: VmRSS", before, "KiB")
 

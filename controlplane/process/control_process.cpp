@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "controlplane/process/control_process.hpp"
 
+#include <malloc.h>
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
@@ -28,6 +30,10 @@ namespace {
 constexpr int kGrantTimeoutMs = 10'000;
 constexpr auto kFlushTime = Milliseconds(300);  // of a planned restart
 constexpr auto kFlushPoll = Milliseconds(5);
+// Sessions whose memory is worth the milliseconds that giving it back takes, and how long half of
+// them must be gone.
+constexpr std::int64_t kWorthTrimming = 1000;
+constexpr int kTrimAfterSeconds = 5;
 constexpr auto kSignalStop = Milliseconds(5000);
 
 template <class T>
@@ -301,7 +307,21 @@ void ControlProcess::every_second() {
     log::warn("control frames lost: the ring from the dataplane was full",
               {{"frames", lost - frames_lost_}});
   frames_lost_ = lost;
+  give_memory_back();
   second_timer_.arm(loop_.now() + Seconds(1));
+}
+
+// Once after a storm: free memory between objects stays with this process otherwise.
+void ControlProcess::give_memory_back() {
+  std::int64_t sessions = 0;
+  for (const auto& count : statistics_.sessions_by_kind) sessions += count.get();
+  peak_sessions_ = std::max(peak_sessions_, sessions);
+  const bool fallen = peak_sessions_ >= kWorthTrimming && sessions <= peak_sessions_ / 2;
+  seconds_below_peak_ = fallen ? seconds_below_peak_ + 1 : 0;
+  if (seconds_below_peak_ < kTrimAfterSeconds) return;
+  (void)::malloc_trim(0);
+  peak_sessions_ = sessions;
+  seconds_below_peak_ = 0;
 }
 
 // ---- the end --------------------------------------------------------------------------------

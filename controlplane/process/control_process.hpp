@@ -81,6 +81,7 @@ class ControlProcess {
   void leave();
   void leave_when_flushed();
   void every_second();
+  void give_memory_back();
   void end_phase(model::StartPhase phase);
 
   Stopwatch watch_;
@@ -113,6 +114,8 @@ class ControlProcess {
   Timer leave_timer_;
   TimePoint leave_until_{};
   Timer second_timer_;
+  std::int64_t peak_sessions_ = 0;  // since memory was given back
+  int seconds_below_peak_ = 0;
   std::uint64_t frames_lost_ =
       0;  // control frames that the ring from the dataplane had no room for
   std::optional<std::string> failure_;
