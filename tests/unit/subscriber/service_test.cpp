@@ -814,29 +814,6 @@ TEST_CASE("subscriber: a request that was read and not answered is answered by t
   CHECK_FALSE(second.stored().connections.at(0).machine.calls.at(0).is_offer());
 }
 
-TEST_CASE(
-    "subscriber: a request that the next process reads before it has a dataplane is set up once",
-    "[subscriber][resume]") {
-  Host host;
-  auto first = std::make_unique<Control>(host);
-  Caller caller(*first);
-  caller.start(*first);
-  host.dataplane.hold_installs = true;
-  caller.dial(3);
-  REQUIRE(first->until([&] { return host.dataplane.held() == 1; }));
-  first.reset();
-  host.dataplane.hold_installs = false;
-  // Read at the first turn of the next process, before the dataplane attaches.
-  caller.dial(4);
-  Control second(host);
-  REQUIRE(open_calls(second, 2));
-  second.settle();
-  CHECK(caller.count<OutgoingCallReply>() == 2);
-  CHECK(caller.last<OutgoingCallReply>()->result_code == kConnected);
-  CHECK(second.ended(EndReason::peer_call_id_busy) == 0);
-  CHECK(host.dataplane.slots_in_use() == 2);
-}
-
 TEST_CASE("subscriber: a request is neither answered nor consumed before its turn is stored",
           "[subscriber][resume][decision-0008]") {
   Host host;

@@ -16,6 +16,7 @@
 #include "controlplane/subscriber/settings.hpp"
 #include "tests/support/fake_event_loop.hpp"
 #include "tests/support/ppp_client.hpp"
+#include "tests/support/pptp_actions.hpp"
 
 using namespace pns;
 using namespace pns::test;
@@ -73,7 +74,7 @@ class FakeCommands final : public control::DataplaneCommands {
  public:
   FakeCommands(FakeEventLoop& loop, contract::SessionMemory& memory)
       : loop_(loop), memory_(memory) {}
-  [[nodiscard]] bool attached() const noexcept override { return true; }
+  [[nodiscard]] bool attached() const noexcept override { return is_attached; }
   Sent install(SlotId slot, const contract::InstallSession& spec, Completion done) override {
     auto& record = memory_.sessions()[slot.value];
     record.generation = record.generation + 1;
@@ -130,6 +131,7 @@ class FakeCommands final : public control::DataplaneCommands {
   subscriber::Service* service = nullptr;
   std::map<std::uint32_t, PppClient> clients;  // by slot
   PppClient next_client;
+  bool is_attached = true;
   bool silent = false;  // the clients do not answer
   std::function<void()> on_remove;
 
@@ -154,7 +156,7 @@ std::vector<aaa::LocalUser> accounts() {
 }
 
 struct World {
-  explicit World(const std::function<void(config::Config&)>& change = {}) {
+  explicit World(const std::function<void(config::Config&)>& change = {}, bool attached = true) {
     if (change) change(config);
     config.pools["default"] = {.ranges = {{Ipv4Address(0x0a400002), Ipv4Address(0x0a4000fe)}},
                                .gateway = Ipv4Address(0x0a400001)};
@@ -180,7 +182,8 @@ struct World {
             .opener = opener},
         subscriber::SessionIdSource(1, [] { return 1'800'000'000'000; }));
     commands.service = &*service;
-    service->on_dataplane_attached();
+    commands.is_attached = attached;
+    if (attached) service->on_dataplane_attached();
   }
   ~World() { std::filesystem::remove_all(directory); }
 
@@ -389,6 +392,44 @@ TEST_CASE("sessions: a removal goes to the dataplane after the record of its ses
   world.loop.run();
   CHECK(world.service->sessions().size() == 1);
   CHECK_FALSE(stored_at_removal);
+}
+
+TEST_CASE("sessions: after a take-over only the offers that the earlier process left are repeated",
+          "[subscriber][resume]") {
+  World world({}, false);
+  // The earlier process had read a request and not answered it.
+  FakeClock clock;
+  auto machine = established_connection(clock);
+  (void)machine.on_message(
+      wire::pptp::OutgoingCallRequest{
+          .call_id = 3, .maximum_bps = 100'000'000, .packet_recv_window_size = 64},
+      clock.now());
+  const Ipv4Address local(0xc6336401);
+  const Ipv4Address peer(0xcb007105);
+  world.journal->put(resume::StoredConnection{.id = ConnectionId(1),
+                                              .local = local,
+                                              .peer = peer,
+                                              .peer_port = 4711,
+                                              .machine = machine.snapshot().value()});
+  REQUIRE(world.journal->commit());
+  std::vector<contract::Grants::Connection> granted;
+  granted.push_back({UniqueFd(), ConnectionId(1), local, peer, 4711});
+  world.service->take_over(std::move(granted));
+  const auto transport = world.transports.back();
+  // This process reads another one before it has a dataplane.
+  world.dial(*transport, 4);
+  CHECK(world.service->sessions().empty());
+  world.commands.is_attached = true;
+  world.service->on_dataplane_attached();
+  world.loop.run();
+  CHECK(world.service->sessions().size() == 2);
+  const auto replies = std::ranges::count_if(transport->sent, [](const auto& message) {
+    const auto* reply = std::get_if<wire::pptp::OutgoingCallReply>(&message);
+    return reply != nullptr && reply->result_code == 1;
+  });
+  CHECK(replies == 2);
+  CHECK(world.statistics.call_ends[static_cast<std::size_t>(EndReason::peer_call_id_busy)].get() ==
+        0);
 }
 
 TEST_CASE("sessions: ids are never given twice, and outlive nobody", "[subscriber][session-id]") {
