@@ -37,7 +37,7 @@ int main(int argc, char** argv) {
         new pns::control::ControlProcess(config_file, run_dir, pns::UniqueFd(supervisor_fd));
     process->run();
   } catch (const std::exception& error) {
-    pns::log::error("control cannot go on", {{"reason", error.what()}});
+    pns::log::error("control failed", {{"reason", error.what()}});
     status = 1;
   }
   std::fflush(nullptr);

@@ -288,7 +288,7 @@ void Dataplane::adopt_sessions() {
 void Dataplane::take_subscriber(const SubscriberPrefixes& subscriber) {
   if (!xdp_prefixes_ || is_within(pool_prefixes_, subscriber)) return;
   if (const auto added = xdp_prefixes_->add(subscriber); !added)
-    log::warn("packets to a subscriber stay with the kernel", {{"error", added.error()}});
+    log::warn("subscriber packets left to the kernel", {{"error", added.error()}});
 }
 
 // Each worker's place, with its rings to main and to every other worker.
@@ -528,7 +528,7 @@ void Dataplane::stop(End end) {
   for (PortLossWatch& watched : port_losses_) watched.poll();  // sockets take their numbers along
   if (end == End::kLeave) {
     // A successor waits: it opens the ports as after a crash, and the kernel frees the rest faster.
-    log::info("dataplane leaves to a successor");
+    log::info("dataplane left to its successor");
     std::fflush(nullptr);
     ::_exit(0);
   }

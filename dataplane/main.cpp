@@ -33,7 +33,7 @@ int main(int argc, char** argv) {
     pns::dataplane::Dataplane(config_file, run_dir, pns::UniqueFd(supervisor_fd)).run();
     return 0;
   } catch (const std::exception& error) {
-    pns::log::error("dataplane cannot go on", {{"reason", error.what()}});
+    pns::log::error("dataplane failed", {{"reason", error.what()}});
     return 1;
   }
 }

@@ -256,7 +256,7 @@ void ControlProcess::on_users(UsersLoader::Users users) {
       if (kept)
         log::info("password changed", {{"user", name}});
       else
-        log::error("changed password not kept", {{"user", name}, {"error", std::strerror(errno)}});
+        log::error("changed password not saved", {{"user", name}, {"error", std::strerror(errno)}});
       return kept;
     });
   users_read_ = true;
@@ -292,9 +292,9 @@ void ControlProcess::on_memory(bool over) {
   service_.set_shortage(over ? EndReason::memory_limit : EndReason::kNone);
   const auto megabytes = statistics_.memory_octets.get() >> 20;
   if (over)
-    log::error("no new calls: too much memory", {{"megabytes", megabytes}});
+    log::error("memory limit reached", {{"megabytes", megabytes}});
   else
-    log::info("new calls again: memory is there", {{"megabytes", megabytes}});
+    log::info("memory limit left", {{"megabytes", megabytes}});
 }
 
 void ControlProcess::every_second() {
@@ -303,9 +303,7 @@ void ControlProcess::every_second() {
   pool_figures_.refresh(pools_.status());
   // Events that the dataplane could not tell because this process did not listen.
   const std::uint64_t lost = memory_.header().channel_events_dropped.get();
-  if (lost > frames_lost_)
-    log::warn("control frames lost: the ring from the dataplane was full",
-              {{"frames", lost - frames_lost_}});
+  if (lost > frames_lost_) log::warn("control frames lost", {{"frames", lost - frames_lost_}});
   frames_lost_ = lost;
   give_memory_back();
   second_timer_.arm(loop_.now() + Seconds(1));
@@ -333,7 +331,7 @@ void ControlProcess::stop(Milliseconds within) {
 
 // A successor takes over: no message to a peer may be cut in the middle, and no peer is told.
 void ControlProcess::leave() {
-  log::info("leaving to a successor");
+  log::info("control left to its successor");
   for (auto& listener : listeners_) listener->stop();
   service_.stop_reading();
   leave_until_ = loop_.now() + kFlushTime;

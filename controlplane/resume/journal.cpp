@@ -43,7 +43,7 @@ std::expected<std::unique_ptr<Journal>, std::string> Journal::open(
   if (!store) return std::unexpected(store.error());
   const Octets wanted = octets_of(boot);
   if (const auto found = store->get(kBootKey); found != wanted) {
-    if (found) log::info("the store is of an earlier boot and is made empty", {});
+    if (found) log::info("store of an earlier boot emptied", {});
     Batch batch;
     batch.records[kBootKey] = wanted;
     if (!store->clear() || !store->write(batch))

@@ -64,7 +64,7 @@ std::expected<Store, std::string> Store::open(const std::filesystem::path& direc
   int error = store.open_environment();
   if (error == MDB_INVALID || error == MDB_VERSION_MISMATCH || error == MDB_CORRUPTED ||
       error == MDB_PAGE_NOTFOUND || error == MDB_INCOMPATIBLE) {
-    log::warn("the store was damaged and is made anew",
+    log::warn("damaged store made anew",
               {{"directory", directory.string()}, {"error", mdb_strerror(error)}});
     std::filesystem::remove(directory / "data.mdb", ignored);
     std::filesystem::remove(directory / "lock.mdb", ignored);

@@ -64,8 +64,7 @@ bool Listener::turn_away() {
   }
   turned_away_();
   if (log_limit_.allow(std::chrono::steady_clock::now()))
-    log::warn("no descriptor is free: callers are closed at accept",
-              {{"suppressed", log_limit_.take_suppressed()}});
+    log::warn("descriptors exhausted", {{"suppressed", log_limit_.take_suppressed()}});
   return true;
 }
 

@@ -56,7 +56,7 @@ void CallPlacer::open_connection(Ipv4Address pac) {
       attempt.local, pac, port_, kConnectTimeout,
       [this, pac, local = attempt.local](std::expected<UniqueFd, int> fd) {
         if (!fd) {
-          log::warn("cannot connect to a PAC",
+          log::warn("connection to a PAC failed",
                     {{"pac", pac}, {"local", local}, {"error", std::strerror(fd.error())}});
           attempts_.erase(pac);
           return fail_waiting(pac, EndReason::connect_failed);

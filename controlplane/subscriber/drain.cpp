@@ -40,7 +40,7 @@ void Drain::start(std::optional<Seconds> deadline) {
   if (deadline) drain_->deadline_ns = monotonic_ns(time + *deadline);
   services_.journal.put(*drain_);
   (void)services_.journal.commit();  // the operator is told at once
-  log::info("draining",
+  log::info("drain started",
             {{"calls", calls_left()}, {"deadline_s", deadline ? deadline->count() : -1}});
   begin();
 }
@@ -67,7 +67,7 @@ void Drain::take_over(const std::optional<resume::StoredDrain>& stored) {
   else
     drain_ = stored;
   if (!drain_) return;
-  log::info("draining still", {{"calls_at_start", drain_->calls_at_start}});
+  log::info("drain continued", {{"calls_at_start", drain_->calls_at_start}});
   begin();
 }
 

@@ -29,7 +29,7 @@ void ShutDown::start(Milliseconds within, std::function<void()> done) {
   phase_ = Phase::kLinks;
   gate_.set_shutting_down();
   done_ = std::move(done);
-  log::info("ending all calls", {{"connections", calls_.connections().size()}});
+  log::info("shutdown started", {{"connections", calls_.connections().size()}});
   calls_.stop_placing();
   until_ = loop_.now() + within;
   limit_timer_.arm(loop_.now() + within / 2);
@@ -82,7 +82,7 @@ void ShutDown::stop_slice() {
 void ShutDown::finish() {
   limit_timer_.cancel();
   if (!done_) return;
-  log::info("all calls ended", {{"connections_unanswered", calls_.connections().size()}});
+  log::info("shutdown finished", {{"connections_unanswered", calls_.connections().size()}});
   std::exchange(done_, nullptr)();
 }
 

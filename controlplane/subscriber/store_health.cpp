@@ -33,10 +33,9 @@ void StoreHealth::on_failure(const resume::Journal::Failure& failure) {
   if (statistics.store_failing.get() == 0) arm();
   statistics.store_failing.set(1);
   if (log_.allow(services_.loop.now()))
-    log::error("a call could not be stored: no new ones until it can",
-               {{"reason", failure.reason},
-                {"changes", failure.changes},
-                {"suppressed", log_.take_suppressed()}});
+    log::error("store failed", {{"reason", failure.reason},
+                                {"changes", failure.changes},
+                                {"suppressed", log_.take_suppressed()}});
 }
 
 bool StoreHealth::is_failing() {
@@ -56,7 +55,7 @@ void StoreHealth::retry() {
   rewrite_all_();
   if (!services_.journal.commit() || statistics.store_failures.get() != failures) return;
   statistics.store_failing.set(0);
-  log::info("calls can be stored again");
+  log::info("store recovered");
 }
 
 }  // namespace pns::subscriber

@@ -128,7 +128,7 @@ void Endpoint::accept_control() {
     detach();
     auto channel = contract::Channel::create_and_send(socket.get());
     if (!channel) {
-      log::error("channel", {{"error", channel.error()}});
+      log::error("channel failed", {{"error", channel.error()}});
       continue;
     }
     channel_ = std::move(*channel);
@@ -146,7 +146,7 @@ void Endpoint::detach() {
   channel_ = contract::Channel();
   control_.reset();
   for (Removal& removal : removals_) removal.request = 0;  // done all the same, nobody to tell
-  log::warn("control process lost; sessions go on");
+  log::warn("control process lost");
 }
 
 void Endpoint::take_commands(std::uint64_t now_ns) {
@@ -156,7 +156,7 @@ void Endpoint::take_commands(std::uint64_t now_ns) {
       case contract::RingConsumer::Outcome::kEmpty:
         return;
       case contract::RingConsumer::Outcome::kCorrupt:
-        log::error("command ring is corrupt; channel dropped");
+        log::error("command ring corrupt");
         return detach();
       case contract::RingConsumer::Outcome::kMessage:
         break;

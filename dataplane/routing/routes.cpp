@@ -286,7 +286,7 @@ void Routes::rebuild(std::uint64_t now_ns) {
     if (!added) wanted.erase(prefix);
     return added;
   });
-  if (refused.size() != refused_) log::warn("routes without room", {{"count", refused.size()}});
+  if (refused.size() != refused_) log::warn("routes not installed", {{"count", refused.size()}});
   refused_ = refused.size();
   installed_ = std::move(wanted);
   for (auto entry = ids_.begin(); entry != ids_.end();) {

@@ -57,14 +57,14 @@ void Supervisor::start(Plane& plane) {
   if (auto done = spawn(plane, options, now); !done) {
     plane.pid = -1;
     if (!plane.was_ready) return fail(done.error());
-    log::error("cannot start", {{"plane", plane.name}, {"reason", done.error()}});
+    log::error("start failed", {{"plane", plane.name}, {"reason", done.error()}});
     plane.restart_at = now + plane.backoff.on_end(milliseconds(0)) + RestartBackoff::kFirst;
     return;
   }
   if (auto done = run_dir_.write_pid(plane.name, plane.pid); !done)
-    log::error("no pid file", {{"plane", plane.name}, {"reason", done.error()}});
+    log::error("pid file not written", {{"plane", plane.name}, {"reason", done.error()}});
   info_of(plane).pid.store(plane.pid, std::memory_order_relaxed);
-  log::info("started", {{"plane", plane.name}, {"pid", plane.pid}});
+  log::info("plane started", {{"plane", plane.name}, {"pid", plane.pid}});
   outbox_of(plane).clear();
   grant(plane);
 }
@@ -74,7 +74,7 @@ void Supervisor::start(Plane& plane) {
 void Supervisor::open_new_listeners() {
   for (const Ipv4Address address : std::exchange(new_listeners_, {}))
     if (auto done = open_listener(address); !done)
-      log::warn("cannot listen", {{"address", address}, {"reason", done.error()}});
+      log::warn("listen failed", {{"address", address}, {"reason", done.error()}});
 }
 
 // All that the plane needs, then kGrantsComplete. Descriptors are found when each message leaves.
@@ -207,7 +207,7 @@ void Supervisor::on_ready(Plane& plane) {
   auto& info = info_of(plane);
   info.serves.store(info.starts.load(std::memory_order_relaxed), std::memory_order_release);
   const auto took = std::chrono::duration_cast<milliseconds>(plane.ready_at - plane.started);
-  log::info("ready", {{"plane", plane.name}, {"pid", plane.pid}, {"start_ms", took.count()}});
+  log::info("plane ready", {{"plane", plane.name}, {"pid", plane.pid}, {"start_ms", took.count()}});
   if (&plane == &dataplane_) tell_plane_state();
   if (phase_ != Phase::kStarting || control_.state != PlaneState::kReady ||
       dataplane_.state != PlaneState::kReady)
@@ -220,14 +220,14 @@ void Supervisor::on_ready(Plane& plane) {
 
 void Supervisor::on_set_twin(const SupervisorMessage& message) {
   if (message.port >= contract::kPorts || !twins_[message.port]) {
-    log::error("no such twin", {{"port", message.port}});
+    log::error("twin unknown", {{"port", message.port}});
     return;
   }
   const bool before = twin_configured_[message.port];
   auto done = configure_twin(port(message.port), message.mac, message.value, before);
   if (!done) {
     if (!before) return fail(done.error());
-    log::error("twin", {{"reason", done.error()}});
+    log::error("twin failed", {{"reason", done.error()}});
   }
   twin_configured_[message.port] = true;
   SupervisorMessage answer;
@@ -240,7 +240,7 @@ void Supervisor::on_store(contract::ReceivedSupervisorMessage received) {
   const SupervisorMessage& message = received.message;
   if (!received.fd) {
     if (descriptor_log_.allow(Clock::now()))
-      log::error("connection without descriptor",
+      log::error("connection refused: no descriptor came with it",
                  {{"connection", message.connection.value},
                   {"peer", message.peer},
                   {"suppressed", descriptor_log_.take_suppressed()}});
@@ -292,11 +292,11 @@ void Supervisor::on_end(Plane& plane, int status) {
   if (&plane == &dataplane_ && before == PlaneState::kReady) tell_plane_state();
   const std::string how = describe_wait_status(status);
   if (is_stopping()) {
-    log::info("ended", {{"plane", plane.name}, {"pid", pid}, {"how", how}});
+    log::info("plane ended", {{"plane", plane.name}, {"pid", pid}, {"how", how}});
     return continue_stop();
   }
   if (std::exchange(plane.leaves, false)) {
-    log::info("ended for its restart", {{"plane", plane.name}, {"pid", pid}, {"how", how}});
+    log::info("plane ended for its restart", {{"plane", plane.name}, {"pid", pid}, {"how", how}});
     restart_.reset();
     return start(plane);
   }
@@ -305,12 +305,12 @@ void Supervisor::on_end(Plane& plane, int status) {
                             plane.name, how));
   const auto wait = plane.backoff.on_end(served);
   plane.restart_at = now + wait;
-  log::error("ended unexpectedly", {{"plane", plane.name},
-                                    {"pid", pid},
-                                    {"how", how},
-                                    {"lived_ms", lived.count()},
-                                    {"served_ms", served.count()},
-                                    {"restart_in_ms", wait.count()}});
+  log::error("plane ended unexpectedly", {{"plane", plane.name},
+                                          {"pid", pid},
+                                          {"how", how},
+                                          {"lived_ms", lived.count()},
+                                          {"served_ms", served.count()},
+                                          {"restart_in_ms", wait.count()}});
 }
 
 // --- the loop ---
@@ -329,7 +329,7 @@ int Supervisor::serve() {
     std::array<pollfd, 4> wait = {pollfd{signals_.get(), POLLIN, 0}, interest(control_),
                                   interest(dataplane_), pollfd{probe, POLLIN, 0}};
     if (::poll(wait.data(), wait.size(), poll_timeout(Clock::now())) < 0 && errno != EINTR) {
-      log::error("poll", {{"reason", std::strerror(errno)}});
+      log::error("poll failed", {{"reason", std::strerror(errno)}});
       return 1;
     }
     for (const auto& [index, plane] : {std::pair{1, &control_}, std::pair{2, &dataplane_}}) {
@@ -344,7 +344,7 @@ int Supervisor::serve() {
   }
   run_dir_.remove_sockets();
   run_dir_.remove_pid("supervisor");
-  log::info("stopped", {{"status", exit_status_}});
+  log::info("server stopped", {{"status", exit_status_}});
   return exit_status_;
 }
 
@@ -352,7 +352,7 @@ void Supervisor::read_signals() {
   signalfd_siginfo info{};
   while (::read(signals_.get(), &info, sizeof(info)) == static_cast<ssize_t>(sizeof(info))) {
     if (info.ssi_signo == SIGCHLD) continue;
-    log::info("signal", {{"signal", info.ssi_signo}, {"from", info.ssi_pid}});
+    log::info("signal received", {{"signal", info.ssi_signo}, {"from", info.ssi_pid}});
     if (is_stopping())
       hasten();
     else
@@ -387,7 +387,7 @@ void Supervisor::run_timers(Clock::time_point now) {
       kill_now(*plane, SIGKILL);
       plane->kill_at.reset();
     } else if (!plane->kill_at && !is_stopping() && now - plane->last_heard >= kSilence) {
-      log::error("silent", {{"plane", plane->name}, {"pid", plane->pid}});
+      log::error("plane not responding", {{"plane", plane->name}, {"pid", plane->pid}});
       kill_now(*plane, SIGABRT);
       plane->kill_at = now + kGrace;
     }
@@ -414,7 +414,7 @@ int Supervisor::poll_timeout(Clock::time_point now) const {
 // --- the end ---
 
 void Supervisor::fail(const std::string& reason) {
-  log::error("cannot start", {{"reason", reason}});
+  log::error("start failed", {{"reason", reason}});
   exit_status_ = 1;
   if (!is_stopping()) begin_stop();
 }
@@ -451,7 +451,7 @@ void Supervisor::continue_stop() {
 
 void Supervisor::hasten() {
   if (std::exchange(hastened_, true)) return;
-  log::warn("second signal: ending at once");
+  log::warn("second signal received");
   for (Plane* plane : {&control_, &dataplane_}) {
     kill_now(*plane, SIGKILL);
     plane->kill_at.reset();
@@ -509,7 +509,7 @@ int resume_supervisor(const SupervisorOptions& options, config::Config config) {
   };
   const auto state = read_state();
   const auto ended = [&](const std::string& reason, const RunDirectory& run_dir) {
-    log::error("cannot go on: ending the calls", {{"reason", reason}});
+    log::error("server failed", {{"reason", reason}});
     end_planes(run_dir);
     return 1;
   };
@@ -546,12 +546,12 @@ int run_supervisor(const SupervisorOptions& options) {
   for (const auto& warning : warnings) log::warn("users file", {{"reason", warning.to_string()}});
   auto run_dir = RunDirectory::open(options.run_dir);
   if (!run_dir) {
-    log::error("cannot start", {{"reason", run_dir.error()}});
+    log::error("start failed", {{"reason", run_dir.error()}});
     return 1;
   }
   Supervisor supervisor(std::move(*config), std::move(*run_dir));
   if (auto prepared = supervisor.prepare(); !prepared) {
-    log::error("cannot start", {{"reason", prepared.error()}});
+    log::error("start failed", {{"reason", prepared.error()}});
     return 1;
   }
   return supervisor.serve();

@@ -71,9 +71,9 @@ std::string Supervisor::hand_over() {
                                       "--resume-fd",     std::to_string(sealed->get())};
   std::array<char*, words.size() + 1> arguments{};
   for (std::size_t i = 0; i < words.size(); ++i) arguments[i] = words[i].data();
-  log::info("handing over", {{"program", program_.string()},
-                             {"connections", connections_.size()},
-                             {"descriptors", inherited.size()}});
+  log::info("hand-over started", {{"program", program_.string()},
+                                  {"connections", connections_.size()},
+                                  {"descriptors", inherited.size()}});
   (void)::sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu",
                      static_cast<unsigned long long>(monotonic_ns(Clock::now()) / 1000));
   int error = EBADF;
@@ -136,10 +136,10 @@ Result Supervisor::resume(const HandOver& state) {
   self.serves.store(starts, std::memory_order_release);
   (void)::sd_notify(0, "READY=1\nSTATUS=serving");
   const auto took = std::chrono::duration_cast<milliseconds>(now - state.asked);
-  log::info("resumed", {{"connections", connections_.size()},
-                        {"listeners", listeners_.size()},
-                        {"starts", starts},
-                        {"after_ms", took.count()}});
+  log::info("supervisor resumed", {{"connections", connections_.size()},
+                                   {"listeners", listeners_.size()},
+                                   {"starts", starts},
+                                   {"after_ms", took.count()}});
   answer(state.request, contract::Process::kSupervisor, {});
   return {};
 }
@@ -164,7 +164,7 @@ void Supervisor::compare_configuration(const HandOver& state) {
   if (wanted.empty()) return;
   for (const Ipv4Address address : wanted)
     if (std::ranges::find(listeners_, address, &Listener::local) == listeners_.end()) {
-      log::info("listens from the next start of control on", {{"address", address}});
+      log::info("listener deferred", {{"address", address}});
       new_listeners_.push_back(address);
     }
   for (const Listener& listener : listeners_)

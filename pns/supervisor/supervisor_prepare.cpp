@@ -47,7 +47,7 @@ void raise_descriptor_limit(std::uint32_t max_connections) {
   raised = {limit.rlim_max, limit.rlim_max};
   (void)::setrlimit(RLIMIT_NOFILE, &raised);
   if (limit.rlim_max < wanted)
-    log::warn("few descriptors", {{"limit", limit.rlim_max}, {"wanted", wanted}});
+    log::warn("RLIMIT_NOFILE too low", {{"limit", limit.rlim_max}, {"wanted", wanted}});
 }
 
 Result Supervisor::prepare() {
@@ -161,8 +161,7 @@ Result Supervisor::open_listeners() {
                     "pptp.listen names none",
                     access.device.text));
   if (const auto largest = largest_backlog(); largest && *largest < kListenBacklog)
-    log::warn("net.core.somaxconn is low: many callers at once are not answered",
-              {{"somaxconn", *largest}, {"wanted", kListenBacklog}});
+    log::warn("net.core.somaxconn too low", {{"somaxconn", *largest}, {"wanted", kListenBacklog}});
   for (const Ipv4Address address : addresses)
     if (auto done = open_listener(address); !done) return done;
   return {};

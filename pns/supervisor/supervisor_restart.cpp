@@ -48,7 +48,7 @@ void Supervisor::on_request_restart(const SupervisorMessage& message) {
   const Plane& plane = what == Process::kControl ? control_ : dataplane_;
   if (what != Process::kSupervisor && plane.state == PlaneState::kStarting)
     return answer(message.request, what, fmt::format("{} is starting", plane.name));
-  log::info("restart asked for", {{"what", name_of(what)}});
+  log::info("restart requested", {{"what", name_of(what)}});
   restart_.emplace(Restart{.what = what, .request = message.request, .asked = Clock::now()});
   probe({program_of(what).string(), "--contract"}, kContractTime);
 }

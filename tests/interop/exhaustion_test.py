@@ -206,7 +206,7 @@ class Limits(Exhaustion):
         self.witnesses_live()
 
     def test_5_the_supervisor_without_descriptors(self):
-        self.without_descriptors("supervisor", 'event="connection without descriptor"')
+        self.without_descriptors("supervisor", 'event="connection refused: no descriptor came with it"')
         # Those that are up would outlive their control process.
         self.starts = self.starts[0] + 1, self.starts[1]
         self.kill("control")
@@ -264,7 +264,7 @@ class Store(Exhaustion):
 
         self.filler.unlink()
         pnslab.wait_until(lambda: self.failing() == 0, 5, "calls can be stored again")
-        self.assertEqual(len(self.lines('event="calls can be stored again"')), 1)
+        self.assertEqual(len(self.lines('event="store recovered"')), 1)
         self.audit()
         self.comes_up()
         # What had not been stored meanwhile has been since: a successor finds every call.
@@ -310,10 +310,10 @@ class Memory(Exhaustion):
         self.assertGreater(result["up"], 100)
         self.assertEqual(result["lost_calls"], 0)  # those that had come up
         self.assertLessEqual(set(result["failed"]), {"start", "call", "connect"})
-        self.assertEqual(len(self.lines('event="no new calls: too much memory"')), 1)
+        self.assertEqual(len(self.lines('event="memory limit reached"')), 1)
         self.is_told("refused", "reason=memory_limit", refused=refused, per_second=LIMITED)
         self.server.wait_sessions(WITNESSES, 20)
-        pnslab.wait_until(lambda: self.lines('event="new calls again: memory is there"'), 15,
+        pnslab.wait_until(lambda: self.lines('event="memory limit left"'), 15,
                           "memory is there again")
         self.assertLess(self.megabytes(), limit * 0.95)
         self.comes_up()

@@ -347,7 +347,8 @@ TEST_CASE("supervisor: a plane that ignores kStop is killed, at once by a second
   lab.behave("control", "stubborn");
   lab.start_and_wait();
   REQUIRE(::kill(lab.pid(), SIGTERM) == 0);
-  REQUIRE(wait_until([&] { return lab.log().find("event=signal") != std::string::npos; }));
+  REQUIRE(
+      wait_until([&] { return lab.log().find("event=\"signal received\"") != std::string::npos; }));
   REQUIRE(::kill(lab.pid(), SIGTERM) == 0);
   CHECK(lab.wait_exit(lab.pid(), 3s) == 0);
 }
@@ -417,7 +418,8 @@ TEST_CASE("supervisor: a plane that does not leave is killed and started again",
   REQUIRE(client.ask("restart dataplane") == "accepted");
   REQUIRE(client.ask("restart control") == "another restart is under way");
   REQUIRE(wait_until([&] { return client.ask("grants").ends_with("dataplane 1 starts 1/2/1"); }));
-  CHECK_THAT(lab.log(), Catch::Contains("ended for its restart") && Catch::Contains("signal 9"));
+  CHECK_THAT(lab.log(),
+             Catch::Contains("plane ended for its restart") && Catch::Contains("signal 9"));
 }
 
 TEST_CASE("supervisor: SIGTERM while control leaves is obeyed by its successor", "[supervisor]") {
@@ -430,10 +432,10 @@ TEST_CASE("supervisor: SIGTERM while control leaves is obeyed by its successor",
   REQUIRE(::kill(lab.pid(), SIGTERM) == 0);
   CHECK(lab.wait_exit(lab.pid()) == 0);
   const std::string log = lab.log();
-  const auto left = log.find("event=\"ended for its restart\" plane=control");
-  const auto ready = log.find("event=ready plane=control", left);
+  const auto left = log.find("event=\"plane ended for its restart\" plane=control");
+  const auto ready = log.find("event=\"plane ready\" plane=control", left);
   REQUIRE(ready != std::string::npos);
-  CHECK(log.find("event=ended plane=control", ready) != std::string::npos);
+  CHECK(log.find("event=\"plane ended\" plane=control", ready) != std::string::npos);
   CHECK(log.find("how=\"exit status 0\"", ready) != std::string::npos);
 }
 
@@ -627,5 +629,5 @@ TEST_CASE("supervisor: a plane that says nothing for 30 s is aborted and started
   Client client;
   REQUIRE(wait_until([&] { return client.ask("grants").ends_with("starts 1/2/1"); }, 40s));
   CHECK(lab.plane("dataplane") != before);
-  CHECK_THAT(lab.log(), Catch::Contains("event=silent plane=dataplane"));
+  CHECK_THAT(lab.log(), Catch::Contains("event=\"plane not responding\" plane=dataplane"));
 }
