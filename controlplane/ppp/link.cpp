@@ -201,7 +201,8 @@ model::LinkActions Link::on_auth_result(const model::AuthResult& result,
   } else if (!network) {
     terminate(EndReason::no_address, run);
   } else {
-    granted_ = std::make_unique<Granted>(*result, *network);
+    // Not make_unique: clang 14 takes no parentheses for an aggregate.
+    granted_ = std::unique_ptr<Granted>(new Granted{*result, *network});
     auth_->grant(*result, run.context);
   }
   return std::move(run.actions);
