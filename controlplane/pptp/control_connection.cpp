@@ -103,7 +103,7 @@ ControlConnection::ControlConnection(const ConnectionSettings& settings,
     Call call;
     // Stored numbers stay; a damaged one must not stand for two calls.
     call.number =
-        known.number == 0 || by_number_.contains(known.number) ? next_number_++ : known.number;
+        known.number == 0 || by_number_.contains(known.number) ? take_number() : known.number;
     call.kind = known.kind;
     call.state = known.state;
     call.our_call_id = known.our_call_id;
@@ -238,7 +238,7 @@ model::ConnectionActions ControlConnection::ask(CallKind kind, OurCallId our_cal
     return out;
   }
   Call call;
-  call.number = next_number_++;
+  call.number = take_number();
   call.kind = kind;
   call.our_call_id = our_call_id;
   call.serial_number = next_serial_number_++;
@@ -583,7 +583,7 @@ void ControlConnection::perform(Call& call, CallAction action, const Cause& caus
 void ControlConnection::on_request(Call call, std::uint16_t call_id, const Cause& cause,
                                    Actions& out) {
   std::erase(gone_, PeerCallId(call_id));
-  call.number = next_number_++;
+  call.number = take_number();
   call.peer_call_id = PeerCallId(call_id);
   Cause with_reason = cause;
   with_reason.reason = EndReason::kNone;
@@ -861,6 +861,12 @@ void ControlConnection::remove(std::uint32_t number) {
     by_number_[call.number] = at;
   }
   calls_.pop_back();
+}
+
+// A stored number may be the last one that there is.
+std::uint32_t ControlConnection::take_number() {
+  while (next_number_ == 0 || by_number_.contains(next_number_)) ++next_number_;
+  return next_number_++;
 }
 
 void ControlConnection::remember_gone(PeerCallId id) {

@@ -268,6 +268,7 @@ class ControlConnection {
   // The call of which we are the PAC, when there is exactly one.
   [[nodiscard]] Call* find_only_as_pac() noexcept;
   [[nodiscard]] std::vector<std::uint32_t> numbers() const;  // ascending
+  [[nodiscard]] std::uint32_t take_number();
   void remember_gone(PeerCallId id);
   void drop_calls(CallEvent event, const Cause& cause, Actions& out);
 
