@@ -21,7 +21,6 @@ import pathlib
 import re
 import shutil
 import signal
-import socket
 import statistics
 import subprocess
 import sys
@@ -31,38 +30,16 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "interop"))
 
-import peer  # noqa: E402
 import pnslab  # noqa: E402
+from crowd import PROBE, SERVER, SOURCES, Statistics, wait_new_client  # noqa: E402
+from theme import HOST  # noqa: E402
 
-SERVER = "198.51.100.1"
-SOURCES = [f"198.51.100.{i}" for i in range(202, 210)]
-PROBE = "198.51.100.250"
-HOST = "10.0.0.53"
 PARTS = ("setup", "pac", "takeover", "teardown", "memory")
 PPP = """ppp:
   mtu: 1400
   auth: [mschapv2]
   mppe: {policy: require, key_bits: [128], mode: any}
 """
-
-
-class Statistics(http.client.HTTPConnection):
-    """What `pns show stats` asks, without a process for each answer."""
-
-    def __init__(self, run_dir):
-        super().__init__("localhost", timeout=30)
-        self.path = str(run_dir / "control.sock")
-
-    def connect(self):
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(30)
-        self.sock.connect(self.path)
-
-    def ask(self):
-        self.request("GET", "/v1/stats")
-        answer = json.loads(self.getresponse().read())
-        self.close()
-        return answer
 
 
 class SlowestAnswer(threading.Thread):
@@ -78,7 +55,7 @@ class SlowestAnswer(threading.Thread):
         while not self.waits or not self.ended.wait(0.02):
             begun = time.monotonic()
             with contextlib.suppress(OSError, http.client.HTTPException):
-                Statistics(self.run_dir).ask()
+                Statistics(self.run_dir, 30).ask()
                 self.waits.append((time.monotonic() - begun) * 1000)
 
     def __enter__(self):
@@ -188,7 +165,7 @@ class Measurement:
         def up():
             if process.poll() is not None:
                 raise pnslab.LabError(f"pns-loadgen ended: {process.communicate()[0]}")
-            return Statistics(self.server.run_dir).ask()["sessions_by_phase"]["open"] >= count
+            return Statistics(self.server.run_dir, 30).ask()["sessions_by_phase"]["open"] >= count
         pnslab.wait_until(up, 300, f"{count} sessions are open")
 
     def finish(self, process):
@@ -200,7 +177,7 @@ class Measurement:
 
     def wait_gone(self):
         def gone():
-            return not any(Statistics(self.server.run_dir).ask()["sessions_by_phase"].values())
+            return not any(Statistics(self.server.run_dir, 30).ask()["sessions_by_phase"].values())
         pnslab.wait_until(gone, 300, "no session is left")
         pnslab.wait_until(lambda: not self.server.show("connections"), 60, "no connection is left")
 
@@ -280,7 +257,7 @@ class Measurement:
             starts = self.log_lines("control serves")
             killed = time.monotonic()
             self.server.kill("control")
-            self.wait_new_client()
+            wait_new_client(self.lab, 30)
             served.append((time.monotonic() - killed) * 1000)
             pnslab.wait_until(lambda n=starts: len(self.log_lines("control serves")) > len(n), 30,
                               "the successor says how long it took")
@@ -300,16 +277,6 @@ class Measurement:
         return [line for line in self.server.log_file.read_text(errors="replace").splitlines()
                 if f'event="{event}"' in line]
 
-    def wait_new_client(self):
-        begun = time.monotonic()
-        while time.monotonic() < begun + 30:
-            with contextlib.suppress(OSError, TimeoutError), peer.Peer(
-                    self.lab.inet, PROBE, SERVER) as client:
-                answer = client.send(peer.start_request()).receive(5)
-                if answer is not None and answer[0] == 2:
-                    return
-        raise pnslab.LabError("no new client is served")
-
     def teardown(self):
         process = self.clients(self.options.sessions)
         self.wait_up(process, self.options.sessions)
@@ -317,7 +284,7 @@ class Measurement:
         with SlowestAnswer(self.server.run_dir) as asked:
             began, cpu = time.monotonic(), cpu_ms(self.control)
             process.terminate()
-            pnslab.wait_until(lambda: not any(Statistics(self.server.run_dir).ask()[
+            pnslab.wait_until(lambda: not any(Statistics(self.server.run_dir, 30).ask()[
                 "sessions_by_phase"].values()), 300, "no session is left")
             took, cpu = time.monotonic() - began, cpu_ms(self.control) - cpu
         process.communicate(timeout=300)

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Crowd: a theme whose clients are mostly emulated, by the thousand (pns-loadgen, docs/loadgen.md)."""
 import contextlib
+import http.client
 import json
 import os
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -17,6 +19,36 @@ SERVER = "198.51.100.1"
 SOURCES = [f"198.51.100.{i}" for i in range(202, 210)]
 PROBE = "198.51.100.250"  # where the tests' own clients come from
 ECHO = f"{HOST}:7000"
+
+
+class Statistics(http.client.HTTPConnection):
+    """What `pns show stats` asks, without a process for each answer."""
+
+    def __init__(self, run_dir, timeout=10):
+        super().__init__("localhost", timeout=timeout)
+        self.path = str(run_dir / "control.sock")
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self.path)
+
+    def ask(self):
+        self.request("GET", "/v1/stats")
+        answer = json.loads(self.getresponse().read())
+        self.close()
+        return answer
+
+
+def wait_new_client(lab, timeout=20):
+    """Until a new client gets its Start-Control-Connection-Reply."""
+    begun = time.monotonic()
+    while time.monotonic() < begun + timeout:
+        with contextlib.suppress(OSError, TimeoutError), peer.Peer(lab.inet, PROBE, SERVER) as client:
+            answer = client.send(peer.start_request()).receive(5)
+            if answer is not None and answer[0] == 2:
+                return
+    raise pnslab.LabError("no new client is served")
 
 
 class Crowd(theme.Theme):
@@ -82,15 +114,7 @@ class Crowd(theme.Theme):
         return when
 
     def wait_new_client(self):
-        """Until a new client gets its Start-Control-Connection-Reply."""
-        begun = time.monotonic()
-        while time.monotonic() < begun + 20:
-            with contextlib.suppress(OSError, TimeoutError), peer.Peer(
-                    self.lab.inet, PROBE, SERVER) as client:
-                answer = client.send(peer.start_request()).receive(5)
-                if answer is not None and answer[0] == 2:
-                    return
-        raise pnslab.LabError("no new client is served")
+        wait_new_client(self.lab)
 
     def audit(self):
         """What the server's own books contradict each other in: must be nothing."""

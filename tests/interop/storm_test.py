@@ -4,11 +4,8 @@
 (docs/storm.md). PNS_STORM_CSV: a file that gets the time line of the first case."""
 import bisect
 import csv
-import http.client
-import json
 import os
 import pathlib
-import socket
 import tempfile
 import threading
 import time
@@ -17,7 +14,7 @@ import crowd
 import peer
 import pnslab
 import theme
-from crowd import ECHO, PROBE, SERVER, SOURCES
+from crowd import ECHO, PROBE, SERVER, SOURCES, Statistics
 from theme import HOST
 
 CLIENTS = 5000
@@ -28,25 +25,6 @@ LOSS = 0.001  # of what the talkers send
 STEP = 0.1  # seconds of the time line
 COLUMNS = ("time_s", "clients_up", "dialling", "waiting_call", "in_ppp", "retries", "in_flight",
            "waiting", "setup_p99_ms", "talk_sent", "talk_received")
-
-
-class Statistics(http.client.HTTPConnection):
-    """What `pns show stats` asks, without a process for each answer."""
-
-    def __init__(self, run_dir):
-        super().__init__("localhost", timeout=10)
-        self.path = str(run_dir / "control.sock")
-
-    def connect(self):
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(10)
-        self.sock.connect(self.path)
-
-    def ask(self):
-        self.request("GET", "/v1/stats")
-        answer = json.loads(self.getresponse().read())
-        self.close()
-        return answer
 
 
 class Sampler(threading.Thread):
