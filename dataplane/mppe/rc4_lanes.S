@@ -45,19 +45,7 @@
         .cfi_adjust_cfa_offset -8
 .endm
 
-.macro BEGIN name
-        .globl  \name
-        .hidden \name
-        .type   \name, @function
-        .balign 64
-\name:
-        .cfi_startproc
-.endm
-
-.macro END name
-        .cfi_endproc
-        .size   \name, . - \name
-.endm
+#include "dataplane/mppe/assembly.inc"
 
 // ---- A macro for each stream, with the stream's number, an argument and its registers.
 

@@ -23,19 +23,7 @@
         .intel_syntax noprefix
         .text
 
-.macro BEGIN name
-        .globl  \name
-        .hidden \name
-        .type   \name, @function
-        .balign 64
-\name:
-        .cfi_startproc
-.endm
-
-.macro END name
-        .cfi_endproc
-        .size   \name, . - \name
-.endm
+#include "dataplane/mppe/assembly.inc"
 
 .macro PUSH_REGISTERS
 .irp register, rbx, rbp, r12, r13, r14, r15
