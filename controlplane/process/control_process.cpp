@@ -164,6 +164,7 @@ ControlProcess::ControlProcess(const std::filesystem::path& config_file,
   // The sockets are granted, the files are open. The metrics may need a port below 1024.
   give_up_root({CAP_NET_BIND_SERVICE});
   start_management();
+  every_second();  // the first scrape finds the pools
   start_metrics();
   give_up_root({});
   make_listeners();
@@ -198,7 +199,6 @@ void ControlProcess::start_management() {
 }
 
 void ControlProcess::start_metrics() {
-  every_second();
   if (config_.metrics.listen)
     metrics_ = std::make_unique<metrics::Endpoint>(
         config_.metrics.listen->address, config_.metrics.listen->port,

@@ -95,9 +95,10 @@ class Auditor {
 
   void audit_record(const Session& session) {
     const auto& call = session.call();
-    const auto& record = session.memory_record();
+    const auto& record = session.dataplane().record();
     if (record.state.load(std::memory_order_acquire) != contract::SlotState::kInstalled ||
-        record.generation.load(std::memory_order_relaxed) != session.handle().generation)
+        record.generation.load(std::memory_order_relaxed) !=
+            session.dataplane().handle().generation)
       return found("session_without_record", text(session));
     if (record.our_call_id != call.our_call_id || record.peer_call_id != call.peer_call_id ||
         record.local != call.local || record.peer != call.peer)
@@ -153,7 +154,7 @@ class Auditor {
     for (const auto& stored : stored_sessions) {
       const Session* session = sessions_.find(stored.slot);
       if (session == nullptr || session->id() != stored.id ||
-          session->handle().generation != stored.generation ||
+          session->dataplane().handle().generation != stored.generation ||
           session->call().connection != stored.connection ||
           session->call().our_call_id != stored.our_call_id ||
           session->call().peer_call_id != stored.peer_call_id || !session->lease() ||

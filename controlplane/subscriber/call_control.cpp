@@ -146,7 +146,7 @@ EndReason CallControl::make_room(Ipv4Address local, Ipv4Address peer, PeerCallId
     return EndReason::kNone;
   if (older->state() != Session::State::kUp) return EndReason::peer_call_id_busy;
   const TimePoint heard = from_monotonic_ns(
-      older->memory_record().upstream.last_receive_ns.load(std::memory_order_relaxed));
+      older->dataplane().record().upstream.last_receive_ns.load(std::memory_order_relaxed));
   const bool alive = now() - std::max(heard, older->call().started) <= kAlive;
   if (alive && older->end_reason() == EndReason::kNone) return EndReason::peer_call_id_busy;
   older->replace();
@@ -190,7 +190,7 @@ void CallControl::on_install_failed(Session& session, const DataplaneCommands::R
   if (reply && reply->result != contract::ReplyResult::kBadSlot)
     release(session);
   else
-    begin_removal(session, session.memory_record().generation.load(std::memory_order_acquire));
+    begin_removal(session, session.dataplane().record().generation.load(std::memory_order_acquire));
   const auto connection = connections_.find(call.connection);
   if (!connection) return;
   if (placed)
@@ -322,7 +322,7 @@ void CallControl::terminate(Session& session, EndReason reason) {
 void CallControl::disconnect(Session& session) {
   const auto connection = connections_.find(session.call().connection);
   if (!connection) return end(session, session.end_reason());
-  const auto& record = session.memory_record();
+  const auto& record = session.dataplane().record();
   pptp::CallStatistics statistics;
   statistics.rx_packets = record.upstream.gre_packets.get();
   statistics.rx_bytes = record.upstream.gre_bytes.get();
@@ -428,8 +428,8 @@ void CallControl::report_wan_errors() {
     const auto connection = connections_.find(session.call().connection);
     if (!connection) return;
     model::WanErrors totals;
-    totals.counts[model::kBufferOverrun] = static_cast<std::uint32_t>(
-        std::min<std::uint64_t>(session.memory_record().downstream.drops.get(), ~std::uint32_t{0}));
+    totals.counts[model::kBufferOverrun] = static_cast<std::uint32_t>(std::min<std::uint64_t>(
+        session.dataplane().record().downstream.drops.get(), ~std::uint32_t{0}));
     connections_.apply(*connection, connection->machine().report_wan_errors(
                                         session.call().our_call_id, totals, now()));
   });

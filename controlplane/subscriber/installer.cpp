@@ -76,14 +76,15 @@ void Installer::send_removals() {
 bool Installer::send_removal(SessionId id) {
   const Session* session = sessions_.find(id);
   if (session == nullptr) return true;
-  const auto sent = services_.dataplane.remove(session->handle(), [this, id](const Reply& reply) {
-    --removals_in_flight_;
-    Session* alive = sessions_.find(id);
-    if (alive != nullptr && reply) owner_.on_removed(*alive);
-    // Without an answer the dataplane was lost: it is asked again when it is back.
-    if (alive != nullptr && !reply) removals_.push_back(id);
-    send_removals();
-  });
+  const auto sent =
+      services_.dataplane.remove(session->dataplane().handle(), [this, id](const Reply& reply) {
+        --removals_in_flight_;
+        Session* alive = sessions_.find(id);
+        if (alive != nullptr && reply) owner_.on_removed(*alive);
+        // Without an answer the dataplane was lost: it is asked again when it is back.
+        if (alive != nullptr && !reply) removals_.push_back(id);
+        send_removals();
+      });
   if (sent) ++removals_in_flight_;
   return sent.has_value();
 }

@@ -84,14 +84,14 @@ void LogListener::on_opened(const Session& session) {
 void LogListener::on_ended(const Session& session, const SessionEnd& end) {
   const auto& call = session.call();
   const bool up = session.state() == Session::State::kUp;
-  const auto& record = session.memory_record();
+  const auto& record = session.dataplane().record();
   log::info("call ended",
             {{"session", to_text(call.id)},
              {"peer", call.peer},
              {"kind", model::name_of(call.kind)},
              {"our_call_id", call.our_call_id.value},
              {"user", session.user()},
-             {"claimed_user", session.user().empty() ? session.view().claimed_user : ""},
+             {"claimed_user", session.user().empty() ? session.claimed_user() : std::string()},
              {"reason", name_of(end.reason)},
              {"stage", info_of(end.reason).stage},
              {"phase", model::name_of(session.phase())},
@@ -127,7 +127,7 @@ void LastEnds::on_ended(const Session& session, const SessionEnd& end) {
   ends_.emplace_front(loop_.now(),
                       EndView{.session = session.id(),
                               .user = session.user(),
-                              .claimed_user = session.view().claimed_user,
+                              .claimed_user = session.claimed_user(),
                               .peer = session.call().peer,
                               .reason = std::string(name_of(end.reason)),
                               .duration_s = static_cast<std::uint64_t>(end.duration.count())});

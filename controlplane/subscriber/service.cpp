@@ -122,8 +122,9 @@ void Service::on_dataplane_detached() {
 
 Session* Service::find(control::SessionHandle handle) const {
   Session* session = sessions_.find(handle.slot);
-  return session != nullptr && session->handle().generation == handle.generation ? session
-                                                                                 : nullptr;
+  return session != nullptr && session->dataplane().handle().generation == handle.generation
+             ? session
+             : nullptr;
 }
 
 void Service::on_punted(control::SessionHandle handle, Bytes frame) {

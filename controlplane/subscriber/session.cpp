@@ -336,7 +336,7 @@ std::optional<resume::StoredSession> Session::stored_record() const {
   snapshot->keys.reset();  // keys do not go to the store
   return resume::StoredSession{.id = call_.id,
                                .slot = call_.slot,
-                               .generation = handle().generation,
+                               .generation = dataplane_.handle().generation,
                                .connection = call_.connection,
                                .our_call_id = call_.our_call_id,
                                .peer_call_id = call_.peer_call_id,
@@ -353,7 +353,7 @@ model::WanErrors Session::set_wan_errors(const model::WanErrors& totals) noexcep
 }
 
 SessionView Session::view() const {
-  const auto& record = memory_record();
+  const auto& record = dataplane_.record();
   const TimePoint time = now();
   SessionView view;
   view.id = call_.id;

@@ -91,11 +91,12 @@ class Session : public std::enable_shared_from_this<Session> {
   [[nodiscard]] const Call& call() const noexcept { return call_; }
   [[nodiscard]] SessionId id() const noexcept { return call_.id; }
   [[nodiscard]] State state() const noexcept { return state_; }
-  [[nodiscard]] control::SessionHandle handle() const noexcept { return dataplane_.handle(); }
   [[nodiscard]] std::uint16_t worker() const noexcept { return worker_; }
   [[nodiscard]] model::LinkPhase phase() const noexcept { return phase_; }
   // The authenticated account; empty until then.
   [[nodiscard]] const std::string& user() const noexcept { return user_; }
+  // The name that the peer gave last, proved or not.
+  [[nodiscard]] const std::string& claimed_user() const noexcept { return claimed_user_; }
   [[nodiscard]] const std::optional<model::Lease>& lease() const noexcept { return lease_; }
   // Null until the dataplane serves the call.
   [[nodiscard]] const ppp::Link* link() const noexcept { return link_.get(); }
@@ -107,7 +108,7 @@ class Session : public std::enable_shared_from_this<Session> {
   // The latest of: start of the call, a change of the link's phase or of its addresses.
   [[nodiscard]] TimePoint changed() const noexcept { return std::max(call_.started, changed_); }
   [[nodiscard]] const std::optional<TimePoint>& opened() const noexcept { return opened_; }
-  [[nodiscard]] const contract::SessionRecord& memory_record() const { return dataplane_.record(); }
+  [[nodiscard]] const DataplaneSession& dataplane() const noexcept { return dataplane_; }
   [[nodiscard]] SessionView view() const;
   // What a successor process needs; empty: it cannot resume the link.
   [[nodiscard]] std::optional<resume::StoredSession> stored_record() const;

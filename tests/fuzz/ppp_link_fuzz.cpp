@@ -183,7 +183,7 @@ class Driver {
     PNS_CLAIM(link_->snapshot()->from_lcp == snapshot->from_lcp);
     questions_ = 0;
     if (snapshot->from_lcp) {
-      // What the registry does before start().
+      // The session does this before start().
       granted_ = lcp_open_ = armed_ = ipv4_open_ = ipv6_open_ = false;
       return perform(link_->start(now_));
     }

@@ -194,7 +194,7 @@ TEST_CASE(
   Control control(host);
   Caller caller(control);
   caller.start(control);
-  auto& record = host.memory.sessions()[0];  // free when the registry was made
+  auto& record = host.memory.sessions()[0];  // free when the service was made
   record.generation = 40;
   record.state = contract::SlotState::kInstalled;
   caller.dial(1);
