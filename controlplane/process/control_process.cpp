@@ -30,8 +30,8 @@ namespace {
 constexpr int kGrantTimeoutMs = 10'000;
 constexpr auto kFlushTime = Milliseconds(300);  // of a planned restart
 constexpr auto kFlushPoll = Milliseconds(5);
-// Sessions whose memory is worth the milliseconds that giving it back takes, and how long half of
-// them must be gone.
+// Memory is given back after a peak of at least this many sessions, once half of them have been
+// gone for this long.
 constexpr std::int64_t kWorthTrimming = 1000;
 constexpr int kTrimAfterSeconds = 5;
 constexpr auto kSignalStop = Milliseconds(5000);
@@ -309,7 +309,7 @@ void ControlProcess::every_second() {
   second_timer_.arm(loop_.now() + Seconds(1));
 }
 
-// Once after a storm: free memory between objects stays with this process otherwise.
+// malloc keeps free memory between living objects. After a storm it goes back to the kernel, once.
 void ControlProcess::give_memory_back() {
   std::int64_t sessions = 0;
   for (const auto& count : statistics_.sessions_by_kind) sessions += count.get();

@@ -14,7 +14,7 @@ using control::DataplaneCommands;
 namespace {
 
 constexpr auto kFarewell = Milliseconds(300);  // from the end of a link to Call-Disconnect-Notify
-// A session whose peer's GRE came this lately is alive; one so young is given the time.
+// A session is alive when GRE of its peer came within this time, or when it is no older.
 constexpr auto kAlive = Seconds(5);
 constexpr auto kWanErrorInterval = Seconds(2);  // how often drop counters are read
 
@@ -53,7 +53,7 @@ void CallControl::add_listeners() {
 // ---- offers ---------------------------------------------------------------------------------
 
 void CallControl::on_offer(Connection& connection, const model::OfferCall& offer) {
-  // Once the offer is stored. When it cannot be, the gate refuses it.
+  // The offer waits until it is stored. If that fails, the gate refuses it.
   services_.journal.when_stored([this, id = connection.id(), offer] { enqueue(id, offer); });
 }
 
@@ -185,7 +185,8 @@ void CallControl::on_install_failed(Session& session, const DataplaneCommands::R
   const EndReason reason = reply ? EndReason::dataplane_refused : EndReason::dataplane_unavailable;
   if (placed && !session.withdrawn()) tell_end(session, reason, {});
   if (session.withdrawn()) count_withdrawn(*session.withdrawn());
-  // A slot that is not free over there must become so, or it would refuse every call from now on.
+  // A slot that the dataplane does not count as free must be removed there. Otherwise the dataplane
+  // refuses every later call in it.
   // When the dataplane was lost it may or may not have installed the session: session memory knows.
   if (reply && reply->result != contract::ReplyResult::kBadSlot)
     release(session);
@@ -377,7 +378,7 @@ void CallControl::begin_removal(Session& session, std::optional<std::uint32_t> g
   installer_.remove(session);
 }
 
-// Only now can no packet meet the session any more.
+// No packet can meet the session any more: the dataplane has let go of it.
 void CallControl::release(Session& session) {
   const auto keep = session.shared_from_this();
   offers_.end_set_up(session);

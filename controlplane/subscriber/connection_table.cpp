@@ -247,7 +247,7 @@ void ConnectionTable::stop(Connection& connection, EndReason reason) {
   apply(connection, connection.machine_.stop(reason, now()));
 }
 
-// TCP is over: what the machine makes of that, then the end.
+// TCP has ended: the machine ends its calls, then the connection closes.
 void ConnectionTable::lose(ConnectionId id, EndReason reason) {
   const auto connection = find(id);
   if (!connection) return;
@@ -292,7 +292,8 @@ std::shared_ptr<Connection> ConnectionTable::find(ConnectionId id) const {
 }
 
 std::optional<ConnectionId> ConnectionTable::established_with(Ipv4Address peer) const {
-  // One that a host behind the same address may have opened comes after ours.
+  // Our own connection comes first: another host behind the same address may have opened the
+  // others.
   std::optional<ConnectionId> best;
   for (const auto& [id, connection] : connections_) {
     if (connection->peer() != peer || connection->closed_ ||

@@ -117,7 +117,7 @@ void Drain::poll() {
   timer_.arm(next);
 }
 
-// Connections of before the deadline only. Later ones have come to hear that no call is taken.
+// Stops connections that were opened before the deadline. A later one gets its refusal first.
 void Drain::stop_idle_connections() {
   std::vector<std::shared_ptr<Connection>> idle;
   calls_.connections().for_each([&](Connection& connection) {

@@ -66,7 +66,7 @@ void Installer::send_removals() {
     if (!send_removal(removals_.front())) return retry_later();
     removals_.pop_front();
   }
-  // Orphans have time.
+  // Orphans come after the sessions of this process.
   while (!orphans_.empty() && removals_in_flight_ < kMaxRemovalsInFlight) {
     if (!send_orphan_removal(orphans_.back())) return retry_later();
     orphans_.pop_back();
@@ -105,7 +105,8 @@ bool Installer::send_orphan_removal(SlotId slot) {
   return sent.has_value();
 }
 
-// No room for a command: tried again soon. Without a dataplane: when it is back.
+// The command ring has no room, so it is tried again soon. Without a dataplane, on_attached()
+// tries.
 void Installer::retry_later() {
   if (services_.dataplane.attached()) retry_.arm(services_.loop.now() + kRemovalRetry);
 }

@@ -92,7 +92,7 @@ void OfferQueue::show() {
   services_.statistics.admission_waiting.set(static_cast<std::int64_t>(admission_.waiting()));
 }
 
-// For what time alone brings: an offer that has waited too long, a set-up that counts no more.
+// An offer may wait too long, and a set-up may stop counting, without any other event.
 void OfferQueue::arm_timer() { timer_.arm(admission_.deadline()); }
 
 }  // namespace pns::subscriber

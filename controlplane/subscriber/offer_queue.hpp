@@ -46,7 +46,7 @@ class OfferQueue final : public SessionListener {
   void begin_set_up(const Session& session);
   void end_set_up(const Session& session);
 
-  // Something may have made room: admits what waits in a turn of its own.
+  // There may be room for another set-up: admits waiting offers, in a turn of its own.
   void admit_soon();
 
  private:

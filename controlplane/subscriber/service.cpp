@@ -10,7 +10,7 @@
 namespace pns::subscriber {
 namespace {
 
-// Sessions that an operator clears at once. The frames of more do not fit into the rings.
+// Sessions that one slice of a clear ends. Frames of more sessions do not fit into the rings.
 constexpr std::size_t kClearSlice = 256;
 constexpr auto kClearPause = Milliseconds(10);
 

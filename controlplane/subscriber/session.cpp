@@ -307,7 +307,7 @@ model::NetworkParameters Session::network_parameters() const {
 // ---- after a restart of either plane --------------------------------------------------------
 
 // Session memory holds what the dataplane knows. Commands that were in the channel when it was lost
-// never came: they are said again. Nobody can say keys again: they are agreed on anew.
+// never arrived, so they are sent again. Nobody can send keys again, so CCP agrees on new ones.
 void Session::reconcile() {
   if (state_ != State::kUp) return;
   const auto keep = shared_from_this();

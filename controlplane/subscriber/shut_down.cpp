@@ -40,7 +40,7 @@ void ShutDown::start(Milliseconds within, std::function<void()> done) {
        }});
 }
 
-// Once for everything that ends in this turn of the loop.
+// advance() runs once for all calls and connections that end in this turn of the loop.
 void ShutDown::on_progress() {
   if (phase_ == Phase::kNotBegun || std::exchange(posted_, true)) return;
   loop_.post([this] {

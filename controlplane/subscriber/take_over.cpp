@@ -56,7 +56,7 @@ void TakeOver::adopt_connections(std::vector<contract::Grants::Connection> grant
 }
 
 bool TakeOver::adopt(const resume::StoredSession& stored) {
-  // Only a damaged record has no id, or another's.
+  // A record without an id, or with the id of another session, is damaged.
   if (stored.id.value == 0 || parts_.sessions.find(stored.id) != nullptr) return false;
   const auto connection = parts_.calls.connections().find(stored.connection);
   if (!connection || stored.slot.value >= is_orphan_.size() || !is_orphan_[stored.slot.value])
@@ -117,7 +117,7 @@ void TakeOver::end_unfinished_calls(Connection& connection) {
     connections.stop(connection, EndReason::control_restarted);
 }
 
-// Those alone: requests that this process has read since wait in the queue already.
+// Requests that this process has read itself are not repeated: they wait in the queue already.
 void TakeOver::repeat_offers() {
   for (const auto& [id, numbers] : std::exchange(unanswered_, {})) {
     const auto connection = parts_.calls.connections().find(id);
