@@ -22,9 +22,9 @@ constexpr unsigned kRounds = 6;
 constexpr unsigned kLoneWarmRounds = 12;
 constexpr unsigned kLoneRounds = 12;
 constexpr std::size_t kFew = 5;     // blocks of a short packet
-constexpr std::size_t kMany = 24;   // and of a long one
+constexpr std::size_t kMany = 56;   // and of a long one
 constexpr std::size_t kShort = 64;  // octets of a stateful one
-constexpr std::size_t kLong = 640;
+constexpr std::size_t kLong = 1400;
 // What is taken in place of something simpler must be faster by this: words (their frames are wiped
 // after each burst, which no time here has in it), one stream more beside a lone one.
 constexpr double kClearly = 1.03;
