@@ -6,6 +6,16 @@
 #include <utility>
 
 namespace pns::pools {
+namespace {
+
+// Whether an address that is withheld for these reasons is no part of the pool's size.
+bool is_excluded(unsigned bits) noexcept {
+  using Withheld = AddressPool::Withheld;
+  return (bits &
+          (static_cast<unsigned>(Withheld::kOwn) | static_cast<unsigned>(Withheld::kSkipped))) != 0;
+}
+
+}  // namespace
 
 AddressPool::AddressPool(const PoolConfig& config) : name_(config.name), gateway_(config.gateway) {
   std::vector<Ipv4Range> sorted = config.ranges;
@@ -23,19 +33,55 @@ AddressPool::AddressPool(const PoolConfig& config) : name_(config.name), gateway
       throw std::invalid_argument("pool " + name_ + ": more than 2^24 addresses");
   }
   links_.resize(static_cast<std::size_t>(total));
-  for (std::uint32_t index = 0; index < total; ++index) {
-    push(index);
-    ++size_;
-  }
-  reserve(gateway_);
+  for (std::uint32_t index = 0; index < total; ++index) push(index);
+  withhold(gateway_, Withheld::kOwn);
+  if (!config.skip_0_and_255) return;
+  for (const Range& range : ranges_)
+    for (std::uint64_t base = range.addresses.first.value & ~0xffu;
+         base <= range.addresses.last.value; base += 256) {
+      withhold(Ipv4Address(static_cast<std::uint32_t>(base)), Withheld::kSkipped);
+      withhold(Ipv4Address(static_cast<std::uint32_t>(base + 255)), Withheld::kSkipped);
+    }
 }
 
-void AddressPool::reserve(Ipv4Address address) noexcept {
+void AddressPool::withhold(Ipv4Address address, Withheld why) {
   const auto index = index_of(address);
-  if (!index || links_[*index].previous == kReserved) return;
+  if (!index) return;
+  std::uint8_t& bits = withheld_[*index];
+  const auto bit = static_cast<std::uint8_t>(why);
+  if ((bits & bit) != 0) return;
+  excluded_ += static_cast<std::size_t>(is_excluded(bits | bit)) - is_excluded(bits);
+  bits |= bit;
+  const std::uint32_t state = links_[*index].previous;
+  if (state == kTaken || state == kIdle) return;
   unlink(*index);
-  links_[*index].previous = kReserved;
-  --size_;
+  links_[*index].previous = kIdle;
+}
+
+void AddressPool::stop_withholding(Ipv4Address address, Withheld why) {
+  const auto index = index_of(address);
+  const auto found = index ? withheld_.find(*index) : withheld_.end();
+  const auto bit = static_cast<std::uint8_t>(why);
+  if (found == withheld_.end() || (found->second & bit) == 0) return;
+  const auto left = static_cast<std::uint8_t>(found->second & ~bit);
+  excluded_ -= static_cast<std::size_t>(is_excluded(found->second)) - is_excluded(left);
+  found->second = left;
+  if (found->second != 0) return;
+  withheld_.erase(found);
+  if (links_[*index].previous == kIdle) push(*index);
+}
+
+bool AddressPool::is_own(std::uint32_t index) const {
+  const auto found = withheld_.find(index);
+  return found != withheld_.end() &&
+         (found->second & static_cast<std::uint8_t>(Withheld::kOwn)) != 0;
+}
+
+void AddressPool::put_back(std::uint32_t index) {
+  if (withheld_.contains(index))
+    links_[index] = {kIdle, kNone};
+  else
+    push(index);
 }
 
 std::optional<Ipv4Address> AddressPool::allocate(const BucketMask& preferred) {
@@ -57,7 +103,7 @@ std::optional<Ipv4Address> AddressPool::allocate(const BucketMask& preferred) {
 
 void AddressPool::set_buckets(AddressBucket bucket) {
   std::vector<std::uint32_t> free;
-  free.reserve(size_ - in_use_);
+  free.reserve(links_.size() - in_use_);
   for (const Queue& queue : free_)
     for (std::uint32_t index = queue.head; index != kNone; index = links_[index].next)
       free.push_back(index);
@@ -69,9 +115,11 @@ void AddressPool::set_buckets(AddressBucket bucket) {
 
 bool AddressPool::claim(Ipv4Address address) {
   const auto index = index_of(address);
-  if (!index || links_[*index].previous == kTaken || links_[*index].previous == kReserved)
-    return false;
-  unlink(*index);
+  if (!index || links_[*index].previous == kTaken || is_own(*index)) return false;
+  if (links_[*index].previous == kIdle)
+    links_[*index] = {kTaken, kNone};
+  else
+    unlink(*index);
   ++in_use_;
   return true;
 }
@@ -79,7 +127,7 @@ bool AddressPool::claim(Ipv4Address address) {
 bool AddressPool::release(Ipv4Address address) {
   const auto index = index_of(address);
   if (!index || links_[*index].previous != kTaken) return false;
-  push(*index);
+  put_back(*index);
   --in_use_;
   return true;
 }

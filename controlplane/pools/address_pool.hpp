@@ -4,6 +4,9 @@
 // been free the longest, in a bucket that the caller prefers where one is free. The bucket is the
 // low 8 bits of the address, or what set_buckets() says; allocate, claim and release cost the same
 // however full the pool is. 8 octets of memory per address. No I/O, one thread (the event loop).
+//
+// An address can be withheld from allocation: as our own nobody may have it, as fixed it waits for
+// the account that claims it.
 #pragma once
 
 #include <array>
@@ -13,6 +16,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "pns/base/ids.hpp"
@@ -30,6 +34,7 @@ struct PoolConfig {
   std::vector<Ipv4Range> ranges;  // must not overlap
   Ipv4Address gateway;            // our side of the link; never leased, may lie inside a range
   std::vector<Ipv6Prefix> ipv6_prefixes{};  // at most 64 bits long; empty: no IPv6
+  bool skip_0_and_255 = false;              // do not lease addresses that end in .0 or .255
 };
 
 class AddressPool {
@@ -51,26 +56,36 @@ class AddressPool {
   // bucket in the order in which they became free. Costs one call for each free address.
   void set_buckets(AddressBucket bucket);
 
-  // Takes this very address. False when it is not of this pool, is the gateway, or is taken.
+  // Takes this very address, a fixed one too. False when it is not of this pool, is withheld as our
+  // own, or is taken.
   [[nodiscard]] bool claim(Ipv4Address address);
 
   // Gives an address back; false when it was not taken from here.
   bool release(Ipv4Address address);
 
-  // Takes an address out for good, before anything was leased: somebody's gateway. One that is not
-  // of this pool is ignored.
-  void reserve(Ipv4Address address) noexcept;
+  // Why allocate() does not give an address out.
+  enum class Withheld : std::uint8_t {
+    kOwn = 1,      // of this server, or of no host (network, broadcast): claim() refuses it too
+    kFixed = 2,    // of an account: claim() takes it
+    kSkipped = 4,  // its last octet is 0 or 255, which some clients refuse: claim() takes it
+  };
+  // Withholds an address, or no longer. One that is leased stays so; the change counts from its
+  // release on. An address may be withheld for several reasons. One that is not of this pool is
+  // ignored.
+  void withhold(Ipv4Address address, Withheld why);
+  void stop_withholding(Ipv4Address address, Withheld why);
 
   // Whether the address lies in a range of this pool (the gateway too).
   [[nodiscard]] bool contains(Ipv4Address address) const noexcept;
 
-  [[nodiscard]] std::size_t size() const noexcept { return size_; }  // leasable addresses
+  // Addresses that can be leased: all but our own and those that are skipped. Fixed ones count.
+  [[nodiscard]] std::size_t size() const noexcept { return links_.size() - excluded_; }
   [[nodiscard]] std::size_t in_use() const noexcept { return in_use_; }
 
  private:
   static constexpr std::uint32_t kNone = 0xffffffff;
   static constexpr std::uint32_t kTaken = 0xfffffffe;
-  static constexpr std::uint32_t kReserved = 0xfffffffd;
+  static constexpr std::uint32_t kIdle = 0xfffffffd;
 
   struct Range {
     Ipv4Range addresses;
@@ -82,13 +97,16 @@ class AddressPool {
     std::uint32_t tail = kNone;
   };
   struct Links {
-    std::uint32_t previous = kNone;  // kTaken, kReserved: in no queue
+    std::uint32_t previous = kNone;  // kTaken, kIdle (free, but withheld): in no queue
     std::uint32_t next = kNone;
   };
 
   [[nodiscard]] std::optional<std::uint32_t> index_of(Ipv4Address address) const noexcept;
   [[nodiscard]] Ipv4Address address_of(std::uint32_t index) const noexcept;
   [[nodiscard]] std::size_t bucket_of(std::uint32_t index) const;
+  [[nodiscard]] bool is_own(std::uint32_t index) const;
+  // A free address goes to the end of its queue, or to none when it is withheld.
+  void put_back(std::uint32_t index);
   void push(std::uint32_t index) noexcept;
   void unlink(std::uint32_t index) noexcept;
 
@@ -99,8 +117,9 @@ class AddressPool {
   AddressBucket bucket_;
   std::array<Queue, kSteeringBuckets> free_;
   BucketMask has_free_;
-  std::size_t cursor_ = 0;  // buckets are served in turn
-  std::size_t size_ = 0;
+  std::size_t cursor_ = 0;                                    // buckets are served in turn
+  std::unordered_map<std::uint32_t, std::uint8_t> withheld_;  // by index: bits of Withheld
+  std::size_t excluded_ = 0;                                  // of these, not in size()
   std::size_t in_use_ = 0;
 };
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <stdexcept>
+#include <utility>
 
 namespace pns::pools {
 namespace {
@@ -28,10 +29,38 @@ PoolSet::PoolSet(const std::vector<PoolConfig>& configs) {
     pools_.emplace_back(configs[i]);
     prefixes_.emplace_back(configs[i].ipv6_prefixes);
   }
-  // A gateway of one pool may lie inside another: it is our own address and nobody's lease.
-  for (AddressPool& pool : pools_)
-    for (const AddressPool& other : pools_)
-      if (&pool != &other) pool.reserve(other.gateway());
+  set_own({}, {});
+}
+
+void PoolSet::set_own(const std::vector<Ipv4Address>& addresses,
+                      const std::vector<Ipv6Prefix>& prefixes) {
+  std::vector<Ipv4Address> own = addresses;
+  for (const AddressPool& pool : pools_) own.push_back(pool.gateway());
+  withhold(own_, own, AddressPool::Withheld::kOwn);
+  own_prefixes_ = prefixes;
+  withhold_prefixes();
+}
+
+void PoolSet::set_fixed(const std::vector<Ipv4Address>& addresses,
+                        const std::vector<Ipv6Prefix>& prefixes) {
+  withhold(fixed_, addresses, AddressPool::Withheld::kFixed);
+  fixed_prefixes_ = prefixes;
+  withhold_prefixes();
+}
+
+void PoolSet::withhold(std::unordered_set<Ipv4Address>& known,
+                       const std::vector<Ipv4Address>& addresses, AddressPool::Withheld why) {
+  const auto before =
+      std::exchange(known, std::unordered_set<Ipv4Address>(addresses.begin(), addresses.end()));
+  for (const Ipv4Address address : before)
+    if (AddressPool* const pool = known.contains(address) ? nullptr : containing(address))
+      pool->stop_withholding(address, why);
+  for (const Ipv4Address address : known)
+    if (AddressPool* const pool = containing(address)) pool->withhold(address, why);
+}
+
+void PoolSet::withhold_prefixes() {
+  for (PrefixPool& pool : prefixes_) pool.withhold(own_prefixes_, fixed_prefixes_);
 }
 
 std::expected<model::Lease, PoolError> PoolSet::allocate(std::string_view pool,
@@ -48,16 +77,15 @@ void PoolSet::set_buckets(const AddressBucket& bucket) {
 }
 
 std::expected<model::Lease, PoolError> PoolSet::claim(Ipv4Address address, std::string_view pool) {
+  if (!can_be_leased(address) || own_.contains(address))
+    return std::unexpected(PoolError::kNotLeasable);
   if (AddressPool* const inside = containing(address)) {
     if (!inside->claim(address)) return std::unexpected(PoolError::kTaken);
     return model::Lease{address, inside->gateway(), inside->name()};
   }
   const AddressPool* const named = find(pool);
   if (named == nullptr) return std::unexpected(PoolError::kUnknownPool);
-  const bool is_gateway = std::any_of(pools_.begin(), pools_.end(),
-                                      [address](const auto& p) { return p.gateway() == address; });
-  if (!can_be_leased(address) || is_gateway || !outside_.insert(address).second)
-    return std::unexpected(PoolError::kTaken);
+  if (!outside_.insert(address).second) return std::unexpected(PoolError::kTaken);
   return model::Lease{address, named->gateway(), ""};
 }
 

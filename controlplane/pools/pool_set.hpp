@@ -20,7 +20,8 @@ namespace pns::pools {
 enum class PoolError : std::uint8_t {
   kUnknownPool,  // no pool has this name
   kExhausted,    // every address of the pool is leased
-  kTaken,        // the fixed address is leased, or is a gateway or not a unicast address
+  kTaken,        // the fixed address is leased
+  kNotLeasable,  // the fixed address is our own, or not a unicast address
 };
 
 struct PoolStatus {
@@ -41,6 +42,14 @@ class PoolSet {
   // An address of the named pool, in a preferred bucket where one is free.
   [[nodiscard]] std::expected<model::Lease, PoolError> allocate(std::string_view pool,
                                                                 const BucketMask& preferred = {});
+
+  // Addresses that nobody may have: those of this server, of its networks and gateways. IPv6: the
+  // /64s that hold one. Replaces the ones given before; leases stay until they are given back.
+  void set_own(const std::vector<Ipv4Address>& addresses, const std::vector<Ipv6Prefix>& prefixes);
+  // Addresses and /64s of accounts: only claim() and add_ipv6() with a fixed prefix give them out.
+  // Replaces the ones given before; leases stay.
+  void set_fixed(const std::vector<Ipv4Address>& addresses,
+                 const std::vector<Ipv6Prefix>& prefixes);
 
   // As AddressPool::set_buckets(), of every pool.
   void set_buckets(const AddressBucket& bucket);
@@ -70,11 +79,18 @@ class PoolSet {
   [[nodiscard]] AddressPool* containing(Ipv4Address address) noexcept;
 
   [[nodiscard]] PrefixPool* containing(const Ipv6Prefix& prefix) noexcept;
+  void withhold(std::unordered_set<Ipv4Address>& known, const std::vector<Ipv4Address>& addresses,
+                AddressPool::Withheld why);
+  void withhold_prefixes();
 
   std::vector<AddressPool> pools_;
   std::vector<PrefixPool> prefixes_;         // one beside each of pools_
   std::unordered_set<Ipv4Address> outside_;  // leased addresses of no pool
   std::unordered_set<Ipv6Address> outside_prefixes_;
+  std::unordered_set<Ipv4Address> own_;
+  std::unordered_set<Ipv4Address> fixed_;
+  std::vector<Ipv6Prefix> own_prefixes_;
+  std::vector<Ipv6Prefix> fixed_prefixes_;
 };
 
 }  // namespace pns::pools

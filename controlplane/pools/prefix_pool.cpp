@@ -2,6 +2,7 @@
 #include "controlplane/pools/prefix_pool.hpp"
 
 #include <stdexcept>
+#include <utility>
 
 namespace pns::pools {
 
@@ -22,27 +23,48 @@ PrefixPool::PrefixPool(const std::vector<Ipv6Prefix>& prefixes) {
 std::optional<Ipv6Prefix> PrefixPool::allocate() {
   while (never_used_ < size_) {
     const std::uint64_t index = never_used_++;
-    if (taken_.insert(index).second) return prefix_of(index);
+    if (!is_withheld(index) && taken_.insert(index).second) return prefix_of(index);
   }
   while (!released_.empty()) {
     const std::uint64_t index = released_.front();
     released_.pop_front();
     waiting_.erase(index);
-    if (taken_.insert(index).second) return prefix_of(index);
+    if (!is_withheld(index) && taken_.insert(index).second) return prefix_of(index);
   }
   return std::nullopt;
 }
 
 bool PrefixPool::claim(const Ipv6Prefix& prefix) {
   const auto index = index_of(prefix);
-  return index && taken_.insert(*index).second;
+  return index && !own_.contains(*index) && taken_.insert(*index).second;
 }
 
 void PrefixPool::release(const Ipv6Prefix& prefix) {
   const auto index = index_of(prefix);
-  if (!index || taken_.erase(*index) == 0) return;
-  // Below never_used_ it would not be met again; above it is met there.
-  if (*index < never_used_ && waiting_.insert(*index).second) released_.push_back(*index);
+  if (index && taken_.erase(*index) != 0) put_back(*index);
+}
+
+// Below never_used_ an index would not be met again; above it is met there.
+void PrefixPool::put_back(std::uint64_t index) {
+  if (index < never_used_ && !is_withheld(index) && waiting_.insert(index).second)
+    released_.push_back(index);
+}
+
+void PrefixPool::withhold(const std::vector<Ipv6Prefix>& own,
+                          const std::vector<Ipv6Prefix>& fixed) {
+  const auto own_before = std::exchange(own_, indices_of(own));
+  const auto fixed_before = std::exchange(fixed_, indices_of(fixed));
+  for (const auto* before : {&own_before, &fixed_before})
+    for (const std::uint64_t index : *before)
+      if (!taken_.contains(index)) put_back(index);
+}
+
+std::unordered_set<std::uint64_t> PrefixPool::indices_of(
+    const std::vector<Ipv6Prefix>& prefixes) const {
+  std::unordered_set<std::uint64_t> indices;
+  for (const Ipv6Prefix& prefix : prefixes)
+    if (const auto index = index_of(prefix)) indices.insert(*index);
+  return indices;
 }
 
 bool PrefixPool::contains(const Ipv6Prefix& prefix) const noexcept {

@@ -23,10 +23,16 @@ class PrefixPool {
 
   // A free /64. Empty when the pool is used up.
   [[nodiscard]] std::optional<Ipv6Prefix> allocate();
-  // Takes this very /64. False when it is not of this pool or is taken.
+  // Takes this very /64, a fixed one too. False when it is not of this pool, is our own or is
+  // taken.
   [[nodiscard]] bool claim(const Ipv6Prefix& prefix);
   // Gives a /64 back; one that is not held is ignored.
   void release(const Ipv6Prefix& prefix);
+
+  // From now on allocate() gives none of these out. Those of `own` hold an address of this server
+  // and are refused to claim() too; those of `fixed` belong to accounts. Leases stay. Prefixes that
+  // are not of this pool are ignored.
+  void withhold(const std::vector<Ipv6Prefix>& own, const std::vector<Ipv6Prefix>& fixed);
 
   [[nodiscard]] bool contains(const Ipv6Prefix& prefix) const noexcept;
   [[nodiscard]] std::uint64_t size() const noexcept { return size_; }  // /64s
@@ -41,6 +47,12 @@ class PrefixPool {
 
   [[nodiscard]] std::optional<std::uint64_t> index_of(const Ipv6Prefix& prefix) const noexcept;
   [[nodiscard]] Ipv6Prefix prefix_of(std::uint64_t index) const noexcept;
+  [[nodiscard]] std::unordered_set<std::uint64_t> indices_of(
+      const std::vector<Ipv6Prefix>& prefixes) const;
+  [[nodiscard]] bool is_withheld(std::uint64_t index) const {
+    return own_.contains(index) || fixed_.contains(index);
+  }
+  void put_back(std::uint64_t index);
 
   std::vector<Range> ranges_;
   std::uint64_t size_ = 0;
@@ -48,6 +60,8 @@ class PrefixPool {
   std::deque<std::uint64_t> released_;         // each once; some may have been claimed since
   std::unordered_set<std::uint64_t> waiting_;  // what is in released_
   std::unordered_set<std::uint64_t> taken_;
+  std::unordered_set<std::uint64_t> own_;
+  std::unordered_set<std::uint64_t> fixed_;
 };
 
 }  // namespace pns::pools

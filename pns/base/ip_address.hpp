@@ -45,6 +45,10 @@ struct Ipv4Prefix {
   [[nodiscard]] constexpr Ipv4Address network() const noexcept {
     return Ipv4Address(address.value & mask());
   }
+  // The highest address of the network: its directed broadcast where it has one (RFC 3021).
+  [[nodiscard]] constexpr Ipv4Address last() const noexcept {
+    return Ipv4Address(address.value | ~mask());
+  }
   [[nodiscard]] constexpr bool contains(Ipv4Address a) const noexcept {
     return (a.value & mask()) == network().value;
   }
