@@ -208,9 +208,15 @@ model::LinkActions Link::on_auth_result(const model::AuthResult& result,
   return std::move(run.actions);
 }
 
-model::LinkActions Link::on_no_address(TimePoint now) {
+model::LinkActions Link::on_grant_refused(EndReason reason, TimePoint now) {
   Run run(*this, now);
-  if (take_answer(run)) terminate(EndReason::no_address, run);
+  if (take_answer(run)) terminate(reason, run);
+  return std::move(run.actions);
+}
+
+model::LinkActions Link::probe(TimePoint now) {
+  Run run(*this, now);
+  if (lcp_.is_open() && !ended_) lcp_.send_echo_request(++echo_identifier_, run.context);
   return std::move(run.actions);
 }
 
@@ -711,10 +717,13 @@ void Link::end_now(EndReason reason, Run& run) {
   ended_ = true;
 }
 
+// The first comes up to a quarter early: links that opened together do not ask together.
 void Link::schedule_echo(TimePoint now) {
   echoes_unanswered_ = 0;
   echo_at_.reset();
-  if (settings_.lcp_echo_interval > Duration::zero()) echo_at_ = now + settings_.lcp_echo_interval;
+  const Duration interval = settings_.lcp_echo_interval;
+  if (interval > Duration::zero())
+    echo_at_ = now + interval - interval / 4096 * (random_.next_u32() % 1024);
 }
 
 void Link::on_echo_timer(Run& run) {

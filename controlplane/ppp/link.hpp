@@ -54,7 +54,8 @@ class Link {
   };
 
   // A link taken over after a restart. One to be resumed as open is open, and sends nothing; the
-  // next echo is due an interval from now. One to be resumed from LCP waits for start().
+  // next echo is due an interval from now, or up to a quarter earlier. One to be resumed from LCP
+  // waits for start().
   Link(std::shared_ptr<const LinkSettings> settings, Ipv4Address peer, const LinkSnapshot& snapshot,
        RandomSource& random, TimePoint now);
   ~Link();
@@ -69,15 +70,20 @@ class Link {
   // One frame from the peer, beginning with FF 03 or with its protocol field, one or two octets.
   [[nodiscard]] model::LinkActions on_frame(Bytes ppp_frame, TimePoint now);
 
-  // The answer to Authenticate. A grant comes with network parameters; without them the link ends
-  // with no_address. A challenge is passed on to the peer, at most kMaximumChallenges times; its
-  // answer becomes another Authenticate. An answer nobody waits for is ignored.
+  // The answer to Authenticate. A grant comes with network parameters. A challenge is passed on to
+  // the peer, at most kMaximumChallenges times; its answer becomes another Authenticate. An answer
+  // nobody waits for is ignored.
   [[nodiscard]] model::LinkActions on_auth_result(
       const model::AuthResult& result, const std::optional<model::NetworkParameters>& network,
       TimePoint now);
 
-  // Instead of on_auth_result with a grant: accepted, but no address is free. Ends the link.
-  [[nodiscard]] model::LinkActions on_no_address(TimePoint now);
+  // Instead of on_auth_result with a grant: accepted, but the account cannot be served now (no
+  // address is free, it has its share of sessions). Ends the link for this reason.
+  [[nodiscard]] model::LinkActions on_grant_refused(EndReason reason, TimePoint now);
+
+  // Sends an Echo-Request out of turn, which any peer that still has the link answers: an
+  // implementation without LCP echo answers with Code-Reject. Nothing while LCP is not open.
+  [[nodiscard]] model::LinkActions probe(TimePoint now);
 
   // Encrypted packets of the peer arrive and none opens. CCP is negotiated anew, which gives both
   // sides the start keys again; the link ends with dead_data_path when that has not helped:

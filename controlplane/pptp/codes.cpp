@@ -17,6 +17,10 @@ GeneralError general_error(EndReason reason) noexcept {
     case EndReason::no_session_slot:
     case EndReason::no_call_id:
     case EndReason::no_address:
+    case EndReason::session_limit:
+    case EndReason::address_in_use:
+    case EndReason::address_not_leasable:
+    case EndReason::unknown_pool:
     case EndReason::too_many_calls:
     case EndReason::dataplane_refused:
     case EndReason::dataplane_unavailable:

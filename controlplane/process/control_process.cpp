@@ -117,6 +117,7 @@ ControlProcess::ControlProcess(const std::filesystem::path& config_file,
       grants_(need(contract::receive_grants(supervisor_socket.get(), kGrantTimeoutMs))),
       memory_(need(contract::SessionMemory::attach(grants_.session_memory.get()))),
       pools_(subscriber::make_pools(config_)),
+      address_watch_(context_, [this](const HostAddresses& host) { on_host_addresses(host); }),
       guess_timer_(loop_.timers(), [this] { guess_limiter_.on_deadline(); }),
       guess_limiter_(
           deferred_authenticator_, statistics_, [this] { return loop_.now(); },
@@ -158,6 +159,7 @@ ControlProcess::ControlProcess(const std::filesystem::path& config_file,
       frames_lost_(memory_.header().channel_events_dropped.get()) {
   raise_descriptor_limit();
   end_phase(StartPhase::kStore);
+  on_host_addresses(address_watch_.addresses());
   granted_connections_ = grants_.connections.size();
   service_.take_over(std::move(grants_.connections));
   end_phase(StartPhase::kTakeOver);
@@ -234,6 +236,7 @@ void ControlProcess::run() {
   supervisor_.start();
   dataplane_.start();
   memory_watch_.start();
+  address_watch_.start();
   // No caller is refused for being early: the listeners start with the first dataplane.
   service_.when_attached([this] { on_attached(); });
   context_.run();
@@ -248,6 +251,13 @@ void ControlProcess::on_users(UsersLoader::Users users) {
     return context_.stop();
   }
   if (password_changes_) password_changes_->apply(*users);
+  std::vector<Ipv4Address> fixed;
+  std::vector<Ipv6Prefix> fixed_prefixes;
+  for (const aaa::LocalUser& user : *users) {
+    if (user.address) fixed.push_back(*user.address);
+    if (user.ipv6_prefix) fixed_prefixes.push_back(*user.ipv6_prefix);
+  }
+  pools_.set_fixed(fixed, fixed_prefixes);
   local_authenticator_.emplace(std::move(*users), random_);
   if (password_changes_)
     local_authenticator_->allow_password_changes([this](const std::string& name,
@@ -263,6 +273,14 @@ void ControlProcess::on_users(UsersLoader::Users users) {
   statistics_.start_ms[static_cast<std::size_t>(StartPhase::kUsers)].set(watch_.total_ms());
   deferred_authenticator_.open(*local_authenticator_);
   try_ready();
+}
+
+void ControlProcess::on_host_addresses(const HostAddresses& host) {
+  auto own = subscriber::own_addresses(config_);
+  for (const Ipv4Prefix& address : host.ipv4) subscriber::add_own(own, address);
+  for (const Ipv6Prefix& address : host.ipv6)
+    own.prefixes.push_back({Ipv6Prefix{address.address, 64}.network(), 64});
+  service_.set_own_addresses(own);
 }
 
 void ControlProcess::on_attached() {

@@ -30,6 +30,7 @@
 #include "controlplane/pools/pool_set.hpp"
 #include "controlplane/process/users_loader.hpp"
 #include "controlplane/resume/journal.hpp"
+#include "controlplane/runtime/address_watch.hpp"
 #include "controlplane/runtime/connector.hpp"
 #include "controlplane/runtime/event_loop.hpp"
 #include "controlplane/runtime/listener.hpp"
@@ -74,6 +75,7 @@ class ControlProcess {
   void start_metrics();
   void make_listeners();
   void on_users(UsersLoader::Users users);
+  void on_host_addresses(const HostAddresses& host);
   void on_attached();
   void try_ready();
   void on_memory(bool over);
@@ -96,6 +98,7 @@ class ControlProcess {
   contract::Grants grants_;
   contract::SessionMemory memory_;
   pools::PoolSet pools_;
+  AddressWatch address_watch_;
   aaa::DeferredAuthenticator deferred_authenticator_;
   std::optional<aaa::LocalAuthenticator> local_authenticator_;
   Timer guess_timer_;

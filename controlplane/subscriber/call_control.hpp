@@ -28,6 +28,8 @@
 #include "controlplane/subscriber/call_placer.hpp"
 #include "controlplane/subscriber/connection_table.hpp"
 #include "controlplane/subscriber/installer.hpp"
+#include "controlplane/subscriber/lease_assigner.hpp"
+#include "controlplane/subscriber/liveness_tests.hpp"
 #include "controlplane/subscriber/offer_queue.hpp"
 #include "controlplane/subscriber/refusal_log.hpp"
 #include "controlplane/subscriber/services.hpp"
@@ -120,8 +122,12 @@ class CallControl final : public ConnectionTable::Owner,
   [[nodiscard]] std::expected<Session*, EndReason> make_session(const Connection& connection,
                                                                 Session::Call call,
                                                                 Session::State state);
-  // Makes way for a call of this peer and peer Call ID. kNone: no session is in its way any more.
-  [[nodiscard]] EndReason make_room(Ipv4Address local, Ipv4Address peer, PeerCallId peer_call_id);
+  // Makes way for a call of this peer and peer Call ID, at once or within
+  // LivenessTests::kPatience. `go_on` hears kNone when no session is in its way any more.
+  void make_room(const Connection& connection, PeerCallId peer_call_id,
+                 std::function<void(EndReason)> go_on);
+  void install_admitted(ConnectionId id, const model::OfferCall& offer, EndReason busy);
+  void install_placed(Connection& connection, const model::ConnectCall& connect, EndReason busy);
   void on_install_failed(Session& session, const control::DataplaneCommands::Reply& reply);
   void disconnect(Session& session);
   void end(Session& session, EndReason reason, const model::PeerCodes& codes = {});
@@ -139,6 +145,8 @@ class CallControl final : public ConnectionTable::Owner,
   CallGate& gate_;
   SessionIdSource& session_ids_;
   RefusalLog refusal_log_;
+  LivenessTests liveness_;
+  LeaseAssigner leases_;
   Session::Context session_context_;
   ConnectionTable connections_;
   Installer installer_;

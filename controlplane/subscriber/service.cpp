@@ -161,21 +161,36 @@ std::vector<Session*> Service::matching(const Selector& selector) const {
 }
 
 std::size_t Service::clear(const Selector& selector) {
-  std::vector<std::shared_ptr<Session>> meant;
-  for (Session* session : matching(selector))
-    if (session->state() == Session::State::kUp) meant.push_back(session->shared_from_this());
-  for (const auto& session : meant) to_clear_.push_back(session->id());
-  clear_slice();
+  std::vector<Session*> meant = matching(selector);
+  std::erase_if(meant,
+                [](const Session* session) { return session->state() != Session::State::kUp; });
+  clear(meant, EndReason::operator_cleared);
   return meant.size();
+}
+
+void Service::clear(const std::vector<Session*>& sessions, EndReason reason) {
+  for (const Session* session : sessions) to_clear_.push_back({session->id(), reason});
+  clear_slice();
 }
 
 void Service::clear_slice() {
   for (std::size_t i = 0; i < kClearSlice && !to_clear_.empty(); ++i) {
-    Session* session = sessions_.find(to_clear_.front());
+    const ToClear next = to_clear_.front();
     to_clear_.pop_front();
-    if (session != nullptr) session->close_link(EndReason::operator_cleared);
+    if (Session* session = sessions_.find(next.id)) session->close_link(next.reason);
   }
   if (!to_clear_.empty()) clear_timer_.arm(services_.loop.now() + kClearPause);
+}
+
+void Service::set_own_addresses(const OwnAddresses& own) {
+  services_.pools.set_own(own.addresses, own.prefixes);
+  for (const Ipv4Address address : own.addresses)
+    for (Session* session : sessions_.of_address(address)) {
+      log::warn(
+          "subscriber address became the host's",
+          {{"session", to_text(session->id())}, {"user", session->user()}, {"address", address}});
+      clear({session}, EndReason::address_lost);
+    }
 }
 
 std::vector<SessionView> Service::sessions() const {

@@ -30,6 +30,7 @@
 #include "controlplane/subscriber/session_events.hpp"
 #include "controlplane/subscriber/session_id.hpp"
 #include "controlplane/subscriber/session_table.hpp"
+#include "controlplane/subscriber/settings.hpp"
 #include "controlplane/subscriber/shut_down.hpp"
 #include "controlplane/subscriber/store_contents.hpp"
 #include "controlplane/subscriber/store_health.hpp"
@@ -60,6 +61,9 @@ class Service {
   // kNone: it no longer is.
   void set_shortage(EndReason reason) noexcept { gate_.set_shortage(reason); }
 
+  // Addresses that are this server's from now on are leased no more; a session that has one ends.
+  void set_own_addresses(const OwnAddresses& own);
+
   // ---- Peers.
   void accept(UniqueFd fd, Ipv4Address local, Ipv4Address peer, std::uint16_t peer_port);
   // The supervisor could not keep a connection for a successor: it is closed, the peer dials again.
@@ -89,6 +93,7 @@ class Service {
   void set_counter_interval(Duration interval) noexcept { counters_.set_interval(interval); }
 
  private:
+  void clear(const std::vector<Session*>& sessions, EndReason reason);
   void clear_slice();
   [[nodiscard]] std::vector<Session*> matching(const Selector& selector) const;
   [[nodiscard]] Session* find(control::SessionHandle handle) const;
@@ -111,7 +116,11 @@ class Service {
   Drain drain_;
   ShutDown shut_down_;
   TakeOver take_over_;
-  std::deque<SessionId> to_clear_;
+  struct ToClear {
+    SessionId id;
+    EndReason reason;
+  };
+  std::deque<ToClear> to_clear_;
   control::Timer clear_timer_;
   std::function<void()> when_attached_;
 };

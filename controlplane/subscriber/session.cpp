@@ -97,6 +97,10 @@ void Session::on_frame(Bytes frame) {
   context_.services.statistics.punted_frames_stale.add();
 }
 
+void Session::probe() {
+  if (state_ == State::kUp && link_started_) apply(link_->probe(now()));
+}
+
 void Session::on_path_dead(bool opened) {
   if (state_ != State::kUp || !link_started_) return;
   context_.services.statistics.dead_paths.add();
@@ -237,52 +241,54 @@ void Session::on_auth_result(const model::AuthResult& result) {
     return apply(link_->on_auth_result(result, std::nullopt, now()));
   }
   statistics.auth_accepted.add();
-  take_grant(*result);
-  if (!lease_) {
-    if (auto& limit = context_.refusal_log.of(EndReason::no_address); limit.allow(now()))
-      log::warn("no address is free", {{"session", to_text(call_.id)},
-                                       {"peer", call_.peer},
-                                       {"user", user_},
-                                       {"pool", result->pool},
-                                       {"reason", name_of(EndReason::no_address)},
-                                       {"suppressed", limit.take_suppressed()}});
-    return apply(link_->on_no_address(now()));
-  }
-  reach(SetupStage::kAuthenticated);
-  apply(link_->on_auth_result(result, network_parameters(), now()));
+  take_account(*result);
+  if (lease_) return on_lease(result, *lease_);
+  context_.leases.ask(*this, *result, [weak = weak_from_this(), result](Leases::Result lease) {
+    if (const auto alive = weak.lock()) alive->on_lease(result, std::move(lease));
+  });
 }
 
-// The account and its lease. Re-authentication keeps the lease; another account gets one of its
-// own. (The address is out of the dataplane's index then: the link closed IPv4 before it asked.)
-void Session::take_grant(const model::AuthGrant& grant) {
+// Re-authentication keeps the lease; another account gets one of its own. (The address is out of
+// the dataplane's index then: the link closed IPv4 before it asked.)
+void Session::take_account(const model::AuthGrant& grant) {
   if (user_ != grant.user) {
     const std::string before = std::exchange(user_, grant.user);
     context_.events.changed(*this, {.kind = Kind::kUser, .user_before = before});
   }
   rate_bits_per_second_ = grant.rate_bits_per_second;
-  const Ipv4Address before = lease_ ? lease_->address : Ipv4Address();
   if (lease_ && lease_user_ != grant.user) {
     context_.services.pools.release(*lease_);
-    lease_.reset();
-  }
-  if (!lease_) lease_ = lease_for(grant);
-  lease_user_ = grant.user;
-  if ((lease_ ? lease_->address : Ipv4Address()) != before)
+    const Ipv4Address before = std::exchange(lease_, std::nullopt)->address;
     context_.events.changed(*this, {.kind = Kind::kAddress, .address_before = before});
-  if (resumption_ == ppp::Link::Resume::kNot) return;
-  if (!lease_) resumption_ = ppp::Link::Resume::kNot;
-  context_.events.changed(*this, {.kind = Kind::kResumption});  // the lease may be another one
+  }
+  lease_user_ = grant.user;
 }
 
-// An address whose packets from the core reach the worker of the call.
-std::optional<model::Lease> Session::lease_for(const model::AuthGrant& grant) const {
-  auto& pools = context_.services.pools;
-  auto lease = grant.address ? pools.claim(*grant.address, grant.pool)
-                             : pools.allocate(grant.pool,
-                                              context_.call_ids.address_buckets(call_.our_call_id));
-  if (!lease) return std::nullopt;
-  pools.add_ipv6(*lease, grant.pool, grant.ipv6_prefix);
-  return std::move(*lease);
+void Session::on_lease(const model::AuthResult& result, Leases::Result lease) {
+  if (state_ != State::kUp) {
+    if (lease && !lease_) context_.services.pools.release(*lease);
+    return;
+  }
+  if (!lease) {
+    const EndReason reason = lease.error();
+    if (auto& limit = context_.refusal_log.of(reason); limit.allow(now()))
+      log::warn("login not served", {{"session", to_text(call_.id)},
+                                     {"peer", call_.peer},
+                                     {"user", user_},
+                                     {"pool", result->pool},
+                                     {"reason", name_of(reason)},
+                                     {"suppressed", limit.take_suppressed()}});
+  }
+  const bool had_one = lease_.has_value();
+  lease_ = lease ? std::optional(std::move(*lease)) : std::nullopt;
+  if (lease_ && !had_one) context_.events.changed(*this, {.kind = Kind::kAddress});
+  if (resumption_ != ppp::Link::Resume::kNot) {
+    if (!lease_) resumption_ = ppp::Link::Resume::kNot;
+    context_.events.changed(*this, {.kind = Kind::kResumption});  // the lease may be another one
+  }
+  if (!lease_) return apply(link_->on_grant_refused(lease.error(), now()));
+  reach(SetupStage::kAuthenticated);
+  apply(link_->on_auth_result(result, network_parameters(), now()));
 }
 
 model::NetworkParameters Session::network_parameters() const {

@@ -13,6 +13,8 @@
 #pragma once
 
 #include <cstdint>
+#include <expected>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -69,10 +71,25 @@ class Session : public std::enable_shared_from_this<Session> {
     virtual void on_farewell_over(Session& session) = 0;
   };
 
+  // Gives accounts their addresses.
+  class Leases {
+   public:
+    using Result = std::expected<model::Lease, EndReason>;
+    using Done = std::function<void(Result)>;
+    Leases() = default;
+    Leases(const Leases&) = delete;
+    Leases& operator=(const Leases&) = delete;
+    virtual ~Leases() = default;
+    // The account of `grant` has logged in on a session that has no lease. `done` is called once,
+    // perhaps before this returns, and not after the session has ended. Error: why it gets none.
+    virtual void ask(Session& session, const model::AuthGrant& grant, Done done) = 0;
+  };
+
   // Parts that all sessions share.
   struct Context {
     Services& services;
     Owner& owner;
+    Leases& leases;
     SessionEvents& events;
     CallIds& call_ids;
     RefusalLog& refusal_log;
@@ -129,6 +146,8 @@ class Session : public std::enable_shared_from_this<Session> {
   // PPP starts. Frames that overtook the message which started it are handled now.
   void start_link();
   void on_frame(Bytes frame);
+  // Asks the peer for a sign of life.
+  void probe();
   // No encrypted packet opens: the link negotiates CCP anew, or ends.
   void on_path_dead(bool opened);
   // Ends PPP, then the call, for this reason.
@@ -157,8 +176,8 @@ class Session : public std::enable_shared_from_this<Session> {
   void perform(const model::LinkEnded& action);
   void note_resumption(const model::LinkActions& actions);
   void on_auth_result(const model::AuthResult& result);
-  void take_grant(const model::AuthGrant& grant);
-  [[nodiscard]] std::optional<model::Lease> lease_for(const model::AuthGrant& grant) const;
+  void take_account(const model::AuthGrant& grant);
+  void on_lease(const model::AuthResult& result, Leases::Result lease);
   [[nodiscard]] model::NetworkParameters network_parameters() const;
   void reach(model::SetupStage stage);
   void arm_timer();

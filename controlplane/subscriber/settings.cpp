@@ -115,8 +115,28 @@ std::vector<pools::PoolConfig> make_pools(const config::Config& config) {
     pools.push_back({.name = name,
                      .ranges = pool.ranges,
                      .gateway = pool.gateway,
-                     .ipv6_prefixes = pool.ipv6_prefixes});
+                     .ipv6_prefixes = pool.ipv6_prefixes,
+                     .skip_0_and_255 = pool.skip_0_and_255});
   return pools;
+}
+
+void add_own(OwnAddresses& own, const Ipv4Prefix& interface) {
+  own.addresses.push_back(interface.address);
+  if (interface.length > 30) return;
+  own.addresses.push_back(interface.network());
+  own.addresses.push_back(interface.last());
+}
+
+OwnAddresses own_addresses(const config::Config& config) {
+  OwnAddresses own{.addresses = config.pptp.listen, .prefixes = {}};
+  for (const config::Port* port : {&config.ports.access, &config.ports.core}) {
+    for (const Ipv4Prefix& address : port->addresses) add_own(own, address);
+    for (const Ipv6Prefix& address : port->ipv6_addresses)
+      own.prefixes.push_back({Ipv6Prefix{address.address, 64}.network(), 64});
+    if (port->gateway) own.addresses.push_back(*port->gateway);
+    for (const config::Route& route : port->routes) own.addresses.push_back(route.via);
+  }
+  return own;
 }
 
 std::vector<aaa::LocalUser> make_users(const std::vector<config::LocalUser>& users,

@@ -19,6 +19,18 @@ namespace pns::subscriber {
 [[nodiscard]] pptp::ConnectionSettings make_connection_settings(const config::Config& config);
 [[nodiscard]] Admission::Settings make_admission_settings(const config::Config& config);
 [[nodiscard]] std::vector<pools::PoolConfig> make_pools(const config::Config& config);
+
+// Addresses that no subscriber may have.
+struct OwnAddresses {
+  std::vector<Ipv4Address> addresses;
+  std::vector<Ipv6Prefix> prefixes;  // /64s
+};
+// Those of the configuration: of its ports and their networks, pptp.listen, gateways and next hops.
+[[nodiscard]] OwnAddresses own_addresses(const config::Config& config);
+// Adds an interface's address, and the network and broadcast address of its network, where that has
+// any (RFC 3021).
+void add_own(OwnAddresses& own, const Ipv4Prefix& interface);
+
 // Hashes passwords. The result holds clear text, or LM hashes, only when a method that `ppp`
 // permits needs them. Throws std::runtime_error for a password that is not UTF-8.
 [[nodiscard]] std::vector<aaa::LocalUser> make_users(const std::vector<config::LocalUser>& users,

@@ -194,6 +194,7 @@ struct Pool {
   std::vector<Ipv4Range> ranges;            // disjoint, in the order written, at least one
   Ipv4Address gateway;                      // our address in IPCP; in no range of any pool
   std::vector<Ipv6Prefix> ipv6_prefixes{};  // each session gets a /64 of them; empty: no IPv6
+  bool skip_0_and_255 = false;              // never lease addresses that end in .0 or .255
 };
 
 enum class AaaSource : std::uint8_t { kLocal, kRadius };
@@ -218,8 +219,18 @@ struct Radius {
   std::optional<std::uint16_t> dynamic_authorization_port;  // dynamic_authorization.port
 };
 
+// A new login needs the place of an older session of the same account: its share of
+// sessions_per_user, its fixed address, or an address of a pool that is used up.
+enum class OnLimit : std::uint8_t {
+  kRefuse,           // the new login is refused
+  kReplace,          // the oldest session ends
+  kReplaceIfSilent,  // a session whose peer does not answer within a second ends; else kRefuse
+};
+
 struct Aaa {
   std::vector<AaaSource> order = {AaaSource::kLocal};
+  std::uint32_t sessions_per_user = 0;  // at once, of one account; 0: no limit
+  OnLimit on_limit = OnLimit::kReplaceIfSilent;
   LocalAaa local;
   std::optional<Radius> radius;
 };
@@ -304,7 +315,8 @@ struct LocalUser {
     const std::filesystem::path& file, std::vector<ConfigError>* warnings = nullptr);
 
 // Reads config.aaa.local.users_file and checks it against the configuration too: pools that exist,
-// fixed addresses that are nobody's gateway or interface address, and a method for each user.
+// fixed addresses that are nobody's gateway, interface, network or broadcast address, fixed
+// prefixes that hold no interface address, and a method for each user.
 [[nodiscard]] std::expected<std::vector<LocalUser>, std::vector<ConfigError>> load_users(
     const Config& config, std::vector<ConfigError>* warnings = nullptr);
 
@@ -334,6 +346,7 @@ struct LocalUser {
 [[nodiscard]] std::string_view name_of(MppePolicy value) noexcept;
 [[nodiscard]] std::string_view name_of(MppeMode value) noexcept;
 [[nodiscard]] std::string_view name_of(AaaSource value) noexcept;
+[[nodiscard]] std::string_view name_of(OnLimit value) noexcept;
 [[nodiscard]] std::string_view name_of(LogLevel value) noexcept;
 [[nodiscard]] std::string_view name_of(LogFormat value) noexcept;
 

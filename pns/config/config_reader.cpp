@@ -73,7 +73,10 @@ constexpr auto kKeys = std::to_array<std::string_view>({
     "pools.*.ranges",
     "pools.*.gateway",
     "pools.*.ipv6_prefixes",
+    "pools.*.skip_0_and_255",
     "aaa.order",
+    "aaa.sessions_per_user",
+    "aaa.on_limit",
     "aaa.local.users_file",
     "aaa.local.password_changes_file",
     "aaa.radius.servers.*.address",
@@ -126,12 +129,16 @@ constexpr Word<EapMethod> kEapMethods[] = {{"mschapv2", EapMethod::kMsChapV2},
 constexpr std::pair<std::string_view, bool> kAcceptOrRefuse[] = {{"accept", true},
                                                                  {"refuse", false}};
 constexpr std::pair<std::string_view, bool> kOnOrOff[] = {{"off", false}, {"on", true}};
+constexpr std::pair<std::string_view, bool> kTrueOrFalse[] = {{"true", true}, {"false", false}};
 constexpr Word<MppePolicy> kMppePolicies[] = {
     {"off", MppePolicy::kOff}, {"prefer", MppePolicy::kPrefer}, {"require", MppePolicy::kRequire}};
 constexpr Word<MppeMode> kMppeModes[] = {{"stateless", MppeMode::kStateless},
                                          {"stateful", MppeMode::kStateful},
                                          {"any", MppeMode::kAny}};
 constexpr Word<std::uint8_t> kKeyBits[] = {{"128", 128}, {"56", 56}, {"40", 40}};
+constexpr Word<OnLimit> kOnLimits[] = {{"refuse", OnLimit::kRefuse},
+                                       {"replace", OnLimit::kReplace},
+                                       {"replace_if_silent", OnLimit::kReplaceIfSilent}};
 constexpr Word<AaaSource> kAaaSources[] = {{"local", AaaSource::kLocal},
                                            {"radius", AaaSource::kRadius}};
 constexpr Word<LogLevel> kLogLevels[] = {{"trace", LogLevel::kTrace},
@@ -495,6 +502,7 @@ class ConfigReader {
       section.read_list("ranges", pool.ranges, parse_range);
       section.read("gateway", pool.gateway, [](auto text) { return parse_host_address(text); });
       section.read_list("ipv6_prefixes", pool.ipv6_prefixes, parse_pool_prefix);
+      section.read("skip_0_and_255", pool.skip_0_and_255, one_of(kTrueOrFalse));
       out.emplace(name, std::move(pool));
     }
     if (!out.contains("default")) document_.error_at("pools.default", "must be given");
@@ -503,6 +511,8 @@ class ConfigReader {
   void read_aaa(const Section& top, Aaa& out) {
     const Section aaa = top.section("aaa");
     aaa.read_list("order", out.order, if_available(kAvailableAaaSources, one_of(kAaaSources)));
+    aaa.read("sessions_per_user", out.sessions_per_user, integer(0, 1'000'000));
+    aaa.read("on_limit", out.on_limit, one_of(kOnLimits));
     if (aaa.is_empty_list("order"))
       document_.error_at("aaa.order", "at least one source of users is needed");
     const Section local = aaa.section("local");
@@ -644,6 +654,7 @@ std::string_view name_of(EapMethod value) noexcept { return word_of(kEapMethods,
 std::string_view name_of(MppePolicy value) noexcept { return word_of(kMppePolicies, value); }
 std::string_view name_of(MppeMode value) noexcept { return word_of(kMppeModes, value); }
 std::string_view name_of(AaaSource value) noexcept { return word_of(kAaaSources, value); }
+std::string_view name_of(OnLimit value) noexcept { return word_of(kOnLimits, value); }
 std::string_view name_of(LogLevel value) noexcept { return word_of(kLogLevels, value); }
 std::string_view name_of(LogFormat value) noexcept { return word_of(kLogFormats, value); }
 

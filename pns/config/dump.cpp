@@ -94,6 +94,8 @@ Json ppp_json(const Ppp& ppp) {
 
 Json aaa_json(const Aaa& aaa) {
   Json json{{"order", list(aaa.order, kPrintWord)},
+            {"sessions_per_user", aaa.sessions_per_user},
+            {"on_limit", text(name_of(aaa.on_limit))},
             {"local", {{"users_file", aaa.local.users_file.string()}}}};
   if (!aaa.local.password_changes_file.empty())
     json["local"]["password_changes_file"] = aaa.local.password_changes_file.string();
@@ -149,6 +151,7 @@ std::string dump_json(const Config& config) {
   for (const auto& [name, pool] : config.pools) {
     Json& entry = json["pools"][name];
     entry = {{"ranges", list(pool.ranges, range_text)}, {"gateway", pool.gateway.to_string()}};
+    if (pool.skip_0_and_255) entry["skip_0_and_255"] = true;
     if (!pool.ipv6_prefixes.empty()) entry["ipv6_prefixes"] = list(pool.ipv6_prefixes, kPrintSelf);
   }
   json["aaa"] = aaa_json(config.aaa);

@@ -100,6 +100,39 @@ bool nt_hash_is_enough(const Ppp& ppp) noexcept {
   });
 }
 
+using NamedPort = std::pair<std::string_view, const Port*>;
+
+std::array<NamedPort, 2> ports_of(const Config& config) noexcept {
+  return {NamedPort{"access", &config.ports.access}, NamedPort{"core", &config.ports.core}};
+}
+
+// Why a subscriber cannot have this address: whose it is, in words.
+std::vector<std::string> conflicts_of(const Config& config, Ipv4Address address) {
+  std::vector<std::string> found;
+  const auto check = [&](bool conflict, const std::string& whose) {
+    if (conflict) found.push_back(fmt::format("{} is {}", address.to_string(), whose));
+  };
+  for (const auto& [name, pool] : config.pools)
+    check(pool.gateway == address, fmt::format("the gateway of pool {}", name));
+  for (const Ipv4Address listen : config.pptp.listen)
+    check(listen == address, "an address of this server (pptp.listen)");
+  for (const auto& [role, port] : ports_of(config)) {
+    check(port->gateway == address, fmt::format("the gateway of ports.{}", role));
+    for (const Route& route : port->routes)
+      check(route.via == address, fmt::format("the next hop of a route of ports.{}", role));
+    for (const Ipv4Prefix& own : port->addresses) {
+      check(own.address == address,
+            fmt::format("an address of this server (ports.{}.addresses)", role));
+      if (own.length > 30) continue;  // RFC 3021: no network address, no broadcast
+      check(own.network() == address,
+            fmt::format("the network address of {} (ports.{}.addresses)", own.to_string(), role));
+      check(own.last() == address,
+            fmt::format("the broadcast address of {} (ports.{}.addresses)", own.to_string(), role));
+    }
+  }
+  return found;
+}
+
 void check_against(Document& document, const Config& config, const std::vector<LocalUser>& users) {
   const bool needs_password = !nt_hash_is_enough(config.ppp);
   for (const LocalUser& user : users) {
@@ -108,17 +141,16 @@ void check_against(Document& document, const Config& config, const std::vector<L
                         "is of no use: what ppp.auth and ppp.mppe permit needs the password");
     if (user.pool && !config.pools.contains(*user.pool))
       document.error_at(user.name + ".pool", fmt::format("there is no pool {}", *user.pool));
-    if (!user.address) continue;
-    const std::string key = user.name + ".address";
-    for (const auto& [name, pool] : config.pools)
-      if (pool.gateway == *user.address)
-        document.error_at(
-            key, fmt::format("{} is the gateway of pool {}", user.address->to_string(), name));
-    for (const Port* port : {&config.ports.access, &config.ports.core})
-      for (const Ipv4Prefix& own : port->addresses)
-        if (own.address == *user.address)
-          document.error_at(
-              key, fmt::format("{} is an address of this server", user.address->to_string()));
+    if (user.address)
+      for (const std::string& conflict : conflicts_of(config, *user.address))
+        document.error_at(user.name + ".address", conflict);
+    if (user.ipv6_prefix)
+      for (const auto& [role, port] : ports_of(config))
+        for (const Ipv6Prefix& own : port->ipv6_addresses)
+          if (user.ipv6_prefix->contains(own.address))
+            document.error_at(user.name + ".ipv6_prefix",
+                              fmt::format("holds {}, which is of ports.{}.addresses",
+                                          own.address.to_string(), role));
   }
 }
 

@@ -161,7 +161,7 @@ class Driver {
 
   void no_address() {
     if (questions_ > 0) --questions_;
-    perform(link_->on_no_address(now_));
+    perform(link_->on_grant_refused(EndReason::no_address, now_));
   }
 
   void advance(Duration by) {

@@ -125,7 +125,7 @@ class Limits(Exhaustion):
         # PPP says so, before the login would have succeeded.
         self.assertEqual(result["failed"], {"auth": {"the server terminated LCP": 30}})
         self.assertEqual(self.calls_ended("no_address"), 30 * 4)
-        self.is_told('event="no address is free"', "pool=small",
+        self.is_told('event="login not served"', "pool=small",
                      refused=lambda: self.calls_ended("no_address"), per_second=LIMITED)
         self.server.wait_sessions(WITNESSES, 20)
         self.comes_up(user="bob")

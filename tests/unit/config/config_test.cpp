@@ -149,8 +149,8 @@ ppp:
 pools:
   default: {ranges: [10.64.0.2-10.64.0.9, 10.64.1.1], gateway: 10.64.0.1,
             ipv6_prefixes: ["2001:db8:100::/48"]}
-  staff: {ranges: [10.65.0.2-10.65.0.9], gateway: 10.64.0.1}
-aaa: {order: [local], local: {users_file: /srv/users}}
+  staff: {ranges: [10.65.0.2-10.65.0.9], gateway: 10.64.0.1, skip_0_and_255: true}
+aaa: {order: [local], local: {users_file: /srv/users}, sessions_per_user: 3, on_limit: replace}
 metrics: {listen: off}
 control: {memory: {megabytes: 99}}
 management: {socket: /tmp/x.sock}
@@ -223,7 +223,11 @@ log: {level: debug, format: json}
   CHECK(config->pools.at("default").ranges[0].size() == 8);
   CHECK(config->pools.at("default").ranges[1].first == ip("10.64.1.1"));
   CHECK(config->pools.at("staff").gateway == ip("10.64.0.1"));
+  CHECK(config->pools.at("staff").skip_0_and_255);
+  CHECK_FALSE(config->pools.at("default").skip_0_and_255);
   CHECK(config->aaa.local.users_file == "/srv/users");
+  CHECK(config->aaa.sessions_per_user == 3);
+  CHECK(config->aaa.on_limit == OnLimit::kReplace);
   CHECK_FALSE(config->metrics.listen);
   CHECK(config->control.memory_megabytes == 99);
   CHECK(config->management.socket == "/tmp/x.sock");

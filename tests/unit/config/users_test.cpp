@@ -153,5 +153,45 @@ aaa: {local: {users_file: /none}}
   REQUIRE(users.error().size() == 3);
   CHECK(users.error()[0].reason == "there is no pool nowhere");
   CHECK(users.error()[1].reason == "10.64.0.1 is the gateway of pool default");
-  CHECK(users.error()[2].reason == "10.0.0.1 is an address of this server");
+  CHECK(users.error()[2].reason == "10.0.0.1 is an address of this server (ports.core.addresses)");
+}
+
+TEST_CASE("users: a fixed address that is no subscriber's is refused, and the error says whose",
+          "[config][addresses]") {
+  auto config = parse(R"(
+ports:
+  access:
+    device: "tap:w0"
+    addresses: [198.51.100.1/24, "2001:db8:1:2::1/64"]
+    gateway: 198.51.100.254
+  core:
+    device: "tap:w1"
+    addresses: [10.0.0.1/24, 10.9.9.8/31]
+    routes: [{to: 10.8.0.0/16, via: 10.0.0.9}]
+pptp: {listen: [203.0.113.1]}
+pools:
+  default: {ranges: [10.64.0.2-10.64.0.254], gateway: 10.64.0.1}
+aaa: {local: {users_file: /none}}
+)",
+                      "pns.yaml");
+  REQUIRE(config);
+  const auto refused = [&](const std::string& line) {
+    const auto users = parse_users("a: {password: x, " + line + "}\n", "users.yaml", &*config);
+    return users ? std::string("taken") : users.error().at(0).reason;
+  };
+  for (const auto& [address, whose] : std::map<std::string, std::string>{
+           {"198.51.100.1", "an address of this server (ports.access.addresses)"},
+           {"198.51.100.0", "the network address of 198.51.100.1/24 (ports.access.addresses)"},
+           {"198.51.100.255", "the broadcast address of 198.51.100.1/24 (ports.access.addresses)"},
+           {"198.51.100.254", "the gateway of ports.access"},
+           {"203.0.113.1", "an address of this server (pptp.listen)"},
+           {"10.0.0.9", "the next hop of a route of ports.core"},
+           {"10.64.0.1", "the gateway of pool default"}})
+    CHECK(refused("address: " + address) == address + " is " + whose);
+  // The other address of a /31, addresses beside ours, and one inside the pool are fine.
+  for (const char* address : {"10.9.9.9", "10.0.0.2", "198.51.100.7", "10.64.0.9"})
+    CHECK(refused(std::string("address: ") + address) == "taken");
+  CHECK(refused("ipv6_prefix: \"2001:db8:1:2::/64\"") ==
+        "holds 2001:db8:1:2::1, which is of ports.access.addresses");
+  CHECK(refused("ipv6_prefix: \"2001:db8:1:3::/64\"") == "taken");
 }

@@ -186,7 +186,7 @@ TEST_CASE("link: nothing follows LinkEnded", "[ppp]") {
   const TimePoint now = pair.clock.now();
   CHECK(pair.link.on_frame(frame(kLcp, kConfReq, 1), now).empty());
   CHECK(pair.link.close(EndReason::idle_timeout, now).empty());
-  CHECK(pair.link.on_no_address(now).empty());
+  CHECK(pair.link.on_grant_refused(EndReason::no_address, now).empty());
   CHECK(pair.link.on_auth_result(std::unexpected(model::AuthDenial{}), {}, now).empty());
   CHECK(pair.link.on_deadline(now + Seconds(100)).empty());
   CHECK_FALSE(pair.link.deadline().has_value());
@@ -255,7 +255,7 @@ TEST_CASE("link: no address ends the link before Success", "[ppp][conformance-66
   LinkPair pair;
   pair.answer_auth = false;
   pair.start();
-  SECTION("told instead of the grant") { pair.run(pair.link.on_no_address(pair.clock.now())); }
+  SECTION("told instead of the grant") { pair.run(pair.link.on_grant_refused(EndReason::no_address, pair.clock.now())); }
   SECTION("told with the grant") {
     model::AuthGrant grant;
     grant.mppe.emplace();
@@ -270,7 +270,7 @@ TEST_CASE("link: a peer that leaves while it is shown out has been refused", "[p
   pair.answer_auth = false;
   pair.start();
   CHECK(pair.link.refused() == EndReason::kNone);
-  (void)pair.link.on_no_address(pair.clock.now());  // the Terminate-Request is on its way
+  (void)pair.link.on_grant_refused(EndReason::no_address, pair.clock.now());  // the Terminate-Request is on its way
   CHECK(pair.link.phase() == LinkPhase::kTerminate);
   CHECK(pair.link.refused() == EndReason::no_address);
 }

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "controlplane/runtime/address_watch.hpp"
+
+#include <netlink/addr.h>
+#include <netlink/cache.h>
+#include <netlink/netlink.h>
+#include <netlink/route/addr.h>
+#include <netlink/socket.h>
+
+#include <sys/socket.h>
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+#include "pns/log/log.hpp"
+
+namespace pns::control {
+namespace {
+
+[[noreturn]] void fail(const char* what, int code) {
+  throw std::runtime_error(std::string("netlink: ") + what + ": " + nl_geterror(code));
+}
+
+void check(const char* what, int code) {
+  if (code < 0) fail(what, code);
+}
+
+// Events that are read at most before the loop goes on.
+constexpr int kEventsPerTurn = 256;
+
+}  // namespace
+
+void AddressWatch::CloseSocket::operator()(nl_sock* socket) const noexcept {
+  nl_socket_free(socket);
+}
+
+AddressWatch::Socket AddressWatch::open_socket() {
+  Socket socket(nl_socket_alloc());
+  if (!socket) throw std::runtime_error("netlink: no memory for a socket");
+  check("connect", nl_connect(socket.get(), NETLINK_ROUTE));
+  return socket;
+}
+
+AddressWatch::AddressWatch(asio::io_context& context,
+                           std::function<void(const HostAddresses&)> changed)
+    : changed_(std::move(changed)),
+      requests_(open_socket()),
+      events_(open_socket()),
+      descriptor_(context, nl_socket_get_fd(events_.get())) {
+  check("join IPv4 addresses",
+        nl_socket_add_memberships(events_.get(), RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, 0));
+  check("non-blocking", nl_socket_set_nonblocking(events_.get()));
+  addresses_ = read();
+}
+
+AddressWatch::~AddressWatch() { (void)descriptor_.release(); }
+
+HostAddresses AddressWatch::read() const {
+  nl_cache* cache = nullptr;
+  check("RTM_GETADDR", rtnl_addr_alloc_cache(requests_.get(), &cache));
+  HostAddresses found;
+  for (nl_object* object = nl_cache_get_first(cache); object != nullptr;
+       object = nl_cache_get_next(object)) {
+    auto* const entry = reinterpret_cast<rtnl_addr*>(object);
+    const nl_addr* const local = rtnl_addr_get_local(entry);
+    if (local == nullptr) continue;
+    const auto length = static_cast<std::uint8_t>(rtnl_addr_get_prefixlen(entry));
+    const void* const octets = nl_addr_get_binary_addr(local);
+    if (nl_addr_get_family(local) == AF_INET && nl_addr_get_len(local) == 4) {
+      std::uint32_t value = 0;
+      std::memcpy(&value, octets, sizeof(value));
+      const Ipv4Prefix prefix{Ipv4Address(ntohl(value)), length};
+      if (!prefix.address.is_loopback()) found.ipv4.push_back(prefix);
+    } else if (nl_addr_get_family(local) == AF_INET6 && nl_addr_get_len(local) == 16) {
+      Ipv6Address::Octets wire{};
+      std::memcpy(wire.data(), octets, wire.size());
+      const Ipv6Prefix prefix{Ipv6Address(wire), length};
+      if (!prefix.address.is_link_local() && !prefix.address.is_loopback())
+        found.ipv6.push_back(prefix);
+    }
+  }
+  nl_cache_free(cache);
+  std::ranges::sort(found.ipv4);
+  std::ranges::sort(found.ipv6);
+  return found;
+}
+
+void AddressWatch::start() { wait(); }
+
+void AddressWatch::wait() {
+  descriptor_.async_wait(asio::posix::stream_descriptor::wait_read,
+                         [this](const asio::error_code& error) {
+                           if (error) return;
+                           on_events();
+                           wait();
+                         });
+}
+
+// The events say only that something has changed: a full read cannot miss any, also when the
+// socket's buffer has overflowed.
+void AddressWatch::on_events() {
+  std::array<std::byte, 8192> buffer;
+  for (int i = 0; i < kEventsPerTurn; ++i)
+    if (::recv(nl_socket_get_fd(events_.get()), buffer.data(), buffer.size(), MSG_DONTWAIT) < 0 &&
+        errno != ENOBUFS)
+      break;
+  HostAddresses now;
+  try {
+    now = read();
+  } catch (const std::runtime_error& error) {
+    log::warn("host addresses not read", {{"error", error.what()}});
+    return;
+  }
+  if (now == addresses_) return;
+  addresses_ = std::move(now);
+  changed_(addresses_);
+}
+
+}  // namespace pns::control

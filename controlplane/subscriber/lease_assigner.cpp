@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "controlplane/subscriber/lease_assigner.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "controlplane/subscriber/session_id.hpp"
+#include "pns/log/log.hpp"
+
+namespace pns::subscriber {
+namespace {
+
+using config::OnLimit;
+using pools::PoolError;
+
+// It has its place: neither is it about to leave nor has it left.
+bool stays(const Session& session) {
+  return session.state() == Session::State::kUp && session.end_reason() == EndReason::kNone;
+}
+
+std::uint64_t heard_ns(const Session& session) {
+  return session.dataplane().record().upstream.last_receive_ns.load(std::memory_order_relaxed);
+}
+
+}  // namespace
+
+void LeaseAssigner::ask(Session& session, const model::AuthGrant& grant, Done done) {
+  if (auto taken = take(session, grant)) return done(std::move(*taken));
+  const SessionId id = session.id();
+  auto request = std::make_unique<Request>(services_.loop.timers(), [this, id] { attempt(id); });
+  request->grant = grant;
+  request->grant.mppe.reset();  // keys are not kept longer than they are needed
+  request->done = std::move(done);
+  request->until = services_.loop.now() + kPatience;
+  requests_.insert_or_assign(id, std::move(request));
+  attempt(id);
+}
+
+// Tries again whenever something has changed, and a last time when the patience is over.
+void LeaseAssigner::attempt(SessionId id) {
+  Request& request = *requests_.at(id);
+  Session* const session = sessions_.find(id);
+  if (session == nullptr) {
+    requests_.erase(id);
+    return;
+  }
+  auto taken = take(*session, request.grant);
+  if (taken) return finish(id, std::move(*taken));
+  if (services_.loop.now() >= request.until)
+    return finish(id, std::unexpected(taken.error().reason));
+  make_room(id, request, std::move(taken.error()));
+}
+
+std::expected<model::Lease, LeaseAssigner::Obstacle> LeaseAssigner::take(
+    const Session& session, const model::AuthGrant& grant) {
+  // Logins that wait for their own lease do not count: they come after this one.
+  std::vector<Session*> others;
+  std::vector<SessionId> leaving;
+  for (Session* const other : sessions_.of_user(grant.user)) {
+    if (other == &session || !other->lease()) continue;
+    if (stays(*other))
+      others.push_back(other);
+    else
+      leaving.push_back(other->id());
+  }
+  const std::uint32_t limit = services_.config.aaa.sessions_per_user;
+  if (limit != 0 && others.size() >= limit)
+    return std::unexpected(
+        Obstacle{.reason = EndReason::session_limit, .candidates = std::move(others)});
+
+  auto& pools = services_.pools;
+  auto lease =
+      grant.address
+          ? pools.claim(*grant.address, grant.pool)
+          : pools.allocate(grant.pool, call_ids_.address_buckets(session.call().our_call_id));
+  if (lease) {
+    pools.add_ipv6(*lease, grant.pool, grant.ipv6_prefix);
+    return std::move(*lease);
+  }
+  switch (lease.error()) {
+    case PoolError::kUnknownPool:
+      return std::unexpected(Obstacle{.reason = EndReason::unknown_pool});
+    case PoolError::kNotLeasable:
+      return std::unexpected(Obstacle{.reason = EndReason::address_not_leasable});
+    case PoolError::kExhausted:
+      return std::unexpected(Obstacle{.reason = EndReason::no_address,
+                                      .candidates = std::move(others),
+                                      .leaving = std::move(leaving),
+                                      .silent_only = true});
+    case PoolError::kTaken:
+      break;
+  }
+  Obstacle obstacle{.reason = EndReason::address_in_use};
+  for (Session* const holder : sessions_.of_address(*grant.address)) {
+    if (!stays(*holder))
+      obstacle.leaving.push_back(holder->id());
+    else if (holder->user() == grant.user)
+      obstacle.candidates.push_back(holder);
+  }
+  return std::unexpected(std::move(obstacle));
+}
+
+void LeaseAssigner::make_room(SessionId id, Request& request, Obstacle obstacle) {
+  request.timer.arm(request.until);
+  request.waits_for = std::move(obstacle.leaving);
+  if (!request.waits_for.empty() || request.tests != 0) return;
+  const OnLimit policy = services_.config.aaa.on_limit;
+  if (policy == OnLimit::kRefuse || obstacle.candidates.empty() || request.tested)
+    return finish(id, std::unexpected(obstacle.reason));
+  if (policy == OnLimit::kReplace && !obstacle.silent_only)
+    return replace(request,
+                   **std::ranges::min_element(obstacle.candidates, {}, [](const Session* session) {
+                     return session->call().started;
+                   }));
+
+  std::ranges::sort(obstacle.candidates, {},
+                    [](const Session* session) { return heard_ns(*session); });
+  request.tested = true;
+  request.refusal = obstacle.reason;
+  for (Session* const candidate : obstacle.candidates) {
+    if (request.tests == kMaximumTested) break;
+    const SessionId tested = candidate->id();
+    if (liveness_.ask(*candidate, [this, id, tested](LivenessTests::Answer answer) {
+          on_tested(id, tested, answer);
+        }))
+      ++request.tests;
+  }
+  if (request.tests == 0) finish(id, std::unexpected(obstacle.reason));
+}
+
+void LeaseAssigner::on_tested(SessionId id, SessionId tested, LivenessTests::Answer answer) {
+  const auto found = requests_.find(id);
+  if (found == requests_.end() || found->second->tests == 0) return;  // decided already
+  Request& request = *found->second;
+  --request.tests;
+  if (answer == LivenessTests::Answer::kAlive) {
+    if (request.tests == 0) finish(id, std::unexpected(request.refusal));
+    return;
+  }
+  request.tests = 0;
+  Session* const older = sessions_.find(tested);
+  if (older != nullptr && stays(*older)) return replace(request, *older);
+  request.timer.arm(services_.loop.now());  // it has left by itself
+}
+
+void LeaseAssigner::replace(Request& request, Session& older) {
+  log::info("session replaced by a new login",
+            {{"session", to_text(older.id())}, {"user", older.user()}});
+  request.waits_for = {older.id()};
+  request.tested = false;  // another login may have been quicker with what becomes free
+  older.replace();
+}
+
+void LeaseAssigner::on_released(const Session& session) {
+  // Listeners must not end a session: the next attempt comes by timer.
+  for (const auto& [id, request] : requests_)
+    if (std::ranges::find(request->waits_for, session.id()) != request->waits_for.end())
+      request->timer.arm(services_.loop.now());
+}
+
+void LeaseAssigner::on_ended(const Session& session, const SessionEnd&) {
+  requests_.erase(session.id());
+}
+
+void LeaseAssigner::finish(SessionId id, Result result) {
+  const auto request = std::move(requests_.extract(id).mapped());
+  request->done(std::move(result));
+}
+
+}  // namespace pns::subscriber

@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// A client whose old session is still up dials again: aaa.sessions_per_user, aaa.on_limit, fixed
+// addresses, full pools, and the same Call ID.
+#include <catch2/catch.hpp>
+#include <string>
+#include <vector>
+
+#include "tests/unit/subscriber/fake_world.hpp"
+
+using namespace pns;
+using namespace pns::test;
+using config::OnLimit;
+
+namespace {
+
+constexpr Ipv4Address kHome(0xcb007105);
+constexpr Ipv4Address kElsewhere(0xcb007106);
+
+struct Redial : FakeWorld {
+  explicit Redial(const std::function<void(config::Config&)>& change) : FakeWorld(change) {}
+
+  // The account logs in from `peer` with this Call ID. Result: the reason for which the call ended
+  // within `wait`, "open" when its link is.
+  std::string log_in(Ipv4Address peer, std::uint16_t call_id, Duration wait = Seconds(2)) {
+    loop.advance(Milliseconds(10));  // no two packets at one moment
+    const auto ended = service->last_ends().size();
+    const auto transport = connect(peer);
+    dial(*transport, call_id);
+    for (Duration passed{}; passed <= wait; passed += Milliseconds(10)) {
+      for (const auto& view : service->sessions())
+        if (view.peer == peer && view.peer_call_id.value == call_id && view.state == "open" &&
+            view.id != previous_)
+          return previous_ = view.id, took = passed, "open";
+      const auto ends = service->last_ends();
+      for (std::size_t i = 0; i + ended < ends.size(); ++i)
+        if (ends[i].peer == peer && ends[i].reason != "replaced") return ends[i].reason;
+      loop.advance(Milliseconds(10));
+    }
+    return "nothing";
+  }
+  // Clients of all sessions that are up lose their power.
+  void power_cut() {
+    for (const auto& view : service->sessions()) commands.silent_slots.insert(view.slot.value);
+  }
+  [[nodiscard]] std::int64_t ended(EndReason reason) const {
+    return static_cast<std::int64_t>(statistics.call_ends[static_cast<std::size_t>(reason)].get());
+  }
+
+  Duration took{};
+
+ private:
+  SessionId previous_{};
+};
+
+config::Config& small_pool(config::Config& config, std::uint32_t addresses) {
+  config.pools["default"] = {
+      .ranges = {{Ipv4Address(0x0a400002), Ipv4Address(0x0a400001 + addresses)}},
+      .gateway = Ipv4Address(0x0a400001)};
+  return config;
+}
+
+}  // namespace
+
+TEST_CASE("redial: after a power cut a fixed address is the new call's within two seconds",
+          "[subscriber][redial][conformance-75]") {
+  Redial world([](config::Config&) {});
+  world.give_fixed_address("User", Ipv4Address(0x0a400042));
+  REQUIRE(world.log_in(kHome, 1) == "open");
+  CHECK(world.only_session().address == Ipv4Address(0x0a400042));
+  world.power_cut();
+
+  // Another address and another Call ID: nothing but the account says that it is the same client.
+  CHECK(world.log_in(kElsewhere, 9) == "open");
+  CHECK(world.took >= Milliseconds(900));  // the old session had its chance to answer
+  CHECK(world.only_session().peer == kElsewhere);
+  CHECK(world.only_session().address == Ipv4Address(0x0a400042));
+  CHECK(world.ended(EndReason::replaced) == 1);
+}
+
+TEST_CASE("redial: a fixed address whose holder answers stays where it is",
+          "[subscriber][redial]") {
+  Redial world([](config::Config&) {});
+  world.give_fixed_address("User", Ipv4Address(0x0a400042));
+  REQUIRE(world.log_in(kHome, 1) == "open");
+  CHECK(world.log_in(kElsewhere, 9) == "address_in_use");
+  CHECK(world.only_session().peer == kHome);
+}
+
+TEST_CASE("redial: a full pool that the account filled itself has room again",
+          "[subscriber][redial][conformance-64]") {
+  Redial world([](config::Config& config) { small_pool(config, 2); });
+  REQUIRE(world.log_in(kHome, 1) == "open");
+  REQUIRE(world.log_in(kHome, 2) == "open");
+  SECTION("its clients have lost their power") {
+    world.power_cut();
+    CHECK(world.log_in(kElsewhere, 3) == "open");
+    CHECK(world.service->sessions().size() == 2);
+    CHECK(world.ended(EndReason::replaced) == 1);
+  }
+  SECTION("one of them is silent: that one goes") {
+    world.commands.silent_slots.insert(world.service->sessions().at(1).slot.value);
+    const SessionId stays = world.service->sessions().at(0).id;
+    CHECK(world.log_in(kElsewhere, 3) == "open");
+    CHECK(world.service->sessions({.kind = subscriber::Selector::Kind::kId, .id = stays}).size() ==
+          1);
+  }
+  SECTION("its clients answer") {
+    CHECK(world.log_in(kElsewhere, 3) == "no_address");
+    CHECK(world.service->sessions().size() == 2);
+  }
+  SECTION("another account's sessions end for nobody") {
+    world.power_cut();
+    world.commands.next_client.user = "Other";
+    CHECK(world.log_in(kElsewhere, 3) == "no_address");
+    CHECK(world.service->sessions().size() == 2);
+  }
+}
+
+TEST_CASE("redial: sessions of an account are limited, and on_limit says what then",
+          "[subscriber][redial]") {
+  const auto limited = [](OnLimit on_limit) {
+    return [on_limit](config::Config& config) {
+      config.aaa.sessions_per_user = 2;
+      config.aaa.on_limit = on_limit;
+    };
+  };
+  const auto third = [](Redial& world) {
+    REQUIRE(world.log_in(kHome, 1) == "open");
+    world.loop.advance(Seconds(1));
+    REQUIRE(world.log_in(kHome, 2) == "open");
+    const SessionId oldest = world.service->sessions().at(0).id;
+    const std::string result = world.log_in(kElsewhere, 3);
+    CHECK(world.service->sessions().size() == 2);
+    return std::pair(
+        result,
+        world.service->sessions({.kind = subscriber::Selector::Kind::kId, .id = oldest}).empty());
+  };
+  SECTION("refuse") {
+    Redial world(limited(OnLimit::kRefuse));
+    CHECK(third(world) == std::pair(std::string("session_limit"), false));
+    // The account of somebody else has places of its own.
+    world.commands.next_client.user = "Other";
+    CHECK(world.log_in(kElsewhere, 4) == "open");
+  }
+  SECTION("refuse, silent or not") {
+    Redial world(limited(OnLimit::kRefuse));
+    REQUIRE(world.log_in(kHome, 1) == "open");
+    REQUIRE(world.log_in(kHome, 2) == "open");
+    world.power_cut();
+    CHECK(world.log_in(kElsewhere, 3) == "session_limit");
+  }
+  SECTION("replace: the oldest ends at once") {
+    Redial world(limited(OnLimit::kReplace));
+    CHECK(third(world) == std::pair(std::string("open"), true));
+    CHECK(world.took < Milliseconds(500));
+  }
+  SECTION("replace_if_silent: nobody is silent") {
+    Redial world(limited(OnLimit::kReplaceIfSilent));
+    CHECK(third(world) == std::pair(std::string("session_limit"), false));
+  }
+  SECTION("replace_if_silent: the silent one ends, though it is not the oldest") {
+    Redial world(limited(OnLimit::kReplaceIfSilent));
+    REQUIRE(world.log_in(kHome, 1) == "open");
+    REQUIRE(world.log_in(kHome, 2) == "open");
+    const SessionId oldest = world.service->sessions().at(0).id;
+    world.commands.silent_slots.insert(world.service->sessions().at(1).slot.value);
+    CHECK(world.log_in(kElsewhere, 3) == "open");
+    CHECK(world.service->sessions({.kind = subscriber::Selector::Kind::kId, .id = oldest}).size() ==
+          1);
+    CHECK(world.service->sessions().size() == 2);
+  }
+}
+
+TEST_CASE("redial: logins of one account at once never exceed its limit", "[subscriber][redial]") {
+  Redial world([](config::Config& config) {
+    config.aaa.sessions_per_user = 1;
+    config.aaa.on_limit = OnLimit::kReplace;
+  });
+  std::vector<std::shared_ptr<FakeTransport>> transports;
+  for (std::uint32_t i = 0; i < 6; ++i) {
+    transports.push_back(world.connect(Ipv4Address(kHome.value + i)));
+    transports.back()->receive(wire::pptp::OutgoingCallRequest{
+        .call_id = 1, .maximum_bps = 100'000'000, .packet_recv_window_size = 64});
+  }
+  world.loop.run();
+  world.loop.advance(Seconds(5));
+  CHECK(world.service->sessions().size() == 1);
+  CHECK(world.only_session().state == "open");
+  CHECK(world.pools->status().at(0).in_use == 1);
+}
+
+TEST_CASE("redial: the same Call ID is served within two seconds, however short the silence",
+          "[subscriber][redial][conformance-64][conformance-75]") {
+  Redial world([](config::Config&) {});
+  REQUIRE(world.log_in(kHome, 7) == "open");
+  world.commands.hear(world.only_session().slot.value);  // a packet of the last moment
+  SECTION("its client is gone") {
+    world.power_cut();
+    CHECK(world.log_in(kHome, 7) == "open");
+    CHECK(world.took <= Milliseconds(1100));
+    CHECK(world.service->sessions().size() == 1);
+    CHECK(world.ended(EndReason::replaced) == 1);
+  }
+  SECTION("its client answers") {
+    CHECK(world.log_in(kHome, 7) == "nothing");  // Busy is no end of a session
+    CHECK(world.ended(EndReason::peer_call_id_busy) == 1);
+    CHECK(world.service->sessions().size() == 1);
+  }
+  SECTION("it is taken back while the old session is asked") {
+    world.power_cut();
+    const auto transport = world.connect(kHome);
+    world.dial(*transport, 7);
+    transport->receive(wire::pptp::CallClearRequest{.call_id = 7});
+    transport->lose();
+    world.loop.advance(Seconds(3));
+    CHECK(world.service->sessions().empty());
+    CHECK(world.pools->status().at(0).in_use == 0);
+  }
+}
+
+TEST_CASE("redial: what waits for an old session and is gone takes nothing",
+          "[subscriber][redial]") {
+  Redial world([](config::Config&) {});
+  world.give_fixed_address("User", Ipv4Address(0x0a400042));
+  REQUIRE(world.log_in(kHome, 1) == "open");
+  world.power_cut();
+  const auto transport = world.connect(kElsewhere);
+  world.dial(*transport, 9);
+  world.loop.advance(Milliseconds(200));
+  transport->lose();
+  world.loop.advance(Seconds(3));
+  CHECK(world.service->sessions().size() <= 1);
+  // The address is free, or the old session's.
+  CHECK(world.pools->status().at(0).in_use == world.service->sessions().size());
+  CHECK(world.log_in(kElsewhere, 10) == "open");
+}
+
+TEST_CASE("subscriber: an address that the host takes is leased no more, and its session ends",
+          "[subscriber][addresses]") {
+  Redial world([](config::Config& config) { small_pool(config, 3); });
+  REQUIRE(world.log_in(kHome, 1) == "open");
+  const Ipv4Address taken = world.only_session().address;
+  subscriber::OwnAddresses own;
+  subscriber::add_own(own, {Ipv4Address(0xc0000201), 24});
+  world.service->set_own_addresses(own);
+  CHECK(world.service->sessions().size() == 1);
+  subscriber::add_own(own, {taken, 32});
+  world.service->set_own_addresses(own);
+  world.loop.advance(Seconds(5));
+  CHECK(world.service->sessions().empty());
+  CHECK(world.ended(EndReason::address_lost) == 1);
+  REQUIRE(world.log_in(kHome, 2) == "open");
+  REQUIRE(world.log_in(kHome, 3) == "open");
+  for (const auto& view : world.service->sessions()) CHECK(view.address != taken);
+  CHECK(world.log_in(kHome, 4) == "no_address");
+  // And back.
+  world.service->set_own_addresses({});
+  CHECK(world.log_in(kHome, 5) == "open");
+}
