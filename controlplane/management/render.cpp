@@ -154,6 +154,20 @@ std::string render_sessions(const std::vector<subscriber::SessionView>& sessions
   return dump(out);
 }
 
+std::string render_sources(const std::vector<subscriber::SourceLimits::View>& sources) {
+  ordered_json out = ordered_json::array();
+  for (const auto& s : sources) {
+    ordered_json row = {{"source", s.source.to_string()},
+                        {"exempt", s.exempt},
+                        {"connections", s.connections},
+                        {"idle_connections", s.idle_connections}};
+    for (std::size_t i = 0; i < model::kSourceLimits; ++i)
+      row["limited_" + std::string(model::kSourceLimitNames[i])] = s.limited[i];
+    out.push_back(std::move(row));
+  }
+  return dump(out);
+}
+
 std::string render_connections(const std::vector<subscriber::ConnectionView>& connections) {
   ordered_json out = ordered_json::array();
   for (const auto& c : connections) {

@@ -13,6 +13,7 @@
 #include "controlplane/model/statistics.hpp"
 #include "controlplane/pools/pool_set.hpp"
 #include "controlplane/subscriber/call_placer.hpp"
+#include "controlplane/subscriber/source_limits.hpp"
 #include "controlplane/subscriber/views.hpp"
 #include "pns/base/time.hpp"
 #include "pns/contract/session_memory.hpp"
@@ -20,6 +21,8 @@
 namespace pns::management {
 
 [[nodiscard]] std::string render_sessions(const std::vector<subscriber::SessionView>& sessions);
+[[nodiscard]] std::string render_sources(
+    const std::vector<subscriber::SourceLimits::View>& sources);
 [[nodiscard]] std::string render_connections(
     const std::vector<subscriber::ConnectionView>& connections);
 // {"pac": "192.0.2.1", "number": "…", "subaddress": "…", "timeout_s": 60}; all but pac may be left

@@ -157,6 +157,7 @@ Server::Server(asio::io_context& loop, const std::filesystem::path& socket, Hand
   };
   get("/v1/sessions", handlers.sessions);
   get("/v1/connections", handlers.connections);
+  get("/v1/sources", handlers.sources);
   get("/v1/pools", handlers.pools);
   get("/v1/ports", handlers.ports);
   get("/v1/workers", handlers.workers);

@@ -14,7 +14,7 @@
 //   PUT    /v1/drain                no new calls from now on. Body: read_drain_request()
 //   GET    /v1/drain                how far it is: draining, deadline_s, calls_left, ...
 //   DELETE /v1/drain                cancels it
-//   GET    /v1/connections, /v1/pools, /v1/ports, /v1/workers, /v1/stats, /v1/config
+//   GET    /v1/connections, /v1/sources, /v1/pools, /v1/ports, /v1/workers, /v1/stats, /v1/config
 //   GET    /v1/audit                what contradicts what; see subscriber::AuditView
 // Errors are {"error": "…"} with a 4xx or 5xx status.
 //
@@ -54,6 +54,7 @@ class Server {
     std::function<std::string()> drain_status;
     std::function<std::string()> cancel_drain;
     std::function<std::string()> connections;
+    std::function<std::string()> sources;
     std::function<std::string()> pools;
     std::function<std::string()> ports;
     std::function<std::string()> workers;

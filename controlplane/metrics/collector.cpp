@@ -215,6 +215,17 @@ void add_control_families(std::vector<MetricFamily>& out, const model::Statistic
   out.push_back(std::move(connection_ends));
   out.push_back(std::move(call_ends));
 
+  out.push_back(single("pns_sources", "Source addresses that are known to the limits per source",
+                       MetricType::Gauge, s.sources.get()));
+  out.push_back(single("pns_sources_forgotten_total",
+                       "Source addresses without a connection that gave way to others",
+                       MetricType::Counter, s.sources_forgotten.get()));
+  auto limited = family("pns_source_limited_total",
+                        "Times that a source address was held back, by limit", MetricType::Counter);
+  for (std::size_t i = 0; i < model::kSourceLimits; ++i)
+    add(limited, {{"limit", std::string(model::kSourceLimitNames[i])}}, s.source_limited[i].get());
+  out.push_back(std::move(limited));
+
   auto by_kind = family("pns_calls", "Calls installed now, by kind", MetricType::Gauge);
   auto calls = family("pns_calls_total", "Calls installed, by kind", MetricType::Counter);
   for (std::size_t i = 0; i < model::kCallKinds; ++i) {

@@ -125,6 +125,8 @@ struct AuthDenial {
   std::uint16_t ms_chap_error = 691;  // RFC 2759 §6: E= code
   bool may_retry = false;             // other credentials may be shown on the same call
   bool may_change_password = false;   // a Change-Password packet may follow (with 648)
+  // False: nobody looked at the credentials. The link ends, and the peer is told no more than that.
+  bool is_verdict = true;
 };
 
 // The server asks for another message before it decides (RFC 2865 §2, Access-Challenge).

@@ -59,6 +59,12 @@ inline constexpr std::size_t kSteeredBy = static_cast<std::size_t>(SteeredBy::kC
 inline constexpr std::array<std::string_view, kSteeredBy> kSteeredByNames = {
     "prediction", "balance", "against_prediction"};
 
+// The limits per source that hold something back (docs/limits.md).
+enum class SourceLimit : std::uint8_t { kConnections, kIdle, kNewCalls, kMessages, kCount };
+inline constexpr std::size_t kSourceLimits = static_cast<std::size_t>(SourceLimit::kCount);
+inline constexpr std::array<std::string_view, kSourceLimits> kSourceLimitNames = {
+    "connections", "idle", "new_calls", "messages"};
+
 // Upper bounds of a TimeHistogram's buckets, milliseconds.
 inline constexpr std::array<std::int64_t, 11> kTimeBoundsMs = {10,   25,   50,   100,   250,  500,
                                                                1000, 2500, 5000, 10000, 30000};
@@ -82,7 +88,10 @@ struct Statistics {
   Count connections;           // open now
   Count connections_accepted;  // ever
   std::array<Count, kEndReasonCount> connection_ends;
-  std::array<Count, 16> messages_received;  // by control message type; 0: refused
+  Count sources;                                    // known to subscriber::SourceLimits
+  Count sources_forgotten;                          // ever, for want of room
+  std::array<Count, kSourceLimits> source_limited;  // times that a source was held back
+  std::array<Count, 16> messages_received;          // by control message type; 0: refused
   std::array<Count, 16> messages_sent;
   // calls
   std::array<Count, kLinkPhases> sessions_by_phase;  // now

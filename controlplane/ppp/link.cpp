@@ -512,6 +512,8 @@ void Link::set_phase(LinkPhase phase, Run& run) {
 void Link::deny(model::AuthDenial denial, Run& run) {
   if (denial.reason == EndReason::kNone) denial.reason = EndReason::auth_failed;
   denied_ = denial.reason;
+  // A router that is told of a wrong password may stop dialling.
+  if (!denial.is_verdict) return terminate(denial.reason, run);
   auth_->deny(denial, run.context);
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "controlplane/pptp/call_id_allocator.hpp"
 
+#include <algorithm>
 #include <limits>
 
 namespace pns::pptp {
@@ -30,14 +31,21 @@ void CallIdAllocator::put_free(OurCallId id) noexcept {
   ++free_count_;
 }
 
-void CallIdAllocator::end_quarantine(TimePoint now) {
-  while (!quarantined_.empty() && quarantined_.front().until <= now) {
-    const OurCallId id = quarantined_.front().id;
-    quarantined_.pop_front();
+void CallIdAllocator::end_quarantine(std::deque<Resting>& queue, TimePoint now) {
+  while (!queue.empty() && queue.front().until <= now) {
+    const OurCallId id = queue.front().id;
+    queue.pop_front();
     if (!resting_[id.value]) continue;
     resting_[id.value] = false;
     put_free(id);
   }
+}
+
+void CallIdAllocator::end_quarantine(TimePoint now) {
+  end_quarantine(unused_, now);
+  end_quarantine(quarantined_, now);
+  if (free_count_ < kFewFree && quarantine_ > kShortQuarantine)
+    end_quarantine(quarantined_, now + (quarantine_ - kShortQuarantine));
 }
 
 std::optional<OurCallId> CallIdAllocator::allocate(const BucketMask& buckets, RandomSource& random,
@@ -75,7 +83,8 @@ bool CallIdAllocator::claim(OurCallId id) {
   if (resting_[id.value]) {
     resting_[id.value] = false;
     // Its entry must go too: were the id released again, the old entry would end its rest early.
-    std::erase_if(quarantined_, [id](const Resting& resting) { return resting.id == id; });
+    for (auto* queue : {&quarantined_, &unused_})
+      std::erase_if(*queue, [id](const Resting& resting) { return resting.id == id; });
   } else {
     take_free(id);
   }
@@ -102,17 +111,22 @@ void CallIdAllocator::rest(OurCallId id, TimePoint until) {
   quarantined_.push_back({id, until});
 }
 
-void CallIdAllocator::release(OurCallId id, TimePoint now) {
+void CallIdAllocator::release(OurCallId id, bool carried_gre, TimePoint now) {
   if (!in_use_[id.value]) return;
   in_use_[id.value] = false;
   --in_use_count_;
   resting_[id.value] = true;
-  quarantined_.push_back({id, now + quarantine_});
+  if (carried_gre)
+    quarantined_.push_back({id, now + quarantine_});
+  else
+    unused_.push_back({id, now + std::min(quarantine_, kUnusedQuarantine)});
 }
 
 std::vector<CallIdAllocator::Resting> CallIdAllocator::resting(TimePoint now) {
   end_quarantine(now);
-  return {quarantined_.begin(), quarantined_.end()};
+  std::vector<Resting> out(quarantined_.size() + unused_.size());
+  std::ranges::merge(unused_, quarantined_, out.begin(), {}, &Resting::until, &Resting::until);
+  return out;
 }
 
 std::size_t CallIdAllocator::available(TimePoint now) {

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // CallIdAllocator: the Call IDs of one local address (RFC 2637 §3.2.2). An id is drawn uniformly
-// from the free ones, is never 0, and after release rests for the quarantine so that stale GRE
-// meets no new call. Every operation costs the same when one id is free as when all are. 66 KiB per
-// address. One thread (the event loop).
+// from the free ones, is never 0, and after release is in quarantine so that stale GRE meets no new
+// call. How long that is depends on what a network may still hold: an id that never carried GRE
+// rests for a second. While fewer than a quarter of all ids are free, the others rest for
+// kShortQuarantine only, so that a flood of calls cannot use the ids up. Every operation costs the
+// same when one id is free as when all are. 66 KiB per address. One thread (the event loop).
 #pragma once
 
 #include <array>
@@ -27,6 +29,9 @@ using BucketMask = std::bitset<kSteeringBuckets>;
 class CallIdAllocator {
  public:
   static constexpr Duration kQuarantine = Seconds(60);
+  static constexpr Duration kShortQuarantine = Seconds(10);  // while few ids are free
+  static constexpr Duration kUnusedQuarantine = Seconds(1);  // of an id that never carried GRE
+  static constexpr std::size_t kFewFree = 16'384;
 
   explicit CallIdAllocator(Duration quarantine = kQuarantine);
 
@@ -40,19 +45,20 @@ class CallIdAllocator {
   // it is 0 or in use.
   [[nodiscard]] bool claim(OurCallId id);
 
-  // An id that an earlier process released rests until then. To be called in the order of `until`,
-  // before anything is released. One that is in use is left alone.
+  // An id that an earlier process released is in quarantine until then. To be called in the order
+  // of `until`, before anything is released. One that is in use is left alone.
   void rest(OurCallId id, TimePoint until);
 
-  // Those that rest at `now`, the first to end first.
+  // Those in quarantine at `now`, the first to end first.
   struct Resting {
     OurCallId id;
     TimePoint until;
   };
   [[nodiscard]] std::vector<Resting> resting(TimePoint now);
 
-  // Gives an id back into quarantine. An id that is not in use is ignored.
-  void release(OurCallId id, TimePoint now);
+  // Gives an id back into quarantine. `carried_gre`: a packet under it may be on its way. An id
+  // that is not in use is ignored.
+  void release(OurCallId id, bool carried_gre, TimePoint now);
 
   [[nodiscard]] std::size_t in_use() const noexcept { return in_use_count_; }
   // Ids that can be had at `now`.
@@ -66,6 +72,7 @@ class CallIdAllocator {
   };
 
   void end_quarantine(TimePoint now);
+  void end_quarantine(std::deque<Resting>& queue, TimePoint before);
   void put_free(OurCallId id) noexcept;
   void take_free(OurCallId id) noexcept;
 
@@ -74,6 +81,7 @@ class CallIdAllocator {
   std::bitset<65536> in_use_;
   std::bitset<65536> resting_;
   std::deque<Resting> quarantined_;  // ordered by `until`
+  std::deque<Resting> unused_;       // the same, of those that never carried GRE
   std::size_t in_use_count_ = 0;
   std::size_t free_count_ = 0;
 };

@@ -48,6 +48,7 @@ Codes<OutgoingCallResult> outgoing_reply_codes(EndReason reason) noexcept {
   switch (reason) {
     case EndReason::peer_call_id_busy:
     case EndReason::source_limit:
+    case EndReason::call_rate:
     case EndReason::admission_timeout:
     case EndReason::admission_queue_full:
       return {OutgoingCallResult::kBusy};
@@ -71,6 +72,7 @@ Codes<DisconnectResult> disconnect_codes(EndReason reason) noexcept {
     case EndReason::lcp_echo_timeout:
     case EndReason::lcp_timeout:
     case EndReason::lcp_loop:
+    case EndReason::set_up_timeout:
       return {DisconnectResult::kLostCarrier};
     case EndReason::shutting_down:
     case EndReason::control_restarted:

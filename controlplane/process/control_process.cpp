@@ -121,7 +121,7 @@ ControlProcess::ControlProcess(const std::filesystem::path& config_file,
       guess_timer_(loop_.timers(), [this] { guess_limiter_.on_deadline(); }),
       guess_limiter_(
           deferred_authenticator_, statistics_, [this] { return loop_.now(); },
-          [this](TimePoint at) { guess_timer_.arm(at); }),
+          [this](TimePoint at) { guess_timer_.arm(at); }, subscriber::make_guess_limits(config_)),
       journal_(need(resume::Journal::open(
           run_dir_ / "store", memory_.header().max_sessions, resume::boot_id(),
           [this](resume::Journal::Action action) { loop_.post(std::move(action)); }))),
@@ -319,6 +319,11 @@ void ControlProcess::every_second() {
   statistics_.store_transactions.set(static_cast<std::int64_t>(journal_->counts().transactions));
   statistics_.store_records.set(static_cast<std::int64_t>(journal_->counts().records));
   pool_figures_.refresh(pools_.status());
+  const subscriber::SourceLimits& limits = service_.source_limits();
+  statistics_.sources.set(static_cast<std::int64_t>(limits.sources()));
+  statistics_.sources_forgotten.set(static_cast<std::int64_t>(limits.forgotten()));
+  for (std::size_t i = 0; i < model::kSourceLimits; ++i)
+    statistics_.source_limited[i].set(static_cast<std::int64_t>(limits.limited()[i]));
   // Events that the dataplane could not tell because this process did not listen.
   const std::uint64_t lost = memory_.header().channel_events_dropped.get();
   if (lost > frames_lost_) log::warn("control frames lost", {{"frames", lost - frames_lost_}});

@@ -13,6 +13,8 @@
 namespace pns::control {
 namespace {
 
+constexpr std::size_t kTopSources = 50;
+
 using management::Server;
 using Answered = std::pair<int, std::string>;
 
@@ -91,6 +93,10 @@ Server::Handlers make_management_handlers(const ManagedParts& parts) {
           },
       .connections =
           [&s = parts.service] { return management::render_connections(s.connections()); },
+      .sources =
+          [&s = parts.service] {
+            return management::render_sources(s.source_limits().top(kTopSources));
+          },
       .pools = [&p = parts.pools] { return management::render_pools(p.status()); },
       .ports = [&m = parts.memory] { return management::render_ports(m); },
       .workers = [&m = parts.memory] { return management::render_workers(m); },

@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <asio/post.hpp>
 #include <cerrno>
@@ -68,7 +69,20 @@ void ControlSocket::wait_readable() {
 }
 
 void ControlSocket::on_readable() {
-  if (!socket_.is_open() || closing_ || read_stopped_ || handled_ != 0 || !unsent_.empty()) return;
+  if (!socket_.is_open() || closing_ || read_stopped_ || announced_) return;
+  if (!events_.readable) {
+    (void)read(kMessagesPerTurn);
+    return;
+  }
+  announced_ = true;
+  events_.readable();
+}
+
+std::size_t ControlSocket::read(std::size_t max_messages) {
+  announced_ = false;
+  if (!socket_.is_open() || closing_ || read_stopped_ || handled_ != 0 || !unsent_.empty())
+    return 0;
+  max_messages = std::min(max_messages, kMessagesPerTurn);
   const auto self = shared_from_this();
   std::array<std::byte, kPeekSize> buffer;
   ssize_t got = 0;
@@ -76,15 +90,19 @@ void ControlSocket::on_readable() {
   while (got < 0 && errno == EINTR);
   if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
     set_low_water(1);
-    return wait_readable();
+    wait_readable();
+    return 0;
   }
-  if (got < 0) return fail(EndReason::peer_reset_tcp);
-  if (got == 0) return fail(EndReason::peer_closed_tcp);
+  if (got <= 0) {
+    fail(got == 0 ? EndReason::peer_closed_tcp : EndReason::peer_reset_tcp);
+    return 0;
+  }
   const Bytes peeked = Bytes(buffer).first(static_cast<std::size_t>(got));
   bool more = peeked.size() == buffer.size();
   std::size_t needed = 1;  // octets behind the messages that are handled
-  for (std::size_t messages = 0; handled_ < peeked.size(); ++messages) {
-    if (messages == kMessagesPerTurn || !unsent_.empty()) {
+  std::size_t messages = 0;
+  for (; handled_ < peeked.size(); ++messages) {
+    if (messages == max_messages || !unsent_.empty()) {
       more = true;
       break;
     }
@@ -94,8 +112,10 @@ void ControlSocket::on_readable() {
     if (!socket_.is_open() || closing_ || read_stopped_) break;
     if (framing.message == 0) {
       // If the peer has closed its side the rest will never come.
-      if (messages == 0 && hung_up(socket_.native_handle()))
-        return fail(EndReason::peer_closed_tcp);
+      if (messages == 0 && hung_up(socket_.native_handle())) {
+        fail(EndReason::peer_closed_tcp);
+        return 0;
+      }
       needed = framing.needed;
       break;
     }
@@ -103,11 +123,15 @@ void ControlSocket::on_readable() {
     events_.message(head.first(framing.message));
     if (!socket_.is_open() || closing_ || read_stopped_) break;
   }
-  if (!socket_.is_open()) return;
+  if (!socket_.is_open()) return messages;
   set_low_water(needed);
-  if (handled_ == 0) return wait_readable();
-  if (!events_.when_handled) return consume(more);
-  events_.when_handled([self, more] { self->consume(more); });
+  if (handled_ == 0)
+    wait_readable();
+  else if (!events_.when_handled)
+    consume(more);
+  else
+    events_.when_handled([self, more] { self->consume(more); });
+  return messages;
 }
 
 // Takes what was handled out of the kernel. More: there may be further messages behind it.

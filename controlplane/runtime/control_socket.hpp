@@ -7,9 +7,10 @@
 // had no effect yet. A message whose effect was stored before the process died is told from these
 // by its place in the stream (handled_up_to, skip_handled). While a message is incomplete
 // SO_RCVLOWAT makes the kernel wake us only when the rest is there.
-// At most kMessagesPerTurn messages are handled in one turn of the loop; then other sockets and
-// timers get theirs. They are consumed together, when the owner says that they may be
-// (Events::when_handled), and nothing more is looked at before.
+// A bounded number of messages is handled in one turn of the loop; then other sockets and timers
+// get theirs. The owner decides when and how many (Events::readable, read()). They are consumed
+// together, when the owner says that they may be (Events::when_handled), and nothing more is looked
+// at before.
 // Writing: each message is one send() marked end-of-record, so that the kernel never glues two into
 // one segment (NAT helpers parse one message per segment). What the peer does not read is bounded;
 // while it waits, nothing more is read from that peer.
@@ -35,7 +36,7 @@ namespace pns::control {
 
 // Most octets that may wait for a peer that does not read.
 inline constexpr std::size_t kMaxUnsent = 16 * 1024;
-// Messages of one socket that are handled before others get their turn.
+// Messages of one socket that are handled at most before others get their turn.
 inline constexpr std::size_t kMessagesPerTurn = 32;
 
 class ControlSocket final : public MessageTransport,
@@ -46,6 +47,7 @@ class ControlSocket final : public MessageTransport,
   ControlSocket& operator=(const ControlSocket&) = delete;
 
   void start() override;
+  std::size_t read(std::size_t max_messages) override;
   void send(Bytes message) override;
   void close_after_flush() override;
   void stop_reading() override { read_stopped_ = true; }
@@ -77,7 +79,8 @@ class ControlSocket final : public MessageTransport,
   std::size_t handled_ = 0;     // octets handled, or being handled, and not consumed
   std::size_t low_water_ = 1;
   bool closing_ = false;
-  bool reading_ = false;
+  bool reading_ = false;    // it waits for the kernel
+  bool announced_ = false;  // Events::readable was called, read() not yet
   bool writing_ = false;
   bool read_stopped_ = false;
 };

@@ -31,6 +31,9 @@ class MessageTransport {
     std::function<Framing(Bytes head)> frame;
     std::function<void(Bytes message)> message;
     std::function<void(EndReason)> closed;  // by the peer, or the peer does not read
+    // There may be messages, or the end of the stream: the owner calls read() soon. Empty: they are
+    // read at once.
+    std::function<void()> readable{};
     // Calls `consume` once the effects of the messages so far are stored, at once or later. Empty:
     // at once.
     std::function<void(std::move_only_function<void()> consume)> when_handled{};
@@ -45,6 +48,9 @@ class MessageTransport {
 
   // Begins to read.
   virtual void start() = 0;
+  // After Events::readable: handles at most so many messages that are there, and consumes them.
+  // Result: how many. Events::readable follows when there may be more.
+  virtual std::size_t read(std::size_t max_messages) = 0;
   // One message, whole. Closes with connection_write_stalled when too much waits.
   virtual void send(Bytes message) = 0;
   // Closes once everything is flushed, at the latest after a second. No events follow.

@@ -25,6 +25,7 @@ CallControl::CallControl(const Parts& parts, Network network)
       events_(parts.events),
       gate_(parts.gate),
       session_ids_(parts.session_ids),
+      limits_(parts.limits),
       liveness_(services_.loop, sessions_),
       leases_(services_, sessions_, call_ids_, liveness_),
       session_context_{.services = services_,
@@ -35,7 +36,7 @@ CallControl::CallControl(const Parts& parts, Network network)
                        .refusal_log = refusal_log_,
                        .link_settings = std::make_shared<const ppp::LinkSettings>(
                            make_link_settings(services_.config))},
-      connections_(services_, refusal_log_, std::move(network.make_transport), *this),
+      connections_(services_, refusal_log_, limits_, std::move(network.make_transport), *this),
       installer_(services_, sessions_, *this),
       offers_(services_, *this),
       placer_(services_.loop, network.opener, std::move(network.listen), network.pac_port,
@@ -55,6 +56,8 @@ void CallControl::add_listeners() {
 // ---- offers ---------------------------------------------------------------------------------
 
 void CallControl::on_offer(Connection& connection, const model::OfferCall& offer) {
+  if (!limits_.take_call(connection.peer(), now()))
+    return refuse_offer(connection.id(), offer.offer, EndReason::call_rate);
   // The offer waits until it is stored. If that fails, the gate refuses it.
   services_.journal.when_stored([this, id = connection.id(), offer] { enqueue(id, offer); });
 }
@@ -248,7 +251,7 @@ bool CallControl::adopt(Connection& connection, const Session::Call& call,
                         const resume::StoredSession& stored) {
   if (!call_ids_.claim(call.local, call.our_call_id)) return false;
   if (!services_.pools.restore(stored.lease)) {
-    call_ids_.release(call.local, call.our_call_id, now());
+    call_ids_.release(call.local, call.our_call_id, true, now());
     return false;
   }
   session_ids_.not_below(call.id);
@@ -408,7 +411,7 @@ void CallControl::begin_removal(Session& session, std::optional<std::uint32_t> g
 void CallControl::release(Session& session) {
   const auto keep = session.shared_from_this();
   offers_.end_set_up(session);
-  call_ids_.release(session.call().local, session.call().our_call_id, now());
+  call_ids_.release(session.call().local, session.call().our_call_id, session.carried_gre(), now());
   if (session.lease()) services_.pools.release(*session.lease());
   call_ids_.uncount(session.worker());
   events_.released(session);

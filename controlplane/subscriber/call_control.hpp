@@ -37,6 +37,7 @@
 #include "controlplane/subscriber/session_events.hpp"
 #include "controlplane/subscriber/session_id.hpp"
 #include "controlplane/subscriber/session_table.hpp"
+#include "controlplane/subscriber/source_limits.hpp"
 
 namespace pns::subscriber {
 
@@ -60,6 +61,7 @@ class CallControl final : public ConnectionTable::Owner,
     SessionEvents& events;
     CallGate& gate;
     SessionIdSource& session_ids;
+    SourceLimits& limits;
   };
 
   CallControl(const Parts& parts, Network network);
@@ -144,6 +146,7 @@ class CallControl final : public ConnectionTable::Owner,
   SessionEvents& events_;
   CallGate& gate_;
   SessionIdSource& session_ids_;
+  SourceLimits& limits_;
   RefusalLog refusal_log_;
   LivenessTests liveness_;
   LeaseAssigner leases_;

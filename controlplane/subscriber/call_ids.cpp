@@ -33,8 +33,8 @@ std::optional<OurCallId> CallIds::allocate(Ipv4Address local, Ipv4Address peer, 
 
 bool CallIds::claim(Ipv4Address local, OurCallId id) { return of(local).claim(id); }
 
-void CallIds::release(Ipv4Address local, OurCallId id, TimePoint now) {
-  of(local).release(id, now);
+void CallIds::release(Ipv4Address local, OurCallId id, bool carried_gre, TimePoint now) {
+  of(local).release(id, carried_gre, now);
 }
 
 void CallIds::quarantine(Ipv4Address local, OurCallId id, TimePoint until) {

@@ -35,8 +35,8 @@ class CallIds {
                                                   TimePoint now);
   // Takes this very id, for a call that lived through a restart. False: it is in use.
   [[nodiscard]] bool claim(Ipv4Address local, OurCallId id);
-  // Gives an id back. It is in quarantine until `now` + CallIdAllocator::kQuarantine.
-  void release(Ipv4Address local, OurCallId id, TimePoint now);
+  // Gives an id back into quarantine. `carried_gre`: see CallIdAllocator.
+  void release(Ipv4Address local, OurCallId id, bool carried_gre, TimePoint now);
   // An id that an earlier process released stays in quarantine until then.
   void quarantine(Ipv4Address local, OurCallId id, TimePoint until);
 

@@ -72,6 +72,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::unique_ptr<control::Timer> timer_;
   std::unordered_map<OurCallId, SessionId> calls_;
   std::unordered_map<std::uint32_t, SessionId> offers_;
+  std::optional<TimePoint> idle_since_;                // it has no call since then
   bool stored_ = false;                                // the store has a record of it
   std::optional<wire::pptp::Message> deferred_start_;  // of a collision that we win (§3.1.3)
   bool established_told_ = false;

@@ -14,10 +14,16 @@ namespace pns::subscriber {
 
 using control::MessageTransport;
 
-ConnectionTable::ConnectionTable(Services& services, RefusalLog& refusal_log,
+ConnectionTable::ConnectionTable(Services& services, RefusalLog& refusal_log, SourceLimits& limits,
                                  MessageTransport::Factory make_transport, Owner& owner)
     : services_(services),
       refusal_log_(refusal_log),
+      limits_(limits),
+      turns_(services.loop, limits,
+             [this](ConnectionId id, std::size_t max_messages) {
+               const auto connection = find(id);
+               return connection ? connection->transport_->read(max_messages) : 0;
+             }),
       make_transport_(std::move(make_transport)),
       owner_(owner),
       settings_(make_connection_settings(services.config)),
@@ -30,6 +36,8 @@ ConnectionTable::~ConnectionTable() = default;
 void ConnectionTable::accept(UniqueFd fd, const Connection::Endpoints& endpoints,
                              EndReason refused) {
   services_.statistics.connections_accepted.add();
+  if (refused == EndReason::kNone) refused = limits_.admit(endpoints.peer);
+  if (refused == EndReason::kNone) make_room();
   if (refused != EndReason::shutting_down &&
       connections_.size() >= services_.config.pptp.max_connections)
     refused = EndReason::connection_limit;
@@ -88,22 +96,24 @@ Connection& ConnectionTable::add(ConnectionId id, const Connection::Endpoints& e
   const auto connection = std::make_shared<Connection>(id, endpoints, std::move(machine), opened);
   connection->timer_ =
       std::make_unique<control::Timer>(services_.loop.timers(), [this, raw = connection.get()] {
-        if (!raw->closed_) apply(*raw, raw->machine_.on_deadline(now()));
+        if (!raw->closed_) on_timer(*raw);
       });
   // The handlers look the connection up by its id: it may be gone when they run.
-  connection->transport_ =
-      make_transport_(std::move(fd), {.frame = [this, id](Bytes head) { return frame(id, head); },
-                                      .message =
-                                          [this, id](Bytes octets) {
-                                            if (const auto alive = find(id))
-                                              on_message(*alive, octets);
-                                          },
-                                      .closed = [this, id](EndReason reason) { lose(id, reason); },
-                                      .when_handled =
-                                          [this](std::move_only_function<void()> consume) {
-                                            services_.journal.when_stored(std::move(consume));
-                                          }});
+  connection->transport_ = make_transport_(
+      std::move(fd), {.frame = [this, id](Bytes head) { return frame(id, head); },
+                      .message =
+                          [this, id](Bytes octets) {
+                            if (const auto alive = find(id)) on_message(*alive, octets);
+                          },
+                      .closed = [this, id](EndReason reason) { lose(id, reason); },
+                      .readable = [this, id, peer = endpoints.peer] { turns_.add(id, peer); },
+                      .when_handled =
+                          [this](std::move_only_function<void()> consume) {
+                            services_.journal.when_stored(std::move(consume));
+                          }});
   connections_.emplace(id, connection);
+  limits_.add(endpoints.peer);
+  update_idle(*connection);
   services_.statistics.connections.set(static_cast<std::int64_t>(connections_.size()));
   arm_timer(*connection);
   return *connection;
@@ -173,6 +183,7 @@ void ConnectionTable::apply(Connection& connection, const model::ConnectionActio
     if (connection.closed_) break;
     perform(connection, action);
   }
+  if (!connection.closed_) update_idle(connection);
   arm_timer(connection);
   if (!connection.closed_ && !connection.established_told_ &&
       connection.machine_.state() == pptp::ConnectionState::kEstablished) {
@@ -273,6 +284,7 @@ void ConnectionTable::close(Connection& connection, EndReason reason) {
                                     {"peer", connection.peer()},
                                     {"reason", name_of(reason)},
                                     {"suppressed", closed_log_.take_suppressed()}});
+  limits_.remove(connection.peer(), connection.id_);
   connections_.erase(connection.id_);
   services_.statistics.connections.set(static_cast<std::int64_t>(connections_.size()));
   owner_.on_closed(connection, reason);
@@ -281,7 +293,39 @@ void ConnectionTable::close(Connection& connection, EndReason reason) {
 }
 
 void ConnectionTable::arm_timer(Connection& connection) {
-  if (!connection.closed_) connection.timer_->arm(connection.machine_.deadline());
+  if (connection.closed_) return;
+  auto at = connection.machine_.deadline();
+  if (const auto idle = idle_until(connection); idle && (!at || *idle < *at)) at = idle;
+  connection.timer_->arm(at);
+}
+
+void ConnectionTable::on_timer(Connection& connection) {
+  if (const auto idle = idle_until(connection); idle && *idle <= now()) {
+    limits_.count_idle(connection.peer());
+    return stop(connection, EndReason::connection_idle);
+  }
+  apply(connection, connection.machine_.on_deadline(now()));
+}
+
+// ---- connections without a call -------------------------------------------------------------
+
+void ConnectionTable::make_room() {
+  const auto id = limits_.connection_to_shed(connections_.size());
+  if (const auto idle = id ? find(*id) : nullptr) close(*idle, EndReason::connection_shed);
+}
+
+// Those that we have opened are ours to keep.
+void ConnectionTable::update_idle(Connection& connection) {
+  const bool idle = !connection.machine_.originated() && connection.machine_.calls().empty();
+  if (idle == connection.idle_since_.has_value()) return;
+  connection.idle_since_ = idle ? std::optional(now()) : std::nullopt;
+  limits_.set_idle(connection.peer(), connection.id_, connection.idle_since_);
+}
+
+std::optional<TimePoint> ConnectionTable::idle_until(const Connection& connection) const {
+  if (!connection.idle_since_ || connection.machine_.state() != pptp::ConnectionState::kEstablished)
+    return std::nullopt;
+  return limits_.idle_until(connection.peer(), *connection.idle_since_);
 }
 
 // ---- what is known --------------------------------------------------------------------------

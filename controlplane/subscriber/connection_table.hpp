@@ -21,8 +21,10 @@
 #include "controlplane/model/connection_actions.hpp"
 #include "controlplane/resume/records.hpp"
 #include "controlplane/subscriber/connection.hpp"
+#include "controlplane/subscriber/message_turns.hpp"
 #include "controlplane/subscriber/refusal_log.hpp"
 #include "controlplane/subscriber/services.hpp"
+#include "controlplane/subscriber/source_limits.hpp"
 #include "pns/base/unique_fd.hpp"
 #include "pns/contract/supervisor_protocol.hpp"
 #include "pns/log/log.hpp"
@@ -54,7 +56,7 @@ class ConnectionTable {
     virtual void on_closed(Connection&, EndReason) = 0;
   };
 
-  ConnectionTable(Services& services, RefusalLog& refusal_log,
+  ConnectionTable(Services& services, RefusalLog& refusal_log, SourceLimits& limits,
                   control::MessageTransport::Factory make_transport, Owner& owner);
   ~ConnectionTable();
   ConnectionTable(const ConnectionTable&) = delete;
@@ -102,11 +104,19 @@ class ConnectionTable {
   [[nodiscard]] static resume::StoredConnection record_of(const Connection& connection,
                                                           const pptp::ConnectionSnapshot& machine);
   void apply_deferred_start(Ipv4Address peer);
+  // Closes one that has no call when nearly as many are open as may be.
+  void make_room();
+  void update_idle(Connection& connection);
+  // When it is closed for want of a call; empty: not by time.
+  [[nodiscard]] std::optional<TimePoint> idle_until(const Connection& connection) const;
+  void on_timer(Connection& connection);
   void arm_timer(Connection& connection);
   [[nodiscard]] TimePoint now() const { return services_.loop.now(); }
 
   Services& services_;
   RefusalLog& refusal_log_;
+  SourceLimits& limits_;
+  MessageTurns turns_;
   control::MessageTransport::Factory make_transport_;
   Owner& owner_;
   pptp::ConnectionSettings settings_;

@@ -25,6 +25,10 @@ bool DataplaneSession::is_installed() const noexcept {
          record().generation.load(std::memory_order_relaxed) == generation_;
 }
 
+bool DataplaneSession::carried_gre() const noexcept {
+  return is_installed() && record().upstream.last_receive_ns.load(std::memory_order_relaxed) != 0;
+}
+
 bool DataplaneSession::is_armed() const noexcept {
   return record().downstream.mppe.mode != mppe::Mode::kOff;
 }

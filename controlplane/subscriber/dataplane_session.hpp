@@ -31,6 +31,8 @@ class DataplaneSession {
   [[nodiscard]] const contract::SessionRecord& record() const noexcept;
   // Session memory holds this session.
   [[nodiscard]] bool is_installed() const noexcept;
+  // The peer has sent GRE under its Call ID. The dataplane forgets it when it lets go.
+  [[nodiscard]] bool carried_gre() const noexcept;
   // It has MPPE keys.
   [[nodiscard]] bool is_armed() const noexcept;
 

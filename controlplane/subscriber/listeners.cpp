@@ -84,6 +84,9 @@ void LogListener::on_opened(const Session& session) {
 void LogListener::on_ended(const Session& session, const SessionEnd& end) {
   const auto& call = session.call();
   const bool up = session.state() == Session::State::kUp;
+  SourceLimits::LogVerdict verdict{.write = true};
+  if (!session.opened()) verdict = limits_.log_line(call.peer, loop_.now());
+  if (!verdict.write) return;
   const auto& record = session.dataplane().record();
   log::info("call ended",
             {{"session", to_text(call.id)},
@@ -97,7 +100,8 @@ void LogListener::on_ended(const Session& session, const SessionEnd& end) {
              {"phase", model::name_of(session.phase())},
              {"duration_s", end.duration.count()},
              {"rx_bytes", up ? record.upstream.bytes.get() : 0},
-             {"tx_bytes", up ? record.downstream.bytes.get() : 0}});
+             {"tx_bytes", up ? record.downstream.bytes.get() : 0},
+             {"suppressed", verdict.suppressed}});
 }
 
 // ---- StoreListener --------------------------------------------------------------------------
@@ -117,6 +121,8 @@ void StoreListener::on_ended(const Session& session, const SessionEnd&) { erase(
 
 void StoreListener::erase(const Session& session) {
   const auto& call = session.call();
+  // An id that never carried GRE may be used again before a successor process could.
+  if (!session.carried_gre()) return services_.journal.erase(call.slot);
   const TimePoint until = services_.loop.now() + pptp::CallIdAllocator::kQuarantine;
   services_.journal.put_to_rest(call.slot, {call.local, call.our_call_id, monotonic_ns(until)});
 }

@@ -12,6 +12,7 @@
 #include "controlplane/model/statistics.hpp"
 #include "controlplane/subscriber/services.hpp"
 #include "controlplane/subscriber/session_events.hpp"
+#include "controlplane/subscriber/source_limits.hpp"
 #include "controlplane/subscriber/views.hpp"
 
 namespace pns::subscriber {
@@ -30,11 +31,18 @@ class StatisticsListener final : public SessionListener {
   model::Statistics& statistics_;
 };
 
-// Logs the opening and the end of each call.
+// Logs the opening and the end of each call. Ends of calls that were never open are limited,
+// because a peer can cause them without a password.
 class LogListener final : public SessionListener {
  public:
+  LogListener(const control::EventLoop& loop, SourceLimits& limits)
+      : loop_(loop), limits_(limits) {}
   void on_opened(const Session& session) override;
   void on_ended(const Session& session, const SessionEnd& end) override;
+
+ private:
+  const control::EventLoop& loop_;
+  SourceLimits& limits_;
 };
 
 // Writes the record of each session that a successor process can resume.
@@ -45,7 +53,8 @@ class StoreListener final : public SessionListener {
   void on_ended(const Session& session, const SessionEnd& end) override;
   // Writes or erases the record as the session is now.
   void store(const Session& session);
-  // The call has ended: its record goes, and its Call ID is in quarantine from now on.
+  // The call has ended: its record goes, and its Call ID is in quarantine from now on if it has
+  // carried GRE.
   void erase(const Session& session);
 
  private:

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "controlplane/subscriber/audit.hpp"
+#include "controlplane/subscriber/settings.hpp"
 #include "pns/log/log.hpp"
 
 namespace pns::subscriber {
@@ -20,6 +21,7 @@ Service::Service(const Services& services, CallControl::Network network,
                  SessionIdSource session_ids)
     : services_(services),
       session_ids_(std::move(session_ids)),
+      limits_(make_source_limits(services.config)),
       sessions_(services.memory),
       call_ids_(services.statistics, services.random),
       store_health_(services_,
@@ -29,6 +31,7 @@ Service::Service(const Services& services, CallControl::Network network,
                     }),
       gate_(store_health_),
       statistics_listener_(services.statistics),
+      log_listener_(services.loop, limits_),
       store_listener_(services_),
       last_ends_(services.loop),
       calls_({.services = services_,
@@ -36,7 +39,8 @@ Service::Service(const Services& services, CallControl::Network network,
               .call_ids = call_ids_,
               .events = events_,
               .gate = gate_,
-              .session_ids = session_ids_},
+              .session_ids = session_ids_,
+              .limits = limits_},
              std::move(network)),
       counters_(services.loop, sessions_, events_),
       contents_(services_, sessions_, call_ids_, calls_.connections(), store_listener_),

@@ -32,6 +32,7 @@
 #include "controlplane/subscriber/session_table.hpp"
 #include "controlplane/subscriber/settings.hpp"
 #include "controlplane/subscriber/shut_down.hpp"
+#include "controlplane/subscriber/source_limits.hpp"
 #include "controlplane/subscriber/store_contents.hpp"
 #include "controlplane/subscriber/store_health.hpp"
 #include "controlplane/subscriber/take_over.hpp"
@@ -86,6 +87,7 @@ class Service {
   [[nodiscard]] std::vector<ConnectionView> connections() const;
   [[nodiscard]] std::vector<EndView> last_ends() const { return last_ends_.views(); }
   [[nodiscard]] AuditView audit() const;
+  [[nodiscard]] const SourceLimits& source_limits() const noexcept { return limits_; }
 
   // ---- Listeners. Before take_over(), which tells them of the sessions that are open already.
   void add_listener(SessionListener& listener) { events_.add(listener); }
@@ -100,6 +102,7 @@ class Service {
 
   Services services_;
   SessionIdSource session_ids_;
+  SourceLimits limits_;
   SessionEvents events_;
   SessionTable sessions_;
   CallIds call_ids_;

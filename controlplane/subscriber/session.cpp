@@ -59,13 +59,18 @@ void Session::begin_install() {
 void Session::on_installed(std::uint32_t generation) {
   dataplane_.set_generation(generation);
   state_ = State::kUp;
+  if (const Duration limit = context_.services.config.pptp.limits.set_up_deadline;
+      limit != Duration{})
+    open_by_ = now() + limit;
   link_ = std::make_unique<ppp::Link>(context_.link_settings, call_.peer, context_.services.random,
                                       now());
   context_.events.changed(*this, {.kind = Kind::kInstalled});
   reach(SetupStage::kInstalled);
+  arm_timer();
 }
 
 void Session::begin_removal(std::optional<std::uint32_t> generation) {
+  carried_gre_ = carried_gre();
   if (generation) dataplane_.set_generation(*generation);
   state_ = State::kRemoving;
   timer_.cancel();
@@ -148,12 +153,19 @@ void Session::note_resumption(const model::LinkActions& actions) {
 
 void Session::arm_timer() {
   if (state_ != State::kUp || end_reason_ != EndReason::kNone) return;
-  timer_.arm(link_->deadline());
+  auto at = link_->deadline();
+  if (open_by_ && (!at || *open_by_ < *at)) at = open_by_;
+  timer_.arm(at);
 }
 
 void Session::on_timer() {
   if (state_ != State::kUp) return;
   if (end_reason_ != EndReason::kNone) return context_.owner.on_farewell_over(*this);
+  // Whatever LCP and authentication do meanwhile. A link that is ending has bounds of its own.
+  if (open_by_ && *open_by_ <= now()) {
+    open_by_.reset();
+    return close_link(EndReason::set_up_timeout);
+  }
   apply(link_->on_deadline(now()));
 }
 
@@ -200,6 +212,7 @@ void Session::perform(const model::PhaseChanged& action) {
   context_.events.changed(*this, {.kind = Kind::kPhase, .phase_before = before});
   if (action.phase != model::LinkPhase::kOpen || opened_) return;
   opened_ = now();
+  open_by_.reset();
   reach(SetupStage::kOpen);
   context_.events.opened(*this);
 }

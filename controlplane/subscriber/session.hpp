@@ -125,6 +125,10 @@ class Session : public std::enable_shared_from_this<Session> {
   // The latest of: start of the call, a change of the link's phase or of its addresses.
   [[nodiscard]] TimePoint changed() const noexcept { return std::max(call_.started, changed_); }
   [[nodiscard]] const std::optional<TimePoint>& opened() const noexcept { return opened_; }
+  // The peer has sent GRE of this call before the call ended.
+  [[nodiscard]] bool carried_gre() const noexcept {
+    return carried_gre_ || (state_ == State::kUp && dataplane_.carried_gre());
+  }
   [[nodiscard]] const DataplaneSession& dataplane() const noexcept { return dataplane_; }
   [[nodiscard]] SessionView view() const;
   // What a successor process needs; empty: it cannot resume the link.
@@ -191,12 +195,14 @@ class Session : public std::enable_shared_from_this<Session> {
   std::uint16_t worker_ = 0;
   DataplaneSession dataplane_;
   std::unique_ptr<ppp::Link> link_;
-  control::Timer timer_;  // of the link, then of the farewell
+  control::Timer timer_;              // of the link and of open_by_, then of the farewell
+  std::optional<TimePoint> open_by_;  // until the link was open for the first time
   model::LinkPhase phase_ = model::LinkPhase::kDead;
   model::SetupStage stage_ = model::SetupStage::kOffered;
   ppp::Link::Resume resumption_ = ppp::Link::Resume::kNot;  // as the listeners were told last
   EndReason end_reason_ = EndReason::kNone;
   std::optional<EndReason> withdrawn_;
+  bool carried_gre_ = false;  // once the call has ended
   std::string claimed_user_;  // as the peer says, before it proves it
   std::string user_;
   std::string lease_user_;  // the account that the lease was given to

@@ -99,6 +99,23 @@ pptp::ConnectionSettings make_connection_settings(const config::Config& config) 
   return settings;
 }
 
+SourceLimits::Settings make_source_limits(const config::Config& config) {
+  const config::SourceLimits& limits = config.pptp.limits;
+  return {.connections = limits.connections,
+          .all_connections = config.pptp.max_connections,
+          .new_calls = {limits.new_calls.rate, limits.new_calls.burst},
+          .messages = {limits.messages.rate, limits.messages.burst},
+          .idle_connection_time = limits.idle_connection_time,
+          .allow = limits.allow,
+          .deny = limits.deny,
+          .exempt = limits.exempt};
+}
+
+aaa::GuessLimits make_guess_limits(const config::Config& config) {
+  return {.per_account = config.pptp.limits.failed_logins_per_account,
+          .per_source = config.pptp.limits.failed_logins_per_source};
+}
+
 Admission::Settings make_admission_settings(const config::Config& config) {
   const config::Admission& admission = config.pptp.admission;
   return {.set_ups = admission.set_ups,

@@ -5,11 +5,13 @@
 
 #include <vector>
 
+#include "controlplane/aaa/guess_limiter.hpp"
 #include "controlplane/aaa/local_authenticator.hpp"
 #include "controlplane/pools/pool_set.hpp"
 #include "controlplane/ppp/settings.hpp"
 #include "controlplane/pptp/control_connection.hpp"
 #include "controlplane/subscriber/admission.hpp"
+#include "controlplane/subscriber/source_limits.hpp"
 #include "pns/config/config.hpp"
 
 namespace pns::subscriber {
@@ -17,6 +19,8 @@ namespace pns::subscriber {
 // `peer` is left to be set for each session.
 [[nodiscard]] ppp::LinkSettings make_link_settings(const config::Config& config);
 [[nodiscard]] pptp::ConnectionSettings make_connection_settings(const config::Config& config);
+[[nodiscard]] SourceLimits::Settings make_source_limits(const config::Config& config);
+[[nodiscard]] aaa::GuessLimits make_guess_limits(const config::Config& config);
 [[nodiscard]] Admission::Settings make_admission_settings(const config::Config& config);
 [[nodiscard]] std::vector<pools::PoolConfig> make_pools(const config::Config& config);
 

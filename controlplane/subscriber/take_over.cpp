@@ -86,9 +86,10 @@ bool TakeOver::adopt(const resume::StoredSession& stored) {
 // Call IDs of calls that ended lately, and those of orphans, which are being removed.
 void TakeOver::quarantine_call_ids(const std::vector<resume::RestingCallId>& resting) {
   const TimePoint now = parts_.services.loop.now();
-  for (const auto& id : resting)
-    parts_.call_ids.quarantine(id.local, id.id, from_monotonic_ns(id.until_ns));
   const TimePoint until = now + pptp::CallIdAllocator::kQuarantine;
+  // A record that says more is of another clock, and must not keep the ids behind it.
+  for (const auto& id : resting)
+    parts_.call_ids.quarantine(id.local, id.id, std::min(until, from_monotonic_ns(id.until_ns)));
   for (const SlotId slot : orphans_) {
     const auto& record = parts_.services.memory.sessions()[slot.value];
     if (record.local.is_unspecified()) continue;

@@ -76,6 +76,7 @@ int main(int argc, char** argv) {
                                    std::pair{"session", "everything about one session"},
                                    std::pair{"stats", "counters of the whole server"},
                                    std::pair{"connections", "control connections"},
+                                   std::pair{"sources", "source addresses, the most limited first"},
                                    std::pair{"pools", "address pools and what is leased"},
                                    std::pair{"ports", "what devices and sockets of the ports lost"},
                                    std::pair{"workers", "dataplane workers"},

@@ -150,12 +150,33 @@ struct Admission {
   Milliseconds set_up_time{10'000};         // after which a set-up no longer counts in set_ups
 };
 
+// A token bucket: `burst` at once, then `rate` a second.
+struct Rate {
+  std::uint32_t rate = 0;  // a second; 0: no limit
+  std::uint32_t burst = 1;
+};
+
+// The costs that one source, the outer address of a peer, may cause (docs/limits.md).
+struct SourceLimits {
+  std::uint32_t connections = 2500;           // default: an eighth of max_connections, at least 64
+  Rate new_calls{100, 2000};                  // requests for calls
+  Rate messages{1000, 10'000};                // control messages
+  Milliseconds idle_connection_time{60'000};  // without a call, then it is closed; 0: never
+  Milliseconds set_up_deadline{60'000};       // from installation to the open link; 0: none
+  std::uint32_t failed_logins_per_account = 10;   // of one source within a minute; 0: no limit
+  std::uint32_t failed_logins_per_source = 1000;  // of all its accounts; 0: no limit
+  std::vector<Ipv4Prefix> allow;                  // empty: everybody
+  std::vector<Ipv4Prefix> deny;                   // stronger than allow
+  std::vector<Ipv4Prefix> exempt;                 // no limit but deny, allow and failed logins
+};
+
 struct Pptp {
   std::vector<Ipv4Address> listen;  // TCP 1723; empty: every address of the access port
   Milliseconds echo_interval{60'000};
   std::uint32_t max_connections = 20000;
   Gre gre;
   Admission admission;
+  SourceLimits limits;
   bool incoming_calls = true;     // Incoming-Call-Requests of PACs: accept, or refuse
   bool wan_error_notify = false;  // tell subscribers of drops towards them (RFC 2637 §2.14)
 };

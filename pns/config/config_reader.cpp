@@ -9,6 +9,7 @@
 
 #include "pns/config/config.hpp"
 #include "pns/config/reader.hpp"
+#include "pns/config/source_limits_reader.hpp"
 
 namespace pns::config {
 namespace {
@@ -52,6 +53,18 @@ constexpr auto kKeys = std::to_array<std::string_view>({
     "pptp.admission.per_source_waiting",
     "pptp.admission.wait",
     "pptp.admission.set_up_time",
+    "pptp.limits.connections",
+    "pptp.limits.new_calls.rate",
+    "pptp.limits.new_calls.burst",
+    "pptp.limits.messages.rate",
+    "pptp.limits.messages.burst",
+    "pptp.limits.idle_connection_time",
+    "pptp.limits.set_up_deadline",
+    "pptp.limits.failed_logins.per_account",
+    "pptp.limits.failed_logins.per_source",
+    "pptp.limits.allow",
+    "pptp.limits.deny",
+    "pptp.limits.exempt",
     "pptp.gre.reorder.packets",
     "pptp.gre.reorder.wait",
     "pptp.gre.send_window",
@@ -414,6 +427,7 @@ class ConfigReader {
                  duration(Milliseconds(1'000), Milliseconds(3'600'000)));
     section.read("max_connections", out.max_connections, integer(1, 1'000'000));
     read_admission(section.section("admission"), out.admission);
+    read_source_limits(section.section("limits"), out.max_connections, document_, out.limits);
     const Section gre = section.section("gre");
     const Section reorder = gre.section("reorder");
     reorder.read("packets", out.gre.reorder.packets, integer(0, 64));

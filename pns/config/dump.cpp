@@ -74,6 +74,23 @@ Json admission_json(const Admission& admission) {
           {"set_up_time", duration_text(admission.set_up_time)}};
 }
 
+Json limits_json(const SourceLimits& limits) {
+  const auto rate = [](const Rate& value) {
+    return Json{{"rate", value.rate}, {"burst", value.burst}};
+  };
+  return {{"connections", limits.connections},
+          {"new_calls", rate(limits.new_calls)},
+          {"messages", rate(limits.messages)},
+          {"idle_connection_time", duration_text(limits.idle_connection_time)},
+          {"set_up_deadline", duration_text(limits.set_up_deadline)},
+          {"failed_logins",
+           {{"per_account", limits.failed_logins_per_account},
+            {"per_source", limits.failed_logins_per_source}}},
+          {"allow", list(limits.allow, kPrintSelf)},
+          {"deny", list(limits.deny, kPrintSelf)},
+          {"exempt", list(limits.exempt, kPrintSelf)}};
+}
+
 Json ppp_json(const Ppp& ppp) {
   Json mppe{{"policy", text(name_of(ppp.mppe.policy))}};
   if (ppp.mppe.policy != MppePolicy::kOff) {
@@ -145,6 +162,7 @@ std::string dump_json(const Config& config) {
                   {"incoming_calls", config.pptp.incoming_calls ? "accept" : "refuse"},
                   {"wan_error_notify", config.pptp.wan_error_notify ? "on" : "off"},
                   {"admission", admission_json(config.pptp.admission)},
+                  {"limits", limits_json(config.pptp.limits)},
                   {"gre", gre_json(config.pptp.gre)}};
   json["ppp"] = ppp_json(config.ppp);
   json["pools"] = Json::object();

@@ -28,6 +28,15 @@ class FakeEventLoop final : public control::EventLoop {
     } while (timers().run_due(now_, 1) != 0 || !work_.empty());
   }
 
+  // Runs the oldest posted work alone. False: there is none.
+  bool step() {
+    if (work_.empty()) return false;
+    auto work = std::move(work_.front());
+    work_.pop_front();
+    work();
+    return true;
+  }
+
   // Time passes in which nothing runs.
   void jump(Duration duration) { now_ += duration; }
 

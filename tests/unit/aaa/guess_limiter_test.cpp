@@ -2,6 +2,7 @@
 #include "controlplane/aaa/guess_limiter.hpp"
 
 #include <catch2/catch.hpp>
+#include <string>
 #include <utility>
 
 #include "tests/support/fake_clock.hpp"
@@ -20,11 +21,13 @@ class Judge final : public Authenticator {
  public:
   void authenticate(model::AuthRequest request, Done done) override {
     ++asked;
-    if (request.user == "good") return done(model::AuthGrant{});
+    if (request.user == good && right) return done(model::AuthGrant{});
     if (request.user == "again") return done(model::AuthChallenge{});
     done(std::unexpected(model::AuthDenial{.reason = reason}));
   }
   int asked = 0;
+  std::string good = "good";
+  bool right = true;  // the password of that user
   EndReason reason = EndReason::auth_failed;
 };
 
@@ -39,6 +42,7 @@ struct Bench {
     limiter.authenticate(
         {.user = user, .credentials = {}, .peer = peer}, [this](model::AuthResult result) {
           answers.push_back(result.denial() ? result.denial()->reason : EndReason::kNone);
+          verdicts.push_back(!result.denial() || result.denial()->is_verdict);
         });
   }
   void fail(int times, Ipv4Address peer = kGuesser) {
@@ -59,11 +63,12 @@ struct Bench {
   std::optional<TimePoint> wake_at;
   GuessLimiter limiter;
   std::vector<EndReason> answers;
+  std::vector<bool> verdicts;
 };
 
 }  // namespace
 
-TEST_CASE("guess limiter: after ten failures a source waits, and nobody else",
+TEST_CASE("guess limiter: after ten failures an account waits at its source, and nobody else",
           "[aaa][conformance-46]") {
   Bench bench;
   bench.fail(10);
@@ -82,11 +87,59 @@ TEST_CASE("guess limiter: after ten failures a source waits, and nobody else",
 
 TEST_CASE("guess limiter: the right password waits like a wrong one, and comes in", "[aaa]") {
   Bench bench;
-  bench.fail(10);
-  bench.ask(kGuesser, "good");
+  bench.judge.good = "forgetful";
+  bench.judge.right = false;
+  for (int i = 0; i < 10; ++i) bench.ask(kGuesser, "forgetful");
+  bench.judge.right = true;
+  bench.ask(kGuesser, "forgetful");
   CHECK(bench.answers.size() == 10);
   bench.advance(Seconds(1));
   CHECK(bench.answers.back() == EndReason::kNone);
+}
+
+TEST_CASE("guess limiter: another account behind the same address does not wait",
+          "[aaa][conformance-46]") {
+  Bench bench;
+  bench.fail(900);
+  bench.ask(kGuesser, "good");
+  CHECK(bench.answers.back() == EndReason::kNone);
+  // The same account under other domains is the same account.
+  bench.fail(10);
+  const int asked = bench.judge.asked;
+  for (const char* name : {"bad", "A\\bad", "B\\bad"}) bench.ask(kGuesser, name);
+  CHECK(bench.judge.asked == asked);
+}
+
+TEST_CASE("guess limiter: an address that guesses at many accounts waits, but for who logged in",
+          "[aaa][conformance-46]") {
+  GuessLimits limits;
+  limits.per_source = 100;
+  Bench bench(limits);
+  bench.ask(kGuesser, "good");
+  for (int i = 0; i < 1000; ++i) bench.ask(kGuesser, ("bad" + std::to_string(i)).c_str());
+  CHECK(bench.judge.asked == 101);
+  CHECK(bench.limiter.waiting_count() == 16);  // 0.6 s apart, at most 10 s
+  bench.ask(kGuesser, "good");
+  CHECK(bench.answers.back() == EndReason::kNone);
+  bench.ask(kOther, "bad0");
+  CHECK(bench.answers.back() == EndReason::auth_failed);
+  bench.advance(Seconds(10));
+  CHECK(bench.limiter.waiting_count() == 0);
+}
+
+TEST_CASE("guess limiter: who is throttled is told nothing of the password", "[aaa]") {
+  Bench bench;
+  bench.fail(21);
+  CHECK(bench.answers.back() == EndReason::auth_throttled);
+  CHECK_FALSE(bench.verdicts.back());
+}
+
+TEST_CASE("guess limiter: 0 turns a limit off", "[aaa]") {
+  GuessLimits limits;
+  limits.per_account = limits.per_source = 0;
+  Bench bench(limits);
+  bench.fail(5000);
+  CHECK(bench.judge.asked == 5000);
 }
 
 TEST_CASE("guess limiter: questions of one source are a second apart; too many are refused",
@@ -137,7 +190,7 @@ TEST_CASE("guess limiter: what is no guess is not counted", "[aaa]") {
 
 TEST_CASE("guess limiter: sources and questions are bounded", "[aaa]") {
   GuessLimits limits;
-  limits.max_sources = 100;
+  limits.max_entries = 100;
   limits.max_waiting = 5;
   Bench bench(limits);
   for (std::uint32_t i = 0; i < 1000; ++i) bench.ask(Ipv4Address(0x0a000000 + i));

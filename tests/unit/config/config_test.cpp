@@ -87,6 +87,16 @@ TEST_CASE("config: a minimal file has the documented defaults", "[config]") {
   CHECK(config->pptp.admission.per_source_waiting == 2048);
   CHECK(config->pptp.admission.wait == 20s);
   CHECK(config->pptp.admission.set_up_time == 10s);
+  CHECK(config->pptp.limits.connections == 2500);
+  CHECK(config->pptp.limits.new_calls.rate == 100);
+  CHECK(config->pptp.limits.new_calls.burst == 2000);
+  CHECK(config->pptp.limits.messages.rate == 1000);
+  CHECK(config->pptp.limits.messages.burst == 10'000);
+  CHECK(config->pptp.limits.idle_connection_time == 60s);
+  CHECK(config->pptp.limits.set_up_deadline == 60s);
+  CHECK(config->pptp.limits.failed_logins_per_account == 10);
+  CHECK(config->pptp.limits.failed_logins_per_source == 1000);
+  CHECK(config->pptp.limits.allow.empty());
   CHECK(config->pptp.incoming_calls);
   CHECK_FALSE(config->pptp.wan_error_notify);
   CHECK(config->ppp.mtu == 1400);
@@ -136,6 +146,9 @@ pptp:
   max_connections: 7
   admission: {set_ups: 9, per_source_set_ups: 8, waiting: 7, per_source_waiting: 6, wait: 5s,
               set_up_time: 4s}
+  limits: {connections: 3, new_calls: {rate: 4, burst: 5}, messages: {rate: 0, burst: 6},
+           idle_connection_time: 0, set_up_deadline: 7s, failed_logins: {per_account: 8, per_source: 0},
+           allow: [192.0.2.0/24], deny: [192.0.2.9/32, 192.0.2.64/26], exempt: [192.0.2.1/32]}
   gre: {reorder: {packets: 4, wait: 30ms}, send_window: adaptive, reassembly: {packets: 0, wait: 2s}}
   incoming_calls: refuse
   wan_error_notify: on
@@ -208,6 +221,22 @@ log: {level: debug, format: json}
   CHECK(config->pptp.admission.per_source_waiting == 6);
   CHECK(config->pptp.admission.wait == 5s);
   CHECK(config->pptp.admission.set_up_time == 4s);
+  const SourceLimits& limits = config->pptp.limits;
+  CHECK(limits.connections == 3);
+  CHECK(limits.new_calls.rate == 4);
+  CHECK(limits.new_calls.burst == 5);
+  CHECK(limits.messages.rate == 0);
+  CHECK(limits.messages.burst == 6);
+  CHECK(limits.idle_connection_time == 0s);
+  CHECK(limits.set_up_deadline == 7s);
+  CHECK(limits.failed_logins_per_account == 8);
+  CHECK(limits.failed_logins_per_source == 0);
+  REQUIRE(limits.allow.size() == 1);
+  CHECK(limits.allow[0].to_string() == "192.0.2.0/24");
+  REQUIRE(limits.deny.size() == 2);
+  CHECK(limits.deny[1].to_string() == "192.0.2.64/26");
+  REQUIRE(limits.exempt.size() == 1);
+  CHECK(limits.exempt[0].to_string() == "192.0.2.1/32");
   CHECK_FALSE(config->pptp.incoming_calls);
   CHECK(config->pptp.wan_error_notify);
   CHECK(config->ppp.mtu == 1300);
@@ -259,6 +288,17 @@ TEST_CASE("config: the share of one address follows the whole", "[config]") {
   REQUIRE(config);
   CHECK(config->pptp.admission.per_source_set_ups == 1);
   CHECK(config->pptp.admission.per_source_waiting == 100);
+}
+
+TEST_CASE("config: the connections of one source follow all connections", "[config]") {
+  const auto share = [](const std::string& pptp) {
+    return parse(kMinimal + "pptp: {" + pptp + "}\n", "pns.yaml").value().pptp.limits.connections;
+  };
+  CHECK(share("echo_interval: 60s") == 2500);
+  CHECK(share("max_connections: 800") == 100);
+  CHECK(share("max_connections: 200") == 64);
+  CHECK(share("max_connections: 7") == 7);
+  CHECK(share("max_connections: 7, limits: {connections: 2}") == 2);
 }
 
 TEST_CASE("config: what is not YAML, or not one mapping, is refused", "[config]") {
@@ -316,6 +356,14 @@ TEST_CASE("config: one error for each thing that is wrong", "[config]") {
        "pns.yaml:8: pptp.admission.per_source_set_ups: above pptp.admission.set_ups"},
       {kMinimal + "pptp: {admission: {waiting: 8, per_source_waiting: 9}}\n",
        "pns.yaml:8: pptp.admission.per_source_waiting: above pptp.admission.waiting"},
+      {kMinimal + "pptp: {max_connections: 8, limits: {connections: 9}}\n",
+       "pns.yaml:8: pptp.limits.connections: above pptp.max_connections"},
+      {kMinimal + "pptp: {limits: {set_up_deadline: 10ms}}\n",
+       "pns.yaml:8: pptp.limits.set_up_deadline: '10ms' is neither 0 nor at least 1s"},
+      {kMinimal + "pptp: {limits: {deny: [192.0.2.1/24]}}\n",
+       "pns.yaml:8: pptp.limits.deny.0: 192.0.2.1/24 has host bits set: 192.0.2.0/24 is meant?"},
+      {kMinimal + "pptp: {limits: {new_calls: {every: 5}}}\n",
+       "pns.yaml:8: pptp.limits.new_calls.every: unknown key; known here: rate, burst"},
       {kMinimal + "pptp: {admission: {wait: 10m}}\n",
        "pns.yaml:8: pptp.admission.wait: 10m is out of range (100ms to 5m)"},
       // dataplane

@@ -81,6 +81,7 @@ struct World {
                          .drain_status = [] { return std::string(R"({"draining":null})"); },
                          .cancel_drain = [] { return std::string(R"({"draining":false})"); },
                          .connections = [] { return std::string("[]"); },
+                         .sources = [] { return std::string("[]"); },
                          .pools = [] { return std::string("[]"); },
                          .ports = [] { return std::string("[]"); },
                          .workers = [] { return std::string("[]"); },

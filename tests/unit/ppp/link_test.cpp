@@ -239,6 +239,18 @@ TEST_CASE("link: a wrong password gets Failure, Terminate-Request and no network
   CHECK(find<model::OpenIpv4>(pair.actions) == nullptr);
 }
 
+TEST_CASE("link: who was not judged is told nothing of the password", "[ppp][conformance-46]") {
+  LinkPair pair;
+  pair.answer_auth = false;
+  pair.start();
+  pair.run(pair.link.on_auth_result(
+      std::unexpected(model::AuthDenial{.reason = EndReason::auth_throttled, .is_verdict = false}),
+      {}, pair.clock.now()));
+  CHECK(ended(pair.actions) == EndReason::auth_throttled);
+  CHECK(position(pair.actions, kChap, kFailure) == pair.actions.size());
+  CHECK(position(pair.actions, kLcp, kTermReq) < pair.actions.size());
+}
+
 TEST_CASE("link: a grant without keys ends the link when encryption is required",
           "[ppp][wire-facts-24]") {
   LinkPair pair;

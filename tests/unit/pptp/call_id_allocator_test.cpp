@@ -34,17 +34,62 @@ TEST_CASE("call ids: a released id rests for the quarantine", "[pptp][wire-facts
   CallIdAllocator ids(Seconds(60));
   FakeRandom random;
   FakeClock clock;
-  for (int i = 0; i < 65535; ++i) REQUIRE(ids.allocate(random, clock.now()).has_value());
-  ids.release(OurCallId(77), clock.now());
-  ids.release(OurCallId(77), clock.now());  // twice is once
-  ids.release(OurCallId(0), clock.now());
-  CHECK(ids.in_use() == 65534);
-  CHECK_FALSE(ids.allocate(random, clock.now()).has_value());
+  REQUIRE(ids.claim(OurCallId(77)));
+  REQUIRE(ids.claim(OurCallId(78)));
+  ids.release(OurCallId(77), true, clock.now());
+  ids.release(OurCallId(77), true, clock.now());  // twice is once
+  ids.release(OurCallId(0), true, clock.now());
+  CHECK(ids.in_use() == 1);
+  CHECK(ids.available(clock.now()) == 65'533);
   clock.advance(Seconds(60) - Duration(1));
-  CHECK_FALSE(ids.allocate(random, clock.now()).has_value());
+  CHECK(ids.available(clock.now()) == 65'533);
   clock.advance(Duration(1));
-  CHECK(ids.allocate(random, clock.now()) == OurCallId(77));
+  CHECK(ids.available(clock.now()) == 65'534);
+  for (int i = 0; i < 65'534; ++i) REQUIRE(ids.allocate(random, clock.now()) != OurCallId(78));
   CHECK_FALSE(ids.allocate(random, clock.now()).has_value());
+}
+
+TEST_CASE("call ids: an id that never carried GRE rests for a second", "[pptp][conformance-24]") {
+  CallIdAllocator ids;
+  FakeRandom random;
+  const TimePoint now{Seconds(1000)};
+  REQUIRE(ids.claim(OurCallId(7)));
+  REQUIRE(ids.claim(OurCallId(8)));
+  ids.release(OurCallId(7), true, now);
+  ids.release(OurCallId(8), false, now);
+  CHECK(ids.resting(now).front().id == OurCallId(8));
+  CHECK(ids.available(now + Seconds(1) - Duration(1)) == 65'533);
+  CHECK(ids.available(now + Seconds(1)) == 65'534);
+  CHECK(ids.available(now + Seconds(60)) == 65'535);
+}
+
+TEST_CASE("call ids: a hundred thousand calls without GRE within a minute do not use them up",
+          "[pptp][conformance-24]") {
+  CallIdAllocator ids;
+  FakeRandom random;
+  TimePoint now{Seconds(1000)};
+  for (int i = 0; i < 100'000; ++i) {
+    const auto id = ids.allocate(random, now);
+    REQUIRE(id.has_value());
+    ids.release(*id, false, now);
+    now += Duration(Milliseconds(1)) / 2;
+  }
+  CHECK(ids.available(now) > 60'000);
+}
+
+TEST_CASE("call ids: below a quarter free, an id that carried GRE rests for ten seconds",
+          "[pptp][conformance-24]") {
+  CallIdAllocator ids;
+  FakeRandom random;
+  const TimePoint now{Seconds(1000)};
+  std::vector<OurCallId> taken;
+  while (ids.available(now) > CallIdAllocator::kFewFree)
+    taken.push_back(ids.allocate(random, now).value());
+  for (std::size_t i = 0; i < 100; ++i) ids.release(taken[i], true, now);
+  CHECK(ids.available(now + Seconds(10)) == CallIdAllocator::kFewFree);  // a quarter is free
+  REQUIRE(ids.allocate(random, now).has_value());
+  CHECK(ids.available(now + Seconds(10) - Duration(1)) == CallIdAllocator::kFewFree - 1);
+  CHECK(ids.available(now + Seconds(10)) == CallIdAllocator::kFewFree + 99);
 }
 
 TEST_CASE("call ids: only wanted steering buckets are used", "[pptp]") {
@@ -88,17 +133,16 @@ TEST_CASE("call ids: a claimed id is not handed out", "[pptp]") {
 TEST_CASE("call ids: an id claimed out of quarantine starts a new rest when it is released",
           "[pptp]") {
   CallIdAllocator ids(Seconds(60));
-  FakeRandom random;
   FakeClock clock;
-  for (int i = 0; i < 65535; ++i) REQUIRE(ids.allocate(random, clock.now()).has_value());
-  ids.release(OurCallId(5), clock.now());
+  REQUIRE(ids.claim(OurCallId(5)));
+  ids.release(OurCallId(5), true, clock.now());
   clock.advance(Seconds(50));
   CHECK(ids.claim(OurCallId(5)));
-  ids.release(OurCallId(5), clock.now());
+  ids.release(OurCallId(5), true, clock.now());
   clock.advance(Seconds(20));
-  CHECK_FALSE(ids.allocate(random, clock.now()).has_value());
+  CHECK(ids.available(clock.now()) == 65'534);
   clock.advance(Seconds(40));
-  CHECK(ids.allocate(random, clock.now()) == OurCallId(5));
+  CHECK(ids.available(clock.now()) == 65'535);
 }
 
 TEST_CASE("call ids: an id that an earlier process released rests until its time", "[pptp]") {
@@ -112,7 +156,7 @@ TEST_CASE("call ids: an id that an earlier process released rests until its time
   ids.rest(OurCallId(8), now + Seconds(20));  // known already
   CHECK(ids.in_use() == 1);
   CHECK(ids.available(now) == 65'533);
-  ids.release(OurCallId(7), now);
+  ids.release(OurCallId(7), true, now);
   CHECK(ids.available(now + Seconds(10)) == 65'534);
   CHECK(ids.available(now + Seconds(59)) == 65'534);
   CHECK(ids.available(now + Seconds(60)) == 65'535);
@@ -124,7 +168,7 @@ TEST_CASE("call ids: which rest, and until when, can be told to a successor", "[
   ids.rest(OurCallId(9), now + Seconds(5));
   REQUIRE(ids.claim(OurCallId(7)));
   REQUIRE(ids.claim(OurCallId(8)));
-  ids.release(OurCallId(7), now);
+  ids.release(OurCallId(7), true, now);
   const auto both = ids.resting(now);
   REQUIRE(both.size() == 2);
   CHECK(both[0].id == OurCallId(9));

@@ -18,6 +18,7 @@ TEST_CASE("codes: a refused Outgoing-Call-Request says why", "[pptp][rfc2637-2.8
       {EndReason::internal_error, OutgoingCallResult::kGeneralError, GeneralError::kPacError},
       {EndReason::peer_call_id_busy, OutgoingCallResult::kBusy, GeneralError::kNone},
       {EndReason::source_limit, OutgoingCallResult::kBusy, GeneralError::kNone},
+      {EndReason::call_rate, OutgoingCallResult::kBusy, GeneralError::kNone},
       {EndReason::admission_timeout, OutgoingCallResult::kBusy, GeneralError::kNone},
       {EndReason::admission_queue_full, OutgoingCallResult::kBusy, GeneralError::kNone},
       {EndReason::draining, OutgoingCallResult::kDoNotAccept, GeneralError::kNone},

@@ -28,6 +28,7 @@ class FakeTransport final : public control::MessageTransport {
  public:
   explicit FakeTransport(Events events) : events_(std::move(events)) {}
   void start() override {}
+  std::size_t read(std::size_t) override { return 0; }
   void send(Bytes message) override { sent.push_back(wire::pptp::parse_message(message).value()); }
   void close_after_flush() override { closed = true; }
   void stop_reading() override {}
@@ -119,11 +120,13 @@ class FakeCommands final : public control::DataplaneCommands {
   Sent inject(control::SessionHandle session, Bytes frame) override {
     const auto client = clients.find(session.slot.value);
     if (client == clients.end() || silent || silent_slots.contains(session.slot.value)) return {};
-    for (auto& octets : client->second.on_frame(frame))
+    for (auto& octets : client->second.on_frame(frame)) {
+      if (lose && lose(octets)) continue;
       loop_.post([this, session, octets = std::move(octets)] {
         hear(session.slot.value);
         service->on_punted(session, Bytes(octets).subspan(2));
       });
+    }
     return {};
   }
 
@@ -138,6 +141,7 @@ class FakeCommands final : public control::DataplaneCommands {
   bool is_attached = true;
   bool silent = false;                   // no client answers
   std::set<std::uint32_t> silent_slots;  // nor do the clients of these
+  std::function<bool(Bytes)> lose;       // true: this frame of a client is lost
   std::function<void()> on_remove;
 
  private:

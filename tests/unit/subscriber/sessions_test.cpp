@@ -220,3 +220,188 @@ TEST_CASE("sessions: ids are never given twice, and outlive nobody", "[subscribe
     REQUIRE(world.service->sessions().empty());
   }
 }
+
+// ---- limits per source ----------------------------------------------------------------------
+
+namespace {
+
+constexpr Ipv4Address kFlooder(0xcb007155);
+
+template <class M>
+std::vector<M> all_of(const FakeTransport& transport) {
+  std::vector<M> out;
+  for (const auto& message : transport.sent)
+    if (const auto* found = std::get_if<M>(&message)) out.push_back(*found);
+  return out;
+}
+
+std::int64_t closed(const World& world, EndReason reason) {
+  return world.statistics.connection_ends[static_cast<std::size_t>(reason)].get();
+}
+
+std::int64_t ended(const World& world, EndReason reason) {
+  return world.statistics.call_ends[static_cast<std::size_t>(reason)].get();
+}
+
+}  // namespace
+
+TEST_CASE("sessions: connections of one source over its limit are closed at accept",
+          "[subscriber][limits][conformance-14]") {
+  World world([](config::Config& config) { config.pptp.limits.connections = 3; });
+  for (int i = 0; i < 3; ++i) (void)world.connect(kFlooder);
+  world.service->accept(UniqueFd(), Ipv4Address(0xc6336401), kFlooder, 4711);
+  CHECK(world.transports.size() == 3);
+  CHECK(closed(world, EndReason::source_connections) == 1);
+  world.dial(*world.connect(), 1);
+  CHECK(world.only_session().state == "open");
+}
+
+TEST_CASE("sessions: a denied source gets no transport", "[subscriber][limits]") {
+  World world([](config::Config& config) { config.pptp.limits.deny = {Ipv4Prefix{kFlooder, 32}}; });
+  world.service->accept(UniqueFd(), Ipv4Address(0xc6336401), kFlooder, 4711);
+  CHECK(world.transports.empty());
+  CHECK(closed(world, EndReason::source_denied) == 1);
+}
+
+TEST_CASE("sessions: a connection without a call is stopped after its time, with a call it stays",
+          "[subscriber][limits][conformance-14]") {
+  World world;
+  const auto idle = world.connect(kFlooder);
+  const auto busy = world.connect();
+  world.dial(*busy, 1);
+  world.loop.advance(Seconds(59));
+  CHECK(all_of<wire::pptp::StopControlConnectionRequest>(*idle).empty());
+  // Echoes do not make it busy.
+  idle->receive(wire::pptp::EchoRequest{.identifier = 1});
+  world.loop.advance(Seconds(1));
+  CHECK(all_of<wire::pptp::StopControlConnectionRequest>(*idle).size() == 1);
+  idle->receive(wire::pptp::StopControlConnectionReply{.result_code = 1});
+  world.loop.run();
+  CHECK(idle->closed);
+  CHECK(closed(world, EndReason::connection_idle) == 1);
+  // The time of a connection begins again when its last call has ended.
+  world.live(*busy, Seconds(60));
+  busy->receive(wire::pptp::CallClearRequest{.call_id = 1});
+  world.loop.advance(Seconds(50));
+  CHECK_FALSE(busy->closed);
+  world.dial(*busy, 2);
+  world.live(*busy, Seconds(60));
+  CHECK(all_of<wire::pptp::StopControlConnectionRequest>(*busy).empty());
+  CHECK(world.only_session().state == "open");
+}
+
+TEST_CASE("sessions: an exempt source keeps its connection without a call",
+          "[subscriber][limits]") {
+  World world([](config::Config& config) {
+    config.pptp.limits.exempt = {Ipv4Prefix{kFlooder, 32}};
+  });
+  const auto pac = world.connect(kFlooder);
+  world.live(*pac, Seconds(600));
+  CHECK_FALSE(pac->closed);
+  CHECK(closed(world, EndReason::connection_idle) == 0);
+}
+
+TEST_CASE("sessions: idle connections of a flood make way for others", "[subscriber][limits]") {
+  World world([](config::Config& config) {
+    config.pptp.max_connections = 10;
+    config.pptp.limits.connections = 10;
+  });
+  const auto established = world.connect();
+  world.dial(*established, 1);
+  for (int i = 0; i < 20; ++i) (void)world.connect(kFlooder);
+  CHECK(world.service->connections().size() == 9);
+  CHECK(world.transports[1]->closed);  // the oldest of the flood
+  CHECK(closed(world, EndReason::connection_shed) == 12);
+  CHECK(closed(world, EndReason::connection_limit) == 0);
+  world.dial(*world.connect(Ipv4Address(0xcb007177)), 1);
+  CHECK(world.service->sessions().size() == 2);
+  CHECK_FALSE(established->closed);
+}
+
+TEST_CASE("sessions: requests over the rate of their source are Busy, over all its connections",
+          "[subscriber][limits][conformance-24]") {
+  World world(
+      [](config::Config& config) { config.pptp.limits.new_calls = {.rate = 1, .burst = 2}; });
+  const auto flooder = world.connect(kFlooder);
+  for (std::uint16_t i = 1; i <= 3; ++i) world.dial(*flooder, i);
+  const auto replies = all_of<wire::pptp::OutgoingCallReply>(*flooder);
+  REQUIRE(replies.size() == 3);
+  CHECK(replies[2].result_code == static_cast<std::uint8_t>(wire::pptp::OutgoingCallResult::kBusy));
+  CHECK(ended(world, EndReason::call_rate) == 1);
+  const auto again = world.connect(kFlooder);
+  world.dial(*again, 1);
+  CHECK(ended(world, EndReason::call_rate) == 2);
+  world.dial(*world.connect(), 1);
+  CHECK(world.service->sessions().size() == 3);
+  world.loop.advance(Seconds(1));
+  world.dial(*again, 9);
+  CHECK(world.service->sessions().size() == 4);
+}
+
+TEST_CASE("sessions: a link that is never open ends at its deadline, however LCP goes on",
+          "[subscriber][limits][conformance-48]") {
+  World world;
+  // LCP opens; the peer answers no challenge and asks for LCP again instead.
+  world.commands.lose = [](Bytes frame) {
+    return frame.size() > 4 && frame[2] == std::byte{0xc2} && frame[3] == std::byte{0x23};
+  };
+  const auto transport = world.connect();
+  world.dial(*transport, 1);
+  const SessionView session = world.only_session();
+  const std::array<std::uint8_t, 12> again{0xc0, 0x21, 1, 0x77, 0, 10, 5, 6, 1, 2, 3, 4};
+  int asked = 0;
+  while (!world.service->sessions().empty() && asked < 30) {
+    ++asked;
+    const auto& record = world.memory.sessions()[session.slot.value];
+    world.service->on_punted({session.slot, record.generation}, std::as_bytes(std::span(again)));
+    world.loop.advance(Seconds(11));
+  }
+  CHECK(asked == 6);
+  CHECK(ended(world, EndReason::set_up_timeout) == 1);
+  CHECK(all_of<wire::pptp::CallDisconnectNotify>(*transport).size() == 1);
+  CHECK(world.statistics.admission_in_flight.get() == 0);
+}
+
+TEST_CASE("sessions: an open link has no deadline, and 0 is none", "[subscriber][limits]") {
+  World world;
+  const auto transport = world.connect();
+  world.dial(*transport, 1);
+  world.live(*transport, Seconds(600));
+  CHECK(world.only_session().state == "open");
+}
+
+TEST_CASE("sessions: a Call ID that carried GRE rests for a minute, also for a successor",
+          "[subscriber][limits][conformance-24]") {
+  World world;
+  const auto transport = world.connect();
+  world.dial(*transport, 1);
+  const auto used = world.only_session().our_call_id;
+  world.commands.silent = true;
+  world.dial(*transport, 2);
+  for (const std::uint16_t call : std::initializer_list<std::uint16_t>{1, 2})
+    transport->receive(wire::pptp::CallClearRequest{.call_id = call});
+  world.loop.run();
+  const auto resting = world.journal->load(monotonic_ns(world.loop.now())).resting;
+  REQUIRE(resting.size() == 1);
+  CHECK(resting.front().id == used);
+}
+
+TEST_CASE("sessions: a stored quarantine of another clock ends like one of this clock",
+          "[subscriber][limits]") {
+  World world({}, false);
+  const Ipv4Address local(0xc6336401);
+  const std::uint64_t far = monotonic_ns(world.loop.now() + Seconds(1'000'000));
+  for (std::uint32_t id = 1; id <= 0xffff; ++id)
+    world.journal->put(
+        resume::RestingCallId{local, OurCallId(static_cast<std::uint16_t>(id)), far});
+  REQUIRE(world.journal->commit());
+  world.service->take_over({});
+  world.commands.is_attached = true;
+  world.service->on_dataplane_attached();
+  const auto transport = world.connect();
+  world.dial(*transport, 1);
+  CHECK(ended(world, EndReason::no_call_id) == 1);
+  world.loop.advance(Seconds(10));  // few are free: the short quarantine
+  world.dial(*transport, 2);
+  CHECK(world.only_session().state == "open");
+}

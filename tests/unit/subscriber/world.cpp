@@ -107,6 +107,7 @@ void FakeDataplane::carry_out(const ReceivedMessage& message) {
     record.subscriber = {};
     record.upstream.mppe = {};
     record.downstream.mppe = {};
+    record.upstream.last_receive_ns = 0;
     record.state = SlotState::kInstalled;
     clients[header.slot.value] = PppClient();
     installed_calls.emplace_back(header.slot.value, spec.peer_call_id.value);
@@ -150,8 +151,10 @@ void FakeDataplane::carry_out(const ReceivedMessage& message) {
       event.slot = header.slot;
       event.generation = generation;
       for (const auto& answer : clients[header.slot.value].on_frame(message.payload()))
-        if (!lose_answer || !lose_answer(answer))
+        if (!lose_answer || !lose_answer(answer)) {
+          record.upstream.last_receive_ns = 1;
           REQUIRE(events_.push(event, {}, Bytes(answer).subspan(2)));
+        }
       pushed_ = true;
       return;
     }
