@@ -12,6 +12,7 @@
 #include "controlplane/process/control_process.hpp"
 #include "pns/contract/build_contract.hpp"
 #include "pns/log/log.hpp"
+#include "pns/privilege/confinement.hpp"
 
 int main(int argc, char** argv) {
   CLI::App app("PPTP control process; started by `pns run`, not by hand", "pns-control");
@@ -30,6 +31,10 @@ int main(int argc, char** argv) {
       "print the versions of everything that this program shares with the others");
   CLI11_PARSE(app, argc, argv);
   pns::log::start(pns::log::Level::kInfo, pns::log::Format::kText, "control");
+  if (const auto begun = pns::privilege::begin_plane(); !begun) {
+    pns::log::error("control failed", {{"reason", begun.error()}});
+    return 1;
+  }
   int status = 0;
   try {
     // Never destroyed: the scrape threads read it, and to end them takes two seconds.

@@ -2,12 +2,14 @@
 #include "dataplane/dataplane.hpp"
 
 #include <fmt/format.h>
+#include <linux/capability.h>
 #include <rte_cycles.h>
 #include <rte_eal.h>
 #include <rte_launch.h>
 #include <rte_lcore.h>
 #include <signal.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -20,10 +22,13 @@
 #include <utility>
 
 #include "dataplane/port/steering.hpp"
+#include "dataplane/routing/mapped_address.hpp"
+#include "dataplane/start/confine.hpp"
 #include "dataplane/start/pools.hpp"
 #include "dataplane/worker/worker_clock.hpp"
-#include "pns/base/privileges.hpp"
 #include "pns/log/log.hpp"
+#include "pns/privilege/identity.hpp"
+#include "pns/privilege/run_places.hpp"
 
 namespace pns::dataplane {
 namespace {
@@ -67,14 +72,7 @@ UniqueFd take_signals() {
   return UniqueFd(::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
 }
 
-// The calling thread keeps what netlink, AF_XDP and neighbours need, and no other capability.
-void give_up_root() {
-  if (!drop_privileges({CAP_NET_ADMIN, CAP_NET_RAW, CAP_IPC_LOCK, CAP_BPF}))
-    log::warn("privileges not dropped", {{"error", std::strerror(errno)}});
-}
-
 int run_worker(void* argument) {
-  give_up_root();  // each thread its own: EAL made this one while we had them all
   static_cast<WorkerLoop*>(argument)->run();
   return 0;
 }
@@ -200,6 +198,7 @@ void Dataplane::start() {
   open_ports();
   announce_twins();
   times_.ports = watch_.lap_ms();
+  drop_privileges();
   publish_steering();
   adopt_sessions();
   times_.sessions = watch_.lap_ms();
@@ -243,7 +242,10 @@ void Dataplane::open_ports() {
     xdp_prefixes_ = need(XdpPrefixes::open(core.kernel_interface));
     need(xdp_prefixes_->add(pool_prefixes_));
   }
-  for (const Port& opened : ports_) log_port(opened);
+  for (const Port& opened : ports_) {
+    port_losses_.emplace_back(opened, memory_.header());
+    log_port(opened);
+  }
 }
 
 // The supervisor gives the twins our MACs and their addresses.
@@ -258,6 +260,26 @@ void Dataplane::announce_twins() {
     if (!contract::send_supervisor_message(supervisor_.get(), message))
       fail("the supervisor does not take messages");
   }
+}
+
+// Before anything is read that control may have written. Ports, huge pages and the names of sockets
+// are the last things that need root.
+void Dataplane::drop_privileges() {
+  const privilege::Identity control = privilege::find_identity(privilege::kControlUser);
+  control_uid_ = control.uid;
+  control_socket_ =
+      need(privilege::bind_socket_for(run_dir_ / "dataplane.sock", SOCK_SEQPACKET, control));
+  const std::vector<unsigned> kept = kept_capabilities();
+  confine(kept);
+}
+
+std::vector<unsigned> Dataplane::kept_capabilities() const {
+  // A lab's TAP lies in another network namespace: only the namespace's administrator may read its
+  // counters. An earlier supervisor asks for no neighbour on our behalf.
+  const bool has_tap =
+      std::ranges::any_of(ports_, [](const Port& port) { return port.wire.get() >= 0; });
+  if (has_tap || !supervisor_asks()) return {CAP_NET_ADMIN};
+  return {};
 }
 
 // Before sessions are adopted: a restart with other workers gives them other buckets.
@@ -359,10 +381,26 @@ void Dataplane::start_routes() {
   std::array<Routes::PortInfo, contract::kPorts> infos;
   for (const Port& opened : ports_)
     infos[index_of(opened.role)] = {opened.kernel_interface, opened.mac};
-  routes_.emplace(*next_hops_, std::move(infos),
-                  [this](PortRole role, rte_mbuf* packet) { endpoint_->transmit(role, packet); });
+  Routes::Ask ask;
+  if (supervisor_asks())
+    ask = [this](PortRole role, const Ipv6Address& neighbour) { ask_neighbour(role, neighbour); };
+  routes_.emplace(
+      *next_hops_, std::move(infos),
+      [this](PortRole role, rte_mbuf* packet) { endpoint_->transmit(role, packet); },
+      std::move(ask));
   need(routes_->start());
   take_local_addresses();
+}
+
+// A request that finds the socket full is made again: Routes asks until it knows the address.
+void Dataplane::ask_neighbour(PortRole role, const Ipv6Address& neighbour) {
+  contract::SupervisorMessage message;
+  message.type = contract::SupervisorMessageType::kAskNeighbour;
+  message.port = static_cast<std::uint32_t>(role);
+  const std::string text =
+      is_mapped(neighbour) ? unmapped(neighbour).to_string() : neighbour.to_string();
+  text.copy(message.text.data(), message.text.size() - 1);
+  (void)contract::send_supervisor_message(supervisor_.get(), message);
 }
 
 void Dataplane::take_local_addresses() {
@@ -413,9 +451,7 @@ WorkerLoop::Settings Dataplane::loop_settings(const WorkerConfig& worker) const 
 }
 
 void Dataplane::launch() {
-  for (const Port& opened : ports_) port_losses_.emplace_back(opened, memory_.header());
-  need(endpoint_->listen(run_dir_ / "dataplane.sock"));
-  give_up_root();
+  need(endpoint_->listen(std::move(control_socket_), control_uid_));
   twins_->start();
   for (const auto& place : places_)
     if (rte_eal_remote_launch(run_worker, place->loop.get(), place->lcore) != 0)
@@ -538,7 +574,8 @@ void Dataplane::stop(End end) {
   endpoint_.reset();
   places_.clear();
   port_losses_.clear();
-  for (Port& opened : ports_) close_port(opened);
+  // The ports go with the process: what a driver does to close one needs privileges that are gone.
+  // The supervisor takes XDP programs off.
   log::info("dataplane stopped");
 }
 

@@ -85,6 +85,7 @@ class Dataplane {
   void start_dpdk();
   void open_ports();
   void announce_twins();
+  void drop_privileges();
   void publish_steering();
   void adopt_sessions();
   void make_worker_places();
@@ -96,6 +97,11 @@ class Dataplane {
   void report_start();
 
   // --- steps of the start ---
+  [[nodiscard]] std::vector<unsigned> kept_capabilities() const;
+  // Whether the supervisor asks the kernel for neighbours: one of an earlier release does not.
+  [[nodiscard]] bool supervisor_asks() const noexcept {
+    return grants_.supervisor_version >= contract::kAskNeighbourSince;
+  }
   void configure_worker(WorkerConfig& worker);
   [[nodiscard]] WorkerLoop::Settings loop_settings(const WorkerConfig& worker) const;
   // Packets to a subscriber's fixed address or prefix outside all pools are taken from the kernel
@@ -110,6 +116,7 @@ class Dataplane {
   // Waits until something is readable, and no longer than the next timer allows.
   void wait();
   void on_routes_changed(std::uint64_t now_ns);
+  void ask_neighbour(contract::PortRole role, const Ipv6Address& neighbour);
   [[nodiscard]] End on_supervisor();
   void tell_supervisor(contract::SupervisorMessageType type);
 
@@ -143,6 +150,8 @@ class Dataplane {
   SubscriberPrefixes pool_prefixes_;  // of the configuration's address pools
   std::array<Port, contract::kPorts> ports_;
   std::optional<XdpPrefixes> xdp_prefixes_;  // xdp: core ports only
+  UniqueFd control_socket_;                  // bound; the endpoint listens on it
+  uid_t control_uid_ = 0;                    // who may connect to it, besides root
   std::unique_ptr<NextHops> next_hops_;
   std::unique_ptr<SessionTable> sessions_;
   std::uint32_t adopted_ = 0;  // sessions in service at the start

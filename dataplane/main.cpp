@@ -11,6 +11,7 @@
 #include "pns/base/unique_fd.hpp"
 #include "pns/contract/build_contract.hpp"
 #include "pns/log/log.hpp"
+#include "pns/privilege/confinement.hpp"
 
 int main(int argc, char** argv) {
   CLI::App app("PPTP dataplane; started by `pns run`, not by hand", "pns-dataplane");
@@ -29,6 +30,10 @@ int main(int argc, char** argv) {
       "print what this program was built to share with the others");
   CLI11_PARSE(app, argc, argv);
   pns::log::start(pns::log::Level::kInfo, pns::log::Format::kText, "dataplane");
+  if (const auto begun = pns::privilege::begin_plane(); !begun) {
+    pns::log::error("dataplane failed", {{"reason", begun.error()}});
+    return 1;
+  }
   try {
     pns::dataplane::Dataplane(config_file, run_dir, pns::UniqueFd(supervisor_fd)).run();
     return 0;

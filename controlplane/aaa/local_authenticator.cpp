@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <memory>
 #include <utility>
 
 #include "pns/crypto/hash.hpp"
@@ -124,53 +125,71 @@ LocalUser* LocalAuthenticator::find(std::string_view name) {
   return user == users_.end() ? nullptr : &user->second;
 }
 
-model::AuthResult LocalAuthenticator::decide(const model::AuthRequest& request) {
+void LocalAuthenticator::authenticate(model::AuthRequest request, Done done) {
   LocalUser* const known = find(request.user);
   const LocalUser& account = known != nullptr ? *known : nobody_;
   Proof proof = std::visit(Prover(request.user, account, nobody_), request.credentials);
 
   // Somebody who guesses nobody_'s random hash still is nobody.
   if (!proof.is_right || known == nullptr)
-    return std::unexpected(model::AuthDenial{
+    return done(std::unexpected(model::AuthDenial{
         .reason = proof.possible ? EndReason::auth_failed : EndReason::auth_no_cleartext,
         .ms_chap_error = 691,
-        .may_retry = true});
-  if (const auto denial = admit(*known, proof.changed_to ? &*proof.changed_to : nullptr))
-    return std::unexpected(*denial);
-  return model::AuthGrant{.user = known->name,
-                          .method = request.method(),
-                          .authenticator_response = std::move(proof.authenticator_response),
-                          .mppe = std::move(proof.keys),
-                          .address = known->address,
-                          .ipv6_prefix = known->ipv6_prefix,
-                          .pool = known->pool,
-                          .rate_bits_per_second = known->rate_bits_per_second,
-                          .groups = known->groups};
+        .may_retry = true}));
+  // The password was right: the account may still be closed.
+  if (known->disabled)
+    return done(std::unexpected(
+        model::AuthDenial{.reason = EndReason::auth_account_disabled, .ms_chap_error = 647}));
+  if (known->password_expired && !proof.changed_to)
+    return done(
+        std::unexpected(model::AuthDenial{.reason = EndReason::auth_password_expired,
+                                          .ms_chap_error = 648,
+                                          .may_change_password = save_password_ != nullptr}));
+  model::AuthGrant grant{.user = known->name,
+                         .method = request.method(),
+                         .authenticator_response = std::move(proof.authenticator_response),
+                         .mppe = std::move(proof.keys),
+                         .address = known->address,
+                         .ipv6_prefix = known->ipv6_prefix,
+                         .pool = known->pool,
+                         .rate_bits_per_second = known->rate_bits_per_second,
+                         .groups = known->groups};
+  if (!proof.changed_to) return done(std::move(grant));
+  change_password(*known, *proof.changed_to, std::move(grant), std::move(done));
 }
 
-std::optional<model::AuthDenial> LocalAuthenticator::admit(LocalUser& user,
-                                                           const Secret<16>* changed_to) {
-  if (user.disabled)
-    return model::AuthDenial{.reason = EndReason::auth_account_disabled, .ms_chap_error = 647};
-  if (changed_to != nullptr) {
-    const bool taken = user.password_expired && save_password_ && !(*changed_to == user.nt_hash) &&
-                       save_password_(user.name, *changed_to);
-    if (!taken)
-      return model::AuthDenial{.reason = EndReason::auth_change_refused, .ms_chap_error = 709};
-    user.nt_hash = *changed_to;
-    user.password = SecretText();
-    user.lm_hash.reset();
-    user.password_expired = false;
-  }
-  if (user.password_expired)
-    return model::AuthDenial{.reason = EndReason::auth_password_expired,
-                             .ms_chap_error = 648,
-                             .may_change_password = save_password_ != nullptr};
-  return std::nullopt;
+void LocalAuthenticator::change_password(LocalUser& user, const Secret<16>& changed_to,
+                                         model::AuthGrant grant, Done done) {
+  const auto refused = [] {
+    return std::unexpected(
+        model::AuthDenial{.reason = EndReason::auth_change_refused, .ms_chap_error = 709});
+  };
+  if (!user.password_expired || !save_password_ || changed_to == user.nt_hash ||
+      !changing_.insert(&user).second)
+    return done(refused());
+  save_password_(user.name, changed_to,
+                 [this, &user, changed_to, refused, alive = std::weak_ptr(alive_),
+                  grant = std::move(grant), done = std::move(done)](bool kept) mutable {
+                   if (alive.expired()) return;
+                   changing_.erase(&user);
+                   if (!kept) return done(refused());
+                   user.nt_hash = changed_to;
+                   user.password = SecretText();
+                   user.lm_hash.reset();
+                   user.password_expired = false;
+                   done(std::move(grant));
+                 });
 }
 
-void LocalAuthenticator::authenticate(model::AuthRequest request, Done done) {
-  done(decide(request));
+model::AuthResult LocalAuthenticator::decide(const model::AuthRequest& request) {
+  std::optional<model::AuthResult> result;
+  const auto answer = std::make_shared<std::optional<model::AuthResult>*>(&result);
+  authenticate(request, [answer](model::AuthResult verdict) {
+    if (*answer != nullptr) **answer = std::move(verdict);
+  });
+  *answer = nullptr;  // whoever answers later answers nobody
+  if (!result) return std::unexpected(model::AuthDenial{.reason = EndReason::auth_unavailable});
+  return std::move(*result);
 }
 
 }  // namespace pns::aaa

@@ -9,7 +9,9 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -42,27 +44,32 @@ class LocalAuthenticator final : public Authenticator {
   // first counts (pns/config refuses such a file).
   LocalAuthenticator(std::vector<LocalUser> users, RandomSource& random);
 
-  // Keeps a changed password where it is found after a restart. False: it could not be kept.
-  using SavePassword = std::function<bool(const std::string& name, const Secret<16>& nt_hash)>;
+  // Keeps a changed password where it is found after a restart. Calls `done` once, at once or later
+  // on this thread. False: it could not be kept.
+  using SavePassword = std::function<void(const std::string& name, const Secret<16>& nt_hash,
+                                          std::move_only_function<void(bool kept)> done)>;
   // Without this, nobody is let to change an expired password.
   void allow_password_changes(SavePassword save) { save_password_ = std::move(save); }
 
-  // Answers from within the call. A user is looked up as sent, then without DOMAIN\.
+  // Answers from within the call; after a change of password when it has been kept. A user is
+  // looked up as sent, then without DOMAIN\. One change of an account at a time.
   void authenticate(model::AuthRequest request, Done done) override;
 
-  // The decision itself. Writes a changed password.
+  // The answer of authenticate() where SavePassword calls `done` at once. auth_unavailable: it has
+  // not.
   [[nodiscard]] model::AuthResult decide(const model::AuthRequest& request);
 
   [[nodiscard]] std::size_t user_count() const noexcept { return users_.size(); }
 
  private:
   [[nodiscard]] LocalUser* find(std::string_view name);
-  // Whether the account may come in, now that its password was right; a change that was asked for
-  // is carried out. Empty: it may.
-  [[nodiscard]] std::optional<model::AuthDenial> admit(LocalUser& user,
-                                                       const Secret<16>* changed_to);
+  void change_password(LocalUser& user, const Secret<16>& changed_to, model::AuthGrant grant,
+                       Done done);
 
   std::map<std::string, LocalUser, std::less<>> users_;
+  std::set<const LocalUser*> changing_;  // accounts whose new password is being kept
+  // A change that is kept after this object has gone concerns nobody.
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   LocalUser nobody_;  // whom unknown users are checked against
   SavePassword save_password_;
 };

@@ -85,18 +85,33 @@ bool write_all(int fd, std::string_view text) {
 
 }  // namespace
 
+std::expected<UniqueFd, std::string> PasswordChanges::find_directory(
+    const std::filesystem::path& file) {
+  UniqueFd directory(::open(file.parent_path().c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!directory) return std::unexpected("its directory cannot be found: " + reason());
+  return directory;
+}
+
 std::expected<PasswordChanges, std::string> PasswordChanges::open(
     const std::filesystem::path& file) {
-  UniqueFd directory(::open(file.parent_path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!directory) return std::unexpected("its directory cannot be opened: " + reason());
+  const auto directory = find_directory(file);
+  if (!directory) return std::unexpected(directory.error());
+  return open(*directory, file.filename().string());
+}
+
+std::expected<PasswordChanges, std::string> PasswordChanges::open(const UniqueFd& found,
+                                                                  std::string name) {
   struct stat status {};
-  if (::fstat(directory.get(), &status) != 0) return std::unexpected(reason());
+  if (::fstat(found.get(), &status) != 0) return std::unexpected(reason());
   // Whoever else may write there could put a password of his own in place.
   if (status.st_uid != ::geteuid() || (status.st_mode & S_IRWXU) != S_IRWXU ||
       (status.st_mode & (S_IWGRP | S_IWOTH)) != 0)
-    return std::unexpected(
-        "its directory must belong to the user of this process, and nobody else may write to it");
-  PasswordChanges out(std::move(directory), file.filename().string());
+    return std::unexpected("its directory must belong to the user of pns-control (uid " +
+                           std::to_string(::geteuid()) + "; it belongs to uid " +
+                           std::to_string(status.st_uid) + "), and nobody else may write to it");
+  UniqueFd directory(::openat(found.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!directory) return std::unexpected("its directory cannot be opened: " + reason());
+  PasswordChanges out(std::move(directory), std::move(name));
   if (auto done = out.read(); !done) return std::unexpected(done.error());
   return out;
 }

@@ -9,9 +9,9 @@
 // digits), name (octets below '!', '%' and 7F as %XX). Lines that begin with '#' are comments.
 //
 // The file is replaced whole: written beside itself with mode 0600, synced, renamed, the directory
-// synced. That blocks the event loop for as long as a disk takes, once for each expired password.
-// The directory is opened once, and must be one that this process may write to without any
-// capability: its owner's, for root keeps no CAP_DAC_OVERRIDE. Event-loop thread.
+// synced. A caller waits for the disk: PasswordSaver has a thread for it.
+// The directory must belong to the user of this process, which has no capability. One thread at a
+// time.
 #pragma once
 
 #include <cstdint>
@@ -29,8 +29,16 @@ namespace pns::aaa {
 
 class PasswordChanges {
  public:
-  // Opens the directory and reads the file, which need not exist yet. Error: why not, ready to
-  // print after the file's name.
+  // The directory of `file`, found but not opened: for a process that later may not walk to it.
+  // Error: why not, ready to print after the file's name.
+  [[nodiscard]] static std::expected<UniqueFd, std::string> find_directory(
+      const std::filesystem::path& file);
+
+  // Opens the directory and reads the file of this name in it, which need not exist yet. Error: why
+  // not, ready to print after the file's name.
+  [[nodiscard]] static std::expected<PasswordChanges, std::string> open(const UniqueFd& directory,
+                                                                        std::string name);
+  // Both of them.
   [[nodiscard]] static std::expected<PasswordChanges, std::string> open(
       const std::filesystem::path& file);
 

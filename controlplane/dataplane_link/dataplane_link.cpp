@@ -92,10 +92,11 @@ void DataplaneLink::on_hand_shake() {
 }
 
 void DataplaneLink::wait_hang_up() {
-  // Nothing is sent on the socket after the hand-shake: readable means closed.
+  // Nothing is sent on the socket after the hand-shake: readable means closed. A wait that ended
+  // before another attach and is handled after it concerns nobody.
   socket_.async_wait(asio::posix::stream_descriptor::wait_read,
-                     [this](const asio::error_code& error) {
-                       if (error) return;
+                     [this, attach = statistics_.attaches](const asio::error_code& error) {
+                       if (error || attach != statistics_.attaches) return;
                        detach();
                        connect_later();
                      });
@@ -109,11 +110,11 @@ void DataplaneLink::wait_events() {
     });
     return;
   }
-  event_descriptor_.async_wait(asio::posix::stream_descriptor::wait_read,
-                               [this](const asio::error_code& error) {
-                                 if (error) return;
-                                 drain_events();
-                               });
+  event_descriptor_.async_wait(
+      asio::posix::stream_descriptor::wait_read,
+      [this, attach = statistics_.attaches](const asio::error_code& error) {
+        if (!error && attach == statistics_.attaches) drain_events();
+      });
 }
 
 void DataplaneLink::drain_events() {

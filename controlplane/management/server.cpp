@@ -28,6 +28,7 @@ constexpr std::size_t kThreads = 12;
 constexpr int kMostPlacing = 8;
 constexpr auto kPlacingTimeout = std::chrono::seconds(610);  // above what a request may ask for
 constexpr auto kRestartTimeout = std::chrono::seconds(30);   // above what the supervisor takes
+constexpr auto kFinishPoll = std::chrono::milliseconds(1);
 constexpr std::size_t kMaxQueuedConnections = 64;
 constexpr std::size_t kMaxRequest = 64 * 1024;
 
@@ -78,22 +79,50 @@ class BoundedPool final : public httplib::TaskQueue {
   bool stop_ = false;
 };
 
-// Runs `work` on the event loop and waits for it. Empty: the loop did not answer in time.
+// Whether a piece of work has begun on the event loop, or was given up before that. A caller that
+// was told 503 must not see the work done later.
+class Claim {
+ public:
+  // True for one caller only: the loop that begins the work, or the thread that gives it up.
+  [[nodiscard]] bool take() noexcept { return !taken_.exchange(true); }
+
+ private:
+  std::atomic<bool> taken_{false};
+};
+
+// Waits for the answer of work that the loop begins by taking `claim`. False: given up before it
+// began, because the loop was busy until `until`, or has ended.
+template <class Result>
+bool wait_for(std::future<Result>& answer, Claim& claim, const asio::io_context& loop,
+              std::chrono::steady_clock::time_point until) {
+  // In slices: a loop that has ended answers nobody, and must not hold up the end of the process.
+  bool ended = false;
+  while (answer.wait_for(ended ? std::chrono::milliseconds(0) : kLoopSlice) !=
+         std::future_status::ready) {
+    // Work that has begun is waited for, unless the loop has ended: then nothing comes any more.
+    if (ended || (std::chrono::steady_clock::now() >= until && claim.take())) return false;
+    ended = loop.stopped();  // and look once more: the answer may have been its last work
+  }
+  return true;
+}
+
+// Runs `work` on the event loop and waits for it. Empty: the loop did not begin it in time, and
+// never will.
 template <class Result>
 std::optional<Result> on_loop(asio::io_context& loop, std::function<Result()> work) {
   auto promise = std::make_shared<std::promise<Result>>();
+  auto claim = std::make_shared<Claim>();
   auto future = promise->get_future();
-  asio::post(loop, [promise, work = std::move(work)] {
+  asio::post(loop, [promise, claim, work = std::move(work)] {
+    if (!claim->take()) return;
     try {
       promise->set_value(work());
     } catch (...) {
       promise->set_exception(std::current_exception());  // the request's failure, not the loop's
     }
   });
-  // In slices: a loop that has ended answers nobody, and must not hold up the end of the process.
-  const auto until = std::chrono::steady_clock::now() + kLoopTimeout;
-  while (future.wait_for(kLoopSlice) != std::future_status::ready)
-    if (loop.stopped() || std::chrono::steady_clock::now() >= until) return std::nullopt;
+  if (!wait_for(future, *claim, loop, std::chrono::steady_clock::now() + kLoopTimeout))
+    return std::nullopt;
   return future.get();
 }
 
@@ -119,20 +148,16 @@ void answer_later(asio::io_context& loop,
                   std::chrono::steady_clock::duration within) {
   using Answered = std::pair<int, std::string>;
   const auto promise = std::make_shared<std::promise<Answered>>();
+  const auto claim = std::make_shared<Claim>();
   auto answered = promise->get_future();
-  asio::post(loop, [handler, body = request.body, promise] {
+  asio::post(loop, [handler, body = request.body, promise, claim] {
+    if (!claim->take()) return;
     handler(body, [promise](int status, std::string json) {
       promise->set_value({status, std::move(json)});
     });
   });
-  const auto until = std::chrono::steady_clock::now() + within;
-  bool ended = false;
-  while (answered.wait_for(ended ? std::chrono::milliseconds(0) : kLoopSlice) !=
-         std::future_status::ready) {
-    if (ended || std::chrono::steady_clock::now() >= until)
-      return refuse(response, 503, "the control process is ending");
-    ended = loop.stopped();  // and look once more: the answer may have been its last work
-  }
+  if (!wait_for(answered, *claim, loop, std::chrono::steady_clock::now() + within))
+    return refuse(response, 503, "the control process is ending");
   auto [status, json] = answered.get();
   response.status = status;
   response.set_content(json, "application/json");
@@ -140,10 +165,38 @@ void answer_later(asio::io_context& loop,
 
 }  // namespace
 
-Server::Server(asio::io_context& loop, const std::filesystem::path& socket, Handlers handlers)
-    : server_(std::make_unique<httplib::Server>()), socket_(socket) {
-  server_->new_task_queue = [] { return new BoundedPool(kThreads); };
+// How many requests are being served. A request counts from its header line to the last octet of
+// its answer; a kept connection without a request does not count.
+class Server::Requests {
+ public:
+  void begin() noexcept {
+    if (!std::exchange(counts_, true)) ++now_;
+  }
+  void end() noexcept {
+    if (std::exchange(counts_, false)) --now_;
+  }
+  [[nodiscard]] int now() const noexcept { return now_; }
+
+ private:
+  static thread_local bool counts_;  // the request of this thread
+  std::atomic<int> now_{0};
+};
+thread_local bool Server::Requests::counts_ = false;
+
+Server::Server(const std::filesystem::path& socket)
+    : server_(std::make_unique<httplib::Server>()),
+      requests_(std::make_unique<Requests>()),
+      socket_(socket) {
   server_->set_address_family(AF_UNIX);
+  (void)::unlink(socket.c_str());
+  const mode_t mask = ::umask(0177);  // the socket is born 0600
+  const bool bound = server_->bind_to_port(socket.string(), 80);
+  ::umask(mask);
+  if (!bound) throw std::runtime_error("management.socket: cannot bind " + socket.string());
+}
+
+void Server::start(asio::io_context& loop, const Handlers& handlers) {
+  server_->new_task_queue = [] { return new BoundedPool(kThreads); };
   server_->set_payload_max_length(kMaxRequest);
   server_->set_keep_alive_max_count(100);
   server_->set_read_timeout(5, 0);
@@ -211,14 +264,23 @@ Server::Server(asio::io_context& loop, const std::filesystem::path& socket, Hand
     if (response.body.empty()) refuse(response, response.status, "no such resource");
   });
 
-  (void)::unlink(socket.c_str());
-  const mode_t mask = ::umask(0177);  // the socket is born 0600
-  const bool bound = server_->bind_to_port(socket.string(), 80);
-  ::umask(mask);
-  if (!bound) throw std::runtime_error("management.socket: cannot bind " + socket.string());
+  server_->set_pre_routing_handler([this](const httplib::Request&, httplib::Response&) {
+    requests_->begin();
+    return httplib::Server::HandlerResponse::Unhandled;
+  });
+  server_->set_logger([this](const httplib::Request&, const httplib::Response&) {
+    requests_->end();  // the answer is written
+  });
   thread_ = std::thread([this] { (void)server_->listen_after_bind(); });
   // stop() does nothing to a server that is not running yet, and would leave its thread for ever.
   while (!server_->is_running()) std::this_thread::yield();
+}
+
+void Server::finish(std::chrono::milliseconds within) {
+  server_->stop();
+  const auto until = std::chrono::steady_clock::now() + within;
+  while (requests_->now() > 0 && std::chrono::steady_clock::now() < until)
+    std::this_thread::sleep_for(kFinishPoll);
 }
 
 Server::~Server() {

@@ -23,6 +23,7 @@
 #pragma once
 
 #include <asio/io_context.hpp>
+#include <chrono>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -63,14 +64,23 @@ class Server {
     std::function<std::string()> audit;
   };
 
-  // Throws std::runtime_error when the socket cannot be made.
-  Server(asio::io_context& loop, const std::filesystem::path& socket, Handlers handlers);
-  ~Server();
+  // Makes the socket; callers wait in its backlog. Throws std::runtime_error when it cannot be
+  // made.
+  explicit Server(const std::filesystem::path& socket);
+  // Serves from now on. `loop` outlives this.
+  void start(asio::io_context& loop, const Handlers& handlers);
+  // Takes no further connection, and waits until the requests that are being served have their
+  // answers. Connections that are kept without a request are not waited for.
+  void finish(std::chrono::milliseconds within);
+  ~Server();  // also waits for kept connections, up to 5 s
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
  private:
+  class Requests;
+
   std::unique_ptr<httplib::Server> server_;
+  std::unique_ptr<Requests> requests_;
   std::thread thread_;
   std::filesystem::path socket_;
 };

@@ -2,14 +2,12 @@
 #include "controlplane/process/control_process.hpp"
 
 #include <malloc.h>
-#include <sys/resource.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
 #include <fstream>
-#include <initializer_list>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -17,8 +15,8 @@
 #include "controlplane/process/management_handlers.hpp"
 #include "controlplane/runtime/control_socket.hpp"
 #include "controlplane/subscriber/settings.hpp"
-#include "pns/base/privileges.hpp"
 #include "pns/log/log.hpp"
+#include "pns/privilege/run_places.hpp"
 
 namespace pns::control {
 
@@ -28,7 +26,8 @@ using subscriber::CallPlacer;
 namespace {
 
 constexpr int kGrantTimeoutMs = 10'000;
-constexpr auto kFlushTime = Milliseconds(300);  // of a planned restart
+constexpr auto kFlushTime = Milliseconds(300);                // of a planned restart
+constexpr auto kFinishTime = std::chrono::milliseconds(500);  // of answers that are being written
 constexpr auto kFlushPoll = Milliseconds(5);
 // Memory is given back after a peak of at least this many sessions, once half of them have been
 // gone for this long.
@@ -50,25 +49,13 @@ config::Config load_config(const std::filesystem::path& file) {
   return std::move(*config);
 }
 
-// Opened while this process may still do everything; written to as an ordinary user.
-std::optional<aaa::PasswordChanges> open_password_changes(const config::Config& config) {
+std::optional<aaa::PasswordChanges> open_password_changes(const config::Config& config,
+                                                          const UniqueFd& directory) {
   const auto& file = config.aaa.local.password_changes_file;
   if (file.empty()) return std::nullopt;
-  auto changes = aaa::PasswordChanges::open(file);
+  auto changes = aaa::PasswordChanges::open(directory, file.filename().string());
   if (!changes) throw std::runtime_error(file.string() + ": " + changes.error());
   return std::move(*changes);
-}
-
-void raise_descriptor_limit() {
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  limit.rlim_cur = limit.rlim_max;
-  (void)::setrlimit(RLIMIT_NOFILE, &limit);
-}
-
-void give_up_root(std::initializer_list<unsigned> kept) {
-  if (!drop_privileges(kept))
-    log::warn("privileges not dropped", {{"error", std::strerror(errno)}});
 }
 
 subscriber::SessionIdSource make_session_ids() {
@@ -109,21 +96,23 @@ std::vector<metrics::Collector::PoolUse> ControlProcess::PoolFigures::get() cons
 
 ControlProcess::ControlProcess(const std::filesystem::path& config_file,
                                const std::filesystem::path& run_dir, UniqueFd supervisor_socket)
-    : run_dir_(run_dir),
-      config_(load_config(config_file)),
-      password_changes_(open_password_changes(config_)),
-      users_loader_(loop_, config_,
+    : config_(load_config(config_file)),
+      opened_(config_, run_dir),
+      confined_(opened_.identity),
+      password_changes_(open_password_changes(config_, opened_.password_changes_directory)),
+      users_loader_(loop_, config_, std::move(opened_.users_file),
                     [this](UsersLoader::Users users) { on_users(std::move(users)); }),
       grants_(need(contract::receive_grants(supervisor_socket.get(), kGrantTimeoutMs))),
       memory_(need(contract::SessionMemory::attach(grants_.session_memory.get()))),
       pools_(subscriber::make_pools(config_)),
-      address_watch_(context_, [this](const HostAddresses& host) { on_host_addresses(host); }),
+      address_watch_(context_, opened_.host_addresses,
+                     [this](const HostAddresses& host) { on_host_addresses(host); }),
       guess_timer_(loop_.timers(), [this] { guess_limiter_.on_deadline(); }),
       guess_limiter_(
           deferred_authenticator_, statistics_, [this] { return loop_.now(); },
           [this](TimePoint at) { guess_timer_.arm(at); }, subscriber::make_guess_limits(config_)),
       journal_(need(resume::Journal::open(
-          run_dir_ / "store", memory_.header().max_sessions, resume::boot_id(),
+          privilege::kStoreDirectory, memory_.header().max_sessions, resume::boot_id(),
           [this](resume::Journal::Action action) { loop_.post(std::move(action)); }))),
       connector_(context_, CallPlacer::kMaxAttempts),
       supervisor_(context_, std::move(supervisor_socket),
@@ -131,7 +120,7 @@ ControlProcess::ControlProcess(const std::filesystem::path& config_file,
                    .leave = [this](Milliseconds) { leave(); },
                    .lost = [this] { context_.stop(); },
                    .not_kept = [this](ConnectionId id) { service_.on_not_kept(id); }}),
-      dataplane_(context_, run_dir_ / "dataplane.sock",
+      dataplane_(context_, "dataplane.sock",
                  {.attached = [this] { service_.on_dataplane_attached(); },
                   .detached = [this] { service_.on_dataplane_detached(); },
                   .punted = [this](SessionHandle handle,
@@ -157,18 +146,14 @@ ControlProcess::ControlProcess(const std::filesystem::path& config_file,
       leave_timer_(loop_.timers(), [this] { leave_when_flushed(); }),
       second_timer_(loop_.timers(), [this] { every_second(); }),
       frames_lost_(memory_.header().channel_events_dropped.get()) {
-  raise_descriptor_limit();
   end_phase(StartPhase::kStore);
   on_host_addresses(address_watch_.addresses());
   granted_connections_ = grants_.connections.size();
   service_.take_over(std::move(grants_.connections));
   end_phase(StartPhase::kTakeOver);
-  // The sockets are granted, the files are open. The metrics may need a port below 1024.
-  give_up_root({CAP_NET_BIND_SERVICE});
   start_management();
   every_second();  // the first scrape finds the pools
   start_metrics();
-  give_up_root({});
   make_listeners();
 }
 
@@ -188,16 +173,12 @@ subscriber::Services ControlProcess::services() {
 }
 
 void ControlProcess::start_management() {
-  const auto socket =
-      config_.management.socket.empty() ? run_dir_ / "control.sock" : config_.management.socket;
-  management_ =
-      std::make_unique<management::Server>(context_, socket,
-                                           make_management_handlers({.service = service_,
-                                                                     .config = config_,
-                                                                     .memory = memory_,
-                                                                     .statistics = statistics_,
-                                                                     .pools = pools_,
-                                                                     .supervisor = supervisor_}));
+  opened_.management->start(context_, make_management_handlers({.service = service_,
+                                                                .config = config_,
+                                                                .memory = memory_,
+                                                                .statistics = statistics_,
+                                                                .pools = pools_,
+                                                                .supervisor = supervisor_}));
 }
 
 void ControlProcess::start_metrics() {
@@ -240,7 +221,7 @@ void ControlProcess::run() {
   // No caller is refused for being early: the listeners start with the first dataplane.
   service_.when_attached([this] { on_attached(); });
   context_.run();
-  management_.reset();
+  opened_.management->finish(kFinishTime);
   if (failure_) throw std::runtime_error(*failure_);
   log::info("control stopped");
 }
@@ -259,16 +240,7 @@ void ControlProcess::on_users(UsersLoader::Users users) {
   }
   pools_.set_fixed(fixed, fixed_prefixes);
   local_authenticator_.emplace(std::move(*users), random_);
-  if (password_changes_)
-    local_authenticator_->allow_password_changes([this](const std::string& name,
-                                                        const Secret<16>& nt_hash) {
-      const bool kept = password_changes_->save(name, nt_hash);
-      if (kept)
-        log::info("password changed", {{"user", name}});
-      else
-        log::error("changed password not saved", {{"user", name}, {"error", std::strerror(errno)}});
-      return kept;
-    });
+  if (password_changes_) allow_password_changes(std::move(*password_changes_));
   users_read_ = true;
   statistics_.start_ms[static_cast<std::size_t>(StartPhase::kUsers)].set(watch_.total_ms());
   deferred_authenticator_.open(*local_authenticator_);
@@ -281,6 +253,23 @@ void ControlProcess::on_host_addresses(const HostAddresses& host) {
   for (const Ipv6Prefix& address : host.ipv6)
     own.prefixes.push_back({Ipv6Prefix{address.address, 64}.network(), 64});
   service_.set_own_addresses(own);
+}
+
+void ControlProcess::allow_password_changes(aaa::PasswordChanges changes) {
+  password_saver_.emplace(std::move(changes), [this](std::move_only_function<void()> work) {
+    loop_.post(std::move(work));
+  });
+  local_authenticator_->allow_password_changes([this](const std::string& name,
+                                                      const Secret<16>& nt_hash,
+                                                      std::move_only_function<void(bool)> done) {
+    password_saver_->save(name, nt_hash, [name, done = std::move(done)](int error) mutable {
+      if (error == 0)
+        log::info("password changed", {{"user", name}});
+      else
+        log::error("changed password not saved", {{"user", name}, {"error", std::strerror(error)}});
+      done(error == 0);
+    });
+  });
 }
 
 void ControlProcess::on_attached() {

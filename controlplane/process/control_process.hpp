@@ -3,9 +3,13 @@
 // ControlProcess: the composition root of pns-control. Its members stand in the order in which they
 // start:
 //
-//   configuration → users (read on a thread) → grants → session memory → store → links to the
-//   supervisor and the dataplane → subscribers, and the sockets that an earlier process left →
-//   management → metrics → listeners → ready
+//   configuration → what only root may open → another user, no privileges → users (read on a
+//   thread) → grants → session memory → store → links to the supervisor and the dataplane →
+//   subscribers, and the sockets that an earlier process left → management → metrics → listeners →
+//   ready
+//
+// Nothing that another process has written is read before the privileges are gone, but for the
+// configuration.
 //
 // Established calls are served as soon as run() turns the loop; new calls as soon as the dataplane
 // is attached and the users are read.
@@ -23,11 +27,13 @@
 #include "controlplane/aaa/guess_limiter.hpp"
 #include "controlplane/aaa/local_authenticator.hpp"
 #include "controlplane/aaa/password_changes.hpp"
+#include "controlplane/aaa/password_saver.hpp"
 #include "controlplane/dataplane_link/dataplane_link.hpp"
 #include "controlplane/management/server.hpp"
 #include "controlplane/metrics/collector.hpp"
 #include "controlplane/model/statistics.hpp"
 #include "controlplane/pools/pool_set.hpp"
+#include "controlplane/process/privileged_start.hpp"
 #include "controlplane/process/users_loader.hpp"
 #include "controlplane/resume/journal.hpp"
 #include "controlplane/runtime/address_watch.hpp"
@@ -76,6 +82,7 @@ class ControlProcess {
   void make_listeners();
   void on_users(UsersLoader::Users users);
   void on_host_addresses(const HostAddresses& host);
+  void allow_password_changes(aaa::PasswordChanges changes);
   void on_attached();
   void try_ready();
   void on_memory(bool over);
@@ -87,18 +94,20 @@ class ControlProcess {
   void end_phase(model::StartPhase phase);
 
   Stopwatch watch_;
-  std::filesystem::path run_dir_;
   config::Config config_;
+  Opened opened_;
+  Confined confined_;
   asio::io_context context_{1};
   AsioEventLoop loop_{context_};
   SystemRandom random_;
   model::Statistics statistics_;
-  std::optional<aaa::PasswordChanges> password_changes_;
+  std::optional<aaa::PasswordChanges> password_changes_;  // until the users are read
   UsersLoader users_loader_;
   contract::Grants grants_;
   contract::SessionMemory memory_;
   pools::PoolSet pools_;
   AddressWatch address_watch_;
+  std::optional<aaa::PasswordSaver> password_saver_;
   aaa::DeferredAuthenticator deferred_authenticator_;
   std::optional<aaa::LocalAuthenticator> local_authenticator_;
   Timer guess_timer_;
@@ -109,7 +118,6 @@ class ControlProcess {
   DataplaneLink dataplane_;
   subscriber::Service service_;
   MemoryWatch memory_watch_;
-  std::unique_ptr<management::Server> management_;
   PoolFigures pool_figures_;
   std::unique_ptr<metrics::Endpoint> metrics_;
   std::vector<std::unique_ptr<Listener>> listeners_;

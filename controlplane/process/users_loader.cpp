@@ -5,14 +5,16 @@
 #include <memory>
 #include <utility>
 
+#include "controlplane/process/wiping_delete.hpp"
 #include "controlplane/subscriber/settings.hpp"
 
 namespace pns::control {
 namespace {
 
-UsersLoader::Users read_users(const config::Config& config) {
+UsersLoader::Users read_users(const config::Config& config, const UniqueFd& users_file) {
+  const WipeFreedMemory wiping;
   try {
-    const auto users = config::load_users(config);
+    const auto users = config::load_users(config, users_file.get());
     if (!users) return std::unexpected(users.error().front().to_string());
     return subscriber::make_users(*users, config.ppp);
   } catch (const std::exception& error) {
@@ -22,10 +24,10 @@ UsersLoader::Users read_users(const config::Config& config) {
 
 }  // namespace
 
-UsersLoader::UsersLoader(EventLoop& loop, const config::Config& config,
+UsersLoader::UsersLoader(EventLoop& loop, const config::Config& config, UniqueFd users_file,
                          std::function<void(Users)> done)
-    : thread_([&loop, &config, done = std::move(done)] {
-        loop.post([users = read_users(config), done]() mutable { done(std::move(users)); });
+    : thread_([&loop, &config, file = std::move(users_file), done = std::move(done)] {
+        loop.post([users = read_users(config, file), done]() mutable { done(std::move(users)); });
       }) {}
 
 UsersLoader::~UsersLoader() {

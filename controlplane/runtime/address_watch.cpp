@@ -28,37 +28,34 @@ void check(const char* what, int code) {
   if (code < 0) fail(what, code);
 }
 
-// Events that are read at most before the loop goes on.
-constexpr int kEventsPerTurn = 256;
-
 }  // namespace
 
-void AddressWatch::CloseSocket::operator()(nl_sock* socket) const noexcept {
+void HostAddressReader::CloseSocket::operator()(nl_sock* socket) const noexcept {
   nl_socket_free(socket);
 }
 
-AddressWatch::Socket AddressWatch::open_socket() {
+HostAddressReader::Socket HostAddressReader::open_socket() {
   Socket socket(nl_socket_alloc());
   if (!socket) throw std::runtime_error("netlink: no memory for a socket");
   check("connect", nl_connect(socket.get(), NETLINK_ROUTE));
   return socket;
 }
 
-AddressWatch::AddressWatch(asio::io_context& context,
-                           std::function<void(const HostAddresses&)> changed)
-    : changed_(std::move(changed)),
-      requests_(open_socket()),
-      events_(open_socket()),
-      descriptor_(context, nl_socket_get_fd(events_.get())) {
+HostAddressReader::HostAddressReader() : requests_(open_socket()), events_(open_socket()) {
   check("join IPv4 addresses",
         nl_socket_add_memberships(events_.get(), RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, 0));
   check("non-blocking", nl_socket_set_nonblocking(events_.get()));
-  addresses_ = read();
 }
 
-AddressWatch::~AddressWatch() { (void)descriptor_.release(); }
+int HostAddressReader::events() const noexcept { return nl_socket_get_fd(events_.get()); }
 
-HostAddresses AddressWatch::read() const {
+void HostAddressReader::take_events() const {
+  std::array<std::byte, 8192> buffer;
+  for (int i = 0; i < kEventsPerTurn; ++i)
+    if (::recv(events(), buffer.data(), buffer.size(), MSG_DONTWAIT) < 0 && errno != ENOBUFS) break;
+}
+
+HostAddresses HostAddressReader::read() const {
   nl_cache* cache = nullptr;
   check("RTM_GETADDR", rtnl_addr_alloc_cache(requests_.get(), &cache));
   HostAddresses found;
@@ -88,6 +85,15 @@ HostAddresses AddressWatch::read() const {
   return found;
 }
 
+AddressWatch::AddressWatch(asio::io_context& context, const HostAddressReader& reader,
+                           std::function<void(const HostAddresses&)> changed)
+    : reader_(reader),
+      changed_(std::move(changed)),
+      descriptor_(context, reader.events()),
+      addresses_(reader.read()) {}
+
+AddressWatch::~AddressWatch() { (void)descriptor_.release(); }
+
 void AddressWatch::start() { wait(); }
 
 void AddressWatch::wait() {
@@ -102,14 +108,10 @@ void AddressWatch::wait() {
 // The events say only that something has changed: a full read cannot miss any, also when the
 // socket's buffer has overflowed.
 void AddressWatch::on_events() {
-  std::array<std::byte, 8192> buffer;
-  for (int i = 0; i < kEventsPerTurn; ++i)
-    if (::recv(nl_socket_get_fd(events_.get()), buffer.data(), buffer.size(), MSG_DONTWAIT) < 0 &&
-        errno != ENOBUFS)
-      break;
+  reader_.take_events();
   HostAddresses now;
   try {
-    now = read();
+    now = reader_.read();
   } catch (const std::runtime_error& error) {
     log::warn("host addresses not read", {{"error", error.what()}});
     return;

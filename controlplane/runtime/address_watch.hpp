@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // AddressWatch: the addresses of this host's interfaces, and each change of them, by netlink
-// (RTM_NEWADDR, RTM_DELADDR). Loopback and link-local addresses are left out. Both sockets are
-// opened by the constructor. Event-loop thread only.
+// (RTM_NEWADDR, RTM_DELADDR). Loopback and link-local addresses are left out. Event-loop thread
+// only.
 #pragma once
 
 #include <asio/io_context.hpp>
@@ -24,11 +24,40 @@ struct HostAddresses {
   friend bool operator==(const HostAddresses&, const HostAddresses&) = default;
 };
 
+// Asks the kernel. Both of its sockets are open from the constructor on, so that nothing has to be
+// opened later.
+class HostAddressReader {
+ public:
+  // Throws std::runtime_error with the reason of the kernel.
+  HostAddressReader();
+
+  // Throws std::runtime_error likewise.
+  [[nodiscard]] HostAddresses read() const;
+  // Readable when addresses may have changed.
+  [[nodiscard]] int events() const noexcept;
+  // Takes what can be read there, at most kEventsPerTurn messages.
+  void take_events() const;
+
+ private:
+  static constexpr int kEventsPerTurn = 256;
+
+  struct CloseSocket {
+    void operator()(nl_sock* socket) const noexcept;
+  };
+  using Socket = std::unique_ptr<nl_sock, CloseSocket>;
+
+  [[nodiscard]] static Socket open_socket();
+
+  Socket requests_;
+  Socket events_;
+};
+
 class AddressWatch {
  public:
-  // `changed` is called with all addresses whenever they have changed; not for the first ones.
-  // Throws std::runtime_error with the reason of the kernel.
-  AddressWatch(asio::io_context& context, std::function<void(const HostAddresses&)> changed);
+  // `reader` outlives this. `changed` is called with all addresses whenever they have changed; not
+  // for the first ones. Throws as HostAddressReader::read() does.
+  AddressWatch(asio::io_context& context, const HostAddressReader& reader,
+               std::function<void(const HostAddresses&)> changed);
   AddressWatch(const AddressWatch&) = delete;
   AddressWatch& operator=(const AddressWatch&) = delete;
   ~AddressWatch();
@@ -37,20 +66,12 @@ class AddressWatch {
   void start();
 
  private:
-  struct CloseSocket {
-    void operator()(nl_sock* socket) const noexcept;
-  };
-  using Socket = std::unique_ptr<nl_sock, CloseSocket>;
-
-  [[nodiscard]] static Socket open_socket();
-  [[nodiscard]] HostAddresses read() const;
   void wait();
   void on_events();
 
+  const HostAddressReader& reader_;
   std::function<void(const HostAddresses&)> changed_;
-  Socket requests_;
-  Socket events_;
-  asio::posix::stream_descriptor descriptor_;  // of events_, which closes it
+  asio::posix::stream_descriptor descriptor_;  // of the reader, which closes it
   HostAddresses addresses_;
 };
 

@@ -3,8 +3,6 @@
 
 #include <fmt/format.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -50,25 +48,11 @@ Endpoint::~Endpoint() {
     }
 }
 
-std::expected<void, std::string> Endpoint::listen(const std::filesystem::path& path) {
-  const auto failed = [&](const char* what) {
-    return std::unexpected(fmt::format("{}: {}: {}", path.string(), what, std::strerror(errno)));
-  };
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  const std::string text = path.string();
-  if (text.size() >= sizeof(address.sun_path)) {
-    errno = ENAMETOOLONG;
-    return failed("socket path");
-  }
-  std::memcpy(address.sun_path, text.c_str(), text.size() + 1);
-  listener_.reset(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!listener_) return failed("socket");
-  (void)::unlink(text.c_str());
-  if (::bind(listener_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0)
-    return failed("bind");
-  if (::chmod(text.c_str(), 0600) != 0) return failed("chmod");
-  if (::listen(listener_.get(), 4) != 0) return failed("listen");
+std::expected<void, std::string> Endpoint::listen(UniqueFd socket, uid_t control_uid) {
+  listener_ = std::move(socket);
+  control_uid_ = control_uid;
+  if (::listen(listener_.get(), 4) != 0)
+    return std::unexpected(fmt::format("dataplane.sock: listen: {}", std::strerror(errno)));
   return {};
 }
 
@@ -121,7 +105,7 @@ void Endpoint::accept_control() {
     ucred peer{};
     socklen_t length = sizeof(peer);
     if (::getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0 ||
-        (peer.uid != ::geteuid() && peer.uid != 0)) {
+        (peer.uid != control_uid_ && peer.uid != 0)) {
       log::warn("control process refused", {{"uid", peer.uid}});
       continue;
     }

@@ -16,7 +16,6 @@
 #include <cstdint>
 #include <deque>
 #include <expected>
-#include <filesystem>
 #include <functional>
 #include <string>
 #include <vector>
@@ -51,7 +50,8 @@ class Endpoint {
   Endpoint(const Endpoint&) = delete;
   Endpoint& operator=(const Endpoint&) = delete;
 
-  [[nodiscard]] std::expected<void, std::string> listen(const std::filesystem::path& path);
+  // `socket`: SEQPACKET, bound. Control is accepted from `control_uid` and from root.
+  [[nodiscard]] std::expected<void, std::string> listen(UniqueFd socket, uid_t control_uid);
 
   // What to poll for reading before the next turn().
   void add_poll_fds(std::vector<pollfd>& fds) const;
@@ -101,6 +101,7 @@ class Endpoint {
   Resolve resolve_;
   Bound bound_;
   UniqueFd listener_;
+  uid_t control_uid_ = 0;
   UniqueFd control_;
   contract::Channel channel_;
   contract::RingConsumer commands_;

@@ -55,7 +55,8 @@ struct Port {
 // The locally administered MAC of a tap: port: the same for the same node and role at each start.
 [[nodiscard]] MacAddress tap_mac(const std::string& node, contract::PortRole role) noexcept;
 
-// Stops and closes what open_port started (an XDP program is detached).
+// Stops and closes what open_port started (an XDP program is detached). Needs the privileges of
+// open_port(); the dataplane leaves its ports to the end of its process.
 void close_port(Port& port) noexcept;
 
 }  // namespace pns::dataplane

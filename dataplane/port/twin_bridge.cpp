@@ -11,6 +11,8 @@
 #include <cerrno>
 #include <utility>
 
+#include "pns/privilege/confinement.hpp"
+
 namespace pns::dataplane {
 namespace {
 
@@ -107,6 +109,7 @@ void TwinBridge::wait() noexcept {
 }
 
 void TwinBridge::run() {
+  privilege::drop_capabilities();
   while (!stop_.load(std::memory_order_relaxed)) {
     unsigned moved = 0;
     for (Twin& twin : twins_)

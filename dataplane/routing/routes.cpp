@@ -69,25 +69,28 @@ void for_each(nl_cache* cache, Visit visit) {
 
 }  // namespace
 
-Routes::Routes(NextHops& next_hops, std::array<PortInfo, contract::kPorts> ports, Release release)
-    : next_hops_(next_hops), ports_(std::move(ports)), release_(std::move(release)) {}
+Routes::Routes(NextHops& next_hops, std::array<PortInfo, contract::kPorts> ports, Release release,
+               Ask ask)
+    : next_hops_(next_hops),
+      ports_(std::move(ports)),
+      release_(std::move(release)),
+      ask_(std::move(ask)) {}
 
 Routes::~Routes() {
   for (auto& [neighbour, waiting] : waiting_)
     for (auto& [deadline, packet] : waiting.packets) rte_pktmbuf_free(packet);
   if (manager_ != nullptr) nl_cache_mngr_free(manager_);
-  if (request_socket_ != nullptr) nl_socket_free(request_socket_);
 }
 
 std::expected<void, std::string> Routes::start() {
   const auto failed = [](const char* what, int error) {
     return std::unexpected(fmt::format("netlink: {}: {}", what, nl_geterror(error)));
   };
-  request_socket_ = nl_socket_alloc();
-  if (request_socket_ == nullptr) return failed("socket", -NLE_NOMEM);
-  if (const int error = nl_connect(request_socket_, NETLINK_ROUTE); error < 0)
-    return failed("connect", error);
-  nl_socket_disable_auto_ack(request_socket_);
+  if (!ask_) {
+    auto requests = netlink::NeighbourRequests::open();
+    if (!requests) return std::unexpected(requests.error());
+    requests_ = std::move(*requests);
+  }
   if (const int error = nl_cache_mngr_alloc(nullptr, NETLINK_ROUTE, 0, &manager_); error < 0)
     return failed("cache manager", error);
   const auto on_change = [](nl_cache*, nl_object*, int, void* self) {
@@ -110,8 +113,6 @@ void Routes::on_readable(std::uint64_t now_ns) {
     // is there the kernel throws further events away, and tells of such a run of losses only once.
     for (int n = 0; n < kMaxDrains && nl_cache_mngr_data_ready(manager_) < 0; ++n) {
     }
-    // By a socket of its own: on the one for requests lie the kernel's unread refusals, which would
-    // be taken for the answer.
     nl_sock* const socket = nl_socket_alloc();
     if (socket != nullptr && nl_connect(socket, NETLINK_ROUTE) == 0)
       for (nl_cache* cache : {address_cache_, neighbour_cache_, route_cache_})
@@ -312,25 +313,13 @@ void Routes::delete_route(const Ipv6Prefix& prefix) {
 }
 
 void Routes::ask_kernel(const Neighbour& neighbour) {
+  if (ask_) return ask_(neighbour.first, neighbour.second);
   const int ifindex = ifindex_[static_cast<std::size_t>(neighbour.first)];
   if (ifindex == 0) return;
-  nl_msg* message = nlmsg_alloc_simple(RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE);
-  if (message == nullptr) return;
-  ndmsg header{};
-  const bool ipv4 = is_mapped(neighbour.second);
-  header.ndm_family = ipv4 ? AF_INET : AF_INET6;
-  header.ndm_ifindex = ifindex;
-  header.ndm_state = NUD_NONE;
-  // Managed: the kernel resolves it now and keeps it fresh. NTF_USE alone serves older kernels.
-  header.ndm_flags = NTF_USE;
-  const std::uint32_t extended = NTF_EXT_MANAGED;
-  const Ipv6Address::Octets octets = neighbour.second.wire();  // IPv4: the last four
-  const auto address = std::span(octets).last(ipv4 ? 4 : 16);
-  if (nlmsg_append(message, &header, sizeof(header), NLMSG_ALIGNTO) == 0 &&
-      nla_put(message, NDA_DST, static_cast<int>(address.size()), address.data()) == 0 &&
-      nla_put(message, NDA_FLAGS_EXT, sizeof(extended), &extended) == 0)
-    (void)nl_send_auto(request_socket_, message);
-  nlmsg_free(message);
+  if (is_mapped(neighbour.second))
+    requests_->ask(ifindex, unmapped(neighbour.second));
+  else
+    requests_->ask(ifindex, neighbour.second);
 }
 
 void Routes::hold(contract::PortRole port, const Ipv6Address& next_hop, rte_mbuf* packet,

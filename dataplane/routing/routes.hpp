@@ -29,10 +29,10 @@
 #include "dataplane/routing/next_hops.hpp"
 #include "pns/base/ip_address.hpp"
 #include "pns/contract/session_memory.hpp"
+#include "pns/netlink/neighbour_request.hpp"
 
 struct nl_cache_mngr;
 struct nl_cache;
-struct nl_sock;
 
 namespace pns::dataplane {
 
@@ -45,7 +45,12 @@ class Routes {
   // A held packet whose destination MAC has been written; the callee owns it.
   using Release = std::function<void(contract::PortRole, rte_mbuf*)>;
 
-  Routes(NextHops& next_hops, std::array<PortInfo, contract::kPorts> ports, Release release);
+  // Lets the kernel find a neighbour's MAC address. IPv4 as a mapped address.
+  using Ask = std::function<void(contract::PortRole, const Ipv6Address& neighbour)>;
+
+  // Without `ask` this object asks the kernel itself, which needs CAP_NET_ADMIN.
+  Routes(NextHops& next_hops, std::array<PortInfo, contract::kPorts> ports, Release release,
+         Ask ask = {});
   ~Routes();
   Routes(const Routes&) = delete;
   Routes& operator=(const Routes&) = delete;
@@ -115,7 +120,8 @@ class Routes {
   nl_cache* address_cache_ = nullptr;
   nl_cache* neighbour_cache_ = nullptr;
   nl_cache* route_cache_ = nullptr;
-  nl_sock* request_socket_ = nullptr;
+  Ask ask_;
+  std::optional<netlink::NeighbourRequests> requests_;  // without ask_
   std::map<Neighbour, MacAddress> macs_;
   Wanted installed_;
   std::map<Key, NextHopId> ids_;

@@ -341,6 +341,10 @@ struct LocalUser {
 [[nodiscard]] std::expected<std::vector<LocalUser>, std::vector<ConfigError>> load_users(
     const Config& config, std::vector<ConfigError>* warnings = nullptr);
 
+// The same of that file, opened before: for a process that may not open it any more.
+[[nodiscard]] std::expected<std::vector<LocalUser>, std::vector<ConfigError>> load_users(
+    const Config& config, int fd);
+
 // The same from text, `file` being what errors call it; without a configuration the text alone is
 // checked.
 [[nodiscard]] std::expected<std::vector<LocalUser>, std::vector<ConfigError>> parse_users(

@@ -254,10 +254,16 @@ struct MaybeEndpoint {
   std::optional<Endpoint> endpoint;  // empty: off
 };
 
+constexpr std::uint16_t kFirstUnprivilegedPort = 1024;
+
 Parsed<MaybeEndpoint> parse_endpoint_or_off(std::string_view text) {
   if (text == "off") return MaybeEndpoint{};
   auto endpoint = parse_endpoint(text);
   if (!endpoint) return std::unexpected(endpoint.error() + ", nor off");
+  // Control has no capability when it opens the port.
+  if (endpoint->port < kFirstUnprivilegedPort)
+    return std::unexpected(
+        fmt::format("{}: a port from {} on is needed", text, kFirstUnprivilegedPort));
   return MaybeEndpoint{*endpoint};
 }
 
@@ -651,7 +657,9 @@ std::expected<Config, std::vector<ConfigError>> load(const std::filesystem::path
   if (!text)
     return std::unexpected(
         std::vector<ConfigError>{{file.string(), 0, "", std::move(text.error())}});
-  return parse(*text, file);
+  auto config = parse(*text, file);
+  wipe_text(*text);
+  return config;
 }
 
 std::span<const std::string_view> known_keys() noexcept { return kKeys; }

@@ -2,6 +2,7 @@
 #include "pns/config/reader.hpp"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <yaml-cpp/eventhandler.h>
 
@@ -10,6 +11,7 @@
 #include <cstring>
 #include <sstream>
 
+#include "pns/base/secret.hpp"
 #include "pns/base/unique_fd.hpp"
 
 namespace pns::config {
@@ -271,25 +273,46 @@ Parsed<std::string> parse_text(std::string_view text) {
   return std::string(text);
 }
 
+namespace {
+
+std::unexpected<std::string> cannot(const char* what) {
+  return std::unexpected(std::string("cannot ") + what + ": " + std::strerror(errno));
+}
+
+}  // namespace
+
 Parsed<std::string> read_file(const std::filesystem::path& file) {
-  const auto failed = [](const char* what) {
-    return std::unexpected(std::string("cannot ") + what + ": " + std::strerror(errno));
-  };
   const UniqueFd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd) return failed("open");
+  if (!fd) return cannot("open");
+  return read_file(fd.get());
+}
+
+Parsed<std::string> read_file(int fd) {
   constexpr std::size_t kLargest = 64 * 1024 * 1024;
+  constexpr std::size_t kChunk = 65536;
+  struct stat status {};
+  if (::fstat(fd, &status) != 0) return cannot("read");
+  // Room for all of it: a text that grows leaves copies behind.
   std::string text;
-  std::array<char, 65536> chunk{};
+  if (status.st_size > 0 && static_cast<std::size_t>(status.st_size) <= kLargest)
+    text.reserve(static_cast<std::size_t>(status.st_size) + kChunk);
   for (;;) {
-    const ssize_t got = ::read(fd.get(), chunk.data(), chunk.size());
+    const std::size_t have = text.size();
+    text.resize(have + kChunk);
+    const ssize_t got = ::read(fd, text.data() + have, kChunk);
+    text.resize(have + static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
     if (got < 0) {
       if (errno == EINTR) continue;
-      return failed("read");
+      return cannot("read");
     }
     if (got == 0) return text;
-    text.append(chunk.data(), static_cast<std::size_t>(got));
     if (text.size() > kLargest) return std::unexpected("larger than 64 MiB");
   }
+}
+
+void wipe_text(std::string& text) noexcept {
+  wipe(std::as_writable_bytes(std::span(text)));
+  text.clear();
 }
 
 }  // namespace pns::config

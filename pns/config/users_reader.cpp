@@ -173,14 +173,17 @@ std::vector<LocalUser> read_text(Document& document, const std::string& text,
   return users;
 }
 
+// `text`: of the file; wiped.
 std::expected<std::vector<LocalUser>, std::vector<ConfigError>> read_users(
-    const std::filesystem::path& file, const Config* config, std::vector<ConfigError>* warnings) {
+    const std::filesystem::path& file, Parsed<std::string> text, const Config* config,
+    std::vector<ConfigError>* warnings) {
   Document document(file, kKeys);
   std::vector<LocalUser> users;
-  if (auto text = read_file(file); !text) {
+  if (!text) {
     document.error(0, "", std::move(text.error()));
   } else {
     users = read_text(document, *text, config);
+    wipe_text(*text);
     if (warnings != nullptr) warn_if_readable(file, *warnings);
   }
   if (!document.ok()) return std::unexpected(document.take_errors());
@@ -199,12 +202,18 @@ std::expected<std::vector<LocalUser>, std::vector<ConfigError>> parse_users(
 
 std::expected<std::vector<LocalUser>, std::vector<ConfigError>> load_users(
     const std::filesystem::path& file, std::vector<ConfigError>* warnings) {
-  return read_users(file, nullptr, warnings);
+  return read_users(file, read_file(file), nullptr, warnings);
 }
 
 std::expected<std::vector<LocalUser>, std::vector<ConfigError>> load_users(
     const Config& config, std::vector<ConfigError>* warnings) {
-  return read_users(config.aaa.local.users_file, &config, warnings);
+  const std::filesystem::path& file = config.aaa.local.users_file;
+  return read_users(file, read_file(file), &config, warnings);
+}
+
+std::expected<std::vector<LocalUser>, std::vector<ConfigError>> load_users(const Config& config,
+                                                                           int fd) {
+  return read_users(config.aaa.local.users_file, read_file(fd), &config, nullptr);
 }
 
 std::span<const std::string_view> known_user_keys() noexcept { return kKeys; }

@@ -14,7 +14,7 @@ namespace {
 constexpr bool is_known(SupervisorMessageType type) noexcept {
   using Type = SupervisorMessageType;
   return (type >= Type::kGrantSessionMemory && type <= Type::kConnectionNotKept) ||
-         (type >= Type::kReady && type <= Type::kRequestRestart);
+         (type >= Type::kReady && type <= Type::kAskNeighbour);
 }
 
 }  // namespace
@@ -94,6 +94,7 @@ std::expected<Grants, std::string> receive_grants(int socket, int timeout_ms) {
               : "a supervisor of another version, or malformed: see docs/upgrade.md");
     }
     const SupervisorMessage& message = received->message;
+    grants.supervisor_version = message.version;
     switch (message.type) {
       case SupervisorMessageType::kGrantSessionMemory:
         grants.session_memory = std::move(received->fd);

@@ -47,6 +47,8 @@ enum class SupervisorMessageType : std::uint32_t {
   kForgetConnection = 35,  // connection                                          control
   kWatchdog = 36,          // the plane's loop turns; at least every 2 s          both
   kRequestRestart = 37,    // request; value: Process                             control
+  kAskNeighbour = 38,      // port; text: IPv4 or IPv6 address whose MAC address  dataplane
+                           // the kernel is to find (since version 4)
 };
 
 struct SupervisorMessage {
@@ -109,7 +111,9 @@ struct Grants {
   std::vector<Listener> listeners;
   std::vector<Connection> connections;
   bool dataplane_serves = false;
+  std::uint32_t supervisor_version = 0;  // of the supervisor's protocol
 };
+inline constexpr std::uint32_t kAskNeighbourSince = 4;  // the supervisor knows kAskNeighbour
 [[nodiscard]] std::expected<Grants, std::string> receive_grants(int socket, int timeout_ms);
 
 }  // namespace pns::contract

@@ -7,10 +7,14 @@
 #include <ifaddrs.h>
 #include <linux/filter.h>
 #include <linux/if_addr.h>
+#include <linux/if_link.h>
 #include <linux/if_tun.h>
+#include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <netlink/attr.h>
+#include <netlink/msg.h>
 #include <netlink/netlink.h>
 #include <netlink/route/addr.h>
 #include <netlink/route/link.h>
@@ -190,6 +194,25 @@ std::expected<void, std::string> configure_twin(const config::Port& port, const 
   if (port.ipv6_gateway)
     if (auto added = route(Ipv6Prefix{}, *port.ipv6_gateway); !added) return added;
   return {};
+}
+
+void detach_xdp(const std::string& interface) noexcept {
+  const Socket socket(nl_socket_alloc());
+  const auto index = static_cast<int>(::if_nametoindex(interface.c_str()));
+  if (!socket || index == 0 || nl_connect(socket.get(), NETLINK_ROUTE) < 0) return;
+  nl_msg* message = nlmsg_alloc_simple(RTM_SETLINK, 0);
+  if (message == nullptr) return;
+  ifinfomsg header{};
+  header.ifi_index = index;
+  constexpr std::int32_t kNoProgram = -1;
+  if (nlmsg_append(message, &header, sizeof(header), NLMSG_ALIGNTO) == 0)
+    if (nlattr* xdp = nla_nest_start(message, IFLA_XDP); xdp != nullptr)
+      if (nla_put(message, IFLA_XDP_FD, sizeof(kNoProgram), &kNoProgram) == 0) {
+        nla_nest_end(message, xdp);
+        (void)nl_send_sync(socket.get(), message);  // frees the message
+        return;
+      }
+  nlmsg_free(message);
 }
 
 std::vector<Ipv4Address> interface_addresses(const std::string& interface) {

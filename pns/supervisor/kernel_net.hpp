@@ -36,6 +36,9 @@ void allow_ipv6(const std::string& interface);
                                                               std::uint32_t mtu,
                                                               bool routes_may_exist);
 
+// Takes the XDP program off an interface, whoever attached it. No effect where there is none.
+void detach_xdp(const std::string& interface) noexcept;
+
 // IPv4 addresses of an interface, in the kernel's order; empty when there is no such interface.
 [[nodiscard]] std::vector<Ipv4Address> interface_addresses(const std::string& interface);
 

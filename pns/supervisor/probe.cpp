@@ -18,11 +18,12 @@ namespace pns::supervisor {
 namespace {
 
 // Runs in the child between fork and exec: system calls only.
-[[noreturn]] void become(const char* program, char* const* arguments, int output, pid_t parent) {
+[[noreturn]] void become(const char* program, char* const* arguments, int output, bool with_errors,
+                         pid_t parent) {
   if (!begin_child(parent)) ::_exit(kCannotExecute);
   const int nothing = ::open("/dev/null", O_RDWR);
   if (nothing < 0 || ::dup2(nothing, STDIN_FILENO) < 0 || ::dup2(output, STDOUT_FILENO) < 0 ||
-      ::dup2(nothing, STDERR_FILENO) < 0)
+      ::dup2(with_errors ? output : nothing, STDERR_FILENO) < 0)
     ::_exit(kCannotExecute);
   if (nothing > STDERR_FILENO) ::close(nothing);
   ::execv(program, arguments);
@@ -32,7 +33,7 @@ namespace {
 }  // namespace
 
 std::expected<Probe, std::string> Probe::start(std::vector<std::string> words,
-                                               Clock::time_point deadline) {
+                                               Clock::time_point deadline, Output wanted) {
   const auto failed = [&](const char* what) {
     return std::unexpected(fmt::format("{}: {}: {}", words[0], what, std::strerror(errno)));
   };
@@ -49,7 +50,8 @@ std::expected<Probe, std::string> Probe::start(std::vector<std::string> words,
   const pid_t parent = ::getpid();
   probe.pid_ = ::fork();
   if (probe.pid_ < 0) return failed("fork");
-  if (probe.pid_ == 0) become(arguments[0], arguments.data(), theirs.get(), parent);
+  if (probe.pid_ == 0)
+    become(arguments[0], arguments.data(), theirs.get(), wanted == Output::kWithErrors, parent);
   probe.deadline_ = deadline;
   return probe;
 }

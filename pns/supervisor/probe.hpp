@@ -22,10 +22,13 @@ class Probe {
   using Clock = std::chrono::steady_clock;
   static constexpr std::size_t kMostOutput = 16 * 1024;  // octets; what is beyond is thrown away
 
-  // Starts words[0] with the rest as arguments, no input, and its stderr thrown away. Error: one
-  // line.
+  enum class Output { kOnly, kWithErrors };  // stdout; stderr with it
+
+  // Starts words[0] with the rest as arguments and no input. Unless it is asked for, stderr is
+  // thrown away. Error: one line.
   [[nodiscard]] static std::expected<Probe, std::string> start(std::vector<std::string> words,
-                                                               Clock::time_point deadline);
+                                                               Clock::time_point deadline,
+                                                               Output wanted = Output::kOnly);
   Probe(Probe&& other) noexcept;
   Probe& operator=(Probe&& other) noexcept;
   ~Probe();  // kills it when it still runs

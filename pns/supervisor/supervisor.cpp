@@ -2,6 +2,7 @@
 #include "pns/supervisor/supervisor.hpp"
 
 #include <fmt/format.h>
+#include <net/if.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/signalfd.h>
@@ -15,11 +16,15 @@
 #include <cstdio>
 #include <cstring>
 #include <limits>
+#include <sstream>
 #include <thread>
+#include <tuple>
 #include <utility>
 #include <vector>
 
 #include "pns/log/log.hpp"
+#include "pns/privilege/confinement.hpp"
+#include "pns/privilege/run_places.hpp"
 #include "pns/supervisor/kernel_net.hpp"
 #include "pns/supervisor/supervisor_parts.hpp"
 
@@ -36,6 +41,8 @@ constexpr auto kPoliteControl = milliseconds(5000);  // to tell the peers
 constexpr auto kPoliteDataplane = milliseconds(2000);
 constexpr auto kGrace = milliseconds(1000);       // beyond what a plane was given
 constexpr std::size_t kMostMessagesAtOnce = 256;  // of one plane before the other has its turn
+constexpr auto kCheckTime = seconds(60);          // of the users, at the first start
+constexpr auto kCheckPoll = milliseconds(10);
 
 }  // namespace
 
@@ -52,7 +59,11 @@ void Supervisor::start(Plane& plane) {
       if (CPU_COUNT(&cpus) > 0) options.cpus = cpus;
     }
   }
-  if (&plane == &control_) open_new_listeners();
+  if (&plane == &control_) {
+    open_new_listeners();
+    if (auto given = privilege::give_run_places(run_dir_.path(), control_user_); !given)
+      log::error("start failed", {{"plane", plane.name}, {"reason", given.error()}});
+  }
   info_of(plane).starts.fetch_add(1, std::memory_order_relaxed);
   if (auto done = spawn(plane, options, now); !done) {
     plane.pid = -1;
@@ -180,6 +191,9 @@ void Supervisor::on_message(Plane& plane, contract::ReceivedSupervisorMessage re
     case SupervisorMessageType::kSetTwin:
       if (!is_control) return on_set_twin(received.message);
       break;
+    case SupervisorMessageType::kAskNeighbour:
+      if (!is_control) return on_ask_neighbour(received.message);
+      break;
     case SupervisorMessageType::kStoreConnection:
       if (is_control) return on_store(std::move(received));
       break;
@@ -234,6 +248,34 @@ void Supervisor::on_set_twin(const SupervisorMessage& message) {
   answer.type = SupervisorMessageType::kTwinReady;
   answer.port = message.port;
   send(dataplane_, answer);
+}
+
+// The dataplane has no capability. Its requests are checked and bounded: each makes an entry in the
+// kernel's neighbour table.
+void Supervisor::on_ask_neighbour(const SupervisorMessage& message) {
+  const auto now = Clock::now();
+  const std::string_view text(message.text.data());
+  const auto ipv4 = Ipv4Address::parse(text);
+  const auto ipv6 = Ipv6Address::parse(text);
+  const auto may_be_asked = [](const auto& address) {
+    return address && !address->is_unspecified() && !address->is_loopback() &&
+           !address->is_multicast();
+  };
+  const bool good = message.port < contract::kPorts && (may_be_asked(ipv4) || may_be_asked(ipv6));
+  if (!good || !neighbour_budget_.allow(now)) {
+    if (neighbour_log_.allow(now))
+      log::warn("neighbour request refused", {{"port", message.port},
+                                              {"reason", good ? "too many" : "malformed"},
+                                              {"suppressed", neighbour_log_.take_suppressed()}});
+    return;
+  }
+  const config::Port& asked = port(message.port);
+  const std::string& interface = asked.has_twin() ? asked.twin : asked.device.interface;
+  const auto index = static_cast<int>(::if_nametoindex(interface.c_str()));
+  if (ipv4)
+    neighbour_requests_->ask(index, *ipv4);
+  else
+    neighbour_requests_->ask(index, *ipv6);
 }
 
 void Supervisor::on_store(contract::ReceivedSupervisorMessage received) {
@@ -342,10 +384,20 @@ int Supervisor::serve() {
     check_probe(Clock::now());
     run_timers(Clock::now());
   }
-  run_dir_.remove_sockets();
-  run_dir_.remove_pid("supervisor");
+  remove_what_is_left();
   log::info("server stopped", {{"status", exit_status_}});
   return exit_status_;
+}
+
+// The planes may remove nothing outside their own directories, and no XDP program.
+void Supervisor::remove_what_is_left() {
+  run_dir_.remove_sockets();
+  if (const auto& socket = config_.management.socket; !socket.empty())
+    (void)::unlink(socket.c_str());
+  run_dir_.remove_pid("supervisor");
+  if (!dataplane_.was_ready) return;
+  for (const config::Port* each : {&config_.ports.access, &config_.ports.core})
+    if (each->device.kind == config::DeviceKind::kXdp) detach_xdp(each->device.interface);
 }
 
 void Supervisor::read_signals() {
@@ -459,7 +511,9 @@ void Supervisor::hasten() {
 }
 
 void Supervisor::kill_now(Plane& plane, int signal) noexcept {
-  if (plane.runs()) (void)::kill(plane.pid, signal);
+  if (plane.runs())
+    (void)privilege::signal_process(plane.pid, signal,
+                                    &plane == &control_ ? control_user_ : dataplane_user_);
 }
 
 namespace {
@@ -485,18 +539,49 @@ void print(const std::vector<config::ConfigError>& errors) {
   for (const auto& error : errors) fmt::print(stderr, "{}\n", error.to_string());
 }
 
+// `pns check` in a process of its own. Returns its warnings; the error is all that it printed.
+std::expected<std::vector<std::string>, std::string> check_users(
+    const std::filesystem::path& config_file) {
+  std::error_code error;
+  const auto program = std::filesystem::read_symlink("/proc/self/exe", error);
+  if (error) return std::unexpected("/proc/self/exe: " + error.message() + "\n");
+  auto probe = Probe::start({program.string(), "check", "--config", config_file.string()},
+                            Clock::now() + kCheckTime, Probe::Output::kWithErrors);
+  if (!probe) return std::unexpected(probe.error() + "\n");
+  while (!probe->has_ended()) {
+    if (Clock::now() >= probe->deadline())
+      return std::unexpected(std::string("pns check does not end\n"));
+    pollfd wait{probe->fd(), POLLIN, 0};
+    (void)::poll(&wait, 1, static_cast<int>(kCheckPoll.count()));
+    probe->read();
+  }
+  const std::string& output = probe->output();
+  if (!WIFEXITED(probe->status()) || WEXITSTATUS(probe->status()) != 0)
+    return std::unexpected(
+        output.empty() ? "pns check: " + describe_wait_status(probe->status()) + "\n" : output);
+  constexpr std::string_view kWarning = "warning: ";
+  std::vector<std::string> warnings;
+  std::istringstream lines(output);
+  for (std::string line; std::getline(lines, line);)
+    if (const auto at = line.find(kWarning); at != std::string::npos)
+      warnings.push_back(line.erase(at, kWarning.size()));
+  return warnings;
+}
+
 // The planes that another supervisor left, when nobody can look after them: control tells the
 // peers, then the dataplane. Their descriptors are open until this process ends.
 void end_planes(const RunDirectory& run_dir) {
-  for (const auto& [name, within] : {std::pair{"control", kPoliteControl + kGrace},
-                                     std::pair{"dataplane", kPoliteDataplane + kGrace}}) {
+  for (const auto& [name, user, within] :
+       {std::tuple{"control", privilege::kControlUser, kPoliteControl + kGrace},
+        std::tuple{"dataplane", privilege::kDataplaneUser, kPoliteDataplane + kGrace}}) {
+    const privilege::Identity owner = privilege::find_identity(user);
     const pid_t pid = run_dir.read_pid(name);
     const auto is_here = [pid] { return pid > 0 && ::waitpid(pid, nullptr, WNOHANG) == 0; };
     if (!is_here()) continue;  // no child of ours
-    (void)::kill(pid, SIGTERM);
+    (void)privilege::signal_process(pid, SIGTERM, owner);
     const auto until = Clock::now() + within;
     while (is_here() && Clock::now() < until) std::this_thread::sleep_for(milliseconds(5));
-    (void)::kill(pid, SIGKILL);
+    (void)privilege::signal_process(pid, SIGKILL, owner);
   }
 }
 
@@ -524,6 +609,10 @@ int resume_supervisor(const SupervisorOptions& options, config::Config config) {
 }  // namespace
 
 int run_supervisor(const SupervisorOptions& options) {
+  if (auto begun = privilege::begin(); !begun) {
+    fmt::print(stderr, "{}\n", begun.error());
+    return 1;
+  }
   const bool resumes = options.resume_fd >= 0;
   auto config = config::load(options.config_file);
   if (!config) {
@@ -531,19 +620,23 @@ int run_supervisor(const SupervisorOptions& options) {
     if (resumes) end_planes(RunDirectory::adopt(options.run_dir, UniqueFd()));
     return 1;
   }
-  std::vector<config::ConfigError> warnings;
-  // The users are control's. A first start looks at them, so that a mistake is told at once.
-  if (!resumes)
-    if (const auto users = config::load_users(*config, &warnings); !users) {
-      print(users.error());
+  // The users are control's: this process never reads them. A first start lets another process look
+  // at them, so that a mistake is told at once.
+  std::vector<std::string> warnings;
+  if (!resumes) {
+    auto checked = check_users(config->file);
+    if (!checked) {
+      fmt::print(stderr, "{}", checked.error());
       return 1;
     }
+    warnings = std::move(*checked);
+  }
   log::start(
       log_level(config->log.level),
       config->log.format == config::LogFormat::kJson ? log::Format::kJson : log::Format::kText,
       "supervisor");
   if (resumes) return resume_supervisor(options, std::move(*config));
-  for (const auto& warning : warnings) log::warn("users file", {{"reason", warning.to_string()}});
+  for (const auto& warning : warnings) log::warn("users file", {{"reason", warning}});
   auto run_dir = RunDirectory::open(options.run_dir);
   if (!run_dir) {
     log::error("start failed", {{"reason", run_dir.error()}});

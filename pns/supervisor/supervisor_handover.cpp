@@ -127,6 +127,7 @@ Result Supervisor::resume(const HandOver& state) {
   session_memory_ = std::move(*attached);
   // What came since the old program last looked is pending still: the signals stayed blocked.
   if (auto done = catch_signals(); !done) return done;
+  if (auto done = open_neighbour_requests(); !done) return done;
   raise_descriptor_limit(config_.pptp.max_connections);
   compare_configuration(state);
   find_systemd_watchdog();

@@ -24,6 +24,8 @@
 #include "pns/contract/session_memory.hpp"
 #include "pns/contract/supervisor_protocol.hpp"
 #include "pns/log/log.hpp"
+#include "pns/netlink/neighbour_request.hpp"
+#include "pns/privilege/identity.hpp"
 #include "pns/supervisor/handover.hpp"
 #include "pns/supervisor/plane.hpp"
 #include "pns/supervisor/probe.hpp"
@@ -75,6 +77,7 @@ class Supervisor {
   [[nodiscard]] std::expected<void, std::string> open_taps();
   [[nodiscard]] std::expected<void, std::string> open_listeners();
   [[nodiscard]] std::expected<void, std::string> open_listener(Ipv4Address address);
+  [[nodiscard]] std::expected<void, std::string> open_neighbour_requests();
   void find_systemd_watchdog();
 
   void start(Plane& plane);
@@ -86,6 +89,7 @@ class Supervisor {
   void on_message(Plane& plane, contract::ReceivedSupervisorMessage received);
   void on_ready(Plane& plane);
   void on_set_twin(const contract::SupervisorMessage& message);
+  void on_ask_neighbour(const contract::SupervisorMessage& message);
   void on_store(contract::ReceivedSupervisorMessage received);
   void refuse_to_keep(ConnectionId connection);
   void on_end(Plane& plane, int status);
@@ -125,6 +129,7 @@ class Supervisor {
   void continue_stop();
   void hasten();
   void kill_now(Plane& plane, int signal) noexcept;
+  void remove_what_is_left();
   [[nodiscard]] bool is_stopping() const noexcept {
     return phase_ == Phase::kStoppingControl || phase_ == Phase::kStoppingDataplane;
   }
@@ -142,6 +147,8 @@ class Supervisor {
 
   config::Config config_;
   RunDirectory run_dir_;
+  privilege::Identity control_user_ = privilege::find_identity(privilege::kControlUser);
+  privilege::Identity dataplane_user_ = privilege::find_identity(privilege::kDataplaneUser);
   std::filesystem::path program_;  // this executable, as it was first started
   UniqueFd signals_;
   UniqueFd session_memory_fd_;
@@ -165,6 +172,9 @@ class Supervisor {
   bool stop_waits_ = false;  // for a successor of control
   bool hastened_ = false;
   log::RateLimit descriptor_log_{1, std::chrono::seconds(1)};
+  std::optional<netlink::NeighbourRequests> neighbour_requests_;
+  log::RateLimit neighbour_budget_{1000, std::chrono::seconds(1)};  // requests of the dataplane
+  log::RateLimit neighbour_log_{1, std::chrono::seconds(1)};
   std::optional<Clock::duration> systemd_interval_;  // WATCHDOG=1 that often
   Clock::time_point systemd_next_{};
 };

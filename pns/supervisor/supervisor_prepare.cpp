@@ -56,6 +56,7 @@ Result Supervisor::prepare() {
   raise_descriptor_limit(config_.pptp.max_connections);
   if (auto done = make_session_memory(); !done) return done;
   if (auto done = open_taps(); !done) return done;
+  if (auto done = open_neighbour_requests(); !done) return done;
   auto guard = open_gre_guard();
   if (!guard) return std::unexpected(guard.error());
   gre_guard_ = std::move(*guard);
@@ -143,6 +144,13 @@ Result Supervisor::open_taps() {
       twins_[role] = std::move(*twin);
     }
   }
+  return {};
+}
+
+Result Supervisor::open_neighbour_requests() {
+  auto opened = netlink::NeighbourRequests::open();
+  if (!opened) return std::unexpected(opened.error());
+  neighbour_requests_ = std::move(*opened);
   return {};
 }
 

@@ -222,7 +222,7 @@ TEST_CASE("rfc2759 §7: after 648, and only then, a Change-Password packet is ta
   account.password_expired = true;
   LinkPair pair;
   pair.set_account(account);
-  pair.users->allow_password_changes([](const auto&, const auto&) { return true; });
+  pair.users->allow_password_changes([](const auto&, const auto&, auto done) { done(true); });
   SECTION("it is right") {
     pair.client.new_password = "newPass";
     pair.start();

@@ -44,7 +44,7 @@ aaa::LocalAuthenticator make_users() {
 
 void nobody_comes_in(model::Credentials credentials) {
   static aaa::LocalAuthenticator users = make_users();
-  users.allow_password_changes([](const auto&, const auto&) { return true; });
+  users.allow_password_changes([](const auto&, const auto&, auto done) { done(true); });
   const auto result =
       users.decide({.user = "user", .credentials = std::move(credentials), .peer = {}});
   PNS_CLAIM(!result && result.error().ms_chap_error == 691);

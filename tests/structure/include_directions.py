@@ -15,7 +15,8 @@ WIRE = BASE + ["pns/wire"]
 CRYPTO = BASE + ["pns/crypto"]
 MPPE = CRYPTO + ["pns/mppe"]
 CONTRACT = BASE + ["pns/contract", "pns/mppe/state.hpp"]
-PNS_FOR_PLANES = ["pns/base", "pns/wire", "pns/crypto", "pns/mppe", "pns/config", "pns/contract", "pns/log"]
+PNS_FOR_PLANES = ["pns/base", "pns/wire", "pns/crypto", "pns/mppe", "pns/config", "pns/contract", "pns/log",
+                  "pns/netlink", "pns/privilege"]
 MODEL = ["controlplane/model"]
 # What the stages of a packet stand on. Only the worker joins them with ports, and only main with the rest.
 BELOW_PIPELINE = PNS_FOR_PLANES + ["dataplane/packet", "dataplane/mppe", "dataplane/gre", "dataplane/session",
@@ -26,9 +27,11 @@ ALLOWED = {
     "pns/crypto": CRYPTO,
     "pns/mppe": MPPE,
     "pns/log": BASE,
+    "pns/netlink": BASE,
+    "pns/privilege": BASE,
     "pns/config": BASE,
     "pns/contract": CONTRACT,
-    "pns/supervisor": BASE + ["pns/config", "pns/contract", "pns/log"],
+    "pns/supervisor": BASE + ["pns/config", "pns/contract", "pns/log", "pns/netlink", "pns/privilege"],
     "pns/cli": BASE + ["pns/config", "pns/contract", "pns/log", "pns/supervisor/supervisor.hpp"],
     "dataplane": PNS_FOR_PLANES + ["dataplane"],
     "dataplane/packet": PNS_FOR_PLANES,

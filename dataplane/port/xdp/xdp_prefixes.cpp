@@ -2,14 +2,13 @@
 #include "dataplane/port/xdp/xdp_prefixes.hpp"
 
 #include <bpf/bpf.h>
-#include <bpf/libbpf.h>
+#include <fcntl.h>
 #include <fmt/format.h>
-#include <net/if.h>
 
-#include <algorithm>
-#include <array>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <string_view>
 #include <utility>
 
@@ -60,35 +59,25 @@ std::expected<void, std::string> XdpPrefixes::add(const SubscriberPrefixes& subs
   return xdp_error(interface_, "bpf_map_update_elem");
 }
 
+// The driver has loaded the program and keeps its maps open. To look for them among this process's
+// descriptors needs no privilege; to ask the kernel for the maps of a program needs CAP_SYS_ADMIN.
 std::expected<XdpPrefixes, std::string> XdpPrefixes::open(const std::string& interface) {
-  const auto error = [&](const char* what) { return xdp_error(interface, what); };
   XdpPrefixes found;
   found.interface_ = interface;
-  const auto index = static_cast<int>(::if_nametoindex(interface.c_str()));
-  std::uint32_t program_id = 0;
-  if (index == 0 || bpf_xdp_query_id(index, 0, &program_id) != 0 || program_id == 0)
-    return error("no XDP program is attached");
-  const UniqueFd program(bpf_prog_get_fd_by_id(program_id));
-  if (!program) return error("bpf_prog_get_fd_by_id");
-  std::array<std::uint32_t, 16> map_ids{};
-  bpf_prog_info program_info{};
-  program_info.nr_map_ids = map_ids.size();
-  program_info.map_ids = reinterpret_cast<std::uint64_t>(map_ids.data());
-  std::uint32_t length = sizeof(program_info);
-  if (bpf_obj_get_info_by_fd(program.get(), &program_info, &length) != 0)
-    return error("bpf_obj_get_info_by_fd");
-  for (std::uint32_t i = 0; i < std::min<std::uint32_t>(program_info.nr_map_ids, 16); ++i) {
-    UniqueFd map(bpf_map_get_fd_by_id(map_ids.at(i)));
-    bpf_map_info map_info{};
-    length = sizeof(map_info);
-    if (!map || bpf_obj_get_info_by_fd(map.get(), &map_info, &length) != 0) continue;
-    const std::string_view name(map_info.name);
-    if (name == "pns_prefixes") found.ipv4_ = std::move(map);
-    if (name == "pns_prefixes6") found.ipv6_ = std::move(map);
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd", error)) {
+    if (std::filesystem::read_symlink(entry, error) != "anon_inode:bpf-map") continue;
+    const int fd = std::atoi(entry.path().filename().c_str());
+    bpf_map_info info{};
+    std::uint32_t length = sizeof(info);
+    if (bpf_obj_get_info_by_fd(fd, &info, &length) != 0) continue;
+    const std::string_view name(info.name);
+    if (name == "pns_prefixes") found.ipv4_.reset(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
+    if (name == "pns_prefixes6") found.ipv6_.reset(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
   }
   if (found.ipv4_ && found.ipv6_) return found;
   errno = ENOENT;
-  return error("pns_prefixes");
+  return xdp_error(interface, "the XDP program has no pns_prefixes");
 }
 
 }  // namespace pns::dataplane

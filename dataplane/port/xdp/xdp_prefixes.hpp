@@ -21,7 +21,8 @@ struct SubscriberPrefixes {
 // What the XDP program of a core port takes for subscribers. Errors: libbpf's reason.
 class XdpPrefixes {
  public:
-  // Of the program that is attached to the interface. Needs CAP_SYS_ADMIN; add() does not.
+  // Of the program that this process has loaded for the interface. add() needs no privilege, but a
+  // kernel from 5.19 on.
   [[nodiscard]] static std::expected<XdpPrefixes, std::string> open(const std::string& interface);
   [[nodiscard]] std::expected<void, std::string> add(const SubscriberPrefixes& subscribers) const;
 

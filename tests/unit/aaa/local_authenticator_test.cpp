@@ -204,7 +204,10 @@ TEST_CASE("local users: a new password is taken only where one is due", "[aaa][r
   LocalUser account = user("User", "clientPass");
   account.password_expired = true;
   int kept = 0;
-  const auto keep = [&kept](const std::string&, const Secret<16>&) { return ++kept > 0; };
+  const auto keep = [&kept](const std::string&, const Secret<16>&, auto done) {
+    ++kept;
+    done(true);
+  };
   const auto decide = [&](LocalAuthenticator& authenticator) {
     return authenticator.decide({.user = "User", .credentials = change, .peer = {}});
   };

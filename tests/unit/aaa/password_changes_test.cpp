@@ -6,11 +6,15 @@
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
+#include <condition_variable>
+#include <deque>
 #include <fstream>
 #include <iterator>
+#include <mutex>
 
-#include "pns/base/privileges.hpp"
+#include "controlplane/aaa/password_saver.hpp"
 #include "pns/crypto/mschap.hpp"
+#include "pns/privilege/confinement.hpp"
 
 using namespace pns;
 using namespace pns::aaa;
@@ -157,21 +161,78 @@ TEST_CASE("password changes: one that cannot be written changes nothing", "[aaa]
   CHECK(changes->save("alice", hash_of("newer")));
 }
 
-// pns-control opens the file with every capability and writes it without any.
-TEST_CASE("password changes: a process without capabilities still writes them", "[aaa]") {
+// pns-control finds the directory as root. It reads and writes the file as another user.
+TEST_CASE("password changes: a process without privileges still writes them", "[aaa]") {
+  if (::geteuid() != 0) return;
+  const privilege::Identity nobody{.user = "nobody"};
+  const Directory outer;
+  const auto path = outer.path / "changes.d";  // below a directory that nobody else may enter
+  REQUIRE(std::filesystem::create_directory(path));
+  REQUIRE(::chmod(path.c_str(), 0700) == 0);
+  const auto in_child = [&](auto work) {
+    const pid_t child = ::fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+      const auto directory = PasswordChanges::find_directory(path / "changes");
+      if (!directory || !privilege::become(nobody, {}, ::getppid())) ::_exit(99);
+      ::_exit(work(PasswordChanges::open(*directory, "changes")));
+    }
+    int status = 0;
+    REQUIRE(::waitpid(child, &status, 0) == child);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  };
+  const auto change = [](auto changes) {
+    if (!changes)
+      return changes.error().find(
+                 "must belong to the user of pns-control (uid 65534; "
+                 "it belongs to uid 0)") == 14
+                 ? 7
+                 : 8;
+    auto accounts = users();
+    changes->apply(accounts);
+    return changes->save("alice", hash_of("new")) ? 0 : 1;
+  };
+  CHECK(in_child(change) == 7);
+  REQUIRE(::chown(path.c_str(), nobody.uid, nobody.gid) == 0);
+  CHECK(in_child(change) == 0);
+  CHECK(in_child([](auto changes) { return changes ? static_cast<int>(changes->size()) : 9; }) ==
+        1);
+}
+
+TEST_CASE("password saver: answers on the loop once the change is on disk", "[aaa][rfc2759-7]") {
   const Directory directory;
   auto changes = PasswordChanges::open(directory.file());
   auto accounts = users();
   changes->apply(accounts);
-  const pid_t child = ::fork();
-  REQUIRE(child >= 0);
-  if (child == 0) {
-    if (!drop_privileges({})) ::_exit(2);
-    ::_exit(changes->save("alice", hash_of("new")) ? 0 : 1);
-  }
-  int status = 0;
-  REQUIRE(::waitpid(child, &status, 0) == child);
-  CHECK(WIFEXITED(status));
-  CHECK(WEXITSTATUS(status) == 0);
-  CHECK(PasswordChanges::open(directory.file())->size() == 1);
+  std::mutex mutex;
+  std::condition_variable posted;
+  std::deque<std::move_only_function<void()>> loop;
+  const auto run_one = [&] {
+    std::unique_lock lock(mutex);
+    REQUIRE(posted.wait_for(lock, std::chrono::seconds(10), [&] { return !loop.empty(); }));
+    auto work = std::move(loop.front());
+    loop.pop_front();
+    lock.unlock();
+    work();
+  };
+  PasswordSaver saver(std::move(*changes), [&](std::move_only_function<void()> work) {
+    const std::scoped_lock lock(mutex);
+    loop.push_back(std::move(work));
+    posted.notify_one();
+  });
+  std::vector<int> errors;
+  saver.save("alice", hash_of("new"), [&](int error) {
+    CHECK(PasswordChanges::open(directory.file())->size() == 1);
+    errors.push_back(error);
+  });
+  CHECK(errors.empty());
+  run_one();
+  CHECK(errors == std::vector<int>{0});
+
+  // A directory in the way of the temporary file.
+  REQUIRE(std::filesystem::create_directory(directory.file().string() + ".new"));
+  saver.save("alice", hash_of("newer"), [&](int error) { errors.push_back(error); });
+  run_one();
+  REQUIRE(errors.size() == 2);
+  CHECK(errors[1] != 0);
 }

@@ -44,7 +44,8 @@ TEST_CASE("address watch: it has what is there, and hears what comes and goes",
   ip("addr add 192.0.2.7/24 dev t-lan");
   asio::io_context loop;
   std::vector<HostAddresses> heard;
-  AddressWatch watch(loop, [&](const HostAddresses& now) { heard.push_back(now); });
+  const control::HostAddressReader reader;
+  AddressWatch watch(loop, reader, [&](const HostAddresses& now) { heard.push_back(now); });
   // Neither ::1, 127.0.0.1 nor fe80::/10.
   CHECK(watch.addresses().ipv4 == std::vector{v4("192.0.2.7/24")});
   CHECK(watch.addresses().ipv6.empty());
@@ -65,7 +66,8 @@ TEST_CASE("address watch: it misses nothing when the kernel had more to say than
   enter_fresh_namespace();
   asio::io_context loop;
   HostAddresses last;
-  AddressWatch watch(loop, [&](const HostAddresses& now) { last = now; });
+  const control::HostAddressReader reader;
+  AddressWatch watch(loop, reader, [&](const HostAddresses& now) { last = now; });
   watch.start();
   // Some 4,000 events while nobody reads: more than the socket's buffer holds.
   const auto file = std::filesystem::temp_directory_path() / fmt::format("pns-ip-{}", ::getpid());

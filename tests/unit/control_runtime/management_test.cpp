@@ -49,45 +49,45 @@ struct World {
     thread = std::thread([this] { loop.run(); });
   }
   void make_server() {
-    server = std::make_unique<Server>(
-        loop, socket(),
-        Server::Handlers{.sessions = [] { return std::string("[1]"); },
-                         .session =
-                             [](std::string_view name) {
-                               return name == "alice"
-                                          ? std::pair{200, std::string("[2]")}
-                                          : std::pair{404, std::string(R"({"error":"none"})")};
-                             },
-                         .clear =
-                             [this](std::string_view name) {
-                               cleared.emplace_back(name);
-                               return name == "alice"
-                                          ? std::pair{200, std::string(R"({"cleared":1})")}
-                                          : std::pair{404, std::string(R"({"error":"none"})")};
-                             },
-                         .place =
-                             [this](std::string_view body, Server::Answer answer) {
-                               if (body == "now") return answer(400, R"({"error":"no"})");
-                               placing.push_back(std::move(answer));  // answered later
-                             },
-                         .restart =
-                             [](std::string_view body, const Server::Answer& answer) {
-                               answer(body == "yes" ? 202 : 409, R"({"error":"no"})");
-                             },
-                         .drain = [](std::string_view body) -> std::pair<int, std::string> {
-                           if (body == "bad") return {400, R"({"error":"no"})"};
-                           return {200, R"({"draining":true})"};
-                         },
-                         .drain_status = [] { return std::string(R"({"draining":null})"); },
-                         .cancel_drain = [] { return std::string(R"({"draining":false})"); },
-                         .connections = [] { return std::string("[]"); },
-                         .sources = [] { return std::string("[]"); },
-                         .pools = [] { return std::string("[]"); },
-                         .ports = [] { return std::string("[]"); },
-                         .workers = [] { return std::string("[]"); },
-                         .stats = []() -> std::string { throw std::runtime_error("broken"); },
-                         .config = [] { return std::string("{}"); },
-                         .audit = [] { return std::string("{}"); }});
+    server = std::make_unique<Server>(socket());
+    server->start(loop, Server::Handlers{
+                            .sessions = [] { return std::string("[1]"); },
+                            .session =
+                                [](std::string_view name) {
+                                  return name == "alice"
+                                             ? std::pair{200, std::string("[2]")}
+                                             : std::pair{404, std::string(R"({"error":"none"})")};
+                                },
+                            .clear =
+                                [this](std::string_view name) {
+                                  cleared.emplace_back(name);
+                                  return name == "alice"
+                                             ? std::pair{200, std::string(R"({"cleared":1})")}
+                                             : std::pair{404, std::string(R"({"error":"none"})")};
+                                },
+                            .place =
+                                [this](std::string_view body, Server::Answer answer) {
+                                  if (body == "now") return answer(400, R"({"error":"no"})");
+                                  placing.push_back(std::move(answer));  // answered later
+                                },
+                            .restart =
+                                [](std::string_view body, const Server::Answer& answer) {
+                                  answer(body == "yes" ? 202 : 409, R"({"error":"no"})");
+                                },
+                            .drain = [](std::string_view body) -> std::pair<int, std::string> {
+                              if (body == "bad") return {400, R"({"error":"no"})"};
+                              return {200, R"({"draining":true})"};
+                            },
+                            .drain_status = [] { return std::string(R"({"draining":null})"); },
+                            .cancel_drain = [] { return std::string(R"({"draining":false})"); },
+                            .connections = [] { return std::string("[]"); },
+                            .sources = [] { return std::string("[]"); },
+                            .pools = [] { return std::string("[]"); },
+                            .ports = [] { return std::string("[]"); },
+                            .workers = [] { return std::string("[]"); },
+                            .stats = []() -> std::string { throw std::runtime_error("broken"); },
+                            .config = [] { return std::string("{}"); },
+                            .audit = [] { return std::string("{}"); }});
   }
   ~World() {
     server.reset();
@@ -171,8 +171,7 @@ TEST_CASE("management: the socket is its owner's alone and goes with the server"
   CHECK_FALSE(std::filesystem::exists(world.socket()));
   world.make_server();  // also over what a killed process left
   CHECK(world.client().Get("/v1/sessions")->status == 200);
-  CHECK_THROWS_AS(Server(world.loop, world.directory / "no" / "such" / "place", {}),
-                  std::runtime_error);
+  CHECK_THROWS_AS(Server(world.directory / "no" / "such" / "place"), std::runtime_error);
 }
 
 TEST_CASE("management: long lines, noise and large bodies are refused, and it goes on serving",
@@ -497,4 +496,65 @@ TEST_CASE("management: the workers show what MPPE is computed with", "[managemen
   mppe.words_step[0] = 175;
   CHECK(shown().at("mppe_bytes_step").at(0) == 2.79);
   CHECK(shown().at("mppe_words_step").at(0) == 1.75);
+}
+
+TEST_CASE("management: a kept connection without a request does not hold up the end",
+          "[management]") {
+  World world;
+  auto client = world.client();
+  client.set_keep_alive(true);
+  REQUIRE(client.Get("/v1/sessions")->status == 200);
+  const UniqueFd silent(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  world.socket().string().copy(address.sun_path, sizeof(address.sun_path) - 1);
+  REQUIRE(::connect(silent.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) ==
+          0);
+  const auto started = std::chrono::steady_clock::now();
+  world.server->finish(std::chrono::seconds(1));
+  CHECK(std::chrono::steady_clock::now() - started < std::chrono::milliseconds(500));
+}
+
+TEST_CASE("management: a request that is being served has its answer before the end",
+          "[management]") {
+  World world;
+  auto caller = std::async(std::launch::async, [&world] {
+    const auto result = world.client().Post("/v1/calls", "{}", "application/json");
+    return result ? result->status : 0;
+  });
+  const auto on_loop = [&world](auto work) {
+    std::promise<decltype(work())> promise;
+    asio::post(world.loop, [&] { promise.set_value(work()); });
+    return promise.get_future().get();
+  };
+  while (on_loop([&] { return world.placing.empty(); })) std::this_thread::yield();
+  auto finished =
+      std::async(std::launch::async, [&world] { world.server->finish(std::chrono::seconds(10)); });
+  CHECK(finished.wait_for(std::chrono::milliseconds(50)) == std::future_status::timeout);
+  (void)on_loop([&] {
+    world.placing.front()(200, R"({"session":1})");
+    return true;
+  });
+  finished.get();
+  CHECK(caller.get() == 200);
+}
+
+TEST_CASE("management: a request that was answered with 503 is not carried out later",
+          "[management][slow]") {
+  World world;
+  std::promise<void> gate;
+  std::atomic<bool> held{false};
+  asio::post(world.loop, [&, opened = gate.get_future().share()] {
+    held = true;
+    opened.wait();
+  });
+  while (!held) std::this_thread::yield();
+  auto client = world.client();
+  client.set_read_timeout(10, 0);
+  const auto refused = client.Delete("/v1/sessions/alice");  // after 5 s
+  gate.set_value();
+  REQUIRE(refused);
+  CHECK(refused->status == 503);
+  CHECK(world.client().Get("/v1/sessions")->status == 200);  // the loop has passed that place
+  CHECK(world.cleared.empty());
 }

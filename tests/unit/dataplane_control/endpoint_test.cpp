@@ -12,6 +12,8 @@
 #include <catch2/catch.hpp>
 #include <cstring>
 
+#include "pns/privilege/run_places.hpp"
+
 using namespace pns;
 using namespace pns::dataplane;
 using contract::MessageType;
@@ -54,7 +56,9 @@ struct World {
 
   World() {
     const std::string path = "/tmp/pns-endpoint-test-" + std::to_string(::getpid());
-    REQUIRE(endpoint.listen(path));
+    const privilege::Identity nobody{.user = "nobody"};
+    REQUIRE(endpoint.listen(privilege::bind_socket_for(path, SOCK_SEQPACKET, nobody).value(),
+                            ::geteuid()));
     control.reset(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
     sockaddr_un address{};
     address.sun_family = AF_UNIX;

@@ -229,11 +229,12 @@ TEST_CASE("auth: an expired password can be changed on the call, once", "[ppp][a
     account.password_expired = true;
     pair.set_account(account);
     std::optional<Secret<16>> kept;
-    pair.users->allow_password_changes([&](const std::string& name, const Secret<16>& hash) {
-      CHECK(name == "User");
-      kept = hash;
-      return true;
-    });
+    pair.users->allow_password_changes(
+        [&](const std::string& name, const Secret<16>& hash, auto done) {
+          CHECK(name == "User");
+          kept = hash;
+          done(true);
+        });
     pair.client.new_password = "n€w";
     pair.start();
     CHECK(pair.client.failure.starts_with("E=648 R=0 C="));
@@ -255,7 +256,7 @@ TEST_CASE("auth: a change that is not taken is error 709, and the old password s
   account.password_expired = true;
   pair.set_account(account);
   const bool same = GENERATE(false, true);
-  pair.users->allow_password_changes([&](const auto&, const auto&) { return same; });
+  pair.users->allow_password_changes([&](const auto&, const auto&, auto done) { done(same); });
   pair.client.new_password = same ? "clientPass" : "new";
   pair.start();
   CHECK(pair.client.failure.starts_with("E=709 R=0 C="));

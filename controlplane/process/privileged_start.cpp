@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "controlplane/process/privileged_start.hpp"
+
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <stdexcept>
+#include <string>
+
+#include "controlplane/aaa/password_changes.hpp"
+#include "controlplane/process/control_syscalls.hpp"
+#include "pns/log/log.hpp"
+#include "pns/privilege/confinement.hpp"
+#include "pns/privilege/run_places.hpp"
+
+namespace pns::control {
+namespace {
+
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  (void)::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+[[noreturn]] void fail(const std::filesystem::path& what, const std::string& reason) {
+  throw std::runtime_error(what.string() + ": " + reason);
+}
+
+}  // namespace
+
+Opened::Opened(const config::Config& config, const std::filesystem::path& run_dir)
+    : identity(privilege::find_identity(privilege::kControlUser)) {
+  raise_descriptor_limit();
+  const auto& users = config.aaa.local.users_file;
+  users_file.reset(::open(users.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!users_file) fail(users, std::string("cannot open: ") + std::strerror(errno));
+  if (const auto& changes = config.aaa.local.password_changes_file; !changes.empty()) {
+    auto directory = aaa::PasswordChanges::find_directory(changes);
+    if (!directory) fail(changes, directory.error());
+    password_changes_directory = std::move(*directory);
+  }
+  // The supervisor has done it, unless it is one of an earlier release.
+  if (const auto given = privilege::give_run_places(run_dir, identity); !given)
+    throw std::runtime_error(given.error());
+  const auto& socket = config.management.socket;
+  management =
+      std::make_unique<management::Server>(socket.empty() ? run_dir / "control.sock" : socket);
+  if (::chdir(run_dir.c_str()) != 0) fail(run_dir, std::strerror(errno));
+}
+
+Confined::Confined(const privilege::Identity& identity) {
+  if (!identity.exists) log::warn("user missing", {{"user", identity.user}, {"uid", identity.uid}});
+  const auto need = [](const privilege::Result& done) {
+    if (!done) throw std::runtime_error(done.error());
+  };
+  const auto mode = privilege::filter_mode();
+  need(privilege::become(identity, {}, ::getppid()));
+  need(privilege::end(identity, {}, control_syscalls(), mode));
+  log::info("privileges dropped", {{"uid", identity.uid},
+                                   {"gid", identity.gid},
+                                   {"capabilities", privilege::name_capabilities({})},
+                                   {"filter", privilege::name_of(mode)}});
+}
+
+}  // namespace pns::control

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The start of pns-control as root, and its end. Opened holds what only root may open; Confined is
+// the point from which on the process is user `pns` without any capability.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+
+#include "controlplane/management/server.hpp"
+#include "controlplane/runtime/address_watch.hpp"
+#include "pns/base/unique_fd.hpp"
+#include "pns/config/config.hpp"
+#include "pns/privilege/identity.hpp"
+
+namespace pns::control {
+
+// Throws std::runtime_error with the reason.
+struct Opened {
+  // Also makes `run_dir` the working directory: names below it need no way through its parents.
+  Opened(const config::Config& config, const std::filesystem::path& run_dir);
+
+  privilege::Identity identity;
+  HostAddressReader host_addresses;
+  UniqueFd users_file;
+  UniqueFd password_changes_directory;             // O_PATH; empty: no such key
+  std::unique_ptr<management::Server> management;  // bound, not yet serving
+};
+
+// Throws std::runtime_error when anything of it fails: the process must end then.
+struct Confined {
+  explicit Confined(const privilege::Identity& identity);
+};
+
+}  // namespace pns::control

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pns/netlink/neighbour_request.hpp"
+
+#include <linux/neighbour.h>
+#include <linux/rtnetlink.h>
+#include <netlink/attr.h>
+#include <netlink/msg.h>
+#include <netlink/netlink.h>
+#include <sys/socket.h>
+
+#include <cstdint>
+#include <span>
+
+#include "pns/base/bytes.hpp"
+
+namespace pns::netlink {
+namespace {
+
+void send_request(nl_sock* socket, int interface_index, int family, Bytes address) noexcept {
+  if (interface_index <= 0) return;
+  nl_msg* message = nlmsg_alloc_simple(RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE);
+  if (message == nullptr) return;
+  ndmsg header{};
+  header.ndm_family = static_cast<std::uint8_t>(family);
+  header.ndm_ifindex = interface_index;
+  header.ndm_state = NUD_NONE;
+  // Managed: the kernel resolves it now and keeps it fresh. NTF_USE alone serves older kernels.
+  header.ndm_flags = NTF_USE;
+  const std::uint32_t extended = NTF_EXT_MANAGED;
+  if (nlmsg_append(message, &header, sizeof(header), NLMSG_ALIGNTO) == 0 &&
+      nla_put(message, NDA_DST, static_cast<int>(address.size()), address.data()) == 0 &&
+      nla_put(message, NDA_FLAGS_EXT, sizeof(extended), &extended) == 0)
+    (void)nl_send_auto(socket, message);
+  nlmsg_free(message);
+}
+
+}  // namespace
+
+void NeighbourRequests::Close::operator()(nl_sock* socket) const noexcept {
+  nl_socket_free(socket);
+}
+
+std::expected<NeighbourRequests, std::string> NeighbourRequests::open() {
+  NeighbourRequests requests;
+  requests.socket_.reset(nl_socket_alloc());
+  if (!requests.socket_) return std::unexpected(std::string("netlink: no memory"));
+  if (const int error = nl_connect(requests.socket_.get(), NETLINK_ROUTE); error < 0)
+    return std::unexpected(std::string("netlink: ") + nl_geterror(error));
+  // Refusals are never read; the kernel drops them when the socket's buffer is full.
+  nl_socket_disable_auto_ack(requests.socket_.get());
+  return requests;
+}
+
+void NeighbourRequests::ask(int interface_index, Ipv4Address neighbour) const noexcept {
+  const be32 wire = neighbour.wire();
+  send_request(socket_.get(), interface_index, AF_INET, std::as_bytes(std::span(&wire, 1)));
+}
+
+void NeighbourRequests::ask(int interface_index, const Ipv6Address& neighbour) const noexcept {
+  const auto wire = neighbour.wire();
+  send_request(socket_.get(), interface_index, AF_INET6, std::as_bytes(std::span(wire)));
+}
+
+}  // namespace pns::netlink

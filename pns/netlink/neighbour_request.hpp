@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// NeighbourRequests: asks the kernel for the MAC address of a neighbour (RTM_NEWNEIGH), which the
+// kernel then keeps fresh. Needs CAP_NET_ADMIN: the supervisor does it for the dataplane. One
+// thread.
+#pragma once
+
+#include <expected>
+#include <memory>
+#include <string>
+
+#include "pns/base/ip_address.hpp"
+
+struct nl_sock;
+
+namespace pns::netlink {
+
+class NeighbourRequests {
+ public:
+  // A socket in this process's network namespace. Error: netlink's reason.
+  [[nodiscard]] static std::expected<NeighbourRequests, std::string> open();
+
+  // Asks and does not wait. The answer is an entry of the kernel's neighbour table.
+  void ask(int interface_index, Ipv4Address neighbour) const noexcept;
+  void ask(int interface_index, const Ipv6Address& neighbour) const noexcept;
+
+ private:
+  struct Close {
+    void operator()(nl_sock* socket) const noexcept;
+  };
+  std::unique_ptr<nl_sock, Close> socket_;
+};
+
+}  // namespace pns::netlink
