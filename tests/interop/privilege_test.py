@@ -36,7 +36,7 @@ class Privilege(theme.Theme):
 
     @classmethod
     def setUpClass(cls):
-        # As under deploy/pns.service: root with the capabilities of the unit and no others.
+        # As under deploy/pns.service: root with the limits and the capabilities of the unit, and no others.
         unit = (pnslab.SOURCE / "deploy" / "pns.service").read_text()
         kept = re.search(r"^CapabilityBoundingSet=(.*)$", unit, re.MULTILINE)[1].lower().split()
         real = pathlib.Path(theme.OPTIONS.binaries or pnslab.SOURCE / "build" / "bin").resolve()
@@ -44,8 +44,14 @@ class Privilege(theme.Theme):
         cls.addClassCleanup(shutil.rmtree, scratch)
         cls.addClassCleanup(setattr, theme.OPTIONS, "binaries", theme.OPTIONS.binaries)
         wrapper = scratch / "pns"
+        # LimitMEMLOCK=infinity: a capability stands in for it where this machine does not raise limits.
+        unlimited = "prlimit --memlock=unlimited "
+        if subprocess.run([*unlimited.split(), "true"], stderr=subprocess.DEVNULL, check=False).returncode != 0:
+            unlimited = ""
+            kept.append("cap_ipc_lock")
         words = ",".join("+" + name.removeprefix("cap_") for name in kept)
-        wrapper.write_text(f'#!/bin/sh\nexec setpriv --bounding-set -all,{words} --inh-caps -all "{real}/pns" "$@"\n')
+        wrapper.write_text(f'#!/bin/sh\nexec {unlimited}setpriv '
+                           f'--bounding-set -all,{words} --inh-caps -all "{real}/pns" "$@"\n')
         wrapper.chmod(0o755)
         theme.OPTIONS.binaries = str(scratch)
         cls.bounding = kept
