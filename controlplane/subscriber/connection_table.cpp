@@ -311,7 +311,10 @@ void ConnectionTable::on_timer(Connection& connection) {
 
 void ConnectionTable::make_room() {
   const auto id = limits_.connection_to_shed(connections_.size());
-  if (const auto idle = id ? find(*id) : nullptr) close(*idle, EndReason::connection_shed);
+  const auto idle = id ? find(*id) : nullptr;
+  if (!idle) return;
+  limits_.count_idle(idle->peer());
+  close(*idle, EndReason::connection_shed);
 }
 
 // Those that we have opened are ours to keep.

@@ -66,7 +66,7 @@ class SourceLimits {
   void set_idle(Ipv4Address source, ConnectionId id, std::optional<TimePoint> since);
   // The moment at which a connection without a call since then is closed; empty: never.
   [[nodiscard]] std::optional<TimePoint> idle_until(Ipv4Address source, TimePoint since) const;
-  // It was closed for that.
+  // A connection was closed because it had no call.
   void count_idle(Ipv4Address source);
   // More than nine tenths of all connections are in use: the one to be closed for a new one. It is
   // the oldest idle one of the source with most of them; empty: no source has two.
