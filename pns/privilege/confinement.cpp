@@ -22,6 +22,12 @@
 namespace pns::privilege {
 namespace {
 
+#ifdef PNS_NO_SYSCALL_FILTER
+constexpr int kDumpable = 1;  // the leak checker traces its own process
+#else
+constexpr int kDumpable = 0;
+#endif
+
 std::unexpected<std::string> failed(const char* call) {
   return std::unexpected(
       fmt::format("privileges cannot be dropped: {}: {}", call, std::strerror(errno)));
@@ -70,7 +76,7 @@ std::string objection(const std::string& status, const Identity& identity, std::
 
 Result begin() {
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return failed("PR_SET_NO_NEW_PRIVS");
-  if (::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) return failed("PR_SET_DUMPABLE");
+  if (::prctl(PR_SET_DUMPABLE, kDumpable, 0, 0, 0) != 0) return failed("PR_SET_DUMPABLE");
   const rlimit none{0, 0};
   if (::setrlimit(RLIMIT_CORE, &none) != 0) return failed("RLIMIT_CORE");
   return {};
@@ -95,7 +101,7 @@ Result become(const Identity& identity, const std::vector<unsigned>& kept, pid_t
   if (::setresuid(identity.uid, identity.uid, identity.uid) != 0) return failed("setresuid");
   if (!set_capabilities(mask_of(kept))) return failed("capset");
   // A change of user resets both.
-  if (::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) return failed("PR_SET_DUMPABLE");
+  if (::prctl(PR_SET_DUMPABLE, kDumpable, 0, 0, 0) != 0) return failed("PR_SET_DUMPABLE");
   if (::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0) return failed("PR_SET_PDEATHSIG");
   if (::getppid() != parent) return std::unexpected(std::string("the supervisor has ended"));
   return {};
@@ -142,7 +148,7 @@ bool signal_process(pid_t pid, int signal, const Identity& owner) noexcept {
   const bool sent = ::kill(pid, signal) == 0;
   const int error = errno;
   if (::seteuid(0) != 0) ::abort();
-  (void)::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);  // a change of user resets it
+  (void)::prctl(PR_SET_DUMPABLE, kDumpable, 0, 0, 0);  // a change of user resets it
   errno = error;
   return sent;
 }

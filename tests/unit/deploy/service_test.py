@@ -73,8 +73,12 @@ class Service(unittest.TestCase):
                      "iopl", "kexec_load", "keyctl", "userfaultfd", "settimeofday", "open_by_handle_at", "pivot_root"):
             self.assertNotIn(call, allowed)
 
+    def test_a_call_that_eal_tries_fails_and_does_not_kill(self):
+        self.assertNotIn("iopl", permitted_calls())
+        self.assertEqual(settings("SystemCallErrorNumber"), ["EPERM"])
+
     def test_every_file_that_it_writes_to_can_be_written(self):
-        self.assertEqual(settings("ReadWritePaths"), ["-/var/lib/pns", "/proc/sys/net/ipv6"])
+        self.assertEqual(settings("ReadWritePaths"), ["-/var/lib/pns", "-/proc/sys/net/ipv6"])
         for name in ("CAP_SYS_ADMIN", "CAP_DAC_OVERRIDE", "CAP_SYS_PTRACE", "CAP_SYS_MODULE"):
             self.assertNotIn(name, settings("CapabilityBoundingSet")[0])
 

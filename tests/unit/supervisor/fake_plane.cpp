@@ -5,6 +5,7 @@
 //   (absent)      become ready, beat, obey kStop
 //   never-ready   end with status 3 before kReady
 //   stubborn      become ready and ignore kStop and kLeave
+//   asks          become ready and ask for neighbours that cannot exist
 // The control one accepts on its listeners, stores each connection and answers `who` with its pid,
 // `grants` with what it was given, `forget` by making the supervisor forget the connection,
 // `restart X` with what the supervisor says to that.
@@ -19,6 +20,7 @@
 #include <fstream>
 #include <map>
 #include <string>
+#include <string_view>
 
 #include "pns/contract/build_contract.hpp"
 #include "pns/contract/process.hpp"
@@ -62,6 +64,15 @@ int main(int argc, char** argv) {
   if (!memory) return 6;
   if (mode == "never-ready") return 3;
   say(supervisor, SupervisorMessageType::kReady);
+
+  if (mode == "asks")
+    for (const std::string_view text :
+         {"", "nonsense", "224.0.0.1", "127.0.0.1", "0.0.0.0", "::"}) {
+      SupervisorMessage message;
+      message.type = SupervisorMessageType::kAskNeighbour;
+      text.copy(message.text.data(), message.text.size() - 1);
+      if (!send_supervisor_message(supervisor, message)) return 4;
+    }
 
   const std::size_t granted = grants->connections.size();
   std::map<int, std::uint64_t> connections;

@@ -107,6 +107,9 @@ class Lab {
     std::filesystem::permissions(draft, std::filesystem::perms::owner_all);
     std::filesystem::rename(draft, own_programs() / name);
   }
+  void write_users(const std::string& text) const {
+    std::ofstream(directory_ / "users.yaml") << text;
+  }
   [[nodiscard]] std::filesystem::path config_file() const { return directory_ / "pns.yaml"; }
 
   // Starts `pns run`. Its stdout and stderr go to files.
@@ -200,7 +203,8 @@ TEST_CASE("supervisor: prints ready once, and nothing else, on stdout", "[superv
   CHECK(lab.plane("supervisor") == lab.pid());
   struct stat status {};
   REQUIRE(::stat(lab.run_dir().c_str(), &status) == 0);
-  CHECK((status.st_mode & 0777) == 0700);
+  // Control's group may pass, to its store and to the dataplane's socket.
+  CHECK((status.st_mode & 0777) == (::geteuid() == 0 ? 0710 : 0700));
 
   // A plane that comes back must not make it ready a second time.
   const pid_t before = lab.plane("control");
@@ -209,6 +213,39 @@ TEST_CASE("supervisor: prints ready once, and nothing else, on stdout", "[superv
   Client client;
   REQUIRE(client.ask("who") == std::to_string(lab.plane("control")));
   CHECK(lab.out() == "ready\n");
+}
+
+TEST_CASE("supervisor: a mistake in the users file is told at once, and nothing starts",
+          "[supervisor]") {
+  Lab lab;
+  lab.write_users("alice: {pasword: s3cret-word}\n");
+  const pid_t pid = lab.start();
+  CHECK(lab.wait_exit(pid) == 1);
+  CHECK_THAT(lab.log(), Catch::Contains("users.yaml:1: alice.pasword: unknown key"));
+  CHECK_THAT(lab.log(), !Catch::Contains("s3cret-word"));
+  CHECK(lab.out().empty());
+  CHECK(lab.plane("control") == 0);
+}
+
+TEST_CASE("supervisor: a doubtful users file is logged, and the server starts", "[supervisor]") {
+  Lab lab;
+  lab.write_users("alice: {password: s3cret-word}\n");
+  std::filesystem::permissions(lab.config_file().parent_path() / "users.yaml",
+                               std::filesystem::perms::others_read,
+                               std::filesystem::perm_options::add);
+  lab.start_and_wait();
+  CHECK_THAT(lab.log(), Catch::Contains("event=\"users file\"") &&
+                            Catch::Contains("others may read it: it holds passwords"));
+}
+
+TEST_CASE("supervisor: a request for a neighbour that cannot exist is refused", "[supervisor]") {
+  Lab lab;
+  lab.behave("dataplane", "asks");
+  lab.start_and_wait();
+  REQUIRE(wait_until(
+      [&] { return lab.log().find("event=\"neighbour request refused\"") != std::string::npos; }));
+  CHECK_THAT(lab.log(), Catch::Contains("reason=malformed"));
+  CHECK(lab.plane("dataplane") > 0);
 }
 
 TEST_CASE("supervisor: SIGTERM ends both planes and exits 0, leaving no pid file", "[supervisor]") {
