@@ -21,6 +21,8 @@
 #include <string>
 #include <utility>
 
+#include "dataplane/pipeline/classify.hpp"
+#include "dataplane/pipeline/host_unreachable.hpp"
 #include "dataplane/port/steering.hpp"
 #include "dataplane/routing/mapped_address.hpp"
 #include "dataplane/start/confine.hpp"
@@ -37,7 +39,7 @@ using contract::PortRole;
 
 constexpr int kGrantTimeoutMs = 10'000;
 constexpr unsigned kRingSize = 1024;
-constexpr unsigned kToTwinRingSize = 4096;  // of the access port: callers' SYNs come at once
+constexpr unsigned kResolveRingSize = 256;  // as many packets as a worker may ask for at once
 constexpr unsigned kBuffersPerWorker = 8192;
 constexpr unsigned kBuffersInAll = 8192;
 constexpr std::uint64_t kRouteTimerNs = 100'000'000;
@@ -93,11 +95,18 @@ void set_gre(WorkerConfig& worker, const config::Gre& gre, std::size_t workers) 
                         .packets_in_all = share / 8};
 }
 
-// Frames of a port that may wait in one worker's ring to the twin: on the access port no more than
-// a quarter of the worker's share of the buffers.
-unsigned to_twin_ring_size(PortRole role, const rte_mempool& pool, unsigned workers) {
-  if (role != PortRole::kAccess) return kRingSize;
-  return std::min(kToTwinRingSize, std::bit_floor(pool.size / workers / 4));
+// Frames of a class that may wait in one worker's ring to the twin of a port. The numbers of
+// punt_classes.def are those of a worker with 16,384 buffers; one with fewer gets its share, so
+// that all its rings together hold little more than half of its buffers.
+unsigned punt_ring_size(PuntClass punt_class, PortRole role, const rte_mempool& pool,
+                        unsigned workers) {
+  constexpr unsigned kBuffers = 16'384;
+  constexpr unsigned kMaxOnCore = 256;  // no clients dial there
+  constexpr unsigned kMin = 64;
+  const unsigned listed = kPuntClasses[static_cast<std::size_t>(punt_class)].ring;
+  const unsigned wanted = role == PortRole::kAccess ? listed : std::min(listed, kMaxOnCore);
+  const unsigned share = std::min(pool.size / workers, kBuffers);
+  return std::max(kMin, std::bit_floor(wanted * share / kBuffers));
 }
 
 SubscriberPrefixes prefixes_of_pools(const config::Config& config) {
@@ -107,6 +116,13 @@ SubscriberPrefixes prefixes_of_pools(const config::Config& config) {
       for (const Ipv4Prefix& prefix : prefixes_of(range)) all.ipv4.push_back(prefix);
     all.ipv6.insert(all.ipv6.end(), pool.ipv6_prefixes.begin(), pool.ipv6_prefixes.end());
   }
+  return all;
+}
+
+// As routes are written.
+std::vector<Ipv6Prefix> routes_of(const SubscriberPrefixes& prefixes) {
+  std::vector<Ipv6Prefix> all = prefixes.ipv6;
+  for (const Ipv4Prefix& prefix : prefixes.ipv4) all.push_back(mapped(prefix));
   return all;
 }
 
@@ -322,7 +338,9 @@ void Dataplane::make_worker_places() {
     place.config.worker_count = worker_count();
     place.config.pool = packet_pool_;
     place.config.commands = need(make_ring(fmt::format("commands{}", i), kRingSize));
-    place.config.to_main = need(make_ring(fmt::format("to-main{}", i), kRingSize));
+    place.config.to_main = {need(make_ring(fmt::format("control{}", i), kRingSize)),
+                            need(make_ring(fmt::format("gateways{}", i), kResolveRingSize)),
+                            need(make_ring(fmt::format("neighbours{}", i), 2 * kResolveRingSize))};
   }
   for (std::size_t from = 0; from < places_.size(); ++from)
     for (std::size_t to = 0; to < places_.size(); ++to) {
@@ -352,10 +370,13 @@ void Dataplane::connect_twins() {
       settings.mtu = opened.mtu;
       settings.has_twin = opened.has_twin;
       if (!opened.has_twin) continue;
-      settings.punt_burst = to_twin_ring_size(opened.role, *packet_pool_, worker_count());
-      settings.to_twin =
-          need(make_ring(fmt::format("to-twin{}-{}", index, i), settings.punt_burst));
-      twin.from_workers.push_back(settings.to_twin);
+      for (std::size_t n = 0; n < kPuntClassCount; ++n) {
+        rte_ring* const ring = need(make_ring(
+            fmt::format("twin{}-{}-{}", index, i, n),
+            punt_ring_size(static_cast<PuntClass>(n), opened.role, *packet_pool_, worker_count())));
+        settings.punt[n] = {kPuntClasses[n].rate, rte_ring_get_capacity(ring), ring};
+        twin.from_workers.push_back(ring);
+      }
       if (i != 0) continue;
       settings.from_twin = need(make_ring(fmt::format("from-twin{}", index), kRingSize));
       twin.to_worker = settings.from_twin;
@@ -381,21 +402,27 @@ void Dataplane::start_routes() {
   std::array<Routes::PortInfo, contract::kPorts> infos;
   for (const Port& opened : ports_)
     infos[index_of(opened.role)] = {opened.kernel_interface, opened.mac};
-  Routes::Ask ask;
+  Routes::Tell tell;
   if (supervisor_asks())
-    ask = [this](PortRole role, const Ipv6Address& neighbour) { ask_neighbour(role, neighbour); };
+    tell = [this](PortRole role, const Ipv6Address& neighbour, netlink::NeighbourVerb verb) {
+      tell_of_neighbour(role, neighbour, verb);
+    };
   routes_.emplace(
       *next_hops_, std::move(infos),
       [this](PortRole role, rte_mbuf* packet) { endpoint_->transmit(role, packet); },
-      std::move(ask));
+      routes_of(pool_prefixes_),
+      [this](PortRole role, rte_mbuf* packet) { report_unanswered(role, packet); },
+      std::move(tell));
   need(routes_->start());
   take_local_addresses();
 }
 
 // A request that finds the socket full is made again: Routes asks until it knows the address.
-void Dataplane::ask_neighbour(PortRole role, const Ipv6Address& neighbour) {
+void Dataplane::tell_of_neighbour(PortRole role, const Ipv6Address& neighbour,
+                                  netlink::NeighbourVerb verb) {
   contract::SupervisorMessage message;
   message.type = contract::SupervisorMessageType::kAskNeighbour;
+  message.value = verb == netlink::NeighbourVerb::kAsk ? 0 : 1;
   message.port = static_cast<std::uint32_t>(role);
   const std::string text =
       is_mapped(neighbour) ? unmapped(neighbour).to_string() : neighbour.to_string();
@@ -497,13 +524,41 @@ void Dataplane::run_timers(std::uint64_t now_ns) {
   }
   if (now_ns >= next_route_timer_ns_) {
     routes_->on_timer(now_ns);
-    memory_.header().neighbour_lost.set(routes_->unresolved_drops());
+    publish_lost();
     next_route_timer_ns_ = now_ns + kRouteTimerNs;
   }
   if (now_ns >= next_port_losses_ns_) {
     for (PortLossWatch& watched : port_losses_) watched.poll();
     next_port_losses_ns_ = now_ns + kPortLossesNs;
   }
+}
+
+void Dataplane::publish_lost() {
+  contract::SessionMemoryHeader& header = memory_.header();
+  const auto set = [&](DropReason reason, std::uint64_t count) {
+    header.main_drops[static_cast<std::size_t>(reason)].set(count);
+  };
+  set(DropReason::neighbour_unanswered, routes_->unanswered());
+  set(DropReason::neighbour_queue_full, routes_->queue_full());
+  header.neighbour_lost.set(routes_->unresolved_drops());
+}
+
+// The sender is told only where it is a subscriber: what came from the core is inside a tunnel.
+void Dataplane::report_unanswered(PortRole role, rte_mbuf* packet) {
+  if ((context_of(packet).flags & kPacketNoIcmp) != 0 || packet->nb_segs != 1 ||
+      !unanswered_reports_.admit_one(monotonic_ns()))
+    return;
+  rte_mbuf* const made = rte_pktmbuf_alloc(command_pool_);
+  if (made == nullptr) return;
+  const std::size_t length = write_host_unreachable(
+      {rte_pktmbuf_mtod(made, std::byte*), rte_pktmbuf_tailroom(made)}, octets_of(packet),
+      port(role).mac, {ipv4_source(*routes_, config_), ipv6_source(*routes_, config_)});
+  made->data_len = static_cast<std::uint16_t>(length);
+  made->pkt_len = static_cast<std::uint32_t>(length);
+  if (length != 0 && subscriber_of(*sessions_, octets_of(made)))
+    endpoint_->transmit(role, made);
+  else
+    rte_pktmbuf_free(made);
 }
 
 void Dataplane::wait() {

@@ -21,6 +21,7 @@
 
 #include "dataplane/control/endpoint.hpp"
 #include "dataplane/packet/doorbell.hpp"
+#include "dataplane/packet/policer.hpp"
 #include "dataplane/port/port.hpp"
 #include "dataplane/port/port_losses.hpp"
 #include "dataplane/port/port_statistics.hpp"
@@ -113,10 +114,14 @@ class Dataplane {
   // --- serving ---
   [[nodiscard]] End serve();
   void run_timers(std::uint64_t now_ns);
+  // Packets that main has given up, into session memory.
+  void publish_lost();
   // Waits until something is readable, and no longer than the next timer allows.
+  void report_unanswered(contract::PortRole role, rte_mbuf* packet);
   void wait();
   void on_routes_changed(std::uint64_t now_ns);
-  void ask_neighbour(contract::PortRole role, const Ipv6Address& neighbour);
+  void tell_of_neighbour(contract::PortRole role, const Ipv6Address& neighbour,
+                         netlink::NeighbourVerb verb);
   [[nodiscard]] End on_supervisor();
   void tell_supervisor(contract::SupervisorMessageType type);
 
@@ -160,6 +165,9 @@ class Dataplane {
   Doorbell doorbell_;  // the main thread's
   std::optional<Endpoint> endpoint_;
   std::optional<Routes> routes_;
+  // ICMP host unreachable: 100 a second, of all sessions. A session's packets that wait for
+  // neighbours have a rate of their own.
+  EventBucket unanswered_reports_{100, 100};
   std::uint32_t key_change_ns_ = 0;  // time of one MPPE key change on this CPU
   std::list<PortLossWatch> port_losses_;
   std::vector<pollfd> polled_;

@@ -15,9 +15,10 @@ LOSS_PAGE = ROOT / "docs" / "packet-loss.md"
 
 INTRO = """# Counters and reasons
 
-Made by `tools/make_counters.py` from `drop_reasons.def`, `port_losses.def` and `end_reasons.def` of `pns/base`; do not edit.
+Made by `tools/make_counters.py` from `drop_reasons.def`, `punt_classes.def`, `port_losses.def` and `end_reasons.def` of `pns/base`;
+do not edit.
 All metrics are at `GET /metrics` (configuration key `metrics.listen`). Their names begin with `pns_`, and each has a help text
-there. This page explains the three lists of reasons. [packet-loss.md](packet-loss.md) says how to tell losses apart and how to
+there. This page explains these lists. [packet-loss.md](packet-loss.md) says how to tell losses apart and how to
 act on them.
 
 ## Where a packet can end
@@ -27,10 +28,10 @@ act on them.
                             │      │        │                          └→ another subscriber (downstream)
                             │      │        └ PPP control → pns_punts_total{to="control"}
                             │      └ ack only, Echo answered → pns_worker_frames_total{kind="consumed"}
-                            └─ rest → pns_punts_total{to="kernel_access"} (twin)
+                            └─ rest → by class → pns_punts_total{to="kernel_access"} (twin)
  core port ───rx→ classify ─┬─ ipv4_out → mppe_seal → ppp_out → gre_out ─tx→ access port
                             │      └ session just closed ─┐
-                            └─ rest ──────────────────────┴→ pns_punts_total{to="kernel_core"} (twin)
+                            └─ rest ──────────────────────┴→ by class → pns_punts_total{to="kernel_core"} (twin)
 ```
 
 Every packet is counted once, where it ends: sent, punted, handed over, consumed or dropped with one of the reasons below. The
@@ -40,6 +41,20 @@ pipeline tests assert that the sums agree.
 
 | reason | direction | meaning | rule |
 |---|---|---|---|
+"""
+
+PUNTS = """
+The worker `main` is the main thread of the dataplane. It counts the packets that it gave up while they waited for a neighbour; a
+worker has counted each of them as punted before.
+
+## Frames for the kernel: `pns_punt_class_frames_total{class,result,worker}`
+
+A frame that the kernel handles belongs to one class. Each class has a token bucket and a ring of its own on each worker and port,
+so a flood of one class takes nothing from another. The result is `passed` or `policed`. A policed frame is also a drop
+`punt_policed`. A frame that finds the ring of its class full is a drop `punt_full` and has neither result.
+
+| class | frames a second | burst and ring | frames | why |
+|---|---|---|---|---|
 """
 
 PORTS = """
@@ -87,10 +102,14 @@ def link(rule):
 
 def page():
     drops = rows("drop_reasons.def", r'^PNS_DROP\((\w+), (\w+), "([^"]*)", "([^"]*)"\)')
+    punts = rows("punt_classes.def",
+                 r'^PNS_PUNT_CLASS\((\w+), (\d+), (\d+), "([^"]*)", "([^"]*)"\)')
     ports = rows("port_losses.def", r'^PNS_PORT_LOSS\((\w+), (\w+), "([^"]*)", "([^"]*)"\)')
     ends = rows("end_reasons.def", r'^PNS_END\((\w+), (\w+), "([^"]*)"\)')
     out = INTRO
     out += "".join(f"| `{n}` | {d} | {h} | {link(r)} |\n" for n, d, h, r in drops)
+    out += PUNTS
+    out += "".join(f"| `{n}` | {int(r):,} | {int(b):,} | {h} | {w} |\n" for n, r, b, h, w in punts)
     out += PORTS
     out += "".join(f"| `{n}` | {k} | {s} | {h} |\n" for n, k, s, h in ports)
     out += ENDS

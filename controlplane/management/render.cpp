@@ -64,6 +64,22 @@ ordered_json port_sums(const contract::SessionMemory& memory) {
   return out;
 }
 
+// Frames for the kernel by class, of all workers and both ports.
+ordered_json punt_classes(const contract::SessionMemory& memory) {
+  ordered_json out = ordered_json::array();
+  for (std::size_t i = 0; i < kPuntClassCount; ++i) {
+    std::uint64_t passed = 0;
+    std::uint64_t policed = 0;
+    for (const auto& worker : memory.workers()) {
+      passed += worker.punt_classes[i].passed.get();
+      policed += worker.punt_classes[i].policed.get();
+    }
+    out.push_back(
+        {{"class", std::string(kPuntClasses[i].name)}, {"passed", passed}, {"policed", policed}});
+  }
+  return out;
+}
+
 // One row for each place at a port where something was lost.
 ordered_json port_losses(const contract::SessionMemory& memory) {
   ordered_json out = ordered_json::array();
@@ -433,6 +449,7 @@ std::string render_stats(const model::Statistics& statistics, const contract::Se
   out["control_start_ms"] = std::move(start);
   out["ports"] = port_sums(memory);
   out["port_losses"] = port_losses(memory);
+  out["punt_classes"] = punt_classes(memory);
   out["last_ends"] = std::move(ends);
   return dump(out);
 }

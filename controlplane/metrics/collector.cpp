@@ -83,6 +83,9 @@ void add_worker_families(std::vector<MetricFamily>& out, const contract::Session
                          MetricType::Counter);
   auto punts = family("pns_punts_total", "Packets handed to the kernel twin or the control process",
                       MetricType::Counter);
+  auto classes =
+      family("pns_punt_class_frames_total",
+             "Frames for the kernel, by class and what became of them", MetricType::Counter);
   auto packets = family("pns_tunnel_packets_total", "Inner packets carried, by direction",
                         MetricType::Counter);
   auto bytes = family("pns_tunnel_bytes_total", "Bytes of inner IP carried, by direction",
@@ -127,6 +130,13 @@ void add_worker_families(std::vector<MetricFamily>& out, const contract::Session
           w.ports[p].punted.get());
     }
     add(punts, {{"to", "control"}, {"worker", id}}, w.punted_control.get());
+    for (std::size_t c = 0; c < kPuntClassCount; ++c) {
+      const std::string name(kPuntClasses[c].name);
+      add(classes, {{"class", name}, {"result", "passed"}, {"worker", id}},
+          w.punt_classes[c].passed.get());
+      add(classes, {{"class", name}, {"result", "policed"}, {"worker", id}},
+          w.punt_classes[c].policed.get());
+    }
     add(packets, {{"direction", "upstream"}, {"worker", id}}, w.upstream_packets.get());
     add(packets, {{"direction", "downstream"}, {"worker", id}}, w.downstream_packets.get());
     add(bytes, {{"direction", "upstream"}, {"worker", id}}, w.upstream_bytes.get());
@@ -156,9 +166,16 @@ void add_worker_families(std::vector<MetricFamily>& out, const contract::Session
     add(other, {{"kind", "generated"}, {"worker", id}}, w.generated.get());
     add(other, {{"kind", "consumed"}, {"worker", id}}, w.consumed.get());
   }
-  for (auto* f : {&rx_packets, &rx_bytes, &tx_packets, &tx_bytes, &punts, &packets, &bytes, &drops,
-                  &handovers, &port_handovers, &acks, &gaps, &steps, &waited, &reassembled, &window,
-                  &polls, &busy, &other})
+  // Main is no worker: a worker has counted these as handed to the kernel before.
+  for (const DropReason reason :
+       {DropReason::neighbour_unanswered, DropReason::neighbour_queue_full})
+    add(drops,
+        {{"direction", "both"}, {"reason", std::string(name_of(reason))}, {"worker", "main"}},
+        header.main_drops[static_cast<std::size_t>(reason)].get());
+  for (auto* f :
+       {&rx_packets, &rx_bytes,    &tx_packets, &tx_bytes,       &punts, &classes, &packets,
+        &bytes,      &drops,       &handovers,  &port_handovers, &acks,  &gaps,    &steps,
+        &waited,     &reassembled, &window,     &polls,          &busy,  &other})
     out.push_back(std::move(*f));
 }
 

@@ -69,7 +69,8 @@ int Endpoint::poll_timeout_ms() const noexcept {
 
 bool Endpoint::prepare_sleep() noexcept {
   for (const WorkerLine& worker : workers_)
-    if (rte_ring_empty(worker.to_main) == 0) return false;
+    for (const rte_ring* ring : worker.to_main)
+      if (ring != nullptr && rte_ring_empty(ring) == 0) return false;
   return !channel_ || backlogged() || commands_.prepare_sleep();
 }
 
@@ -316,19 +317,22 @@ void Endpoint::reply(const contract::MessageHeader& command, ReplyResult result,
 }
 
 void Endpoint::take_from_workers() {
+  for (const WorkerLine& worker : workers_)
+    for (rte_ring* ring : worker.to_main)
+      if (ring != nullptr) take_from(*ring);
+}
+
+void Endpoint::take_from(rte_ring& ring) {
   std::array<void*, kPuntBatch> packets;
-  for (const WorkerLine& worker : workers_) {
-    const unsigned count =
-        rte_ring_dequeue_burst(worker.to_main, packets.data(), kPuntBatch, nullptr);
-    for (unsigned i = 0; i < count; ++i) {
-      auto* packet = static_cast<rte_mbuf*>(packets[i]);
-      const PacketContext& context = context_of(packet);
-      if (context.lane == Lane::kResolve) {
-        resolve_(context.port, context.next_hop, packet);
-      } else {
-        punt(packet);
-        rte_pktmbuf_free(packet);
-      }
+  const unsigned count = rte_ring_dequeue_burst(&ring, packets.data(), kPuntBatch, nullptr);
+  for (unsigned i = 0; i < count; ++i) {
+    auto* packet = static_cast<rte_mbuf*>(packets[i]);
+    const PacketContext& context = context_of(packet);
+    if (context.lane == Lane::kResolve) {
+      resolve_(context.port, context.next_hop, packet);
+    } else {
+      punt(packet);
+      rte_pktmbuf_free(packet);
     }
   }
 }

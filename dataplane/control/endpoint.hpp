@@ -12,6 +12,7 @@
 #include <rte_mempool.h>
 #include <rte_ring.h>
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <deque>
@@ -23,6 +24,7 @@
 #include "dataplane/packet/doorbell.hpp"
 #include "dataplane/port/xdp/xdp_prefixes.hpp"
 #include "dataplane/session/session_table.hpp"
+#include "dataplane/worker/worker.hpp"
 #include "dataplane/worker/worker_command.hpp"
 #include "pns/base/unique_fd.hpp"
 #include "pns/contract/channel.hpp"
@@ -32,8 +34,8 @@ namespace pns::dataplane {
 class Endpoint {
  public:
   struct WorkerLine {
-    rte_ring* commands = nullptr;  // main → worker
-    rte_ring* to_main = nullptr;   // worker → main
+    rte_ring* commands = nullptr;                 // main → worker
+    std::array<rte_ring*, kMainRings> to_main{};  // worker → main, by MainRing; null: none
     Doorbell* doorbell = nullptr;
   };
   // A packet that needs its next hop (either family, mapped_address.hpp) resolved; the callee owns
@@ -85,6 +87,7 @@ class Endpoint {
   void forward(const contract::ReceivedMessage& message);
   void finish_removals();
   void take_from_workers();
+  void take_from(rte_ring& ring);
   void punt(rte_mbuf* packet);
   void reply(const contract::MessageHeader& command, contract::ReplyResult result,
              std::uint32_t generation);

@@ -18,6 +18,7 @@
 #include "pns/base/drop_reason.hpp"
 #include "pns/base/ids.hpp"
 #include "pns/base/ip_address.hpp"
+#include "pns/base/punt_class.hpp"
 #include "pns/contract/session_memory.hpp"
 
 namespace pns::dataplane {
@@ -69,6 +70,7 @@ inline constexpr std::uint16_t kPacketGapExplained = 1U << 8;
 // kControl: no frame, but word that no packet of the session opens (contract::PathDead).
 inline constexpr std::uint16_t kPacketPathDead = 1U << 6;
 inline constexpr std::uint16_t kPacketOpenedOnce = 1U << 7;  // PathDead::opened_since_armed
+inline constexpr std::uint16_t kPacketForGateway = 1U << 9;  // kResolve: next_hop is a gateway
 
 struct alignas(64) PacketContext {
   Lane lane = Lane::kReceived;
@@ -88,7 +90,8 @@ struct alignas(64) PacketContext {
   std::uint16_t payload_at = 0;    // kGre: octets of Ethernet and IPv4 header
   std::uint16_t outer_length = 0;  // kGre: octets of outer IP
   std::uint8_t local = 0;          // kGre: SessionTable's number of destination
-  std::array<std::uint8_t, 3> spare{};
+  PuntClass punt_class{};          // kPunt
+  std::array<std::uint8_t, 2> spare{};
   // kResolve: mapped_address.hpp. While it waits behind a gap: low is when it began to.
   Ipv6Address next_hop;
 };

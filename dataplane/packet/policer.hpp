@@ -34,6 +34,7 @@ struct EventBucket {
   std::uint64_t burst_ns = 0;
   std::uint64_t spent_until = 0;
 
+  EventBucket() noexcept = default;  // everything passes
   // rate 0: everything passes.
   EventBucket(std::uint32_t per_second, std::uint32_t burst) noexcept
       : cost_ns(per_second == 0 ? 0 : 1'000'000'000ULL / per_second),

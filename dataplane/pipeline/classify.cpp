@@ -22,7 +22,7 @@ void classify_ipv6(StageContext& stage, rte_mbuf* packet, PacketContext& context
   const auto header = wire::parse_ipv6(inner);
   if (!header) return drop(context, header.error());
   const FoundSession found = stage.sessions.find_by_prefix(header->destination.high);
-  if (!found) return punt_to_kernel(stage, context, context.port, DropReason::no_session);
+  if (!found) return refuse_subscriber(stage, packet, context, header->destination);
   if (wire::is_unforwardable(header->source)) return drop(context, DropReason::inner_scope);
   narrow(packet, wire::kEthernetHeaderSize, header->total_length());
   attach(context, found.slot, *found.session);
@@ -54,7 +54,7 @@ struct Lookup {
   if (to_all || ethernet->type.host() != wire::kEtherTypeIpv4) {
     if (!to_all && ethernet->type.host() == wire::kEtherTypeIpv6 && port == PortRole::kCore)
       return classify_ipv6(stage, packet, context);
-    return punt_to_kernel(stage, context, port, DropReason::not_ip);
+    return punt_to_kernel(stage, packet, context, port, DropReason::not_ip);
   }
 
   const Bytes ip = frame.subspan(wire::kEthernetHeaderSize);
@@ -75,7 +75,7 @@ struct Lookup {
                                 ? stage.sessions.local_index(header.destination)
                                 : SessionTable::kMaxLocalAddresses;
   if (local == SessionTable::kMaxLocalAddresses)
-    return punt_to_kernel(stage, context, port, DropReason::not_ip);
+    return punt_to_kernel(stage, packet, context, port, DropReason::not_ip);
   narrow(packet, 0, wire::kEthernetHeaderSize + header.total_length);  // padding goes
   if (header.is_fragment()) {
     if (!stage.reassembly.enabled()) return drop(context, DropReason::outer_fragment);
@@ -121,7 +121,7 @@ void find_records(const Burst& burst, const Lookups& lookups, PortRole port,
     PacketContext& context = context_of(burst.packets[i]);
     if (slots[i] == 0) {
       if (context.lane == Lane::kSubscriber)
-        punt_to_kernel(stage, context, PortRole::kCore, DropReason::no_session);
+        refuse_subscriber(stage, burst.packets[i], context, context.destination);
       continue;
     }
     const FoundSession found = stage.sessions.at(slots[i]);
@@ -132,19 +132,19 @@ void find_records(const Burst& burst, const Lookups& lookups, PortRole port,
 
 }  // namespace
 
-ForSubscriber subscriber_of(StageContext& stage, Bytes frame) noexcept {
+ForSubscriber subscriber_of(const SessionTable& sessions, Bytes frame) noexcept {
   const auto ethernet = wire::parse_ethernet(frame);
   if (!ethernet) return {};
   const Bytes packet = frame.subspan(wire::kEthernetHeaderSize);
   if (ethernet->type.host() == wire::kEtherTypeIpv4) {
     const auto header = wire::parse_ipv4(packet);
     if (!header) return {};
-    return {stage.sessions.find_by_address(header->destination), Lane::kDownstreamIpv4};
+    return {sessions.find_by_address(header->destination), Lane::kDownstreamIpv4};
   }
   if (ethernet->type.host() == wire::kEtherTypeIpv6) {
     const auto header = wire::parse_ipv6(packet);
     if (!header) return {};
-    return {stage.sessions.find_by_prefix(header->destination.high), Lane::kDownstreamIpv6};
+    return {sessions.find_by_prefix(header->destination.high), Lane::kDownstreamIpv6};
   }
   return {};
 }

@@ -19,6 +19,6 @@ struct ForSubscriber {
   Lane lane = Lane::kDownstreamIpv4;
   [[nodiscard]] explicit operator bool() const noexcept { return static_cast<bool>(session); }
 };
-[[nodiscard]] ForSubscriber subscriber_of(StageContext& stage, Bytes frame) noexcept;
+[[nodiscard]] ForSubscriber subscriber_of(const SessionTable& sessions, Bytes frame) noexcept;
 
 }  // namespace pns::dataplane

@@ -3,6 +3,7 @@
 
 #include <type_traits>
 
+#include "dataplane/pipeline/punt_class.hpp"
 #include "dataplane/routing/mapped_address.hpp"
 #include "pns/wire/ethernet.hpp"
 
@@ -11,6 +12,41 @@ namespace {
 
 constexpr std::uint64_t kIcmpCostNs = 10'000'000;
 constexpr std::uint64_t kIcmpBurstNs = 20 * kIcmpCostNs;
+
+// Packets of one session for neighbours without a known MAC address: 4 a second, 16 at once. Main
+// asks for a neighbour once a second and gives up after 6 s, so that one session keeps at most 40
+// of the 256 neighbours busy that may be asked for at a time.
+constexpr std::uint64_t kResolveCostNs = 250'000'000;
+constexpr std::uint64_t kResolveBurstNs = 16 * kResolveCostNs;
+
+// A gateway is many sessions': none of them pays for it, and none can use up its bucket with
+// neighbours that do not exist.
+bool may_resolve(StageContext& stage, const PacketContext& context, bool gateway) noexcept {
+  if (gateway) return stage.resolve_gateway.admit_one(stage.now_ns);
+  if (context.session != nullptr) {
+    contract::SessionExtension& extension =
+        stage.sessions.memory().extensions()[context.slot.value];
+    if (extension.generation.load(std::memory_order_relaxed) != context.generation) {
+      extension.resolve_spent_ns = 0;
+      extension.generation.store(context.generation, std::memory_order_relaxed);
+    }
+    if (!admit(extension.resolve_spent_ns, stage.now_ns, kResolveCostNs, kResolveBurstNs))
+      return false;
+  }
+  return stage.resolve.admit_one(stage.now_ns);
+}
+
+void punt(StageContext& stage, PacketContext& context, contract::PortRole port,
+          PuntClass punt_class) noexcept {
+  const auto index = static_cast<std::size_t>(punt_class);
+  if (!stage.port(port).punt[index].admit_one(stage.now_ns)) {
+    stage.counters.punt_classes[index].policed.add(1);
+    return drop(context, DropReason::punt_policed);
+  }
+  context.port = port;
+  context.punt_class = punt_class;
+  context.lane = Lane::kPunt;
+}
 
 bool prepend_ethernet(rte_mbuf* packet, const MacAddress& destination, const MacAddress& source,
                       std::uint16_t type) noexcept {
@@ -31,24 +67,32 @@ void send_frame(StageContext& stage, rte_mbuf* packet, const NextHop& hop,
   const MacAddress& our_mac = stage.port(hop.port).mac;
   bool written = false;
   switch (hop.kind) {
-    case NextHopKind::kGlean:
-      if (!stage.resolve.admit_one(stage.now_ns))
+    case NextHopKind::kGlean: {
+      const bool gateway = !hop.gateway.is_unspecified();
+      if (!may_resolve(stage, context, gateway))
         return drop(context, DropReason::next_hop_unresolved);
       written = prepend_ethernet(packet, MacAddress{}, hop.source, kType);
-      context.next_hop = hop.gateway;
-      if (hop.gateway.is_unspecified()) {
-        if constexpr (kIpv6)
-          context.next_hop = destination;
-        else
-          context.next_hop = mapped(destination);
+      if (gateway) {
+        context.next_hop = hop.gateway;
+        context.flags |= kPacketForGateway;
+      } else if constexpr (kIpv6) {
+        context.next_hop = destination;
+      } else {
+        context.next_hop = mapped(destination);
       }
       context.lane = Lane::kResolve;
       break;
+    }
     case NextHopKind::kLocal:
-      punt_to_kernel(stage, context, hop.port, DropReason::no_route);
+      if (!stage.port(hop.port).has_twin) return drop(context, DropReason::no_route);
+      // Packets out of tunnels take nothing from the peers' control connections.
+      punt(stage, context, hop.port,
+           context.session != nullptr ? PuntClass::other : punt_class_of(kType, octets_of(packet)));
       if (context.lane != Lane::kPunt) return;
       written = prepend_ethernet(packet, our_mac, our_mac, kType);
       break;
+    case NextHopKind::kPool:
+      return drop(context, DropReason::pool_address_unused);
     case NextHopKind::kUnreachable:
     case NextHopKind::kResolved:  // not here
     default:
@@ -56,6 +100,15 @@ void send_frame(StageContext& stage, rte_mbuf* packet, const NextHop& hop,
   }
   context.port = hop.port;
   if (!written) drop(context, DropReason::no_headroom);
+}
+
+template <class Address>
+void refuse(StageContext& stage, rte_mbuf* packet, PacketContext& context,
+            const Address& destination) noexcept {
+  const NextHopId id = stage.next_hops.lookup(destination);
+  if (stage.next_hops.get(id).kind == NextHopKind::kPool)
+    return drop(context, DropReason::pool_address_unused);
+  punt_to_kernel(stage, packet, context, contract::PortRole::kCore, DropReason::no_session);
 }
 
 template <class Error, class Header, class Address>
@@ -91,13 +144,20 @@ bool make_icmp_report(StageContext& stage, contract::SessionRecord& session,
 
 }  // namespace
 
-void punt_to_kernel(StageContext& stage, PacketContext& context, contract::PortRole port,
-                    DropReason otherwise) noexcept {
-  PortSettings& settings = stage.port(port);
-  if (!settings.has_twin) return drop(context, otherwise);
-  if (!settings.punt.admit_one(stage.now_ns)) return drop(context, DropReason::punt_policed);
-  context.port = port;
-  context.lane = Lane::kPunt;
+void punt_to_kernel(StageContext& stage, rte_mbuf* packet, PacketContext& context,
+                    contract::PortRole port, DropReason otherwise) noexcept {
+  if (!stage.port(port).has_twin) return drop(context, otherwise);
+  punt(stage, context, port, punt_class_of(octets_of(packet)));
+}
+
+void refuse_subscriber(StageContext& stage, rte_mbuf* packet, PacketContext& context,
+                       Ipv4Address destination) noexcept {
+  refuse(stage, packet, context, destination);
+}
+
+void refuse_subscriber(StageContext& stage, rte_mbuf* packet, PacketContext& context,
+                       const Ipv6Address& destination) noexcept {
+  refuse(stage, packet, context, destination);
 }
 
 void detail::send_unresolved(StageContext& stage, rte_mbuf* packet, const NextHop& hop,

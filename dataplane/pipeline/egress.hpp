@@ -24,10 +24,18 @@
 
 namespace pns::dataplane {
 
-// Sends a frame to the twin of a port, within the port's punt rate. Without a twin, drops it for
-// `otherwise`.
-void punt_to_kernel(StageContext& stage, PacketContext& context, contract::PortRole port,
-                    DropReason otherwise) noexcept;
+// Sends a frame, data at its Ethernet header, to the twin of a port, within the rate of its
+// PuntClass. Without a twin, drops it for `otherwise`.
+void punt_to_kernel(StageContext& stage, rte_mbuf* packet, PacketContext& context,
+                    contract::PortRole port, DropReason otherwise) noexcept;
+
+// A frame from the core port, data at its Ethernet header, to a `destination` (of either family)
+// that no session has. An address of the pools is nobody else's: dropped without an answer. Others
+// go to the kernel (no_session where there is no twin).
+void refuse_subscriber(StageContext& stage, rte_mbuf* packet, PacketContext& context,
+                       Ipv4Address destination) noexcept;
+void refuse_subscriber(StageContext& stage, rte_mbuf* packet, PacketContext& context,
+                       const Ipv6Address& destination) noexcept;
 
 namespace detail {
 

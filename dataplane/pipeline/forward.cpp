@@ -25,6 +25,17 @@ void drop_and_report(StageContext& stage, PacketContext& context, DropReason rea
   drop_upstream(context, reason);
 }
 
+// Nothing leads to the destination, or it is an address of a pool that no session has. Sent out of
+// the core port, the latter would come back by the route to the pools.
+void report_unreachable(StageContext& stage, PacketContext& context, NextHopKind kind,
+                        Bytes packet) noexcept {
+  const bool pool = kind == NextHopKind::kPool;
+  drop_and_report(stage, context, pool ? DropReason::pool_address_unused : DropReason::no_route,
+                  {wire::kIcmpDestinationUnreachable,
+                   pool ? wire::kIcmpCodeHostUnreachable : wire::kIcmpCodeNetUnreachable, 0},
+                  packet);
+}
+
 // True when the packet may go on, with its TTL decremented.
 [[gnu::always_inline]] inline bool decrement_ttl_or_drop(StageContext& stage, rte_mbuf* packet,
                                                          PacketContext& context) noexcept {
@@ -76,11 +87,13 @@ bool forward_one(StageContext& stage, rte_mbuf* packet, PacketContext& context,
     return true;
   }
   const NextHop hop = stage.next_hops.get(id);
-  if (hop.kind == NextHopKind::kUnreachable) {
+  if (hop.kind == NextHopKind::kUnreachable || hop.kind == NextHopKind::kPool) {
+    const bool pool = hop.kind == NextHopKind::kPool;
     report_to_sender(stage, context,
-                     {wire::kIcmpv6DestinationUnreachable, wire::kIcmpv6CodeNoRoute, 0},
+                     {wire::kIcmpv6DestinationUnreachable,
+                      pool ? wire::kIcmpv6CodeAddressUnreachable : wire::kIcmpv6CodeNoRoute, 0},
                      octets_of(packet));
-    drop_upstream(context, DropReason::no_route);
+    drop_upstream(context, pool ? DropReason::pool_address_unused : DropReason::no_route);
     return false;
   }
   if (hop.kind == NextHopKind::kLocal) {
@@ -147,10 +160,8 @@ void forward_ipv4(Burst& burst, StageContext& stage) noexcept {
       prefetch_downstream(*other.session);
       context.lane = Lane::kDownstreamIpv4;
     } else {
-      if (hop.kind == NextHopKind::kUnreachable) {
-        drop_and_report(stage, context, DropReason::no_route,
-                        {wire::kIcmpDestinationUnreachable, wire::kIcmpCodeNetUnreachable, 0},
-                        octets_of(packet));
+      if (hop.kind == NextHopKind::kUnreachable || hop.kind == NextHopKind::kPool) {
+        report_unreachable(stage, context, hop.kind, octets_of(packet));
         continue;
       }
       // The kernel has no route back to a subscriber: a ping to the server's own addresses is

@@ -6,8 +6,8 @@
 
 namespace pns::dataplane {
 
-// Lane kSubscriber → kDownstreamIpv4, or to the kernel's twin when the record is not the
-// destination's (no_session where there is no twin); kDownstreamIpv4 → kSeal. Hands the packets of
+// Lane kSubscriber → kDownstreamIpv4, or refuse_subscriber() when the record is not the
+// destination's; kDownstreamIpv4 → kSeal. Hands the packets of
 // other workers over, and makes the packet fit: TTL, the session's rate, MSS, MTU. Too big: with DF
 // an ICMP report to the sender (RFC 1191), else fragments, which are appended to the burst in place
 // of the original. Sets Burst::has_ipv6. RFC 1812 §5.3.1, §4.2.2.7.

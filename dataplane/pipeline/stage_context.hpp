@@ -30,8 +30,8 @@ namespace pns::dataplane {
 struct PortSettings {
   MacAddress mac{};
   bool has_twin = false;
-  std::uint16_t mtu = 1500;  // octets of IP
-  EventBucket punt{0, 1};
+  std::uint16_t mtu = 1500;                       // octets of IP
+  std::array<EventBucket, kPuntClassCount> punt;  // by PuntClass
 };
 
 // Key changes that gaps may cost a worker, for all its sessions, as long as no packet opens behind
@@ -78,7 +78,10 @@ struct StageContext {
   Ipv4Address icmp_source;
   std::uint64_t now_ns = 0;
   bool control_attached = true;
-  EventBucket resolve{2'000, 256};  // packets to main for their neighbour
+  // Packets to main for the MAC address of their next hop: of neighbours that are the destination
+  // itself, after the session has paid (egress.cpp), and of gateways, which many sessions share.
+  EventBucket resolve{2'000, 256};
+  EventBucket resolve_gateway{1'000, 128};
   KeyStepBudget key_steps;
   std::uint32_t inline_steps = 0;  // key steps that packets of this poll may still cost
   // Packets of sessions that decrypt which may wait for an earlier one in vain: each costs

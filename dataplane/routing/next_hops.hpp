@@ -32,6 +32,7 @@ enum class NextHopKind : std::uint8_t {
   kResolved = 1,     // MAC addresses are right: send
   kGlean = 2,        // on link, MAC not known: main resolves `gateway`, or the destination when 0
   kLocal = 3,        // one of our own addresses on `port`: to its twin
+  kPool = 4,         // an address of a pool: only a session may have it
 };
 
 struct NextHop {

@@ -22,12 +22,6 @@
 namespace pns::dataplane {
 namespace {
 
-constexpr std::size_t kHeldPerNeighbour = 64;
-constexpr std::size_t kHeldInAll = 1024;
-constexpr std::size_t kMaxWaiting = 256;  // neighbours asked for at a time
-constexpr std::uint64_t kHoldNs = 3'000'000'000;
-constexpr std::uint64_t kAskAgainNs = 1'000'000'000;
-constexpr unsigned kMaxTries = 5;
 constexpr int kMaxDrains = 16;
 constexpr int kUsableStates =
     NUD_REACHABLE | NUD_STALE | NUD_DELAY | NUD_PROBE | NUD_PERMANENT | NUD_NOARP;
@@ -70,15 +64,21 @@ void for_each(nl_cache* cache, Visit visit) {
 }  // namespace
 
 Routes::Routes(NextHops& next_hops, std::array<PortInfo, contract::kPorts> ports, Release release,
-               Ask ask)
+               std::vector<Ipv6Prefix> pools, Unanswered unanswered, Tell tell)
     : next_hops_(next_hops),
       ports_(std::move(ports)),
       release_(std::move(release)),
-      ask_(std::move(ask)) {}
+      pools_(std::move(pools)),
+      unanswered_(std::move(unanswered)),
+      tell_(std::move(tell)),
+      resolving_(
+          {.ask = [this](const Neighbour& who) { tell_kernel(netlink::NeighbourVerb::kAsk, who); },
+           .forget =
+               [this](const Neighbour& who) { tell_kernel(netlink::NeighbourVerb::kForget, who); },
+           .lose = [this](const Neighbour& who, rte_mbuf* packet,
+                          DropReason reason) { lose(who, packet, reason); }}) {}
 
 Routes::~Routes() {
-  for (auto& [neighbour, waiting] : waiting_)
-    for (auto& [deadline, packet] : waiting.packets) rte_pktmbuf_free(packet);
   if (manager_ != nullptr) nl_cache_mngr_free(manager_);
 }
 
@@ -86,7 +86,7 @@ std::expected<void, std::string> Routes::start() {
   const auto failed = [](const char* what, int error) {
     return std::unexpected(fmt::format("netlink: {}: {}", what, nl_geterror(error)));
   };
-  if (!ask_) {
+  if (!tell_) {
     auto requests = netlink::NeighbourRequests::open();
     if (!requests) return std::unexpected(requests.error());
     requests_ = std::move(*requests);
@@ -167,6 +167,7 @@ void Routes::read_addresses(Wanted& wanted) {
 }
 
 void Routes::read_routes(Wanted& wanted) {
+  gateways_.clear();
   std::map<Ipv6Prefix, std::uint32_t> metrics;
   for_each<rtnl_route>(route_cache_, [&](rtnl_route* route) {
     const auto family = rtnl_route_get_family(route);
@@ -197,6 +198,11 @@ void Routes::read_routes(Wanted& wanted) {
     metrics[prefix] = metric;
     wanted[prefix] = key;
   });
+  for (const Ipv6Prefix& pool : pools_)
+    wanted[{pool.network(), pool.length}] = {NextHopKind::kPool, contract::PortRole::kCore, {}};
+  for (const auto& [prefix, key] : wanted)
+    if (key.kind == NextHopKind::kGlean && !key.address.is_unspecified())
+      gateways_.insert({key.port, key.address});
 }
 
 // A host route to each neighbour that the kernel would reach directly. Only to those: the kernel
@@ -267,13 +273,9 @@ void Routes::rebuild(std::uint64_t now_ns) {
     const NextHopId id = id_of(key);
     if (id.value == 0) continue;
     if (used.emplace(key, true).second) (void)next_hops_.set(id, next_hop_of(key));
-    const bool gateway = key.kind == NextHopKind::kGlean && !key.address.is_unspecified();
-    if (gateway && !macs_.contains({key.port, key.address}) && waiting_.size() < kMaxWaiting &&
-        waiting_.try_emplace({key.port, key.address}).second) {
-      ask_kernel({key.port, key.address});
-      waiting_[{key.port, key.address}].asked_ns = now_ns;
-    }
   }
+  for (const Neighbour& gateway : gateways_)
+    if (!macs_.contains(gateway)) resolving_.want_gateway(gateway, now_ns);
   for (const auto& [prefix, key] : wanted) {
     const auto known = installed_.find(prefix);
     if (known != installed_.end() && known->second == key) continue;
@@ -312,14 +314,24 @@ void Routes::delete_route(const Ipv6Prefix& prefix) {
                                    : next_hops_.delete_route(prefix));
 }
 
-void Routes::ask_kernel(const Neighbour& neighbour) {
-  if (ask_) return ask_(neighbour.first, neighbour.second);
+void Routes::tell_kernel(netlink::NeighbourVerb verb, const Neighbour& neighbour) {
+  if (tell_) return tell_(neighbour.first, neighbour.second, verb);
   const int ifindex = ifindex_[static_cast<std::size_t>(neighbour.first)];
   if (ifindex == 0) return;
   if (is_mapped(neighbour.second))
-    requests_->ask(ifindex, unmapped(neighbour.second));
+    requests_->send(verb, ifindex, unmapped(neighbour.second));
   else
-    requests_->ask(ifindex, neighbour.second);
+    requests_->send(verb, ifindex, neighbour.second);
+}
+
+void Routes::lose(const Neighbour& neighbour, rte_mbuf* packet, DropReason reason) {
+  if (reason == DropReason::neighbour_unanswered) {
+    ++unanswered_count_;
+    if (unanswered_) unanswered_(neighbour.first, packet);
+  } else {
+    ++queue_full_count_;
+  }
+  rte_pktmbuf_free(packet);
 }
 
 void Routes::hold(contract::PortRole port, const Ipv6Address& next_hop, rte_mbuf* packet,
@@ -330,61 +342,17 @@ void Routes::hold(contract::PortRole port, const Ipv6Address& next_hop, rte_mbuf
     write_destination(packet, mac->second);
     return release_(port, packet);
   }
-  const auto known = waiting_.find(neighbour);
-  if ((known == waiting_.end() && waiting_.size() >= kMaxWaiting) ||
-      waiting_packets_ >= kHeldInAll) {
-    ++unresolved_drops_;
-    rte_pktmbuf_free(packet);
-    return;
-  }
-  Waiting& waiting = waiting_[neighbour];
-  if (known == waiting_.end()) {
-    waiting.asked_ns = now_ns;
-    ask_kernel(neighbour);
-  }
-  if (waiting.packets.size() >= kHeldPerNeighbour) {
-    rte_pktmbuf_free(waiting.packets.front().second);
-    waiting.packets.pop_front();
-    --waiting_packets_;
-    ++unresolved_drops_;
-  }
-  waiting.packets.emplace_back(now_ns + kHoldNs, packet);
-  ++waiting_packets_;
+  resolving_.hold(neighbour, gateways_.contains(neighbour), packet, now_ns);
 }
 
 void Routes::release_resolved() {
-  for (auto entry = waiting_.begin(); entry != waiting_.end();) {
-    const auto mac = macs_.find(entry->first);
-    if (mac == macs_.end()) {
-      ++entry;
-      continue;
-    }
-    for (auto& [deadline, packet] : entry->second.packets) {
-      write_destination(packet, mac->second);
-      release_(entry->first.first, packet);
-    }
-    waiting_packets_ -= entry->second.packets.size();
-    entry = waiting_.erase(entry);
-  }
+  resolving_.release_if([this](const Neighbour& who) { return macs_.contains(who); },
+                        [this](const Neighbour& who, rte_mbuf* packet) {
+                          write_destination(packet, macs_.at(who));
+                          release_(who.first, packet);
+                        });
 }
 
-void Routes::on_timer(std::uint64_t now_ns) {
-  for (auto entry = waiting_.begin(); entry != waiting_.end();) {
-    Waiting& waiting = entry->second;
-    while (!waiting.packets.empty() && waiting.packets.front().first <= now_ns) {
-      rte_pktmbuf_free(waiting.packets.front().second);
-      waiting.packets.pop_front();
-      --waiting_packets_;
-      ++unresolved_drops_;
-    }
-    const bool give_up = waiting.packets.empty() && waiting.tries >= kMaxTries;
-    if (!give_up && now_ns - waiting.asked_ns >= kAskAgainNs) {
-      ask_kernel(entry->first);
-      waiting.asked_ns = now_ns;
-      ++waiting.tries;
-    }
-    entry = give_up ? waiting_.erase(entry) : std::next(entry);
-  }
-}
+void Routes::on_timer(std::uint64_t now_ns) { resolving_.on_timer(now_ns); }
 
 }  // namespace pns::dataplane

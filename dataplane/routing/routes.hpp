@@ -6,9 +6,13 @@
 // The kernel stays the one place where routing is configured: ip(8), FRR and BIRD need nothing new.
 // After each netlink event the wanted set is computed and the difference applied.
 //
-// Packets whose next hop has no MAC address yet wait here, a few for each and for a bounded time,
-// while the kernel resolves it. Neighbours we use are marked managed, so the kernel keeps them
-// fresh although it sees none of the traffic. Nothing is ever learnt from a data packet.
+// The prefixes of the address pools are routes too: what no session has there is nobody's. A route
+// of the kernel with the same prefix does not replace one; a longer one leads where it says.
+//
+// Packets whose next hop has no MAC address yet wait in a ResolveQueue while the kernel resolves
+// it. Neighbours we use are marked managed, so the kernel keeps them fresh although it sees none of
+// the traffic; one that does not answer is deleted again. Nothing is ever learnt from a data
+// packet.
 //
 // Main thread only.
 #pragma once
@@ -17,16 +21,17 @@
 
 #include <array>
 #include <cstdint>
-#include <deque>
 #include <expected>
 #include <functional>
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "dataplane/routing/next_hops.hpp"
+#include "dataplane/routing/resolve_queue.hpp"
 #include "pns/base/ip_address.hpp"
 #include "pns/contract/session_memory.hpp"
 #include "pns/netlink/neighbour_request.hpp"
@@ -45,12 +50,16 @@ class Routes {
   // A held packet whose destination MAC has been written; the callee owns it.
   using Release = std::function<void(contract::PortRole, rte_mbuf*)>;
 
-  // Lets the kernel find a neighbour's MAC address. IPv4 as a mapped address.
-  using Ask = std::function<void(contract::PortRole, const Ipv6Address& neighbour)>;
+  // Has the kernel find a neighbour's MAC address, or forget it. IPv4 as a mapped address.
+  using Tell =
+      std::function<void(contract::PortRole, const Ipv6Address& neighbour, netlink::NeighbourVerb)>;
+  // A packet whose neighbour did not answer, from its Ethernet header on; only to be read.
+  using Unanswered = std::function<void(contract::PortRole, rte_mbuf*)>;
 
-  // Without `ask` this object asks the kernel itself, which needs CAP_NET_ADMIN.
+  // `pools`: the prefixes that only sessions have addresses of; IPv4 mapped. Without `tell` this
+  // object tells the kernel itself, which needs CAP_NET_ADMIN.
   Routes(NextHops& next_hops, std::array<PortInfo, contract::kPorts> ports, Release release,
-         Ask ask = {});
+         std::vector<Ipv6Prefix> pools = {}, Unanswered unanswered = {}, Tell tell = {});
   ~Routes();
   Routes(const Routes&) = delete;
   Routes& operator=(const Routes&) = delete;
@@ -61,8 +70,7 @@ class Routes {
   [[nodiscard]] int fd() const noexcept;
   void on_readable(std::uint64_t now_ns);
 
-  // Takes a packet that waits for `next_hop` on `port`: Ethernet, all but its destination. Frees
-  // the oldest ones when too many wait.
+  // Takes a packet that waits for `next_hop` on `port`: Ethernet, all but its destination.
   void hold(contract::PortRole port, const Ipv6Address& next_hop, rte_mbuf* packet,
             std::uint64_t now_ns);
   // Frees what waited too long, asks again for what is still unknown. Call about every 100 ms.
@@ -79,7 +87,12 @@ class Routes {
   }
   [[nodiscard]] std::size_t neighbours() const noexcept { return macs_.size(); }
   [[nodiscard]] std::size_t routes() const noexcept { return installed_.size(); }
-  [[nodiscard]] std::uint64_t unresolved_drops() const noexcept { return unresolved_drops_; }
+  // Packets given up while they waited: their neighbour did not answer in time, or too many waited.
+  [[nodiscard]] std::uint64_t unanswered() const noexcept { return unanswered_count_; }
+  [[nodiscard]] std::uint64_t queue_full() const noexcept { return queue_full_count_; }
+  [[nodiscard]] std::uint64_t unresolved_drops() const noexcept {
+    return unanswered_count_ + queue_full_count_;
+  }
 
  private:
   // A next hop by name: on a port, an address; address 0: whatever the packet's destination is.
@@ -89,12 +102,7 @@ class Routes {
     Ipv6Address address;
     friend auto operator<=>(const Key&, const Key&) = default;
   };
-  using Neighbour = std::pair<contract::PortRole, Ipv6Address>;
-  struct Waiting {
-    std::deque<std::pair<std::uint64_t, rte_mbuf*>> packets;  // deadline, packet
-    std::uint64_t asked_ns = 0;
-    unsigned tries = 0;
-  };
+  using Neighbour = ResolveQueue::Neighbour;
 
   void rebuild(std::uint64_t now_ns);
   void read_neighbours();
@@ -107,7 +115,9 @@ class Routes {
   [[nodiscard]] NextHop next_hop_of(const Key& key) const;
   [[nodiscard]] bool add_route(const Ipv6Prefix& prefix, NextHopId id);  // false: no room
   void delete_route(const Ipv6Prefix& prefix);
-  void ask_kernel(const Neighbour& neighbour);
+  // RTM_NEWNEIGH: find its MAC address, and keep it fresh. RTM_DELNEIGH: it is not there.
+  void tell_kernel(netlink::NeighbourVerb verb, const Neighbour& neighbour);
+  void lose(const Neighbour& neighbour, rte_mbuf* packet, DropReason reason);
   void release_resolved();
 
   NextHops& next_hops_;
@@ -120,16 +130,19 @@ class Routes {
   nl_cache* address_cache_ = nullptr;
   nl_cache* neighbour_cache_ = nullptr;
   nl_cache* route_cache_ = nullptr;
-  Ask ask_;
-  std::optional<netlink::NeighbourRequests> requests_;  // without ask_
   std::map<Neighbour, MacAddress> macs_;
   Wanted installed_;
   std::map<Key, NextHopId> ids_;
   std::vector<NextHopId> free_ids_;
   std::uint16_t next_id_ = 1;
-  std::map<Neighbour, Waiting> waiting_;
-  std::size_t waiting_packets_ = 0;
-  std::uint64_t unresolved_drops_ = 0;
+  std::vector<Ipv6Prefix> pools_;
+  Unanswered unanswered_;
+  Tell tell_;
+  std::optional<netlink::NeighbourRequests> requests_;  // without tell_
+  std::set<Neighbour> gateways_;                        // next hops of the kernel's routes
+  ResolveQueue resolving_;
+  std::uint64_t unanswered_count_ = 0;
+  std::uint64_t queue_full_count_ = 0;
   std::size_t refused_ = 0;  // routes that found no room
   bool changed_ = false;
 };

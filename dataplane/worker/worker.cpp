@@ -43,9 +43,14 @@ std::array<PortSettings, contract::kPorts> settings_of(const WorkerConfig& confi
   for (std::size_t i = 0; i < settings.size(); ++i) {
     const WorkerConfig::Port& port = config.ports[i];
     settings[i].mac = port.mac;
-    settings[i].has_twin = port.has_twin && port.to_twin != nullptr;
+    settings[i].has_twin =
+        port.has_twin && std::ranges::all_of(port.punt, [](const PuntQueue& queue) {
+          return queue.ring != nullptr;
+        });
     settings[i].mtu = port.mtu;
-    settings[i].punt = EventBucket(port.punt_rate, port.punt_burst);
+    std::ranges::transform(port.punt, settings[i].punt.begin(), [](const PuntQueue& queue) {
+      return EventBucket(queue.rate, queue.burst);
+    });
   }
   return settings;
 }
@@ -57,6 +62,21 @@ struct PacketList {
   void add(rte_mbuf* packet) noexcept { packets[count++] = packet; }
   [[nodiscard]] std::span<rte_mbuf*> span() noexcept { return {packets.data(), count}; }
 };
+
+// Moves the packets of the first one's `key` into the list, in order; the others close up to the
+// front. Result: how many are left.
+template <class Key>
+std::size_t take_group(std::span<rte_mbuf*> packets, Key key, PacketList& group) noexcept {
+  const auto first = key(packets.front());
+  std::size_t left = 0;
+  for (rte_mbuf* packet : packets) {
+    if (key(packet) == first)
+      group.add(packet);
+    else
+      packets[left++] = packet;
+  }
+  return left;
+}
 
 void** as_objects(rte_mbuf** packets) noexcept { return reinterpret_cast<void**>(packets); }
 
@@ -326,7 +346,7 @@ void Worker::send_frame(rte_mbuf* packet, PortRole port, Burst& frames) noexcept
   context.port = index_of(port) < contract::kPorts ? port : PortRole::kAccess;
   context.lane = Lane::kTransmit;
   (void)frames.append(packet);
-  if (const ForSubscriber found = subscriber_of(stage_, octets_of(packet)); found) {
+  if (const ForSubscriber found = subscriber_of(sessions_, octets_of(packet)); found) {
     rte_pktmbuf_adj(packet, wire::kEthernetHeaderSize);
     attach(context, found.session.slot, *found.session.session);
     context.lane = found.lane;
@@ -516,22 +536,48 @@ void Worker::count_drops(DropReason reason, std::uint64_t count) noexcept {
 
 void Worker::hand_over(std::span<rte_mbuf*> packets) noexcept {
   while (!packets.empty()) {
-    // Those for the first packet's owner come to the front, in order; the others keep theirs.
     const WorkerId owner = context_of(packets.front()).worker;
-    PacketList mine;
-    PacketList others;
-    for (rte_mbuf* packet : packets)
-      (context_of(packet).worker == owner ? mine : others).add(packet);
-    const bool known = owner.value < config_.worker_count;
     // What is handed over in one burst came from one port.
     const std::size_t port = index_of(context_of(packets.front()).port);
+    PacketList mine;
+    const std::size_t left = take_group(
+        packets, [](rte_mbuf* packet) { return context_of(packet).worker.value; }, mine);
+    const bool known = owner.value < config_.worker_count;
     const std::size_t pushed = push(known ? config_.handover_out[owner.value] : nullptr,
                                     known ? config_.worker_doorbells[owner.value] : nullptr,
                                     mine.span(), DropReason::handover_full);
     counters_.handed_out.add(pushed);
     counters_.ports[port].handed_out.add(pushed);
-    std::copy_n(others.packets.begin(), others.count, packets.begin());
-    packets = packets.first(others.count);
+    packets = packets.first(left);
+  }
+}
+
+void Worker::punt(PortRole role, std::span<rte_mbuf*> packets) noexcept {
+  const WorkerConfig::Port& port = config_.ports[index_of(role)];
+  while (!packets.empty()) {
+    const auto punt_class = static_cast<std::size_t>(context_of(packets.front()).punt_class);
+    PacketList mine;
+    packets = packets.first(take_group(
+        packets, [](rte_mbuf* packet) { return context_of(packet).punt_class; }, mine));
+    const std::size_t pushed =
+        push(port.punt[punt_class].ring, port.twin_doorbell, mine.span(), DropReason::punt_full);
+    counters_.ports[index_of(role)].punted.add(pushed);
+    counters_.punt_classes[punt_class].passed.add(pushed);
+  }
+}
+
+void Worker::resolve(PortRole role, std::span<rte_mbuf*> packets) noexcept {
+  const auto ring_of = [](rte_mbuf* packet) {
+    return (context_of(packet).flags & kPacketForGateway) != 0 ? MainRing::kGateways
+                                                               : MainRing::kNeighbours;
+  };
+  while (!packets.empty()) {
+    const MainRing ring = ring_of(packets.front());
+    PacketList mine;
+    packets = packets.first(take_group(packets, ring_of, mine));
+    counters_.ports[index_of(role)].punted.add(push(config_.to_main[static_cast<std::size_t>(ring)],
+                                                    config_.main_doorbell, mine.span(),
+                                                    DropReason::punt_full));
   }
 }
 
@@ -593,18 +639,14 @@ void Worker::finish(Burst& burst) noexcept {
   burst.count = 0;
   for (const PortRole role : kRoles) {
     const std::size_t port = index_of(role);
-    contract::PortCounters& counters = counters_.ports[port];
     if (sent[port].count != 0) transmit(role, sent[port].span());
-    if (punted[port].count != 0)
-      counters.punted.add(push(config_.ports[port].to_twin, config_.ports[port].twin_doorbell,
-                               punted[port].span(), DropReason::punt_full));
-    if (unresolved[port].count != 0)
-      counters.punted.add(push(config_.to_main, config_.main_doorbell, unresolved[port].span(),
-                               DropReason::punt_full));
+    if (punted[port].count != 0) punt(role, punted[port].span());
+    if (unresolved[port].count != 0) resolve(role, unresolved[port].span());
   }
   if (control.count != 0)
-    counters_.punted_control.add(
-        push(config_.to_main, config_.main_doorbell, control.span(), DropReason::punt_full));
+    counters_.punted_control.add(push(config_.to_main[static_cast<std::size_t>(MainRing::kControl)],
+                                      config_.main_doorbell, control.span(),
+                                      DropReason::punt_full));
   if (handed.count != 0) hand_over(handed.span());
   if (consumed != 0) counters_.consumed.add(consumed);
   if (freed.count != 0) rte_pktmbuf_free_bulk(freed.packets.data(), freed.count);

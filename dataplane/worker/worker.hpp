@@ -29,7 +29,22 @@
 
 namespace pns::dataplane {
 
-// What main sees in a packet from Worker's to_main ring, in context_of(packet).lane:
+// Rings to main. Each has its own, so that none keeps another's packets away.
+enum class MainRing : std::uint8_t {
+  kControl,     // PPP frames for the control process
+  kGateways,    // packets whose next hop is a gateway without a known MAC address
+  kNeighbours,  // packets whose destination is a neighbour without a known MAC address
+};
+inline constexpr std::size_t kMainRings = 3;
+
+// Frames of one PuntClass on their way to the twin of a port.
+struct PuntQueue {
+  std::uint32_t rate = 0;    // frames a second that the worker lets through; 0: all
+  std::uint32_t burst = 1;   // and how many at once
+  rte_ring* ring = nullptr;  // out: Ethernet frames for the kernel; null: no twin
+};
+
+// What main sees in a packet from one of the Worker's to_main rings, in context_of(packet).lane:
 //   Lane::kControl   PPP control frame from the Protocol field; slot, generation
 //   Lane::kResolve   Ethernet frame complete but for its destination; next_hop, port. When the
 //                    neighbour is known main writes the MAC and returns it by kSendFrame.
@@ -40,10 +55,8 @@ struct WorkerConfig {
     MacAddress mac{};
     bool has_twin = false;
     std::uint16_t mtu = 1500;  // octets of IP
-    // Frames per second towards the twin that this worker lets through, and how many at once.
-    std::uint32_t punt_rate = 50'000;
-    std::uint32_t punt_burst = 1'024;
-    rte_ring* to_twin = nullptr;    // out: Ethernet frames for the kernel; null: no twin
+    // Towards the twin, by PuntClass.
+    std::array<PuntQueue, kPuntClassCount> punt;
     rte_ring* from_twin = nullptr;  // in: Ethernet frames from the kernel; null: none
     Doorbell* twin_doorbell = nullptr;
   };
@@ -53,7 +66,7 @@ struct WorkerConfig {
   std::array<Port, contract::kPorts> ports;
   rte_mempool* pool = nullptr;   // private area kMbufPrivateSize, headroom RTE_PKTMBUF_HEADROOM
   rte_ring* commands = nullptr;  // in, from main: WorkerCommand
-  rte_ring* to_main = nullptr;   // out
+  std::array<rte_ring*, kMainRings> to_main{};  // out, by MainRing
   Doorbell* main_doorbell = nullptr;
   // By the other worker's number; null for this one. SPSC each.
   std::array<rte_ring*, contract::kMaxWorkers> handover_in{};
@@ -134,6 +147,9 @@ class Worker {
   bool finish_at_once(Burst& burst) noexcept;
   void transmit(contract::PortRole role, std::span<rte_mbuf*> packets) noexcept;
   void hand_over(std::span<rte_mbuf*> packets) noexcept;
+  // To the twin of a port, and to main for their next hop.
+  void punt(contract::PortRole role, std::span<rte_mbuf*> packets) noexcept;
+  void resolve(contract::PortRole role, std::span<rte_mbuf*> packets) noexcept;
   // Into a ring; what does not fit is dropped for `otherwise`. Result: how many went in.
   std::size_t push(rte_ring* ring, Doorbell* doorbell, std::span<rte_mbuf*> packets,
                    DropReason otherwise) noexcept;

@@ -28,6 +28,7 @@
 #include "pns/base/drop_reason.hpp"
 #include "pns/base/ids.hpp"
 #include "pns/base/ip_address.hpp"
+#include "pns/base/punt_class.hpp"
 #include "pns/base/unique_fd.hpp"
 #include "pns/contract/build_contract.hpp"
 #include "pns/contract/counter.hpp"
@@ -43,6 +44,8 @@ inline constexpr std::size_t kMaxWorkers = 64;
 inline constexpr std::size_t kPorts = 2;
 inline constexpr std::size_t kDropReasonRoom = 128;
 static_assert(kDropReasonCount <= kDropReasonRoom);
+inline constexpr std::size_t kPuntClassRoom = 8;
+static_assert(kPuntClassCount <= kPuntClassRoom);
 
 enum class PortRole : std::uint8_t { kAccess = 0, kCore = 1 };
 
@@ -53,6 +56,12 @@ struct PortCounters {
   Counter punted;                // towards the kernel (twin)
   Counter handed_out;            // received here, of a session that another worker owns
   std::array<Counter, 2> reserved;
+};
+
+// Frames of one class for the twins of both ports. Worker: writes; metrics: reads.
+struct PuntClassCounters {
+  Counter passed;   // went into the ring to the punt thread
+  Counter policed;  // over the rate of the class: also in drops, as punt_policed
 };
 
 // One worker's books. Conservation: rx + injected + handed in = tx + punted + control + handed out
@@ -74,8 +83,9 @@ struct alignas(64) WorkerCounters {
   Counter busy_cycles;  // TSC cycles of non-empty polls
   Counter upstream_packets,
       upstream_bytes;  // inner packets delivered to the core, bytes of inner IP
-  Counter downstream_packets, downstream_bytes;  // inner packets sent to subscribers
-  std::array<Counter, 32> reserved;
+  Counter downstream_packets, downstream_bytes;                // inner packets sent to subscribers
+  std::array<PuntClassCounters, kPuntClassRoom> punt_classes;  // by PuntClass
+  std::array<Counter, 16> reserved;
   std::array<Counter, kDropReasonRoom> drops;  // by DropReason
 };
 static_assert(sizeof(WorkerCounters) == 1600);
@@ -206,12 +216,16 @@ static_assert(std::is_standard_layout_v<SessionRecord>);
 
 // Room for what a session's record has no room for, away from the lines that packets touch. A
 // program that writes a field sets `generation` to the record's and the rest to zero first; with
-// another generation the fields are those of a session that is gone. No field yet.
+// another generation the fields are those of a session that is gone.
 struct SessionExtension {
   std::atomic<std::uint32_t> generation{0};
-  std::array<std::uint8_t, 28> reserved{};
+  std::array<std::uint8_t, 4> reserved{};
+  // Owner only: time until which requests for neighbours are paid for (CLOCK_MONOTONIC).
+  std::uint64_t resolve_spent_ns = 0;
+  std::array<std::uint8_t, 16> reserved2{};
 };
 static_assert(sizeof(SessionExtension) == 32);
+static_assert(offsetof(SessionExtension, resolve_spent_ns) == 8);
 
 // A format in memory that outlives programs: the versions of all who have used it, together().
 // Whoever attaches: writes; supervisor: reads.
@@ -294,7 +308,10 @@ struct alignas(64) SessionMemoryHeader {
   std::array<PortLosses, kPorts> port_losses;                // by PortRole
   std::array<DropReasonName, kDropReasonRoom> drop_reasons;  // by DropReason
   Counter neighbour_lost;  // packets given up while they waited for a neighbour (set, not summed)
-  std::array<std::uint64_t, 511> reserved2{};
+  // Packets that main gave up, by DropReason: workers have counted them as punted (set, not
+  // summed).
+  std::array<Counter, kDropReasonRoom> main_drops;
+  std::array<std::uint64_t, 383> reserved2{};
 };
 
 // A drop reason of this session memory, which may be of a newer program.

@@ -47,8 +47,8 @@ enum class SupervisorMessageType : std::uint32_t {
   kForgetConnection = 35,  // connection                                          control
   kWatchdog = 36,          // the plane's loop turns; at least every 2 s          both
   kRequestRestart = 37,    // request; value: Process                             control
-  kAskNeighbour = 38,      // port; text: IPv4 or IPv6 address whose MAC address  dataplane
-                           // the kernel is to find (since version 4)
+  kAskNeighbour = 38,      // port; text: IPv4 or IPv6 address; value: 0 the      dataplane
+                           // kernel is to find its MAC address, 1 to forget it (since version 4)
 };
 
 struct SupervisorMessage {

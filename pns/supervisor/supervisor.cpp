@@ -261,7 +261,8 @@ void Supervisor::on_ask_neighbour(const SupervisorMessage& message) {
     return address && !address->is_unspecified() && !address->is_loopback() &&
            !address->is_multicast();
   };
-  const bool good = message.port < contract::kPorts && (may_be_asked(ipv4) || may_be_asked(ipv6));
+  const bool good = message.port < contract::kPorts && message.value <= 1 &&
+                    (may_be_asked(ipv4) || may_be_asked(ipv6));
   if (!good || !neighbour_budget_.allow(now)) {
     if (neighbour_log_.allow(now))
       log::warn("neighbour request refused", {{"port", message.port},
@@ -272,10 +273,12 @@ void Supervisor::on_ask_neighbour(const SupervisorMessage& message) {
   const config::Port& asked = port(message.port);
   const std::string& interface = asked.has_twin() ? asked.twin : asked.device.interface;
   const auto index = static_cast<int>(::if_nametoindex(interface.c_str()));
+  const auto verb =
+      message.value == 0 ? netlink::NeighbourVerb::kAsk : netlink::NeighbourVerb::kForget;
   if (ipv4)
-    neighbour_requests_->ask(index, *ipv4);
+    neighbour_requests_->send(verb, index, *ipv4);
   else
-    neighbour_requests_->ask(index, *ipv6);
+    neighbour_requests_->send(verb, index, *ipv6);
 }
 
 void Supervisor::on_store(contract::ReceivedSupervisorMessage received) {

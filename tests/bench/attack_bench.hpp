@@ -8,6 +8,8 @@
 //   loss   far, while one real packet in fifty is lost on its way
 //   gap    GRE number and count equally far ahead, as behind a real loss
 //
+// And floods of frames that no session has (flood_bench.hpp).
+//
 // Batches without forged packets, with them, and with as many from strangers, which are received
 // and dropped, in turn, each in a worker of its own whose clock is the time it was busy: its purses
 // refill as on a core that does nothing else.

@@ -118,12 +118,23 @@ void write_json(const AttackReport& report, const std::string& path) {
                        {"measured", row.kept},
                        {"met", row.kept >= kKept}});
   }
+  nlohmann::json floods = nlohmann::json::array();
+  for (const FloodRow& row : report.floods)
+    floods.push_back({{"flood", row.name},
+                      {"frames", row.frames},
+                      {"median", row.cycles},
+                      {"frames_a_second", row.frames_a_second},
+                      {"passed", row.passed},
+                      {"replies", row.replies},
+                      {"replies_passed", row.replies_passed},
+                      {"gateway_resolved", row.gateway_resolved()}});
   write_results(path, report,
                 {{"sessions", report.sessions},
                  {"unit", "TSC cycles a real packet that was carried"},
                  {"key_step_cycles", report.step_cycles},
                  {"plain_cycles_a_forged_packet", report.step_cycles * kPlainSteps},
                  {"rows", rows},
+                 {"floods", floods},
                  {"goals", goals}});
 }
 

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/bench/flood_bench.hpp"
 #include "tests/bench/results.hpp"
 
 namespace pns::bench {
@@ -45,6 +46,7 @@ struct AttackReport : Machine {
   std::uint32_t key_change_ns = 0;
   std::uint32_t sessions = 0;
   std::vector<AttackRow> rows;
+  std::vector<FloodRow> floods;
 };
 
 // What is wrong whatever the machine's noise is: empty, or a line for each.

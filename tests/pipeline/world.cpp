@@ -89,6 +89,9 @@ struct RingPorts {
     add(4, gateway, "192.168.0.0/16");
     add(5, local, "10.0.0.1/32");
     add(6, local, "198.51.100.1/32");
+    add(5, local, "10.65.0.1/32");
+    // Pools of which no test leases an address unless it says so.
+    add(8, NextHop{NextHopKind::kPool, kCore, {}, {}, {}}, "10.65.0.0/16");
     const NextHop router{
         NextHopKind::kGlean, kCore, {}, mac(kCoreMac), *Ipv6Address::parse("fe80::fe")};
     const auto add6 = [&](std::uint16_t number, const NextHop& hop, const char* prefix) {
@@ -99,6 +102,7 @@ struct RingPorts {
     add6(3, glean, "2001:db8:99::/64");
     add6(7, router, "2001:db8:a8::/48");
     add6(5, local, "2001:db8:c::1/128");
+    add6(8, NextHop{NextHopKind::kPool, kCore, {}, {}, {}}, "2001:db8:65::/48");
   }
 };
 
@@ -181,9 +185,11 @@ World::~World() {
 
 rte_mempool* World::pool() { return ports().pool; }
 
-rte_ring* World::make_ring() {
+rte_ring* World::make_ring() { return make_ring(options_.ring_size); }
+
+rte_ring* World::make_ring(unsigned size) {
   static unsigned number = 0;
-  rte_ring* ring = rte_ring_create(("r" + std::to_string(number++)).c_str(), options_.ring_size, 0,
+  rte_ring* ring = rte_ring_create(("r" + std::to_string(number++)).c_str(), size, 0,
                                    RING_F_SP_ENQ | RING_F_SC_DEQ | RING_F_EXACT_SZ);
   REQUIRE(ring != nullptr);
   rings_.push_back(ring);
@@ -214,20 +220,22 @@ void World::start(std::uint16_t count) {
       port.mac = mac(p == 0 ? kAccessMac : kCoreMac);
       port.has_twin = options_.twins;
       port.mtu = options_.mtu;
-      port.punt_rate = options_.punt_rate;
-      port.punt_burst = options_.punt_burst;
       if (options_.twins) {
-        port.to_twin = make_ring();
+        for (std::size_t k = 0; k < kPuntClassCount; ++k) {
+          const PuntClassInfo& listed = kPuntClasses[k];
+          port.punt[k] = options_.listed_punt_classes
+                             ? PuntQueue{listed.rate, listed.ring, make_ring(listed.ring)}
+                             : PuntQueue{options_.punt_rate, options_.punt_burst, make_ring()};
+          to_twin_[p].push_back(port.punt[k].ring);
+        }
         port.from_twin = make_ring();
-        to_twin_[p].push_back(port.to_twin);
         from_twin_[p].push_back(port.from_twin);
       }
     }
     config.pool = ports().pool;
     config.commands = make_ring();
-    config.to_main = make_ring();
     commands_.push_back(config.commands);
-    to_main_.push_back(config.to_main);
+    for (rte_ring*& ring : config.to_main) to_main_.push_back(ring = make_ring());
     config.icmp_source = Ipv4Address(address(kIcmpSource));
     config.icmp_source_ipv6 = *Ipv6Address::parse(kOurs6);
     config.reassembly = options_.reassembly;
@@ -523,6 +531,18 @@ std::map<std::string, std::uint64_t> World::counted() {
   for (const auto& [name, value] : now)
     if (value != last_[name]) out[name] = value - last_[name];
   last_ = std::move(now);
+  return out;
+}
+
+std::map<std::string, std::uint64_t> World::punt_classes() const {
+  std::map<std::string, std::uint64_t> out;
+  for (const contract::WorkerCounters& c : memory_.workers())
+    for (std::size_t k = 0; k < kPuntClassCount; ++k) {
+      const std::string name(kPuntClasses[k].name);
+      const auto& counted = c.punt_classes[k];
+      if (counted.passed.get() != 0) out[name + " passed"] += counted.passed.get();
+      if (counted.policed.get() != 0) out[name + " policed"] += counted.policed.get();
+    }
   return out;
 }
 

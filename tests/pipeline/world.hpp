@@ -64,8 +64,9 @@ struct WorldOptions {
   std::uint16_t workers = 1;
   bool twins = true;
   bool control_attached = true;
-  unsigned ring_size = 256;  // of every ring but the ports'
-  std::uint32_t punt_rate = 0;
+  unsigned ring_size = 256;          // of every ring but the ports'
+  bool listed_punt_classes = false;  // rates and rings of punt_classes.def, else as follows
+  std::uint32_t punt_rate = 0;       // of every class
   std::uint32_t punt_burst = 1;
   std::uint16_t mtu = 1500;
   std::uint32_t max_sessions = 64;  // at most 250: subscribers are numbered by an octet
@@ -153,6 +154,8 @@ class World {
   // --- books ---
   // All counters that are not zero since the last call, by name.
   [[nodiscard]] std::map<std::string, std::uint64_t> counted();
+  // Frames for the kernel since the start, by class and result, where not zero.
+  [[nodiscard]] std::map<std::string, std::uint64_t> punt_classes() const;
   // Only drops.
   [[nodiscard]] std::map<std::string, std::uint64_t> drops();
 
@@ -171,6 +174,7 @@ class World {
  private:
   void add(Subscriber& s, bool open, bool mppe_required);
   [[nodiscard]] rte_ring* make_ring();
+  [[nodiscard]] rte_ring* make_ring(unsigned size);
   // What the workers gave to main for this, in order; the rest is kept for later.
   [[nodiscard]] std::vector<rte_mbuf*> take_from_main(dataplane::Lane lane);
   void start(std::uint16_t workers);
@@ -184,7 +188,8 @@ class World {
   std::unique_ptr<dataplane::SessionTable> table_;
   dataplane::NextHops* next_hops_ = nullptr;
   std::vector<rte_ring*> rings_;
-  std::vector<rte_ring*> commands_, to_main_;
+  std::vector<rte_ring*> commands_;
+  std::vector<rte_ring*> to_main_;  // of all workers, in the order of MainRing
   std::array<std::vector<rte_ring*>, 2> to_twin_, from_twin_;
   std::vector<std::unique_ptr<dataplane::Doorbell>> doorbells_;
   std::vector<std::unique_ptr<dataplane::Worker>> workers_;

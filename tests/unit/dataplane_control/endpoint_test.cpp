@@ -40,7 +40,7 @@ struct World {
   contract::SessionMemory memory = contract::SessionMemory::attach(memory_fd.get()).value();
   std::unique_ptr<SessionTable> table = SessionTable::create(memory, 1).value();
   Doorbell doorbell;
-  Endpoint::WorkerLine line{ring(), ring(), &doorbell};
+  Endpoint::WorkerLine line{ring(), {ring(), ring(), ring()}, &doorbell};
   std::vector<SubscriberPrefixes> bound;
   Endpoint endpoint{
       *table,
@@ -75,7 +75,7 @@ struct World {
     while (rte_ring_dequeue(line.commands, &left) == 0)
       rte_pktmbuf_free(static_cast<rte_mbuf*>(left));
     rte_ring_free(line.commands);
-    rte_ring_free(line.to_main);
+    for (rte_ring* to_main : line.to_main) rte_ring_free(to_main);
     CHECK(rte_mempool_in_use_count(pool()) == 0);
   }
 

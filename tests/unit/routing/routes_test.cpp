@@ -63,15 +63,17 @@ struct World {
   std::unique_ptr<NextHops> next_hops;
   std::vector<std::pair<PortRole, rte_mbuf*>> released;
   std::unique_ptr<Routes> routes;
+  unsigned unanswered = 0;
   std::uint64_t now_ns = 1;
 
-  World() {
+  explicit World(std::vector<Ipv6Prefix> pools = {}) {
     static int number = 0;
     next_hops = NextHops::create(("t" + std::to_string(number++)).c_str(), 1024).value();
     routes = std::make_unique<Routes>(
         *next_hops,
         std::array{Routes::PortInfo{"t-access", kAccessMac}, Routes::PortInfo{"t-core", kCoreMac}},
-        [this](PortRole port, rte_mbuf* packet) { released.emplace_back(port, packet); });
+        [this](PortRole port, rte_mbuf* packet) { released.emplace_back(port, packet); },
+        std::move(pools), [this](PortRole, rte_mbuf*) { ++unanswered; });
     REQUIRE(routes->start());
   }
   ~World() {
@@ -222,6 +224,60 @@ TEST_CASE("routes: packets for a neighbour that never answers are dropped, and w
   // Its place is free again.
   world.routes->hold(PortRole::kCore, ip("10.0.0.250"), world.packet(), world.now_ns);
   CHECK(rte_mempool_in_use_count(pool()) == 1);
+}
+
+TEST_CASE(
+    "routes: an address of a pool leads nowhere, unless a longer route or our own address does",
+    "[dataplane][routes]") {
+  fresh_network();
+  World world({mapped(Ipv4Prefix::parse("10.0.0.128/25").value()),
+               Ipv6Prefix::parse("2001:db8:64::/48").value()});
+  CHECK(world.to("10.0.0.200").kind == NextHopKind::kPool);
+  CHECK(world.to("10.0.0.9").kind == NextHopKind::kGlean);
+  CHECK(world.to("2001:db8:64:1::7").kind == NextHopKind::kPool);
+  run("addr add 10.0.0.129/24 dev t-core");
+  CHECK(world.until([&] { return world.to("10.0.0.129").kind == NextHopKind::kLocal; }));
+  // The kernel's own route to the pool changes nothing; a longer one is meant.
+  run("route add 10.0.0.128/25 via 10.0.0.2 dev t-core");
+  run("route add 10.0.0.224/28 via 10.0.0.3 dev t-core");
+  REQUIRE(world.until([&] { return world.to("10.0.0.230").gateway == ip("10.0.0.3"); }));
+  CHECK(world.to("10.0.0.200").kind == NextHopKind::kPool);
+  run("route del 10.0.0.128/25");
+  run("route add 192.0.2.0/24 via 10.0.0.3 dev t-core");
+  REQUIRE(world.until([&] { return world.to("192.0.2.1").kind == NextHopKind::kGlean; }));
+  CHECK(world.to("10.0.0.200").kind == NextHopKind::kPool);
+}
+
+TEST_CASE("routes: gateways are found while a scan keeps all other neighbours waiting",
+          "[dataplane][routes]") {
+  fresh_network();
+  World world;
+  run("route add 192.168.0.0/16 via 10.0.0.254 dev t-core");
+  REQUIRE(world.until([&] { return world.to("192.168.0.1").gateway == ip("10.0.0.254"); }));
+  for (int i = 0; i < 2'000; ++i)
+    world.routes->hold(PortRole::kCore, mapped(Ipv4Address(0x0a000000 + 2 + i % 250)),
+                       world.packet(), world.now_ns);
+  world.routes->hold(PortRole::kCore, ip("10.0.0.254"), world.packet(), world.now_ns);
+  run("neigh replace 10.0.0.254 lladdr 02:11:22:33:44:55 dev t-core nud reachable");
+  CHECK(world.until([&] { return world.released.size() == 1; }));
+}
+
+TEST_CASE("routes: a neighbour that is given up is gone from the kernel's table",
+          "[dataplane][routes]") {
+  fresh_network();
+  World world;
+  world.routes->hold(PortRole::kCore, ip("10.0.0.77"), world.packet(), world.now_ns);
+  const auto known = [] {
+    return std::system("ip neigh show dev t-core | grep -q '^10.0.0.77 '") == 0;
+  };
+  CHECK(world.until([&] { return known(); }));
+  for (int second = 0; second < 10; ++second) {
+    world.now_ns += 1'000'000'000;
+    world.routes->on_timer(world.now_ns);
+  }
+  CHECK(world.unanswered == 1);
+  CHECK(world.routes->unanswered() == 1);
+  CHECK(world.until([&] { return !known(); }));
 }
 
 TEST_CASE("routes: an interface that is made anew is found again", "[dataplane][routes]") {
