@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/pipeline/forward.hpp"
 
+#include <algorithm>
+#include <array>
 #include <cstring>
 
 #include "dataplane/pipeline/egress.hpp"
+#include "dataplane/pipeline/fragment.hpp"
 #include "dataplane/pipeline/local_delivery.hpp"
 #include "pns/wire/icmp.hpp"
 #include "pns/wire/icmpv6.hpp"
@@ -47,6 +50,36 @@ void report_unreachable(StageContext& stage, PacketContext& context, NextHopKind
   }
   wire::decrement_ttl(octets_of(packet));
   context.flags |= kPacketTtlDone;
+  return true;
+}
+
+// A packet that exceeds the MTU of the port its next hop is on: a report to the sender when it
+// must not be cut (RFC 1191 §4), else fragments, which are appended to the burst (RFC 1812
+// §4.2.2.7). False: it is dropped, and in the books already.
+bool send_in_fragments(Burst& burst, StageContext& stage, rte_mbuf* packet, PacketContext& context,
+                       const NextHop& hop) noexcept {
+  const wire::Ipv4Header header = wire::read_ipv4(octets_of(packet));
+  const std::uint16_t mtu = stage.port(hop.port).mtu;
+  if (header.dont_fragment) {
+    drop_and_report(stage, context, DropReason::too_big,
+                    {wire::kIcmpDestinationUnreachable, wire::kIcmpCodeFragmentationNeeded, mtu},
+                    octets_of(packet));
+    return false;
+  }
+  std::array<rte_mbuf*, kMaxFragments> fragments;
+  const std::size_t room = std::min<std::size_t>(fragments.size(), Burst::kCapacity - burst.count);
+  const auto made =
+      fragment_ipv4(packet, header, mtu, stage.pool, std::span(fragments).first(room));
+  if (!made) {
+    drop_upstream(context, made.error());
+    return false;
+  }
+  for (std::size_t i = 0; i < *made; ++i) {
+    send_to_next_hop(stage, fragments[i], hop, header.destination);
+    (void)burst.append(fragments[i]);
+  }
+  stage.counters.generated.add(*made);
+  context.lane = Lane::kConsumed;
   return true;
 }
 
@@ -170,7 +203,11 @@ void forward_ipv4(Burst& burst, StageContext& stage) noexcept {
         continue;
       if (hop.kind != NextHopKind::kLocal && !decrement_ttl_or_drop(stage, packet, context))
         continue;
-      send_to_next_hop(stage, packet, hop, context.destination);
+      if (packet->data_len > stage.port(hop.port).mtu && hop.kind != NextHopKind::kLocal) {
+        if (!send_in_fragments(burst, stage, packet, context, hop)) continue;
+      } else {
+        send_to_next_hop(stage, packet, hop, context.destination);
+      }
     }
     if (from == nullptr) continue;
     if (context.lane == Lane::kDrop) {

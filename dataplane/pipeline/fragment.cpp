@@ -41,10 +41,15 @@ std::size_t copied_header(Bytes header, std::span<std::byte, kMaxHeader> out) no
 
 }  // namespace
 
-std::size_t fragment_ipv4(rte_mbuf* packet, const wire::Ipv4Header& header, std::uint16_t mtu,
-                          rte_mempool* pool, std::span<rte_mbuf*> out) noexcept {
+std::expected<std::size_t, DropReason> fragment_ipv4(rte_mbuf* packet,
+                                                     const wire::Ipv4Header& header,
+                                                     std::uint16_t mtu, rte_mempool* pool,
+                                                     std::span<rte_mbuf*> out) noexcept {
   const Bytes whole = octets_of(packet).first(header.total_length);
   const Bytes payload = whole.subspan(header.header_length);
+  // The offset of a later fragment would run into the flags.
+  if (header.header_length + header.fragment_offset + payload.size() > UINT16_MAX)
+    return std::unexpected(DropReason::fragment_overflow);
   std::array<std::byte, kMaxHeader> first_header;
   std::memcpy(first_header.data(), whole.data(), header.header_length);
   std::array<std::byte, kMaxHeader> later_header;
@@ -52,24 +57,24 @@ std::size_t fragment_ipv4(rte_mbuf* packet, const wire::Ipv4Header& header, std:
 
   std::size_t made = 0;
   std::size_t at = 0;
-  const auto give_up = [&] {
+  const auto give_up = [&](DropReason why) {
     rte_pktmbuf_free_bulk(out.data(), static_cast<unsigned>(made));
-    return std::size_t{0};
+    return std::unexpected(why);
   };
   while (at < payload.size()) {
     const Bytes head = at == 0 ? Bytes(first_header).first(header.header_length)
                                : Bytes(later_header).first(later_size);
-    if (mtu < head.size() + 8 || made == out.size()) return give_up();
+    if (mtu < head.size() + 8 || made == out.size()) return give_up(DropReason::fragment_limit);
     std::size_t size = std::min(payload.size() - at, mtu - head.size());
     const bool last = at + size == payload.size();
     if (!last) size &= ~std::size_t{7};
     rte_mbuf* fragment = rte_pktmbuf_alloc(pool);
-    if (fragment == nullptr) return give_up();
+    if (fragment == nullptr) return give_up(DropReason::no_buffer);
     out[made++] = fragment;
     const std::size_t total = head.size() + size;
     auto* octets = reinterpret_cast<std::byte*>(
         rte_pktmbuf_append(fragment, static_cast<std::uint16_t>(total)));
-    if (octets == nullptr) return give_up();
+    if (octets == nullptr) return give_up(DropReason::no_buffer);
     std::memcpy(octets, head.data(), head.size());
     std::memcpy(octets + head.size(), payload.data() + at, size);
 

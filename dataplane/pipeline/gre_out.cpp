@@ -141,17 +141,17 @@ void gre_out(Burst& burst, StageContext& stage) noexcept {
       std::array<rte_mbuf*, kMaxFragments> fragments;
       const std::size_t room =
           std::min<std::size_t>(fragments.size(), Burst::kCapacity - burst.count);
-      const std::size_t made =
+      const auto made =
           fragment_ipv4(packet, outer, mtu, stage.pool, std::span(fragments).first(room));
-      if (made == 0) {
-        drop_downstream(context, DropReason::no_buffer);
+      if (!made) {
+        drop_downstream(context, made.error());
         continue;
       }
-      for (std::size_t i = 0; i < made; ++i) {
+      for (std::size_t i = 0; i < *made; ++i) {
         send_to_next_hop(stage, fragments[i], hop, outer.destination);
         (void)burst.append(fragments[i]);
       }
-      stage.counters.generated.add(made);
+      stage.counters.generated.add(*made);
       context.lane = Lane::kConsumed;
     } else {
       send_to_next_hop(stage, packet, hop, outer.destination);

@@ -35,14 +35,14 @@ void make_fit(Burst& burst, StageContext& stage, rte_mbuf* packet, PacketContext
   }
   std::array<rte_mbuf*, kMaxFragments> fragments;
   const std::size_t room = std::min<std::size_t>(fragments.size(), Burst::kCapacity - burst.count);
-  const std::size_t made = fragment_ipv4(packet, header, session.inner_mtu, stage.pool,
-                                         std::span(fragments).first(room));
-  if (made == 0) return drop_downstream(context, DropReason::no_buffer);
-  for (std::size_t i = 0; i < made; ++i) {
+  const auto made = fragment_ipv4(packet, header, session.inner_mtu, stage.pool,
+                                  std::span(fragments).first(room));
+  if (!made) return drop_downstream(context, made.error());
+  for (std::size_t i = 0; i < *made; ++i) {
     to_seal(context_of(fragments[i]), static_cast<std::uint16_t>(fragments[i]->pkt_len));
     (void)burst.append(fragments[i]);
   }
-  stage.counters.generated.add(made);
+  stage.counters.generated.add(*made);
   context.lane = Lane::kConsumed;
 }
 
@@ -63,6 +63,8 @@ void fit_ipv4(Burst& burst, StageContext& stage, rte_mbuf* packet,
   if (!may_go_down(stage, context, contract::kFlagIpv4Open)) return;
   // Whoever chose this lane has parsed the header and found the session.
   const wire::Ipv4Header header = wire::read_ipv4(octets_of(packet));
+  if (wire::is_unforwardable(header.source))
+    return drop_downstream(context, DropReason::inner_scope);
   SessionRecord& session = *context.session;
   narrow(packet, 0, header.total_length);
   if ((context.flags & kPacketTtlDone) == 0) {

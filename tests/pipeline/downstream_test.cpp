@@ -203,6 +203,32 @@ TEST_CASE("pipeline: a packet that is too big and may be cut arrives in pieces",
                                   {"downstream_bytes", 1396 + 119}});
 }
 
+TEST_CASE("pipeline: a peer with an MRU of 128 gets a whole ping of 1,400 octets",
+          "[pipeline][rfc791-3.2]") {
+  World world;
+  const Subscriber s = world.add(2);
+  world.record(s).inner_mtu = 124;
+  (void)world.counted();
+  world.receive(kCore, from_core(data(s, 1'380)));
+  world.run();
+  const auto out = world.sent(kAccess);
+  CHECK(out.size() == 14);  // 104 octets each
+  Octets whole;
+  for (const Octets& frame : out) {
+    const Octets inner = ppp_of(frame);
+    CHECK(inner.size() <= 4 + 124);
+    whole.insert(whole.end(), inner.begin() + 4 + 20, inner.end());
+  }
+  CHECK(hex(whole) == hex(pattern(1'380)));
+  CHECK(world.drops().empty());
+  // Over an MTU that no link may have: named, and not "no buffer".
+  world.record(s).inner_mtu = 60;
+  world.receive(kCore, from_core(data(s, 1'380)));
+  world.run();
+  CHECK(world.sent(kAccess).empty());
+  CHECK(world.drops() == Counts{{"fragment_limit", 1}});
+}
+
 TEST_CASE("pipeline: a fragment cut again keeps its place and its more-fragments bit",
           "[pipeline][rfc791-3.2]") {
   World world;

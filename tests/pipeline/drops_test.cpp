@@ -400,6 +400,34 @@ TEST_CASE("pipeline: chains are made one segment, or dropped", "[pipeline]") {
   CHECK(world.drops() == std::map<std::string, std::uint64_t>{{"no_buffer", 1}});
 }
 
+TEST_CASE("pipeline: a source that no router forwards from goes to no subscriber", "[pipeline]") {
+  World world;
+  const Subscriber s = world.add(2);
+  (void)world.counted();
+  for (const char* source : {"127.0.0.1", "0.1.2.3", "224.0.0.5", "240.0.0.1", "255.255.255.255"})
+    check_row(world, {source, kCore,
+                      from_core(ip({.source = source, .destination = s.address}, pattern(20))),
+                      "inner_scope"});
+}
+
+TEST_CASE("pipeline: a fragment that ends beyond 65,535 octets is not cut further", "[pipeline]") {
+  World world;
+  const Subscriber s = world.add(2);
+  (void)world.counted();
+  // Offset 65,528 and 1,450 octets: the second half would have an offset of 66,904.
+  check_row(world, {"downstream", kCore,
+                    from_core(ip({.source = kServer, .destination = s.address,
+                                  .flags_offset = 0x1fff},
+                                 pattern(1450))),
+                    "fragment_overflow"});
+  // As far as the last octet that there is.
+  world.receive(kCore, from_core(ip({.source = kServer, .destination = s.address,
+                                     .flags_offset = 8'007},
+                                    pattern(1'450))));
+  world.run();
+  CHECK(world.sent(kAccess).size() == 2);
+}
+
 TEST_CASE("pipeline: no buffers for fragments", "[pipeline]") {
   World world;
   const Subscriber s = world.add(2);

@@ -414,6 +414,45 @@ TEST_CASE("pipeline: expired and unroutable packets are reported to the subscrib
   CHECK(counted.at("generated") == 2);
 }
 
+TEST_CASE("pipeline: a subscriber's packet over the core port's MTU is cut, or reported",
+          "[pipeline][rfc1191]") {
+  World world({.mtu = 1300});
+  const Subscriber s = world.add(2);
+  (void)world.counted();
+  const auto large = [&](unsigned flags) {
+    return ip({.source = s.address, .destination = kServer, .id = 7, .flags_offset = flags},
+              pattern(1'360));
+  };
+  world.receive(kAccess, from_peer(s, 0, ppp("0021", large(0))));
+  world.run();
+  const auto pieces = world.sent(kCore);
+  REQUIRE(pieces.size() == 2);
+  Octets whole(pieces[0].begin() + 34, pieces[0].end());
+  whole.insert(whole.end(), pieces[1].begin() + 34, pieces[1].end());
+  CHECK(hex(whole) == hex(pattern(1'360)));
+  CHECK(pieces[0].size() == 14 + 20 + 1'280);
+  CHECK(get16(pieces[0], 20) == 0x2000);
+  CHECK(get16(pieces[1], 20) == 1'280 / 8);
+  for (const Octets& piece : pieces) CHECK(checksum(Bytes(piece).subspan(14, 20)) == 0);
+  CHECK(world.record(s).upstream.packets.get() == 1);
+  auto counted = world.counted();
+  CHECK(counted.at("upstream_packets") == 1);
+  CHECK(counted.at("core_tx") == 2);
+
+  (void)world.sent(kAccess);
+  world.receive(kAccess, from_peer(s, 1, ppp("0021", large(0x4000))));
+  world.run();
+  CHECK(world.sent(kCore).empty());
+  CHECK(world.drops() == Counts{{"too_big", 1}});
+  CHECK(world.record(s).upstream.drops.get() == 1);
+  const auto out = world.sent(kAccess);
+  // The report itself exceeds the access port's MTU with its headers no more than others do.
+  REQUIRE(out.size() == 1);
+  constexpr std::size_t kIcmpAt = 14 + 20 + 16 + 4 + 20;
+  CHECK(get16(out[0], kIcmpAt) == 0x0304);
+  CHECK(get16(out[0], kIcmpAt + 6) == 1300);
+}
+
 TEST_CASE("pipeline: ICMP errors are limited and never about ICMP errors",
           "[pipeline][rfc1812-4.3.2]") {
   World world;
