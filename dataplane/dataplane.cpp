@@ -441,6 +441,8 @@ void Dataplane::make_workers() {
   for (const auto& place : places_) {
     configure_worker(place->config);
     place->worker = std::make_unique<Worker>(place->config, *sessions_, *next_hops_);
+    if (!place->worker->complete())
+      fail("no memory for pptp.gre.reassembly (dataplane.memory.megabytes)");
     place->loop =
         std::make_unique<WorkerLoop>(*place->worker, place->doorbell, loop_settings(place->config));
   }
@@ -469,11 +471,10 @@ WorkerLoop::Settings Dataplane::loop_settings(const WorkerConfig& worker) const 
   settings.sleep = config_.dataplane.idle.sleep;
   settings.wait = config_.dataplane.idle.wait;
   settings.ns_per_cycle = 1e9 / static_cast<double>(rte_get_tsc_hz());
-  // Descriptors of devices with fewer queues than workers are waited on by the first ones only.
-  if (!worker.ports[index_of(PortRole::kAccess)].rx_queues.empty())
-    for (const Port& opened : ports_)
-      settings.wait_fds.insert(settings.wait_fds.end(), opened.wait_fds.begin(),
-                               opened.wait_fds.end());
+  for (const Port& opened : ports_) {
+    const std::vector<int> own = wait_fds_of(opened, worker.id, worker_count());
+    settings.wait_fds.insert(settings.wait_fds.end(), own.begin(), own.end());
+  }
   return settings;
 }
 

@@ -31,6 +31,7 @@ Reassembly::Reassembly(const Settings& settings) {
       std::bit_ceil((settings.packets + kEntriesPerBucket - 1) / kEntriesPerBucket);
   table_.reset(rte_ip_frag_table_create(buckets, kEntriesPerBucket, settings.packets,
                                         settings.wait_ns, static_cast<int>(rte_socket_id())));
+  failed_ = table_ == nullptr;
   dead_.reset(new rte_ip_frag_death_row{});
 }
 

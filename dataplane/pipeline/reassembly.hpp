@@ -31,6 +31,8 @@ class Reassembly {
   Reassembly& operator=(const Reassembly&) = delete;
 
   [[nodiscard]] bool enabled() const noexcept { return table_ != nullptr; }
+  // Wanted, but there was no memory for it. Ask after construction.
+  [[nodiscard]] bool failed() const noexcept { return failed_; }
 
   // Takes a fragment, data at its Ethernet header. The whole packet when it was the last one
   // missing: one segment, its IPv4 header made right; null otherwise. `merged`: fragments that went
@@ -48,6 +50,7 @@ class Reassembly {
   };
   std::unique_ptr<rte_ip_frag_tbl, Free> table_;
   std::unique_ptr<rte_ip_frag_death_row, Free> dead_;
+  bool failed_ = false;
 };
 
 }  // namespace pns::dataplane

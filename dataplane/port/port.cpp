@@ -185,6 +185,7 @@ std::expected<void, std::string> start_ethdev(Port& port, std::uint16_t workers,
     return failed(port, fmt::format("start: {}", rte_strerror(-error)));
   steer(port, rx_queues, workers, conf.rx_adv_conf.rss_conf.rss_hf, steering);
   // af_xdp opens its sockets in queue set-up, af_packet at probe: take all that nobody else has.
+  // Both open them queue by queue, and each is given the lowest number that is free.
   for (const int fd : packet_sockets()) port.wait_fds.push_back(fd);
 
   rte_ether_addr mac{};
@@ -201,6 +202,15 @@ std::expected<void, std::string> start_ethdev(Port& port, std::uint16_t workers,
 }
 
 }  // namespace
+
+std::vector<int> wait_fds_of(const Port& port, WorkerId worker, std::uint16_t workers) {
+  if (port.rx_queues.size() <= worker.value) return {};
+  if (port.wait_fds.size() != port.rx_queues.size()) return port.wait_fds;
+  std::vector<int> own;
+  for (std::size_t queue = worker.value; queue < port.wait_fds.size(); queue += workers)
+    own.push_back(port.wait_fds[queue]);
+  return own;
+}
 
 MacAddress tap_mac(const std::string& node, contract::PortRole role) noexcept {
   std::uint32_t hash = 2166136261U;  // FNV-1a

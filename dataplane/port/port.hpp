@@ -38,7 +38,7 @@ struct Port {
   PortCapabilities capabilities;
   std::vector<RxQueue> rx_queues;        // index modulo workers = worker
   std::vector<TxQueue> tx_queues;        // one for each worker
-  std::vector<int> wait_fds;             // poll(2) for reading; not owned
+  std::vector<int> wait_fds;  // poll(2) for reading; by receive queue when there are as many
   std::vector<int> xdp_sockets;          // xdp: only; by receive queue, not owned
   UniqueFd wire;                         // tap: only
   std::uint16_t ethdev_id = UINT16_MAX;  // other kinds
@@ -51,6 +51,11 @@ struct Port {
 [[nodiscard]] std::expected<Port, std::string> open_port(contract::PortRole role,
                                                          const config::Config& config,
                                                          UniqueFd wire, rte_mempool* pool);
+
+// The descriptors that a worker waits on: those of its own receive queues, so that packets of one
+// worker wake no other. All of them where the device has not one for each queue.
+[[nodiscard]] std::vector<int> wait_fds_of(const Port& port, WorkerId worker,
+                                           std::uint16_t workers);
 
 // The locally administered MAC of a tap: port: the same for the same node and role at each start.
 [[nodiscard]] MacAddress tap_mac(const std::string& node, contract::PortRole role) noexcept;

@@ -7,13 +7,32 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <charconv>
 #include <fstream>
 #include <iterator>
 
 namespace pns::dataplane {
 namespace {
 
-constexpr std::uint64_t kHugePageMegabytes = 2;
+constexpr std::uint64_t kHugePageMegabytes = 2;  // the size that is advised
+constexpr std::array<std::uint64_t, 2> kHugePageSizes = {2, 1024};  // MiB
+
+constexpr unsigned kMaxCpu = 65'535;
+
+// A number at the front of `text`, taken off. Error: none is there.
+std::expected<unsigned, std::errc> take_number(std::string_view& text) {
+  unsigned value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{}) return std::unexpected(error);
+  text.remove_prefix(static_cast<std::size_t>(end - text.data()));
+  return value;
+}
+
+bool is_online(const HostFacts& host, unsigned cpu) {
+  return host.cpus.empty() ? cpu < host.online_cpus
+                           : std::ranges::find(host.cpus, cpu) != host.cpus.end();
+}
 
 void add_device(std::vector<std::string>& arguments, const config::Port& port) {
   if (port.device.kind == config::DeviceKind::kPci) {
@@ -29,12 +48,39 @@ bool uses_xdp(const config::Config& config) noexcept {
          config.ports.core.device.kind == config::DeviceKind::kXdp;
 }
 
-HostFacts read_host_facts() {
+std::vector<unsigned> parse_cpu_list(std::string_view text) {
+  std::vector<unsigned> cpus;
+  while (!text.empty()) {
+    const auto first = take_number(text);
+    if (!first) return {};
+    auto last = first;
+    if (text.starts_with('-')) {
+      text.remove_prefix(1);
+      last = take_number(text);
+    }
+    if (!last || *last < *first || *last > kMaxCpu) return {};
+    for (unsigned cpu = *first; cpu <= *last; ++cpu) cpus.push_back(cpu);
+    if (text.empty()) break;
+    if (!text.starts_with(',')) return {};
+    text.remove_prefix(1);
+  }
+  return cpus;
+}
+
+HostFacts read_host_facts(const std::filesystem::path& sys) {
   HostFacts facts;
-  facts.online_cpus = static_cast<unsigned>(std::max(1L, ::sysconf(_SC_NPROCESSORS_ONLN)));
-  std::ifstream file("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages");
-  std::uint64_t pages = 0;
-  if (file >> pages) facts.free_huge_megabytes = pages * kHugePageMegabytes;
+  std::string list;
+  if (std::ifstream file(sys / "devices/system/cpu/online"); file >> list)
+    facts.cpus = parse_cpu_list(list);
+  facts.online_cpus =
+      facts.cpus.empty() ? static_cast<unsigned>(std::max(1L, ::sysconf(_SC_NPROCESSORS_ONLN)))
+                         : static_cast<unsigned>(facts.cpus.size());
+  for (const std::uint64_t megabytes : kHugePageSizes) {
+    std::ifstream file(sys / fmt::format("kernel/mm/hugepages/hugepages-{}kB/free_hugepages",
+                                         megabytes * 1024));
+    std::uint64_t pages = 0;
+    if (file >> pages) facts.free_huge_megabytes += pages * megabytes;
+  }
   return facts;
 }
 
@@ -63,17 +109,15 @@ std::expected<EalPlan, std::string> plan_eal(const config::Config& config, const
         "echo {} > /sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages; or use tap: ports)",
         memory.megabytes, host.free_huge_megabytes, memory.megabytes / kHugePageMegabytes));
 
-  // --lcores gives every lcore its CPU; a worker number beyond the online CPUs is refused here,
-  // because EAL would only say "invalid lcores".
-  std::string lcores = std::to_string(config.dataplane.cores.main);
-  unsigned highest = config.dataplane.cores.main;
-  for (const auto worker : config.dataplane.cores.workers) {
-    lcores += "," + std::to_string(worker);
-    highest = std::max<unsigned>(highest, worker);
-  }
-  if (highest >= host.online_cpus)
-    return std::unexpected(fmt::format("dataplane.cores: core {} is not there, this host has {}",
-                                       highest, host.online_cpus));
+  // A core that is not online is refused here, because EAL would only say "invalid lcores".
+  std::vector<unsigned> cores = {config.dataplane.cores.main};
+  cores.insert(cores.end(), config.dataplane.cores.workers.begin(),
+               config.dataplane.cores.workers.end());
+  for (const unsigned core : cores)
+    if (!is_online(host, core))
+      return std::unexpected(fmt::format("dataplane.cores: core {} is not online, this host has {}",
+                                         core, host.online_cpus));
+  const std::string lcores = fmt::format("{}", fmt::join(cores, ","));
 
   auto& a = plan.arguments;
   a = {"-l",

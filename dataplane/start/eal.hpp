@@ -6,7 +6,9 @@
 #pragma once
 
 #include <expected>
+#include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "pns/config/config.hpp"
@@ -16,9 +18,16 @@ namespace pns::dataplane {
 // What the host offers, measured by the caller so that argument building stays a pure function.
 struct HostFacts {
   unsigned online_cpus = 1;
-  std::uint64_t free_huge_megabytes = 0;  // 2 MiB pages free
+  std::uint64_t free_huge_megabytes = 0;  // pages of 2 MiB and of 1 GiB
+  // Their numbers, in order, which may have gaps: siblings of SMT are taken offline one by one.
+  // Empty: 0 to online_cpus - 1.
+  std::vector<unsigned> cpus{};
 };
-[[nodiscard]] HostFacts read_host_facts();
+// `sys`: where sysfs is mounted.
+[[nodiscard]] HostFacts read_host_facts(const std::filesystem::path& sys = "/sys");
+
+// The numbers of a kernel's CPU list, as "0-3,8". Empty: it is none.
+[[nodiscard]] std::vector<unsigned> parse_cpu_list(std::string_view text);
 
 struct EalPlan {
   std::vector<std::string> arguments;  // argv[1…] for rte_eal_init

@@ -101,6 +101,9 @@ class Worker {
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
 
+  // False: no memory for what the configuration asks of it (reassembly). Do not run it then.
+  [[nodiscard]] bool complete() const noexcept { return !reassembly_.failed(); }
+
   // One turn. now_ns: CLOCK_MONOTONIC. Reports a quiescent state at its end.
   PollResult poll_once(Tsc now, std::uint64_t now_ns) noexcept;
 

@@ -655,3 +655,15 @@ TEST_CASE("window: by default it is not minded", "[pipeline][conformance-33]") {
   world.run();
   CHECK(left(world).size() == 64);
 }
+
+TEST_CASE("reassembly: a table that finds no memory is no silence", "[pipeline]") {
+  dataplane::Reassembly none({.packets = 0});
+  CHECK_FALSE(none.failed());
+  CHECK_FALSE(none.enabled());
+  dataplane::Reassembly some({.packets = 16});
+  CHECK_FALSE(some.failed());
+  CHECK(some.enabled());
+  dataplane::Reassembly too_many({.packets = 1U << 28});
+  CHECK(too_many.failed());
+  CHECK_FALSE(too_many.enabled());
+}

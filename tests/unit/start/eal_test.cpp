@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/start/eal.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <catch2/catch.hpp>
+#include <filesystem>
+#include <fstream>
 
 using namespace pns;
 using namespace pns::dataplane;
@@ -40,6 +44,49 @@ TEST_CASE("eal: auto takes huge pages exactly when enough are free", "[dataplane
   CHECK_FALSE(without->huge_pages);
   CHECK(has(*without, "--no-huge"));
   CHECK(after(*without, "-m") == "512");
+}
+
+TEST_CASE("eal: cores are those that are online, whatever their numbers", "[dataplane][eal]") {
+  auto config = lab();
+  config.dataplane.cores = {.main = 0, .workers = {2, 6}};
+  // SMT turned off by taking every second CPU offline: four CPUs, the highest is 6.
+  const HostFacts host{.online_cpus = 4, .free_huge_megabytes = 512, .cpus = {0, 2, 4, 6}};
+  const auto plan = plan_eal(config, host);
+  REQUIRE(plan);
+  CHECK(after(*plan, "-l") == "0,2,6");
+  config.dataplane.cores.workers = {2, 3};
+  const auto refused = plan_eal(config, host);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().find("core 3 is not online") != std::string::npos);
+}
+
+TEST_CASE("eal: a list of CPUs as the kernel writes it", "[dataplane][eal]") {
+  using Cpus = std::vector<unsigned>;
+  CHECK(parse_cpu_list("0") == Cpus{0});
+  CHECK(parse_cpu_list("0-3") == Cpus{0, 1, 2, 3});
+  CHECK(parse_cpu_list("0-1,4,6-7") == Cpus{0, 1, 4, 6, 7});
+  for (const char* wrong : {"", "x", "3-", "3-1", "1;2", "-1", "0-99999999"}) {
+    INFO(wrong);
+    CHECK(parse_cpu_list(wrong).empty());
+  }
+}
+
+TEST_CASE("eal: pages of 2 MiB and of 1 GiB count", "[dataplane][eal]") {
+  const auto sys = std::filesystem::temp_directory_path() /
+                   ("pns-eal-test-" + std::to_string(::getpid()));
+  const auto write = [&](const std::string& name, const std::string& text) {
+    std::filesystem::create_directories((sys / name).parent_path());
+    std::ofstream(sys / name) << text << "\n";
+  };
+  write("devices/system/cpu/online", "0,2-3");
+  write("kernel/mm/hugepages/hugepages-2048kB/free_hugepages", "3");
+  CHECK(read_host_facts(sys).free_huge_megabytes == 6);
+  write("kernel/mm/hugepages/hugepages-1048576kB/free_hugepages", "2");
+  const HostFacts facts = read_host_facts(sys);
+  CHECK(facts.free_huge_megabytes == 6 + 2 * 1024);
+  CHECK(facts.online_cpus == 3);
+  CHECK(facts.cpus == std::vector<unsigned>{0, 2, 3});
+  std::filesystem::remove_all(sys);
 }
 
 TEST_CASE("eal: huge pages that are demanded and missing are an error that says both numbers",
