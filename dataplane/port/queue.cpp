@@ -3,10 +3,10 @@
 
 #include <rte_ethdev.h>
 #include <rte_spinlock.h>
-#include <sys/uio.h>
-#include <unistd.h>
 
 #include <array>
+
+#include "dataplane/port/tap_frame.hpp"
 
 namespace pns::dataplane {
 namespace {
@@ -17,28 +17,11 @@ std::array<rte_spinlock_t, RTE_MAX_ETHPORTS> shared_port_locks{};
 std::uint16_t read_frames(int fd, rte_mempool* pool, std::span<rte_mbuf*> packets) noexcept {
   std::uint16_t count = 0;
   while (count < packets.size()) {
-    rte_mbuf* packet = rte_pktmbuf_alloc(pool);
+    rte_mbuf* packet = read_frame(fd, pool);
     if (packet == nullptr) break;
-    const auto got = ::read(fd, rte_pktmbuf_mtod(packet, void*), rte_pktmbuf_tailroom(packet));
-    if (got <= 0) {
-      rte_pktmbuf_free(packet);
-      break;
-    }
-    packet->data_len = static_cast<std::uint16_t>(got);
-    packet->pkt_len = static_cast<std::uint32_t>(got);
     packets[count++] = packet;
   }
   return count;
-}
-
-bool write_frame(int fd, const rte_mbuf* packet) noexcept {
-  std::array<iovec, 16> parts{};
-  unsigned count = 0;
-  for (const rte_mbuf* segment = packet; segment != nullptr; segment = segment->next) {
-    if (count == parts.size()) return false;
-    parts[count++] = {rte_pktmbuf_mtod(segment, void*), segment->data_len};
-  }
-  return ::writev(fd, parts.data(), static_cast<int>(count)) > 0;
 }
 
 }  // namespace

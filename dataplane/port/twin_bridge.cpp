@@ -4,13 +4,13 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <rte_mbuf.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <utility>
 
+#include "dataplane/port/tap_frame.hpp"
 #include "pns/privilege/confinement.hpp"
 
 namespace pns::dataplane {
@@ -19,16 +19,6 @@ namespace {
 constexpr unsigned kBatch = 64;
 constexpr int kWaitMs = 100;
 constexpr int kFullRingWaitMs = 1;  // nobody rings when there is room again
-
-// One frame to the TAP. False: the kernel did not take it.
-bool write_frame(int fd, const rte_mbuf* packet) noexcept {
-  std::array<iovec, 8> parts{};
-  unsigned count = 0;
-  for (const rte_mbuf* segment = packet; segment != nullptr && count < parts.size();
-       segment = segment->next)
-    parts[count++] = {rte_pktmbuf_mtod(segment, void*), segment->data_len};
-  return ::writev(fd, parts.data(), static_cast<int>(count)) > 0;
-}
 
 }  // namespace
 
@@ -75,17 +65,9 @@ unsigned TwinBridge::from_kernel(Twin& twin) noexcept {
   const unsigned room = std::min(kBatch, rte_ring_free_count(twin.to_worker));
   unsigned moved = 0;
   while (moved < room) {
-    rte_mbuf* packet = rte_pktmbuf_alloc(pool_);
+    rte_mbuf* packet = read_frame(twin.fd.get(), pool_);
     if (packet == nullptr) break;
-    const auto got =
-        ::read(twin.fd.get(), rte_pktmbuf_mtod(packet, void*), rte_pktmbuf_tailroom(packet));
-    if (got <= 0) {
-      rte_pktmbuf_free(packet);
-      break;
-    }
     ++moved;
-    packet->data_len = static_cast<std::uint16_t>(got);
-    packet->pkt_len = static_cast<std::uint32_t>(got);
     (void)rte_ring_enqueue(twin.to_worker, packet);  // there is room: nobody else fills it
     header_.twin_from_kernel.add(1);
   }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/port/twin_bridge.hpp"
 
+#include "dataplane/port/tap_frame.hpp"
+
 #include <rte_mbuf.h>
 #include <sys/socket.h>
 
@@ -93,5 +95,41 @@ TEST_CASE("punt: frames from the kernel wait in its queue while the worker's rin
   }
   CHECK(header->twin_dropped.get() == 0);
   CHECK(header->twin_from_kernel.get() == kFrames);
+  CHECK(rte_mempool_in_use_count(pool.get()) == 0);
+}
+
+TEST_CASE("tap frame: a chain arrives whole, or not at all", "[punt]") {
+  const std::unique_ptr<rte_mempool, Free> pool(
+      rte_pktmbuf_pool_create("frame-test", 63, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY));
+  REQUIRE(pool);
+  std::array<int, 2> ends{};
+  REQUIRE(::socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends.data()) == 0);
+  const UniqueFd tap(ends[0]);
+  const UniqueFd kernel(ends[1]);
+  const auto chain_of = [&](unsigned segments) {
+    rte_mbuf* head = nullptr;
+    for (unsigned n = 0; n < segments; ++n) {
+      rte_mbuf* segment = rte_pktmbuf_alloc(pool.get());
+      std::memset(rte_pktmbuf_append(segment, 10), static_cast<int>(n), 10);
+      if (head == nullptr)
+        head = segment;
+      else
+        REQUIRE(rte_pktmbuf_chain(head, segment) == 0);
+    }
+    return head;
+  };
+  std::array<std::uint8_t, 256> got{};
+  for (const unsigned segments : {1U, 8U, 9U, kMaxTapSegments}) {
+    rte_mbuf* chain = chain_of(segments);
+    CHECK(write_frame(tap.get(), chain));
+    rte_pktmbuf_free(chain);
+    REQUIRE(::recv(kernel.get(), got.data(), got.size(), MSG_DONTWAIT) ==
+            static_cast<ssize_t>(10 * segments));
+    CHECK(got[10 * segments - 1] == segments - 1);
+  }
+  rte_mbuf* chain = chain_of(kMaxTapSegments + 1);
+  CHECK_FALSE(write_frame(tap.get(), chain));
+  rte_pktmbuf_free(chain);
+  CHECK(::recv(kernel.get(), got.data(), got.size(), MSG_DONTWAIT) == -1);
   CHECK(rte_mempool_in_use_count(pool.get()) == 0);
 }
