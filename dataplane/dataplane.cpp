@@ -391,7 +391,7 @@ void Dataplane::connect_control() {
   for (const auto& place : places_)
     lines.push_back({place->config.commands, place->config.to_main, &place->doorbell});
   endpoint_.emplace(
-      *sessions_, std::move(lines), command_pool_,
+      *sessions_, std::move(lines), command_pool_, random_,
       [this](PortRole role, const Ipv6Address& next_hop, rte_mbuf* packet) {
         routes_->hold(role, next_hop, packet, monotonic_ns());
       },
@@ -510,7 +510,7 @@ Dataplane::End Dataplane::serve() {
     run_timers(monotonic_ns());
     wait();
     const std::uint64_t now_ns = monotonic_ns();
-    endpoint_->turn(now_ns);
+    endpoint_->turn(now_ns, Endpoint::readable(std::span(polled_).subspan(kPollPlaces)));
     if (polled_[kRoutes].revents != 0) on_routes_changed(now_ns);
     if (polled_[kSupervisor].revents != 0) end = on_supervisor();
     if (polled_[kSignals].revents != 0 && end == End::kNotYet) end = End::kStop;

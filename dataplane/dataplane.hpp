@@ -34,6 +34,7 @@
 #include "dataplane/start/mppe_start.hpp"
 #include "dataplane/worker/worker.hpp"
 #include "dataplane/worker/worker_loop.hpp"
+#include "pns/base/random.hpp"
 #include "pns/base/stopwatch.hpp"
 #include "pns/base/unique_fd.hpp"
 #include "pns/config/config.hpp"
@@ -163,6 +164,7 @@ class Dataplane {
   std::vector<std::unique_ptr<WorkerPlace>> places_;
   std::optional<TwinBridge> twins_;
   Doorbell doorbell_;  // the main thread's
+  SystemRandom random_;
   std::optional<Endpoint> endpoint_;
   std::optional<Routes> routes_;
   // ICMP host unreachable: 100 a second, of all sessions. A session's packets that wait for

@@ -30,13 +30,14 @@ constexpr std::size_t kReplyReserve =
 }  // namespace
 
 Endpoint::Endpoint(SessionTable& sessions, std::vector<WorkerLine> workers,
-                   rte_mempool* command_pool, Resolve resolve, Bound bound)
+                   rte_mempool* command_pool, RandomSource& random, Resolve resolve, Bound bound)
     : sessions_(sessions),
       header_(sessions.memory().header()),
       workers_(std::move(workers)),
       backlog_(workers_.size()),
       ring_bell_(workers_.size(), false),
       command_pool_(command_pool),
+      random_(random),
       resolve_(std::move(resolve)),
       bound_(std::move(bound)) {}
 
@@ -78,14 +79,24 @@ bool Endpoint::backlogged() const noexcept {
   return std::ranges::any_of(backlog_, [](const auto& queue) { return !queue.empty(); });
 }
 
-void Endpoint::turn(std::uint64_t now_ns) {
-  accept_control();
+Endpoint::Readable Endpoint::readable(std::span<const pollfd> appended) noexcept {
+  const auto is_set = [&](std::size_t n) {
+    return n < appended.size() && appended[n].revents != 0;
+  };
+  return {is_set(0), is_set(1), is_set(2)};
+}
+
+void Endpoint::turn(std::uint64_t now_ns, Readable readable) {
   if (channel_) {
-    commands_.wake();
-    char octet = 0;
-    const auto got = ::recv(control_.get(), &octet, 1, MSG_DONTWAIT);
-    if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) detach();
+    commands_.wake(readable.commands);
+    if (readable.control) {
+      char octet = 0;
+      const auto got = ::recv(control_.get(), &octet, 1, MSG_DONTWAIT);
+      if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) detach();
+    }
   }
+  // Last: what is readable is known of the control process before.
+  if (readable.listener) accept_control();
   drain_backlog();
   take_commands(now_ns);
   finish_removals();
@@ -161,7 +172,8 @@ void Endpoint::handle(const contract::ReceivedMessage& message, std::uint64_t no
       header_.channel_commands_invalid.add(1);
       return reply(header, ReplyResult::kBadMessage, 0);
     }
-    const auto generation = sessions_.install(header.slot, *spec, now_ns);
+    const auto generation = sessions_.install(
+        header.slot, *spec, now_ns, static_cast<std::uint16_t>(random_.next_u32()));
     return generation ? reply(header, ReplyResult::kDone, *generation)
                       : reply(header, generation.error(), 0);
   }

@@ -18,6 +18,7 @@
 #include <deque>
 #include <expected>
 #include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,7 @@
 #include "dataplane/session/session_table.hpp"
 #include "dataplane/worker/worker.hpp"
 #include "dataplane/worker/worker_command.hpp"
+#include "pns/base/random.hpp"
 #include "pns/base/unique_fd.hpp"
 #include "pns/contract/channel.hpp"
 
@@ -46,8 +48,9 @@ class Endpoint {
   using Bound = std::function<void(const SubscriberPrefixes&)>;
 
   // `command_pool` must hold more buffers than all command rings together.
+  // `random`: where the outer identification of a session's packets begins.
   Endpoint(SessionTable& sessions, std::vector<WorkerLine> workers, rte_mempool* command_pool,
-           Resolve resolve, Bound bound);
+           RandomSource& random, Resolve resolve, Bound bound);
   ~Endpoint();
   Endpoint(const Endpoint&) = delete;
   Endpoint& operator=(const Endpoint&) = delete;
@@ -61,8 +64,17 @@ class Endpoint {
   [[nodiscard]] int poll_timeout_ms() const noexcept;
   // Before polling. False: there is work, do not sleep.
   [[nodiscard]] bool prepare_sleep() noexcept;
-  // After polling, and whenever there was work: does all that can be done now.
-  void turn(std::uint64_t now_ns);
+  // Which descriptors are readable; by default nobody has asked.
+  struct Readable {
+    bool listener = true;
+    bool control = true;
+    bool commands = true;
+  };
+  // Reads what poll(2) said of the descriptors that add_poll_fds() appended.
+  [[nodiscard]] static Readable readable(std::span<const pollfd> appended) noexcept;
+  // After polling, and whenever there was work: does all that can be done now. No system call for a
+  // descriptor that is not readable: while packets keep main awake, a turn costs none of its own.
+  void turn(std::uint64_t now_ns, Readable readable = {true, true, true});
 
   // Sends a complete Ethernet frame out of a port, by way of the first worker. Takes the packet.
   void transmit(contract::PortRole port, rte_mbuf* packet);
@@ -101,6 +113,7 @@ class Endpoint {
   std::vector<std::deque<rte_mbuf*>> backlog_;  // by worker: commands its ring had no room for
   std::vector<bool> ring_bell_;
   rte_mempool* command_pool_;
+  RandomSource& random_;
   Resolve resolve_;
   Bound bound_;
   UniqueFd listener_;

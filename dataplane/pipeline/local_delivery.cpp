@@ -16,7 +16,11 @@ constexpr std::uint64_t kPuntBurstNs = 100 * kPuntCostNs;
 void punt_to_control(StageContext& stage, rte_mbuf* packet, PacketContext& context,
                      std::uint16_t protocol, std::size_t taken) noexcept {
   if (!stage.control_attached) return drop_upstream(context, DropReason::punt_no_control);
-  if (!admit(context.session->upstream.punt_spent_ns, stage.now_ns, kPuntCostNs, kPuntBurstNs))
+  constexpr std::uint32_t kOpen = contract::kFlagIpv4Open | contract::kFlagIpv6Open;
+  const bool open = (context.session->flags.load(std::memory_order_relaxed) & kOpen) != 0;
+  EventBucket& share = open ? stage.control_of_open : stage.control_of_setups;
+  if (!admit(context.session->upstream.punt_spent_ns, stage.now_ns, kPuntCostNs, kPuntBurstNs) ||
+      !share.admit_one(stage.now_ns))
     return drop_upstream(context, DropReason::punt_policed);
   rte_pktmbuf_adj(packet, static_cast<std::uint16_t>(taken));
   char* room = rte_pktmbuf_prepend(packet, 2);

@@ -18,7 +18,7 @@ namespace pns::dataplane {
 inline constexpr std::size_t kRejectedOctets = 128;
 
 // Lane kControl: the packet with its Protocol field in two octets before it, within the session's
-// punt rate. `taken`: octets in front that go first (a PPP header).
+// punt rate and the worker's. `taken`: octets in front that go first (a PPP header).
 void punt_to_control(StageContext& stage, rte_mbuf* packet, PacketContext& context,
                      std::uint16_t protocol, std::size_t taken) noexcept;
 

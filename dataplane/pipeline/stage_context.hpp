@@ -82,6 +82,11 @@ struct StageContext {
   // itself, after the session has paid (egress.cpp), and of gateways, which many sessions share.
   EventBucket resolve{2'000, 256};
   EventBucket resolve_gateway{1'000, 128};
+  // PPP control frames to the control process, beside each session's own rate. Calls that are being
+  // set up and calls that are open have a bucket each, and both bursts fit into the ring together:
+  // ten thousand open sessions that flood keep no new call from being set up.
+  EventBucket control_of_setups{50'000, 640};
+  EventBucket control_of_open{25'000, 320};
   KeyStepBudget key_steps;
   std::uint32_t inline_steps = 0;  // key steps that packets of this poll may still cost
   // Packets of sessions that decrypt which may wait for an earlier one in vain: each costs

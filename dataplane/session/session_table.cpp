@@ -127,7 +127,8 @@ void SessionTable::index_call(std::size_t local, OurCallId call,
 }
 
 std::expected<std::uint32_t, ReplyResult> SessionTable::install(
-    SlotId slot, const contract::InstallSession& request, std::uint64_t now_ns) noexcept {
+    SlotId slot, const contract::InstallSession& request, std::uint64_t now_ns,
+    std::uint16_t first_identification) noexcept {
   SessionRecord* found = record(slot);
   if (found == nullptr || found->state.load(std::memory_order_relaxed) != SlotState::kFree)
     return std::unexpected(ReplyResult::kBadSlot);
@@ -148,6 +149,7 @@ std::expected<std::uint32_t, ReplyResult> SessionTable::install(
   found->peer = request.peer;
   found->peer_window = request.peer_window;
   found->installed_ns = now_ns;
+  found->downstream.ip_identification = first_identification;
   found->flags.store(request.mppe_required ? contract::kFlagMppeRequired : 0,
                      std::memory_order_relaxed);
   found->state.store(SlotState::kInstalled, std::memory_order_release);

@@ -58,9 +58,13 @@ class SessionTable {
   // Makes an address one that classify() takes GRE for, before its first session. False: too many.
   bool add_local_address(Ipv4Address local) noexcept;
   // Fills the free record and publishes it. Result: its new generation.
+  // `first_identification`: of the session's outer packets. It must be random where packets leave:
+  // sessions behind one NAT share both addresses and the protocol, and packets of two sessions with
+  // the same number could be put together when they are cut on the way (RFC 6864 §4).
   // Errors: kBadSlot, kCallIdInUse, kTooManyAddresses, kNoMemory, kBadMessage (Call ID 0).
   [[nodiscard]] std::expected<std::uint32_t, contract::ReplyResult> install(
-      SlotId slot, const contract::InstallSession& request, std::uint64_t now_ns) noexcept;
+      SlotId slot, const contract::InstallSession& request, std::uint64_t now_ns,
+      std::uint16_t first_identification = 0) noexcept;
   // Leads the inner address to the session (again, when it was another before).
   // kDone, kBadSlot, kAddressInUse, kNoMemory, kBadMessage (unspecified address).
   [[nodiscard]] contract::ReplyResult bind_address(SlotId slot, Ipv4Address subscriber) noexcept;

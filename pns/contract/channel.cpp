@@ -101,8 +101,9 @@ bool RingConsumer::prepare_sleep() noexcept {
   return false;
 }
 
-void RingConsumer::wake() noexcept {
+void RingConsumer::wake(bool signalled) noexcept {
   indices_->consumer_sleeping.store(0, std::memory_order_relaxed);
+  if (!signalled) return;
   std::uint64_t count = 0;
   (void)!::read(event_fd_, &count, sizeof(count));
 }

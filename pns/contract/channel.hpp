@@ -124,7 +124,8 @@ class RingConsumer {
   // Announces that the consumer will wait on event_fd(). False: messages are there, do not wait.
   [[nodiscard]] bool prepare_sleep() noexcept;
   // After waking: takes the announcement back and clears the eventfd.
-  void wake() noexcept;
+  // `signalled`: poll(2) said that event_fd() is readable, or nobody asked; false saves the read.
+  void wake(bool signalled = true) noexcept;
 
  private:
   RingIndices* indices_ = nullptr;

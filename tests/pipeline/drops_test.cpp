@@ -307,6 +307,29 @@ TEST_CASE("pipeline: policers", "[pipeline]") {
     counted = world.counted();
     CHECK(counted.at("punted_control") == 10);
   }
+  SECTION("control frames of many open sessions keep no call from being set up") {
+    World world({.ring_size = 1024});
+    std::vector<Subscriber> open;
+    for (unsigned n = 2; n < 42; ++n) open.push_back(world.add(n));
+    const Subscriber dialling = world.add(50, false);
+    (void)world.counted();
+    // 2,000 frames, each session within its own rate. Main stands still.
+    for (std::uint32_t n = 0; n < 50; ++n) {
+      for (const Subscriber& s : open)
+        world.receive(kAccess, from_peer(s, n, ppp("c021", octets("01010004"))));
+      world.run();
+    }
+    auto counted = world.counted();
+    CHECK(counted.at("punted_control") == 320);
+    CHECK(counted.at("drop punt_policed") == 2'000 - 320);
+    CHECK(counted.count("drop punt_full") == 0);
+    for (std::uint32_t n = 0; n < 20; ++n)
+      world.receive(kAccess, from_peer(dialling, n, ppp("c021", octets("01010004"))));
+    world.run();
+    counted = world.counted();
+    CHECK(counted.at("punted_control") == 20);
+    CHECK(counted.count("drop punt_policed") == 0);
+  }
   SECTION("frames for the kernel") {
     World world({.punt_rate = 1000, .punt_burst = 5});
     (void)world.counted();

@@ -11,6 +11,7 @@
 
 #include <catch2/catch.hpp>
 #include <cstring>
+#include <set>
 
 #include "pns/privilege/run_places.hpp"
 
@@ -42,10 +43,12 @@ struct World {
   Doorbell doorbell;
   Endpoint::WorkerLine line{ring(), {ring(), ring(), ring()}, &doorbell};
   std::vector<SubscriberPrefixes> bound;
+  SystemRandom random;
   Endpoint endpoint{
       *table,
       {line},
       pool(),
+      random,
       [](contract::PortRole, const Ipv6Address&, rte_mbuf* packet) { rte_pktmbuf_free(packet); },
       [this](const SubscriberPrefixes& subscriber) { bound.push_back(subscriber); }};
   UniqueFd control;
@@ -165,4 +168,42 @@ TEST_CASE("endpoint: IPv6 is opened once for each prefix, and closed",
   CHECK_FALSE(world.table->find_by_prefix(kPrefix));
   open.prefix = kPrefix;
   CHECK(world.ask(MessageType::kOpenIpv6, 2, second, open).result == ReplyResult::kDone);
+}
+
+TEST_CASE("endpoint: outer packets of sessions do not begin with the same identification",
+          "[dataplane][endpoint][rfc6864-4]") {
+  World world;
+  std::set<std::uint16_t> first;
+  for (std::uint32_t slot = 0; slot < 16; ++slot) {
+    world.install(slot);
+    first.insert(world.memory.sessions()[slot].downstream.ip_identification);
+  }
+  // All 16 the same, or in a row, is as good as impossible.
+  CHECK(first.size() > 8);
+  CHECK(*first.rbegin() - *first.begin() > 16);
+}
+
+TEST_CASE("endpoint: a descriptor that is not readable costs no system call",
+          "[dataplane][endpoint]") {
+  World world;
+  // Commands are taken although poll(2) said nothing of them: the ring is looked at.
+  contract::MessageHeader header;
+  header.type = MessageType::kPing;
+  header.request = 7;
+  REQUIRE(world.commands.push(header, {}, {}));
+  world.endpoint.turn(1, {false, false, false});
+  contract::ReceivedMessage message;
+  CHECK(world.events.pop(message) == contract::RingConsumer::Outcome::kMessage);
+  // The end of a control process is seen when its socket is readable, and not before.
+  world.control.reset();
+  world.endpoint.turn(1, {false, false, false});
+  CHECK(world.endpoint.control_attached().load());
+  std::vector<pollfd> fds;
+  world.endpoint.add_poll_fds(fds);
+  REQUIRE(::poll(fds.data(), fds.size(), 1'000) > 0);
+  const auto readable = Endpoint::readable(fds);
+  CHECK_FALSE(readable.listener);
+  CHECK(readable.control);
+  world.endpoint.turn(1, readable);
+  CHECK_FALSE(world.endpoint.control_attached().load());
 }
