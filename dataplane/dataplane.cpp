@@ -524,7 +524,7 @@ void Dataplane::run_timers(std::uint64_t now_ns) {
     next_watchdog_ns_ = now_ns + kWatchdogNs;
   }
   if (now_ns >= next_route_timer_ns_) {
-    routes_->on_timer(now_ns);
+    if (routes_->on_timer(now_ns)) publish_routes();
     publish_lost();
     next_route_timer_ns_ = now_ns + kRouteTimerNs;
   }
@@ -583,6 +583,10 @@ void Dataplane::wait() {
 
 void Dataplane::on_routes_changed(std::uint64_t now_ns) {
   routes_->on_readable(now_ns);
+  publish_routes();
+}
+
+void Dataplane::publish_routes() {
   take_local_addresses();
   memory_.header().neighbours.set(routes_->neighbours());
   memory_.header().routes.set(routes_->routes());

@@ -123,6 +123,7 @@ class Dataplane {
   void on_routes_changed(std::uint64_t now_ns);
   void tell_of_neighbour(contract::PortRole role, const Ipv6Address& neighbour,
                          netlink::NeighbourVerb verb);
+  void publish_routes();
   [[nodiscard]] End on_supervisor();
   void tell_supervisor(contract::SupervisorMessageType type);
 

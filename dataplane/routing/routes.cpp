@@ -23,6 +23,9 @@ namespace pns::dataplane {
 namespace {
 
 constexpr int kMaxDrains = 16;
+// Time from the last computation of all routes to the next, for each route and neighbour there is.
+// One takes less than a microsecond, so that main spends less than a tenth of its time on them.
+constexpr std::uint64_t kRebuildPauseNs = 10'000;
 constexpr int kUsableStates =
     NUD_REACHABLE | NUD_STALE | NUD_DELAY | NUD_PROBE | NUD_PERMANENT | NUD_NOARP;
 
@@ -52,6 +55,18 @@ constexpr Ipv6Prefix host_route(const Ipv6Address& address) noexcept { return {a
 // lie at any address.
 void write_destination(rte_mbuf* packet, const MacAddress& mac) noexcept {
   std::memcpy(rte_pktmbuf_mtod(packet, std::uint8_t*), mac.data(), mac.size());
+}
+
+// The MAC address of a neighbour that can be used.
+std::optional<MacAddress> usable_mac(rtnl_neigh* entry) noexcept {
+  nl_addr* const mac = rtnl_neigh_get_lladdr(entry);
+  if (mac == nullptr || nl_addr_get_len(mac) != 6 ||
+      (rtnl_neigh_get_state(entry) & kUsableStates) == 0)
+    return std::nullopt;
+  MacAddress octets{};
+  std::memcpy(octets.data(), nl_addr_get_binary_addr(mac), octets.size());
+  if ((octets[0] & 1) != 0) return std::nullopt;
+  return octets;
 }
 
 template <class Object, class Visit>
@@ -93,14 +108,26 @@ std::expected<void, std::string> Routes::start() {
   }
   if (const int error = nl_cache_mngr_alloc(nullptr, NETLINK_ROUTE, 0, &manager_); error < 0)
     return failed("cache manager", error);
-  const auto on_change = [](nl_cache*, nl_object*, int, void* self) {
+  const change_func_t on_change = [](nl_cache*, nl_object*, int, void* self) {
     static_cast<Routes*>(self)->changed_ = true;
   };
-  for (const auto& [name, cache] :
-       {std::pair{"route/addr", &address_cache_}, std::pair{"route/neigh", &neighbour_cache_},
-        std::pair{"route/route", &route_cache_}})
-    if (const int error = nl_cache_mngr_add(manager_, name, on_change, this, cache); error < 0)
-      return failed(name, error);
+  const change_func_t on_neighbour_change = [](nl_cache*, nl_object* object, int action,
+                                               void* self) {
+    static_cast<Routes*>(self)->on_neighbour(reinterpret_cast<rtnl_neigh*>(object),
+                                             action == NL_ACT_DEL);
+  };
+  struct Watched {
+    const char* name;
+    change_func_t changed;
+    nl_cache** cache;
+  };
+  for (const Watched& watched : {Watched{"route/addr", on_change, &address_cache_},
+                                 Watched{"route/neigh", on_neighbour_change, &neighbour_cache_},
+                                 Watched{"route/route", on_change, &route_cache_}})
+    if (const int error =
+            nl_cache_mngr_add(manager_, watched.name, watched.changed, this, watched.cache);
+        error < 0)
+      return failed(watched.name, error);
   rebuild(0);
   return {};
 }
@@ -120,8 +147,18 @@ void Routes::on_readable(std::uint64_t now_ns) {
     if (socket != nullptr) nl_socket_free(socket);
     changed_ = true;
   }
-  if (!std::exchange(changed_, false)) return;
+  // Neighbours one by one: they change all the time, routes do not.
+  for (const Neighbour& neighbour : std::exchange(changed_neighbours_, {}))
+    update(neighbour, now_ns);
+  (void)rebuild_if_due(now_ns);
+}
+
+bool Routes::rebuild_if_due(std::uint64_t now_ns) {
+  if (!changed_ || now_ns < next_rebuild_ns_) return false;
+  changed_ = false;
   rebuild(now_ns);
+  next_rebuild_ns_ = now_ns + kRebuildPauseNs * (installed_.size() + macs_.size());
+  return true;
 }
 
 bool Routes::port_of(int ifindex, contract::PortRole& port) const noexcept {
@@ -133,21 +170,36 @@ bool Routes::port_of(int ifindex, contract::PortRole& port) const noexcept {
   return false;
 }
 
+std::optional<Routes::Neighbour> Routes::neighbour_of(rtnl_neigh* entry) const noexcept {
+  contract::PortRole port{};
+  const auto address = address_of(rtnl_neigh_get_dst(entry));
+  if (!address || is_multicast(*address) || !port_of(rtnl_neigh_get_ifindex(entry), port))
+    return std::nullopt;
+  return Neighbour{port, *address};
+}
+
 void Routes::read_neighbours() {
   macs_.clear();
-  for_each<rtnl_neigh>(neighbour_cache_, [&](rtnl_neigh* neighbour) {
-    contract::PortRole port{};
-    const auto address = address_of(rtnl_neigh_get_dst(neighbour));
-    nl_addr* mac = rtnl_neigh_get_lladdr(neighbour);
-    if (!address || mac == nullptr || nl_addr_get_len(mac) != 6 ||
-        !port_of(rtnl_neigh_get_ifindex(neighbour), port) ||
-        (rtnl_neigh_get_state(neighbour) & kUsableStates) == 0)
-      return;
-    MacAddress octets{};
-    std::memcpy(octets.data(), nl_addr_get_binary_addr(mac), octets.size());
-    if (is_multicast(*address) || (octets[0] & 1) != 0) return;
-    macs_[{port, *address}] = octets;
+  changed_neighbours_.clear();
+  for_each<rtnl_neigh>(neighbour_cache_, [&](rtnl_neigh* entry) {
+    const auto neighbour = neighbour_of(entry);
+    const auto mac = usable_mac(entry);
+    if (neighbour && mac) macs_[*neighbour] = *mac;
   });
+}
+
+void Routes::on_neighbour(rtnl_neigh* entry, bool gone) {
+  const auto neighbour = neighbour_of(entry);
+  if (!neighbour) return;
+  const auto mac = gone ? std::nullopt : usable_mac(entry);
+  const auto known = macs_.find(*neighbour);
+  // Most events tell that the kernel has seen a neighbour again.
+  if (mac ? known != macs_.end() && known->second == *mac : known == macs_.end()) return;
+  if (mac)
+    macs_[*neighbour] = *mac;
+  else
+    macs_.erase(known);
+  changed_neighbours_.insert(*neighbour);
 }
 
 void Routes::read_addresses(Wanted& wanted) {
@@ -205,25 +257,19 @@ void Routes::read_routes(Wanted& wanted) {
       gateways_.insert({key.port, key.address});
 }
 
-// A host route to each neighbour that the kernel would reach directly. Only to those: the kernel
-// also learns who asks for its addresses, so that anybody on a link could make himself a neighbour
-// under an address that lives elsewhere, and draw its traffic.
-void Routes::add_neighbours(Wanted& wanted) const {
-  const auto on_link = [&wanted](const Neighbour& neighbour) {
-    const int shortest = is_mapped(neighbour.second) ? kMappedBits : 0;
-    for (int length = 128; length >= shortest; --length) {
-      const Ipv6Prefix prefix{neighbour.second, static_cast<std::uint8_t>(length)};
-      const auto route = wanted.find({prefix.network(), prefix.length});
-      if (route != wanted.end())
-        return route->second == Key{NextHopKind::kGlean, neighbour.first, Ipv6Address()};
-    }
-    return false;
-  };
-  std::vector<Neighbour> direct;
-  for (const auto& [neighbour, mac] : macs_)
-    if (!neighbour.second.is_link_local() && on_link(neighbour)) direct.push_back(neighbour);
-  for (const Neighbour& neighbour : direct)
-    wanted[host_route(neighbour.second)] = {NextHopKind::kGlean, neighbour.first, neighbour.second};
+// Whether the kernel would reach a neighbour directly. Only such a one gets a host route: the
+// kernel also learns who asks for its addresses, so that anybody on a link could make himself a
+// neighbour under an address that lives elsewhere, and draw its traffic.
+bool Routes::is_on_link(const Neighbour& neighbour) const {
+  if (neighbour.second.is_link_local()) return false;
+  const int shortest = is_mapped(neighbour.second) ? kMappedBits : 0;
+  for (int length = 128; length >= shortest; --length) {
+    const Ipv6Prefix prefix{neighbour.second, static_cast<std::uint8_t>(length)};
+    const auto route = base_.find({prefix.network(), prefix.length});
+    if (route != base_.end())
+      return route->second == Key{NextHopKind::kGlean, neighbour.first, Ipv6Address()};
+  }
+  return false;
 }
 
 NextHop Routes::next_hop_of(const Key& key) const {
@@ -260,11 +306,14 @@ NextHopId Routes::id_of(const Key& key) {
 void Routes::rebuild(std::uint64_t now_ns) {
   for (std::size_t i = 0; i < ports_.size(); ++i)
     ifindex_[i] = static_cast<int>(::if_nametoindex(ports_[i].kernel_interface.c_str()));
-  Wanted wanted;
+  ++rebuilds_;
+  base_.clear();
   read_neighbours();
-  read_routes(wanted);
-  add_neighbours(wanted);
-  read_addresses(wanted);
+  read_routes(base_);
+  read_addresses(base_);
+  Wanted wanted = base_;
+  for (const auto& [neighbour, mac] : macs_)
+    if (is_on_link(neighbour)) wanted[host_route(neighbour.second)] = key_of(neighbour);
 
   std::vector<Ipv6Prefix> refused;
   // Next hops first, so that a route never leads to one that is not written yet.
@@ -302,6 +351,46 @@ void Routes::rebuild(std::uint64_t now_ns) {
     entry = ids_.erase(entry);
   }
   release_resolved();
+}
+
+void Routes::update(const Neighbour& neighbour, std::uint64_t now_ns) {
+  const Key key = key_of(neighbour);
+  const bool known = macs_.contains(neighbour);
+  const bool gateway = gateways_.contains(neighbour);
+  const Ipv6Prefix host = host_route(neighbour.second);
+  const auto installed = installed_.find(host);
+  const auto base = base_.find(host);
+  const bool has_route = installed != installed_.end() && installed->second == key &&
+                         (base == base_.end() || base->second != key);
+  const bool wants_route = known && is_on_link(neighbour);
+  if (gateway || wants_route || has_route) {
+    if (const NextHopId id = id_of(key); id.value != 0) (void)next_hops_.set(id, next_hop_of(key));
+  }
+  if (wants_route && !has_route && add_route(host, id_of(key))) installed_[host] = key;
+  if (!wants_route && has_route) {
+    if (base == base_.end()) {
+      delete_route(host);
+      installed_.erase(host);
+    } else if (add_route(host, id_of(base->second))) {
+      installed_[host] = base->second;
+    }
+    if (!gateway) release_id(key);
+  }
+  if (known)
+    resolving_.release(neighbour, [&](rte_mbuf* packet) {
+      write_destination(packet, macs_.at(neighbour));
+      release_(neighbour.first, packet);
+    });
+  else if (gateway)
+    resolving_.want_gateway(neighbour, now_ns);
+}
+
+void Routes::release_id(const Key& key) {
+  const auto entry = ids_.find(key);
+  if (entry == ids_.end()) return;
+  (void)next_hops_.set(entry->second, NextHop{});
+  free_ids_.push_back(entry->second);
+  ids_.erase(entry);
 }
 
 bool Routes::add_route(const Ipv6Prefix& prefix, NextHopId id) {
@@ -353,6 +442,9 @@ void Routes::release_resolved() {
                         });
 }
 
-void Routes::on_timer(std::uint64_t now_ns) { resolving_.on_timer(now_ns); }
+bool Routes::on_timer(std::uint64_t now_ns) {
+  resolving_.on_timer(now_ns);
+  return rebuild_if_due(now_ns);
+}
 
 }  // namespace pns::dataplane

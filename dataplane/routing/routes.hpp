@@ -4,7 +4,8 @@
 // IPv4 and IPv6 alike: inside, IPv4 is written as mapped addresses, so that there is one of
 // everything. Link-local IPv6 addresses are next hops, never destinations.
 // The kernel stays the one place where routing is configured: ip(8), FRR and BIRD need nothing new.
-// After each netlink event the wanted set is computed and the difference applied.
+// A neighbour that changes costs its own host route and next hop. After other netlink events all
+// routes are computed and the difference applied, with pauses that grow with their number.
 //
 // The prefixes of the address pools are routes too: what no session has there is nobody's. A route
 // of the kernel with the same prefix does not replace one; a longer one leads where it says.
@@ -38,6 +39,7 @@
 
 struct nl_cache_mngr;
 struct nl_cache;
+struct rtnl_neigh;
 
 namespace pns::dataplane {
 
@@ -73,8 +75,9 @@ class Routes {
   // Takes a packet that waits for `next_hop` on `port`: Ethernet, all but its destination.
   void hold(contract::PortRole port, const Ipv6Address& next_hop, rte_mbuf* packet,
             std::uint64_t now_ns);
-  // Frees what waited too long, asks again for what is still unknown. Call about every 100 ms.
-  void on_timer(std::uint64_t now_ns);
+  // Gives up packets that waited too long, asks again for neighbours that are still unknown, and
+  // computes the routes when that is due. Call about every 100 ms. True: routes have changed.
+  bool on_timer(std::uint64_t now_ns);
 
   // Our own addresses on a port's kernel interface, in the kernel's order.
   [[nodiscard]] const std::vector<Ipv4Address>& addresses(contract::PortRole port) const noexcept {
@@ -87,6 +90,7 @@ class Routes {
   }
   [[nodiscard]] std::size_t neighbours() const noexcept { return macs_.size(); }
   [[nodiscard]] std::size_t routes() const noexcept { return installed_.size(); }
+  [[nodiscard]] std::uint64_t rebuilds() const noexcept { return rebuilds_; }  // of all routes
   // Packets given up while they waited: their neighbour did not answer in time, or too many waited.
   [[nodiscard]] std::uint64_t unanswered() const noexcept { return unanswered_count_; }
   [[nodiscard]] std::uint64_t queue_full() const noexcept { return queue_full_count_; }
@@ -104,14 +108,24 @@ class Routes {
   };
   using Neighbour = ResolveQueue::Neighbour;
 
+  [[nodiscard]] static Key key_of(const Neighbour& neighbour) noexcept {
+    return {NextHopKind::kGlean, neighbour.first, neighbour.second};
+  }
+
   void rebuild(std::uint64_t now_ns);
+  bool rebuild_if_due(std::uint64_t now_ns);
+  // Applies a change of a neighbour in macs_.
+  void update(const Neighbour& neighbour, std::uint64_t now_ns);
+  void on_neighbour(rtnl_neigh* entry, bool gone);
+  [[nodiscard]] std::optional<Neighbour> neighbour_of(rtnl_neigh* entry) const noexcept;
+  [[nodiscard]] bool is_on_link(const Neighbour& neighbour) const;
   void read_neighbours();
   using Wanted = std::map<Ipv6Prefix, Key>;
   void read_addresses(Wanted& wanted);
   void read_routes(Wanted& wanted);
-  void add_neighbours(Wanted& wanted) const;
   [[nodiscard]] bool port_of(int ifindex, contract::PortRole& port) const noexcept;
   [[nodiscard]] NextHopId id_of(const Key& key);
+  void release_id(const Key& key);
   [[nodiscard]] NextHop next_hop_of(const Key& key) const;
   [[nodiscard]] bool add_route(const Ipv6Prefix& prefix, NextHopId id);  // false: no room
   void delete_route(const Ipv6Prefix& prefix);
@@ -131,7 +145,9 @@ class Routes {
   nl_cache* neighbour_cache_ = nullptr;
   nl_cache* route_cache_ = nullptr;
   std::map<Neighbour, MacAddress> macs_;
-  Wanted installed_;
+  Wanted base_;       // the kernel's routes, our addresses, the pools
+  Wanted installed_;  // those, and host routes of neighbours
+  std::set<Neighbour> changed_neighbours_;
   std::map<Key, NextHopId> ids_;
   std::vector<NextHopId> free_ids_;
   std::uint16_t next_id_ = 1;
@@ -144,7 +160,9 @@ class Routes {
   std::uint64_t unanswered_count_ = 0;
   std::uint64_t queue_full_count_ = 0;
   std::size_t refused_ = 0;  // routes that found no room
-  bool changed_ = false;
+  bool changed_ = false;  // routes or addresses
+  std::uint64_t next_rebuild_ns_ = 0;
+  std::uint64_t rebuilds_ = 0;
 };
 
 }  // namespace pns::dataplane

@@ -95,7 +95,9 @@ struct World {
     while (!condition()) {
       if (std::chrono::steady_clock::now() > end) return false;
       pollfd wait{routes->fd(), POLLIN, 0};
-      if (::poll(&wait, 1, 100) > 0) routes->on_readable(now_ns);
+      if (::poll(&wait, 1, 20) > 0) routes->on_readable(now_ns);
+      now_ns += 10'000'000;
+      routes->on_timer(now_ns);
     }
     return true;
   }
@@ -246,6 +248,59 @@ TEST_CASE(
   run("route add 192.0.2.0/24 via 10.0.0.3 dev t-core");
   REQUIRE(world.until([&] { return world.to("192.0.2.1").kind == NextHopKind::kGlean; }));
   CHECK(world.to("10.0.0.200").kind == NextHopKind::kPool);
+}
+
+TEST_CASE("routes: a neighbour that flaps does not make all routes be computed again",
+          "[dataplane][routes]") {
+  fresh_network();
+  run("route add 192.168.0.0/16 via 10.0.0.254 dev t-core");
+  World world;
+  const auto flap = [&](const char* address, auto seen) {
+    run(std::string("neigh replace ") + address +
+        " lladdr 02:11:22:33:44:55 dev t-core nud reachable");
+    REQUIRE(world.until([&] { return seen().kind == NextHopKind::kResolved; }));
+    run(std::string("neigh replace ") + address + " lladdr 02:11:22:33:44:66 dev t-core nud stale");
+    REQUIRE(world.until(
+        [&] { return seen().destination == MacAddress{2, 0x11, 0x22, 0x33, 0x44, 0x66}; }));
+    run(std::string("neigh del ") + address + " dev t-core");
+    REQUIRE(world.until([&] { return seen().kind == NextHopKind::kGlean; }));
+  };
+  const auto before = world.routes->rebuilds();
+  for (int n = 0; n < 5; ++n) {
+    flap("10.0.0.9", [&] { return world.to("10.0.0.9"); });
+    flap("10.0.0.254", [&] { return world.to("192.168.1.1"); });
+  }
+  // 30 events of neighbours, and few of other things: IPv6 finds its link-local addresses meanwhile.
+  CHECK(world.routes->rebuilds() < before + 10);
+  CHECK(world.to("192.168.1.1").gateway == ip("10.0.0.254"));
+  CHECK(world.to("10.0.0.9").gateway.is_unspecified());
+  // The host route of the kernel is there again when its neighbour is not.
+  run("route add 10.0.0.9/32 dev t-core");
+  flap("10.0.0.9", [&] { return world.to("10.0.0.9"); });
+  run("route del 10.0.0.9/32 dev t-core");
+  flap("10.0.0.9", [&] { return world.to("10.0.0.9"); });
+}
+
+TEST_CASE("routes: many changes of many routes are taken together", "[dataplane][routes]") {
+  fresh_network();
+  World world;
+  std::string lines;
+  for (unsigned n = 0; n < 800; ++n)
+    lines += "route add 172." + std::to_string(20 + n / 256) + "." + std::to_string(n % 256) +
+             ".0/24 via 10.0.0.254 dev t-core\n";
+  FILE* pipe = ::popen("ip -batch -", "w");
+  REQUIRE(pipe != nullptr);
+  std::fputs(lines.c_str(), pipe);
+  REQUIRE(::pclose(pipe) == 0);
+  REQUIRE(world.until([&] { return world.routes->routes() > 800; }));
+  // 800 routes: 8 ms between two. Time stands still here.
+  const auto before = world.routes->rebuilds();
+  for (int n = 0; n < 20; ++n) {
+    run("route add 10.77." + std::to_string(n) + ".0/24 via 10.0.0.253 dev t-core");
+    world.routes->on_readable(world.now_ns);
+  }
+  CHECK(world.routes->rebuilds() <= before + 1);
+  CHECK(world.until([&] { return world.to("10.77.19.1").gateway == ip("10.0.0.253"); }));
 }
 
 TEST_CASE("routes: gateways are found while a scan keeps all other neighbours waiting",
