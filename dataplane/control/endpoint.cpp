@@ -172,8 +172,8 @@ void Endpoint::handle(const contract::ReceivedMessage& message, std::uint64_t no
       header_.channel_commands_invalid.add(1);
       return reply(header, ReplyResult::kBadMessage, 0);
     }
-    const auto generation = sessions_.install(
-        header.slot, *spec, now_ns, static_cast<std::uint16_t>(random_.next_u32()));
+    const auto generation = sessions_.install(header.slot, *spec, now_ns,
+                                              static_cast<std::uint16_t>(random_.next_u32()));
     return generation ? reply(header, ReplyResult::kDone, *generation)
                       : reply(header, generation.error(), 0);
   }

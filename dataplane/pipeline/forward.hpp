@@ -12,7 +12,8 @@ namespace pns::dataplane {
 // Lane kForwardIpv4 → kDownstreamIpv4 (the destination is a subscriber), kTransmit, kResolve,
 // kPunt. Route first, then TTL: a packet for this host may arrive with 1. Packets over the MTU of
 // the port leave in fragments, which are appended to the burst. Unreachable and expired packets,
-// and those that are too large and must not be cut, are reported to their sender. Sets Burst::has_ipv6. RFC 1812 §5.2.1, §5.3.1.
+// and those that are too large and must not be cut, are reported to their sender. Sets
+// Burst::has_ipv6. RFC 1812 §5.2.1, §5.3.1.
 void forward_ipv4(Burst& burst, StageContext& stage) noexcept;
 
 // Lane kForwardIpv6 → kDownstreamIpv6 (the destination is a subscriber), kTransmit, kResolve,

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // Cuts an IPv4 packet into fragments (RFC 791 §3.2). Used for inner packets that exceed a session's
-// MTU or the core port's without forbidding it, and for outer packets that exceed the access port's.
+// MTU or the core port's without forbidding it, and for outer packets that exceed the access
+// port's.
 #pragma once
 
 #include <rte_mbuf.h>

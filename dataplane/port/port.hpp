@@ -36,11 +36,11 @@ struct Port {
   std::uint16_t mtu = 1500;  // octets of IP
   bool has_twin = false;
   PortCapabilities capabilities;
-  std::vector<RxQueue> rx_queues;        // index modulo workers = worker
-  std::vector<TxQueue> tx_queues;        // one for each worker
-  std::vector<int> wait_fds;  // poll(2) for reading; by receive queue when there are as many
-  std::vector<int> xdp_sockets;          // xdp: only; by receive queue, not owned
-  UniqueFd wire;                         // tap: only
+  std::vector<RxQueue> rx_queues;  // index modulo workers = worker
+  std::vector<TxQueue> tx_queues;  // one for each worker
+  std::vector<int> wait_fds;       // poll(2) for reading; by receive queue when there are as many
+  std::vector<int> xdp_sockets;    // xdp: only; by receive queue, not owned
+  UniqueFd wire;                   // tap: only
   std::uint16_t ethdev_id = UINT16_MAX;  // other kinds
   contract::PortSteering steering;       // how packets find their worker
   std::string no_key_rules;              // why the driver has no rules by GRE key; empty: not tried

@@ -160,7 +160,7 @@ class Routes {
   std::uint64_t unanswered_count_ = 0;
   std::uint64_t queue_full_count_ = 0;
   std::size_t refused_ = 0;  // routes that found no room
-  bool changed_ = false;  // routes or addresses
+  bool changed_ = false;     // routes or addresses
   std::uint64_t next_rebuild_ns_ = 0;
   std::uint64_t rebuilds_ = 0;
 };

@@ -15,7 +15,7 @@
 namespace pns::dataplane {
 namespace {
 
-constexpr std::uint64_t kHugePageMegabytes = 2;  // the size that is advised
+constexpr std::uint64_t kHugePageMegabytes = 2;                     // the size that is advised
 constexpr std::array<std::uint64_t, 2> kHugePageSizes = {2, 1024};  // MiB
 
 constexpr unsigned kMaxCpu = 65'535;
@@ -72,12 +72,12 @@ HostFacts read_host_facts(const std::filesystem::path& sys) {
   std::string list;
   if (std::ifstream file(sys / "devices/system/cpu/online"); file >> list)
     facts.cpus = parse_cpu_list(list);
-  facts.online_cpus =
-      facts.cpus.empty() ? static_cast<unsigned>(std::max(1L, ::sysconf(_SC_NPROCESSORS_ONLN)))
-                         : static_cast<unsigned>(facts.cpus.size());
+  facts.online_cpus = facts.cpus.empty()
+                          ? static_cast<unsigned>(std::max(1L, ::sysconf(_SC_NPROCESSORS_ONLN)))
+                          : static_cast<unsigned>(facts.cpus.size());
   for (const std::uint64_t megabytes : kHugePageSizes) {
-    std::ifstream file(sys / fmt::format("kernel/mm/hugepages/hugepages-{}kB/free_hugepages",
-                                         megabytes * 1024));
+    std::ifstream file(
+        sys / fmt::format("kernel/mm/hugepages/hugepages-{}kB/free_hugepages", megabytes * 1024));
     std::uint64_t pages = 0;
     if (file >> pages) facts.free_huge_megabytes += pages * megabytes;
   }

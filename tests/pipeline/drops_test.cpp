@@ -438,15 +438,15 @@ TEST_CASE("pipeline: a fragment that ends beyond 65,535 octets is not cut furthe
   const Subscriber s = world.add(2);
   (void)world.counted();
   // Offset 65,528 and 1,450 octets: the second half would have an offset of 66,904.
-  check_row(world, {"downstream", kCore,
-                    from_core(ip({.source = kServer, .destination = s.address,
-                                  .flags_offset = 0x1fff},
-                                 pattern(1450))),
-                    "fragment_overflow"});
+  check_row(world,
+            {"downstream", kCore,
+             from_core(ip({.source = kServer, .destination = s.address, .flags_offset = 0x1fff},
+                          pattern(1450))),
+             "fragment_overflow"});
   // As far as the last octet that there is.
-  world.receive(kCore, from_core(ip({.source = kServer, .destination = s.address,
-                                     .flags_offset = 8'007},
-                                    pattern(1'450))));
+  world.receive(kCore,
+                from_core(ip({.source = kServer, .destination = s.address, .flags_offset = 8'007},
+                             pattern(1'450))));
   world.run();
   CHECK(world.sent(kAccess).size() == 2);
 }

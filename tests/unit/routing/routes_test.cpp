@@ -270,7 +270,8 @@ TEST_CASE("routes: a neighbour that flaps does not make all routes be computed a
     flap("10.0.0.9", [&] { return world.to("10.0.0.9"); });
     flap("10.0.0.254", [&] { return world.to("192.168.1.1"); });
   }
-  // 30 events of neighbours, and few of other things: IPv6 finds its link-local addresses meanwhile.
+  // 30 events of neighbours, and few of other things: IPv6 finds its link-local addresses
+  // meanwhile.
   CHECK(world.routes->rebuilds() < before + 10);
   CHECK(world.to("192.168.1.1").gateway == ip("10.0.0.254"));
   CHECK(world.to("10.0.0.9").gateway.is_unspecified());

@@ -72,8 +72,8 @@ TEST_CASE("eal: a list of CPUs as the kernel writes it", "[dataplane][eal]") {
 }
 
 TEST_CASE("eal: pages of 2 MiB and of 1 GiB count", "[dataplane][eal]") {
-  const auto sys = std::filesystem::temp_directory_path() /
-                   ("pns-eal-test-" + std::to_string(::getpid()));
+  const auto sys =
+      std::filesystem::temp_directory_path() / ("pns-eal-test-" + std::to_string(::getpid()));
   const auto write = [&](const std::string& name, const std::string& text) {
     std::filesystem::create_directories((sys / name).parent_path());
     std::ofstream(sys / name) << text << "\n";
