@@ -202,7 +202,7 @@ class Limits(crowd.Crowd):
         words = (self.lab.inet, *words, told) if function is not send_bursts else (self.lab.inet, *words)
 
         def run():
-            os.nice(19)  # a flood comes from other machines: it must not take the server's CPUs
+            os.nice(5)  # a flood comes from other machines: it must not take the server's CPUs
             function(*words)
         process = multiprocessing.Process(target=run, daemon=True)
         process.start()
@@ -253,14 +253,16 @@ class Limits(crowd.Crowd):
         self.assertTrue(any(int(n) > 100 for line in told for n in re.findall(r"suppressed=(\d+)", line)))
 
     def test_24_calls_over_the_rate_are_busy(self):
+        begun = time.monotonic()
         with Probe(self.lab.inet) as probe:
             process, told = self.flood(cycle_calls, FLOODER, 10_000)
             codes = told.get(timeout=60)
+            took = time.monotonic() - begun
             process.join(10)
         print(f"codes of the replies: {dict(codes)}", flush=True)
         self.assertEqual(set(codes), {CONNECTED, BUSY})
         self.assertEqual(self.ends("call", "call_rate"), codes[BUSY])
-        self.assertGreater(codes[BUSY], 5000)
+        self.assertLessEqual(codes[CONNECTED], 2000 + 100 * (took + 1))  # the defaults of new_calls
         self.quick(probe, 20)
         shown = self.server.show("sources")[0]
         self.assertEqual((shown["source"], shown["limited_new_calls"]), (FLOODER, codes[BUSY]))
