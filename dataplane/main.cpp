@@ -24,6 +24,8 @@ int main(int argc, char** argv) {
   app.add_flag_callback(
       "--contract",
       [] {
+        if (const std::string objection = pns::privilege::drop_objection(); !objection.empty())
+          throw CLI::CallForVersion(objection, 1);
         throw CLI::CallForVersion(
             pns::contract::to_json(pns::contract::build_contract(), "pns-dataplane"), 0);
       },

@@ -9,6 +9,7 @@
 #include "pns/cli/drain.hpp"
 #include "pns/cli/restart.hpp"
 #include "pns/contract/build_contract.hpp"
+#include "pns/privilege/confinement.hpp"
 #include "pns/supervisor/supervisor.hpp"
 
 namespace {
@@ -34,7 +35,12 @@ int main(int argc, char** argv) {
   app.name("pns");
   app.set_version_flag("--version", "pns " PNS_VERSION);
   app.add_flag_callback(
-      "--contract", [] { throw CLI::CallForVersion(contract_of("pns"), 0); },
+      "--contract",
+      [] {
+        if (const std::string objection = pns::privilege::drop_objection(); !objection.empty())
+          throw CLI::CallForVersion(objection, 1);
+        throw CLI::CallForVersion(contract_of("pns"), 0);
+      },
       "print what this program was built to share with the others");
   app.require_subcommand(1);
   app.footer(

@@ -18,6 +18,7 @@
 #include <fstream>
 #include <memory>
 #include <sstream>
+#include <utility>
 
 namespace pns::privilege {
 namespace {
@@ -73,6 +74,19 @@ std::string objection(const std::string& status, const Identity& identity, std::
 }
 
 }  // namespace
+
+std::string drop_objection() {
+  if (::geteuid() != 0) return {};
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  std::array<__user_cap_data_struct, 2> data{};
+  if (::syscall(SYS_capget, &header, data.data()) != 0) return {};
+  for (const auto& [capability, name] :
+       {std::pair{CAP_CHOWN, "CAP_CHOWN"}, std::pair{CAP_SETGID, "CAP_SETGID"},
+        std::pair{CAP_SETUID, "CAP_SETUID"}, std::pair{CAP_SETPCAP, "CAP_SETPCAP"}})
+    if ((data[0].effective >> capability & 1) == 0)
+      return fmt::format("privileges cannot be dropped: {} is missing (docs/upgrade.md)", name);
+  return {};
+}
 
 Result begin() {
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return failed("PR_SET_NO_NEW_PRIVS");

@@ -22,6 +22,11 @@ namespace pns::privilege {
 
 using Result = std::expected<void, std::string>;  // error: one line
 
+// Why this process could not drop its privileges: root that lacks a capability for it, as under the
+// unit file of an earlier release. Empty: it can, or has none. Each executable says so with
+// --contract, so that a supervisor does not replace a process that serves by one that cannot start.
+[[nodiscard]] std::string drop_objection();
+
 // Also for the supervisor: /proc/PID of the process belongs to root, no core file is written,
 // wherever core_pattern points to, and an exec gives no privileges. Before any thread is made.
 [[nodiscard]] Result begin();

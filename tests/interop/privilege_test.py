@@ -155,7 +155,8 @@ class Privilege(theme.Theme):
                   "sharedlibrary libc", f"print ((long (*)({kinds})){function})({words})",
                   "print *((int *(*)(void))__errno_location)()", "detach"]
         done = subprocess.run(["gdb", "-nx", "-batch", *(w for line in script for w in ("-ex", line))],
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60, check=False)
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60, check=False,
+                              cwd=self.lab.directory)
         values = re.findall(r"^\$\d+ = (-?\d+)$", done.stdout, re.MULTILINE)
         if len(values) == 2:
             return "errno", int(values[1]) if int(values[0]) & 0xffffffff == 0xffffffff else 0

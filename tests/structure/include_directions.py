@@ -32,7 +32,7 @@ ALLOWED = {
     "pns/config": BASE,
     "pns/contract": CONTRACT,
     "pns/supervisor": BASE + ["pns/config", "pns/contract", "pns/log", "pns/netlink", "pns/privilege"],
-    "pns/cli": BASE + ["pns/config", "pns/contract", "pns/log", "pns/supervisor/supervisor.hpp"],
+    "pns/cli": BASE + ["pns/config", "pns/contract", "pns/log", "pns/privilege", "pns/supervisor/supervisor.hpp"],
     "dataplane": PNS_FOR_PLANES + ["dataplane"],
     "dataplane/packet": PNS_FOR_PLANES,
     "dataplane/mppe": PNS_FOR_PLANES,

@@ -232,6 +232,24 @@ TEST_CASE("confinement: root without CAP_KILL signals a process of another user"
   CHECK(ended_with(status, 0));
 }
 
+TEST_CASE("confinement: root that cannot drop its privileges says so", "[privilege]") {
+  if (skipped()) return;
+  CHECK(drop_objection().empty());
+  for (const unsigned missing : {CAP_CHOWN, CAP_SETGID, CAP_SETUID, CAP_SETPCAP})
+    CHECK(ended_with(status_of([&] {
+                       __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+                       __user_cap_data_struct data[2]{};
+                       data[0].effective = data[0].permitted = ~(1U << missing);
+                       __user_cap_data_struct now[2]{};
+                       if (::syscall(SYS_capget, &header, now) != 0) return 10;
+                       data[0].effective &= now[0].effective;
+                       data[0].permitted &= now[0].permitted;
+                       if (::syscall(SYS_capset, &header, data) != 0) return 11;
+                       return drop_objection().empty() ? 1 : 0;
+                     }),
+                     0));
+}
+
 TEST_CASE("identity: a user that does not exist, or is root, is nobody", "[privilege]") {
   for (const char* user : {"pns-no-such-user", "root"}) {
     const Identity identity = find_identity(user);
