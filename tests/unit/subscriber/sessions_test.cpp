@@ -347,7 +347,7 @@ TEST_CASE("sessions: a link that is never open ends at its deadline, however LCP
   };
   const auto transport = world.connect();
   world.dial(*transport, 1);
-  const SessionView session = world.only_session();
+  const subscriber::SessionView session = world.only_session();
   const std::array<std::uint8_t, 12> again{0xc0, 0x21, 1, 0x77, 0, 10, 5, 6, 1, 2, 3, 4};
   int asked = 0;
   while (!world.service->sessions().empty() && asked < 30) {
