@@ -28,9 +28,9 @@ void enter_fresh_namespace() {
   static const bool made = ::unshare(CLONE_NEWNET) == 0;
   REQUIRE(made);
   if (::if_nametoindex("t-lan") != 0) ip("link delete t-lan");
-  ip("link add t-lan type dummy");
-  ip("link set lo up");
+  ip("link add t-lan type veth peer name t-lan-2");
   ip("link set t-lan up");
+  ip("link set t-lan-2 up");
 }
 
 Ipv4Prefix v4(std::string_view text) { return Ipv4Prefix::parse(text).value(); }
