@@ -49,7 +49,7 @@ class Death(crowd.Crowd):
     guests = 2
     changes = {
         **crowd.Crowd.changes,
-        "pptp": "pptp: {echo_interval: 5s}\n",
+        "pptp": f"pptp: {{echo_interval: 5s, {crowd.UNLIMITED}}}\n",
         "ppp": "ppp:\n  mtu: 1400\n  lcp_echo: {interval: 1s, failures: 3}\n",
     }
 

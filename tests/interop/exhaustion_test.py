@@ -112,8 +112,7 @@ class Limits(Exhaustion):
     changes = {
         **crowd.Crowd.changes,
         "dataplane": "dataplane: {max_sessions: 100}\n",
-        # Exempt, so that the limits per source do not come first (limits_test.py).
-        "pptp": "pptp: {max_connections: 200, limits: {exempt: [198.51.100.0/24]}}\n",
+        "pptp": f"pptp: {{max_connections: 200, {crowd.UNLIMITED}}}\n",
         "pools": """pools:
   default: {ranges: [10.64.0.2-10.64.63.254], gateway: 10.64.0.1}
   small: {ranges: [10.64.64.1-10.64.64.50], gateway: 10.64.0.1}

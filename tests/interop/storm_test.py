@@ -100,7 +100,7 @@ class Storm(crowd.Crowd):
         **crowd.Crowd.changes,
         "dataplane": "dataplane: {max_sessions: 16384}\n",
         "log": "log: {level: warn}\n",
-        "pptp": "pptp: {echo_interval: 10s}\n",
+        "pptp": f"pptp: {{echo_interval: 10s, {crowd.UNLIMITED}}}\n",
         "ppp": "ppp:\n  mtu: 1400\n  lcp_echo: {interval: 5s, failures: 3}\n",
     }
 
