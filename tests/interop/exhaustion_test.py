@@ -7,7 +7,6 @@ import contextlib
 import os
 import pathlib
 import re
-import resource
 import signal
 import subprocess
 import time
@@ -175,16 +174,30 @@ class Limits(Exhaustion):
         self.comes_up()
         self.witnesses_live()
 
+    @staticmethod
+    def descriptor_limit(pid, soft=None):
+        """Of a process, set when `soft` is given. A process of another user may be limited by that user, and
+        otherwise with CAP_SYS_RESOURCE only."""
+        def ids_of(line):
+            text = pathlib.Path(f"/proc/{pid}/status").read_text()
+            return int(re.search(rf"^{line}:\s+(\d+)", text, re.M)[1])
+        limit = [] if soft is None else [f"--nofile={soft}:"]
+        out = subprocess.run(["prlimit", "--pid", str(pid), *(limit or
+                              ["--nofile", "--noheadings", "--raw", "--output", "SOFT"])],
+                             user=ids_of("Uid"), group=ids_of("Gid"), extra_groups=[],
+                             stdout=subprocess.PIPE, text=True, check=True).stdout
+        return soft if limit else int(out)
+
     @contextlib.contextmanager
     def few_descriptors(self, pid, more):
         """The process may open no more than so many, beyond what it has open."""
-        before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        before = self.descriptor_limit(pid)
         highest = max(int(name) for name in os.listdir(f"/proc/{pid}/fd"))
-        resource.prlimit(pid, resource.RLIMIT_NOFILE, (highest + 1 + more, before[1]))
+        self.descriptor_limit(pid, highest + 1 + more)
         try:
             yield
         finally:
-            resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+            self.descriptor_limit(pid, before)
 
     def without_descriptors(self, plane, *line):
         with self.few_descriptors(self.server.pid_of(plane), 10):
