@@ -719,13 +719,10 @@ void Link::end_now(EndReason reason, Run& run) {
   ended_ = true;
 }
 
-// The first comes up to a quarter early: links that opened together do not ask together.
 void Link::schedule_echo(TimePoint now) {
   echoes_unanswered_ = 0;
   echo_at_.reset();
-  const Duration interval = settings_.lcp_echo_interval;
-  if (interval > Duration::zero())
-    echo_at_ = now + interval - interval / 4096 * (random_.next_u32() % 1024);
+  if (settings_.lcp_echo_interval > Duration::zero()) echo_at_ = now + settings_.lcp_echo_interval;
 }
 
 void Link::on_echo_timer(Run& run) {

@@ -54,7 +54,7 @@ class Link {
   };
 
   // A link taken over after a restart. One to be resumed as open is open, and sends nothing; the
-  // next echo is due an interval from now, or up to a quarter earlier. One to be resumed from LCP
+  // next echo is due an interval from now. One to be resumed from LCP
   // waits for start().
   Link(std::shared_ptr<const LinkSettings> settings, Ipv4Address peer, const LinkSnapshot& snapshot,
        RandomSource& random, TimePoint now);

@@ -13,7 +13,9 @@ using control::DataplaneCommands;
 
 namespace {
 
-constexpr auto kFarewell = Milliseconds(300);   // from the end of a link to Call-Disconnect-Notify
+constexpr auto kFarewell = Milliseconds(300);  // from the end of a link to Call-Disconnect-Notify
+// A session is alive when GRE of its peer came within this time, or when it is no older.
+constexpr auto kAlive = Seconds(5);
 constexpr auto kWanErrorInterval = Seconds(2);  // how often drop counters are read
 
 }  // namespace
@@ -104,14 +106,7 @@ void CallControl::count_withdrawn(EndReason reason) {
 void CallControl::install_offer(ConnectionId id, const model::OfferCall& offer) {
   const auto connection = connections_.find(id);
   if (!connection) return;
-  make_room(*connection, offer.peer_call_id,
-            [this, id, offer](EndReason busy) { install_admitted(id, offer, busy); });
-}
-
-void CallControl::install_admitted(ConnectionId id, const model::OfferCall& offer, EndReason busy) {
-  const auto connection = connections_.find(id);
-  if (!connection || !connection->machine().awaits_answer(offer.offer)) return;  // withdrawn
-  if (busy == EndReason::kNone) busy = gate_.calls_refused();
+  const EndReason busy = make_room(connection->local(), connection->peer(), offer.peer_call_id);
   if (busy != EndReason::kNone) return refuse_offer(id, offer.offer, busy);
   const auto made = make_session(
       *connection, {.kind = offer.kind, .offer = offer.offer, .peer_call_id = offer.peer_call_id},
@@ -150,27 +145,19 @@ std::expected<Session*, EndReason> CallControl::make_session(const Connection& c
   return &session;
 }
 
-// (peer address, peer Call ID) names one client, so only one session may use it. A session whose
-// peer answers keeps it; one whose peer is silent makes way for the call that the peer opens in its
-// place.
-void CallControl::make_room(const Connection& connection, PeerCallId peer_call_id,
-                            std::function<void(EndReason)> go_on) {
-  Session* const older = sessions_.find(connection.local(), connection.peer(), peer_call_id);
+// (peer address, peer Call ID) names one client, so only one session may use it. A session that is
+// alive keeps it; one that is not makes way for the call that the same peer opens in its place.
+EndReason CallControl::make_room(Ipv4Address local, Ipv4Address peer, PeerCallId peer_call_id) {
+  Session* older = sessions_.find(local, peer, peer_call_id);
   if (older == nullptr || older->state() == Session::State::kRemoving || older->withdrawn())
-    return go_on(EndReason::kNone);
-  if (older->state() != Session::State::kUp) return go_on(EndReason::peer_call_id_busy);
-  if (older->end_reason() != EndReason::kNone) {
-    older->replace();
-    return go_on(EndReason::kNone);
-  }
-  const auto on_answer = [this, older = older->id(), go_on](LivenessTests::Answer answer) {
-    if (answer == LivenessTests::Answer::kAlive) return go_on(EndReason::peer_call_id_busy);
-    if (Session* const session = sessions_.find(older);
-        session != nullptr && session->state() == Session::State::kUp)
-      session->replace();
-    go_on(EndReason::kNone);
-  };
-  if (!liveness_.ask(*older, on_answer)) go_on(EndReason::peer_call_id_busy);
+    return EndReason::kNone;
+  if (older->state() != Session::State::kUp) return EndReason::peer_call_id_busy;
+  const TimePoint heard = from_monotonic_ns(
+      older->dataplane().record().upstream.last_receive_ns.load(std::memory_order_relaxed));
+  const bool alive = now() - std::max(heard, older->call().started) <= kAlive;
+  if (alive && older->end_reason() == EndReason::kNone) return EndReason::peer_call_id_busy;
+  older->replace();
+  return EndReason::kNone;
 }
 
 void CallControl::on_install_answered(Session& session, const DataplaneCommands::Reply& reply) {
@@ -227,24 +214,15 @@ void CallControl::on_call_connected(Connection& connection, const model::Connect
   Session* session = id ? sessions_.find(*id) : nullptr;
   if (session == nullptr) return;
   if (session->state() != Session::State::kDialling) return session->start_link();
-  make_room(connection, connect.peer_call_id, [this, from = connection.id(), connect](auto busy) {
-    if (const auto alive = connections_.find(from)) install_placed(*alive, connect, busy);
-  });
-}
-
-void CallControl::install_placed(Connection& connection, const model::ConnectCall& connect,
-                                 EndReason busy) {
-  const auto id = connection.call(connect.our_call_id);
-  Session* const session = id ? sessions_.find(*id) : nullptr;
-  if (session == nullptr || session->state() != Session::State::kDialling) return;
-  if (busy == EndReason::kNone) {
+  EndReason reason = make_room(connection.local(), connection.peer(), connect.peer_call_id);
+  if (reason == EndReason::kNone) {
     session->set_peer_call_id(connect.peer_call_id);
     if (services_.dataplane.attached() && installer_.install(*session, connect.peer_window))
       return session->begin_install();
-    busy = EndReason::dataplane_unavailable;
+    reason = EndReason::dataplane_unavailable;
   }
   connections_.apply(connection,
-                     connection.machine().end_call(connect.our_call_id, busy, {}, now()));
+                     connection.machine().end_call(connect.our_call_id, reason, {}, now()));
 }
 
 bool CallControl::adopt(Connection& connection, const Session::Call& call,

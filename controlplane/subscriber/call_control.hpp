@@ -124,12 +124,8 @@ class CallControl final : public ConnectionTable::Owner,
   [[nodiscard]] std::expected<Session*, EndReason> make_session(const Connection& connection,
                                                                 Session::Call call,
                                                                 Session::State state);
-  // Makes way for a call of this peer and peer Call ID, at once or within
-  // LivenessTests::kPatience. `go_on` hears kNone when no session is in its way any more.
-  void make_room(const Connection& connection, PeerCallId peer_call_id,
-                 std::function<void(EndReason)> go_on);
-  void install_admitted(ConnectionId id, const model::OfferCall& offer, EndReason busy);
-  void install_placed(Connection& connection, const model::ConnectCall& connect, EndReason busy);
+  // Makes way for a call of this peer and peer Call ID. kNone: no session is in its way any more.
+  [[nodiscard]] EndReason make_room(Ipv4Address local, Ipv4Address peer, PeerCallId peer_call_id);
   void on_install_failed(Session& session, const control::DataplaneCommands::Reply& reply);
   void disconnect(Session& session);
   void end(Session& session, EndReason reason, const model::PeerCodes& codes = {});

@@ -6,7 +6,7 @@
 namespace pns::subscriber {
 namespace {
 
-constexpr auto kLookInterval = Milliseconds(20);   // how often the time of the last GRE is read
+constexpr auto kLookInterval = Milliseconds(50);   // how often the time of the last GRE is read
 constexpr auto kEchoInterval = Milliseconds(300);  // one request or its reply may be lost
 
 std::uint64_t last_heard_ns(const Session& session) {

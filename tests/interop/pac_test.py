@@ -248,16 +248,19 @@ class Pacs(theme.Theme):
             call = first.calls[5] = peer.PacCall(5, struct.unpack(">H", reply[12:14])[0],
                                                  peer.PppClient("alice", WORD))
             first.wait_open(call)
-            # The first client answers LCP echoes: its call keeps the Call ID.
             second.send(peer.call_request(5))
-            first.pump(lambda: second.has(8), 5, "the second client is answered")
             self.assertEqual(second.take(8)[16], 4)  # Busy
             self.assertEqual(self.counters.grown("pns_call_ends_total", reason="peer_call_id_busy"), 1)
-            # It falls silent, and within two seconds its place belongs to the client that asks for it.
-            asked = time.monotonic()
-            second.send(peer.call_request(5))
-            self.assertEqual(second.take(8, timeout=2)[16], 1)
-            self.assertGreater(time.monotonic() - asked, 0.8)
+            # It falls silent: after five seconds its place is given to who asks for it.
+            heard = time.monotonic()
+            while True:
+                second.send(peer.call_request(5))
+                if second.take(8)[16] == 1:
+                    break
+                asked = time.monotonic()
+                self.assertLess(asked - heard, 8)
+                second.pump(lambda at=asked: time.monotonic() > at + 0.2)
+            self.assertGreater(time.monotonic() - heard, 4)
             first.take(13)
             self.assertEqual(self.counters.grown("pns_call_ends_total", reason="replaced"), 1)
 

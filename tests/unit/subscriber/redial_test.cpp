@@ -190,35 +190,6 @@ TEST_CASE("redial: logins of one account at once never exceed its limit", "[subs
   CHECK(world.pools->status().at(0).in_use == 1);
 }
 
-TEST_CASE("redial: the same Call ID is served within two seconds, however short the silence",
-          "[subscriber][redial][conformance-64][conformance-75]") {
-  Redial world([](config::Config&) {});
-  REQUIRE(world.log_in(kHome, 7) == "open");
-  world.commands.hear(world.only_session().slot.value);  // a packet of the last moment
-  SECTION("its client is gone") {
-    world.power_cut();
-    CHECK(world.log_in(kHome, 7) == "open");
-    CHECK(world.took <= Milliseconds(1100));
-    CHECK(world.service->sessions().size() == 1);
-    CHECK(world.ended(EndReason::replaced) == 1);
-  }
-  SECTION("its client answers") {
-    CHECK(world.log_in(kHome, 7) == "nothing");  // Busy is no end of a session
-    CHECK(world.ended(EndReason::peer_call_id_busy) == 1);
-    CHECK(world.service->sessions().size() == 1);
-  }
-  SECTION("it is taken back while the old session is asked") {
-    world.power_cut();
-    const auto transport = world.connect(kHome);
-    world.dial(*transport, 7);
-    transport->receive(wire::pptp::CallClearRequest{.call_id = 7});
-    transport->lose();
-    world.loop.advance(Seconds(3));
-    CHECK(world.service->sessions().empty());
-    CHECK(world.pools->status().at(0).in_use == 0);
-  }
-}
-
 TEST_CASE("redial: what waits for an old session and is gone takes nothing",
           "[subscriber][redial]") {
   Redial world([](config::Config&) {});
