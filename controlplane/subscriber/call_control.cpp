@@ -152,8 +152,7 @@ EndReason CallControl::make_room(Ipv4Address local, Ipv4Address peer, PeerCallId
   if (older == nullptr || older->state() == Session::State::kRemoving || older->withdrawn())
     return EndReason::kNone;
   if (older->state() != Session::State::kUp) return EndReason::peer_call_id_busy;
-  const TimePoint heard = from_monotonic_ns(
-      older->dataplane().record().upstream.last_receive_ns.load(std::memory_order_relaxed));
+  const TimePoint heard = from_monotonic_ns(older->dataplane().last_heard_ns());
   const bool alive = now() - std::max(heard, older->call().started) <= kAlive;
   if (alive && older->end_reason() == EndReason::kNone) return EndReason::peer_call_id_busy;
   older->replace();

@@ -25,8 +25,12 @@ bool DataplaneSession::is_installed() const noexcept {
          record().generation.load(std::memory_order_relaxed) == generation_;
 }
 
+std::uint64_t DataplaneSession::last_heard_ns() const noexcept {
+  return record().upstream.last_receive_ns.load(std::memory_order_relaxed);
+}
+
 bool DataplaneSession::carried_gre() const noexcept {
-  return is_installed() && record().upstream.last_receive_ns.load(std::memory_order_relaxed) != 0;
+  return is_installed() && last_heard_ns() != 0;
 }
 
 bool DataplaneSession::is_armed() const noexcept {

@@ -31,6 +31,8 @@ class DataplaneSession {
   [[nodiscard]] const contract::SessionRecord& record() const noexcept;
   // Session memory holds this session.
   [[nodiscard]] bool is_installed() const noexcept;
+  // CLOCK_MONOTONIC, when the last GRE of the peer came; 0: none came.
+  [[nodiscard]] std::uint64_t last_heard_ns() const noexcept;
   // The peer has sent GRE under its Call ID. The dataplane forgets it when it lets go.
   [[nodiscard]] bool carried_gre() const noexcept;
   // It has MPPE keys.

@@ -18,10 +18,6 @@ bool stays(const Session& session) {
   return session.state() == Session::State::kUp && session.end_reason() == EndReason::kNone;
 }
 
-std::uint64_t heard_ns(const Session& session) {
-  return session.dataplane().record().upstream.last_receive_ns.load(std::memory_order_relaxed);
-}
-
 }  // namespace
 
 void LeaseAssigner::ask(Session& session, const model::AuthGrant& grant, Done done) {
@@ -53,20 +49,13 @@ void LeaseAssigner::attempt(SessionId id) {
 
 std::expected<model::Lease, LeaseAssigner::Obstacle> LeaseAssigner::take(
     const Session& session, const model::AuthGrant& grant) {
-  // Logins that wait for their own lease do not count: they come after this one.
-  std::vector<Session*> others;
-  std::vector<SessionId> leaving;
-  for (Session* const other : sessions_.of_user(grant.user)) {
-    if (other == &session || !other->lease()) continue;
-    if (stays(*other))
-      others.push_back(other);
-    else
-      leaving.push_back(other->id());
+  if (const std::uint32_t limit = services_.config.aaa.sessions_per_user; limit != 0) {
+    Obstacle obstacle = others_of(session, grant.user, EndReason::session_limit);
+    if (obstacle.candidates.size() >= limit) {
+      obstacle.leaving.clear();  // those have given their places back
+      return std::unexpected(std::move(obstacle));
+    }
   }
-  const std::uint32_t limit = services_.config.aaa.sessions_per_user;
-  if (limit != 0 && others.size() >= limit)
-    return std::unexpected(
-        Obstacle{.reason = EndReason::session_limit, .candidates = std::move(others)});
 
   auto& pools = services_.pools;
   auto lease =
@@ -82,11 +71,11 @@ std::expected<model::Lease, LeaseAssigner::Obstacle> LeaseAssigner::take(
       return std::unexpected(Obstacle{.reason = EndReason::unknown_pool});
     case PoolError::kNotLeasable:
       return std::unexpected(Obstacle{.reason = EndReason::address_not_leasable});
-    case PoolError::kExhausted:
-      return std::unexpected(Obstacle{.reason = EndReason::no_address,
-                                      .candidates = std::move(others),
-                                      .leaving = std::move(leaving),
-                                      .silent_only = true});
+    case PoolError::kExhausted: {
+      Obstacle obstacle = others_of(session, grant.user, EndReason::no_address);
+      obstacle.silent_only = true;
+      return std::unexpected(std::move(obstacle));
+    }
     case PoolError::kTaken:
       break;
   }
@@ -98,6 +87,21 @@ std::expected<model::Lease, LeaseAssigner::Obstacle> LeaseAssigner::take(
       obstacle.candidates.push_back(holder);
   }
   return std::unexpected(std::move(obstacle));
+}
+
+// The other sessions of the account that have a lease. Logins that wait for theirs do not count:
+// they come after this one. Costs a look at each session of the account, so only an obstacle does.
+LeaseAssigner::Obstacle LeaseAssigner::others_of(const Session& session, std::string_view user,
+                                                 EndReason reason) const {
+  Obstacle obstacle{.reason = reason};
+  for (Session* const other : sessions_.of_user(user)) {
+    if (other == &session || !other->lease()) continue;
+    if (stays(*other))
+      obstacle.candidates.push_back(other);
+    else
+      obstacle.leaving.push_back(other->id());
+  }
+  return obstacle;
 }
 
 void LeaseAssigner::make_room(SessionId id, Request& request, Obstacle obstacle) {
@@ -114,7 +118,7 @@ void LeaseAssigner::make_room(SessionId id, Request& request, Obstacle obstacle)
                    }));
 
   std::ranges::sort(obstacle.candidates, {},
-                    [](const Session* session) { return heard_ns(*session); });
+                    [](const Session* session) { return session->dataplane().last_heard_ns(); });
   request.tested = true;
   request.refusal = obstacle.reason;
   for (Session* const candidate : obstacle.candidates) {

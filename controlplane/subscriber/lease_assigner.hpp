@@ -12,6 +12,7 @@
 #include <expected>
 #include <functional>
 #include <memory>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -70,6 +71,8 @@ class LeaseAssigner final : public SessionListener, public Session::Leases {
   void attempt(SessionId id);
   [[nodiscard]] std::expected<model::Lease, Obstacle> take(const Session& session,
                                                            const model::AuthGrant& grant);
+  [[nodiscard]] Obstacle others_of(const Session& session, std::string_view user,
+                                   EndReason reason) const;
   void make_room(SessionId id, Request& request, Obstacle obstacle);
   void on_tested(SessionId id, SessionId tested, LivenessTests::Answer answer);
   void replace(Request& request, Session& older);

@@ -9,10 +9,6 @@ namespace {
 constexpr auto kLookInterval = Milliseconds(50);   // how often the time of the last GRE is read
 constexpr auto kEchoInterval = Milliseconds(300);  // one request or its reply may be lost
 
-std::uint64_t last_heard_ns(const Session& session) {
-  return session.dataplane().record().upstream.last_receive_ns.load(std::memory_order_relaxed);
-}
-
 }  // namespace
 
 bool LivenessTests::ask(Session& session, Done done) {
@@ -25,7 +21,7 @@ bool LivenessTests::ask(Session& session, Done done) {
   if (tests_.size() >= kMaximumTests) return false;
   auto test = std::make_unique<Test>(loop_.timers(), [this, id] { look(id); });
   test->began = test->next_echo = loop_.now();
-  test->heard_ns = last_heard_ns(session);
+  test->heard_ns = session.dataplane().last_heard_ns();
   test->waiting.push_back(std::move(done));
   test->timer.arm(loop_.now());
   tests_.emplace(id, std::move(test));
@@ -37,7 +33,7 @@ void LivenessTests::look(SessionId id) {
   Session* const session = sessions_.find(id);
   if (session == nullptr || session->state() != Session::State::kUp)
     return finish(id, Answer::kSilent);
-  if (last_heard_ns(*session) != test.heard_ns) return finish(id, Answer::kAlive);
+  if (session->dataplane().last_heard_ns() != test.heard_ns) return finish(id, Answer::kAlive);
   const TimePoint now = loop_.now();
   if (now - test.began >= kPatience) return finish(id, Answer::kSilent);
   test.timer.arm(now + kLookInterval);

@@ -399,7 +399,7 @@ SessionView Session::view() const {
   view.connection = call_.connection.value;
   view.uptime_s = static_cast<std::uint64_t>(
       std::chrono::duration_cast<Seconds>(time - opened_.value_or(call_.started)).count());
-  const std::uint64_t last = record.upstream.last_receive_ns.load(std::memory_order_relaxed);
+  const std::uint64_t last = dataplane_.last_heard_ns();
   if (last != 0 && monotonic_ns(time) > last)
     view.idle_s = (monotonic_ns(time) - last) / 1'000'000'000;
   if (opened_)
