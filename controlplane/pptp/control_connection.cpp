@@ -12,8 +12,6 @@ namespace {
 namespace pptp_wire = wire::pptp;
 using model::CallKind;
 
-constexpr std::uint64_t kTokensPerMessage =
-    1'000'000'000;                          // a token is a nanosecond of one per second
 constexpr std::size_t kRememberedIds = 16;  // of calls that are gone
 constexpr std::uint32_t kAnyFraming = pptp_wire::kFramingAsync | pptp_wire::kFramingSync;
 constexpr std::uint32_t kAnyBearer = pptp_wire::kBearerAnalog | pptp_wire::kBearerDigital;
@@ -82,11 +80,7 @@ Start introduced(Start start, const ConnectionSettings& settings) {
 }  // namespace
 
 ControlConnection::ControlConnection(const ConnectionSettings& settings, TimePoint now)
-    : settings_(settings),
-      last_received_(now),
-      state_deadline_(now + settings.setup_timeout),
-      tokens_(kTokensPerMessage * settings.message_burst),
-      tokens_at_(now) {}
+    : settings_(settings), last_received_(now), state_deadline_(now + settings.setup_timeout) {}
 
 ControlConnection::ControlConnection(const ConnectionSettings& settings,
                                      const ConnectionSnapshot& snapshot, TimePoint now)
@@ -809,18 +803,8 @@ model::ConnectionActions ControlConnection::offers() const {
 // ---- Helpers
 
 bool ControlConnection::take_token(TimePoint now) noexcept {
-  const std::uint64_t full = kTokensPerMessage * settings_.message_burst;
-  if (now > tokens_at_ && settings_.messages_per_second != 0) {
-    // Bounded before the multiplication, so that it cannot overflow after a long silence.
-    const auto elapsed =
-        std::min<std::uint64_t>(static_cast<std::uint64_t>((now - tokens_at_).count()),
-                                full / settings_.messages_per_second + 1);
-    tokens_ = std::min(full, tokens_ + elapsed * settings_.messages_per_second);
-  }
-  tokens_at_ = std::max(tokens_at_, now);
-  if (tokens_ < kTokensPerMessage) return false;
-  tokens_ -= kTokensPerMessage;
-  return true;
+  return messages_.try_take(
+      {.rate = settings_.messages_per_second, .burst = settings_.message_burst}, now);
 }
 
 // ---- The calls and their indexes

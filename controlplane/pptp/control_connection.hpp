@@ -32,6 +32,7 @@
 #include "pns/base/end_reason.hpp"
 #include "pns/base/ids.hpp"
 #include "pns/base/time.hpp"
+#include "pns/base/token_bucket.hpp"
 #include "pns/wire/pptp.hpp"
 
 namespace pns::pptp {
@@ -57,7 +58,7 @@ struct ConnectionSettings {
   // Token bucket over all messages of the peer: a burst, as a PAC makes that brings all its calls
   // at once and takes them back (three messages each), then this many a second.
   std::uint32_t message_burst = 5000;
-  std::uint32_t messages_per_second = 500;
+  std::uint32_t messages_per_second = 500;  // at least 1
 };
 
 // What a Call-Disconnect-Notify tells of a call, as text (RFC 2637 §2.13). All zero: nothing is
@@ -305,9 +306,7 @@ class ControlConnection {
   };
   std::vector<Change> changed_;
 
-  // Token bucket, counted in tokens × nanoseconds.
-  std::uint64_t tokens_ = 0;
-  TimePoint tokens_at_{};
+  TokenBucket messages_;  // of the peer, whatever their type
 
   std::string peer_host_name_;
   std::string peer_vendor_name_;
