@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/pipeline/forward.hpp"
 
-#include <algorithm>
-#include <array>
 #include <cstring>
 
 #include "dataplane/pipeline/egress.hpp"
@@ -66,21 +64,11 @@ bool send_in_fragments(Burst& burst, StageContext& stage, rte_mbuf* packet, Pack
                     octets_of(packet));
     return false;
   }
-  std::array<rte_mbuf*, kMaxFragments> fragments;
-  const std::size_t room = std::min<std::size_t>(fragments.size(), Burst::kCapacity - burst.count);
-  const auto made =
-      fragment_ipv4(packet, header, mtu, stage.pool, std::span(fragments).first(room));
-  if (!made) {
-    drop_upstream(context, made.error());
-    return false;
-  }
-  for (std::size_t i = 0; i < *made; ++i) {
-    send_to_next_hop(stage, fragments[i], hop, header.destination);
-    (void)burst.append(fragments[i]);
-  }
-  stage.counters.generated.add(*made);
-  context.lane = Lane::kConsumed;
-  return true;
+  const auto cut = replace_by_fragments(burst, stage, packet, header, mtu, [&](rte_mbuf* fragment) {
+    send_to_next_hop(stage, fragment, hop, header.destination);
+  });
+  if (!cut) drop_upstream(context, cut.error());
+  return cut.has_value();
 }
 
 // --- IPv6 ---

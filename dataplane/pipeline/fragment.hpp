@@ -8,10 +8,15 @@
 #include <rte_mbuf.h>
 #include <rte_mempool.h>
 
+#include <algorithm>
+#include <array>
 #include <cstdint>
 #include <expected>
 #include <span>
 
+#include "dataplane/packet/burst.hpp"
+#include "dataplane/packet/packet_context.hpp"
+#include "dataplane/pipeline/stage_context.hpp"
 #include "pns/wire/ipv4.hpp"
 
 namespace pns::dataplane {
@@ -29,5 +34,26 @@ inline constexpr std::size_t kMaxFragments = 32;
 [[nodiscard]] std::expected<std::size_t, DropReason> fragment_ipv4(
     rte_mbuf* packet, const wire::Ipv4Header& header, std::uint16_t mtu, rte_mempool* pool,
     std::span<rte_mbuf*> out) noexcept;
+
+// Puts fragments in the place of a packet of the burst: `send` takes each one, which is appended to
+// the burst then, and the packet's lane becomes kConsumed. Errors as above, and fragment_limit when
+// the burst has no room for all; then nothing has changed.
+template <class Send>
+[[nodiscard]] std::expected<void, DropReason> replace_by_fragments(
+    Burst& burst, StageContext& stage, rte_mbuf* packet, const wire::Ipv4Header& header,
+    std::uint16_t mtu, Send send) noexcept {
+  std::array<rte_mbuf*, kMaxFragments> fragments;
+  const std::size_t room = std::min<std::size_t>(fragments.size(), Burst::kCapacity - burst.count);
+  const auto made =
+      fragment_ipv4(packet, header, mtu, stage.pool, std::span(fragments).first(room));
+  if (!made) return std::unexpected(made.error());
+  for (rte_mbuf* const fragment : std::span(fragments).first(*made)) {
+    send(fragment);
+    (void)burst.append(fragment);
+  }
+  stage.counters.generated.add(*made);
+  context_of(packet).lane = Lane::kConsumed;
+  return {};
+}
 
 }  // namespace pns::dataplane

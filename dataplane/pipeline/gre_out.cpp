@@ -138,21 +138,13 @@ void gre_out(Burst& burst, StageContext& stage) noexcept {
     }
     const std::uint16_t mtu = stage.port(hop.port).mtu;
     if (outer.total_length > mtu) {
-      std::array<rte_mbuf*, kMaxFragments> fragments;
-      const std::size_t room =
-          std::min<std::size_t>(fragments.size(), Burst::kCapacity - burst.count);
-      const auto made =
-          fragment_ipv4(packet, outer, mtu, stage.pool, std::span(fragments).first(room));
-      if (!made) {
-        drop_downstream(context, made.error());
+      const auto cut = replace_by_fragments(
+          burst, stage, packet, outer, mtu,
+          [&](rte_mbuf* fragment) { send_to_next_hop(stage, fragment, hop, outer.destination); });
+      if (!cut) {
+        drop_downstream(context, cut.error());
         continue;
       }
-      for (std::size_t i = 0; i < *made; ++i) {
-        send_to_next_hop(stage, fragments[i], hop, outer.destination);
-        (void)burst.append(fragments[i]);
-      }
-      stage.counters.generated.add(*made);
-      context.lane = Lane::kConsumed;
     } else {
       send_to_next_hop(stage, packet, hop, outer.destination);
       if (context.lane == Lane::kDrop) {

@@ -33,17 +33,11 @@ void make_fit(Burst& burst, StageContext& stage, rte_mbuf* packet, PacketContext
     return drop_downstream(context,
                            reported ? DropReason::too_big : DropReason::too_big_unreported);
   }
-  std::array<rte_mbuf*, kMaxFragments> fragments;
-  const std::size_t room = std::min<std::size_t>(fragments.size(), Burst::kCapacity - burst.count);
-  const auto made = fragment_ipv4(packet, header, session.inner_mtu, stage.pool,
-                                  std::span(fragments).first(room));
-  if (!made) return drop_downstream(context, made.error());
-  for (std::size_t i = 0; i < *made; ++i) {
-    to_seal(context_of(fragments[i]), static_cast<std::uint16_t>(fragments[i]->pkt_len));
-    (void)burst.append(fragments[i]);
-  }
-  stage.counters.generated.add(*made);
-  context.lane = Lane::kConsumed;
+  const auto cut =
+      replace_by_fragments(burst, stage, packet, header, session.inner_mtu, [](rte_mbuf* fragment) {
+        to_seal(context_of(fragment), static_cast<std::uint16_t>(fragment->pkt_len));
+      });
+  if (!cut) drop_downstream(context, cut.error());
 }
 
 // An index has named the session; the record says whether it is the destination's.
