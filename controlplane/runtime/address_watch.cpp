@@ -28,18 +28,13 @@ void check(const char* what, int code) {
   if (code < 0) fail(what, code);
 }
 
+netlink::RouteSocket open_socket() {
+  auto socket = netlink::open_route_socket();
+  if (!socket) throw std::runtime_error(socket.error());
+  return std::move(*socket);
+}
+
 }  // namespace
-
-void HostAddressReader::CloseSocket::operator()(nl_sock* socket) const noexcept {
-  nl_socket_free(socket);
-}
-
-HostAddressReader::Socket HostAddressReader::open_socket() {
-  Socket socket(nl_socket_alloc());
-  if (!socket) throw std::runtime_error("netlink: no memory for a socket");
-  check("connect", nl_connect(socket.get(), NETLINK_ROUTE));
-  return socket;
-}
 
 HostAddressReader::HostAddressReader() : requests_(open_socket()), events_(open_socket()) {
   check("join IPv4 addresses",

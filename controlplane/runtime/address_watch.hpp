@@ -8,12 +8,10 @@
 #include <asio/io_context.hpp>
 #include <asio/posix/stream_descriptor.hpp>
 #include <functional>
-#include <memory>
 #include <vector>
 
 #include "pns/base/ip_address.hpp"
-
-struct nl_sock;
+#include "pns/netlink/route_socket.hpp"
 
 namespace pns::control {
 
@@ -41,15 +39,8 @@ class HostAddressReader {
  private:
   static constexpr int kEventsPerTurn = 256;
 
-  struct CloseSocket {
-    void operator()(nl_sock* socket) const noexcept;
-  };
-  using Socket = std::unique_ptr<nl_sock, CloseSocket>;
-
-  [[nodiscard]] static Socket open_socket();
-
-  Socket requests_;
-  Socket events_;
+  netlink::RouteSocket requests_;
+  netlink::RouteSocket events_;
 };
 
 class AddressWatch {

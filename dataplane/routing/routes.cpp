@@ -140,11 +140,9 @@ void Routes::on_readable(std::uint64_t now_ns) {
     // is there the kernel throws further events away, and tells of such a run of losses only once.
     for (int n = 0; n < kMaxDrains && nl_cache_mngr_data_ready(manager_) < 0; ++n) {
     }
-    nl_sock* const socket = nl_socket_alloc();
-    if (socket != nullptr && nl_connect(socket, NETLINK_ROUTE) == 0)
+    if (const auto socket = netlink::open_route_socket())
       for (nl_cache* cache : {address_cache_, neighbour_cache_, route_cache_})
-        (void)nl_cache_refill(socket, cache);
-    if (socket != nullptr) nl_socket_free(socket);
+        (void)nl_cache_refill(socket->get(), cache);
     changed_ = true;
   }
   // Neighbours one by one: they change all the time, routes do not.

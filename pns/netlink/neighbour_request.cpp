@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <span>
+#include <utility>
 
 #include "pns/base/bytes.hpp"
 
@@ -39,18 +40,13 @@ void send_request(nl_sock* socket, NeighbourVerb verb, int interface_index, int 
 
 }  // namespace
 
-void NeighbourRequests::Close::operator()(nl_sock* socket) const noexcept {
-  nl_socket_free(socket);
-}
-
 std::expected<NeighbourRequests, std::string> NeighbourRequests::open() {
-  NeighbourRequests requests;
-  requests.socket_.reset(nl_socket_alloc());
-  if (!requests.socket_) return std::unexpected(std::string("netlink: no memory"));
-  if (const int error = nl_connect(requests.socket_.get(), NETLINK_ROUTE); error < 0)
-    return std::unexpected(std::string("netlink: ") + nl_geterror(error));
+  auto socket = open_route_socket();
+  if (!socket) return std::unexpected(std::move(socket.error()));
   // Refusals are never read; the kernel drops them when the socket's buffer is full.
-  nl_socket_disable_auto_ack(requests.socket_.get());
+  nl_socket_disable_auto_ack(socket->get());
+  NeighbourRequests requests;
+  requests.socket_ = std::move(*socket);
   return requests;
 }
 

@@ -7,12 +7,10 @@
 
 #include <cstdint>
 #include <expected>
-#include <memory>
 #include <string>
 
 #include "pns/base/ip_address.hpp"
-
-struct nl_sock;
+#include "pns/netlink/route_socket.hpp"
 
 namespace pns::netlink {
 
@@ -28,10 +26,7 @@ class NeighbourRequests {
   void send(NeighbourVerb verb, int interface_index, const Ipv6Address& neighbour) const noexcept;
 
  private:
-  struct Close {
-    void operator()(nl_sock* socket) const noexcept;
-  };
-  std::unique_ptr<nl_sock, Close> socket_;
+  RouteSocket socket_;
 };
 
 }  // namespace pns::netlink

@@ -29,6 +29,8 @@
 #include <string_view>
 #include <type_traits>
 
+#include "pns/netlink/route_socket.hpp"
+
 namespace pns::supervisor {
 namespace {
 
@@ -197,9 +199,9 @@ std::expected<void, std::string> configure_twin(const config::Port& port, const 
 }
 
 void detach_xdp(const std::string& interface) noexcept {
-  const Socket socket(nl_socket_alloc());
+  const auto socket = netlink::open_route_socket();
   const auto index = static_cast<int>(::if_nametoindex(interface.c_str()));
-  if (!socket || index == 0 || nl_connect(socket.get(), NETLINK_ROUTE) < 0) return;
+  if (!socket || index == 0) return;
   nl_msg* message = nlmsg_alloc_simple(RTM_SETLINK, 0);
   if (message == nullptr) return;
   ifinfomsg header{};
@@ -209,7 +211,7 @@ void detach_xdp(const std::string& interface) noexcept {
     if (nlattr* xdp = nla_nest_start(message, IFLA_XDP); xdp != nullptr)
       if (nla_put(message, IFLA_XDP_FD, sizeof(kNoProgram), &kNoProgram) == 0) {
         nla_nest_end(message, xdp);
-        (void)nl_send_sync(socket.get(), message);  // frees the message
+        (void)nl_send_sync(socket->get(), message);  // frees the message
         return;
       }
   nlmsg_free(message);
