@@ -250,8 +250,7 @@ void ControlProcess::on_users(UsersLoader::Users users) {
 void ControlProcess::on_host_addresses(const HostAddresses& host) {
   auto own = subscriber::own_addresses(config_);
   for (const Ipv4Prefix& address : host.ipv4) subscriber::add_own(own, address);
-  for (const Ipv6Prefix& address : host.ipv6)
-    own.prefixes.push_back({Ipv6Prefix{address.address, 64}.network(), 64});
+  for (const Ipv6Prefix& address : host.ipv6) subscriber::add_own(own, address);
   service_.set_own_addresses(own);
 }
 

@@ -2,6 +2,7 @@
 #include "controlplane/subscriber/service.hpp"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "controlplane/subscriber/audit.hpp"
@@ -188,7 +189,8 @@ void Service::clear_slice() {
 
 void Service::set_own_addresses(const OwnAddresses& own) {
   services_.pools.set_own(own.addresses, own.prefixes);
-  for (const Ipv4Address address : own.addresses)
+  // The configuration and the kernel may both name an address.
+  for (const Ipv4Address address : std::set(own.addresses.begin(), own.addresses.end()))
     for (Session* session : sessions_.of_address(address)) {
       log::warn(
           "subscriber address became the host's",

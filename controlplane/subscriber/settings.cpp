@@ -144,12 +144,15 @@ void add_own(OwnAddresses& own, const Ipv4Prefix& interface) {
   own.addresses.push_back(interface.last());
 }
 
+void add_own(OwnAddresses& own, const Ipv6Prefix& interface) {
+  own.prefixes.push_back({Ipv6Prefix{interface.address, 64}.network(), 64});
+}
+
 OwnAddresses own_addresses(const config::Config& config) {
   OwnAddresses own{.addresses = config.pptp.listen, .prefixes = {}};
   for (const config::Port* port : {&config.ports.access, &config.ports.core}) {
     for (const Ipv4Prefix& address : port->addresses) add_own(own, address);
-    for (const Ipv6Prefix& address : port->ipv6_addresses)
-      own.prefixes.push_back({Ipv6Prefix{address.address, 64}.network(), 64});
+    for (const Ipv6Prefix& address : port->ipv6_addresses) add_own(own, address);
     if (port->gateway) own.addresses.push_back(*port->gateway);
     for (const config::Route& route : port->routes) own.addresses.push_back(route.via);
   }

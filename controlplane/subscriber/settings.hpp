@@ -34,6 +34,8 @@ struct OwnAddresses {
 // Adds an interface's address, and the network and broadcast address of its network, where that has
 // any (RFC 3021).
 void add_own(OwnAddresses& own, const Ipv4Prefix& interface);
+// Adds the /64 of an interface's address.
+void add_own(OwnAddresses& own, const Ipv6Prefix& interface);
 
 // Hashes passwords. The result holds clear text, or LM hashes, only when a method that `ppp`
 // permits needs them. Throws std::runtime_error for a password that is not UTF-8.
