@@ -592,8 +592,7 @@ class ConfigReader {
         if (range.range.contains(pool.gateway))
           document_.error_at(fmt::format("pools.{}.gateway", name),
                              fmt::format("{} is inside {}", pool.gateway.to_string(), range.key));
-      for (const auto& [role, port] :
-           {std::pair{"access", &config.ports.access}, std::pair{"core", &config.ports.core}})
+      for (const auto& [role, port] : named_ports(config))
         for (const Ipv4Prefix& own : port->addresses)
           if (range.range.contains(own.address))
             document_.error_at(range.key, fmt::format("contains {}, which is of ports.{}.addresses",
@@ -629,8 +628,7 @@ class ConfigReader {
         for (const auto& [other, other_key] : placed)
           if (overlap(prefix, other))
             document_.error_at(key, fmt::format("overlaps {} of {}", other.to_string(), other_key));
-        for (const auto& [role, port] :
-             {std::pair{"access", &config.ports.access}, std::pair{"core", &config.ports.core}})
+        for (const auto& [role, port] : named_ports(config))
           for (const Ipv6Prefix& own : port->ipv6_addresses)
             if (overlap(prefix, own))
               document_.error_at(

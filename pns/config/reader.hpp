@@ -8,6 +8,7 @@
 
 #include <yaml-cpp/yaml.h>
 
+#include <array>
 #include <expected>
 #include <filesystem>
 #include <functional>
@@ -184,5 +185,11 @@ template <class T>
 
 // Overwrites a text that may hold secrets.
 void wipe_text(std::string& text) noexcept;
+
+// The ports, each with the name of its key below `ports`.
+using NamedPort = std::pair<std::string_view, const Port*>;
+[[nodiscard]] inline std::array<NamedPort, 2> named_ports(const Config& config) noexcept {
+  return {NamedPort{"access", &config.ports.access}, NamedPort{"core", &config.ports.core}};
+}
 
 }  // namespace pns::config

@@ -100,12 +100,6 @@ bool nt_hash_is_enough(const Ppp& ppp) noexcept {
   });
 }
 
-using NamedPort = std::pair<std::string_view, const Port*>;
-
-std::array<NamedPort, 2> ports_of(const Config& config) noexcept {
-  return {NamedPort{"access", &config.ports.access}, NamedPort{"core", &config.ports.core}};
-}
-
 // Why a subscriber cannot have this address: whose it is, in words.
 std::vector<std::string> conflicts_of(const Config& config, Ipv4Address address) {
   std::vector<std::string> found;
@@ -116,7 +110,7 @@ std::vector<std::string> conflicts_of(const Config& config, Ipv4Address address)
     check(pool.gateway == address, fmt::format("the gateway of pool {}", name));
   for (const Ipv4Address listen : config.pptp.listen)
     check(listen == address, "an address of this server (pptp.listen)");
-  for (const auto& [role, port] : ports_of(config)) {
+  for (const auto& [role, port] : named_ports(config)) {
     check(port->gateway == address, fmt::format("the gateway of ports.{}", role));
     for (const Route& route : port->routes)
       check(route.via == address, fmt::format("the next hop of a route of ports.{}", role));
@@ -145,7 +139,7 @@ void check_against(Document& document, const Config& config, const std::vector<L
       for (const std::string& conflict : conflicts_of(config, *user.address))
         document.error_at(user.name + ".address", conflict);
     if (user.ipv6_prefix)
-      for (const auto& [role, port] : ports_of(config))
+      for (const auto& [role, port] : named_ports(config))
         for (const Ipv6Prefix& own : port->ipv6_addresses)
           if (user.ipv6_prefix->contains(own.address))
             document.error_at(user.name + ".ipv6_prefix",
