@@ -54,8 +54,7 @@ class Link {
   };
 
   // A link taken over after a restart. One to be resumed as open is open, and sends nothing; the
-  // next echo is due an interval from now. One to be resumed from LCP
-  // waits for start().
+  // next echo is due an interval from now. One to be resumed from LCP waits for start().
   Link(std::shared_ptr<const LinkSettings> settings, Ipv4Address peer, const LinkSnapshot& snapshot,
        RandomSource& random, TimePoint now);
   ~Link();
@@ -70,9 +69,9 @@ class Link {
   // One frame from the peer, beginning with FF 03 or with its protocol field, one or two octets.
   [[nodiscard]] model::LinkActions on_frame(Bytes ppp_frame, TimePoint now);
 
-  // The answer to Authenticate. A grant comes with network parameters. A challenge is passed on to
-  // the peer, at most kMaximumChallenges times; its answer becomes another Authenticate. An answer
-  // nobody waits for is ignored.
+  // The answer to Authenticate. A grant comes with network parameters; without them the link ends
+  // with no_address. A challenge is passed on to the peer, at most kMaximumChallenges times; its
+  // answer becomes another Authenticate. An answer nobody waits for is ignored.
   [[nodiscard]] model::LinkActions on_auth_result(
       const model::AuthResult& result, const std::optional<model::NetworkParameters>& network,
       TimePoint now);

@@ -415,14 +415,6 @@ class Pac(Peer):
         at = next(i for i, (k, _) in enumerate(self.messages) if k == kind)
         return self.messages.pop(at)[1]
 
-    def has(self, kind):
-        """Whether such a message is here; it lives for a moment to see."""
-        try:
-            self.pump(lambda: any(k == kind for k, _ in self.messages), 0.02)
-        except TimeoutError:
-            return False
-        return True
-
     def answer_start(self, result=1):
         """The server's Start-Control-Connection-Request, answered."""
         request = self.take(1)
