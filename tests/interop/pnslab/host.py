@@ -93,11 +93,20 @@ class Namespace:
         run(["ip", "netns", "delete", self.name])
 
 
-def cpu():
-    """The processor's name, family and model, for figures."""
+def _cpuinfo():
     with open("/proc/cpuinfo", encoding="utf-8") as file:
         known = dict(line.split(":", 1) for line in file.read().split("\n\n")[0].splitlines())
-    known = {key.strip(): value.strip() for key, value in known.items()}
+    return {key.strip(): value.strip() for key, value in known.items()}
+
+
+def cpu_flags():
+    """What the processor can do, in the kernel's words."""
+    return set(_cpuinfo().get("flags", "").split())
+
+
+def cpu():
+    """The processor's name, family and model, for figures."""
+    known = _cpuinfo()
     return (f"{known.get('model name')} (family {known.get('cpu family')}, model "
             f"{known.get('model')})")
 

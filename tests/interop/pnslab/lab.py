@@ -290,10 +290,14 @@ class Lab:
 
     def kernel_plugin(self):
         """The plugin with which a guest's pppd gives its call to the kernel."""
-        plugin = self.binaries.resolve().parent / "tests" / "kernel_pptp.so"
-        if not plugin.exists():
-            raise host.LabError(f"no {plugin}: build the target kernel_pptp")
-        return plugin
+        return self.guest_library("kernel_pptp")
+
+    def guest_library(self, target):
+        """A library of guest/, which the build has made."""
+        library = self.binaries.resolve().parent / "tests" / f"{target}.so"
+        if not library.exists():
+            raise host.LabError(f"no {library}: build the target {target}")
+        return library
 
     def start_in(self, namespace, *words, **options):
         """A process that ends with the lab."""
