@@ -329,6 +329,12 @@ model::ConnectionActions ControlConnection::on_deadline(TimePoint now) {
   return out;
 }
 
+model::ConnectionActions ControlConnection::ask_for_echo(TimePoint now) {
+  Actions out;
+  step(ConnectionEvent::kSilence, {.now = now}, out);
+  return out;
+}
+
 // ---- The connection's machine (§3.1.1, §3.1.2)
 
 ConnectionEvent ControlConnection::event_of(const pptp_wire::Message& message) const noexcept {
@@ -422,7 +428,7 @@ void ControlConnection::perform(ConnectionAction action, const Cause& cause, Act
       return send(out, pptp_wire::StopControlConnectionReply{
                            .result_code = octet(pptp_wire::StopResult::kOk)});
     case ConnectionAction::kSendEchoRequest:
-      echo_sent_ = cause.now;
+      if (!echo_sent_) echo_sent_ = cause.now;
       return send(out, pptp_wire::EchoRequest{.identifier = next_echo_identifier_++});
     case ConnectionAction::kSendEchoReply:
       return send(out,

@@ -179,6 +179,9 @@ class ControlConnection {
   [[nodiscard]] model::ConnectionActions report_wan_errors(OurCallId our_call_id,
                                                            const model::WanErrors& totals,
                                                            TimePoint now);
+  // An Echo-Request now, whenever the next one is due: whether the peer is there must be known
+  // soon. Nothing unless the connection is established.
+  [[nodiscard]] model::ConnectionActions ask_for_echo(TimePoint now);
   // Ends every call and the connection: notifies, Stop-Control-Connection-Request, then waits for
   // its reply for stop_timeout. Closes at once when the connection was never established.
   [[nodiscard]] model::ConnectionActions stop(EndReason reason, TimePoint now);

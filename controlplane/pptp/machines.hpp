@@ -75,7 +75,7 @@ enum class ConnectionEvent : std::uint8_t {
   kBadMessage,   // no PPTP (§3), or more than a peer may send
   kTerminate,    // local
   kTimeout,      // no state transition for the time a state may last (§3.1.4, §3.2.1)
-  kSilence,      // nothing came for the echo interval (§3.1.4)
+  kSilence,      // nothing came for the echo interval (§3.1.4), or our side asks for an echo
   kEchoTimeout,  // nor after our Echo-Request
   kCollision,    // both sides start (§3.1.3). Originator: we lose; receiver: the peer will close
   kTcpClosed,

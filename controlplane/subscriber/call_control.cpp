@@ -13,9 +13,7 @@ using control::DataplaneCommands;
 
 namespace {
 
-constexpr auto kFarewell = Milliseconds(300);  // from the end of a link to Call-Disconnect-Notify
-// A session is alive when GRE of its peer came within this time, or when it is no older.
-constexpr auto kAlive = Seconds(5);
+constexpr auto kFarewell = Milliseconds(300);   // from the end of a link to Call-Disconnect-Notify
 constexpr auto kWanErrorInterval = Seconds(2);  // how often drop counters are read
 
 }  // namespace
@@ -28,7 +26,8 @@ CallControl::CallControl(const Parts& parts, Network network)
       gate_(parts.gate),
       session_ids_(parts.session_ids),
       limits_(parts.limits),
-      liveness_(services_.loop, sessions_),
+      connections_(services_, refusal_log_, limits_, std::move(network.make_transport), *this),
+      liveness_(services_.loop, sessions_, connections_),
       leases_(services_, sessions_, call_ids_, liveness_),
       session_context_{.services = services_,
                        .owner = *this,
@@ -38,7 +37,6 @@ CallControl::CallControl(const Parts& parts, Network network)
                        .refusal_log = refusal_log_,
                        .link_settings = std::make_shared<const ppp::LinkSettings>(
                            make_link_settings(services_.config))},
-      connections_(services_, refusal_log_, limits_, std::move(network.make_transport), *this),
       installer_(services_, sessions_, *this),
       offers_(services_, *this),
       placer_(services_.loop, network.opener, std::move(network.listen), network.pac_port,
@@ -106,8 +104,12 @@ void CallControl::count_withdrawn(EndReason reason) {
 void CallControl::install_offer(ConnectionId id, const model::OfferCall& offer) {
   const auto connection = connections_.find(id);
   if (!connection) return;
-  const EndReason busy = make_room(connection->local(), connection->peer(), offer.peer_call_id);
-  if (busy != EndReason::kNone) return refuse_offer(id, offer.offer, busy);
+  const auto busy = make_room(*connection, offer.peer_call_id, [this, id, offer](EndReason answer) {
+    if (answer != EndReason::kNone) return refuse_offer(id, offer.offer, answer);
+    enqueue(id, offer);
+  });
+  if (!busy) return;
+  if (*busy != EndReason::kNone) return refuse_offer(id, offer.offer, *busy);
   const auto made = make_session(
       *connection, {.kind = offer.kind, .offer = offer.offer, .peer_call_id = offer.peer_call_id},
       Session::State::kInstalling);
@@ -146,17 +148,28 @@ std::expected<Session*, EndReason> CallControl::make_session(const Connection& c
 }
 
 // (peer address, peer Call ID) names one client, so only one session may use it. A session that is
-// alive keeps it; one that is not makes way for the call that the same peer opens in its place.
-EndReason CallControl::make_room(Ipv4Address local, Ipv4Address peer, PeerCallId peer_call_id) {
-  Session* older = sessions_.find(local, peer, peer_call_id);
+// alive keeps it; one that is not makes way for the call that the same peer opens in its place. The
+// question travels on the control connection. One in the tunnel would reach the new call, whose
+// packets carry lower sequence numbers.
+std::optional<EndReason> CallControl::make_room(const Connection& connection,
+                                                PeerCallId peer_call_id, Answered answered) {
+  Session* older = sessions_.find(connection.local(), connection.peer(), peer_call_id);
   if (older == nullptr || older->state() == Session::State::kRemoving || older->withdrawn())
     return EndReason::kNone;
   if (older->state() != Session::State::kUp) return EndReason::peer_call_id_busy;
-  const TimePoint heard = from_monotonic_ns(older->dataplane().last_heard_ns());
-  const bool alive = now() - std::max(heard, older->call().started) <= kAlive;
-  if (alive && older->end_reason() == EndReason::kNone) return EndReason::peer_call_id_busy;
-  older->replace();
-  return EndReason::kNone;
+  if (older->end_reason() != EndReason::kNone) {
+    older->replace();
+    return EndReason::kNone;
+  }
+  const auto decide = [this, id = older->id(),
+                       answered = std::move(answered)](LivenessTests::Answer answer) {
+    if (answer == LivenessTests::Answer::kAlive) return answered(EndReason::peer_call_id_busy);
+    if (Session* const silent = sessions_.find(id)) silent->replace();
+    answered(EndReason::kNone);
+  };
+  if (!liveness_.ask(*older, LivenessTests::Way::kControlConnection, decide))
+    return EndReason::peer_call_id_busy;
+  return std::nullopt;
 }
 
 void CallControl::on_install_answered(Session& session, const DataplaneCommands::Reply& reply) {
@@ -213,7 +226,16 @@ void CallControl::on_call_connected(Connection& connection, const model::Connect
   Session* session = id ? sessions_.find(*id) : nullptr;
   if (session == nullptr) return;
   if (session->state() != Session::State::kDialling) return session->start_link();
-  EndReason reason = make_room(connection.local(), connection.peer(), connect.peer_call_id);
+  const auto busy = make_room(
+      connection, connect.peer_call_id, [this, from = connection.id(), connect](EndReason answer) {
+        const auto asked = connections_.find(from);
+        if (!asked) return;
+        if (answer == EndReason::kNone) return on_call_connected(*asked, connect);
+        connections_.apply(*asked,
+                           asked->machine().end_call(connect.our_call_id, answer, {}, now()));
+      });
+  if (!busy) return;
+  EndReason reason = *busy;
   if (reason == EndReason::kNone) {
     session->set_peer_call_id(connect.peer_call_id);
     if (services_.dataplane.attached() && installer_.install(*session, connect.peer_window))

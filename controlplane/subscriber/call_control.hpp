@@ -124,8 +124,12 @@ class CallControl final : public ConnectionTable::Owner,
   [[nodiscard]] std::expected<Session*, EndReason> make_session(const Connection& connection,
                                                                 Session::Call call,
                                                                 Session::State state);
-  // Makes way for a call of this peer and peer Call ID. kNone: no session is in its way any more.
-  [[nodiscard]] EndReason make_room(Ipv4Address local, Ipv4Address peer, PeerCallId peer_call_id);
+  // Makes way for a call of this connection's peer with this Call ID. kNone: no session is in its
+  // way. Another reason: the call is refused. Empty: the session in its way is asked whether it
+  // lives, and `answered` is called with kNone or a reason within LivenessTests::kPatience.
+  using Answered = std::function<void(EndReason)>;
+  [[nodiscard]] std::optional<EndReason> make_room(const Connection& connection,
+                                                   PeerCallId peer_call_id, Answered answered);
   void on_install_failed(Session& session, const control::DataplaneCommands::Reply& reply);
   void disconnect(Session& session);
   void end(Session& session, EndReason reason, const model::PeerCodes& codes = {});
@@ -144,10 +148,10 @@ class CallControl final : public ConnectionTable::Owner,
   SessionIdSource& session_ids_;
   SourceLimits& limits_;
   RefusalLog refusal_log_;
+  ConnectionTable connections_;
   LivenessTests liveness_;
   LeaseAssigner leases_;
   Session::Context session_context_;
-  ConnectionTable connections_;
   Installer installer_;
   OfferQueue offers_;
   CallPlacer placer_;

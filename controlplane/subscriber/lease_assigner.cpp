@@ -124,9 +124,9 @@ void LeaseAssigner::make_room(SessionId id, Request& request, Obstacle obstacle)
   for (Session* const candidate : obstacle.candidates) {
     if (request.tests == kMaximumTested) break;
     const SessionId tested = candidate->id();
-    if (liveness_.ask(*candidate, [this, id, tested](LivenessTests::Answer answer) {
-          on_tested(id, tested, answer);
-        }))
+    if (liveness_.ask(
+            *candidate, LivenessTests::Way::kTunnel,
+            [this, id, tested](LivenessTests::Answer answer) { on_tested(id, tested, answer); }))
       ++request.tests;
   }
   if (request.tests == 0) finish(id, std::unexpected(obstacle.reason));

@@ -248,19 +248,16 @@ class Pacs(theme.Theme):
             call = first.calls[5] = peer.PacCall(5, struct.unpack(">H", reply[12:14])[0],
                                                  peer.PppClient("alice", WORD))
             first.wait_open(call)
+            # Another connection of this address asks for its Call ID: the first one is asked and answers.
             second.send(peer.call_request(5))
+            first.send(peer.echo_reply(first.take(5)))
             self.assertEqual(second.take(8)[16], 4)  # Busy
             self.assertEqual(self.counters.grown("pns_call_ends_total", reason="peer_call_id_busy"), 1)
-            # It falls silent: after five seconds its place is given to who asks for it.
-            heard = time.monotonic()
-            while True:
-                second.send(peer.call_request(5))
-                if second.take(8)[16] == 1:
-                    break
-                asked = time.monotonic()
-                self.assertLess(asked - heard, 8)
-                second.pump(lambda at=asked: time.monotonic() > at + 0.2)
-            self.assertGreater(time.monotonic() - heard, 4)
+            # It falls silent: its place is given to who asks for it.
+            asked = time.monotonic()
+            second.send(peer.call_request(5))
+            self.assertEqual(second.take(8)[16], 1)
+            self.assertLess(time.monotonic() - asked, 2)
             first.take(13)
             self.assertEqual(self.counters.grown("pns_call_ends_total", reason="replaced"), 1)
 

@@ -57,6 +57,11 @@ def echo_request(identifier):
     return message(5, struct.pack(">I", identifier))
 
 
+def echo_reply(request):
+    """The answer to an Echo-Request, which is given as it came."""
+    return message(6, request[12:16] + bytes([1, 0, 0, 0]))
+
+
 def start_reply(result=1):
     return message(2, struct.pack(">HBBIIHH", 0x0100, result, 0, 3, 3, 0, 1) +
                    b"a pac".ljust(64, b"\0") + b"peer".ljust(64, b"\0"))

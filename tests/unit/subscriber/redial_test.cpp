@@ -2,6 +2,7 @@
 //
 // A client whose old session is still up dials again: aaa.sessions_per_user, aaa.on_limit, fixed
 // addresses, full pools, and the same Call ID.
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <string>
 #include <vector>
@@ -169,6 +170,92 @@ TEST_CASE("redial: sessions of an account are limited, and on_limit says what th
     CHECK(world.service->sessions({.kind = subscriber::Selector::Kind::kId, .id = oldest}).size() ==
           1);
     CHECK(world.service->sessions().size() == 2);
+  }
+}
+
+TEST_CASE("redial: a client that comes back with the same Call ID is up within two seconds",
+          "[subscriber][redial][wire-facts-5][conformance-64][conformance-75]") {
+  Redial world([](config::Config&) {});
+  REQUIRE(world.log_in(kHome, 1) == "open");
+  const auto first = world.transports.back();
+  const SessionId old = world.only_session().id;
+  const auto old_slot = world.only_session().slot.value;
+  const auto was_asked = [&] {
+    return std::ranges::any_of(first->sent, [](const auto& message) {
+      return std::holds_alternative<wire::pptp::EchoRequest>(message);
+    });
+  };
+  const auto redial = [&] {
+    const auto second = world.connect(kHome);
+    world.dial(*second, 1);
+    world.loop.advance(Milliseconds(100));
+    CHECK(was_asked());
+    CHECK(world.only_session().id == old);  // the question is open
+    return second;
+  };
+  const auto result_of = [](const FakeTransport& transport) {
+    for (const auto& message : transport.sent)
+      if (const auto* reply = std::get_if<wire::pptp::OutgoingCallReply>(&message))
+        return static_cast<int>(reply->result_code);
+    return 0;
+  };
+
+  SECTION("it lost its power: the old connection is silent") {
+    CHECK(world.log_in(kHome, 1) == "open");
+    CHECK(was_asked());
+    CHECK(world.took <= Milliseconds(1500));
+    CHECK(world.ended(EndReason::replaced) == 1);
+    CHECK(world.only_session().id != old);
+  }
+  SECTION("its TCP answers the question with RST") {
+    const auto second = redial();
+    first->lose();
+    world.loop.advance(Milliseconds(300));
+    CHECK(result_of(*second) == 1);
+    CHECK(world.only_session().state == "open");
+    CHECK(world.only_session().id != old);
+  }
+  SECTION("the old connection answers: another client behind the same address keeps its call") {
+    const auto second = redial();
+    first->receive(wire::pptp::EchoReply{.identifier = 1, .result_code = 1});
+    world.loop.advance(Milliseconds(100));
+    CHECK(result_of(*second) == 4);  // Busy
+    world.loop.advance(Seconds(3));
+    CHECK(world.only_session().id == old);
+    CHECK(world.ended(EndReason::peer_call_id_busy) == 1);
+  }
+  SECTION("GRE of the old call comes: it keeps its place") {
+    const auto second = redial();
+    world.commands.hear(old_slot);
+    world.loop.advance(Milliseconds(100));
+    CHECK(result_of(*second) == 4);
+    CHECK(world.only_session().id == old);
+  }
+  SECTION("the new connection is gone before the answer: nothing is left of its call") {
+    const auto second = redial();
+    second->lose();
+    world.loop.advance(Seconds(3));
+    CHECK(world.service->sessions().empty());
+    CHECK(world.ended(EndReason::replaced) == 1);
+  }
+  SECTION("two calls ask for one place: one of them has it") {
+    const auto second = redial();
+    const auto third = world.connect(kHome);
+    world.dial(*third, 1);
+    world.loop.advance(Seconds(3));
+    CHECK(result_of(*second) == 1);
+    CHECK(result_of(*third) == 4);
+    CHECK(world.only_session().state == "open");
+  }
+  SECTION("the question is asked once, however many calls want the place") {
+    for (int i = 0; i < 8; ++i) {
+      const auto other = world.connect(kHome);
+      world.dial(*other, 1);
+    }
+    world.loop.advance(Milliseconds(500));
+    CHECK(std::ranges::count_if(first->sent, [](const auto& message) {
+            return std::holds_alternative<wire::pptp::EchoRequest>(message);
+          }) == 1);
   }
 }
 

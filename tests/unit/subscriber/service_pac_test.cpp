@@ -503,7 +503,7 @@ TEST_CASE("subscriber: calls of every kind outlive the control process",
   CHECK(control.until([&] { return control.all_free(); }));
 }
 
-TEST_CASE("subscriber: an alive session keeps its peer's Call ID, a silent one makes room",
+TEST_CASE("subscriber: a session whose peer answers keeps its Call ID",
           "[subscriber][wire-facts-5][conformance-75]") {
   Host host;
   Control control(host);
@@ -515,8 +515,9 @@ TEST_CASE("subscriber: an alive session keeps its peer's Call ID, a silent one m
   Caller second(control);  // the same address
   second.start(control);
 
-  // Up for less than five seconds: alive, whatever it says.
   second.dial(7);
+  REQUIRE(control.until([&] { return first.last<EchoRequest>() != nullptr; }));
+  first.send(EchoReply{.identifier = first.last<EchoRequest>()->identifier, .result_code = 1});
   REQUIRE(control.until([&] { return second.last<OutgoingCallReply>() != nullptr; }));
   CHECK(second.last<OutgoingCallReply>()->result_code == 4);  // Busy
   CHECK(control.ended(EndReason::peer_call_id_busy) == 1);
@@ -529,44 +530,4 @@ TEST_CASE("subscriber: an alive session keeps its peer's Call ID, a silent one m
   elsewhere.start(control);
   elsewhere.dial(7);
   CHECK(open_calls(control, 3));
-}
-
-TEST_CASE(
-    "subscriber: a session that was silent for five seconds is replaced by its peer's new call",
-    "[subscriber][wire-facts-5][conformance-75]") {
-  Host host;
-  std::optional<Caller> first;
-  {
-    Control control(host);
-    first.emplace(control);
-    first->start(control);
-    first->dial(7);
-    REQUIRE(open_calls(control, 1));
-    // As if it had been set up long ago: time cannot be moved in here, but the store can.
-    auto stored = control.stored().sessions.at(0);
-    stored.started_ns -= 60'000'000'000;
-    control.journal->put(stored);
-    REQUIRE(control.journal->commit());
-  }
-  Control control(host);
-  REQUIRE(open_calls(control, 1));
-  Caller second(control);
-  second.start(control);
-  auto& record = host.memory.sessions()[control.service->sessions().at(0).slot.value];
-  SECTION("GRE came just now") {
-    record.upstream.last_receive_ns =
-        static_cast<std::uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count());
-    second.dial(7);
-    REQUIRE(control.until([&] { return second.last<OutgoingCallReply>() != nullptr; }));
-    CHECK(second.last<OutgoingCallReply>()->result_code == 4);
-    CHECK(control.ended(EndReason::replaced) == 0);
-  }
-  SECTION("nothing came for a while") {
-    second.dial(7);
-    REQUIRE(control.until([&] { return second.last<OutgoingCallReply>() != nullptr; }));
-    CHECK(second.last<OutgoingCallReply>()->result_code == 1);
-    CHECK(control.ended(EndReason::replaced) == 1);
-    CHECK(control.until([&] { return first->last<CallDisconnectNotify>() != nullptr; }));
-    CHECK(open_calls(control, 1));
-  }
 }
