@@ -7,6 +7,9 @@ from theme import HOST
 
 GUESTS = 4
 SESSIONS = 5
+# pppd asks once a second from the moment it runs, and hangs up after ten requests. On a slow machine
+# pptp may need longer than that to place the call.
+PATIENT = ("lcp-max-configure", "30")
 
 
 class Many(theme.Theme):
@@ -28,7 +31,7 @@ class Many(theme.Theme):
         for guest in self.lab.guests:
             for address in guest.addresses:
                 user, password = next(users)
-                sessions.append(guest.dial(user, password, bind=address))
+                sessions.append(guest.dial(user, password, PATIENT, bind=address))
         for session in sessions:
             session.wait_up(60)
         self.server.wait_sessions(GUESTS * SESSIONS)

@@ -57,6 +57,9 @@ class Theme(unittest.TestCase):
         if self.failed():
             print(f"--- {self.id()}: server log\n{self.server.log_tail()}", file=sys.stderr)
             print(f"--- kernel losses\n{self.lab.kernel_losses()}", file=sys.stderr)
+            print(f"--- machine since the lab began: {self.lab.load.since()}", file=sys.stderr)
+            for guest in self.lab.guests:
+                print(f"--- {guest.name}: " + ", ".join(map(str, guest.sessions)), file=sys.stderr)
             for session in [guest.sessions[-1] for guest in self.lab.guests if guest.sessions][:1]:
                 print(f"--- its last client's pppd log\n{session.log()}", file=sys.stderr)
         # A case that failed half-way must not be the next one's trouble.

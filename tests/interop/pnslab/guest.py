@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A guest: a Linux kernel as a process (user-mode-linux) with pppd and pptp. See guest/init."""
+import datetime
 import itertools
 import os
 import pathlib
@@ -53,6 +54,7 @@ class Session:
         self.guest = guest
         self.number = number
         self.job = job
+        self.dialled = datetime.datetime.utcnow()
         self.interface = None
         self.address = None  # ours, inside the tunnel
         self.gateway = None
@@ -76,6 +78,10 @@ class Session:
         """pppd's exit status (19: we failed to authenticate ourselves, 5: told to end)."""
         status, _ = self.job.wait(timeout)
         return status
+
+    def __str__(self):
+        up = f"up as {self.address}" if self.address else "not up"
+        return f"session {self.number} dialled {self.dialled:%H:%M:%S.%f} {up}"
 
     def hang_up(self):
         self.guest.run(f"kill -TERM $(cat /tmp/pppd.{self.number}.pid)")

@@ -93,6 +93,27 @@ class Namespace:
         run(["ip", "netns", "delete", self.name])
 
 
+class Load:
+    """How busy the machine was since this was made: tells a slow machine from a slow server."""
+
+    def __init__(self):
+        self.before = self._read()
+
+    @staticmethod
+    def _read():
+        with open("/proc/stat", encoding="ascii") as file:
+            return [int(word) for word in file.readline().split()[1:9]]
+
+    def since(self):
+        user, nice, system, idle, waiting, _, _, stolen = (
+            now - then for now, then in zip(self._read(), self.before))
+        total = max(1, user + nice + system + idle + waiting + stolen)
+        with open("/proc/loadavg", encoding="ascii") as file:
+            average = file.read().split()[0]
+        return (f"load average {average}, {100 * idle // total} % idle, "
+                f"{100 * waiting // total} % waiting for disks, {100 * stolen // total} % stolen")
+
+
 def _cpuinfo():
     with open("/proc/cpuinfo", encoding="utf-8") as file:
         known = dict(line.split(":", 1) for line in file.read().split("\n\n")[0].splitlines())

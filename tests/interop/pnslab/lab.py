@@ -96,6 +96,7 @@ class Lab:
         self.keep = keep
         self.ipv6 = ipv6
         self.guests = []
+        self.load = host.Load()
         self.servers = []
         self.processes = []  # others, started with start_in
         self.home = None
