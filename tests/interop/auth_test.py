@@ -2,6 +2,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Linux clients that refuse all authentication methods but one: each comes in and pings, and none does
 with a wrong password. The server permits every method; encryption is preferred, not required."""
+import random
+import statistics
+import sys
+import time
+
+import peer
 import pnslab
 import theme
 from theme import HOST
@@ -114,5 +120,55 @@ class EapMd5(Methods):
         self.stays_out("eap")
 
 
+class TimedClient(peer.PppClient):
+    """Measures how long the server thinks about a response."""
+    sent = took = None
+
+    def on_frame(self, protocol, code, identifier, data):
+        out = super().on_frame(protocol, code, identifier, data)
+        if protocol == peer.CHAP and code == 1:
+            self.sent = time.perf_counter()
+        elif protocol == peer.CHAP and code == 4 and self.took is None:
+            self.took = time.perf_counter() - self.sent
+        return out
+
+
+class Timing(theme.Theme):
+    """The time until a refusal says nothing about whether the account exists."""
+    guests = 0
+    users = USERS
+    changes = {"pptp": "pptp: {limits: {failed_logins: {per_account: 0, per_source: 0}}}\n"}
+    ROUNDS = 300
+    SOURCE = "198.51.100.50"
+
+    @classmethod
+    def before_start(cls):
+        cls.lab.inet.ip("address", "add", f"{cls.SOURCE}/24", "dev", "br0")
+
+    def refusal(self, pac, call_id, user):
+        """Seconds from an MS-CHAPv2 response to the Failure."""
+        call = pac.announce(call_id, user, "not the password", connect=False)
+        call.client = TimedClient(user, "not the password")
+        pac.connect(call)
+        pac.pump(lambda: call.client.took is not None, 10, "the server refuses")
+        self.assertIn(b"E=691", call.client.failure)
+        pac.disconnect(call)
+        return call.client.took
+
+    def test_47_an_unknown_user_is_refused_as_late_as_a_wrong_password(self):
+        # The names have one length and come in random order: only the account differs.
+        users = ["alice", "nobby"] * self.ROUNDS
+        random.Random(47).shuffle(users)
+        took = {"alice": [], "nobby": []}
+        with peer.Pac(self.lab.inet, self.SOURCE, theme.SERVER) as pac:
+            pac.establish()
+            for call_id, user in enumerate(users, 1):
+                took[user].append(self.refusal(pac, call_id, user))
+        known, unknown = (statistics.median(took[user]) for user in ("alice", "nobby"))
+        print(f"refused after {known * 1e6:.0f} µs (wrong password), {unknown * 1e6:.0f} µs (unknown user), "
+              f"medians of {self.ROUNDS}", file=sys.stderr)
+        self.assertLess(abs(known - unknown), 0.15 * known)
+
+
 if __name__ == "__main__":
-    theme.main(Methods, EapMd5)
+    theme.main(Methods, EapMd5, Timing)

@@ -13,9 +13,8 @@ import time
 import peer
 import pnslab
 import theme
-from theme import HOST
+from theme import HOST, SERVER
 
-SERVER = "198.51.100.1"
 SOURCES = [f"198.51.100.{i}" for i in range(202, 210)]
 PROBE = "198.51.100.250"  # where the tests' own clients come from
 ECHO = f"{HOST}:7000"

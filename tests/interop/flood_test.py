@@ -5,11 +5,10 @@ import subprocess
 import sys
 
 import theme
-from theme import HOST
+from theme import HOST, SERVER
 
 ABSENT = "10.0.0.99"  # of the intranet's link; no host has it
 UNUSED = "10.64.0.200"  # of the pool; no client has it
-SERVER = "198.51.100.1"
 STRANGER = "198.51.100.77"  # on the bridge before the access port
 SECONDS = 12  # longer than the kernel waits before it gives a silent neighbour up
 # Datagrams of 20 octets to a port of the server that no program has.

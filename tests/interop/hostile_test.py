@@ -12,9 +12,9 @@ import time
 import peer
 import pnslab
 import theme
+from theme import SERVER
 from peer import CHAP, IPCP, IPV4, LCP, PAP, gre, message, ppp
 
-SERVER = "198.51.100.1"
 SOURCE = "198.51.100.200"
 OTHER = "198.51.100.201"
 MANY = [f"198.51.100.{i}" for i in range(202, 206)]

@@ -9,8 +9,8 @@ import time
 import peer
 import pnslab
 import theme
+from theme import SERVER
 
-SERVER = "198.51.100.1"
 PAC = "198.51.100.210"    # above the server's address: wins a collision
 LOWER = "192.0.2.9"       # below it: loses one
 GATEWAY = "198.51.100.200"
@@ -250,7 +250,7 @@ class Pacs(theme.Theme):
             first.wait_open(call)
             # Another connection of this address asks for its Call ID: the first one is asked and answers.
             second.send(peer.call_request(5))
-            first.send(peer.echo_reply(first.take(5)))
+            first.take(5)
             self.assertEqual(second.take(8)[16], 4)  # Busy
             self.assertEqual(self.counters.grown("pns_call_ends_total", reason="peer_call_id_busy"), 1)
             # It falls silent: its place is given to who asks for it.

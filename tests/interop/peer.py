@@ -57,11 +57,6 @@ def echo_request(identifier):
     return message(5, struct.pack(">I", identifier))
 
 
-def echo_reply(request):
-    """The answer to an Echo-Request, which is given as it came."""
-    return message(6, request[12:16] + bytes([1, 0, 0, 0]))
-
-
 def start_reply(result=1):
     return message(2, struct.pack(">HBBIIHH", 0x0100, result, 0, 3, 3, 0, 1) +
                    b"a pac".ljust(64, b"\0") + b"peer".ljust(64, b"\0"))
@@ -435,8 +430,12 @@ class Pac(Peer):
         assert (peers, result) == (call_id, 1), reply
         call = self.calls[call_id] = PacCall(call_id, server_call_id, PppClient(user, password))
         if connect:
-            self.send(message(11, struct.pack(">HHIHHI", server_call_id, 0, 64000, 64, 0, 1)))
+            self.connect(call)
         return call
+
+    def connect(self, call):
+        """Incoming-Call-Connected: PPP may start."""
+        self.send(message(11, struct.pack(">HHIHHI", call.server_call_id, 0, 64000, 64, 0, 1)))
 
     def answer_call(self, call_id, user, password):
         """The server's Outgoing-Call-Request, answered: (the call, the number dialled)."""

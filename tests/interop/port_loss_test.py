@@ -17,9 +17,8 @@ import unittest
 import peer
 import pnslab
 import theme
-from theme import HOST
+from theme import HOST, SERVER
 
-SERVER = "198.51.100.1"
 CORE = "10.0.0.1"
 SOURCE = "198.51.100.200"
 NOBODY = "10.64.0.200"  # an address of the pool that no session has

@@ -118,9 +118,10 @@ class Storm(crowd.Crowd):
         for plane in ("control", "dataplane"):
             self.assertEqual(self.server.show("stats")[f"{plane}_starts"], 1)
 
-    def dial(self, sessions, *words, sources=8, **options):
-        """So many clients that dial at once."""
-        return self.start("--sources", sources, "--sessions", sessions, "--concurrent", sessions,
+    def dial(self, sessions, *words, sources=8, concurrent=None, **options):
+        """So many clients that dial at once, or `concurrent` of them at a time."""
+        return self.start("--sources", sources, "--sessions", sessions, "--concurrent",
+                          sessions if concurrent is None else concurrent,
                           "--profile", "all", "--ping", HOST, "--retry", 20, *words, **options)
 
     def setups_within(self, seconds):
@@ -235,11 +236,34 @@ class Storm(crowd.Crowd):
         self.audit()
         again.terminate()
         _, result = self.finish(again)
+        up, replaced = result["until_up_ms"], self.counters.grown("pns_call_ends_total", reason="replaced")
+        print(f"power cut: {replaced:.0f} calls asked for an old session's Call ID; up after "
+              f"{up['p50'] / 1000:.1f} s (median), {up['max'] / 1000:.1f} s at most", flush=True)
+        # A client that has its old Call ID again is not told Busy: it waits for the old session's end.
+        self.assertGreater(replaced, 0)
+        self.assertEqual(self.counters.grown("pns_call_ends_total", reason="peer_call_id_busy"), 0)
         self.check_all_up(result)
         self.assertLessEqual(sampler.most("in_flight"), SET_UPS)
         dead.terminate()
         _, result = self.finish(dead)
         self.assertEqual(result["death"]["sessions"], 2000)
+
+    def logins_a_second(self, concurrent):
+        """The rate at which 2,000 clients come up of which so many dial at a time."""
+        path = self.directory / f"{concurrent}.csv"
+        status, result = self.finish(self.dial(2000, "--timeline", path, "--hold", 0.5,
+                                               concurrent=concurrent))
+        self.assertEqual(status, 0)
+        self.check_all_up(result)
+        self.server.wait_sessions(0, 30)
+        return 2000 / next(r["time_s"] for r in read_timeline(path) if r["set_ups_done"] >= 2000)
+
+    def test_5_logins_go_on_at_their_rate_when_many_more_are_asked_for(self):
+        calm = self.logins_a_second(SET_UPS // 2)
+        storm = self.logins_a_second(2000)  # each at once, and again whenever it is told Busy
+        print(f"logins a second: {calm:.0f} with {SET_UPS // 2} clients at a time, {storm:.0f} with all "
+              f"2,000 at once", flush=True)
+        self.assertGreater(storm, 0.6 * calm)
 
 
 if __name__ == "__main__":

@@ -123,6 +123,7 @@ class Theme(unittest.TestCase):
 
 
 HOST = "10.0.0.53"
+SERVER = "198.51.100.1"
 # pppd options, for `security` of connect(): MS-CHAPv2, and no encryption.
 CLEAR = ("refuse-pap", "refuse-chap", "refuse-mschap", "refuse-eap", "nomppe")
 
