@@ -79,7 +79,9 @@ struct alignas(64) PacketContext {
   Lane resume{};              // kHandOver: the lane at the owner
   std::uint16_t flags = 0;
   std::uint16_t ppp_protocol = 0;  // kPppOut, kSeal: of the payload; kControl: as punted
-  SlotId slot;  // valid while session is set, and for kControl; kHandOver: likely, or 0
+  // Valid while session is set, for kControl, and for kHandOver to kSubscriber; kHandOver: likely,
+  // or 0.
+  SlotId slot;
   std::uint32_t generation = 0;
   contract::SessionRecord* session = nullptr;
   std::uint32_t sequence = 0;      // GRE, as received

@@ -33,7 +33,7 @@ void classify_ipv6(StageContext& stage, rte_mbuf* packet, PacketContext& context
 struct Lookup {
   const SessionTable::Entry* entry;
   bool with_ack;  // the packet acknowledges something we sent
-  bool foreign;   // the record is another worker's
+  bool foreign;   // the record is another worker's; of a core port's packet once it is read
 };
 
 // Checks a frame, and asks for what leads on from its headers.
@@ -101,12 +101,15 @@ using Lookups = std::array<Lookup, Burst::kReceive>;
 // Follows the lookups to the records; gre_in() and ipv4_out() judge what was found. A step for
 // all packets before the next, and as little as can be between what may miss the TLB: the CPU goes
 // no further than its reorder buffer while pages are looked up.
-void find_records(const Burst& burst, const Lookups& lookups, PortRole port,
+void find_records(const Burst& burst, Lookups& lookups, PortRole port,
                   StageContext& stage) noexcept {
-  std::array<std::uint32_t, Burst::kReceive> slots;  // plus one; 0: none
-  for (std::size_t i = 0; i < burst.count; ++i) slots[i] = SessionTable::read(lookups[i].entry);
+  std::array<std::uint32_t, Burst::kReceive> entries;
+  for (std::size_t i = 0; i < burst.count; ++i) entries[i] = SessionTable::read(lookups[i].entry);
+  if (port == PortRole::kCore)
+    for (std::size_t i = 0; i < burst.count; ++i)
+      lookups[i].foreign = stage.sessions.owner_of(entries[i]) != stage.self;
   for (std::size_t i = 0; i < burst.count; ++i) {
-    const FoundSession found = stage.sessions.at(slots[i]);
+    const FoundSession found = stage.sessions.at(entries[i]);
     if (!found || lookups[i].foreign) continue;
     if (port == PortRole::kAccess) {
       prefetch_upstream(*found.session);
@@ -119,14 +122,20 @@ void find_records(const Burst& burst, const Lookups& lookups, PortRole port,
   }
   for (std::size_t i = 0; i < burst.count; ++i) {
     PacketContext& context = context_of(burst.packets[i]);
-    if (slots[i] == 0) {
+    if (entries[i] == 0) {
       if (context.lane == Lane::kSubscriber)
         refuse_subscriber(stage, burst.packets[i], context, context.destination);
       continue;
     }
-    const FoundSession found = stage.sessions.at(slots[i]);
+    const FoundSession found = stage.sessions.at(entries[i]);
     context.slot = found.slot;  // of a foreign record too: its owner can ask for it early
-    if (!lookups[i].foreign) context.session = found.session;
+    if (!lookups[i].foreign) {
+      context.session = found.session;
+    } else if (context.lane == Lane::kSubscriber) {
+      context.lane = Lane::kHandOver;
+      context.resume = Lane::kSubscriber;
+      context.worker = stage.sessions.owner_of(entries[i]);
+    }
   }
 }
 

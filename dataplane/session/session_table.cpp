@@ -81,6 +81,8 @@ void reset_record(SessionRecord& record) noexcept {
 
 std::expected<std::unique_ptr<SessionTable>, std::string> SessionTable::create(
     contract::SessionMemory& memory, std::uint16_t workers) {
+  if (memory.sessions().size() > kSlotMask)
+    return std::unexpected(std::string("session table: more than 16,777,215 sessions"));
   std::unique_ptr<SessionTable> table(new SessionTable(memory));
   const auto failed = [](const char* what) {
     return std::unexpected(std::string("session table: ") + what + ": " + std::strerror(errno));
@@ -193,7 +195,9 @@ ReplyResult SessionTable::bind_address(SlotId slot, Ipv4Address subscriber) noex
   Leaf* leaf = directory_[directory_index].load(std::memory_order_relaxed);
   if (leaf == nullptr) leaf = make_leaf(directory_index);
   if (leaf == nullptr) return ReplyResult::kNoMemory;
-  (*leaf)[subscriber.value & 0xfff].store(slot.value + 1, std::memory_order_release);
+  const std::uint32_t bucket = steering_bucket(found->our_call_id);
+  (*leaf)[subscriber.value & 0xfff].store((bucket << kSlotBits) | (slot.value + 1),
+                                          std::memory_order_release);
   ++leaf_entries_[static_cast<std::size_t>(leaf - leaves_)];
   bound_[slot.value] = subscriber.value;
   return ReplyResult::kDone;

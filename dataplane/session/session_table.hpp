@@ -90,7 +90,9 @@ class SessionTable {
 
   // --- workers ---
 
-  using Entry = std::atomic<std::uint32_t>;  // of an index: slot + 1; 0: none
+  // An index holds these. 0: none. The lower 24 bits: slot + 1. The upper 8 bits, for an inner
+  // address: the steering bucket of its session's Call ID. It tells the owner without the record.
+  using Entry = std::atomic<std::uint32_t>;
   static inline const Entry kNowhere{0};
 
   // Number of a local address; kMaxLocalAddresses: none of them.
@@ -145,9 +147,14 @@ class SessionTable {
   [[nodiscard]] static std::uint32_t read(const Entry* entry) noexcept {
     return entry->load(std::memory_order_acquire);
   }
-  [[nodiscard]] FoundSession at(std::uint32_t slot_plus_one) const noexcept {
-    if (slot_plus_one == 0) return {};
-    return {&records_[slot_plus_one - 1], SlotId(slot_plus_one - 1)};
+  [[nodiscard]] FoundSession at(std::uint32_t entry) const noexcept {
+    if (entry == 0) return {};
+    const std::uint32_t slot = (entry & kSlotMask) - 1;
+    return {&records_[slot], SlotId(slot)};
+  }
+  // Owner of the session that the entry of an inner address names.
+  [[nodiscard]] WorkerId owner_of(std::uint32_t entry) const noexcept {
+    return WorkerId(steering_[entry >> kSlotBits].load(std::memory_order_relaxed));
   }
   void prefetch_prefix(std::uint64_t prefix) const noexcept { prefixes_.prefetch(prefix); }
   // The same session as before: for packets that waited in a ring.
@@ -168,6 +175,9 @@ class SessionTable {
 
  private:
   using Leaf = std::array<Entry, 4096>;
+  static constexpr unsigned kSlotBits = 24;
+  static constexpr std::uint32_t kSlotMask = (std::uint32_t{1} << kSlotBits) - 1;
+  static_assert(kSteeringBuckets == std::uint32_t{1} << (32 - kSlotBits));
 
   SessionTable(contract::SessionMemory& memory) noexcept
       : memory_(memory),

@@ -388,12 +388,17 @@ void Worker::take_handed_over() noexcept {
       if (context.session != nullptr)
         prefetch_downstream(*context.session);
       else if (const SessionRecord* const likely = sessions_.record(context.slot))
-        prefetch_upstream(*likely);
+        context.resume == Lane::kSubscriber ? prefetch_downstream(*likely)
+                                            : prefetch_upstream(*likely);
     }
     for (rte_mbuf* packet : burst.all()) {
       PacketContext& context = context_of(packet);
       context.lane = context.resume;
       // It waited in a ring: the session may have ended.
+      if (context.resume == Lane::kSubscriber) {
+        context.session = sessions_.record(context.slot);
+        context.generation = context.session->generation.load(std::memory_order_relaxed);
+      }
       if (context.session != nullptr && !sessions_.is_current(context.slot, context.generation)) {
         context.session = nullptr;
         drop(context, DropReason::no_session);
