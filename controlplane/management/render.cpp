@@ -314,6 +314,8 @@ std::string render_audit(const subscriber::AuditView& audit) {
                {"in_motion", audit.in_motion},
                {"installed", audit.installed},
                {"leases", audit.leases},
+               {"call_ids_in_use", audit.call_ids_in_use},
+               {"call_ids_quarantined", audit.call_ids_quarantined},
                {"connections", audit.connections},
                {"stored_sessions", audit.stored_sessions},
                {"stored_connections", audit.stored_connections},

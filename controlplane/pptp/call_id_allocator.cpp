@@ -129,6 +129,14 @@ std::vector<CallIdAllocator::Resting> CallIdAllocator::resting(TimePoint now) {
   return out;
 }
 
+std::size_t CallIdAllocator::resting_count(TimePoint now) const {
+  const auto after = [now](const std::deque<Resting>& queue) {
+    return std::ranges::upper_bound(queue, now, {}, &Resting::until);
+  };
+  return static_cast<std::size_t>(quarantined_.end() - after(quarantined_)) +
+         static_cast<std::size_t>(unused_.end() - after(unused_));
+}
+
 std::size_t CallIdAllocator::available(TimePoint now) {
   end_quarantine(now);
   return free_count_;

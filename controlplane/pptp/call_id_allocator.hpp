@@ -56,6 +56,9 @@ class CallIdAllocator {
   };
   [[nodiscard]] std::vector<Resting> resting(TimePoint now);
 
+  // How many resting() has.
+  [[nodiscard]] std::size_t resting_count(TimePoint now) const;
+
   // Gives an id back into quarantine. `carried_gre`: a packet under it may be on its way. An id
   // that is not in use is ignored.
   void release(OurCallId id, bool carried_gre, TimePoint now);

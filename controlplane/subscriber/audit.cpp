@@ -121,7 +121,9 @@ class Auditor {
     if (leased != leases_of_pools_)
       found("leases_differ",
             fmt::format("the pools count {}, sessions hold {}", leased, leases_of_pools_));
+    view_.call_ids_quarantined = call_ids_.quarantined_count(services_.loop.now());
     call_ids_.for_each_local([this](Ipv4Address local, std::size_t in_use) {
+      view_.call_ids_in_use += in_use;
       if (in_use != calls_of_[local])
         found("call_ids_differ",
               fmt::format("{}: {} in use, {} calls", local.to_string(), in_use, calls_of_[local]));

@@ -48,6 +48,12 @@ std::vector<CallIds::Quarantined> CallIds::quarantined(TimePoint now) {
   return out;
 }
 
+std::size_t CallIds::quarantined_count(TimePoint now) const {
+  std::size_t count = 0;
+  for (const auto& [local, allocator] : allocators_) count += allocator.resting_count(now);
+  return count;
+}
+
 void CallIds::for_each_local(
     const std::function<void(Ipv4Address, std::size_t in_use)>& visit) const {
   for (const auto& [local, allocator] : allocators_) visit(local, allocator.in_use());

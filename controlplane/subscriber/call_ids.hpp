@@ -47,6 +47,9 @@ class CallIds {
   };
   [[nodiscard]] std::vector<Quarantined> quarantined(TimePoint now);
 
+  // How many quarantined() has.
+  [[nodiscard]] std::size_t quarantined_count(TimePoint now) const;
+
   // The worker that owns a call.
   [[nodiscard]] std::uint16_t worker_of(OurCallId id) const noexcept {
     return steering_.owner(id).value;

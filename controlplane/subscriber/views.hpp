@@ -86,6 +86,8 @@ struct AuditView {
   std::size_t in_motion = 0;  // of them: not compared with session memory now
   std::size_t installed = 0;  // records of session memory
   std::size_t leases = 0;
+  std::size_t call_ids_in_use = 0;
+  std::size_t call_ids_quarantined = 0;
   std::size_t connections = 0;
   std::size_t stored_sessions = 0;
   std::size_t stored_connections = 0;

@@ -58,6 +58,10 @@ TEST_CASE("call ids: an id that never carried GRE rests for a second", "[pptp][c
   ids.release(OurCallId(7), true, now);
   ids.release(OurCallId(8), false, now);
   CHECK(ids.resting(now).front().id == OurCallId(8));
+  CHECK(ids.resting_count(now) == 2);
+  CHECK(ids.resting_count(now + Seconds(1)) == 1);  // also before anything has ended its quarantine
+  CHECK(ids.resting_count(now + Seconds(60) - Duration(1)) == 1);
+  CHECK(ids.resting_count(now + Seconds(60)) == 0);
   CHECK(ids.available(now + Seconds(1) - Duration(1)) == 65'533);
   CHECK(ids.available(now + Seconds(1)) == 65'534);
   CHECK(ids.available(now + Seconds(60)) == 65'535);

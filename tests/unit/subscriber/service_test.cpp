@@ -886,6 +886,7 @@ TEST_CASE("subscriber: an audit finds nothing where nothing is wrong, and names 
   CHECK(good.findings.empty());
   CHECK((good.sessions == 2 && good.in_motion == 0 && good.installed == 2 && good.leases == 2));
   CHECK((good.connections == 2 && good.stored_sessions == 2 && good.stored_connections == 2));
+  CHECK((good.call_ids_in_use == 2 && good.call_ids_quarantined == 0));
 
   const auto found = [&] {
     std::vector<std::string> out;
