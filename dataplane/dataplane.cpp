@@ -530,8 +530,16 @@ void Dataplane::run_timers(std::uint64_t now_ns) {
   }
   if (now_ns >= next_port_losses_ns_) {
     for (PortLossWatch& watched : port_losses_) watched.poll();
+    publish_buffers();
     next_port_losses_ns_ = now_ns + kPortLossesNs;
   }
+}
+
+// Buffers in the caches of lcores are free ones. The count costs one look at each lcore's cache.
+void Dataplane::publish_buffers() {
+  contract::SessionMemoryHeader& header = memory_.header();
+  header.packet_buffers.set(packet_pool_->size);
+  header.packet_buffers_in_use.set(rte_mempool_in_use_count(packet_pool_));
 }
 
 void Dataplane::publish_lost() {

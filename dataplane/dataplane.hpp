@@ -116,6 +116,7 @@ class Dataplane {
   [[nodiscard]] End serve();
   void run_timers(std::uint64_t now_ns);
   // Packets that main has given up, into session memory.
+  void publish_buffers();
   void publish_lost();
   // Waits until something is readable, and no longer than the next timer allows.
   void report_unanswered(contract::PortRole role, rte_mbuf* packet);

@@ -388,6 +388,11 @@ std::vector<MetricFamily> Collector::Collect() const {
                        header.routes.get()));
   out.push_back(single("pns_neighbours", "Neighbours known to the dataplane", MetricType::Gauge,
                        header.neighbours.get()));
+  out.push_back(single("pns_packet_buffers", "Packet buffers of the dataplane", MetricType::Gauge,
+                       header.packet_buffers.get()));
+  out.push_back(single("pns_packet_buffers_in_use",
+                       "Packet buffers that are not free, those in receive rings included",
+                       MetricType::Gauge, header.packet_buffers_in_use.get()));
   out.push_back(single("pns_neighbour_lost_packets_total",
                        "Packets given up while they waited for the address of a neighbour",
                        MetricType::Counter, header.neighbour_lost.get()));

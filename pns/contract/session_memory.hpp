@@ -311,7 +311,9 @@ struct alignas(64) SessionMemoryHeader {
   // Packets that main gave up, by DropReason: workers have counted them as punted (set, not
   // summed).
   std::array<Counter, kDropReasonRoom> main_drops;
-  std::array<std::uint64_t, 383> reserved2{};
+  // The pool for packets, set once a second, not summed; 0: the dataplane is older.
+  Counter packet_buffers, packet_buffers_in_use;
+  std::array<std::uint64_t, 381> reserved2{};
 };
 
 // A drop reason of this session memory, which may be of a newer program.

@@ -134,6 +134,11 @@ class Session(theme.Theme):
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=30,
                               check=False)
         self.assertEqual(done.returncode, 0, done.stdout)
+        # Told once a second: all buffers, and those that wait in rings for packets.
+        buffers = {name: int(count) for name, count in
+                   re.findall(r"^(pns_packet_buffers\w*) (\d+)$", text, re.MULTILINE)}
+        self.assertLess(buffers["pns_packet_buffers_in_use"], buffers["pns_packet_buffers"])
+        self.assertGreater(buffers["pns_packet_buffers"], 0)
 
     def test_sigterm_tells_the_peer_and_ends_with_0(self):
         session = self.connect()
