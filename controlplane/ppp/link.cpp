@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <limits>
 #include <utility>
 
 namespace pns::ppp {
@@ -719,13 +720,22 @@ void Link::end_now(EndReason reason, Run& run) {
   ended_ = true;
 }
 
+// The first echo is sent after half an interval to a whole one, at random. Links that open or
+// resume together would otherwise ask together for ever, and their replies exceed the dataplane's
+// burst.
 void Link::schedule_echo(TimePoint now) {
   echoes_unanswered_ = 0;
   echo_at_.reset();
-  if (settings_.lcp_echo_interval > Duration::zero()) echo_at_ = now + settings_.lcp_echo_interval;
+  const Duration interval = settings_.lcp_echo_interval;
+  if (interval <= Duration::zero()) return;
+  const double share = random_.next_u32() / double{std::numeric_limits<std::uint32_t>::max()};
+  const Duration half = interval / 2;
+  echo_at_ = now + (interval - half) +
+             Duration(static_cast<Duration::rep>(share * static_cast<double>(half.count())));
 }
 
 void Link::on_echo_timer(Run& run) {
+  const TimePoint due = *echo_at_;
   echo_at_.reset();
   if (!lcp_.is_open() || !lcp_.echo_works()) return;
   if (echoes_unanswered_ >= settings_.lcp_echo_failures) {
@@ -736,7 +746,9 @@ void Link::on_echo_timer(Run& run) {
   }
   lcp_.send_echo_request(++echo_identifier_, run.context);
   ++echoes_unanswered_;
-  echo_at_ = run.context.now + settings_.lcp_echo_interval;
+  // A process that stood still does not draw its links' echoes together.
+  const auto missed = (run.context.now - due) / settings_.lcp_echo_interval;
+  echo_at_ = due + (missed + 1) * settings_.lcp_echo_interval;
 }
 
 }  // namespace pns::ppp

@@ -18,6 +18,7 @@ import tempfile
 import time
 
 import crowd
+import peer
 import pnslab
 import theme
 from crowd import ECHO
@@ -277,6 +278,26 @@ class Kill(crowd.Crowd):
         audit = self.audit()
         self.assertEqual((audit["leases"], audit["installed"], audit["stored_sessions"],
                           audit["stored_connections"]), (0, 0, 0, 0))
+
+    def test_5_all_calls_answer_their_echoes_long_after_control_was_killed(self):
+        """A successor takes all calls over in one instant. Their echoes must not fall together then: the
+        dataplane has room for a burst of 320 replies, and a call whose replies are lost four times ends."""
+        process = self.crowd("--duration", 240, "--accept-loss", "5%")
+        self.kill("control")
+        self.wait_new_client()
+        self.wait_up(SESSIONS)
+        counters = peer.Counters(self.server)
+        # The echoes of this lab's file: five seconds apart, and four of them without an answer.
+        deadline = time.monotonic() + 5 * (4 + 2)
+        while time.monotonic() < deadline:
+            time.sleep(1)  # calls are looked at for that long, whatever comes
+            self.assertEqual(self.server.show("stats")["call_ends"], {})
+        self.assertEqual(counters.grown("pns_dataplane_drops_total", reason="punt_policed"), 0)
+        process.terminate()
+        _, result = self.finish(process)
+        self.assertEqual((result["lost_calls"], result["up"]), (0, SESSIONS))
+        self.assertGreater(result["echoes_answered"]["lcp"], SESSIONS * 4)
+        self.server.wait_sessions(0, 40)
 
     def occupy_the_cores(self):
         """Until the case ends."""

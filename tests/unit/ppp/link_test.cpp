@@ -3,7 +3,11 @@
 // The whole link: what it does for a fast client, a slow one, a wrong one and a hostile one.
 #include "controlplane/ppp/link.hpp"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
+#include <map>
+#include <memory>
+#include <vector>
 
 #include "tests/support/ppp_client.hpp"
 
@@ -571,12 +575,44 @@ TEST_CASE("link: echoes go out and a dead peer is noticed", "[ppp][rfc1661-5.8]"
   CHECK(pair.link.phase() == LinkPhase::kOpen);
   pair.actions.clear();
   pair.drop_to_client = [](const Octets&) { return true; };
-  pair.advance(Seconds(39));
+  pair.advance(Seconds(30));
   CHECK(pair.link.phase() == LinkPhase::kOpen);
-  pair.advance(Seconds(1));
+  pair.advance(Seconds(10));
   CHECK(ended(pair.actions) == EndReason::lcp_echo_timeout);
   CHECK(packets(pair.actions, kLcp, kEchoReq).size() == 3);
   CHECK(packets(pair.actions, kLcp, kTermReq).size() == 1);
+}
+
+TEST_CASE("link: links that resume together send their echoes apart, also after a stall",
+          "[ppp][rfc1661-5.8]") {
+  LinkSettings settings;
+  settings.lcp_echo_interval = Seconds(10);
+  OpenPair pair(settings);
+  const auto snapshot = pair.link.snapshot();
+  REQUIRE(snapshot.has_value());
+  const auto shared = std::make_shared<const LinkSettings>(settings);
+  const TimePoint start = pair.clock.now();
+  FakeRandom random(7);
+  std::vector<std::unique_ptr<Link>> links;
+  for (int i = 0; i < 2000; ++i)
+    links.push_back(
+        std::make_unique<Link>(shared, Ipv4Address(), *snapshot, random, pair.clock.now()));
+  // How many are due within the 10 ms in which most are.
+  const auto most_at_once = [&](TimePoint from) {
+    std::map<Duration::rep, int> due;
+    for (const auto& link : links) {
+      const TimePoint at = link->deadline().value();
+      CHECK((at > from && at <= from + Seconds(10)));
+      ++due[(at - start) / Milliseconds(10)];
+    }
+    return std::ranges::max_element(due, {}, [](const auto& d) { return d.second; })->second;
+  };
+  CHECK(most_at_once(start + Seconds(5) - Duration(1)) < 20);
+  const TimePoint late = start + Seconds(33);
+  for (const auto& link : links) {
+    CHECK(packets(link->on_deadline(late), kLcp, kEchoReq).size() == 1);
+  }
+  CHECK(most_at_once(late) < 20);
 }
 
 TEST_CASE("link: interval 0 leaves echoes to the dataplane", "[ppp]") {
