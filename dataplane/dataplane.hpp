@@ -115,7 +115,7 @@ class Dataplane {
   // --- serving ---
   [[nodiscard]] End serve();
   void run_timers(std::uint64_t now_ns);
-  // Packets that main has given up, into session memory.
+  // Into session memory: how many packet buffers are in use, and packets that main has given up.
   void publish_buffers();
   void publish_lost();
   // Waits until something is readable, and no longer than the next timer allows.
