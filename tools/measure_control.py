@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
 """Measures what calls cost the control process: set-up, many calls on one connection, take-over after
-SIGKILL, tear-down, memory. Prints one line for each figure, and JSON with --json.
+SIGKILL, tear-down, turns of its event loop, memory. Prints one line for each figure, and JSON with --json.
 
 usage: sudo tools/measure_control.py [--binaries DIR] [--ports tap|xdp|auto] [--sessions N] [--concurrent N]
        [--profile NAME] [--calls N[,N…]] [--runs N] [--json FILE] [PART…]
-PART: setup, pac, takeover, teardown, memory (default: all, in this order)
+PART: setup, pac, takeover, teardown, turns, memory (default: all, in this order)
 
 Server and clients (pns-loadgen) run in network namespaces of the laboratory (tests/interop/pnslab) and
 share the machine's cores. So set-ups a second are those of all of them together; CPU time is that of
@@ -31,10 +31,10 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "interop"))
 
 import pnslab  # noqa: E402
-from crowd import PROBE, SERVER, SOURCES, Statistics, wait_new_client  # noqa: E402
+from crowd import PROBE, SERVER, SOURCES, UNLIMITED, Statistics, wait_new_client  # noqa: E402
 from theme import HOST  # noqa: E402
 
-PARTS = ("setup", "pac", "takeover", "teardown", "memory")
+PARTS = ("setup", "pac", "takeover", "teardown", "turns", "memory")
 PPP = """ppp:
   mtu: 1400
   auth: [mschapv2]
@@ -128,6 +128,7 @@ class Measurement:
             self.server = self.lab.start_server({"alice": "wonderland"}, {
                 "dataplane": f"dataplane: {{max_sessions: {slots}}}\n",
                 "pools": "pools:\n  default: {ranges: [10.64.0.2-10.64.255.254], gateway: 10.64.0.1}\n",
+                "pptp": f"pptp: {{max_connections: {2 * most}, {UNLIMITED}}}\n",
                 "ppp": PPP})
             # The first packets to the intranet's host wait for its MAC address, 16 at most. A client
             # whose ping is not among them asks again after a second (docs/loadgen.md).
@@ -293,6 +294,55 @@ class Measurement:
                   f"{cpu / self.options.sessions:.3f}", "ms")
         self.tell("teardown", f"{label}: slowest answer to show stats", f"{max(asked.waits):.0f}", "ms")
         self.wait_gone()
+
+    def turns(self):
+        """The longest turn of the event loop while the operator asks for everything."""
+        process = self.clients(self.options.sessions)
+        self.wait_up(process, self.options.sessions)
+        label = f"{self.options.sessions} calls"
+        for words in (["audit"], ["show", "sessions"], ["show", "session", "alice"], ["show", "connections"],
+                      ["show", "sources"], ["show", "stats"], ["show", "workers"], ["show", "ports"],
+                      ["show", "pools"], ["show", "config"]):
+            before = self.turn_counts()
+            began = time.monotonic()
+            for _ in range(self.options.runs):
+                self.command(*words, "--json")
+            took = (time.monotonic() - began) / self.options.runs
+            name = f"{label}: pns {' '.join(words)} --json"
+            self.tell("turns", f"{name}: longest turn is at most", self.longest_turn(before), "ms")
+            self.tell("turns", f"{name}: answer", f"{took * 1000:.0f}", "ms")
+        before = self.turn_counts()
+        self.server.metrics()
+        self.tell("turns", f"{label}: a scrape: longest turn is at most", self.longest_turn(before), "ms")
+        before = self.turn_counts()
+        self.command("drain", "--no-wait")
+        time.sleep(5)  # it looks at the calls once a second
+        self.command("drain", "--cancel")
+        self.tell("turns", f"{label}: drain: longest turn is at most", self.longest_turn(before), "ms")
+        before = self.turn_counts()
+        self.command("call", "clear", "alice")
+        self.finish(process)
+        self.tell("turns", f"{label}: pns call clear alice: longest turn is at most",
+                  self.longest_turn(before), "ms")
+
+    def command(self, *words):
+        """A command of pns, which must succeed."""
+        subprocess.run([self.server.pns, *words, "--run-dir", str(self.server.run_dir)],
+                       stdout=subprocess.DEVNULL, check=True, timeout=60)
+
+    def turn_counts(self):
+        """Turns of the event loop by the upper bound of their CPU time, in ms."""
+        counts = {}
+        last = 0
+        for bound, count in re.findall(r'^pns_control_loop_turn_seconds_bucket{le="([^"]+)"} (\d+)',
+                                       self.server.metrics(), re.MULTILINE):
+            counts[float(bound) * 1000] = int(count) - last
+            last = int(count)
+        return counts
+
+    def longest_turn(self, before):
+        now = self.turn_counts()
+        return max(bound for bound in now if now[bound] > before[bound])
 
     def memory(self):
         self.server.restart("control")  # what earlier parts left is no matter of this one

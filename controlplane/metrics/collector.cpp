@@ -48,21 +48,36 @@ MetricFamily single(std::string name, std::string help, MetricType type, Number 
   return f;
 }
 
-MetricFamily histogram(std::string name, std::string help, const model::TimeHistogram& times) {
+// `per_second`: how many units of `bounds` make a second.
+template <std::size_t kBounds>
+MetricFamily histogram(std::string name, std::string help,
+                       const std::array<std::int64_t, kBounds>& bounds, double per_second,
+                       const std::array<model::Count, kBounds>& buckets, std::int64_t count,
+                       double sum_s) {
   MetricFamily f = family(std::move(name), std::move(help), MetricType::Histogram);
   ClientMetric metric;
   std::int64_t cumulative = 0;
-  for (std::size_t i = 0; i < model::kTimeBoundsMs.size(); ++i) {
-    cumulative += times.buckets[i].get();
-    metric.histogram.bucket.push_back({static_cast<std::uint64_t>(cumulative),
-                                       static_cast<double>(model::kTimeBoundsMs[i]) / 1e3});
+  for (std::size_t i = 0; i < kBounds; ++i) {
+    cumulative += buckets[i].get();
+    metric.histogram.bucket.push_back(
+        {static_cast<std::uint64_t>(cumulative), static_cast<double>(bounds[i]) / per_second});
   }
-  const auto total = static_cast<std::uint64_t>(times.count.get());
+  const auto total = static_cast<std::uint64_t>(count);
   metric.histogram.bucket.push_back({total, std::numeric_limits<double>::infinity()});
   metric.histogram.sample_count = total;
-  metric.histogram.sample_sum = static_cast<double>(times.sum_ms.get()) / 1e3;
+  metric.histogram.sample_sum = sum_s;
   f.metric.push_back(std::move(metric));
   return f;
+}
+
+MetricFamily histogram(std::string name, std::string help, const model::TimeHistogram& times) {
+  return histogram(std::move(name), std::move(help), model::kTimeBoundsMs, 1e3, times.buckets,
+                   times.count.get(), static_cast<double>(times.sum_ms.get()) / 1e3);
+}
+
+MetricFamily histogram(std::string name, std::string help, const model::TurnTimes& turns) {
+  return histogram(std::move(name), std::move(help), model::kTurnBoundsUs, 1e6, turns.buckets,
+                   turns.count.get(), static_cast<double>(turns.sum_ns.get()) / 1e9);
 }
 
 constexpr std::array<std::string_view, contract::kPorts> kPortNames = {"access", "core"};
@@ -337,6 +352,13 @@ void add_control_families(std::vector<MetricFamily>& out, const model::Statistic
                        MetricType::Counter, s.store_records.get()));
   out.push_back(single("pns_store_failing", "1 while records of calls cannot be written",
                        MetricType::Gauge, s.store_failing.get()));
+  out.push_back(histogram("pns_control_loop_turn_seconds",
+                          "CPU time of one turn of the control process's event loop",
+                          s.loop_turns));
+  auto max_turn = family("pns_control_loop_turn_max_seconds",
+                         "Longest turn of the last 30 to 60 seconds", MetricType::Gauge);
+  add(max_turn, {}, static_cast<double>(s.loop_turns.max_ns.get()) / 1e9);
+  out.push_back(std::move(max_turn));
   out.push_back(single("pns_control_memory_bytes", "Own memory of the control process",
                        MetricType::Gauge, s.memory_octets.get()));
   auto frames = family("pns_punted_frames_total", "PPP control frames that came from the dataplane",

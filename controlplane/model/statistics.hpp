@@ -4,11 +4,13 @@
 // time and by the management interface: every field is a relaxed atomic with one writer.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
+#include <utility>
 
 #include "controlplane/model/call_kind.hpp"
 #include "controlplane/model/link_actions.hpp"
@@ -82,8 +84,40 @@ struct TimeHistogram {
   }
 };
 
+// Upper bounds of the buckets of TurnTimes, microseconds.
+inline constexpr std::array<std::int64_t, 12> kTurnBoundsUs = {
+    100, 250, 500, 1000, 2000, 5000, 10'000, 20'000, 50'000, 100'000, 250'000, 1'000'000};
+
+// CPU time of the turns of the event loop.
+struct TurnTimes {
+  Count sum_ns;
+  Count count;
+  std::array<Count, kTurnBoundsUs.size()> buckets;  // cumulative is made by the exporter
+  Count max_ns;                                     // since the last begin_window() but one
+
+  void add(std::int64_t ns) noexcept {
+    sum_ns.add(ns);
+    count.add();
+    if (ns > window_max_) {
+      window_max_ = ns;
+      max_ns.set(std::max(ns, before_));
+    }
+    for (std::size_t i = 0; i < buckets.size(); ++i)
+      if (ns <= kTurnBoundsUs[i] * 1000) return buckets[i].add();
+  }
+  void begin_window() noexcept {
+    before_ = std::exchange(window_max_, 0);
+    max_ns.set(before_);
+  }
+
+ private:
+  std::int64_t window_max_ = 0;  // the event loop's alone, as before_
+  std::int64_t before_ = 0;
+};
+
 struct Statistics {
   std::array<Count, kStartPhases> start_ms;
+  TurnTimes loop_turns;
   // control connections
   Count connections;           // open now
   Count connections_accepted;  // ever

@@ -33,6 +33,7 @@ constexpr auto kFlushPoll = Milliseconds(5);
 // gone for this long.
 constexpr std::int64_t kWorthTrimming = 1000;
 constexpr int kTrimAfterSeconds = 5;
+constexpr auto kTurnWindow = Seconds(30);  // of the longest turn that is shown
 constexpr auto kSignalStop = Milliseconds(5000);
 
 template <class T>
@@ -220,7 +221,9 @@ void ControlProcess::run() {
   address_watch_.start();
   // No caller is refused for being early: the listeners start with the first dataplane.
   service_.when_attached([this] { on_attached(); });
-  context_.run();
+  loop_.run([this](Duration took) {
+    statistics_.loop_turns.add(std::chrono::nanoseconds(took).count());
+  });
   opened_.management->finish(kFinishTime);
   if (failure_) throw std::runtime_error(*failure_);
   log::info("control stopped");
@@ -317,6 +320,10 @@ void ControlProcess::every_second() {
   if (lost > frames_lost_) log::warn("control frames lost", {{"frames", lost - frames_lost_}});
   frames_lost_ = lost;
   give_memory_back();
+  if (loop_.now() >= turn_window_end_) {
+    statistics_.loop_turns.begin_window();
+    turn_window_end_ = loop_.now() + kTurnWindow;
+  }
   second_timer_.arm(loop_.now() + Seconds(1));
 }
 

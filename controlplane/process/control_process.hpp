@@ -125,6 +125,7 @@ class ControlProcess {
   Timer leave_timer_;
   TimePoint leave_until_{};
   Timer second_timer_;
+  TimePoint turn_window_end_{};
   std::int64_t peak_sessions_ = 0;  // since memory was given back
   int seconds_below_peak_ = 0;
   std::uint64_t frames_lost_ =

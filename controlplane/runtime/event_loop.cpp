@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "controlplane/runtime/event_loop.hpp"
 
+#include <time.h>
+
 #include <asio/post.hpp>
 #include <chrono>
 #include <memory>
@@ -12,6 +14,12 @@ namespace {
 // Timer callbacks of one turn of the loop. Sockets get their turn between two of these.
 constexpr std::size_t kTimersPerTurn = 256;
 
+Duration thread_cpu_time() noexcept {
+  timespec time{};
+  (void)::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return Seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
+}
+
 }  // namespace
 
 AsioEventLoop::AsioEventLoop(asio::io_context& context) : context_(context), timer_(context) {
@@ -22,6 +30,15 @@ TimePoint AsioEventLoop::now() const noexcept { return std::chrono::steady_clock
 
 void AsioEventLoop::post(std::move_only_function<void()> work) {
   asio::post(context_, std::move(work));
+}
+
+void AsioEventLoop::run(const std::function<void(Duration)>& turned) {
+  Duration begun = thread_cpu_time();
+  while (context_.run_one() != 0) {
+    const Duration ended = thread_cpu_time();
+    turned(ended - begun);
+    begun = ended;
+  }
 }
 
 void AsioEventLoop::wait_until(TimePoint at) {
