@@ -132,6 +132,13 @@ MppeView view_of(const contract::MppeKernelInfo& info) {
 
 }  // namespace
 
+void JsonArray::append(std::string_view array) {
+  const std::string_view items = array.substr(1, array.size() - 2);
+  if (items.empty()) return;
+  if (!empty()) text_ += ',';
+  text_ += items;
+}
+
 std::string render_sessions(const std::vector<subscriber::SessionView>& sessions) {
   ordered_json out = ordered_json::array();
   for (const auto& s : sessions) {

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "controlplane/model/statistics.hpp"
@@ -19,6 +20,17 @@
 #include "pns/contract/session_memory.hpp"
 
 namespace pns::management {
+
+// Joins the arrays of several pages into one.
+class JsonArray {
+ public:
+  void append(std::string_view array);
+  [[nodiscard]] std::string take() { return std::move(text_.append(1, ']')); }
+  [[nodiscard]] bool empty() const noexcept { return text_.size() == 1; }
+
+ private:
+  std::string text_ = "[";
+};
 
 [[nodiscard]] std::string render_sessions(const std::vector<subscriber::SessionView>& sessions);
 [[nodiscard]] std::string render_sources(

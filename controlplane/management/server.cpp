@@ -113,10 +113,13 @@ std::optional<Result> on_loop(asio::io_context& loop, std::function<Result()> wo
   auto promise = std::make_shared<std::promise<Result>>();
   auto claim = std::make_shared<Claim>();
   auto future = promise->get_future();
-  asio::post(loop, [promise, claim, work = std::move(work)] {
+  asio::post(loop, [promise, claim, work = std::move(work)]() mutable {
     if (!claim->take()) return;
     try {
-      promise->set_value(work());
+      // A job may take milliseconds to destroy. `work` lets go of it before the caller goes on, so
+      // that the caller is the last one to hold it.
+      Result result = std::exchange(work, nullptr)();
+      promise->set_value(std::move(result));
     } catch (...) {
       promise->set_exception(std::current_exception());  // the request's failure, not the loop's
     }
@@ -141,12 +144,26 @@ void answer_now(asio::io_context& loop, const std::function<std::string()>& hand
   response.set_content(*body, "application/json");
 }
 
+// A job on the event loop, a turn at a time.
+void answer_in_turns(asio::io_context& loop, std::shared_ptr<Server::Job> job,
+                     httplib::Response& response) {
+  for (bool more = true; more;) {
+    const auto turned = on_loop<bool>(loop, [job] { return job->turn(); });
+    if (!turned) return refuse(response, 503, "the control process is busy");
+    more = *turned;
+    job->after_turn();
+  }
+  auto [status, json] = job->answer();
+  response.status = status;
+  response.set_content(json, "application/json");
+}
+
 // A handler on the event loop that answers when it can. A loop that has ended answers nobody.
 void answer_later(asio::io_context& loop,
                   const std::function<void(std::string_view, Server::Answer)>& handler,
                   const httplib::Request& request, httplib::Response& response,
                   std::chrono::steady_clock::duration within) {
-  using Answered = std::pair<int, std::string>;
+  using Answered = Server::Answered;
   const auto promise = std::make_shared<std::promise<Answered>>();
   const auto claim = std::make_shared<Claim>();
   auto answered = promise->get_future();
@@ -208,29 +225,28 @@ void Server::start(asio::io_context& loop, const Handlers& handlers) {
       answer_now(loop, handler, response);
     });
   };
-  get("/v1/sessions", handlers.sessions);
-  get("/v1/connections", handlers.connections);
-  get("/v1/sources", handlers.sources);
   get("/v1/pools", handlers.pools);
-  get("/v1/ports", handlers.ports);
-  get("/v1/workers", handlers.workers);
-  get("/v1/stats", handlers.stats);
   get("/v1/config", handlers.config);
-  get("/v1/audit", handlers.audit);
-  const auto by_selector = [&loop](auto handler) {
-    return [&loop, handler = std::move(handler)](const httplib::Request& request,
-                                                 httplib::Response& response) {
-      using Answered = std::pair<int, std::string>;
-      const std::string selector = request.matches[1];
-      const auto answer =
-          on_loop<Answered>(loop, [handler, selector] { return handler(selector); });
-      if (!answer) return refuse(response, 503, "the control process is busy");
-      response.status = answer->first;
-      response.set_content(answer->second, "application/json");
+  const auto on_thread = [](const Handlers::OnThread& handler) {
+    return [handler](const httplib::Request&, httplib::Response& response) {
+      response.set_content(handler(), "application/json");
     };
   };
-  server_->Get(R"(/v1/sessions/([^/]{1,256}))", by_selector(handlers.session));
-  server_->Delete(R"(/v1/sessions/([^/]{1,256}))", by_selector(handlers.clear));
+  server_->Get("/v1/ports", on_thread(handlers.ports));
+  server_->Get("/v1/workers", on_thread(handlers.workers));
+  const auto in_turns = [&loop](const Handlers::Begin& begin) {
+    return [&loop, begin](const httplib::Request& request, httplib::Response& response) {
+      const std::string selector = request.matches.size() > 1 ? request.matches[1].str() : "";
+      answer_in_turns(loop, begin(selector), response);
+    };
+  };
+  server_->Get("/v1/sessions", in_turns(handlers.sessions));
+  server_->Get("/v1/connections", in_turns(handlers.connections));
+  server_->Get("/v1/sources", in_turns(handlers.sources));
+  server_->Get("/v1/stats", in_turns(handlers.stats));
+  server_->Get("/v1/audit", in_turns(handlers.audit));
+  server_->Get(R"(/v1/sessions/([^/]{1,256}))", in_turns(handlers.session));
+  server_->Delete(R"(/v1/sessions/([^/]{1,256}))", in_turns(handlers.clear));
   get("/v1/drain", handlers.drain_status);
   server_->Delete("/v1/drain", [&loop, cancel = handlers.cancel_drain](
                                    const httplib::Request&, httplib::Response& response) {
@@ -238,7 +254,6 @@ void Server::start(asio::io_context& loop, const Handlers& handlers) {
   });
   server_->Put("/v1/drain", [&loop, drain = handlers.drain](const httplib::Request& request,
                                                             httplib::Response& response) {
-    using Answered = std::pair<int, std::string>;
     const auto answer =
         on_loop<Answered>(loop, [drain, body = request.body] { return drain(body); });
     if (!answer) return refuse(response, 503, "the control process is busy");

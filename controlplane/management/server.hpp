@@ -18,8 +18,9 @@
 //   GET    /v1/audit                what contradicts what; see subscriber::AuditView
 // Errors are {"error": "…"} with a 4xx or 5xx status.
 //
-// Requests are read on httplib's own few threads; what touches sessions runs on the event loop,
-// and a request waits for it, bounded. Sizes of requests and numbers of threads are bounded.
+// httplib's own few threads read the requests and render the answers. The event loop reads the
+// sessions, in turns that are short whatever the number of sessions. A request waits for each turn,
+// bounded. Sizes of requests and numbers of threads are bounded.
 #pragma once
 
 #include <asio/io_context.hpp>
@@ -41,27 +42,48 @@ namespace pns::management {
 class Server {
  public:
   using Answer = std::function<void(int status, std::string json)>;
-  // Each returns JSON text and runs on the event loop.
+  using Answered = std::pair<int, std::string>;  // HTTP status and JSON
+
+  // A request that the event loop carries out in several turns, with other work between them.
+  class Job {
+   public:
+    Job() = default;
+    Job(const Job&) = delete;
+    Job& operator=(const Job&) = delete;
+    virtual ~Job() = default;
+    // On the event loop. False: that was the last turn.
+    virtual bool turn() = 0;
+    // On the request's thread, after each turn: renders what the turn has taken.
+    virtual void after_turn() {}
+    // On the request's thread, after the last turn.
+    virtual Answered answer() = 0;
+  };
+
   struct Handlers {
-    std::function<std::string()> sessions;
-    // Each gives an HTTP status and JSON.
-    std::function<std::pair<int, std::string>(std::string_view selector)> session;
-    std::function<std::pair<int, std::string>(std::string_view selector)> clear;
-    // Calls `answer` once, later or at once, with an HTTP status and JSON.
+    // Called on the request's thread. The selector is empty where the path has none.
+    using Begin = std::function<std::unique_ptr<Job>(std::string_view selector)>;
+    // Give JSON text, on the event loop.
+    using OnLoop = std::function<std::string()>;
+    // Give JSON text, on the request's thread, from what any thread may read.
+    using OnThread = std::function<std::string()>;
+
+    Begin sessions;
+    Begin session;
+    Begin clear;
+    // Calls `answer` once, later or at once, with an HTTP status and JSON. On the event loop.
     std::function<void(std::string_view body, Answer answer)> place;
     std::function<void(std::string_view body, Answer answer)> restart;  // likewise
-    // Each gives an HTTP status and JSON.
-    std::function<std::pair<int, std::string>(std::string_view body)> drain;
-    std::function<std::string()> drain_status;
-    std::function<std::string()> cancel_drain;
-    std::function<std::string()> connections;
-    std::function<std::string()> sources;
-    std::function<std::string()> pools;
-    std::function<std::string()> ports;
-    std::function<std::string()> workers;
-    std::function<std::string()> stats;
-    std::function<std::string()> config;
-    std::function<std::string()> audit;
+    std::function<Answered(std::string_view body)> drain;               // on the event loop
+    OnLoop drain_status;
+    OnLoop cancel_drain;
+    Begin connections;
+    Begin sources;
+    OnLoop pools;
+    OnThread ports;
+    OnThread workers;
+    Begin stats;
+    OnLoop config;
+    Begin audit;
   };
 
   // Makes the socket; callers wait in its backlog. Throws std::runtime_error when it cannot be

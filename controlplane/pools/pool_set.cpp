@@ -136,6 +136,12 @@ std::vector<PoolStatus> PoolSet::status() const {
   return out;
 }
 
+std::size_t PoolSet::leased() const noexcept {
+  std::size_t count = outside_.size();
+  for (const AddressPool& pool : pools_) count += pool.in_use();
+  return count;
+}
+
 AddressPool* PoolSet::find(std::string_view name) noexcept {
   const auto pool = std::find_if(pools_.begin(), pools_.end(),
                                  [name](const AddressPool& p) { return p.name() == name; });

@@ -73,6 +73,8 @@ class PoolSet {
   void release(const model::Lease& lease);
 
   [[nodiscard]] std::vector<PoolStatus> status() const;
+  // IPv4 addresses that are leased, fixed ones of no pool included.
+  [[nodiscard]] std::size_t leased() const noexcept;
 
  private:
   [[nodiscard]] AddressPool* find(std::string_view name) noexcept;

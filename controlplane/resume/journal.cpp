@@ -3,8 +3,10 @@
 
 #include <algorithm>
 #include <fstream>
+#include <limits>
 #include <unordered_map>
 #include <unordered_set>
+#include <utility>
 
 #include "pns/log/log.hpp"
 
@@ -212,15 +214,38 @@ void Journal::run_released() {
 
 // ---- Reading
 
+bool Journal::has(ConnectionId id) const {
+  return store_.get({Table::kConnection, id.value}).has_value();
+}
+
+bool Journal::has(SlotId slot) const {
+  return store_.get({Table::kSession, slot.value}).has_value();
+}
+
 Journal::Contents Journal::load(std::uint64_t now_ns) const {
+  std::optional<Key> place;
+  return load_some(now_ns, place, std::numeric_limits<std::size_t>::max());
+}
+
+Journal::Contents Journal::load_some(std::uint64_t now_ns, std::optional<Key>& place,
+                                     std::size_t most) const {
   Contents out;
+  const Key from = std::exchange(place, std::nullopt).value_or(Key{});
+  std::optional<Key> last;
   std::unordered_map<std::uint64_t, std::size_t> by_id;  // place in out.connections
   const auto connection = [&](const Key& key) -> StoredConnection* {
     const auto found = by_id.find(key.id);
     return found == by_id.end() ? nullptr : &out.connections[found->second];
   };
   // In the order of the keys: a connection comes before its place in the stream and its calls.
-  store_.read([&](const Key& key, Bytes record) {
+  store_.read_from(from, [&](const Key& key, Bytes record) {
+    const bool goes_on = last && last->group() == key.group() && last->id == key.id;
+    if (most == 0 && !goes_on) {
+      place = key;
+      return false;
+    }
+    last = key;
+    most -= most == 0 ? 0 : 1;
     bool good = false;
     switch (key.table) {
       case Table::kConnection:
@@ -266,6 +291,7 @@ Journal::Contents Journal::load(std::uint64_t now_ns) const {
         break;
     }
     if (!good) out.obsolete.push_back(key);
+    return true;
   });
   std::ranges::sort(out.resting, {}, &RestingCallId::until_ns);
   return out;

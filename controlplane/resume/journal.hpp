@@ -131,6 +131,12 @@ class Journal {
 
   // ---- The store itself, without what is uncommitted.
   [[nodiscard]] Contents load(std::uint64_t now_ns) const;  // CLOCK_MONOTONIC
+  // About `most` records from `place` on, or from the first one: whole connections alone. `place`
+  // moves on, and is empty after the last record.
+  [[nodiscard]] Contents load_some(std::uint64_t now_ns, std::optional<Key>& place,
+                                   std::size_t most) const;
+  [[nodiscard]] bool has(ConnectionId id) const;
+  [[nodiscard]] bool has(SlotId slot) const;
   // Whether a record could be written now; opens the store again where LMDB has given it up.
   [[nodiscard]] bool probe();
   [[nodiscard]] std::string_view last_error() const noexcept { return store_.last_error(); }

@@ -18,6 +18,7 @@ namespace {
 constexpr std::size_t kOctetsPerSession = 4096;  // of map: several times what its records need
 constexpr std::size_t kLeastMap = std::size_t{64} << 20;
 constexpr const char* kRecords = "records";
+constexpr Key kFirst{};
 constexpr Key kProbe{static_cast<Table>(0xff), 0, 0};
 
 // Group, id, table, number: big-endian, so that LMDB's order is that of Key.
@@ -209,16 +210,25 @@ int Store::erase(MDB_txn* transaction, ConnectionId id, Written& written) {
 }
 
 void Store::read(const std::function<void(const Key&, Bytes)>& visit) const {
+  read_from(kFirst, [&visit](const Key& key, Bytes octets) {
+    visit(key, octets);
+    return true;
+  });
+}
+
+void Store::read_from(const Key& from, const std::function<bool(const Key&, Bytes)>& visit) const {
   MDB_txn* transaction = nullptr;
   if (environment_ == nullptr ||
       mdb_txn_begin(environment_, nullptr, MDB_RDONLY, &transaction) != 0)
     return;
   MDB_cursor* cursor = nullptr;
   if (mdb_cursor_open(transaction, records_, &cursor) == 0) {
-    MDB_val name{};
+    KeyOctets first(from);
+    MDB_val name = first.value();
     MDB_val value{};
-    while (mdb_cursor_get(cursor, &name, &value, MDB_NEXT) == 0)
-      if (const auto key = KeyOctets::parse(name)) visit(*key, bytes_of(value));
+    for (int found = mdb_cursor_get(cursor, &name, &value, MDB_SET_RANGE); found == 0;
+         found = mdb_cursor_get(cursor, &name, &value, MDB_NEXT))
+      if (const auto key = KeyOctets::parse(name); key && !visit(*key, bytes_of(value))) break;
     mdb_cursor_close(cursor);
   }
   mdb_txn_abort(transaction);

@@ -83,6 +83,8 @@ class Store {
   [[nodiscard]] std::optional<Written> write(const Batch& batch);
   // Every record, by key. The octets live during the call.
   void read(const std::function<void(const Key&, Bytes)>& visit) const;
+  // The records from this key on, while `visit` returns true.
+  void read_from(const Key& from, const std::function<bool(const Key&, Bytes)>& visit) const;
   [[nodiscard]] std::optional<Octets> get(const Key& key) const;
   // Whether a record could be written now; opens the store again where LMDB has given it up.
   [[nodiscard]] bool probe();

@@ -112,6 +112,7 @@ Connection& ConnectionTable::add(ConnectionId id, const Connection::Endpoints& e
                             services_.journal.when_stored(std::move(consume));
                           }});
   connections_.emplace(id, connection);
+  by_peer_.emplace(endpoints.peer, id);
   limits_.add(endpoints.peer);
   update_idle(*connection);
   services_.statistics.connections.set(static_cast<std::int64_t>(connections_.size()));
@@ -166,10 +167,8 @@ void ConnectionTable::on_message(Connection& connection, Bytes octets) {
 
 // Our connection to this peer has failed: the request that it sent meanwhile is answered after all.
 void ConnectionTable::apply_deferred_start(Ipv4Address peer) {
-  std::vector<std::shared_ptr<Connection>> deferred;
-  for (const auto& [id, connection] : connections_)
-    if (connection->peer() == peer && connection->deferred_start_) deferred.push_back(connection);
-  for (const auto& connection : deferred) {
+  for (const auto& connection : of_peer(peer)) {
+    if (!connection->deferred_start_) continue;
     const auto start = std::exchange(connection->deferred_start_, std::nullopt);
     apply(*connection, connection->machine_.on_message(*start, now()));
   }
@@ -285,6 +284,7 @@ void ConnectionTable::close(Connection& connection, EndReason reason) {
                                     {"reason", name_of(reason)},
                                     {"suppressed", closed_log_.take_suppressed()}});
   limits_.remove(connection.peer(), connection.id_);
+  by_peer_.erase({connection.peer(), connection.id_});
   connections_.erase(connection.id_);
   services_.statistics.connections.set(static_cast<std::int64_t>(connections_.size()));
   owner_.on_closed(connection, reason);
@@ -341,15 +341,22 @@ std::shared_ptr<Connection> ConnectionTable::find(ConnectionId id) const {
 std::optional<ConnectionId> ConnectionTable::established_with(Ipv4Address peer) const {
   // Our own connection comes first: another host behind the same address may have opened the
   // others.
-  std::optional<ConnectionId> best;
-  for (const auto& [id, connection] : connections_) {
-    if (connection->peer() != peer || connection->closed_ ||
-        connection->machine_.state() != pptp::ConnectionState::kEstablished)
+  std::optional<ConnectionId> oldest;
+  for (const auto& connection : of_peer(peer)) {
+    if (connection->closed_ || connection->machine_.state() != pptp::ConnectionState::kEstablished)
       continue;
-    if (connection->machine_.originated()) return id;
-    if (!best || id < *best) best = id;
+    if (connection->machine_.originated()) return connection->id_;
+    if (!oldest) oldest = connection->id_;
   }
-  return best;
+  return oldest;
+}
+
+std::vector<std::shared_ptr<Connection>> ConnectionTable::of_peer(Ipv4Address peer) const {
+  std::vector<std::shared_ptr<Connection>> out;
+  for (auto at = by_peer_.lower_bound({peer, ConnectionId()});
+       at != by_peer_.end() && at->first == peer; ++at)
+    if (auto connection = find(at->second)) out.push_back(std::move(connection));
+  return out;
 }
 
 void ConnectionTable::for_each(const std::function<void(Connection&)>& visit) {
@@ -362,6 +369,14 @@ void ConnectionTable::for_each(const std::function<void(Connection&)>& visit) {
 
 void ConnectionTable::for_each(const std::function<void(const Connection&)>& visit) const {
   for (const auto& [id, connection] : connections_) visit(*connection);
+}
+
+std::optional<ConnectionId> ConnectionTable::visit_some(
+    ConnectionId from, std::size_t most,
+    const std::function<void(const Connection&)>& visit) const {
+  auto at = connections_.lower_bound(from);
+  for (; at != connections_.end() && most > 0; ++at, --most) visit(*at->second);
+  return at == connections_.end() ? std::nullopt : std::optional(at->first);
 }
 
 void ConnectionTable::stop_reading() {

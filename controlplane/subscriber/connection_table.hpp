@@ -13,9 +13,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
-#include <unordered_map>
+#include <set>
+#include <utility>
 #include <vector>
 
 #include "controlplane/model/connection_actions.hpp"
@@ -85,6 +87,10 @@ class ConnectionTable {
   [[nodiscard]] std::size_t size() const noexcept { return connections_.size(); }
   void for_each(const std::function<void(Connection&)>& visit);
   void for_each(const std::function<void(const Connection&)>& visit) const;
+  // The same for the first `most` connections from this id on, in the order of ids. Result: the id
+  // to go on from; empty after the last one.
+  std::optional<ConnectionId> visit_some(ConnectionId from, std::size_t most,
+                                         const std::function<void(const Connection&)>& visit) const;
 
   // A successor takes over: nothing more is read.
   void stop_reading();
@@ -104,6 +110,8 @@ class ConnectionTable {
   [[nodiscard]] static resume::StoredConnection record_of(const Connection& connection,
                                                           const pptp::ConnectionSnapshot& machine);
   void apply_deferred_start(Ipv4Address peer);
+  // By id.
+  [[nodiscard]] std::vector<std::shared_ptr<Connection>> of_peer(Ipv4Address peer) const;
   // Closes one that has no call when nearly as many are open as may be.
   void make_room();
   void update_idle(Connection& connection);
@@ -120,7 +128,8 @@ class ConnectionTable {
   control::MessageTransport::Factory make_transport_;
   Owner& owner_;
   pptp::ConnectionSettings settings_;
-  std::unordered_map<ConnectionId, std::shared_ptr<Connection>> connections_;
+  std::map<ConnectionId, std::shared_ptr<Connection>> connections_;
+  std::set<std::pair<Ipv4Address, ConnectionId>> by_peer_;
   std::uint64_t next_id_ = 1;
   log::RateLimit closed_log_;
 };

@@ -5,7 +5,6 @@
 #include <set>
 #include <utility>
 
-#include "controlplane/subscriber/audit.hpp"
 #include "controlplane/subscriber/settings.hpp"
 #include "pns/log/log.hpp"
 
@@ -54,6 +53,7 @@ Service::Service(const Services& services, CallControl::Network network,
                   .calls = calls_,
                   .contents = contents_,
                   .drain = drain_}),
+      listing_(services.loop, sessions_, calls_.connections()),
       clear_timer_(services.loop.timers(), [this] { clear_slice(); }) {
   events_.add(sessions_);
   events_.add(store_listener_);
@@ -150,27 +150,18 @@ void Service::place_call(const PlaceRequest& request, PlacedDone done) {
   calls_.place_call(request, std::move(done));
 }
 
-std::vector<Session*> Service::matching(const Selector& selector) const {
-  switch (selector.kind) {
-    case Selector::Kind::kId:
-      if (Session* session = sessions_.find(selector.id)) return {session};
-      return {};
-    case Selector::Kind::kUser:
-      return sessions_.of_user(selector.user);
-    case Selector::Kind::kAddress:
-      return sessions_.of_address(selector.address);
-    case Selector::Kind::kPeer:
-      return sessions_.of_peer(selector.address);
-  }
-  return {};
-}
-
-std::size_t Service::clear(const Selector& selector) {
-  std::vector<Session*> meant = matching(selector);
+std::size_t Service::clear(const Selector& selector, PagePlace& place) {
+  std::vector<Session*> meant = listing_.matching(selector, place);
   std::erase_if(meant,
                 [](const Session* session) { return session->state() != Session::State::kUp; });
   clear(meant, EndReason::operator_cleared);
   return meant.size();
+}
+
+std::size_t Service::clear(const Selector& selector) {
+  std::size_t cleared = 0;
+  for (PagePlace place; !place.at_end;) cleared += clear(selector, place);
+  return cleared;
 }
 
 void Service::clear(const std::vector<Session*>& sessions, EndReason reason) {
@@ -199,34 +190,8 @@ void Service::set_own_addresses(const OwnAddresses& own) {
     }
 }
 
-std::vector<SessionView> Service::sessions() const {
-  std::vector<SessionView> views;
-  views.reserve(sessions_.size());
-  sessions_.for_each([&](const Session& session) {
-    if (session.state() != Session::State::kInstalling) views.push_back(session.view());
-  });
-  return views;
-}
-
-std::vector<SessionView> Service::sessions(const Selector& selector) const {
-  std::vector<SessionView> views;
-  for (const Session* session : matching(selector))
-    if (session->state() != Session::State::kInstalling) views.push_back(session->view());
-  return views;
-}
-
-std::vector<ConnectionView> Service::connections() const {
-  std::vector<ConnectionView> views;
-  calls_.connections().for_each([&](const Connection& connection) {
-    views.push_back(connection.view(services_.loop.now()));
-  });
-  std::ranges::sort(views, {}, &ConnectionView::id);
-  return views;
-}
-
-AuditView Service::audit() const {
-  return subscriber::audit(services_, sessions_, call_ids_, calls_.connections(),
-                           calls_.installer());
+Audit Service::begin_audit() const {
+  return Audit(services_, sessions_, call_ids_, calls_.connections(), calls_.installer());
 }
 
 }  // namespace pns::subscriber

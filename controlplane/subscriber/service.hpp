@@ -18,6 +18,7 @@
 #include <optional>
 #include <vector>
 
+#include "controlplane/subscriber/audit.hpp"
 #include "controlplane/subscriber/bulk_termination.hpp"
 #include "controlplane/subscriber/call_control.hpp"
 #include "controlplane/subscriber/call_gate.hpp"
@@ -25,6 +26,7 @@
 #include "controlplane/subscriber/counter_schedule.hpp"
 #include "controlplane/subscriber/drain.hpp"
 #include "controlplane/subscriber/listeners.hpp"
+#include "controlplane/subscriber/listing.hpp"
 #include "controlplane/subscriber/selector.hpp"
 #include "controlplane/subscriber/services.hpp"
 #include "controlplane/subscriber/session_events.hpp"
@@ -79,14 +81,15 @@ class Service {
 
   // ---- The operator.
   void place_call(const PlaceRequest& request, PlacedDone done);
-  // Ends the sessions that are meant, a slice at a time. Result: how many.
+  // Ends the sessions that are meant, those of the page at this place (see Listing), a slice at a
+  // time. Result: how many.
+  std::size_t clear(const Selector& selector, PagePlace& place);
+  // The same with all pages.
   std::size_t clear(const Selector& selector);
   [[nodiscard]] Drain& drain() noexcept { return drain_; }
-  [[nodiscard]] std::vector<SessionView> sessions() const;
-  [[nodiscard]] std::vector<SessionView> sessions(const Selector& selector) const;
-  [[nodiscard]] std::vector<ConnectionView> connections() const;
+  [[nodiscard]] const Listing& listing() const noexcept { return listing_; }
   [[nodiscard]] std::vector<EndView> last_ends() const { return last_ends_.views(); }
-  [[nodiscard]] AuditView audit() const;
+  [[nodiscard]] Audit begin_audit() const;
   [[nodiscard]] const SourceLimits& source_limits() const noexcept { return limits_; }
 
   // ---- Listeners. Before take_over(), which tells them of the sessions that are open already.
@@ -97,7 +100,6 @@ class Service {
  private:
   void clear(const std::vector<Session*>& sessions, EndReason reason);
   void clear_slice();
-  [[nodiscard]] std::vector<Session*> matching(const Selector& selector) const;
   [[nodiscard]] Session* find(control::SessionHandle handle) const;
 
   Services services_;
@@ -119,6 +121,7 @@ class Service {
   Drain drain_;
   ShutDown shut_down_;
   TakeOver take_over_;
+  Listing listing_;
   struct ToClear {
     SessionId id;
     EndReason reason;

@@ -1,9 +1,31 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "controlplane/subscriber/session_table.hpp"
 
+#include <algorithm>
+#include <type_traits>
+
 #include "controlplane/subscriber/session_id.hpp"
 
 namespace pns::subscriber {
+namespace {
+
+// Looking at so many empty slots costs about as much as one session.
+constexpr std::size_t kSlotsPerSession = 32;
+
+// Calls `visit` for the entries from `next` on, while `budget` lasts.
+template <class Index, class Key>
+void visit_entries(const Index& index, std::optional<Key>& next, std::size_t& budget, auto visit) {
+  if (!next) return;
+  auto at = index.lower_bound(*next);
+  for (; at != index.end() && budget > 0; ++at, --budget) visit(*at);
+  if (at == index.end()) return next.reset();
+  if constexpr (std::is_same_v<Key, typename Index::value_type>)
+    next = *at;
+  else
+    next = at->first;  // of a map
+}
+
+}  // namespace
 
 SessionTable::SessionTable(const contract::SessionMemory& memory)
     : sessions_(memory.header().max_sessions) {
@@ -81,23 +103,28 @@ Session* SessionTable::find(Ipv4Address local, Ipv4Address peer, PeerCallId peer
 }
 
 template <class Key>
-std::vector<Session*> SessionTable::matching(const Index<Key>& index, const Key& key) const {
+std::vector<Session*> SessionTable::matching(const Index<Key>& index, const Key& key,
+                                             SessionId from, std::size_t most) const {
   std::vector<Session*> out;
-  for (auto at = index.lower_bound({key, SessionId()}); at != index.end() && at->first == key; ++at)
+  for (auto at = index.lower_bound({key, from});
+       at != index.end() && at->first == key && out.size() < most; ++at)
     if (Session* session = find(at->second)) out.push_back(session);
   return out;
 }
 
-std::vector<Session*> SessionTable::of_user(std::string_view user) const {
-  return matching(by_user_, std::string(user));
+std::vector<Session*> SessionTable::of_user(std::string_view user, SessionId from,
+                                            std::size_t most) const {
+  return matching(by_user_, std::string(user), from, most);
 }
 
-std::vector<Session*> SessionTable::of_address(Ipv4Address address) const {
-  return matching(by_address_, address);
+std::vector<Session*> SessionTable::of_address(Ipv4Address address, SessionId from,
+                                               std::size_t most) const {
+  return matching(by_address_, address, from, most);
 }
 
-std::vector<Session*> SessionTable::of_peer(Ipv4Address peer) const {
-  return matching(by_peer_, peer);
+std::vector<Session*> SessionTable::of_peer(Ipv4Address peer, SessionId from,
+                                            std::size_t most) const {
+  return matching(by_peer_, peer, from, most);
 }
 
 void SessionTable::for_each(const std::function<void(Session&)>& visit) {
@@ -110,29 +137,53 @@ void SessionTable::for_each(const std::function<void(const Session&)>& visit) co
     if (session) visit(*session);
 }
 
-std::vector<std::string> SessionTable::stale_entries() const {
+std::uint32_t SessionTable::visit_some(std::uint32_t from, std::size_t most,
+                                       const std::function<void(const Session&)>& visit) const {
+  const std::size_t end = std::min(sessions_.size(), from + most * kSlotsPerSession);
+  std::size_t slot = from;
+  for (std::size_t visited = 0; slot < end && visited < most; ++slot)
+    if (const auto& session = sessions_[slot]) {
+      visit(*session);
+      ++visited;
+    }
+  return static_cast<std::uint32_t>(slot);
+}
+
+std::vector<std::string> SessionTable::missing_entries(const Session& session) const {
   std::vector<std::string> out;
-  const auto check = [&](std::string_view index, SessionId id, bool right) {
-    if (!right) out.push_back(std::string(index) + " " + to_text(id));
+  const auto check = [&](std::string_view index, bool is_there) {
+    if (!is_there) out.push_back(std::string(index) + " " + to_text(session.id()));
   };
-  for (const auto& [user, id] : by_user_) {
-    const Session* session = find(id);
-    check("user", id, session != nullptr && session->user() == user);
-  }
-  for (const auto& [address, id] : by_address_) {
-    const Session* session = find(id);
-    check("address", id,
-          session != nullptr && session->lease() && session->lease()->address == address);
-  }
-  for (const auto& [peer, id] : by_peer_) {
-    const Session* session = find(id);
-    check("peer", id, session != nullptr && session->call().peer == peer);
-  }
-  for (const auto& [destination, id] : by_destination_) {
-    const Session* session = find(id);
-    check("destination", id, session != nullptr && destination_of(*session) == destination);
-  }
+  check("id", find(session.id()) == &session);
+  check("peer", by_peer_.contains({session.call().peer, session.id()}));
+  check("user", session.user().empty() || by_user_.contains({session.user(), session.id()}));
+  check("address",
+        !session.lease() || by_address_.contains({session.lease()->address, session.id()}));
   return out;
+}
+
+bool SessionTable::find_stale(IndexPlace& place, std::size_t most,
+                              std::vector<std::string>& stale) const {
+  const auto check = [&](std::string_view index, SessionId id, auto is_right) {
+    const Session* session = find(id);
+    if (session == nullptr || !is_right(*session))
+      stale.push_back(std::string(index) + " " + to_text(id));
+  };
+  visit_entries(by_user_, place.user_, most, [&](const auto& entry) {
+    check("user", entry.second, [&](const Session& s) { return s.user() == entry.first; });
+  });
+  visit_entries(by_address_, place.address_, most, [&](const auto& entry) {
+    check("address", entry.second,
+          [&](const Session& s) { return s.lease() && s.lease()->address == entry.first; });
+  });
+  visit_entries(by_peer_, place.peer_, most, [&](const auto& entry) {
+    check("peer", entry.second, [&](const Session& s) { return s.call().peer == entry.first; });
+  });
+  visit_entries(by_destination_, place.destination_, most, [&](const auto& entry) {
+    check("destination", entry.second,
+          [&](const Session& s) { return destination_of(s) == entry.first; });
+  });
+  return place.user_ || place.address_ || place.peer_ || place.destination_;
 }
 
 }  // namespace pns::subscriber

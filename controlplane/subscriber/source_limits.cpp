@@ -8,6 +8,8 @@
 namespace pns::subscriber {
 namespace {
 
+constexpr std::size_t kBucketsPerTurn = 1024;
+
 bool contains(const std::vector<Ipv4Prefix>& list, Ipv4Address address) noexcept {
   return std::ranges::any_of(list,
                              [address](const Ipv4Prefix& each) { return each.contains(address); });
@@ -145,25 +147,37 @@ SourceLimits::LogVerdict SourceLimits::log_line(Ipv4Address address, TimePoint n
   return {.write = true, .suppressed = source.lines.take_suppressed()};
 }
 
-std::vector<SourceLimits::View> SourceLimits::top(std::size_t count) const {
-  std::vector<View> views;
-  views.reserve(sources_.size());
-  for (const auto& [address, source] : sources_)
-    views.push_back({.source = address,
-                     .exempt = source.exempt,
-                     .connections = source.connections,
-                     .idle_connections = source.idle.size(),
-                     .limited = source.limited});
+// Sources come and go between the turns. A source keeps its bucket until the table grows; then all
+// is looked at again.
+bool SourceLimits::Top::turn() {
+  const Sources& sources = limits_.sources_;
+  if (sources.bucket_count() != buckets_) {
+    buckets_ = sources.bucket_count();
+    next_bucket_ = 0;
+    views_.clear();
+  }
+  const std::size_t end = std::min(buckets_, next_bucket_ + kBucketsPerTurn);
+  for (; next_bucket_ < end; ++next_bucket_)
+    for (auto at = sources.begin(next_bucket_); at != sources.end(next_bucket_); ++at)
+      views_.push_back({.source = at->first,
+                        .exempt = at->second.exempt,
+                        .connections = at->second.connections,
+                        .idle_connections = at->second.idle.size(),
+                        .limited = at->second.limited});
+  keep_first();
+  return next_bucket_ < buckets_;
+}
+
+void SourceLimits::Top::keep_first() {
   const auto rank = [](const View& view) {
     return std::pair(std::accumulate(view.limited.begin(), view.limited.end(), std::uint64_t{0}),
                      view.connections);
   };
-  const auto end = views.begin() + static_cast<std::ptrdiff_t>(std::min(count, views.size()));
-  std::ranges::partial_sort(views, end, [&rank](const View& a, const View& b) {
+  const auto end = views_.begin() + static_cast<std::ptrdiff_t>(std::min(count_, views_.size()));
+  std::ranges::partial_sort(views_, end, [&rank](const View& a, const View& b) {
     return rank(a) != rank(b) ? rank(a) > rank(b) : a.source < b.source;
   });
-  views.erase(end, views.end());
-  return views;
+  views_.erase(end, views_.end());
 }
 
 }  // namespace pns::subscriber

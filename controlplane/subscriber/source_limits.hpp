@@ -7,7 +7,7 @@
 //
 // A source is known while it has a connection, and afterwards until kMaxResting others have come
 // since. Memory is bounded by that and by the number of connections. Time is a parameter; every
-// operation but top() is O(log n). Event-loop thread only.
+// operation is O(log n), and Top's work is divided. Event-loop thread only.
 #pragma once
 
 #include <array>
@@ -97,8 +97,9 @@ class SourceLimits {
   [[nodiscard]] const std::array<std::uint64_t, kLimits>& limited() const noexcept {
     return limited_;
   }
-  // The sources that were held back most often, then those with most connections.
-  [[nodiscard]] std::vector<View> top(std::size_t count) const;
+  // Finds the sources that were held back most often, then those with most connections, a part of
+  // all sources at a time.
+  class Top;
 
  private:
   struct Source {
@@ -127,6 +128,24 @@ class SourceLimits {
   std::list<Ipv4Address> resting_;  // the one that was used longest ago first
   std::unordered_map<ConnectionId, TimePoint> idle_since_;
   std::set<std::pair<std::size_t, Ipv4Address>> by_idle_;  // sources, by number of idle connections
+};
+
+class SourceLimits::Top {
+ public:
+  Top(const SourceLimits& limits, std::size_t count) : limits_(limits), count_(count) {}
+  // Looks at the next part. False: it was the last.
+  bool turn();
+  // After the last turn.
+  [[nodiscard]] const std::vector<View>& views() const noexcept { return views_; }
+
+ private:
+  void keep_first();
+
+  const SourceLimits& limits_;
+  std::size_t count_;
+  std::size_t buckets_ = 0;  // of the hash table when this began
+  std::size_t next_bucket_ = 0;
+  std::vector<View> views_;  // the first of those that were looked at
 };
 
 }  // namespace pns::subscriber

@@ -32,6 +32,36 @@ using nlohmann::json;
 
 namespace {
 
+// Answers after so many turns of the loop.
+class TestJob final : public Server::Job {
+ public:
+  using Turned = std::function<void()>;
+  explicit TestJob(Server::Answered answer, int turns = 1, Turned on_loop = {},
+                   Turned on_thread = {})
+      : answer_(std::move(answer)),
+        turns_(turns),
+        on_loop_(std::move(on_loop)),
+        on_thread_(std::move(on_thread)) {}
+  bool turn() override {
+    if (on_loop_) on_loop_();
+    return --turns_ > 0;
+  }
+  void after_turn() override {
+    if (on_thread_) on_thread_();
+  }
+  Server::Answered answer() override { return answer_; }
+
+ private:
+  Server::Answered answer_;
+  int turns_;
+  Turned on_loop_;
+  Turned on_thread_;
+};
+
+std::unique_ptr<Server::Job> job(int status, std::string json) {
+  return std::make_unique<TestJob>(Server::Answered{status, std::move(json)});
+}
+
 struct World {
   std::filesystem::path directory;
   asio::io_context loop{1};
@@ -39,6 +69,7 @@ struct World {
   std::thread thread;
   std::vector<std::string> cleared;
   std::vector<Server::Answer> placing;
+  Server::Handlers::Begin list_connections = [](std::string_view) { return job(200, "[]"); };
   std::unique_ptr<Server> server;
 
   World() {
@@ -50,44 +81,46 @@ struct World {
   }
   void make_server() {
     server = std::make_unique<Server>(socket());
-    server->start(loop, Server::Handlers{
-                            .sessions = [] { return std::string("[1]"); },
-                            .session =
-                                [](std::string_view name) {
-                                  return name == "alice"
-                                             ? std::pair{200, std::string("[2]")}
-                                             : std::pair{404, std::string(R"({"error":"none"})")};
-                                },
-                            .clear =
-                                [this](std::string_view name) {
-                                  cleared.emplace_back(name);
-                                  return name == "alice"
-                                             ? std::pair{200, std::string(R"({"cleared":1})")}
-                                             : std::pair{404, std::string(R"({"error":"none"})")};
-                                },
-                            .place =
-                                [this](std::string_view body, Server::Answer answer) {
-                                  if (body == "now") return answer(400, R"({"error":"no"})");
-                                  placing.push_back(std::move(answer));  // answered later
-                                },
-                            .restart =
-                                [](std::string_view body, const Server::Answer& answer) {
-                                  answer(body == "yes" ? 202 : 409, R"({"error":"no"})");
-                                },
-                            .drain = [](std::string_view body) -> std::pair<int, std::string> {
-                              if (body == "bad") return {400, R"({"error":"no"})"};
-                              return {200, R"({"draining":true})"};
-                            },
-                            .drain_status = [] { return std::string(R"({"draining":null})"); },
-                            .cancel_drain = [] { return std::string(R"({"draining":false})"); },
-                            .connections = [] { return std::string("[]"); },
-                            .sources = [] { return std::string("[]"); },
-                            .pools = [] { return std::string("[]"); },
-                            .ports = [] { return std::string("[]"); },
-                            .workers = [] { return std::string("[]"); },
-                            .stats = []() -> std::string { throw std::runtime_error("broken"); },
-                            .config = [] { return std::string("{}"); },
-                            .audit = [] { return std::string("{}"); }});
+    server->start(
+        loop, Server::Handlers{
+                  .sessions = [](std::string_view) { return job(200, "[1]"); },
+                  .session =
+                      [](std::string_view name) {
+                        return name == "alice" ? job(200, "[2]") : job(404, R"({"error":"none"})");
+                      },
+                  .clear =
+                      [this](std::string_view name) {
+                        return std::make_unique<TestJob>(
+                            name == "alice" ? Server::Answered{200, R"({"cleared":1})"}
+                                            : Server::Answered{404, R"({"error":"none"})"},
+                            1, [this, name = std::string(name)] { cleared.push_back(name); });
+                      },
+                  .place =
+                      [this](std::string_view body, Server::Answer answer) {
+                        if (body == "now") return answer(400, R"({"error":"no"})");
+                        placing.push_back(std::move(answer));  // answered later
+                      },
+                  .restart =
+                      [](std::string_view body, const Server::Answer& answer) {
+                        answer(body == "yes" ? 202 : 409, R"({"error":"no"})");
+                      },
+                  .drain = [](std::string_view body) -> Server::Answered {
+                    if (body == "bad") return {400, R"({"error":"no"})"};
+                    return {200, R"({"draining":true})"};
+                  },
+                  .drain_status = [] { return std::string(R"({"draining":null})"); },
+                  .cancel_drain = [] { return std::string(R"({"draining":false})"); },
+                  .connections = [this](std::string_view all) { return list_connections(all); },
+                  .sources = [](std::string_view) { return job(200, "[]"); },
+                  .pools = [] { return std::string("[]"); },
+                  .ports = [] { return std::string("[]"); },
+                  .workers = []() -> std::string { throw std::runtime_error("broken"); },
+                  .stats = [](std::string_view) -> std::unique_ptr<Server::Job> {
+                    return std::make_unique<TestJob>(Server::Answered{200, "{}"}, 1,
+                                                     [] { throw std::runtime_error("broken"); });
+                  },
+                  .config = [] { return std::string("{}"); },
+                  .audit = [](std::string_view) { return job(200, "{}"); }});
   }
   ~World() {
     server.reset();
@@ -120,6 +153,79 @@ TEST_CASE("management: requests are answered from the event loop", "[management]
   CHECK(client.Delete("/v1/sessions/alice")->status == 200);
   CHECK(client.Delete("/v1/sessions/bob")->status == 404);
   CHECK(world.cleared == std::vector<std::string>{"alice", "bob"});
+}
+
+TEST_CASE("management: other work of the loop runs between the turns of a job", "[management]") {
+  World world;
+  constexpr int kTurns = 50;
+  // Each turn posts work. It runs before the next turn but one: the next may be posted already.
+  int posted = 0;
+  int ran = 0;
+  int behind = 0;  // turns that came before it
+  std::atomic<int> rendered{0};
+  std::atomic<bool> on_loop_thread{false};
+  const auto turn = [&] {
+    behind += ran + 1 < posted ? 1 : 0;
+    ++posted;
+    asio::post(world.loop, [&] { ++ran; });
+  };
+  const auto render = [&] {
+    ++rendered;
+    if (std::this_thread::get_id() == world.thread.get_id()) on_loop_thread = true;
+  };
+  world.list_connections = [&](std::string_view) {
+    return std::make_unique<TestJob>(Server::Answered{200, "[3]"}, kTurns, turn, render);
+  };
+  CHECK(world.client().Get("/v1/connections")->body == "[3]");
+  CHECK(rendered == kTurns);
+  CHECK_FALSE(on_loop_thread);
+  CHECK(world.client().Get("/v1/sessions")->status == 200);  // the loop has passed that place
+  CHECK(posted == kTurns);
+  CHECK(behind == 0);
+}
+
+TEST_CASE("management: a job is destroyed on the request's thread", "[management]") {
+  World world;
+  struct Heavy {
+    std::thread::id& destroyed_by;
+    ~Heavy() { destroyed_by = std::this_thread::get_id(); }
+  };
+  for (int i = 0; i < 300; ++i) {
+    std::thread::id destroyed_by;
+    world.list_connections = [&](std::string_view) {
+      const auto heavy = std::shared_ptr<Heavy>(new Heavy{destroyed_by});
+      return std::make_unique<TestJob>(Server::Answered{200, "[]"}, 3, [heavy] {});
+    };
+    REQUIRE(world.client().Get("/v1/connections")->status == 200);
+    CHECK(world.client().Get("/v1/sessions")->status == 200);  // the loop has passed that place
+    REQUIRE(destroyed_by != std::thread::id());
+    REQUIRE(destroyed_by != world.thread.get_id());
+  }
+}
+
+TEST_CASE("management: a loop that ends amid the turns of a job holds no caller", "[management]") {
+  World world;
+  int turns = 0;
+  world.list_connections = [&](std::string_view) {
+    return std::make_unique<TestJob>(Server::Answered{200, "[3]"}, 1'000'000, [&] {
+      if (++turns == 10) world.loop.stop();
+    });
+  };
+  const auto result = world.client().Get("/v1/connections");
+  REQUIRE(result);
+  CHECK(result->status == 503);
+  CHECK(turns == 10);
+}
+
+TEST_CASE("management: pages of a list become one array", "[management]") {
+  JsonArray array;
+  CHECK(array.empty());
+  for (const char* page : {"[]", "[1,2]", "[]", R"([{"a":[]}])"}) array.append(page);
+  CHECK_FALSE(array.empty());
+  CHECK(array.take() == R"([1,2,{"a":[]}])");
+  JsonArray nothing;
+  nothing.append("[]");
+  CHECK(nothing.take() == "[]");
 }
 
 TEST_CASE("management: a restart is accepted or refused with the reason", "[management]") {
@@ -156,9 +262,11 @@ TEST_CASE("management: a name that is no UTF-8 gets its answer", "[management]")
 TEST_CASE("management: a handler that throws fails its request, not the loop", "[management]") {
   World world;
   auto client = world.client();
-  const auto broken = client.Get("/v1/stats");
-  REQUIRE(broken);
-  CHECK(broken->status == 500);
+  for (const char* path : {"/v1/stats", "/v1/workers"}) {
+    const auto broken = client.Get(path);
+    REQUIRE(broken);
+    CHECK(broken->status == 500);
+  }
   CHECK(client.Get("/v1/sessions")->status == 200);
 }
 

@@ -427,3 +427,39 @@ TEST_CASE("journal: it may end before its turn does", "[resume]") {
   world.journal = world.open();
   CHECK(world.stored().sessions.empty());  // as by SIGKILL
 }
+
+TEST_CASE("journal: pages of records hold whole connections, and all of them each record once",
+          "[resume]") {
+  World world;
+  for (std::uint64_t id = 1; id <= 7; ++id) world.journal->put(stored_connection(id));
+  for (std::uint32_t slot = 0; slot < 10; ++slot) world.journal->put(stored_session(slot));
+  REQUIRE(world.journal->commit());
+  CHECK(world.journal->has(ConnectionId(7)));
+  CHECK_FALSE(world.journal->has(ConnectionId(8)));
+  CHECK(world.journal->has(SlotId(9)));
+  CHECK_FALSE(world.journal->has(SlotId(10)));
+
+  const auto all = world.stored();
+  const std::size_t calls = all.connections.front().machine.calls.size();
+  REQUIRE(calls > 0);
+  const std::size_t most = GENERATE(1, 2, 5, 1000);
+  CAPTURE(most);
+  std::vector<std::uint64_t> connections;
+  std::vector<std::uint32_t> slots;
+  std::optional<Key> place;
+  std::size_t pages = 0;
+  do {
+    const auto page = world.journal->load_some(0, place, most);
+    ++pages;
+    CHECK(page.obsolete.empty());
+    CHECK(page.sessions.size() <= most);
+    for (const auto& connection : page.connections) {
+      connections.push_back(connection.id.value);
+      CHECK(connection.machine.calls.size() == calls);
+    }
+    for (const auto& session : page.sessions) slots.push_back(session.slot.value);
+  } while (place);
+  CHECK(connections == std::vector<std::uint64_t>{1, 2, 3, 4, 5, 6, 7});
+  CHECK(slots == std::vector<std::uint32_t>{0, 1, 2, 3, 4, 5, 6, 7, 8, 9});
+  CHECK((most == 1000 ? pages == 1 : pages > 1));
+}

@@ -165,8 +165,9 @@ inline std::vector<aaa::LocalUser> accounts() {
 }
 
 struct FakeWorld {
-  explicit FakeWorld(const std::function<void(config::Config&)>& change = {},
-                     bool attached = true) {
+  explicit FakeWorld(const std::function<void(config::Config&)>& change = {}, bool attached = true,
+                     std::uint32_t slots = 8)
+      : memory_fd(contract::SessionMemory::create(slots, false, 1).value()) {
     config.pools["default"] = {.ranges = {{Ipv4Address(0x0a400002), Ipv4Address(0x0a4000fe)}},
                                .gateway = Ipv4Address(0x0a400001)};
     if (change) change(config);
@@ -226,7 +227,7 @@ struct FakeWorld {
     pools->set_fixed({address}, {});
   }
   [[nodiscard]] subscriber::SessionView only_session() const {
-    const auto views = service->sessions();
+    const auto views = service->listing().sessions();
     REQUIRE(views.size() == 1);
     return views.front();
   }
@@ -238,7 +239,7 @@ struct FakeWorld {
 
   FakeEventLoop loop;
   std::filesystem::path directory = make_directory();
-  UniqueFd memory_fd = contract::SessionMemory::create(8, false, 1).value();
+  UniqueFd memory_fd;
   contract::SessionMemory memory = contract::SessionMemory::attach(memory_fd.get()).value();
   config::Config config;
   FakeRandom random;

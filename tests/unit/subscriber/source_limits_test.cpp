@@ -2,6 +2,7 @@
 #include "controlplane/subscriber/source_limits.hpp"
 
 #include <catch2/catch.hpp>
+#include <set>
 
 using namespace pns;
 using namespace pns::subscriber;
@@ -16,6 +17,14 @@ using Limit = SourceLimits::Limit;
 
 std::uint64_t limited(const SourceLimits& limits, Limit limit) {
   return limits.limited()[static_cast<std::size_t>(limit)];
+}
+
+// All parts of the list at once.
+std::vector<SourceLimits::View> top(const SourceLimits& limits, std::size_t count) {
+  SourceLimits::Top top(limits, count);
+  while (top.turn()) {
+  }
+  return top.views();
 }
 
 }  // namespace
@@ -76,7 +85,7 @@ TEST_CASE("source limits: exempt sources are held back by nothing", "[subscriber
   CHECK(limits.messages_allowed(kA, kStart) > 1'000'000);
   CHECK_FALSE(limits.idle_until(kA, kStart).has_value());
   CHECK_FALSE(limits.connection_to_shed(10).has_value());
-  CHECK(limits.top(1).front().exempt);
+  CHECK(top(limits, 1).front().exempt);
 }
 
 TEST_CASE("source limits: new calls are a burst and a rate, over all connections of a source",
@@ -151,13 +160,28 @@ TEST_CASE("source limits: the sources that were held back most are shown first",
   for (int i = 0; i < 3; ++i) limits.add(kA);
   limits.set_idle(kA, ConnectionId(1), kStart);
   for (int i = 0; i < 3; ++i) (void)limits.take_call(kB, kStart);
-  const auto views = limits.top(10);
+  const auto views = top(limits, 10);
   REQUIRE(views.size() == 2);
   CHECK(views[0].source == kB);
   CHECK(views[0].limited[static_cast<std::size_t>(Limit::kNewCalls)] == 2);
   CHECK(views[1].connections == 3);
   CHECK(views[1].idle_connections == 1);
-  CHECK(limits.top(1).size() == 1);
+  CHECK(top(limits, 1).size() == 1);
+
+  // While it looks, the table of sources grows.
+  for (std::uint32_t i = 0; i < 5000; ++i) limits.add(Ipv4Address(0x0a000000 + i));
+  SourceLimits::Top growing(limits, 10);
+  REQUIRE(growing.turn());
+  for (std::uint32_t i = 5000; i < 50'000; ++i) limits.add(Ipv4Address(0x0a000000 + i));
+  int turns = 1;
+  for (; growing.turn(); ++turns) {
+  }
+  CHECK(turns > 40);
+  REQUIRE(growing.views().size() == 10);
+  CHECK(growing.views()[0].source == kB);
+  CHECK(growing.views()[1].source == kA);
+  std::set<Ipv4Address> shown;
+  for (const auto& view : growing.views()) CHECK(shown.insert(view.source).second);
 }
 
 TEST_CASE("source limits: log lines of a source are bounded, and the next one tells how many",

@@ -313,7 +313,8 @@ void Control::settle() {
 }
 
 bool Control::all_free() const {
-  return service->sessions().empty() && leases() == 0 && host.dataplane.slots_in_use() == 0;
+  return service->listing().sessions().empty() && leases() == 0 &&
+         host.dataplane.slots_in_use() == 0;
 }
 
 void Caller::connect(Control& control, Ipv4Address local, Ipv4Address peer) {
