@@ -119,6 +119,15 @@ SubscriberPrefixes prefixes_of_pools(const config::Config& config) {
   return all;
 }
 
+SubscriberPrefixes prefixes_of(const SessionTable::Binding& binding) {
+  SubscriberPrefixes all;
+  if (binding.prefix != 0)
+    all.ipv6.push_back({{binding.prefix, 0}, 64});
+  else
+    all.ipv4.push_back({binding.address, 32});
+  return all;
+}
+
 // As routes are written.
 std::vector<Ipv6Prefix> routes_of(const SubscriberPrefixes& prefixes) {
   std::vector<Ipv6Prefix> all = prefixes.ipv6;
@@ -313,20 +322,24 @@ void Dataplane::publish_steering() {
 void Dataplane::adopt_sessions() {
   next_hops_ = need(NextHops::create());
   sessions_ = need(SessionTable::create(memory_, worker_count()));
+  if (xdp_prefixes_)
+    sessions_->watch({.bound = [this](const auto& binding) { take_subscriber(binding); },
+                      .unbound = [this](const auto& binding) { leave_subscriber(binding); }});
   adopted_ = sessions_->adopt();
-  for (const contract::SessionRecord& session : memory_.sessions()) {
-    if (session.state.load(std::memory_order_relaxed) != contract::SlotState::kInstalled) continue;
-    SubscriberPrefixes subscriber;
-    if (!session.subscriber.is_unspecified()) subscriber.ipv4.push_back({session.subscriber, 32});
-    if (session.ipv6_prefix != 0) subscriber.ipv6.push_back({{session.ipv6_prefix, 0}, 64});
-    take_subscriber(subscriber);
-  }
 }
 
-void Dataplane::take_subscriber(const SubscriberPrefixes& subscriber) {
-  if (!xdp_prefixes_ || is_within(pool_prefixes_, subscriber)) return;
+void Dataplane::take_subscriber(const SessionTable::Binding& binding) {
+  const SubscriberPrefixes subscriber = prefixes_of(binding);
+  if (is_within(pool_prefixes_, subscriber)) return;
   if (const auto added = xdp_prefixes_->add(subscriber); !added)
     log::warn("subscriber packets left to the kernel", {{"error", added.error()}});
+}
+
+void Dataplane::leave_subscriber(const SessionTable::Binding& binding) {
+  const SubscriberPrefixes subscriber = prefixes_of(binding);
+  if (is_within(pool_prefixes_, subscriber)) return;
+  if (const auto removed = xdp_prefixes_->remove(subscriber); !removed)
+    log::warn("subscriber packets not left to the kernel", {{"error", removed.error()}});
 }
 
 // Each worker's place, with its rings to main and to every other worker.
@@ -390,12 +403,10 @@ void Dataplane::connect_control() {
   std::vector<Endpoint::WorkerLine> lines;
   for (const auto& place : places_)
     lines.push_back({place->config.commands, place->config.to_main, &place->doorbell});
-  endpoint_.emplace(
-      *sessions_, std::move(lines), command_pool_, random_,
-      [this](PortRole role, const Ipv6Address& next_hop, rte_mbuf* packet) {
-        routes_->hold(role, next_hop, packet, monotonic_ns());
-      },
-      [this](const SubscriberPrefixes& subscriber) { take_subscriber(subscriber); });
+  endpoint_.emplace(*sessions_, std::move(lines), command_pool_, random_,
+                    [this](PortRole role, const Ipv6Address& next_hop, rte_mbuf* packet) {
+                      routes_->hold(role, next_hop, packet, monotonic_ns());
+                    });
 }
 
 void Dataplane::start_routes() {

@@ -107,8 +107,9 @@ class Dataplane {
   void configure_worker(WorkerConfig& worker);
   [[nodiscard]] WorkerLoop::Settings loop_settings(const WorkerConfig& worker) const;
   // Packets to a subscriber's fixed address or prefix outside all pools are taken from the kernel
-  // too. They stay taken: what comes for them later meets no session here instead of in the kernel.
-  void take_subscriber(const SubscriberPrefixes& subscriber);
+  // too, as long as a session has it.
+  void take_subscriber(const SessionTable::Binding& binding);
+  void leave_subscriber(const SessionTable::Binding& binding);
   // GRE to our own addresses is ours before the first session exists.
   void take_local_addresses();
 

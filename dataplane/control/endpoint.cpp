@@ -30,7 +30,7 @@ constexpr std::size_t kReplyReserve =
 }  // namespace
 
 Endpoint::Endpoint(SessionTable& sessions, std::vector<WorkerLine> workers,
-                   rte_mempool* command_pool, RandomSource& random, Resolve resolve, Bound bound)
+                   rte_mempool* command_pool, RandomSource& random, Resolve resolve)
     : sessions_(sessions),
       header_(sessions.memory().header()),
       workers_(std::move(workers)),
@@ -38,8 +38,7 @@ Endpoint::Endpoint(SessionTable& sessions, std::vector<WorkerLine> workers,
       ring_bell_(workers_.size(), false),
       command_pool_(command_pool),
       random_(random),
-      resolve_(std::move(resolve)),
-      bound_(std::move(bound)) {}
+      resolve_(std::move(resolve)) {}
 
 Endpoint::~Endpoint() {
   for (auto& queue : backlog_)
@@ -205,10 +204,7 @@ void Endpoint::handle(const contract::ReceivedMessage& message, std::uint64_t no
       const auto open = message.body_as<contract::OpenIpv4>();
       const auto result =
           open ? sessions_.bind_address(header.slot, open->subscriber) : ReplyResult::kBadMessage;
-      if (result == ReplyResult::kDone) {
-        bound_({.ipv4 = {{open->subscriber, 32}}, .ipv6 = {}});
-        forward(message);
-      }
+      if (result == ReplyResult::kDone) forward(message);
       return reply(header, result, header.generation);
     }
     case MessageType::kCloseIpv4:
@@ -218,10 +214,7 @@ void Endpoint::handle(const contract::ReceivedMessage& message, std::uint64_t no
       const auto open = message.body_as<contract::OpenIpv6>();
       const auto result =
           open ? sessions_.bind_prefix(header.slot, open->prefix) : ReplyResult::kBadMessage;
-      if (result == ReplyResult::kDone) {
-        bound_({.ipv4 = {}, .ipv6 = {{{open->prefix, 0}, 64}}});
-        forward(message);
-      }
+      if (result == ReplyResult::kDone) forward(message);
       return reply(header, result, header.generation);
     }
     case MessageType::kCloseIpv6:

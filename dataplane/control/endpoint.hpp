@@ -23,7 +23,6 @@
 #include <vector>
 
 #include "dataplane/packet/doorbell.hpp"
-#include "dataplane/port/xdp/xdp_prefixes.hpp"
 #include "dataplane/session/session_table.hpp"
 #include "dataplane/worker/worker.hpp"
 #include "dataplane/worker/worker_command.hpp"
@@ -44,13 +43,10 @@ class Endpoint {
   // it.
   using Resolve = std::function<void(contract::PortRole, const Ipv6Address& next_hop, rte_mbuf*)>;
 
-  // A session's address or prefix leads to it from now on.
-  using Bound = std::function<void(const SubscriberPrefixes&)>;
-
   // `command_pool` must hold more buffers than all command rings together.
   // `random`: where the outer identification of a session's packets begins.
   Endpoint(SessionTable& sessions, std::vector<WorkerLine> workers, rte_mempool* command_pool,
-           RandomSource& random, Resolve resolve, Bound bound);
+           RandomSource& random, Resolve resolve);
   ~Endpoint();
   Endpoint(const Endpoint&) = delete;
   Endpoint& operator=(const Endpoint&) = delete;
@@ -115,7 +111,6 @@ class Endpoint {
   rte_mempool* command_pool_;
   RandomSource& random_;
   Resolve resolve_;
-  Bound bound_;
   UniqueFd listener_;
   uid_t control_uid_ = 0;
   UniqueFd control_;

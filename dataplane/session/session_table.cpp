@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstring>
 #include <new>
+#include <utility>
 
 #include "pns/mppe/mppe.hpp"
 #include "pns/wire/ipv6.hpp"
@@ -200,6 +201,7 @@ ReplyResult SessionTable::bind_address(SlotId slot, Ipv4Address subscriber) noex
                                           std::memory_order_release);
   ++leaf_entries_[static_cast<std::size_t>(leaf - leaves_)];
   bound_[slot.value] = subscriber.value;
+  tell(watcher_.bound, {.address = subscriber});
   return ReplyResult::kDone;
 }
 
@@ -210,6 +212,7 @@ void SessionTable::unbind_address(SlotId slot) noexcept {
   (*leaf)[bound.value & 0xfff].store(0, std::memory_order_release);
   --leaf_entries_[static_cast<std::size_t>(leaf - leaves_)];
   bound_[slot.value] = 0;
+  tell(watcher_.unbound, {.address = bound});
 }
 
 ReplyResult SessionTable::bind_prefix(SlotId slot, std::uint64_t prefix) noexcept {
@@ -223,13 +226,15 @@ ReplyResult SessionTable::bind_prefix(SlotId slot, std::uint64_t prefix) noexcep
   unbind_prefix(slot);
   prefixes_.insert(prefix, slot.value);
   bound_prefix_[slot.value] = prefix;
+  tell(watcher_.bound, {.prefix = prefix});
   return ReplyResult::kDone;
 }
 
 void SessionTable::unbind_prefix(SlotId slot) noexcept {
   if (slot.value >= records_.size() || bound_prefix_[slot.value] == 0) return;
-  prefixes_.erase(bound_prefix_[slot.value], slot.value);
-  bound_prefix_[slot.value] = 0;
+  const std::uint64_t bound = std::exchange(bound_prefix_[slot.value], 0);
+  prefixes_.erase(bound, slot.value);
+  tell(watcher_.unbound, {.prefix = bound});
 }
 
 std::uint64_t SessionTable::unlink(SlotId slot) noexcept {

@@ -20,10 +20,12 @@
 #include <bit>
 #include <cstdint>
 #include <expected>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 
 #include "dataplane/session/prefix_index.hpp"
 #include "dataplane/session/shared_fields.hpp"
@@ -54,6 +56,19 @@ class SessionTable {
   SessionTable& operator=(const SessionTable&) = delete;
 
   // --- main only ---
+
+  // A subscriber's address, or a /64 by its upper half in host order. The other one is zero.
+  struct Binding {
+    Ipv4Address address{};
+    std::uint64_t prefix = 0;
+  };
+  // Told which addresses and prefixes have a session.
+  struct Watcher {
+    std::function<void(const Binding&)> bound;    // it leads to a session from now on
+    std::function<void(const Binding&)> unbound;  // and to none any more
+  };
+  // Call it before the first session and before adopt(). Nobody watches by default.
+  void watch(Watcher watcher) { watcher_ = std::move(watcher); }
 
   // Makes an address one that classify() takes GRE for, before its first session. False: too many.
   bool add_local_address(Ipv4Address local) noexcept;
@@ -188,6 +203,9 @@ class SessionTable {
   [[nodiscard]] Entry* leaf_entry(Ipv4Address inner) noexcept;  // null: no leaf
   [[nodiscard]] Leaf* make_leaf(std::uint32_t directory_index) noexcept;
   void index_call(std::size_t local, OurCallId call, std::uint32_t slot_plus_one) noexcept;
+  static void tell(const std::function<void(const Binding&)>& watcher, const Binding& binding) {
+    if (watcher) watcher(binding);
+  }
 
   contract::SessionMemory& memory_;
   std::span<contract::SessionRecord> records_;
@@ -205,6 +223,7 @@ class SessionTable {
   std::unique_ptr<std::uint32_t[]> leaf_directory_;  // which directory entry leads to it
   std::unique_ptr<std::uint32_t[]> bound_;           // by slot: inner address in the index, or 0
   std::unique_ptr<std::uint64_t[]> bound_prefix_;    // by slot: /64 in the index, or 0
+  Watcher watcher_;
   rte_rcu_qsbr* qsbr_ = nullptr;
 };
 

@@ -74,7 +74,9 @@ privilege::SyscallList dataplane_syscalls() {
         ioctl_of(VFIO_IOMMU_UNMAP_DMA)}},
       {"a thread drops the capability that it inherited", {{__NR_capset}}},
       {"control connects", {{__NR_listen}}},
-      {"subscriber prefixes of the XDP program", {{__NR_bpf, {{0, kAll, BPF_MAP_UPDATE_ELEM}}}}},
+      {"subscriber prefixes of the XDP program",
+       {{__NR_bpf, {{0, kAll, BPF_MAP_UPDATE_ELEM}}},
+        {__NR_bpf, {{0, kAll, BPF_MAP_DELETE_ELEM}}}}},
   };
   list.allowed.insert(list.allowed.end(), own.begin(), own.end());
   return list;

@@ -10,6 +10,7 @@ import theme
 HOST6 = "2001:db8::53"
 POOL6 = "2001:db8:100::/48"
 FIXED6 = "2001:db8:200:7::/64"
+FIXED = "10.77.0.7"
 # A client: no token for its identifier, and IPv6 addresses as Advertisements tell.
 OPTIONS = ("+ipv6",)
 
@@ -17,7 +18,7 @@ OPTIONS = ("+ipv6",)
 class Ipv6(theme.Theme):
     guests = 2
     users = {"alice": "wonderland", "bob": "builder",
-             "carol": f"{{password: chess, ipv6_prefix: '{FIXED6}'}}"}
+             "carol": f"{{password: chess, address: {FIXED}, ipv6_prefix: '{FIXED6}'}}"}
     passwords = {"alice": "wonderland", "bob": "builder", "carol": "chess"}
     changes = {
         "pools": f"pools:\n  default: {{ranges: [10.64.0.2-10.64.3.254], gateway: 10.64.0.1, "
@@ -81,10 +82,30 @@ class Ipv6(theme.Theme):
         second.hang_up()
 
     def test_a_user_has_a_prefix_of_her_own(self):
-        session = self.dial6("carol")
-        self.assertEqual(str(session.address6.network), FIXED6)
-        self.assertEqual(self.ping(self.guest, HOST6), (3, 3))
+        own = {FIXED6, f"{FIXED}/32"}
+        pools = self.taken_prefixes()
+        self.assertFalse(own & pools)
+        for _ in range(2):
+            session = self.dial6("carol")
+            self.assertEqual(session.address, FIXED)
+            self.assertEqual(str(session.address6.network), FIXED6)
+            self.assertEqual(self.ping(self.guest, HOST6), (3, 3))
+            if self.lab.ports == "xdp":  # what the XDP program takes out of the kernel's way
+                self.assertEqual(self.taken_prefixes(), pools | own)
+            session.hang_up()
+            self.server.wait_sessions(0)
+            self.assertEqual(self.taken_prefixes(), pools)
+
+    def taken_prefixes(self):
+        return pnslab.subscriber_prefixes(self.server.pid_of("dataplane"))
+
+    def test_an_address_of_a_pool_stays_with_the_server(self):
+        before = self.taken_prefixes()
+        session = self.dial6()
         session.hang_up()
+        self.server.wait_sessions(0)
+        self.assertEqual(self.taken_prefixes(), before)
+        self.assertEqual(bool(before), self.lab.ports == "xdp")
 
     def test_an_address_of_another_prefix_is_not_forwarded(self):
         session = self.dial6()

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -33,18 +34,26 @@ std::vector<Ipv4Prefix> prefixes_of(const Ipv4Range& range) {
 
 namespace {
 
-// Keys of the program's longest-prefix maps: bits, then the address as on the wire.
+// Calls `change` with the key of each prefix in the program's longest-prefix maps: bits, then the
+// address as on the wire. False: it failed for one.
 template <class Prefix>
-bool fill_prefixes(int map, const std::vector<Prefix>& prefixes) {
-  for (const Prefix& prefix : prefixes) {
+bool for_each_key(const std::vector<Prefix>& prefixes, auto change) {
+  return std::ranges::all_of(prefixes, [&change](const Prefix& prefix) {
     struct {
       std::uint32_t bits;
       decltype(prefix.address.wire()) address;
-    } key{prefix.length, prefix.network().wire()};
-    const std::uint8_t present = 1;
-    if (bpf_map_update_elem(map, &key, &present, BPF_ANY) != 0) return false;
-  }
-  return true;
+    } const key{prefix.length, prefix.network().wire()};
+    return change(&key);
+  });
+}
+
+bool put(int map, const void* key) {
+  const std::uint8_t present = 1;
+  return bpf_map_update_elem(map, key, &present, BPF_ANY) == 0;
+}
+
+bool erase(int map, const void* key) {
+  return bpf_map_delete_elem(map, key) == 0 || errno == ENOENT;
 }
 
 std::unexpected<std::string> xdp_error(const std::string& interface, const char* what) {
@@ -54,9 +63,17 @@ std::unexpected<std::string> xdp_error(const std::string& interface, const char*
 }  // namespace
 
 std::expected<void, std::string> XdpPrefixes::add(const SubscriberPrefixes& subscribers) const {
-  if (fill_prefixes(ipv4_.get(), subscribers.ipv4) && fill_prefixes(ipv6_.get(), subscribers.ipv6))
+  if (for_each_key(subscribers.ipv4, [this](const void* key) { return put(ipv4_.get(), key); }) &&
+      for_each_key(subscribers.ipv6, [this](const void* key) { return put(ipv6_.get(), key); }))
     return {};
   return xdp_error(interface_, "bpf_map_update_elem");
+}
+
+std::expected<void, std::string> XdpPrefixes::remove(const SubscriberPrefixes& subscribers) const {
+  if (for_each_key(subscribers.ipv4, [this](const void* key) { return erase(ipv4_.get(), key); }) &&
+      for_each_key(subscribers.ipv6, [this](const void* key) { return erase(ipv6_.get(), key); }))
+    return {};
+  return xdp_error(interface_, "bpf_map_delete_elem");
 }
 
 // The driver has loaded the program and keeps its maps open. To look for them among this process's

@@ -93,3 +93,30 @@ TEST_CASE("xdp: the core program takes what is for subscribers, of both families
   CHECK(xdp.run(to4("10.64.64.0")) == "kernel");
   CHECK(xdp.run(ethernet("ffffffffffff", "020000000012", 0x0806, pattern(28))) == "kernel");
 }
+
+TEST_CASE("xdp: a prefix that is removed is the kernel's again, and what a wider one covers stays",
+          "[dataplane][xdp]") {
+  const Attached xdp;
+  const auto prefixes = XdpPrefixes::open("t-core");
+  REQUIRE(prefixes);
+  const SubscriberPrefixes pools{.ipv4 = {*Ipv4Prefix::parse("10.64.0.0/18")},
+                                 .ipv6 = {*Ipv6Prefix::parse("2001:db8:64::/48")}};
+  const SubscriberPrefixes fixed{.ipv4 = {*Ipv4Prefix::parse("10.77.0.5/32")},
+                                 .ipv6 = {*Ipv6Prefix::parse("2001:db8:77:7::/64")}};
+  const SubscriberPrefixes inside{.ipv4 = {*Ipv4Prefix::parse("10.64.0.5/32")},
+                                  .ipv6 = {*Ipv6Prefix::parse("2001:db8:64:7::/64")}};
+  for (const auto* added : {&pools, &fixed, &inside}) REQUIRE(prefixes->add(*added));
+  CHECK(xdp.run(to4("10.77.0.5")) == "taken");
+  CHECK(xdp.run(to6("2001:db8:77:7::9")) == "taken");
+
+  for (int times = 0; times < 2; ++times) {  // the second time they are not there
+    REQUIRE(prefixes->remove(fixed));
+    REQUIRE(prefixes->remove(inside));
+    CHECK(xdp.run(to4("10.77.0.5")) == "kernel");
+    CHECK(xdp.run(to6("2001:db8:77:7::9")) == "kernel");
+    CHECK(xdp.run(to4("10.64.0.5")) == "taken");
+    CHECK(xdp.run(to6("2001:db8:64:7::9")) == "taken");
+  }
+  REQUIRE(prefixes->add(fixed));
+  CHECK(xdp.run(to4("10.77.0.5")) == "taken");
+}

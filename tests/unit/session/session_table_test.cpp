@@ -5,6 +5,7 @@
 #include <cstring>
 #include <map>
 #include <random>
+#include <set>
 #include <thread>
 #include <unordered_map>
 
@@ -445,4 +446,63 @@ TEST_CASE("next hops: IPv6 against a plain search, routes coming and going", "[s
       }
     REQUIRE(hops.lookup(wanted) == best);
   }
+}
+
+TEST_CASE("session table: whoever watches knows which addresses and prefixes have a session",
+          "[session]") {
+  Fixture f;
+  std::multiset<std::uint64_t> known;  // an address, or a prefix
+  const auto watch = [&] {
+    const auto key = [](const SessionTable::Binding& binding) {
+      REQUIRE((binding.prefix == 0) != binding.address.is_unspecified());
+      return binding.prefix + binding.address.value;
+    };
+    f.table->watch({.bound = [&known, key](const auto& b) { known.insert(key(b)); },
+                    .unbound =
+                        [&known, key](const auto& b) {
+                          REQUIRE(known.contains(key(b)));
+                          known.erase(known.find(key(b)));
+                        }});
+  };
+  watch();
+  using Known = std::multiset<std::uint64_t>;
+  constexpr std::uint32_t kA = 0x0a400005;
+  constexpr std::uint32_t kB = 0x0a400006;
+  constexpr std::uint64_t kPrefix = 0x20010db800640001;
+  REQUIRE(f.install(1, 11));
+  REQUIRE(f.install(2, 12));
+  REQUIRE(f.bind(1, kA) == ReplyResult::kDone);
+  REQUIRE(f.bind(1, kA) == ReplyResult::kDone);  // said twice, bound once
+  REQUIRE(f.bind_prefix(1, kPrefix) == ReplyResult::kDone);
+  CHECK(known == Known{kA, kPrefix});
+
+  // Another session may not have them, and takes nothing away.
+  CHECK(f.bind(2, kA) == ReplyResult::kAddressInUse);
+  CHECK(f.bind_prefix(2, kPrefix) == ReplyResult::kAddressInUse);
+  CHECK(known == Known{kA, kPrefix});
+
+  // The other session has them after the first one.
+  REQUIRE(f.bind(1, kB) == ReplyResult::kDone);
+  CHECK(known == Known{kB, kPrefix});
+  REQUIRE(f.bind(2, kA) == ReplyResult::kDone);
+  f.table->unbind_prefix(SlotId(1));
+  f.table->unbind_prefix(SlotId(1));
+  CHECK(known == Known{kA, kB});
+  REQUIRE(f.bind_prefix(2, kPrefix) == ReplyResult::kDone);
+  CHECK(known == Known{kA, kB, kPrefix});
+
+  // A new process learns them from session memory.
+  known.clear();
+  f.table.reset();
+  f.table = SessionTable::create(f.memory, 1).value();
+  f.memory.sessions()[1].ipv6_prefix = 0;
+  watch();
+  CHECK(f.table->adopt() == 2);
+  CHECK(known == Known{kA, kB, kPrefix});
+
+  // A session takes along what it has.
+  (void)f.table->unlink(SlotId(2));
+  CHECK(known == Known{kB});
+  (void)f.table->unlink(SlotId(1));
+  CHECK(known.empty());
 }
