@@ -79,12 +79,14 @@ Start introduced(Start start, const ConnectionSettings& settings) {
 
 }  // namespace
 
-ControlConnection::ControlConnection(const ConnectionSettings& settings, TimePoint now)
-    : settings_(settings), last_received_(now), state_deadline_(now + settings.setup_timeout) {}
+ControlConnection::ControlConnection(SharedSettings settings, TimePoint now)
+    : settings_(std::move(settings)),
+      last_received_(now),
+      state_deadline_(now + settings_->setup_timeout) {}
 
-ControlConnection::ControlConnection(const ConnectionSettings& settings,
-                                     const ConnectionSnapshot& snapshot, TimePoint now)
-    : ControlConnection(settings, now) {
+ControlConnection::ControlConnection(SharedSettings settings, const ConnectionSnapshot& snapshot,
+                                     TimePoint now)
+    : ControlConnection(std::move(settings), now) {
   machine_ = snapshot.originated ? &kOriginator : &kReceiver;
   state_ = State::kEstablished;
   next_echo_identifier_ = snapshot.next_echo_identifier;
@@ -107,15 +109,15 @@ ControlConnection::ControlConnection(const ConnectionSettings& settings,
     call.maximum_bps = known.maximum_bps;
     call.reported = true;
     if (known.is_offer())
-      call.answer_by = now + settings.answer_timeout;
+      call.answer_by = now + settings_->answer_timeout;
     else if (known.state != CallState::kEstablished)
-      call.answer_by = now + settings.reply_timeout;
+      call.answer_by = now + settings_->reply_timeout;
     (void)add(std::move(call));
   }
 }
 
-ControlConnection ControlConnection::originate(const ConnectionSettings& settings, TimePoint now) {
-  ControlConnection connection(settings, now);
+ControlConnection ControlConnection::originate(SharedSettings settings, TimePoint now) {
+  ControlConnection connection(std::move(settings), now);
   connection.machine_ = &kOriginator;
   return connection;
 }
@@ -200,7 +202,7 @@ model::ConnectionActions ControlConnection::place_call(OurCallId our_call_id,
                                      .maximum_bps = call.maximum_bps,
                                      .bearer_type = kAnyBearer,
                                      .framing_type = kAnyFraming,
-                                     .packet_recv_window_size = settings_.receive_window,
+                                     .packet_recv_window_size = settings_->receive_window,
                                      .phone_number_length = length_of(call.phone_number),
                                      .phone_number = pptp_wire::to_text<64>(call.phone_number),
                                      .subaddress = pptp_wire::to_text<64>(call.subaddress)},
@@ -225,7 +227,7 @@ model::ConnectionActions ControlConnection::announce_call(OurCallId our_call_id,
 model::ConnectionActions ControlConnection::ask(CallKind kind, OurCallId our_call_id,
                                                 pptp_wire::Message request, TimePoint now) {
   Actions out;
-  if (state_ != State::kEstablished || calls_.size() >= settings_.maximum_calls) {
+  if (state_ != State::kEstablished || calls_.size() >= settings_->maximum_calls) {
     out.push_back(model::EndCall{our_call_id, state_ != State::kEstablished
                                                   ? EndReason::internal_error
                                                   : EndReason::too_many_calls});
@@ -255,10 +257,10 @@ model::ConnectionActions ControlConnection::report_wan_errors(OurCallId our_call
                                                               const model::WanErrors& totals,
                                                               TimePoint now) {
   Actions out;
-  Call* call = settings_.wan_error_notify ? find_ours(our_call_id) : nullptr;
+  Call* call = settings_->wan_error_notify ? find_ours(our_call_id) : nullptr;
   if (call == nullptr || model::we_are_pns(call->kind) || call->state != CallState::kEstablished ||
       totals == call->wan_errors_told ||
-      (call->wan_told_at && now < *call->wan_told_at + settings_.wan_error_interval))
+      (call->wan_told_at && now < *call->wan_told_at + settings_->wan_error_interval))
     return out;
   call->wan_errors_told = totals;
   call->wan_told_at = now;
@@ -285,8 +287,8 @@ model::ConnectionActions ControlConnection::stop(EndReason reason, TimePoint now
 std::optional<TimePoint> ControlConnection::deadline() const {
   if (state_ == State::kClosed) return std::nullopt;
   if (state_ != State::kEstablished) return state_deadline_;
-  TimePoint earliest =
-      echo_sent_ ? *echo_sent_ + settings_.echo_timeout : last_received_ + settings_.echo_interval;
+  TimePoint earliest = echo_sent_ ? *echo_sent_ + settings_->echo_timeout
+                                  : last_received_ + settings_->echo_interval;
   return by_answer_.empty() ? earliest : std::min(earliest, by_answer_.begin()->first);
 }
 
@@ -320,10 +322,10 @@ model::ConnectionActions ControlConnection::on_deadline(TimePoint now) {
   if (state_ != State::kEstablished) return out;
 
   if (echo_sent_) {
-    if (now >= *echo_sent_ + settings_.echo_timeout)
+    if (now >= *echo_sent_ + settings_->echo_timeout)
       step(ConnectionEvent::kEchoTimeout,
            {.reason = EndReason::connection_echo_timeout, .now = now}, out);
-  } else if (now >= last_received_ + settings_.echo_interval) {
+  } else if (now >= last_received_ + settings_->echo_interval) {
     step(ConnectionEvent::kSilence, {.now = now}, out);
   }
   return out;
@@ -406,8 +408,8 @@ void ControlConnection::perform(ConnectionAction action, const Cause& cause, Act
       return;
     }
     case ConnectionAction::kSendStartRequest:
-      state_deadline_ = cause.now + settings_.reply_timeout;
-      return send(out, introduced(pptp_wire::StartControlConnectionRequest{}, settings_));
+      state_deadline_ = cause.now + settings_->reply_timeout;
+      return send(out, introduced(pptp_wire::StartControlConnectionRequest{}, *settings_));
     case ConnectionAction::kSendStartReply:
     case ConnectionAction::kRefuseStart: {
       auto result = pptp_wire::StartResult::kSuccess;
@@ -417,11 +419,11 @@ void ControlConnection::perform(ConnectionAction action, const Cause& cause, Act
                      : pptp_wire::StartResult::kChannelExists;
       return send(out,
                   introduced(pptp_wire::StartControlConnectionReply{.result_code = octet(result)},
-                             settings_));
+                             *settings_));
     }
     case ConnectionAction::kSendStopRequest:
       stop_reason_ = cause.reason;
-      state_deadline_ = cause.now + settings_.stop_timeout;
+      state_deadline_ = cause.now + settings_->stop_timeout;
       return send(out, pptp_wire::StopControlConnectionRequest{
                            .reason = octet(stop_reason_code(cause.reason))});
     case ConnectionAction::kSendStopReply:
@@ -465,9 +467,9 @@ void ControlConnection::step(std::uint32_t number, CallEvent event, const Cause&
   if (call->state != transition->next) {
     set_state(*call, transition->next);
     if (waits_for_us(call->state))
-      set_answer_by(*call, cause.now + settings_.answer_timeout);
+      set_answer_by(*call, cause.now + settings_->answer_timeout);
     else if (call->state != CallState::kEstablished && call->state != CallState::kIdle)
-      set_answer_by(*call, cause.now + settings_.reply_timeout);
+      set_answer_by(*call, cause.now + settings_->reply_timeout);
     else
       set_answer_by(*call, std::nullopt);
   }
@@ -510,13 +512,13 @@ void ControlConnection::perform(Call& call, CallAction action, const Cause& caus
                              .call_id = our_call_id.value,
                              .peers_call_id = peer_call_id.value,
                              .result_code = octet(pptp_wire::IncomingCallResult::kConnect),
-                             .packet_recv_window_size = settings_.receive_window});
+                             .packet_recv_window_size = settings_->receive_window});
       return send(out, pptp_wire::OutgoingCallReply{
                            .call_id = our_call_id.value,
                            .peers_call_id = peer_call_id.value,
                            .result_code = octet(pptp_wire::OutgoingCallResult::kConnected),
-                           .connect_speed = std::min(call.maximum_bps, settings_.connect_speed),
-                           .packet_recv_window_size = settings_.receive_window});
+                           .connect_speed = std::min(call.maximum_bps, settings_->connect_speed),
+                           .packet_recv_window_size = settings_->receive_window});
     case CallAction::kRefuse:
       ++counters_.calls_refused;
       if (incoming) {
@@ -533,11 +535,11 @@ void ControlConnection::perform(Call& call, CallAction action, const Cause& caus
       out.push_back(model::RefuseCall{cause.reason});
       return;
     case CallAction::kSendConnected:
-      return send(
-          out, pptp_wire::IncomingCallConnected{.peers_call_id = peer_call_id.value,
-                                                .connect_speed = settings_.connect_speed,
-                                                .packet_recv_window_size = settings_.receive_window,
-                                                .framing_type = pptp_wire::kFramingSync});
+      return send(out, pptp_wire::IncomingCallConnected{
+                           .peers_call_id = peer_call_id.value,
+                           .connect_speed = settings_->connect_speed,
+                           .packet_recv_window_size = settings_->receive_window,
+                           .framing_type = pptp_wire::kFramingSync});
     case CallAction::kSendClearRequest:
       return send(out, pptp_wire::CallClearRequest{our_call_id.value});
     case CallAction::kSendDisconnectNotify: {
@@ -590,9 +592,9 @@ void ControlConnection::on_request(Call call, std::uint16_t call_id, const Cause
   // §3.2.2: a Call ID names one call between two peers, answered or not.
   if (find_theirs(PeerCallId(call_id), [](const Call&) { return true; }) != nullptr)
     with_reason.reason = EndReason::call_id_in_use;
-  else if (calls_.size() >= settings_.maximum_calls)
+  else if (calls_.size() >= settings_->maximum_calls)
     with_reason.reason = EndReason::too_many_calls;
-  else if (call.kind == CallKind::kIncoming && !settings_.accept_incoming_calls)
+  else if (call.kind == CallKind::kIncoming && !settings_->accept_incoming_calls)
     with_reason.reason = EndReason::incoming_call_refused;
   const std::uint32_t number = add(std::move(call)).number;
   step(number,
@@ -810,7 +812,7 @@ model::ConnectionActions ControlConnection::offers() const {
 
 bool ControlConnection::take_token(TimePoint now) noexcept {
   return messages_.try_take(
-      {.rate = settings_.messages_per_second, .burst = settings_.message_burst}, now);
+      {.rate = settings_->messages_per_second, .burst = settings_->message_burst}, now);
 }
 
 // ---- The calls and their indexes

@@ -19,6 +19,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -59,6 +60,20 @@ struct ConnectionSettings {
   // at once and takes them back (three messages each), then this many a second.
   std::uint32_t message_burst = 5000;
   std::uint32_t messages_per_second = 500;  // at least 1
+};
+
+// Settings that many connections share: each holds a pointer. Made from a value, it shares a copy
+// with nobody else.
+class SharedSettings {
+ public:
+  SharedSettings() : SharedSettings(ConnectionSettings()) {}
+  SharedSettings(ConnectionSettings settings)
+      : settings_(std::make_shared<const ConnectionSettings>(std::move(settings))) {}
+  [[nodiscard]] const ConnectionSettings& operator*() const noexcept { return *settings_; }
+  [[nodiscard]] const ConnectionSettings* operator->() const noexcept { return settings_.get(); }
+
+ private:
+  std::shared_ptr<const ConnectionSettings> settings_;
 };
 
 // What a Call-Disconnect-Notify tells of a call, as text (RFC 2637 §2.13). All zero: nothing is
@@ -126,13 +141,11 @@ class ControlConnection {
   using State = ConnectionState;
 
   // A connection that TCP has just accepted (§3.1.2, receiver).
-  ControlConnection(const ConnectionSettings& settings, TimePoint now);
+  ControlConnection(SharedSettings settings, TimePoint now);
   // An established connection taken over after a restart of this process.
-  ControlConnection(const ConnectionSettings& settings, const ConnectionSnapshot& snapshot,
-                    TimePoint now);
+  ControlConnection(SharedSettings settings, const ConnectionSnapshot& snapshot, TimePoint now);
   // A connection whose TCP we have just opened (§3.1.1, originator). Call open() next.
-  [[nodiscard]] static ControlConnection originate(const ConnectionSettings& settings,
-                                                   TimePoint now);
+  [[nodiscard]] static ControlConnection originate(SharedSettings settings, TimePoint now);
 
   // Start-Control-Connection-Request. Once, and only on a connection of originate().
   [[nodiscard]] model::ConnectionActions open(TimePoint now);
@@ -276,7 +289,7 @@ class ControlConnection {
   void remember_gone(PeerCallId id);
   void drop_calls(CallEvent event, const Cause& cause, Actions& out);
 
-  ConnectionSettings settings_;
+  SharedSettings settings_;
   const ConnectionMachine* machine_ = &kReceiver;
   State state_ = State::kIdle;
   TimePoint last_received_{};

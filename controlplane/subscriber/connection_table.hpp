@@ -127,7 +127,7 @@ class ConnectionTable {
   MessageTurns turns_;
   control::MessageTransport::Factory make_transport_;
   Owner& owner_;
-  pptp::ConnectionSettings settings_;
+  pptp::SharedSettings settings_;
   std::map<ConnectionId, std::shared_ptr<Connection>> connections_;
   std::set<std::pair<Ipv4Address, ConnectionId>> by_peer_;
   std::uint64_t next_id_ = 1;

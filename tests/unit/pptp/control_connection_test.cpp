@@ -531,3 +531,18 @@ TEST_CASE("connection: a call costs the same among a thousand as alone", "[pptp]
   CHECK(alone > 10);  // it counts
   CHECK(visited(1000) == alone);
 }
+
+TEST_CASE("connection: many connections share their settings", "[pptp][memory]") {
+  // There may be 20,000 of them. The settings are another 160 octets, and their names.
+  CHECK(sizeof(ControlConnection) <= 560);
+  FakeClock clock;
+  const SharedSettings settings(ConnectionSettings{.host_name = "shared", .maximum_channels = 7});
+  for (int i = 0; i < 2; ++i) {
+    auto connection = ControlConnection::originate(settings, clock.now());
+    const auto opened = connection.open(clock.now());
+    const auto* request = only_message<StartControlConnectionRequest>(opened);
+    REQUIRE(request != nullptr);
+    CHECK(wire::pptp::text_of(request->host_name) == "shared");
+    CHECK(request->maximum_channels == 7);
+  }
+}
