@@ -82,7 +82,8 @@ Start introduced(Start start, const ConnectionSettings& settings) {
 ControlConnection::ControlConnection(SharedSettings settings, TimePoint now)
     : settings_(std::move(settings)),
       last_received_(now),
-      state_deadline_(now + settings_->setup_timeout) {}
+      state_deadline_(now + settings_->setup_timeout),
+      silence_(settings_->echo_interval) {}
 
 ControlConnection::ControlConnection(SharedSettings settings, const ConnectionSnapshot& snapshot,
                                      TimePoint now)
@@ -120,6 +121,23 @@ ControlConnection ControlConnection::originate(SharedSettings settings, TimePoin
   ControlConnection connection(std::move(settings), now);
   connection.machine_ = &kOriginator;
   return connection;
+}
+
+// Connections that were taken over, or opened, in the same second must not send their Echo-Requests
+// in the same second, nor ever after. Earlier than echo_interval does no harm; later would be
+// against §3.1.4.
+void ControlConnection::spread_echoes(std::uint32_t seed) noexcept {
+  echo_random_ = seed == 0 ? 1 : seed;
+  draw_silence();
+}
+
+void ControlConnection::draw_silence() noexcept {
+  if (echo_random_ == 0) return;
+  echo_random_ ^= echo_random_ << 13;  // xorshift32
+  echo_random_ ^= echo_random_ >> 17;
+  echo_random_ ^= echo_random_ << 5;
+  const Duration step = settings_->echo_interval / 4 / 1024;
+  silence_ = settings_->echo_interval - step * (echo_random_ >> 22);
 }
 
 // ---- From outside
@@ -287,8 +305,8 @@ model::ConnectionActions ControlConnection::stop(EndReason reason, TimePoint now
 std::optional<TimePoint> ControlConnection::deadline() const {
   if (state_ == State::kClosed) return std::nullopt;
   if (state_ != State::kEstablished) return state_deadline_;
-  TimePoint earliest = echo_sent_ ? *echo_sent_ + settings_->echo_timeout
-                                  : last_received_ + settings_->echo_interval;
+  TimePoint earliest =
+      echo_sent_ ? *echo_sent_ + settings_->echo_timeout : last_received_ + silence_;
   return by_answer_.empty() ? earliest : std::min(earliest, by_answer_.begin()->first);
 }
 
@@ -325,7 +343,7 @@ model::ConnectionActions ControlConnection::on_deadline(TimePoint now) {
     if (now >= *echo_sent_ + settings_->echo_timeout)
       step(ConnectionEvent::kEchoTimeout,
            {.reason = EndReason::connection_echo_timeout, .now = now}, out);
-  } else if (now >= last_received_ + settings_->echo_interval) {
+  } else if (now >= last_received_ + silence_) {
     step(ConnectionEvent::kSilence, {.now = now}, out);
   }
   return out;
@@ -431,6 +449,7 @@ void ControlConnection::perform(ConnectionAction action, const Cause& cause, Act
                            .result_code = octet(pptp_wire::StopResult::kOk)});
     case ConnectionAction::kSendEchoRequest:
       if (!echo_sent_) echo_sent_ = cause.now;
+      draw_silence();
       return send(out, pptp_wire::EchoRequest{.identifier = next_echo_identifier_++});
     case ConnectionAction::kSendEchoReply:
       return send(out,

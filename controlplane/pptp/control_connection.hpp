@@ -46,7 +46,7 @@ struct ConnectionSettings {
   std::uint32_t connect_speed =
       1'000'000'000;                     // OCRP: bits per second, never above the peer's maximum
   std::uint16_t receive_window = 64;     // packets we can take unacknowledged
-  Duration echo_interval = Seconds(60);  // silence before our Echo-Request
+  Duration echo_interval = Seconds(60);  // longest silence before our Echo-Request
   Duration echo_timeout = Seconds(60);   // silence after it before the connection is closed
   Duration setup_timeout = Seconds(60);  // TCP accepted to Start-Control-Connection-Request
   Duration reply_timeout = Seconds(60);  // our Request, Reply or Clear to what must follow (§3.2.1)
@@ -146,6 +146,11 @@ class ControlConnection {
   ControlConnection(SharedSettings settings, const ConnectionSnapshot& snapshot, TimePoint now);
   // A connection whose TCP we have just opened (§3.1.1, originator). Call open() next.
   [[nodiscard]] static ControlConnection originate(SharedSettings settings, TimePoint now);
+
+  // From now on the silence before each Echo-Request is another one, between three quarters of
+  // echo_interval and the whole of it. Without this call it is the whole. `seed`: random, another
+  // one for each connection.
+  void spread_echoes(std::uint32_t seed) noexcept;
 
   // Start-Control-Connection-Request. Once, and only on a connection of originate().
   [[nodiscard]] model::ConnectionActions open(TimePoint now);
@@ -262,6 +267,7 @@ class ControlConnection {
   [[nodiscard]] ConnectionEvent event_of(const wire::pptp::Message& message) const noexcept;
   [[nodiscard]] EndReason reason_of(ConnectionEvent event) const noexcept;
   [[nodiscard]] bool take_token(TimePoint now) noexcept;
+  void draw_silence() noexcept;
   // ---- The calls and their indexes. Every change of an indexed field goes through these.
   Call& add(Call call);
   void remove(std::uint32_t number);
@@ -295,6 +301,8 @@ class ControlConnection {
   TimePoint last_received_{};
   TimePoint state_deadline_{};          // of every state but kEstablished
   std::optional<TimePoint> echo_sent_;  // an Echo-Request is out and nothing came since
+  Duration silence_;                    // before our next Echo-Request
+  std::uint32_t echo_random_ = 0;       // 0: the silence is always the same
   std::uint32_t next_echo_identifier_ = 1;
   std::uint32_t next_number_ = 1;
   std::uint16_t next_serial_number_ = 1;

@@ -93,6 +93,7 @@ void ConnectionTable::start(Connection& connection) {
 
 Connection& ConnectionTable::add(ConnectionId id, const Connection::Endpoints& endpoints,
                                  pptp::ControlConnection machine, TimePoint opened, UniqueFd fd) {
+  machine.spread_echoes(services_.random.next_u32());
   const auto connection = std::make_shared<Connection>(id, endpoints, std::move(machine), opened);
   connection->timer_ =
       std::make_unique<control::Timer>(services_.loop.timers(), [this, raw = connection.get()] {

@@ -8,6 +8,7 @@
 #include <catch2/catch.hpp>
 
 #include "tests/support/fake_clock.hpp"
+#include "tests/support/fake_random.hpp"
 #include "tests/support/pptp_actions.hpp"
 
 using namespace pns;
@@ -544,5 +545,45 @@ TEST_CASE("connection: many connections share their settings", "[pptp][memory]")
     REQUIRE(request != nullptr);
     CHECK(wire::pptp::text_of(request->host_name) == "shared");
     CHECK(request->maximum_channels == 7);
+  }
+}
+
+TEST_CASE("connection: echoes of 20,000 connections that were taken over at once are spread",
+          "[pptp][rfc2637-3.1.4]") {
+  constexpr std::size_t kConnections = 20'000;
+  const bool spread = GENERATE(false, true);
+  FakeClock clock;
+  FakeRandom random;
+  const TimePoint begin = clock.now();
+  const SharedSettings settings;
+  const auto snapshot = established_connection(clock).snapshot().value();
+  std::map<std::int64_t, std::size_t> in_second;
+  Duration shortest = Seconds(1000);
+  Duration longest{};
+  for (std::size_t i = 0; i < kConnections; ++i) {
+    ControlConnection connection(settings, snapshot, begin);
+    if (spread) connection.spread_echoes(random.next_u32());
+    TimePoint last = begin;
+    for (int echoes = 0; echoes < 4; ++echoes) {  // each answered at once
+      const TimePoint at = connection.deadline().value();
+      REQUIRE(connection.on_deadline(at - std::chrono::nanoseconds(1)).empty());
+      const auto echo = connection.on_deadline(at);
+      REQUIRE(only_message<EchoRequest>(echo) != nullptr);
+      shortest = std::min(shortest, at - last);
+      longest = std::max(longest, at - last);
+      ++in_second[std::chrono::duration_cast<Seconds>(at - begin).count()];
+      REQUIRE(connection.on_message(EchoReply{1}, at).empty());
+      last = at;
+    }
+  }
+  std::size_t most = 0;
+  for (const auto& [second, echoes] : in_second) most = std::max(most, echoes);
+  CHECK(longest <= Seconds(60));
+  if (spread) {
+    CHECK(shortest >= Seconds(45));
+    CHECK(most < kConnections / 12);  // the first round takes 15 s
+  } else {
+    CHECK(shortest == Seconds(60));
+    CHECK(most == kConnections);
   }
 }

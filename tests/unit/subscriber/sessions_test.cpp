@@ -408,3 +408,32 @@ TEST_CASE("sessions: a stored quarantine of another clock ends like one of this 
   world.dial(*transport, 2);
   CHECK(world.only_session().state == "open");
 }
+
+TEST_CASE("sessions: connections that came in one second are not asked for an echo in one second",
+          "[subscriber][sessions]") {
+  FakeWorld world([](config::Config& config) {
+    config.pptp.limits.exempt = {Ipv4Prefix::parse("0.0.0.0/0").value()};
+  });
+  constexpr std::uint32_t kConnections = 600;
+  for (std::uint32_t i = 0; i < kConnections; ++i) (void)world.connect(Ipv4Address(0xcb007100 + i));
+  const auto echoes = [&world] {
+    std::size_t count = 0;
+    for (const auto& transport : world.transports)
+      count += static_cast<std::size_t>(
+          std::ranges::count_if(transport->sent, [](const wire::pptp::Message& message) {
+            return std::holds_alternative<wire::pptp::EchoRequest>(message);
+          }));
+    return count;
+  };
+  std::size_t before = 0;
+  std::size_t most = 0;
+  for (int second = 1; second <= 60; ++second) {
+    world.loop.advance(Seconds(1));
+    const std::size_t now = echoes();
+    most = std::max(most, now - before);
+    before = now;
+    if (second < 45) CHECK(now == 0);
+  }
+  CHECK(before == kConnections);
+  CHECK(most < kConnections / 8);  // 40 on average
+}
