@@ -9,16 +9,24 @@
 #include <utility>
 #include <vector>
 
+#include "pns/base/escape.hpp"
+
 namespace pns::cli {
 namespace {
 
 using Json = nlohmann::ordered_json;
 
-// What came from the network is shown without control characters. UTF-8 passes.
-std::string printable(std::string text) {
-  for (char& c : text)
-    if (static_cast<unsigned char>(c) < ' ' || c == 0x7f) c = '?';
-  return text;
+// Indented JSON for a terminal. Outside its texts JSON has only ASCII and ends of lines; in them an
+// escape means the same.
+std::string printable_json(std::string_view json) {
+  std::string out;
+  for (std::size_t at = 0; at <= json.size();) {
+    const std::size_t end = std::min(json.find('\n', at), json.size());
+    if (at != 0) out += '\n';
+    append_escaped(out, json.substr(at, end - at), EscapeStyle::kPlain);
+    at = end + 1;
+  }
+  return out;
 }
 
 std::string cell(std::string_view field, const Json& value) {
@@ -30,14 +38,14 @@ std::string cell(std::string_view field, const Json& value) {
   }
   if (value.is_string()) {
     const auto& text = value.get_ref<const std::string&>();
-    return text.empty() ? "-" : printable(text);
+    return text.empty() ? "-" : escaped(text);
   }
   if (value.is_array()) {
     std::string list;
     for (const Json& item : value) list += (list.empty() ? "" : ",") + cell(field, item);
     return list.empty() ? "-" : list;
   }
-  return value.dump();
+  return escaped(value.dump());
 }
 
 // Columns as in a terminal: octets of UTF-8 continuation do not count.
@@ -146,14 +154,14 @@ std::expected<std::string, std::string> render(const std::string& text,
 std::expected<std::string, std::string> indent(const std::string& text) {
   const Json json = Json::parse(text, nullptr, false);
   if (json.is_discarded()) return std::unexpected("the server's answer is not JSON");
-  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  return printable_json(json.dump(2, ' ', false, Json::error_handler_t::replace)) + "\n";
 }
 
 std::string error_text(const std::string& text) {
   const Json json = Json::parse(text, nullptr, false);
   if (json.is_object() && json.contains("error") && json["error"].is_string())
-    return printable(json["error"].get<std::string>());
-  return printable(text);
+    return escaped(json["error"].get<std::string>());
+  return escaped(text);
 }
 
 std::string human_duration(std::uint64_t seconds) {

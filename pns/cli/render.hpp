@@ -18,7 +18,7 @@ namespace pns::cli {
 [[nodiscard]] std::expected<std::string, std::string> render(
     const std::string& json, std::span<const std::string_view> columns);
 
-// JSON as the server gave it, indented.
+// JSON as the server gave it, indented, without characters that a terminal obeys.
 [[nodiscard]] std::expected<std::string, std::string> indent(const std::string& json);
 
 // The "error" of an error answer, or the whole text when there is none.

@@ -14,6 +14,8 @@
 #include <memory>
 #include <mutex>
 
+#include "pns/base/escape.hpp"
+
 namespace pns::log {
 namespace {
 
@@ -77,19 +79,9 @@ bool is_bare(std::string_view value) noexcept {
   return true;
 }
 
-// Octets outside printable ASCII become \u00XX, which is valid in JSON and harmless on a terminal.
-void append_quoted(std::string& out, std::string_view value) {
+void append_quoted(std::string& out, Format format, std::string_view value) {
   out += '"';
-  for (const char c : value) {
-    if (c == '"' || c == '\\') {
-      out += '\\';
-      out += c;
-    } else if (c < ' ' || c > '~') {
-      out += fmt::format("\\u{:04x}", static_cast<unsigned char>(c));
-    } else {
-      out += c;
-    }
-  }
+  append_escaped(out, value, format == Format::kJson ? EscapeStyle::kJson : EscapeStyle::kQuoted);
   out += '"';
 }
 
@@ -97,12 +89,12 @@ void append_pair(std::string& out, Format format, std::string_view key, std::str
                  bool number) {
   if (format == Format::kJson) {
     if (out.size() > 1) out += ',';
-    append_quoted(out, key);
+    append_quoted(out, format, key);
     out += ':';
     if (number)
       out += value;
     else
-      append_quoted(out, value);
+      append_quoted(out, format, value);
     return;
   }
   if (!out.empty()) out += ' ';
@@ -111,7 +103,7 @@ void append_pair(std::string& out, Format format, std::string_view key, std::str
   if (is_bare(value))
     out += value;
   else
-    append_quoted(out, value);
+    append_quoted(out, format, value);
 }
 
 }  // namespace

@@ -43,7 +43,18 @@ TEST_CASE("render: an empty list says so, and what is not JSON is an error", "[c
 }
 
 TEST_CASE("render: control characters of a peer do not reach the terminal", "[cli]") {
-  CHECK(render("{\"user\": \"a\\u001b[2Jb\\n\"}", {}).value() == "user  a?[2Jb?\n");
+  CHECK(render("{\"user\": \"a\\u001b[2Jb\\n\"}", {}).value() == "user  a\\u001b[2Jb\\u000a\n");
+  CHECK(render("{\"user\": \"a\\u009b2J\"}", {}).value() == "user  a\\u009b2J\n");
+  CHECK(render("{\"user\": \"a\xc2\x9b"
+               "2J\"}",
+               {})
+            .value() == "user  a\\u009b2J\n");
+  CHECK(render("{\"user\": \"M\xc3\xbcller\"}", {}).value() == "user  M\xc3\xbcller\n");
+  CHECK(error_text("{\"error\": \"\\u009b\"}") == "\\u009b");
+  CHECK(error_text("\xff\x9b") == "\\xff\\x9b");
+  // JSON for a terminal is the same JSON.
+  const std::string shown = indent("{\"user\": \"M\xc3\xbc\\u009b\\u202e\\n\"}").value();
+  CHECK(shown == "{\n  \"user\": \"M\xc3\xbc\\u009b\\u202e\\n\"\n}\n");
 }
 
 TEST_CASE("render: JSON is handed on with every field in its order", "[cli]") {

@@ -37,10 +37,15 @@ TEST_CASE("log: nothing from the wire breaks a line or a terminal", "[log]") {
   CHECK(text({{"user", R"(DOM\bob "B")"}}).ends_with(R"( user="DOM\\bob \"B\"")"));
   CHECK(text({{"user", "\x1b[2J\x7f"}}).ends_with(R"( user="\u001b[2J\u007f")"));
   CHECK(text({{"user", std::string_view("a\0b", 3)}}).ends_with(R"( user="a\u0000b")"));
-  CHECK(text({{"user", "\xc3\xa9"}}).ends_with(R"( user="\u00c3\u00a9")"));
+  CHECK(text({{"user", "M\xc3\xbcller"}}).ends_with(" user=\"M\xc3\xbcller\""));
+  CHECK(text({{"user",
+               "\xc2\x9b"
+               "2J"}})
+            .ends_with(R"( user="\u009b2J")"));
+  CHECK(text({{"user", "\xff"}}).ends_with(R"( user="\xff")"));
   std::string every;
   for (int octet = 0; octet < 256; ++octet) every += static_cast<char>(octet);
-  for (const char c : text({{"user", every}})) CHECK((c >= ' ' && c <= '~'));
+  for (const char c : text({{"user", every}})) CHECK((c >= ' ' && c <= '~'));  // no UTF-8 in it
 }
 
 TEST_CASE("log: every line in JSON is one valid object", "[log]") {
@@ -60,6 +65,17 @@ TEST_CASE("log: every line in JSON is one valid object", "[log]") {
   std::string every;
   for (int octet = 0; octet < 256; ++octet) every += static_cast<char>(octet);
   CHECK_NOTHROW(json({{"user", every}}));
+  // A text means what it was; octets that are no text can be told apart.
+  CHECK(json({{"user", "M\xc3\xbcller"}}).at("user") == "M\xc3\xbcller");
+  CHECK(json({{"user",
+               "\xc2\x9b"
+               "2J"}})
+            .at("user") ==
+        "\xc2\x9b"
+        "2J");
+  CHECK(json({{"user", "M\xfcller"}}).at("user") == R"(M\xfcller)");
+  for (const char c : render(Format::kJson, "control", Level::kInfo, "x", {{"user", "\xc2\x9b"}}))
+    CHECK((c >= ' ' && c <= '~'));
 }
 
 TEST_CASE("log: values that are no JSON numbers become texts", "[log]") {
