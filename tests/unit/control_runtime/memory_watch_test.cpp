@@ -31,6 +31,45 @@ TEST_CASE("memory watch: over the limit until below 95 percent of it", "[runtime
   CHECK(changes(0, {1, ~std::uint64_t{0}}).empty());
 }
 
+TEST_CASE("memory watch: memory that cannot be given back is asked for less and less often",
+          "[runtime]") {
+  asio::io_context loop{1};
+  std::uint64_t octets = 1'000'000;
+  std::uint64_t given_back = 0;
+  std::uint64_t shown = 0;
+  int trims = 0;
+  MemoryWatch watch(
+      loop, 1'000'000,
+      {.measured = [&](std::uint64_t now) { shown = now; }, .changed = [](bool) {}},
+      [&] { return octets; },
+      [&] {
+        ++trims;
+        octets -= given_back;
+      });
+  const auto trims_in = [&](int seconds) {
+    const int before = trims;
+    for (int i = 0; i < seconds; ++i) watch.start();
+    return trims - before;
+  };
+  CHECK(trims_in(1) == 1);
+  CHECK(trims_in(2 + 4 + 8) == 3);
+  CHECK(trims_in(16 + 32 + 64 + 128) == 4);
+  CHECK(trims_in(1024) == 4);  // and never less often than that
+
+  // It gives something back, but not enough: again in a second.
+  given_back = 10'000;
+  CHECK(trims_in(300) == 5);
+  CHECK(octets == 950'000);
+  CHECK(shown == octets);
+
+  // Below that there is nothing to do, and the next time begins anew.
+  CHECK(trims_in(100) == 0);
+  given_back = 0;
+  octets = 1'000'000;
+  CHECK(trims_in(1) == 1);
+  CHECK(trims_in(2) == 1);
+}
+
 TEST_CASE("memory watch: what this process takes is measured", "[runtime]") {
   const std::uint64_t before = private_memory();
   REQUIRE(before > 0);
