@@ -53,9 +53,11 @@ std::expected<ReceivedSupervisorMessage, ReceiveError> receive_supervisor_messag
   header.msg_control = control.data();
   header.msg_controllen = control.size();
   ssize_t got = 0;
+  // ECONNRESET comes once, when the other side has ended before it read everything, and ahead of
+  // what it had sent.
   do {
     got = ::recvmsg(socket, &header, MSG_CMSG_CLOEXEC);
-  } while (got < 0 && errno == EINTR);
+  } while (got < 0 && (errno == EINTR || errno == ECONNRESET));
   if (got < 0)
     return std::unexpected(errno == EAGAIN || errno == EWOULDBLOCK ? ReceiveError::kWouldBlock
                                                                    : ReceiveError::kClosed);
@@ -76,7 +78,7 @@ std::expected<ReceivedSupervisorMessage, ReceiveError> receive_supervisor_messag
 
 std::expected<Grants, std::string> receive_grants(int socket, int timeout_ms) {
   using Clock = std::chrono::steady_clock;
-  const auto deadline = Clock::now() + std::chrono::milliseconds(timeout_ms);
+  auto deadline = Clock::now() + std::chrono::milliseconds(timeout_ms);
   Grants grants;
   for (;;) {
     const auto left =
@@ -93,6 +95,7 @@ std::expected<Grants, std::string> receive_grants(int socket, int timeout_ms) {
               ? "the supervisor closed its socket"
               : "a supervisor of another version, or malformed: see docs/upgrade.md");
     }
+    deadline = Clock::now() + std::chrono::milliseconds(timeout_ms);
     const SupervisorMessage& message = received->message;
     grants.supervisor_version = message.version;
     switch (message.type) {

@@ -91,7 +91,7 @@ enum class ReceiveError : std::uint8_t { kWouldBlock, kClosed, kMalformed };
 [[nodiscard]] std::expected<ReceivedSupervisorMessage, ReceiveError> receive_supervisor_message(
     int socket) noexcept;
 
-// The plane's start: everything granted until kGrantsComplete. Blocks at most timeout_ms.
+// The plane's start: everything granted until kGrantsComplete.
 struct Grants {
   UniqueFd session_memory;
   std::array<UniqueFd, 2> wires;  // by PortRole
@@ -114,6 +114,8 @@ struct Grants {
   std::uint32_t supervisor_version = 0;  // of the supervisor's protocol
 };
 inline constexpr std::uint32_t kAskNeighbourSince = 4;  // the supervisor knows kAskNeighbour
+// Error: nothing came for timeout_ms, or something that is no grant. However many there are, each
+// one has that time.
 [[nodiscard]] std::expected<Grants, std::string> receive_grants(int socket, int timeout_ms);
 
 }  // namespace pns::contract

@@ -11,7 +11,11 @@
 #include <array>
 #include <catch2/catch.hpp>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
+#include <string>
+#include <string_view>
+#include <thread>
 
 using namespace pns;
 using namespace pns::contract;
@@ -281,6 +285,36 @@ TEST_CASE("supervisor protocol: grants that do not come, or end, or are others, 
     CHECK(receive_grants(pair.there.get(), 1000).error() ==
           "unexpected message from the supervisor");
   }
+}
+
+TEST_CASE("supervisor protocol: each grant has the time anew", "[contract]") {
+  const Pair pair;
+  constexpr int kTimeoutMs = 400;
+  constexpr int kGrants = 6;  // 1.2 s in all
+  std::thread supervisor([&] {
+    for (int i = 0; i < kGrants; ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(kTimeoutMs / 2));
+      (void)send_supervisor_message(pair.here.get(),
+                                    message_of(SupervisorMessageType::kPlaneState));
+    }
+    (void)send_supervisor_message(pair.here.get(),
+                                  message_of(SupervisorMessageType::kGrantsComplete));
+  });
+  const auto grants = receive_grants(pair.there.get(), kTimeoutMs);
+  supervisor.join();
+  CHECK(grants);
+}
+
+TEST_CASE("supervisor protocol: who ends with messages unread is heard to the end", "[contract]") {
+  Pair pair;
+  REQUIRE(send_supervisor_message(pair.here.get(), message_of(SupervisorMessageType::kPlaneState)));
+  REQUIRE(send_supervisor_message(pair.there.get(),
+                                  message_of(SupervisorMessageType::kForgetConnection)));
+  pair.there.reset();
+  const auto first = receive_supervisor_message(pair.here.get());
+  REQUIRE(first);
+  CHECK(first->message.type == SupervisorMessageType::kForgetConnection);
+  CHECK(receive_supervisor_message(pair.here.get()).error() == ReceiveError::kClosed);
 }
 
 TEST_CASE("supervisor protocol: a grant of a newer supervisor is skipped", "[contract]") {
