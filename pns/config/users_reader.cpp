@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 
+#include "pns/base/utf8.hpp"
 #include "pns/config/config.hpp"
 #include "pns/config/reader.hpp"
 
@@ -22,6 +23,9 @@ Parsed<SecretText> parse_password(std::string_view text) {
   constexpr std::size_t kLongest = 256;  // RFC 2759 §8.3: 0 to 256 unicode characters
   if (text.empty() || text.size() > kLongest)
     return std::unexpected(fmt::format("must have 1 to {} octets", kLongest));
+  if (!is_utf8(text))
+    return std::unexpected(
+        "is not UTF-8 (a file in Latin-1? iconv -f LATIN1 -t UTF-8 converts it)");
   return SecretText(text);
 }
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "pns/base/utf8.hpp"
 #include "pns/crypto/hash.hpp"
 
 namespace pns::crypto {
@@ -17,37 +18,18 @@ std::optional<std::vector<std::byte>> to_utf16le(std::string_view text) {
     out.push_back(static_cast<std::byte>(unit & 0xff));
     out.push_back(static_cast<std::byte>(unit >> 8));
   };
-  for (std::size_t i = 0; i < text.size();) {
-    const auto lead = static_cast<std::uint8_t>(text[i]);
-    std::size_t length = 0;
-    std::uint32_t code = 0;
-    std::uint32_t smallest = 0;
-    if (lead < 0x80) {
-      length = 1, code = lead, smallest = 0;
-    } else if ((lead & 0xe0) == 0xc0) {
-      length = 2, code = lead & 0x1fu, smallest = 0x80;
-    } else if ((lead & 0xf0) == 0xe0) {
-      length = 3, code = lead & 0x0fu, smallest = 0x800;
-    } else if ((lead & 0xf8) == 0xf0) {
-      length = 4, code = lead & 0x07u, smallest = 0x10000;
-    }
-    bool good = length != 0 && length <= text.size() - i;
-    for (std::size_t k = 1; good && k < length; ++k) {
-      const auto next = static_cast<std::uint8_t>(text[i + k]);
-      good = (next & 0xc0) == 0x80;
-      code = code << 6 | (next & 0x3fu);
-    }
-    if (!good || code < smallest || code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff)) {
+  while (!text.empty()) {
+    const auto code = take_utf8(text);
+    if (!code) {
       wipe(out);
       return std::nullopt;
     }
-    if (code < 0x10000) {
-      put(code);
+    if (*code < 0x10000) {
+      put(*code);
     } else {
-      put(0xd800 + ((code - 0x10000) >> 10));
-      put(0xdc00 + ((code - 0x10000) & 0x3ff));
+      put(0xd800 + ((*code - 0x10000) >> 10));
+      put(0xdc00 + ((*code - 0x10000) & 0x3ff));
     }
-    i += length;
   }
   return out;
 }

@@ -195,3 +195,10 @@ aaa: {local: {users_file: /none}}
         "holds 2001:db8:1:2::1, which is of ports.access.addresses");
   CHECK(refused("ipv6_prefix: \"2001:db8:1:3::/64\"") == "taken");
 }
+
+TEST_CASE("users: a password that is not UTF-8 is refused with its line", "[config]") {
+  CHECK_THAT(error_of("# caf\xe9\nalice: {password: x}\nbob: {password: \"p\xe4ss\"}\n"),
+             Catch::StartsWith(":3: bob.password: is not UTF-8"));
+  CHECK(error_of("bob: {password: \"p\xc3\xa4ss\"}\n") == "no error");
+  CHECK_THAT(error_of("bob: {password: \"\xed\xa0\x80\"}\n"), Catch::Contains("UTF-8"));
+}
