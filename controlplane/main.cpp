@@ -2,15 +2,21 @@
 //
 // pns-control: the event-loop process. The supervisor starts it and grants it session memory, the
 // TCP 1723 listeners and the connections of an earlier control process.
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <exception>
 #include <string>
+#include <utility>
 
 #include "controlplane/process/control_process.hpp"
+#include "controlplane/process/start_check.hpp"
+#include "pns/config/source.hpp"
 #include "pns/contract/build_contract.hpp"
+#include "pns/contract/check_mode.hpp"
+#include "pns/contract/supervisor_protocol.hpp"
 #include "pns/log/log.hpp"
 #include "pns/privilege/confinement.hpp"
 
@@ -22,6 +28,8 @@ int main(int argc, char** argv) {
   app.add_option("--config", config_file, "configuration file")->required();
   app.add_option("--run-dir", run_dir, "directory of sockets");
   app.add_option("--supervisor-fd", supervisor_fd, "socket to the supervisor")->required();
+  std::string check;
+  app.add_option("--check", check, "check the start instead: configuration, start or restart");
   app.add_flag_callback(
       "--contract",
       [] {
@@ -37,14 +45,24 @@ int main(int argc, char** argv) {
     pns::log::error("control failed", {{"reason", begun.error()}});
     return 1;
   }
+  auto source = pns::config::take_source(config_file);
+  if (!check.empty()) {
+    const auto mode = pns::contract::check_mode_of(check);
+    if (!mode) return 1;
+    const auto found = pns::control::check_start(std::move(source), run_dir, *mode);
+    found.write(stdout);
+    return found.errors.empty() ? 0 : 1;
+  }
+  const pns::UniqueFd to_tell(::fcntl(supervisor_fd, F_DUPFD_CLOEXEC, 0));
   int status = 0;
   try {
     // Never destroyed: the scrape threads read it, and to end them takes two seconds.
     auto* const process =
-        new pns::control::ControlProcess(config_file, run_dir, pns::UniqueFd(supervisor_fd));
+        new pns::control::ControlProcess(std::move(source), run_dir, pns::UniqueFd(supervisor_fd));
     process->run();
   } catch (const std::exception& error) {
     pns::log::error("control failed", {{"reason", error.what()}});
+    pns::contract::tell_failure(to_tell.get(), error.what());
     status = 1;
   }
   std::fflush(nullptr);

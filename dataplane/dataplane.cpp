@@ -27,6 +27,7 @@
 #include "dataplane/routing/mapped_address.hpp"
 #include "dataplane/start/confine.hpp"
 #include "dataplane/start/pools.hpp"
+#include "dataplane/start_check.hpp"
 #include "dataplane/worker/worker_clock.hpp"
 #include "pns/log/log.hpp"
 #include "pns/privilege/identity.hpp"
@@ -58,8 +59,8 @@ T need(std::expected<T, std::string> value) {
   if constexpr (!std::is_void_v<T>) return std::move(*value);
 }
 
-config::Config load_config(const std::filesystem::path& file) {
-  auto loaded = config::load(file);
+config::Config load_config(const config::Source& source) {
+  auto loaded = config::load(source);
   if (!loaded) fail(loaded.error().front().to_string());
   return std::move(*loaded);
 }
@@ -196,11 +197,11 @@ Dataplane::PortLossWatch::PortLossWatch(const Port& port, contract::SessionMemor
   poll();
 }
 
-Dataplane::Dataplane(const std::filesystem::path& config_file, std::filesystem::path run_dir,
+Dataplane::Dataplane(const config::Source& source, std::filesystem::path run_dir,
                      UniqueFd supervisor)
     : run_dir_(std::move(run_dir)),
       supervisor_(std::move(supervisor)),
-      config_(load_config(config_file)) {}
+      config_(load_config(source)) {}
 
 Dataplane::~Dataplane() { stop_workers(); }
 
@@ -250,6 +251,7 @@ void Dataplane::choose_kernels() {
 
 void Dataplane::start_dpdk() {
   host_ = read_host_facts();
+  if (const auto wrong = host_objections(config_, host_); !wrong.empty()) fail(wrong.front());
   plan_ = need(plan_eal(config_, host_));
   need(start_eal(plan_));
   const unsigned workers = worker_count();

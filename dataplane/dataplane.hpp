@@ -38,6 +38,7 @@
 #include "pns/base/stopwatch.hpp"
 #include "pns/base/unique_fd.hpp"
 #include "pns/config/config.hpp"
+#include "pns/config/source.hpp"
 #include "pns/contract/session_memory.hpp"
 #include "pns/contract/supervisor_protocol.hpp"
 
@@ -47,8 +48,7 @@ class Dataplane {
  public:
   // Reads the configuration. `supervisor`: the socket that grants arrive on. Throws
   // std::runtime_error, as run() does: one line that says why the process cannot go on.
-  Dataplane(const std::filesystem::path& config_file, std::filesystem::path run_dir,
-            UniqueFd supervisor);
+  Dataplane(const config::Source& source, std::filesystem::path run_dir, UniqueFd supervisor);
   ~Dataplane();
   Dataplane(const Dataplane&) = delete;
   Dataplane& operator=(const Dataplane&) = delete;

@@ -10,6 +10,7 @@
 #include "controlplane/resume/records.hpp"
 #endif
 #include "controlplane/subscriber/session_id.hpp"
+#include "pns/contract/supervisor_protocol.hpp"
 
 namespace pns::management {
 namespace {
@@ -243,14 +244,23 @@ std::expected<subscriber::PlaceRequest, std::string> read_place_request(std::str
   return request;
 }
 
-std::expected<contract::Process, std::string> read_restart_request(std::string_view text) {
+std::expected<RestartRequest, std::string> read_restart_request(std::string_view text) {
   const ordered_json json = ordered_json::parse(text, nullptr, false);
-  if (!json.is_object() || json.size() != 1 || !json.contains("process") ||
-      !json["process"].is_string())
-    return std::unexpected("the request is no JSON object with `process` alone");
+  if (!json.is_object() || !json.contains("process") || !json["process"].is_string())
+    return std::unexpected("the request is no JSON object with `process`");
+  RestartRequest request;
+  for (const auto& [key, value] : json.items()) {
+    if (key == "process") continue;
+    if (key != "timeout_s") return std::unexpected(key + ": unknown key");
+    if (!value.is_number_unsigned() || value.get<std::uint64_t>() < 1 ||
+        value.get<std::uint64_t>() > contract::kMaxRestartSeconds)
+      return std::unexpected("timeout_s: no integer from 1 to 600");
+    request.within = Seconds(value.get<std::int64_t>());
+  }
   const auto process = contract::process_of(json["process"].get_ref<const std::string&>());
   if (!process) return std::unexpected("process: none of control, dataplane, supervisor");
-  return *process;
+  request.process = *process;
+  return request;
 }
 
 std::expected<std::optional<Seconds>, std::string> read_drain_request(std::string_view text) {
@@ -451,6 +461,16 @@ std::string render_stats(const model::Statistics& statistics, const contract::Se
     out[name + "_starts"] = starts;
     out[name + "_pid"] = process.pid.load(std::memory_order_relaxed);
     out[name + "_ready"] = starts != 0 && process.serves.load(std::memory_order_acquire) == starts;
+  }
+  // Session memory is the dataplane's to write too: nothing in it is taken for well formed.
+  const auto& failure = header.start_failure;
+  const auto failures = failure.count.load(std::memory_order_acquire);
+  out["start_failures"] = failures;
+  if (const auto process = failure.process.load(std::memory_order_relaxed);
+      failures != 0 && process < contract::kProcesses) {
+    const std::string_view reason(failure.reason.data(), failure.reason.size());
+    out["start_failure"] = {{"process", contract::kProcessNames[process]},
+                            {"reason", reason.substr(0, reason.find('\0'))}};
   }
   ordered_json start = ordered_json::object();
   for (std::size_t i = 0; i < model::kStartPhases; ++i)

@@ -45,8 +45,12 @@ class JsonArray {
 [[nodiscard]] std::expected<std::optional<Seconds>, std::string> read_drain_request(
     std::string_view json);
 [[nodiscard]] std::string render_drain(const subscriber::DrainView& drain);
-// {"process": …}. Error: one line.
-[[nodiscard]] std::expected<contract::Process, std::string> read_restart_request(
+struct RestartRequest {
+  contract::Process process{};
+  Seconds within{0};  // how long the asker waits; 0: not told
+};
+// {"process": …, "timeout_s": 30}; the second may be left out. Error: one line.
+[[nodiscard]] std::expected<RestartRequest, std::string> read_restart_request(
     std::string_view text);
 // {"error": why}
 [[nodiscard]] std::string render_error(std::string_view why);

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "controlplane/process/management_handlers.hpp"
+#include "controlplane/process/start_check.hpp"
 #include "controlplane/runtime/control_socket.hpp"
 #include "controlplane/subscriber/settings.hpp"
 #include "pns/log/log.hpp"
@@ -42,21 +43,13 @@ T need(std::expected<T, std::string> value) {
   return std::move(*value);
 }
 
-config::Config load_config(const std::filesystem::path& file) {
-  auto config = config::load(file);
+config::Config load_config(config::Source& source) {
+  auto config = config::load(source);
+  source.config.reset();
   if (!config) throw std::runtime_error(config.error().front().to_string());
   log::start(static_cast<log::Level>(config->log.level),
              static_cast<log::Format>(config->log.format), "control");
   return std::move(*config);
-}
-
-std::optional<aaa::PasswordChanges> open_password_changes(const config::Config& config,
-                                                          const UniqueFd& directory) {
-  const auto& file = config.aaa.local.password_changes_file;
-  if (file.empty()) return std::nullopt;
-  auto changes = aaa::PasswordChanges::open(directory, file.filename().string());
-  if (!changes) throw std::runtime_error(file.string() + ": " + changes.error());
-  return std::move(*changes);
 }
 
 subscriber::SessionIdSource make_session_ids() {
@@ -95,10 +88,11 @@ std::vector<metrics::Collector::PoolUse> ControlProcess::PoolFigures::get() cons
 
 // ---- start ----------------------------------------------------------------------------------
 
-ControlProcess::ControlProcess(const std::filesystem::path& config_file,
-                               const std::filesystem::path& run_dir, UniqueFd supervisor_socket)
-    : config_(load_config(config_file)),
-      opened_(config_, run_dir),
+ControlProcess::ControlProcess(config::Source source, const std::filesystem::path& run_dir,
+                               UniqueFd supervisor_socket)
+    : source_(std::move(source)),
+      config_(load_config(source_)),
+      opened_(source_, config_, run_dir),
       confined_(opened_.identity),
       password_changes_(open_password_changes(config_, opened_.password_changes_directory)),
       users_loader_(loop_, config_, std::move(opened_.users_file),
@@ -183,11 +177,14 @@ void ControlProcess::start_management() {
 }
 
 void ControlProcess::start_metrics() {
-  if (config_.metrics.listen)
-    metrics_ = std::make_unique<metrics::Endpoint>(
-        config_.metrics.listen->address, config_.metrics.listen->port,
-        std::make_shared<metrics::Collector>(memory_, statistics_,
-                                             [this] { return pool_figures_.get(); }));
+  if (!config_.metrics.listen) return;
+  if (const std::string why = metrics_objection(*config_.metrics.listen, std::nullopt);
+      !why.empty())
+    throw std::runtime_error(why);
+  metrics_ = std::make_unique<metrics::Endpoint>(
+      config_.metrics.listen->address, config_.metrics.listen->port,
+      std::make_shared<metrics::Collector>(memory_, statistics_,
+                                           [this] { return pool_figures_.get(); }));
 }
 
 void ControlProcess::make_listeners() {

@@ -47,6 +47,7 @@
 #include "pns/base/stopwatch.hpp"
 #include "pns/base/unique_fd.hpp"
 #include "pns/config/config.hpp"
+#include "pns/config/source.hpp"
 #include "pns/contract/session_memory.hpp"
 #include "pns/contract/supervisor_protocol.hpp"
 
@@ -55,7 +56,7 @@ namespace pns::control {
 class ControlProcess {
  public:
   // Everything up to the loop. Throws std::runtime_error with the reason why it cannot start.
-  ControlProcess(const std::filesystem::path& config_file, const std::filesystem::path& run_dir,
+  ControlProcess(config::Source source, const std::filesystem::path& run_dir,
                  UniqueFd supervisor_socket);
   ~ControlProcess();
   ControlProcess(const ControlProcess&) = delete;
@@ -94,6 +95,7 @@ class ControlProcess {
   void end_phase(model::StartPhase phase);
 
   Stopwatch watch_;
+  config::Source source_;  // until all of it is read
   config::Config config_;
   Opened opened_;
   Confined confined_;

@@ -166,12 +166,13 @@ void place_call(subscriber::Service& service, std::string_view body, const Serve
 }
 
 void restart(SupervisorLink& supervisor, std::string_view body, const Server::Answer& answer) {
-  const auto process = management::read_restart_request(body);
-  if (!process) return answer(400, management::render_error(process.error()));
-  supervisor.request_restart(*process, [answer](const std::optional<std::string>& refused) {
-    if (refused) return answer(409, management::render_error(*refused));
-    answer(202, R"({"restarting":true})");
-  });
+  const auto request = management::read_restart_request(body);
+  if (!request) return answer(400, management::render_error(request.error()));
+  supervisor.request_restart(request->process, request->within,
+                             [answer](const std::optional<std::string>& refused) {
+                               if (refused) return answer(409, management::render_error(*refused));
+                               answer(202, R"({"restarting":true})");
+                             });
 }
 
 Answered start_drain(subscriber::Drain& drain, std::string_view body) {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "controlplane/process/privileged_start.hpp"
 
-#include <fcntl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -9,6 +8,7 @@
 #include <cstring>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 #include "controlplane/aaa/password_changes.hpp"
 #include "controlplane/process/control_syscalls.hpp"
@@ -32,17 +32,22 @@ void raise_descriptor_limit() {
 
 }  // namespace
 
-Opened::Opened(const config::Config& config, const std::filesystem::path& run_dir)
+UniqueFd find_password_changes(const config::Config& config) {
+  const auto& changes = config.aaa.local.password_changes_file;
+  if (changes.empty()) return UniqueFd();
+  auto directory = aaa::PasswordChanges::find_directory(changes);
+  if (!directory) fail(changes, directory.error());
+  return std::move(*directory);
+}
+
+Opened::Opened(config::Source& source, const config::Config& config,
+               const std::filesystem::path& run_dir)
     : identity(privilege::find_identity(privilege::kControlUser)) {
   raise_descriptor_limit();
-  const auto& users = config.aaa.local.users_file;
-  users_file.reset(::open(users.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!users_file) fail(users, std::string("cannot open: ") + std::strerror(errno));
-  if (const auto& changes = config.aaa.local.password_changes_file; !changes.empty()) {
-    auto directory = aaa::PasswordChanges::find_directory(changes);
-    if (!directory) fail(changes, directory.error());
-    password_changes_directory = std::move(*directory);
-  }
+  auto users = config::open_users(source, config);
+  if (!users) throw std::runtime_error(users.error().to_string());
+  users_file = std::move(*users);
+  password_changes_directory = find_password_changes(config);
   // The supervisor has done it, unless it is one of an earlier release.
   if (const auto given = privilege::give_run_places(run_dir, identity); !given)
     throw std::runtime_error(given.error());

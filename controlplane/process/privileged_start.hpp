@@ -11,14 +11,20 @@
 #include "controlplane/runtime/address_watch.hpp"
 #include "pns/base/unique_fd.hpp"
 #include "pns/config/config.hpp"
+#include "pns/config/source.hpp"
 #include "pns/privilege/identity.hpp"
 
 namespace pns::control {
 
+// Empty: the configuration has no aaa.local.password_changes_file. Throws std::runtime_error with
+// the reason.
+[[nodiscard]] UniqueFd find_password_changes(const config::Config& config);
+
 // Throws std::runtime_error with the reason.
 struct Opened {
   // Also makes `run_dir` the working directory: names below it need no way through its parents.
-  Opened(const config::Config& config, const std::filesystem::path& run_dir);
+  Opened(config::Source& source, const config::Config& config,
+         const std::filesystem::path& run_dir);
 
   privilege::Identity identity;
   HostAddressReader host_addresses;

@@ -9,25 +9,27 @@
 #include "controlplane/subscriber/settings.hpp"
 
 namespace pns::control {
-namespace {
 
-UsersLoader::Users read_users(const config::Config& config, const UniqueFd& users_file) {
+std::expected<std::vector<aaa::LocalUser>, std::vector<std::string>> read_users(
+    const config::Config& config, const UniqueFd& users_file) {
   const WipeFreedMemory wiping;
+  std::vector<std::string> wrong;
   try {
     const auto users = config::load_users(config, users_file.get());
-    if (!users) return std::unexpected(users.error().front().to_string());
-    return subscriber::make_users(*users, config.ppp);
+    if (users) return subscriber::make_users(*users, config.ppp);
+    for (const config::ConfigError& error : users.error()) wrong.push_back(error.to_string());
   } catch (const std::exception& error) {
-    return std::unexpected(std::string(error.what()));
+    wrong.emplace_back(error.what());
   }
+  return std::unexpected(std::move(wrong));
 }
-
-}  // namespace
 
 UsersLoader::UsersLoader(EventLoop& loop, const config::Config& config, UniqueFd users_file,
                          std::function<void(Users)> done)
     : thread_([&loop, &config, file = std::move(users_file), done = std::move(done)] {
-        loop.post([users = read_users(config, file), done]() mutable { done(std::move(users)); });
+        auto read = read_users(config, file);
+        Users users = read ? Users(std::move(*read)) : std::unexpected(read.error().front());
+        loop.post([users = std::move(users), done]() mutable { done(std::move(users)); });
       }) {}
 
 UsersLoader::~UsersLoader() {

@@ -18,6 +18,11 @@
 
 namespace pns::control {
 
+// The accounts of the open users file, hashed. Error: a sentence for each thing that is wrong, with
+// the file and the line.
+[[nodiscard]] std::expected<std::vector<aaa::LocalUser>, std::vector<std::string>> read_users(
+    const config::Config& config, const UniqueFd& users_file);
+
 class UsersLoader {
  public:
   using Users = std::expected<std::vector<aaa::LocalUser>, std::string>;

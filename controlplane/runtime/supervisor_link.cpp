@@ -61,10 +61,11 @@ void SupervisorLink::forget_connection(ConnectionId id) {
   send(message, -1);
 }
 
-void SupervisorLink::request_restart(contract::Process what, RestartAnswer answer) {
+void SupervisorLink::request_restart(contract::Process what, Seconds within, RestartAnswer answer) {
   SupervisorMessage message;
   message.type = SupervisorMessageType::kRequestRestart;
   message.value = static_cast<std::uint32_t>(what);
+  message.within_s = static_cast<std::uint32_t>(within.count());
   // A number of this process: an answer to its predecessor is nobody's.
   message.request = (static_cast<std::uint32_t>(::getpid()) << 8) + (++next_request_ & 0xff);
   restarts_.insert_or_assign(message.request, std::move(answer));

@@ -49,7 +49,8 @@ class SupervisorLink final : public ConnectionKeeper {
   // Asks for a planned restart. `answer` is called once: with nothing when the supervisor accepts,
   // with the reason when it refuses.
   using RestartAnswer = std::function<void(std::optional<std::string> refusal)>;
-  void request_restart(contract::Process what, RestartAnswer answer);
+  // `within`: how long the asker waits; 0: not told.
+  void request_restart(contract::Process what, Seconds within, RestartAnswer answer);
 
   // Messages that wait because the supervisor is slow; bounded by what connections there are.
   [[nodiscard]] std::size_t backlog() const noexcept { return backlog_.size(); }

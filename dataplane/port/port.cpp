@@ -24,16 +24,14 @@
 #include <initializer_list>
 #include <set>
 
+#include "dataplane/port/device_check.hpp"
+
 namespace pns::dataplane {
 namespace {
 
 constexpr std::uint16_t kDescriptors = 1024;
 constexpr int kDomainPacket = 17;  // AF_PACKET
 constexpr int kDomainXdp = 44;     // AF_XDP
-
-std::string role_name(contract::PortRole role) {
-  return role == contract::PortRole::kAccess ? "access" : "core";
-}
 
 std::unexpected<std::string> failed(const Port& port, std::string_view what) {
   return std::unexpected(fmt::format("port {} ({}): {}", role_name(port.role), port.device, what));
@@ -57,21 +55,6 @@ std::set<int> packet_sockets(std::initializer_list<int> domains = {kDomainPacket
   return found;
 }
 
-std::size_t kernel_rx_queues(const std::string& interface) {
-  std::size_t count = 0;
-  std::error_code error;
-  for (const auto& entry :
-       std::filesystem::directory_iterator("/sys/class/net/" + interface + "/queues", error))
-    count += entry.path().filename().string().starts_with("rx-") ? 1 : 0;
-  return std::max<std::size_t>(count, 1);
-}
-
-// The compiled XDP program lies beside the executable: bin/pns-xdp-access.o, bin/pns-xdp-core.o.
-std::filesystem::path xdp_program(contract::PortRole role) {
-  return std::filesystem::read_symlink("/proc/self/exe").parent_path() /
-         ("pns-xdp-" + role_name(role) + ".o");
-}
-
 std::expected<std::uint16_t, std::string> probe_vdev(const Port& port, const std::string& name,
                                                      const std::string& arguments) {
   if (const int error = rte_eal_hotplug_add("vdev", name.c_str(), arguments.c_str()); error != 0)
@@ -84,11 +67,7 @@ std::expected<std::uint16_t, std::string> probe_vdev(const Port& port, const std
 
 std::expected<std::uint16_t, std::string> probe_xdp(const Port& port, std::uint16_t queues) {
   const auto index = static_cast<int>(::if_nametoindex(port.kernel_interface.c_str()));
-  if (index == 0) return failed(port, "no such interface");
   const auto program = xdp_program(port.role);
-  if (!std::filesystem::exists(program))
-    return failed(port,
-                  fmt::format("{} is not beside the executable", program.filename().string()));
   // A dataplane that was killed left its program attached, and the driver refuses to replace one.
   (void)bpf_xdp_detach(index, 0, nullptr);
   return probe_vdev(port, fmt::format("net_af_xdp{}", static_cast<int>(port.role)),
@@ -250,15 +229,11 @@ std::expected<Port, std::string> open_port(contract::PortRole role, const config
     return port;
   }
 
+  if (std::string why = device_objection(role, config); !why.empty())
+    return std::unexpected(std::move(why));
   const bool xdp = settings.device.kind == config::DeviceKind::kXdp;
   const auto rx_queues = static_cast<std::uint16_t>(
       xdp ? std::min<std::size_t>(workers, kernel_rx_queues(port.kernel_interface)) : workers);
-  // The XDP program drops what arrives on a queue without a socket: say so before it happens.
-  if (const std::size_t queues = xdp ? kernel_rx_queues(port.kernel_interface) : 0;
-      queues > rx_queues)
-    return failed(port, fmt::format("the interface has {} receive queues and {} would be served: "
-                                    "ethtool -L {} combined {}",
-                                    queues, rx_queues, port.kernel_interface, rx_queues));
   const auto others = packet_sockets();
   auto id = probe_device(port, settings, rx_queues);
   if (!id) return std::unexpected(id.error());

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
+#include <sched.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -141,6 +142,27 @@ std::expected<EalPlan, std::string> plan_eal(const config::Config& config, const
     a.insert(a.end(), {"--no-huge", "--no-shconf", "--iova-mode=va"});
   }
   return plan;
+}
+
+std::string cores_objection(const config::Cores& wanted) {
+  cpu_set_t before;
+  if (::sched_getaffinity(0, sizeof(before), &before) != 0) return {};
+  std::vector<unsigned> cores(wanted.workers.begin(), wanted.workers.end());
+  cores.push_back(wanted.main);
+  std::string objection;
+  for (const unsigned core : cores) {
+    cpu_set_t alone;
+    CPU_ZERO(&alone);
+    CPU_SET(core, &alone);
+    if (::sched_setaffinity(0, sizeof(alone), &alone) == 0) continue;
+    objection = fmt::format(
+        "dataplane.cores: this process may not run on core {} (AllowedCPUs= of the unit, a cpuset; "
+        "see Cpus_allowed_list in /proc/self/status)",
+        core);
+    break;
+  }
+  (void)::sched_setaffinity(0, sizeof(before), &before);
+  return objection;
 }
 
 std::expected<void, std::string> start_eal(const EalPlan& plan) {

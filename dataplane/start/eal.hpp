@@ -39,6 +39,10 @@ struct EalPlan {
 [[nodiscard]] std::expected<EalPlan, std::string> plan_eal(const config::Config& config,
                                                            const HostFacts& host);
 
+// Why a thread of this process cannot run on one of the cores: a set of CPUs that the service is
+// bound to, as by AllowedCPUs=. Empty: it can.
+[[nodiscard]] std::string cores_objection(const config::Cores& cores);
+
 // rte_eal_init with the plan. Error: DPDK's reason.
 [[nodiscard]] std::expected<void, std::string> start_eal(const EalPlan& plan);
 

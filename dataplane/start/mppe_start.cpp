@@ -8,6 +8,7 @@
 #include <array>
 #include <cmath>
 #include <memory>
+#include <utility>
 
 #include "dataplane/mppe/mppe_engine.hpp"
 #include "pns/log/log.hpp"
@@ -35,6 +36,20 @@ unsigned forms_of(const MppeChoice& choice, unsigned n) noexcept {
   return forms;
 }
 
+MppeVariant variant_of(config::MppeVariant wanted) noexcept {
+  switch (wanted) {
+    case config::MppeVariant::kPortable:
+      return MppeVariant::kPortable;
+    case config::MppeVariant::kAvx2:
+      return MppeVariant::kAvx2;
+    case config::MppeVariant::kAvx512:
+      return MppeVariant::kAvx512;
+    case config::MppeVariant::kAuto:
+      break;
+  }
+  return best_variant();
+}
+
 std::uint16_t hundredths(float cycles) noexcept {
   return static_cast<std::uint16_t>(std::clamp(std::lround(cycles * 100), 0L, 65535L));
 }
@@ -48,16 +63,17 @@ std::string steps(const MppeChoice& choice, const std::array<float, kMaxRc4Lanes
 
 }  // namespace
 
+std::string mppe_objection(const config::Dataplane& wanted) {
+  const MppeVariant variant = variant_of(wanted.mppe_variant);
+  if (has_variant(variant)) return {};
+  return fmt::format("dataplane.mppe_variant: this CPU cannot run {}; it can run {}",
+                     name_of(variant), name_of(best_variant()));
+}
+
 std::expected<MppeChoice, std::string> choose_mppe(const config::Dataplane& wanted) {
-  MppeVariant variant = best_variant();
-  if (wanted.mppe_variant != config::MppeVariant::kAuto)
-    variant = wanted.mppe_variant == config::MppeVariant::kAvx512 ? MppeVariant::kAvx512
-              : wanted.mppe_variant == config::MppeVariant::kAvx2 ? MppeVariant::kAvx2
-                                                                  : MppeVariant::kPortable;
-  if (!has_variant(variant))
-    return std::unexpected(
-        fmt::format("dataplane.mppe_variant: this CPU cannot run {}; it can run {}",
-                    name_of(variant), name_of(best_variant())));
+  if (std::string why = mppe_objection(wanted); !why.empty())
+    return std::unexpected(std::move(why));
+  const MppeVariant variant = variant_of(wanted.mppe_variant);
   if (wanted.mppe_rc4 == config::MppeRc4::kAuto) return measured_choice(variant);
   return forced_choice(
       variant, wanted.mppe_rc4 == config::MppeRc4::kBytes ? Rc4Form::kBytes : Rc4Form::kWords);

@@ -13,6 +13,9 @@
 
 namespace pns::dataplane {
 
+// Why this CPU cannot do as dataplane.mppe_variant asks; empty: it can.
+[[nodiscard]] std::string mppe_objection(const config::Dataplane& wanted);
+
 // As dataplane.mppe_variant and dataplane.mppe_rc4 ask. Error: the CPU cannot run that.
 [[nodiscard]] std::expected<MppeChoice, std::string> choose_mppe(const config::Dataplane& wanted);
 

@@ -55,10 +55,26 @@ int main(int argc, char** argv) {
       "Exit status: 0 done, 1 refused or failed, 2 the server is not running.");
   int status = 0;
 
-  std::string config_file;
-  auto* check = app.add_subcommand("check", "Check a configuration; prints every error");
-  check->add_option("--config", config_file, "configuration file")->required()->type_name("FILE");
-  check->callback([&] { status = pns::cli::run_check(config_file); });
+  pns::supervisor::PreflightOptions checking;
+  bool files_alone = false;
+  auto* check = app.add_subcommand(
+      "check", "Check whether the server can start with a configuration; prints every error");
+  check->add_option("--config", checking.config_file, "configuration file")
+      ->required()
+      ->type_name("FILE");
+  check->add_option("--run-dir", checking.run_dir, "directory of sockets and pid files")
+      ->default_val(kRunDir)
+      ->envname(pns::supervisor::kCheckRunDirVariable)
+      ->type_name("DIR");
+  check->add_flag("--no-host", files_alone,
+                  "check the files alone: the server is to run on another host");
+  check->add_option("--process", checking.process, "check what one process needs, not all three")
+      ->envname(pns::supervisor::kCheckProcessVariable)
+      ->check(CLI::IsMember({"control", "dataplane", "supervisor"}));
+  check->callback([&] {
+    checking.host = !files_alone;
+    status = pns::cli::run_check(checking);
+  });
 
   pns::supervisor::SupervisorOptions supervisor;
   auto* run = app.add_subcommand(

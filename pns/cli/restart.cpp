@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <nlohmann/json.hpp>
@@ -18,7 +19,7 @@ namespace {
 using Json = nlohmann::json;
 using Clock = std::chrono::steady_clock;
 
-constexpr int kAnswerSeconds = 30;  // above what the server takes to look at the executable
+constexpr int kAnswerSeconds = 30;  // at least
 constexpr auto kAskAgain = std::chrono::milliseconds(5);
 
 // What `pns show stats` says of the process.
@@ -26,6 +27,8 @@ struct View {
   std::uint64_t starts = 0;
   std::int64_t pid = 0;
   bool serves = false;
+  std::uint64_t failures = 0;  // of starts, after which the configuration before serves again
+  std::string failure;         // the last one's reason, when it was one of this process
 };
 
 std::optional<View> read_view(const std::string& body, const std::string& what) {
@@ -36,6 +39,11 @@ std::optional<View> read_view(const std::string& body, const std::string& what) 
     view.starts = json.at(what + "_starts").get<std::uint64_t>();
     view.pid = json.at(what + "_pid").get<std::int64_t>();
     // A dataplane that is ready serves calls once control is attached to it.
+    // A server of an earlier release does not count them.
+    view.failures = json.value("start_failures", std::uint64_t{0});
+    if (const auto last = json.find("start_failure"); last != json.end())
+      if (last->at("process").get<std::string>() == what)
+        view.failure = last->at("reason").get<std::string>();
     view.serves = json.at(what + "_ready").get<bool>() &&
                   (what != "dataplane" || json.at("dataplane_attached").get<bool>());
   } catch (const Json::exception&) {
@@ -56,8 +64,11 @@ int run_restart(const ClientOptions& options, const RestartOptions& restart) {
 
   const auto asked = Clock::now();
   const auto deadline = asked + std::chrono::seconds(restart.timeout_s);
-  const auto answer =
-      request(socket, Method::kPost, "/v1/restart", Json{{"process", what}}.dump(), kAnswerSeconds);
+  Json body{{"process", what}};
+  // A server of an earlier release does not know the key.
+  if (restart.timeout_s != RestartOptions{}.timeout_s) body["timeout_s"] = restart.timeout_s;
+  const auto answer = request(socket, Method::kPost, "/v1/restart", body.dump(),
+                              std::max(kAnswerSeconds, static_cast<int>(restart.timeout_s)));
   if (!answer) return complain(answer.error(), kRefused);
   if (answer->status != 202)
     return complain(fmt::format("{} is not restarted: {}", what, error_text(answer->body)),
@@ -66,7 +77,13 @@ int run_restart(const ClientOptions& options, const RestartOptions& restart) {
   for (;;) {
     const auto now = request(socket, Method::kGet, "/v1/stats", {}, 1);
     const auto view = now ? read_view(now->body, what) : std::nullopt;
-    if (view && view->starts > before->starts && view->serves) {
+    const bool serves = view && view->starts > before->starts && view->serves;
+    if (serves && view->failures > before->failures && !view->failure.empty())
+      return complain(fmt::format("{} did not start with the new configuration: {}; the previous "
+                                  "one serves again",
+                                  what, view->failure),
+                      kRefused);
+    if (serves) {
       const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - asked);
       fmt::print("{} restarted in {} ms (pid {})\n", what, took.count(),
                  view->pid == before->pid ? fmt::format("{} as before", view->pid)

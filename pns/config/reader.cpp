@@ -299,7 +299,9 @@ Parsed<std::string> read_file(int fd) {
   for (;;) {
     const std::size_t have = text.size();
     text.resize(have + kChunk);
-    const ssize_t got = ::read(fd, text.data() + have, kChunk);
+    // At an offset of its own: several processes may read one descriptor. A pipe has no offsets.
+    ssize_t got = ::pread(fd, text.data() + have, kChunk, static_cast<off_t>(have));
+    if (got < 0 && errno == ESPIPE) got = ::read(fd, text.data() + have, kChunk);
     text.resize(have + static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
     if (got < 0) {
       if (errno == EINTR) continue;

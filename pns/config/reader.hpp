@@ -180,7 +180,7 @@ template <class T>
 
 // The text of a file, or why it cannot be read.
 [[nodiscard]] Parsed<std::string> read_file(const std::filesystem::path& file);
-// The same of an open one, from where it stands.
+// The same of an open one, from its beginning.
 [[nodiscard]] Parsed<std::string> read_file(int fd);
 
 // Overwrites a text that may hold secrets.

@@ -3,7 +3,6 @@
 // The users file: user → {password | nt_hash, address?, ipv6_prefix?, pool?, rate?, groups?,
 // disabled?, password_expired?}. No value of a secret is ever repeated in an error.
 #include <fmt/format.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 #include <array>
@@ -11,6 +10,7 @@
 #include "pns/base/utf8.hpp"
 #include "pns/config/config.hpp"
 #include "pns/config/reader.hpp"
+#include "pns/config/source.hpp"
 
 namespace pns::config {
 namespace {
@@ -152,13 +152,6 @@ void check_against(Document& document, const Config& config, const std::vector<L
   }
 }
 
-void warn_if_readable(const std::filesystem::path& file, std::vector<ConfigError>& warnings) {
-  struct stat status {};
-  if (::stat(file.c_str(), &status) == 0 && (status.st_mode & S_IROTH) != 0)
-    warnings.push_back(
-        {file.string(), 0, "", "others may read it: it holds passwords (chmod 600)"});
-}
-
 std::vector<LocalUser> read_text(Document& document, const std::string& text,
                                  const Config* config) {
   std::vector<LocalUser> users;
@@ -182,7 +175,8 @@ std::expected<std::vector<LocalUser>, std::vector<ConfigError>> read_users(
   } else {
     users = read_text(document, *text, config);
     wipe_text(*text);
-    if (warnings != nullptr) warn_if_readable(file, *warnings);
+    if (auto warning = users_file_warning(file); warning && warnings != nullptr)
+      warnings->push_back(std::move(*warning));
   }
   if (!document.ok()) return std::unexpected(document.take_errors());
   return users;

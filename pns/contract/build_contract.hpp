@@ -37,14 +37,14 @@ inline constexpr std::uint32_t kSessionMemoryMinCompatible = 6;
 inline constexpr std::uint32_t kChannelVersion = 4 + kTrial;
 inline constexpr std::uint32_t kChannelMinCompatible = 4;
 // ---- The supervisor's protocol (supervisor_protocol.hpp).
-inline constexpr std::uint32_t kSupervisorVersion = 4 + kTrial;
+inline constexpr std::uint32_t kSupervisorVersion = 5 + kTrial;
 inline constexpr std::uint32_t kSupervisorMinCompatible = 3;
 // ---- The records in the resume store. They are how a control process finds its calls again. A key
 // that a reader does not know is skipped, and one that is missing has its default.
 inline constexpr std::uint32_t kStoreVersion = 4 + kTrial;
 inline constexpr std::uint32_t kStoreMinCompatible = 4;
 // ---- What a supervisor leaves to the one that takes its place (pns/supervisor/handover.hpp).
-inline constexpr std::uint32_t kHandOverVersion = 2 + kTrial;
+inline constexpr std::uint32_t kHandOverVersion = 3 + kTrial;
 inline constexpr std::uint32_t kHandOverMinCompatible = 2;
 
 struct BuildContract {

@@ -256,6 +256,14 @@ struct ProcessInfo {
   std::atomic<std::int32_t> pid{0};      // 0: none
 };
 
+// The last planned start that failed, after which the configuration before it serves again.
+// Supervisor: writes, the count last; control: reads.
+struct StartFailure {
+  std::atomic<std::uint32_t> count{0};    // of all so far
+  std::atomic<std::uint32_t> process{0};  // Process
+  std::array<char, 248> reason{};         // NUL-terminated
+};
+
 // What MPPE is computed with, chosen when the dataplane starts (dataplane::MppeChoice). Dataplane
 // main: writes before its workers start; control: reads, to show it.
 struct MppeKernelInfo {
@@ -313,7 +321,8 @@ struct alignas(64) SessionMemoryHeader {
   std::array<Counter, kDropReasonRoom> main_drops;
   // The pool for packets, set once a second, not summed; 0: the dataplane is older.
   Counter packet_buffers, packet_buffers_in_use;
-  std::array<std::uint64_t, 381> reserved2{};
+  StartFailure start_failure;
+  std::array<std::uint64_t, 349> reserved2{};
 };
 
 // A drop reason of this session memory, which may be of a newer program.

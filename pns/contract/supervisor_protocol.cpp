@@ -14,7 +14,7 @@ namespace {
 constexpr bool is_known(SupervisorMessageType type) noexcept {
   using Type = SupervisorMessageType;
   return (type >= Type::kGrantSessionMemory && type <= Type::kConnectionNotKept) ||
-         (type >= Type::kReady && type <= Type::kAskNeighbour);
+         (type >= Type::kReady && type <= Type::kFailed);
 }
 
 }  // namespace
@@ -130,6 +130,13 @@ std::expected<Grants, std::string> receive_grants(int socket, int timeout_ms) {
         break;
     }
   }
+}
+
+void tell_failure(int socket, std::string_view reason) noexcept {
+  SupervisorMessage message;
+  message.type = SupervisorMessageType::kFailed;
+  reason.copy(message.text.data(), message.text.size() - 1);
+  (void)send_supervisor_message(socket, message);
 }
 
 }  // namespace pns::contract

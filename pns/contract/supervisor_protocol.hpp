@@ -13,6 +13,7 @@
 #include <expected>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <vector>
 
@@ -46,9 +47,10 @@ enum class SupervisorMessageType : std::uint32_t {
   kStoreConnection = 34,   // fd: accepted TCP socket; connection, local, peer    control
   kForgetConnection = 35,  // connection                                          control
   kWatchdog = 36,          // the plane's loop turns; at least every 2 s          both
-  kRequestRestart = 37,    // request; value: Process                             control
+  kRequestRestart = 37,    // request; value: Process; within_s                   control
   kAskNeighbour = 38,      // port; text: IPv4 or IPv6 address; value: 0 the      dataplane
                            // kernel is to find its MAC address, 1 to forget it (since version 4)
+  kFailed = 39,            // text: why the plane ends (since version 5)          both
 };
 
 struct SupervisorMessage {
@@ -65,7 +67,8 @@ struct SupervisorMessage {
   std::uint32_t value = 0;
   std::uint32_t request = 0;     // the asker's number for a request and its answer
   std::array<char, 512> text{};  // NUL-terminated
-  std::array<std::uint8_t, 64> reserved{};
+  std::uint32_t within_s = 0;    // how long the asker waits; 0: kRestartSeconds
+  std::array<std::uint8_t, 60> reserved{};
 
   // Of this protocol, and of a version that fits.
   [[nodiscard]] bool is_readable() const noexcept {
@@ -74,6 +77,9 @@ struct SupervisorMessage {
   }
 };
 static_assert(std::is_trivially_copyable_v<SupervisorMessage>);
+
+inline constexpr std::uint32_t kRestartSeconds = 30;  // of a request that does not say
+inline constexpr std::uint32_t kMaxRestartSeconds = 600;
 
 struct ReceivedSupervisorMessage {
   SupervisorMessage message;
@@ -117,5 +123,8 @@ inline constexpr std::uint32_t kAskNeighbourSince = 4;  // the supervisor knows 
 // Error: nothing came for timeout_ms, or something that is no grant. However many there are, each
 // one has that time.
 [[nodiscard]] std::expected<Grants, std::string> receive_grants(int socket, int timeout_ms);
+
+// Tells the supervisor why the plane ends. Does not block; what finds the socket full is lost.
+void tell_failure(int socket, std::string_view reason) noexcept;
 
 }  // namespace pns::contract

@@ -11,6 +11,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 namespace pns::privilege {
 
@@ -34,10 +35,8 @@ std::expected<void, std::string> give_run_places(const std::filesystem::path& ru
       !S_ISDIR(status.st_mode))
     return failed("store");
   if (status.st_uid == control.uid) return {};
-  if (status.st_uid != 0)
-    return std::unexpected(
-        fmt::format("run directory {}: the store belongs to uid {}, not to {} ({}): remove it",
-                    run_dir.string(), status.st_uid, control.user, control.uid));
+  if (std::string why = store_objection(run_dir, control); !why.empty())
+    return std::unexpected(std::move(why));
   const UniqueFd store(
       ::openat(directory.get(), kStoreDirectory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (!store) return failed("store");
@@ -49,6 +48,17 @@ std::expected<void, std::string> give_run_places(const std::filesystem::path& ru
   if (::fchmod(store.get(), 0700) != 0 || ::fchown(store.get(), control.uid, control.gid) != 0)
     return failed("store");
   return {};
+}
+
+std::string store_objection(const std::filesystem::path& run_dir, const Identity& control) {
+  struct stat status {};
+  const auto store = run_dir / kStoreDirectory;
+  if (::geteuid() != 0 || ::lstat(store.c_str(), &status) != 0) return {};
+  if (!S_ISDIR(status.st_mode))
+    return fmt::format("run directory {}: store is no directory: remove it", run_dir.string());
+  if (status.st_uid == control.uid || status.st_uid == 0) return {};
+  return fmt::format("run directory {}: the store belongs to uid {}, not to {} ({}): remove it",
+                     run_dir.string(), status.st_uid, control.user, control.uid);
 }
 
 std::expected<UniqueFd, std::string> bind_socket_for(const std::filesystem::path& path, int kind,

@@ -21,6 +21,10 @@ inline constexpr const char* kStoreDirectory = "store";
 [[nodiscard]] std::expected<void, std::string> give_run_places(const std::filesystem::path& run_dir,
                                                                const Identity& control);
 
+// Why the store cannot become control's; empty: it can, or is not there yet. Changes nothing.
+[[nodiscard]] std::string store_objection(const std::filesystem::path& run_dir,
+                                          const Identity& control);
+
 // A socket of the run directory, bound and not yet listening, that `owner` alone may connect to
 // (and root). `path` is replaced when it is there. `kind`: SOCK_SEQPACKET, …. Error: one line.
 [[nodiscard]] std::expected<UniqueFd, std::string> bind_socket_for(

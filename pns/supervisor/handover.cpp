@@ -57,6 +57,14 @@ Clock::time_point time_of(const Json& value) {
   if (ns < 0) throw std::out_of_range("a time before the start of the host");
   return Clock::time_point(std::chrono::nanoseconds(ns));
 }
+// The key "configuration"; -1 when it is not there.
+int index_of(const Json& json, std::size_t count) {
+  const auto found = json.find("configuration");
+  if (found == json.end()) return -1;
+  const int index = number_of<int>(*found);
+  if (index < -1 || index >= static_cast<int>(count)) throw std::out_of_range("no configuration");
+  return index;
+}
 Json optional_time(const std::optional<Clock::time_point>& time) {
   return time ? Json(nanoseconds_of(*time)) : Json(nullptr);
 }
@@ -108,10 +116,11 @@ Json to_json(const HandOver::Plane& plane) {
           {"backoff_ms", plane.backoff.count()},
           {"kill_at", optional_time(plane.kill_at)},
           {"restart_at", optional_time(plane.restart_at)},
+          {"configuration", plane.configuration},
           {"waiting", std::move(waiting)}};
 }
 
-HandOver::Plane plane_from(const Json& json) {
+HandOver::Plane plane_from(const Json& json, std::size_t configurations) {
   HandOver::Plane plane;
   plane.pid = number_of<pid_t>(json.at("pid"));
   if (plane.pid != -1 && plane.pid <= 1) throw std::out_of_range("no process");
@@ -126,6 +135,7 @@ HandOver::Plane plane_from(const Json& json) {
   plane.backoff = std::chrono::milliseconds(number_of<std::int64_t>(json.at("backoff_ms")));
   plane.kill_at = optional_time_of(json.at("kill_at"));
   plane.restart_at = optional_time_of(json.at("restart_at"));
+  plane.configuration = index_of(json, configurations);
   for (const Json& message : list_of(json.at("waiting")))
     plane.waiting.push_back(message_of(message));
   if (plane.pid == -1 && (plane.socket != -1 || plane.state != PlaneState::kDown))
@@ -141,6 +151,7 @@ std::vector<int> HandOver::descriptors() const {
   for (const Port& port : ports) all.insert(all.end(), {port.wire, port.twin});
   for (const Listener& listener : listeners) all.push_back(listener.fd);
   for (const Connection& connection : connections) all.push_back(connection.fd);
+  for (const Configuration& each : configurations) all.insert(all.end(), {each.config, each.users});
   std::erase(all, -1);
   return all;
 }
@@ -156,6 +167,9 @@ std::string encode(const HandOver& state) {
   Json listeners = Json::array();
   for (const auto& listener : state.listeners)
     listeners.push_back({{"fd", listener.fd}, {"local", listener.local.value}});
+  Json configurations = Json::array();
+  for (const auto& configuration : state.configurations)
+    configurations.push_back({{"config", configuration.config}, {"users", configuration.users}});
   Json connections = Json::array();  // many: without names
   for (const auto& c : state.connections)
     connections.push_back({c.fd, c.id.value, c.local.value, c.peer.value, c.tcp_port});
@@ -170,6 +184,8 @@ std::string encode(const HandOver& state) {
                      {"ports", std::move(ports)},
                      {"listeners", std::move(listeners)},
                      {"connections", std::move(connections)},
+                     {"configurations", std::move(configurations)},
+                     {"configuration", state.configuration},
                      {"control", to_json(state.control)},
                      {"dataplane", to_json(state.dataplane)},
                      {"request", state.request},
@@ -218,8 +234,13 @@ std::expected<HandOver, std::string> decode(std::string_view text) {
                                    .local = address_of(c.at(2)),
                                    .peer = address_of(c.at(3)),
                                    .tcp_port = number_of<std::uint16_t>(c.at(4))});
-    state.control = plane_from(json.at("control"));
-    state.dataplane = plane_from(json.at("dataplane"));
+    // An older supervisor hands none over.
+    const Json configurations = json.value("configurations", Json::array());
+    for (const Json& item : list_of(configurations))
+      state.configurations.push_back({fd_of(item.at("config")), fd_of(item.at("users"), true)});
+    state.configuration = index_of(json, state.configurations.size());
+    state.control = plane_from(json.at("control"), state.configurations.size());
+    state.dataplane = plane_from(json.at("dataplane"), state.configurations.size());
     state.request = number_of<std::uint32_t>(json.at("request"));
     state.asked = time_of(json.at("asked"));
     auto all = state.descriptors();

@@ -51,6 +51,11 @@ struct HandOver {
     std::uint16_t tcp_port = 0;
     bool operator==(const Connection&) const = default;
   };
+  struct Configuration {  // of a Snapshot
+    int config = -1;
+    int users = -1;  // -1: none
+    bool operator==(const Configuration&) const = default;
+  };
   struct Plane {
     pid_t pid = -1;  // -1: none
     int socket = -1;
@@ -62,6 +67,7 @@ struct HandOver {
     std::optional<Clock::time_point> kill_at;
     std::optional<Clock::time_point> restart_at;
     std::vector<contract::SupervisorMessage> waiting;  // to be sent
+    int configuration = -1;                            // that it runs with: index; -1: not known
   };
 
   std::filesystem::path program;  // the path that was started, and that is executed again
@@ -71,6 +77,8 @@ struct HandOver {
   std::array<Port, contract::kPorts> ports;
   std::vector<Listener> listeners;
   std::vector<Connection> connections;
+  std::vector<Configuration> configurations;
+  int configuration = -1;  // of the new supervisor: index; -1: it reads the file
   Plane control;
   Plane dataplane;
   std::uint32_t request = 0;  // of kRequestRestart: the new supervisor answers it

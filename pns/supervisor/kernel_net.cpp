@@ -23,10 +23,12 @@
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <fstream>
 #include <memory>
 #include <string_view>
+#include <thread>
 #include <type_traits>
 
 #include "pns/netlink/route_socket.hpp"
@@ -232,28 +234,44 @@ std::vector<Ipv4Address> interface_addresses(const std::string& interface) {
   return addresses;
 }
 
-std::expected<UniqueFd, ListenError> listen_on(Ipv4Address address, std::uint16_t tcp_port) {
-  const auto failed_call = [&](const char* call) {
-    const int error = errno;
-    return std::unexpected(
-        ListenError{error, fmt::format("cannot listen on {}:{}: {}: {}", address.to_string(),
-                                       tcp_port, call, std::strerror(error))});
-  };
-  UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  if (!fd) return failed_call("socket");
-  const int on = 1;
-  if (::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
-      ::setsockopt(fd.get(), IPPROTO_IP, IP_FREEBIND, &on, sizeof(on)) != 0 ||
-      ::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) != 0)
-    return failed_call("setsockopt");
-  sockaddr_in name{};
-  name.sin_family = AF_INET;
-  name.sin_port = htons(tcp_port);
-  name.sin_addr.s_addr = htonl(address.value);
-  if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&name), sizeof(name)) != 0)
-    return failed_call("bind");
-  if (::listen(fd.get(), kListenBacklog) != 0) return failed_call("listen");
+std::expected<UniqueFd, netlink::BindError> bind_patiently(Ipv4Address address,
+                                                           std::uint16_t tcp_port) {
+  constexpr int kTries = 20;
+  constexpr auto kPause = std::chrono::milliseconds(50);
+  auto fd = netlink::bind_tcp(address, tcp_port, true);
+  for (int tries = 0; !fd && fd.error().number == EADDRINUSE && tries < kTries; ++tries) {
+    std::this_thread::sleep_for(kPause);
+    fd = netlink::bind_tcp(address, tcp_port, true);
+  }
   return fd;
+}
+
+std::expected<UniqueFd, std::string> listen_on(Ipv4Address address, std::uint16_t tcp_port) {
+  auto fd = bind_patiently(address, tcp_port);
+  if (!fd) return std::unexpected(fd.error().reason);
+  const int on = 1;
+  if (::setsockopt(fd->get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) != 0 ||
+      ::listen(fd->get(), kListenBacklog) != 0)
+    return std::unexpected(fmt::format("cannot listen on {}:{}: {}", address.to_string(), tcp_port,
+                                       std::strerror(errno)));
+  return std::move(*fd);
+}
+
+std::expected<std::vector<Ipv4Address>, std::string> listen_addresses(
+    const config::Config& config) {
+  std::vector<Ipv4Address> addresses = config.pptp.listen;
+  const config::Port& access = config.ports.access;
+  if (addresses.empty()) {
+    if (access.has_twin())
+      for (const Ipv4Prefix& own : access.addresses) addresses.push_back(own.address);
+    else
+      addresses = interface_addresses(access.device.interface);
+  }
+  if (addresses.empty())
+    return std::unexpected(
+        fmt::format("no address to listen on: {} has no IPv4 address and pptp.listen names none",
+                    access.device.text));
+  return addresses;
 }
 
 std::optional<int> largest_backlog() {

@@ -14,6 +14,7 @@
 #include "pns/base/ip_address.hpp"
 #include "pns/base/unique_fd.hpp"
 #include "pns/config/config.hpp"
+#include "pns/netlink/tcp_address.hpp"
 
 namespace pns::supervisor {
 
@@ -42,17 +43,22 @@ void detach_xdp(const std::string& interface) noexcept;
 // IPv4 addresses of an interface, in the kernel's order; empty when there is no such interface.
 [[nodiscard]] std::vector<Ipv4Address> interface_addresses(const std::string& interface);
 
-struct ListenError {
-  int number = 0;      // errno
-  std::string reason;  // one line
-};
+inline constexpr std::uint16_t kPptpPort = 1723;  // RFC 2637 §1.4
 
 // Callers that the kernel keeps for us until they are accepted: an area that dials at once.
 inline constexpr int kListenBacklog = 4096;
 
-// A listening TCP socket: non-blocking, kListenBacklog, SO_REUSEADDR, IP_FREEBIND (the address may
-// come later), TCP_NODELAY (inherited by what it accepts).
-[[nodiscard]] std::expected<UniqueFd, ListenError> listen_on(Ipv4Address address,
+// The addresses to listen on: pptp.listen, or those of the access port. Error: there are none.
+[[nodiscard]] std::expected<std::vector<Ipv4Address>, std::string> listen_addresses(
+    const config::Config& config);
+
+// A socket with this address that does not listen. IP_FREEBIND: the address may come later. Tries
+// for a second: the planes of a supervisor that was killed die with it, but not in the same
+// instant.
+[[nodiscard]] std::expected<UniqueFd, netlink::BindError> bind_patiently(Ipv4Address address,
+                                                                         std::uint16_t tcp_port);
+// The same, and it listens: kListenBacklog, TCP_NODELAY (inherited by what it accepts).
+[[nodiscard]] std::expected<UniqueFd, std::string> listen_on(Ipv4Address address,
                                                              std::uint16_t tcp_port);
 
 // The kernel's bound on any backlog (net.core.somaxconn). Empty: not known.

@@ -18,13 +18,14 @@ namespace pns::supervisor {
 namespace {
 
 // Runs in the child between fork and exec: system calls only.
-[[noreturn]] void become(const char* program, char* const* arguments, int socket, pid_t parent,
-                         const cpu_set_t* cpus, int error_pipe) {
+[[noreturn]] void become(const char* program, char* const* arguments, ChildEnvironment& environment,
+                         int socket, pid_t parent, const cpu_set_t* cpus, int error_pipe) {
   if (!begin_child(parent)) ::_exit(kCannotExecute);
   ::dup2(STDERR_FILENO, STDOUT_FILENO);
   if (cpus != nullptr) ::sched_setaffinity(0, sizeof(*cpus), cpus);
   ::fcntl(socket, F_SETFD, 0);
-  ::execv(program, arguments);
+  environment.keep_descriptors();
+  ::execve(program, arguments, environment.words());
   const int error = errno;
   (void)!::write(error_pipe, &error, sizeof(error));
   ::_exit(kCannotExecute);
@@ -55,11 +56,12 @@ std::expected<void, std::string> spawn(Plane& plane, const SpawnOptions& options
   std::array<char*, words.size() + 1> arguments{};
   for (std::size_t i = 0; i < words.size(); ++i) arguments[i] = words[i].data();
 
+  ChildEnvironment inherited(options.words);
   const pid_t parent = ::getpid();
   const pid_t pid = ::fork();
   if (pid < 0) return failed("fork", errno);
   if (pid == 0)
-    become(words[0].c_str(), arguments.data(), theirs.get(), parent,
+    become(words[0].c_str(), arguments.data(), inherited, theirs.get(), parent,
            options.cpus ? &*options.cpus : nullptr, error_write.get());
 
   error_write.reset();
@@ -80,6 +82,7 @@ std::expected<void, std::string> spawn(Plane& plane, const SpawnOptions& options
   plane.kill_at.reset();
   plane.restart_at.reset();
   plane.leaves = false;
+  plane.reason.clear();
   return {};
 }
 

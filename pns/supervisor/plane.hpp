@@ -12,12 +12,15 @@
 #include <expected>
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 
 #include "pns/base/unique_fd.hpp"
 #include "pns/contract/supervisor_protocol.hpp"
+#include "pns/supervisor/child.hpp"
 #include "pns/supervisor/restart_backoff.hpp"
+#include "pns/supervisor/snapshot.hpp"
 
 namespace pns::supervisor {
 
@@ -39,6 +42,13 @@ struct Plane {
   std::optional<Clock::time_point> kill_at;     // SIGKILL then: it was told to end by other means
   std::optional<Clock::time_point> restart_at;  // while kDown
   bool leaves = false;                          // was told kLeave; is started again when it ends
+  std::string reason;                           // why it cannot go on, as it has told
+  // The configuration that it runs with, and is started with again. Null: the files, as they are.
+  Snapshot::Pointer configuration;
+  // The one that it was started with for a trial. It takes the place of the other once the plane is
+  // ready; until then the other is kept.
+  Snapshot::Pointer candidate;
+  std::optional<Clock::time_point> ready_by;  // of a trial
   RestartBackoff backoff;
 
   [[nodiscard]] bool runs() const noexcept { return pid > 0; }
@@ -49,6 +59,7 @@ struct SpawnOptions {
   std::filesystem::path config_file;
   std::filesystem::path run_dir;
   std::optional<cpu_set_t> cpus;  // where it may run; empty: anywhere
+  ChildWords words{};
 };
 
 // Starts the program with its end of a fresh socket; sets pid, socket, state and started. The child

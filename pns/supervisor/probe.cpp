@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/wait.h>
 
@@ -18,22 +19,24 @@ namespace pns::supervisor {
 namespace {
 
 // Runs in the child between fork and exec: system calls only.
-[[noreturn]] void become(const char* program, char* const* arguments, int output, bool with_errors,
-                         pid_t parent) {
+[[noreturn]] void become(const char* program, char* const* arguments, ChildEnvironment& environment,
+                         int output, bool with_errors, pid_t parent) {
   if (!begin_child(parent)) ::_exit(kCannotExecute);
   const int nothing = ::open("/dev/null", O_RDWR);
   if (nothing < 0 || ::dup2(nothing, STDIN_FILENO) < 0 || ::dup2(output, STDOUT_FILENO) < 0 ||
       ::dup2(with_errors ? output : nothing, STDERR_FILENO) < 0)
     ::_exit(kCannotExecute);
   if (nothing > STDERR_FILENO) ::close(nothing);
-  ::execv(program, arguments);
+  environment.keep_descriptors();
+  ::execve(program, arguments, environment.words());
   ::_exit(kCannotExecute);
 }
 
 }  // namespace
 
 std::expected<Probe, std::string> Probe::start(std::vector<std::string> words,
-                                               Clock::time_point deadline, Output wanted) {
+                                               Clock::time_point deadline, Output wanted,
+                                               const ChildWords& environment) {
   const auto failed = [&](const char* what) {
     return std::unexpected(fmt::format("{}: {}: {}", words[0], what, std::strerror(errno)));
   };
@@ -47,11 +50,13 @@ std::expected<Probe, std::string> Probe::start(std::vector<std::string> words,
   std::vector<char*> arguments;
   for (std::string& word : words) arguments.push_back(word.data());
   arguments.push_back(nullptr);
+  ChildEnvironment inherited(environment);
   const pid_t parent = ::getpid();
   probe.pid_ = ::fork();
   if (probe.pid_ < 0) return failed("fork");
   if (probe.pid_ == 0)
-    become(arguments[0], arguments.data(), theirs.get(), wanted == Output::kWithErrors, parent);
+    become(arguments[0], arguments.data(), inherited, theirs.get(), wanted == Output::kWithErrors,
+           parent);
   probe.deadline_ = deadline;
   return probe;
 }
@@ -97,6 +102,17 @@ bool Probe::has_ended() {
     read();  // what it left in the pipe
   }
   return pid_ <= 0;
+}
+
+bool Probe::wait() {
+  constexpr int kPollMs = 10;
+  while (!has_ended()) {
+    if (Clock::now() >= deadline_) return false;
+    pollfd readable{pipe_.get(), POLLIN, 0};
+    (void)::poll(&readable, 1, kPollMs);
+    read();
+  }
+  return true;
 }
 
 }  // namespace pns::supervisor

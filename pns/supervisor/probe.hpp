@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "pns/base/unique_fd.hpp"
+#include "pns/supervisor/child.hpp"
 
 namespace pns::supervisor {
 
@@ -25,10 +26,11 @@ class Probe {
   enum class Output { kOnly, kWithErrors };  // stdout; stderr with it
 
   // Starts words[0] with the rest as arguments and no input. Unless it is asked for, stderr is
-  // thrown away. Error: one line.
+  // thrown away. `environment`: what the program finds in it of ours. Error: one line.
   [[nodiscard]] static std::expected<Probe, std::string> start(std::vector<std::string> words,
                                                                Clock::time_point deadline,
-                                                               Output wanted = Output::kOnly);
+                                                               Output wanted = Output::kOnly,
+                                                               const ChildWords& environment = {});
   Probe(Probe&& other) noexcept;
   Probe& operator=(Probe&& other) noexcept;
   ~Probe();  // kills it when it still runs
@@ -38,6 +40,8 @@ class Probe {
   void read();
   // Whether it has ended; waitpid(2)'s status then is status().
   [[nodiscard]] bool has_ended();
+  // Blocks until it has ended. False: not before the deadline.
+  [[nodiscard]] bool wait();
   [[nodiscard]] int status() const noexcept { return status_; }
   [[nodiscard]] const std::string& output() const noexcept { return output_; }
 

@@ -36,13 +36,10 @@ using contract::SupervisorMessageType;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr auto kSilence = seconds(30);  // a plane that says nothing for so long is stuck
-constexpr auto kPoliteControl = milliseconds(5000);  // to tell the peers
-constexpr auto kPoliteDataplane = milliseconds(2000);
-constexpr auto kGrace = milliseconds(1000);       // beyond what a plane was given
+constexpr auto kSilence = seconds(30);            // a plane that says nothing for so long is stuck
 constexpr std::size_t kMostMessagesAtOnce = 256;  // of one plane before the other has its turn
-constexpr auto kCheckTime = seconds(60);          // of the users, at the first start
-constexpr auto kCheckPoll = milliseconds(10);
+constexpr auto kTrialPoll = milliseconds(100);
+constexpr auto kTrialTime = seconds(24);  // of a start with another configuration, if nobody waits
 
 }  // namespace
 
@@ -50,7 +47,14 @@ constexpr auto kCheckPoll = milliseconds(10);
 
 void Supervisor::start(Plane& plane) {
   const auto now = Clock::now();
-  SpawnOptions options{config_.file, run_dir_.path(), std::nullopt};
+  if (plane.candidate && !plane.ready_by) plane.ready_by = now + kTrialTime;
+  const Snapshot* configuration =
+      plane.candidate ? plane.candidate.get() : plane.configuration.get();
+  SpawnOptions options{config_.file,
+                       run_dir_.path(),
+                       std::nullopt,
+                       {.source = configuration == nullptr ? nullptr : &configuration->source(),
+                        .with_users = &plane == &control_}};
   if (&plane == &control_) {
     // Keep the event loop off the cores that poll, when that leaves any.
     cpu_set_t cpus;
@@ -188,6 +192,8 @@ void Supervisor::on_message(Plane& plane, contract::ReceivedSupervisorMessage re
       return;  // last_heard is all it is for
     case SupervisorMessageType::kReady:
       return on_ready(plane);
+    case SupervisorMessageType::kFailed:
+      return on_failed(plane, received.message);
     case SupervisorMessageType::kSetTwin:
       if (!is_control) return on_set_twin(received.message);
       break;
@@ -218,6 +224,8 @@ void Supervisor::on_ready(Plane& plane) {
   plane.state = PlaneState::kReady;
   plane.was_ready = true;
   plane.ready_at = Clock::now();
+  plane.ready_by.reset();
+  if (plane.candidate) plane.configuration = std::exchange(plane.candidate, nullptr);
   auto& info = info_of(plane);
   info.serves.store(info.starts.load(std::memory_order_relaxed), std::memory_order_release);
   const auto took = std::chrono::duration_cast<milliseconds>(plane.ready_at - plane.started);
@@ -345,17 +353,52 @@ void Supervisor::on_end(Plane& plane, int status) {
     restart_.reset();
     return start(plane);
   }
+  const std::string reason = plane.reason.empty() ? how : plane.reason;
   if (!plane.was_ready)
-    return fail(fmt::format("pns-{} ended before it was ready: {}; its own messages are above",
-                            plane.name, how));
+    return fail(fmt::format("pns-{} ended before it was ready: {}{}; its own messages are above",
+                            plane.name, how, plane.reason.empty() ? "" : ": " + plane.reason));
+  if (plane.candidate) return restore_configuration(plane, reason);
+  restart_later(plane, pid, how, lived, served);
+}
+
+// The plane has died by itself.
+void Supervisor::restart_later(Plane& plane, pid_t pid, const std::string& how, milliseconds lived,
+                               milliseconds served) {
   const auto wait = plane.backoff.on_end(served);
-  plane.restart_at = now + wait;
+  plane.restart_at = Clock::now() + wait;
+  // It dies again and again: an edit of the files may be the remedy, and nobody can ask for a
+  // restart of a control process that does not answer.
+  if (wait > milliseconds(0) && plane.configuration && !plane.configuration->is_current())
+    if (auto taken = Snapshot::take(config_.file, &plane == &control_))
+      plane.candidate = std::move(*taken);
   log::error("plane ended unexpectedly", {{"plane", plane.name},
                                           {"pid", pid},
                                           {"how", how},
+                                          {"reason", plane.reason.empty() ? "-" : plane.reason},
                                           {"lived_ms", lived.count()},
                                           {"served_ms", served.count()},
                                           {"restart_in_ms", wait.count()}});
+}
+
+// It could not start with another configuration than it had. The one before serves again, at once.
+void Supervisor::restore_configuration(Plane& plane, const std::string& reason) {
+  log::error("previous configuration restored", {{"plane", plane.name}, {"reason", reason}});
+  plane.candidate.reset();
+  plane.ready_by.reset();
+  auto& failure = session_memory_.header().start_failure;
+  const auto process =
+      &plane == &control_ ? contract::Process::kControl : contract::Process::kDataplane;
+  failure.process.store(static_cast<std::uint32_t>(process), std::memory_order_relaxed);
+  failure.reason.fill('\0');
+  reason.copy(failure.reason.data(), failure.reason.size() - 1);
+  failure.count.fetch_add(1, std::memory_order_release);
+  start(plane);
+}
+
+void Supervisor::on_failed(Plane& plane, const SupervisorMessage& message) {
+  plane.reason = message.text.data();
+  std::ranges::replace_if(
+      plane.reason, [](unsigned char c) { return c < ' '; }, ' ');
 }
 
 // --- the loop ---
@@ -438,7 +481,13 @@ void Supervisor::run_timers(Clock::time_point now) {
       start(*plane);
     }
     if (!plane->runs()) continue;
-    if (plane->kill_at && now >= *plane->kill_at) {
+    // Control waits for a dataplane: without one its time does not run.
+    if (plane->ready_by && now >= *plane->ready_by &&
+        (plane == &dataplane_ || dataplane_.state == PlaneState::kReady)) {
+      plane->ready_by.reset();
+      if (plane->reason.empty()) plane->reason = "it was not ready in time";
+      kill_now(*plane, SIGKILL);
+    } else if (plane->kill_at && now >= *plane->kill_at) {
       kill_now(*plane, SIGKILL);
       plane->kill_at.reset();
     } else if (!plane->kill_at && !is_stopping() && now - plane->last_heard >= kSilence) {
@@ -457,6 +506,7 @@ int Supervisor::poll_timeout(Clock::time_point now) const {
   for (const Plane* plane : {&control_, &dataplane_}) {
     if (plane->restart_at) next = std::min(next, *plane->restart_at);
     if (!plane->runs()) continue;
+    if (plane->ready_by) next = std::min(next, std::max(*plane->ready_by, now + kTrialPoll));
     if (plane->kill_at)
       next = std::min(next, *plane->kill_at);
     else if (!is_stopping())
@@ -517,140 +567,6 @@ void Supervisor::kill_now(Plane& plane, int signal) noexcept {
   if (plane.runs())
     (void)privilege::signal_process(plane.pid, signal,
                                     &plane == &control_ ? control_user_ : dataplane_user_);
-}
-
-namespace {
-
-log::Level log_level(config::LogLevel level) noexcept {
-  switch (level) {
-    case config::LogLevel::kTrace:
-      return log::Level::kTrace;
-    case config::LogLevel::kDebug:
-      return log::Level::kDebug;
-    case config::LogLevel::kInfo:
-      return log::Level::kInfo;
-    case config::LogLevel::kWarn:
-      return log::Level::kWarn;
-    case config::LogLevel::kError:
-      return log::Level::kError;
-  }
-  return log::Level::kInfo;
-}
-
-// Prints each and says whether there was any.
-void print(const std::vector<config::ConfigError>& errors) {
-  for (const auto& error : errors) fmt::print(stderr, "{}\n", error.to_string());
-}
-
-// `pns check` in a process of its own. Returns its warnings; the error is all that it printed.
-std::expected<std::vector<std::string>, std::string> check_users(
-    const std::filesystem::path& config_file) {
-  std::error_code error;
-  const auto program = std::filesystem::read_symlink("/proc/self/exe", error);
-  if (error) return std::unexpected("/proc/self/exe: " + error.message() + "\n");
-  auto probe = Probe::start({program.string(), "check", "--config", config_file.string()},
-                            Clock::now() + kCheckTime, Probe::Output::kWithErrors);
-  if (!probe) return std::unexpected(probe.error() + "\n");
-  while (!probe->has_ended()) {
-    if (Clock::now() >= probe->deadline())
-      return std::unexpected(std::string("pns check does not end\n"));
-    pollfd wait{probe->fd(), POLLIN, 0};
-    (void)::poll(&wait, 1, static_cast<int>(kCheckPoll.count()));
-    probe->read();
-  }
-  const std::string& output = probe->output();
-  if (!WIFEXITED(probe->status()) || WEXITSTATUS(probe->status()) != 0)
-    return std::unexpected(
-        output.empty() ? "pns check: " + describe_wait_status(probe->status()) + "\n" : output);
-  constexpr std::string_view kWarning = "warning: ";
-  std::vector<std::string> warnings;
-  std::istringstream lines(output);
-  for (std::string line; std::getline(lines, line);)
-    if (const auto at = line.find(kWarning); at != std::string::npos)
-      warnings.push_back(line.erase(at, kWarning.size()));
-  return warnings;
-}
-
-// The planes that another supervisor left, when nobody can look after them: control tells the
-// peers, then the dataplane. Their descriptors are open until this process ends.
-void end_planes(const RunDirectory& run_dir) {
-  for (const auto& [name, user, within] :
-       {std::tuple{"control", privilege::kControlUser, kPoliteControl + kGrace},
-        std::tuple{"dataplane", privilege::kDataplaneUser, kPoliteDataplane + kGrace}}) {
-    const privilege::Identity owner = privilege::find_identity(user);
-    const pid_t pid = run_dir.read_pid(name);
-    const auto is_here = [pid] { return pid > 0 && ::waitpid(pid, nullptr, WNOHANG) == 0; };
-    if (!is_here()) continue;  // no child of ours
-    (void)privilege::signal_process(pid, SIGTERM, owner);
-    const auto until = Clock::now() + within;
-    while (is_here() && Clock::now() < until) std::this_thread::sleep_for(milliseconds(5));
-    (void)privilege::signal_process(pid, SIGKILL, owner);
-  }
-}
-
-int resume_supervisor(const SupervisorOptions& options, config::Config config) {
-  const auto read_state = [&]() -> std::expected<HandOver, std::string> {
-    const UniqueFd sealed(options.resume_fd);  // read once, and not handed on
-    const auto text = read_sealed(sealed.get());
-    if (!text) return std::unexpected(text.error());
-    return decode(*text);
-  };
-  const auto state = read_state();
-  const auto ended = [&](const std::string& reason, const RunDirectory& run_dir) {
-    log::error("server failed", {{"reason", reason}});
-    end_planes(run_dir);
-    return 1;
-  };
-  if (!state) return ended(state.error(), RunDirectory::adopt(options.run_dir, UniqueFd()));
-  Supervisor supervisor(std::move(config),
-                        RunDirectory::adopt(options.run_dir, UniqueFd(state->run_dir_lock)));
-  if (auto resumed = supervisor.resume(*state); !resumed)
-    return ended(resumed.error(), RunDirectory::adopt(options.run_dir, UniqueFd()));
-  return supervisor.serve();
-}
-
-}  // namespace
-
-int run_supervisor(const SupervisorOptions& options) {
-  if (auto begun = privilege::begin(); !begun) {
-    fmt::print(stderr, "{}\n", begun.error());
-    return 1;
-  }
-  const bool resumes = options.resume_fd >= 0;
-  auto config = config::load(options.config_file);
-  if (!config) {
-    print(config.error());
-    if (resumes) end_planes(RunDirectory::adopt(options.run_dir, UniqueFd()));
-    return 1;
-  }
-  // The users are control's: this process never reads them. A first start lets another process look
-  // at them, so that a mistake is told at once.
-  std::vector<std::string> warnings;
-  if (!resumes) {
-    auto checked = check_users(config->file);
-    if (!checked) {
-      fmt::print(stderr, "{}", checked.error());
-      return 1;
-    }
-    warnings = std::move(*checked);
-  }
-  log::start(
-      log_level(config->log.level),
-      config->log.format == config::LogFormat::kJson ? log::Format::kJson : log::Format::kText,
-      "supervisor");
-  if (resumes) return resume_supervisor(options, std::move(*config));
-  for (const auto& warning : warnings) log::warn("users file", {{"reason", warning}});
-  auto run_dir = RunDirectory::open(options.run_dir);
-  if (!run_dir) {
-    log::error("start failed", {{"reason", run_dir.error()}});
-    return 1;
-  }
-  Supervisor supervisor(std::move(*config), std::move(*run_dir));
-  if (auto prepared = supervisor.prepare(); !prepared) {
-    log::error("start failed", {{"reason", prepared.error()}});
-    return 1;
-  }
-  return supervisor.serve();
 }
 
 }  // namespace pns::supervisor

@@ -19,7 +19,23 @@ namespace pns::supervisor {
 using std::chrono::milliseconds;
 using Result = std::expected<void, std::string>;
 
-HandOver::Plane Supervisor::describe(const Plane& plane, const Outbox& outbox) const {
+namespace {
+
+// Where a configuration stands in the list; it is added when it is not there yet.
+int index_in(std::vector<HandOver::Configuration>& all, const Snapshot* configuration) {
+  if (configuration == nullptr) return -1;
+  const auto [config, users] = configuration->descriptors();
+  const HandOver::Configuration wanted{config, users};
+  const auto found = std::ranges::find(all, wanted);
+  const auto index = static_cast<int>(found - all.begin());
+  if (found == all.end()) all.push_back(wanted);
+  return index;
+}
+
+}  // namespace
+
+HandOver::Plane Supervisor::describe(const Plane& plane, const Outbox& outbox,
+                                     HandOver& whole) const {
   return {.pid = plane.pid,
           .socket = plane.socket.get(),
           .state = plane.state,
@@ -29,7 +45,8 @@ HandOver::Plane Supervisor::describe(const Plane& plane, const Outbox& outbox) c
           .backoff = plane.backoff.next(),
           .kill_at = plane.kill_at,
           .restart_at = plane.restart_at,
-          .waiting = {outbox.waiting().begin(), outbox.waiting().end()}};
+          .waiting = {outbox.waiting().begin(), outbox.waiting().end()},
+          .configuration = index_in(whole.configurations, plane.configuration.get())};
 }
 
 HandOver Supervisor::describe() const {
@@ -52,8 +69,9 @@ HandOver Supervisor::describe() const {
                                  .local = stored.local,
                                  .peer = stored.peer,
                                  .tcp_port = stored.tcp_port});
-  state.control = describe(control_, control_outbox_);
-  state.dataplane = describe(dataplane_, dataplane_outbox_);
+  state.configuration = index_in(state.configurations, restart_->configuration.get());
+  state.control = describe(control_, control_outbox_, state);
+  state.dataplane = describe(dataplane_, dataplane_outbox_, state);
   state.request = restart_->request;
   state.asked = restart_->asked;
   return state;
@@ -102,6 +120,21 @@ void Supervisor::take(Plane& plane, Outbox& outbox, const HandOver::Plane& state
   for (const auto& message : state.waiting) outbox.push(message);
 }
 
+// Those that no plane runs with are closed: what this process was started with is read.
+void Supervisor::take_configurations(const HandOver& state) {
+  std::vector<Snapshot::Pointer> configurations;
+  for (const auto& [config, users] : state.configurations)
+    configurations.push_back(Snapshot::adopt(config_.file, UniqueFd(config), UniqueFd(users)));
+  for (const auto& [plane, index] : {std::pair{&control_, state.control.configuration},
+                                     std::pair{&dataplane_, state.dataplane.configuration}})
+    if (index >= 0) {
+      plane->configuration = configurations[static_cast<std::size_t>(index)];
+    } else if (auto taken = Snapshot::take(config_.file, plane == &control_)) {
+      // An earlier supervisor kept none. The files of now are the best that there is.
+      plane->configuration = std::move(*taken);
+    }
+}
+
 Result Supervisor::resume(const HandOver& state) {
   const auto now = Clock::now();
   program_ = state.program;
@@ -120,8 +153,9 @@ Result Supervisor::resume(const HandOver& state) {
                                   StoredConnection{UniqueFd(c.fd), c.local, c.peer, c.tcp_port});
   take(control_, control_outbox_, state.control, now);
   take(dataplane_, dataplane_outbox_, state.dataplane, now);
-  if (!set_inherited(state.descriptors(), false))
-    return std::unexpected("hand-over: a descriptor is not open");
+  const bool open = set_inherited(state.descriptors(), false);
+  take_configurations(state);
+  if (!open) return std::unexpected("hand-over: a descriptor is not open");
   auto attached = contract::SessionMemory::attach(session_memory_fd_.get());
   if (!attached) return std::unexpected(attached.error());
   session_memory_ = std::move(*attached);

@@ -2,7 +2,7 @@
 //
 // The Supervisor itself, for the files that make it: supervisor.cpp (planes, messages, the loop and
 // the end), supervisor_prepare.cpp (what it holds), supervisor_restart.cpp (planned restarts),
-// supervisor_handover.cpp (its own). One thread.
+// supervisor_handover.cpp (its own). run.cpp makes one. One thread.
 #pragma once
 
 #include <array>
@@ -11,6 +11,7 @@
 #include <expected>
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -27,9 +28,11 @@
 #include "pns/netlink/neighbour_request.hpp"
 #include "pns/privilege/identity.hpp"
 #include "pns/supervisor/handover.hpp"
+#include "pns/supervisor/kernel_net.hpp"
 #include "pns/supervisor/plane.hpp"
 #include "pns/supervisor/probe.hpp"
 #include "pns/supervisor/run_directory.hpp"
+#include "pns/supervisor/snapshot.hpp"
 
 namespace pns::supervisor {
 
@@ -37,7 +40,9 @@ namespace pns::supervisor {
 // and a hand-over) and the rest. A process that may not raise its hard limit gets what it may.
 void raise_descriptor_limit(std::uint32_t max_connections);
 
-inline constexpr std::uint16_t kPptpPort = 1723;  // RFC 2637 §1.4
+inline constexpr std::chrono::milliseconds kPoliteControl{5000};  // to tell the peers
+inline constexpr std::chrono::milliseconds kPoliteDataplane{2000};
+inline constexpr std::chrono::milliseconds kGrace{1000};  // beyond what a plane was given
 
 enum class Phase { kStarting, kServing, kStoppingControl, kStoppingDataplane };
 
@@ -56,10 +61,13 @@ struct Listener {
 
 class Supervisor {
  public:
-  Supervisor(config::Config config, RunDirectory run_dir)
+  // `configuration`: what `config` was read from. Null: resume() has it.
+  Supervisor(config::Config config, RunDirectory run_dir, Snapshot::Pointer configuration = nullptr)
       : config_(std::move(config)), run_dir_(std::move(run_dir)) {
     control_.name = "control";
     dataplane_.name = "dataplane";
+    if (configuration) dataplane_.configuration = configuration->without_users();
+    control_.configuration = std::move(configuration);
   }
 
   // Everything that can fail before a process is started.
@@ -92,7 +100,11 @@ class Supervisor {
   void on_ask_neighbour(const contract::SupervisorMessage& message);
   void on_store(contract::ReceivedSupervisorMessage received);
   void refuse_to_keep(ConnectionId connection);
+  void on_failed(Plane& plane, const contract::SupervisorMessage& message);
   void on_end(Plane& plane, int status);
+  void restart_later(Plane& plane, pid_t pid, const std::string& how,
+                     std::chrono::milliseconds lived, std::chrono::milliseconds served);
+  void restore_configuration(Plane& plane, const std::string& reason);
   void tell_plane_state();
 
   // A planned restart, from the request to the plane's new start or to our own.
@@ -100,11 +112,14 @@ class Supervisor {
     contract::Process what{};
     std::uint32_t request = 0;
     Clock::time_point asked{};
+    Clock::time_point by{};  // the process must be ready then, or the one before it starts again
+    Snapshot::Pointer configuration;  // of the check and the start
     enum class Step { kContract, kConfig, kLeaving } step = Step::kContract;
     std::optional<Probe> probe{};  // while kContract, kConfig
   };
   void on_request_restart(const contract::SupervisorMessage& message);
-  void probe(std::vector<std::string> words, Clock::duration within);
+  [[nodiscard]] std::string busy(contract::Process what) const;
+  void probe(std::vector<std::string> words, Clock::time_point by);
   void check_probe(Clock::time_point now);
   void on_probe_end();
   void answer(std::uint32_t request, contract::Process what, const std::string& refusal);
@@ -114,8 +129,10 @@ class Supervisor {
   [[nodiscard]] std::filesystem::path program_of(contract::Process what) const;
 
   [[nodiscard]] HandOver describe() const;
-  [[nodiscard]] HandOver::Plane describe(const Plane& plane, const Outbox& outbox) const;
+  [[nodiscard]] HandOver::Plane describe(const Plane& plane, const Outbox& outbox,
+                                         HandOver& whole) const;
   void take(Plane& plane, Outbox& outbox, const HandOver::Plane& state, Clock::time_point now);
+  void take_configurations(const HandOver& state);
   // Executes the program anew. Returns only when that failed, with the reason.
   [[nodiscard]] std::string hand_over();
   void compare_configuration(const HandOver& state);

@@ -11,25 +11,17 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <fstream>
-#include <thread>
 
 #include "pns/base/time.hpp"
 #include "pns/log/log.hpp"
+#include "pns/supervisor/host_check.hpp"
 #include "pns/supervisor/kernel_net.hpp"
 #include "pns/supervisor/supervisor_parts.hpp"
 
 namespace pns::supervisor {
 namespace {
 
-using std::chrono::milliseconds;
 using Result = std::expected<void, std::string>;
-
-std::uint64_t free_huge_pages() {
-  std::ifstream file("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages");
-  std::uint64_t count = 0;
-  return file >> count ? count : 0;
-}
 
 bool is_on_huge_pages(int fd) noexcept {
   struct statfs status {};
@@ -41,7 +33,7 @@ bool is_on_huge_pages(int fd) noexcept {
 void raise_descriptor_limit(std::uint32_t max_connections) {
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  const rlim_t wanted = rlim_t{max_connections} * 2 + 4096;
+  const rlim_t wanted = wanted_descriptors(max_connections);
   rlimit raised{wanted, std::max(wanted, limit.rlim_max)};
   if (limit.rlim_cur >= wanted || ::setrlimit(RLIMIT_NOFILE, &raised) == 0) return;
   raised = {limit.rlim_max, limit.rlim_max};
@@ -53,6 +45,8 @@ void raise_descriptor_limit(std::uint32_t max_connections) {
 Result Supervisor::prepare() {
   if (auto done = find_programs(); !done) return done;
   if (auto done = catch_signals(); !done) return done;
+  if (const auto wrong = host_objections(config_, run_dir_.path()); !wrong.empty())
+    return std::unexpected(wrong.front());
   raise_descriptor_limit(config_.pptp.max_connections);
   if (auto done = make_session_memory(); !done) return done;
   if (auto done = open_taps(); !done) return done;
@@ -106,13 +100,7 @@ Result Supervisor::find_programs() {
 
 Result Supervisor::make_session_memory() {
   const config::Memory& memory = config_.dataplane.memory;
-  // With auto the sessions take huge pages only where enough are left for packet buffers.
-  constexpr std::uint64_t kHugeMegabytes = 2;
-  const std::uint64_t for_sessions =
-      (config_.dataplane.max_sessions * sizeof(contract::SessionRecord) >> 21) + 2;
-  const bool enough = free_huge_pages() >= for_sessions + (memory.megabytes + 1) / kHugeMegabytes;
-  const bool huge = memory.hugepages == config::HugePages::kOn ||
-                    (memory.hugepages == config::HugePages::kAuto && enough);
+  const bool huge = sessions_on_huge_pages(config_.dataplane);
   auto fd = contract::SessionMemory::create(config_.dataplane.max_sessions, huge,
                                             monotonic_ns(Clock::now()));
   if (!fd) return std::unexpected(fd.error());
@@ -155,34 +143,18 @@ Result Supervisor::open_neighbour_requests() {
 }
 
 Result Supervisor::open_listeners() {
-  std::vector<Ipv4Address> addresses = config_.pptp.listen;
-  const config::Port& access = config_.ports.access;
-  if (addresses.empty()) {
-    if (access.has_twin())
-      for (const Ipv4Prefix& own : access.addresses) addresses.push_back(own.address);
-    else
-      addresses = interface_addresses(access.device.interface);
-  }
-  if (addresses.empty())
-    return std::unexpected(
-        fmt::format("no address to listen on: {} has no IPv4 address and "
-                    "pptp.listen names none",
-                    access.device.text));
+  const auto addresses = listen_addresses(config_);
+  if (!addresses) return std::unexpected(addresses.error());
   if (const auto largest = largest_backlog(); largest && *largest < kListenBacklog)
     log::warn("net.core.somaxconn too low", {{"somaxconn", *largest}, {"wanted", kListenBacklog}});
-  for (const Ipv4Address address : addresses)
+  for (const Ipv4Address address : *addresses)
     if (auto done = open_listener(address); !done) return done;
   return {};
 }
 
 Result Supervisor::open_listener(Ipv4Address address) {
   auto fd = listen_on(address, kPptpPort);
-  // The planes of a supervisor that was killed die with it, but not in the same instant.
-  for (int tries = 0; !fd && fd.error().number == EADDRINUSE && tries < 20; ++tries) {
-    std::this_thread::sleep_for(milliseconds(50));
-    fd = listen_on(address, kPptpPort);
-  }
-  if (!fd) return std::unexpected(fd.error().reason);
+  if (!fd) return std::unexpected(fd.error());
   listeners_.push_back({std::move(*fd), address});
   return {};
 }

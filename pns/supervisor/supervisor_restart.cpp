@@ -6,6 +6,8 @@
 #include <fmt/format.h>
 #include <sys/wait.h>
 
+#include <algorithm>
+
 #include "pns/log/log.hpp"
 #include "pns/supervisor/contract_check.hpp"
 #include "pns/supervisor/supervisor_parts.hpp"
@@ -20,10 +22,14 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr auto kContractTime = seconds(5);
-constexpr auto kConfigTime = seconds(15);  // the users file may be large
 constexpr auto kLeaveTime = milliseconds(2000);
 
-std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
+// The first of the lines, and how many more there are.
+std::string summary_of(const std::string& lines) {
+  const auto more = std::ranges::count(lines, '\n') - 1;
+  const std::string first = lines.substr(0, lines.find('\n'));
+  return more > 0 ? fmt::format("{} (and {} more: pns check)", first, more) : first;
+}
 
 std::string program_name(Process what) {
   return what == Process::kSupervisor ? "pns" : fmt::format("pns-{}", name_of(what));
@@ -41,20 +47,42 @@ void Supervisor::on_request_restart(const SupervisorMessage& message) {
   const auto what = static_cast<Process>(message.value);
   if (message.value >= contract::kProcesses)
     return answer(message.request, what, "there is no such process");
-  if (phase_ != Phase::kServing)
-    return answer(message.request, what,
-                  is_stopping() ? "the server is ending" : "the server is starting");
-  if (restart_) return answer(message.request, what, "another restart is under way");
-  const Plane& plane = what == Process::kControl ? control_ : dataplane_;
-  if (what != Process::kSupervisor && plane.state == PlaneState::kStarting)
-    return answer(message.request, what, fmt::format("{} is starting", plane.name));
+  if (const std::string why = busy(what); !why.empty()) return answer(message.request, what, why);
   log::info("restart requested", {{"what", name_of(what)}});
-  restart_.emplace(Restart{.what = what, .request = message.request, .asked = Clock::now()});
-  probe({program_of(what).string(), "--contract"}, kContractTime);
+  auto configuration = Snapshot::take(config_.file, what == Process::kControl);
+  if (!configuration) return answer(message.request, what, configuration.error().to_string());
+  const auto now = Clock::now();
+  // A fifth of the asker's time is left for the configuration before, should the new one fail.
+  const auto within =
+      seconds(std::clamp(message.within_s == 0 ? contract::kRestartSeconds : message.within_s,
+                         std::uint32_t{1}, contract::kMaxRestartSeconds));
+  restart_.emplace(Restart{.what = what,
+                           .request = message.request,
+                           .asked = now,
+                           .by = now + within * 4 / 5,
+                           .configuration = std::move(*configuration)});
+  probe({program_of(what).string(), "--contract"}, std::min(restart_->by, now + kContractTime));
 }
 
-void Supervisor::probe(std::vector<std::string> words, Clock::duration within) {
-  auto started = Probe::start(std::move(words), Clock::now() + within);
+// Empty: a restart of this process may begin.
+std::string Supervisor::busy(Process what) const {
+  if (phase_ != Phase::kServing)
+    return is_stopping() ? "the server is ending" : "the server is starting";
+  if (restart_) return "another restart is under way";
+  for (const auto& [plane, process] :
+       {std::pair{&control_, Process::kControl}, std::pair{&dataplane_, Process::kDataplane}}) {
+    const bool trial = plane->candidate != nullptr && plane->runs();
+    if (trial || (process == what && plane->state == PlaneState::kStarting))
+      return fmt::format("{} is starting", plane->name);
+  }
+  return {};
+}
+
+void Supervisor::probe(std::vector<std::string> words, Clock::time_point by) {
+  auto started = Probe::start(std::move(words), by, Probe::Output::kOnly,
+                              {.source = &restart_->configuration->source(),
+                               .run_dir = run_dir_.path().string(),
+                               .process = std::string(name_of(restart_->what))});
   if (!started) return refuse_restart(started.error());
   restart_->probe = std::move(*started);
 }
@@ -85,24 +113,24 @@ void Supervisor::on_probe_end() {
     if (!objection.empty()) return refuse_restart(objection);
     // By the executable that lies there now, which may know keys that this one does not.
     restart_->step = Restart::Step::kConfig;
+    if (what == Process::kDataplane)
+      if (const std::string refusal = ports_objection(); !refusal.empty())
+        return refuse_restart(refusal);
     return this->probe({program_.string(), "check", "--config", config_.file.string()},
-                       kConfigTime);
+                       restart_->by);
   }
   if (!WIFEXITED(probe.status()) || WEXITSTATUS(probe.status()) != 0)
     return refuse_restart(probe.output().empty()
                               ? "pns check: " + describe_wait_status(probe.status())
-                              : first_line(probe.output()));
+                              : summary_of(probe.output()));
   restart_->step = Restart::Step::kLeaving;
   if (what == Process::kSupervisor) return refuse_restart(hand_over());
-  if (what == Process::kDataplane)
-    if (const std::string objection = ports_objection(); !objection.empty())
-      return refuse_restart(objection);
   leave(what == Process::kControl ? control_ : dataplane_);
 }
 
 // A dataplane that opened other ports than those that are held for it would serve nobody.
 std::string Supervisor::ports_objection() const {
-  const auto now = config::load(config_.file);
+  const auto now = config::load(restart_->configuration->source());
   if (!now) return {};  // only a newer program can read it
   for (const auto& [key, held, wanted] :
        {std::tuple{"ports.access", &config_.ports.access, &now->ports.access},
@@ -115,6 +143,8 @@ std::string Supervisor::ports_objection() const {
 
 void Supervisor::leave(Plane& plane) {
   answer(restart_->request, restart_->what, {});
+  plane.candidate = restart_->configuration;
+  plane.ready_by = restart_->by;
   if (!plane.runs()) {  // it waits for its next start: that is now
     restart_.reset();
     plane.restart_at.reset();

@@ -310,11 +310,24 @@ TEST_CASE("supervisor protocol: who ends with messages unread is heard to the en
   REQUIRE(send_supervisor_message(pair.here.get(), message_of(SupervisorMessageType::kPlaneState)));
   REQUIRE(send_supervisor_message(pair.there.get(),
                                   message_of(SupervisorMessageType::kForgetConnection)));
+  tell_failure(pair.there.get(), "why");
   pair.there.reset();
   const auto first = receive_supervisor_message(pair.here.get());
   REQUIRE(first);
   CHECK(first->message.type == SupervisorMessageType::kForgetConnection);
+  const auto second = receive_supervisor_message(pair.here.get());
+  REQUIRE(second);
+  CHECK(std::string_view(second->message.text.data()) == "why");
   CHECK(receive_supervisor_message(pair.here.get()).error() == ReceiveError::kClosed);
+}
+
+TEST_CASE("supervisor protocol: a plane tells why it ends", "[contract]") {
+  const Pair pair;
+  tell_failure(pair.there.get(), std::string(2000, 'x'));
+  const auto received = receive_supervisor_message(pair.here.get());
+  REQUIRE(received);
+  CHECK(received->message.type == SupervisorMessageType::kFailed);
+  CHECK(std::string_view(received->message.text.data()) == std::string(511, 'x'));
 }
 
 TEST_CASE("supervisor protocol: a grant of a newer supervisor is skipped", "[contract]") {

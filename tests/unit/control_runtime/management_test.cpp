@@ -238,13 +238,20 @@ TEST_CASE("management: a restart is accepted or refused with the reason", "[mana
   CHECK(json::parse(refused->body)["error"] == "no");
 }
 
-TEST_CASE("management: a request for a restart names one process and nothing else",
-          "[management]") {
-  CHECK(read_restart_request(R"({"process":"control"})") == pns::contract::Process::kControl);
-  CHECK(read_restart_request(R"({"process":"dataplane"})") == pns::contract::Process::kDataplane);
-  CHECK(read_restart_request(R"({"process":"supervisor"})") == pns::contract::Process::kSupervisor);
-  for (const char* text : {"", "[]", "{}", R"({"process":1})", R"({"process":"all"})",
-                           R"({"process":"control","now":true})"}) {
+TEST_CASE("management: a request for a restart names one process, and a time", "[management]") {
+  for (const std::string process : {"control", "dataplane", "supervisor"}) {
+    const auto request = read_restart_request(R"({"process":")" + process + "\"}");
+    REQUIRE(request);
+    CHECK(request->process == pns::contract::process_of(process));
+    CHECK(request->within == pns::Seconds(0));
+  }
+  const auto timed = read_restart_request(R"({"process":"control","timeout_s":600})");
+  REQUIRE(timed);
+  CHECK(timed->within == pns::Seconds(600));
+  for (const char* text :
+       {"", "[]", "{}", R"({"process":1})", R"({"process":"all"})",
+        R"({"process":"control","now":true})", R"({"process":"control","timeout_s":0})",
+        R"({"process":"control","timeout_s":601})", R"({"process":"control","timeout_s":-1})"}) {
     CAPTURE(text);
     CHECK_FALSE(read_restart_request(text));
   }

@@ -96,13 +96,15 @@ TEST_CASE("supervisor link: each request for a restart gets its own answer, once
   std::vector<std::string> answers;
   std::array<SupervisorMessage, 2> asked;
   for (const auto what : {Process::kControl, Process::kSupervisor}) {
-    world.link->request_restart(what, [&, what](const std::optional<std::string>& refusal) {
-      answers.push_back(std::string(name_of(what)) + ": " + refusal.value_or("accepted"));
-    });
+    world.link->request_restart(
+        what, pns::Seconds(40), [&, what](const std::optional<std::string>& refusal) {
+          answers.push_back(std::string(name_of(what)) + ": " + refusal.value_or("accepted"));
+        });
     auto received = receive_supervisor_message(world.supervisor.get());
     REQUIRE(received);
     CHECK(received->message.type == SupervisorMessageType::kRequestRestart);
     CHECK(received->message.value == static_cast<std::uint32_t>(what));
+    CHECK(received->message.within_s == 40);
     asked[what == Process::kControl ? 0 : 1] = received->message;
   }
   REQUIRE(asked[0].request != asked[1].request);

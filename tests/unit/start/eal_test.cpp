@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/start/eal.hpp"
 
+#include <sched.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -144,4 +145,17 @@ TEST_CASE("eal: auto waits when there are as many lcores as CPUs", "[dataplane][
   CHECK(resolve_idle_mode(config, {.online_cpus = 4}) == config::IdleMode::kSpin);
   config.dataplane.idle.mode = config::IdleMode::kSleep;
   CHECK(resolve_idle_mode(config, {.online_cpus = 1}) == config::IdleMode::kSleep);
+}
+
+TEST_CASE("eal: a core that this process may not use is named", "[dataplane][eal]") {
+  cpu_set_t before;
+  REQUIRE(::sched_getaffinity(0, sizeof(before), &before) == 0);
+  std::uint16_t mine = 0;
+  while (!CPU_ISSET(mine, &before)) ++mine;
+  CHECK(cores_objection({.main = mine, .workers = {}}).empty());
+  CHECK_THAT(cores_objection({.main = mine, .workers = {1023}}),
+             Catch::StartsWith("dataplane.cores: this process may not run on core 1023 ("));
+  cpu_set_t after;
+  REQUIRE(::sched_getaffinity(0, sizeof(after), &after) == 0);
+  CHECK(CPU_EQUAL(&before, &after));
 }

@@ -6,18 +6,25 @@
 //   never-ready   end with status 3 before kReady
 //   stubborn      become ready and ignore kStop and kLeave
 //   asks          become ready and ask for neighbours that cannot exist
+// It does not get ready with a configuration whose node.name is one of these:
+//   broken        tell the supervisor why, and end with status 1
+//   silent        beat and say no more
+// With --check it prints RUN_DIR/fake-NAME-check, and ends with 1 when that has an error.
 // The control one accepts on its listeners, stores each connection and answers `who` with its pid,
-// `grants` with what it was given, `forget` by making the supervisor forget the connection,
-// `restart X` with what the supervisor says to that.
+// `name` with the node.name of its configuration, `grants` with what it was given, `forget` by
+// making the supervisor forget the connection, `restart X [SECONDS]` with what the supervisor says
+// to that.
 #include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <iostream>
 #include <map>
 #include <string>
 #include <string_view>
@@ -39,6 +46,28 @@ void say(int socket, SupervisorMessageType type, std::uint64_t connection = 0, i
   if (!send_supervisor_message(socket, message, fd)) std::exit(4);
 }
 
+// node.name of what the supervisor passed on; of the file where it passed nothing on.
+std::string node_name(const std::string& file) {
+  std::string text(64 * 1024, '\0');
+  if (const char* fd = ::getenv("PNS_CONFIG_FD"); fd != nullptr) {
+    const ssize_t got = ::pread(std::atoi(fd), text.data(), text.size(), 0);
+    text.resize(static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+  } else {
+    std::getline(std::ifstream(file), text, '\0');
+  }
+  constexpr std::string_view kKey = "node: {name: ";
+  const auto at = text.find(kKey);
+  if (at == std::string::npos) return "none";
+  return text.substr(at + kKey.size(), text.find('}', at) - at - kKey.size());
+}
+
+int check(const std::string& said) {
+  std::string text;
+  std::getline(std::ifstream(said), text, '\0');
+  std::cout << text;
+  return text.find("error: ") == std::string::npos ? 0 : 1;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -48,13 +77,19 @@ int main(int argc, char** argv) {
     return 0;
   }
   std::string run_dir;
+  std::string config;
+  bool checks = false;
   int supervisor = -1;
   for (int i = 1; i + 1 < argc; i += 2) {
     if (std::strcmp(argv[i], "--run-dir") == 0) run_dir = argv[i + 1];
+    if (std::strcmp(argv[i], "--config") == 0) config = argv[i + 1];
+    if (std::strcmp(argv[i], "--check") == 0) checks = true;
     if (std::strcmp(argv[i], "--supervisor-fd") == 0) supervisor = std::atoi(argv[i + 1]);
   }
+  const std::string behaviour = run_dir + (is_control ? "/fake-control" : "/fake-dataplane");
+  if (checks) return check(behaviour + "-check");
   std::string mode;
-  std::ifstream(run_dir + (is_control ? "/fake-control" : "/fake-dataplane")) >> mode;
+  std::ifstream(behaviour) >> mode;
   ::puts("a plane's stdout must not reach the supervisor's");
   ::fflush(stdout);
 
@@ -63,6 +98,15 @@ int main(int argc, char** argv) {
   auto memory = SessionMemory::attach(grants->session_memory.get());
   if (!memory) return 6;
   if (mode == "never-ready") return 3;
+  const std::string name = node_name(config);
+  if (name == "broken") {
+    tell_failure(supervisor, "node.name: broken is no name for me");
+    return 1;
+  }
+  while (name == "silent") {
+    say(supervisor, SupervisorMessageType::kWatchdog);
+    ::usleep(100'000);
+  }
   say(supervisor, SupervisorMessageType::kReady);
 
   if (mode == "asks")
@@ -125,6 +169,7 @@ int main(int argc, char** argv) {
         const std::string word(text.data(), static_cast<std::size_t>(got));
         std::string answer;
         if (word == "who") answer = std::to_string(::getpid());
+        if (word == "name") answer = name;
         if (word == "grants")
           answer = "connections " + std::to_string(granted) + " dataplane " +
                    std::to_string(dataplane_serves) + " starts " +
@@ -132,11 +177,15 @@ int main(int argc, char** argv) {
                    std::to_string(starts_of(Process::kDataplane)) + "/" +
                    std::to_string(starts_of(Process::kSupervisor));
         if (word.starts_with("restart ")) {
-          const auto process = process_of(word.substr(8));
+          const auto space = word.find(' ', 8);
+          const auto process =
+              process_of(word.substr(8, space == std::string::npos ? space : space - 8));
           SupervisorMessage message;
           message.type = SupervisorMessageType::kRequestRestart;
           message.value = process ? static_cast<std::uint32_t>(*process) : 99;
           message.request = static_cast<std::uint32_t>(wait[i].fd);
+          if (space != std::string::npos)
+            message.within_s = static_cast<std::uint32_t>(std::atoi(word.c_str() + space));
           if (!send_supervisor_message(supervisor, message)) return 4;
           continue;
         }

@@ -55,6 +55,9 @@ HandOver full_state() {
   state.dataplane.was_ready = true;
   state.dataplane.restart_at = Clock::time_point(4s);
   state.dataplane.waiting = {twin_ready(), twin_ready()};
+  state.configurations = {{.config = 13, .users = 14}, {.config = 15, .users = -1}};
+  state.configuration = 1;
+  state.control.configuration = 0;
   state.request = 0xffffffff;
   state.asked = Clock::time_point(5s);
   return state;
@@ -69,6 +72,7 @@ void check_equal(const HandOver::Plane& a, const HandOver::Plane& b) {
   CHECK(a.ready_at == b.ready_at);
   CHECK(a.backoff == b.backoff);
   CHECK(a.kill_at == b.kill_at);
+  CHECK(a.configuration == b.configuration);
   CHECK(a.restart_at == b.restart_at);
   REQUIRE(a.waiting.size() == b.waiting.size());
   for (std::size_t i = 0; i < a.waiting.size(); ++i)
@@ -96,11 +100,13 @@ TEST_CASE("hand-over: what was encoded comes back", "[supervisor]") {
   CHECK(decoded->ports == state.ports);
   CHECK(decoded->listeners == state.listeners);
   CHECK(decoded->connections == state.connections);
+  CHECK(decoded->configurations == state.configurations);
+  CHECK(decoded->configuration == 1);
   check_equal(decoded->control, state.control);
   check_equal(decoded->dataplane, state.dataplane);
   CHECK(decoded->request == state.request);
   CHECK(decoded->asked == state.asked);
-  CHECK(decoded->descriptors() == std::vector<int>{3, 4, 5, 12, 6, 7, 8, 9, 10, 11});
+  CHECK(decoded->descriptors() == std::vector<int>{3, 4, 5, 12, 6, 7, 8, 9, 10, 11, 13, 14, 15});
 }
 
 TEST_CASE("hand-over: no part of one is taken for a whole", "[supervisor]") {
@@ -114,7 +120,9 @@ TEST_CASE("hand-over: every item is needed, and refused with another type", "[su
   const auto try_all = [&](const Json::json_pointer& at) {
     for (const auto& [key, value] : whole[at].items()) {
       CAPTURE(key);
-      CHECK(refusal_of([&](Json& json) { json[at].erase(key); }) != "taken");
+      // An earlier supervisor does not have it.
+      const bool added = key == "configuration";
+      CHECK((refusal_of([&](Json& json) { json[at].erase(key); }) == "taken") == added);
       CHECK(refusal_of([&](Json& json) { json[at][key] = Json::object(); }) != "taken");
     }
   };
@@ -126,7 +134,7 @@ TEST_CASE("hand-over: values that cannot be are refused", "[supervisor]") {
   REQUIRE(refusal_of([](Json&) {}) == "taken");
   CHECK(refusal_of([](Json& j) { j["version"] = 99; }) == "taken");  // compatible from ours
   CHECK(refusal_of([](Json& j) { j["version"] = j["min_compatible"] = 99; }) ==
-        "hand-over: version is 99 (compatible from 99), this program has 2 (compatible from 2); "
+        "hand-over: version is 99 (compatible from 99), this program has 3 (compatible from 2); "
         "see docs/upgrade.md");
   CHECK_THAT(refusal_of([](Json& j) { j["supervisor_protocol_version"] = 1; }),
              Catch::StartsWith("hand-over: supervisor_protocol_version is 1 (compatible"));
@@ -183,4 +191,17 @@ TEST_CASE("hand-over: descriptors are inherited while they are to be", "[supervi
   for (const int fd : both) CHECK(::fcntl(fd, F_GETFD) == FD_CLOEXEC);
   const std::vector<int> with_none = {first.get(), 1'000'000};
   CHECK_FALSE(set_inherited(with_none, true));
+}
+
+TEST_CASE("hand-over: an earlier supervisor hands no configuration over", "[supervisor]") {
+  Json json = Json::parse(encode(full_state()));
+  json.erase("configurations");
+  json.erase("configuration");
+  for (const char* plane : {"control", "dataplane"}) json[plane].erase("configuration");
+  const auto decoded = decode(json.dump());
+  REQUIRE(decoded);
+  CHECK(decoded->configuration == -1);
+  CHECK(decoded->control.configuration == -1);
+  CHECK_THAT(refusal_of([](Json& j) { j["control"]["configuration"] = 2; }),
+             Catch::Contains("no configuration"));
 }

@@ -144,8 +144,7 @@ TEST_CASE("kernel net: a listener binds addresses that come later and gives TCP_
   REQUIRE(listener);
   const auto second = listen_on(address, 1723);
   REQUIRE_FALSE(second);
-  CHECK(second.error().number == EADDRINUSE);
-  CHECK_THAT(second.error().reason, Catch::Contains("cannot listen on 192.0.2.1:1723: bind: "));
+  CHECK_THAT(second.error(), Catch::Contains("cannot listen on 192.0.2.1:1723: bind: "));
 
   const auto tap = open_tap("twin0");
   REQUIRE(tap);

@@ -107,8 +107,15 @@ class Lab {
     std::filesystem::permissions(draft, std::filesystem::perms::owner_all);
     std::filesystem::rename(draft, own_programs() / name);
   }
-  void write_users(const std::string& text) const {
-    std::ofstream(directory_ / "users.yaml") << text;
+  // The answer of a fake plane to --check.
+  void object(const std::string& plane, const std::string& said) const {
+    std::ofstream(run_dir() / ("fake-" + plane + "-check")) << said;
+  }
+  // node.name, by which fake planes tell configurations apart.
+  void name_node(const std::string& name) const {
+    std::string text = contents_of(config_file());
+    if (const auto at = text.find("node:"); at != std::string::npos) text.resize(at);
+    std::ofstream(config_file()) << text << "node: {name: " << name << "}\n";
   }
   [[nodiscard]] std::filesystem::path config_file() const { return directory_ / "pns.yaml"; }
 
@@ -142,8 +149,9 @@ class Lab {
 
   void start_and_wait() {
     start();
+    const bool ready = wait_until([&] { return out() == "ready\n"; });
     INFO(log());
-    REQUIRE(wait_until([&] { return out() == "ready\n"; }));
+    REQUIRE(ready);
   }
 
   // The exit status of a `pns run`, when it ends in time.
@@ -215,27 +223,13 @@ TEST_CASE("supervisor: prints ready once, and nothing else, on stdout", "[superv
   CHECK(lab.out() == "ready\n");
 }
 
-TEST_CASE("supervisor: a mistake in the users file is told at once, and nothing starts",
+TEST_CASE("supervisor: a doubt of a plane's check is logged, and the server starts",
           "[supervisor]") {
   Lab lab;
-  lab.write_users("alice: {pasword: s3cret-word}\n");
-  const pid_t pid = lab.start();
-  CHECK(lab.wait_exit(pid) == 1);
-  CHECK_THAT(lab.log(), Catch::Contains("users.yaml:1: alice.pasword: unknown key"));
-  CHECK_THAT(lab.log(), !Catch::Contains("s3cret-word"));
-  CHECK(lab.out().empty());
-  CHECK(lab.plane("control") == 0);
-}
-
-TEST_CASE("supervisor: a doubtful users file is logged, and the server starts", "[supervisor]") {
-  Lab lab;
-  lab.write_users("alice: {password: s3cret-word}\n");
-  std::filesystem::permissions(lab.config_file().parent_path() / "users.yaml",
-                               std::filesystem::perms::others_read,
-                               std::filesystem::perm_options::add);
+  lab.object("control", "warning: users.yaml: others may read it\n");
   lab.start_and_wait();
-  CHECK_THAT(lab.log(), Catch::Contains("event=\"users file\"") &&
-                            Catch::Contains("others may read it: it holds passwords"));
+  CHECK_THAT(lab.log(), Catch::Contains("event=\"configuration doubtful\"") &&
+                            Catch::Contains("others may read it"));
 }
 
 TEST_CASE("supervisor: a request for a neighbour that cannot exist is refused", "[supervisor]") {
@@ -599,6 +593,98 @@ TEST_CASE("supervisor: what calls hang on stays when the configuration changes",
   REQUIRE(client.ask("restart supervisor") == "accepted");
   CHECK_THAT(lab.log(), Catch::Contains("key=dataplane.max_sessions kept=16") &&
                             Catch::Contains("key=ports.core kept=xdp:none"));
+}
+
+TEST_CASE("supervisor: a configuration that fails after its check leaves the one before",
+          "[supervisor]") {
+  const std::string plane = GENERATE("control", "dataplane");
+  Lab lab;
+  lab.name_node("first");
+  lab.start_and_wait();
+  Client client;
+  REQUIRE(client.ask("name") == "first");
+  const pid_t before = lab.plane(plane);
+
+  lab.name_node("broken");
+  REQUIRE(client.ask("restart " + plane) == "accepted");
+  const std::string starts = plane == "control" ? "starts 3/1/1" : "starts 1/3/1";
+  REQUIRE(wait_until([&] { return client.ask("grants").ends_with("dataplane 1 " + starts); }));
+  CHECK(lab.plane(plane) != before);
+  CHECK(client.ask("name") == "first");
+  CHECK_THAT(lab.log(), Catch::Contains("event=\"previous configuration restored\" plane=" + plane +
+                                        " reason=\"node.name: broken is no name for me\""));
+  CHECK(lab.log().find("ended unexpectedly") == std::string::npos);
+
+  // Nothing is left of it: the next one is tried like the first.
+  lab.name_node("second");
+  REQUIRE(wait_until([&] { return client.ask("restart " + plane) == "accepted"; }));
+  const std::string more = plane == "control" ? "starts 4/1/1" : "starts 1/4/1";
+  REQUIRE(wait_until([&] { return client.ask("grants").ends_with("dataplane 1 " + more); }));
+  CHECK(client.ask("name") == (plane == "control" ? "second" : "first"));
+}
+
+TEST_CASE("supervisor: a plane that does not get ready in the asker's time is the one before again",
+          "[supervisor]") {
+  Lab lab;
+  lab.name_node("first");
+  lab.start_and_wait();
+  Client client;
+  lab.name_node("silent");
+  REQUIRE(client.ask("restart control 2") == "accepted");
+  REQUIRE(wait_until(
+      [&] { return lab.log().find("reason=\"it was not ready in time\"") != std::string::npos; }));
+  CHECK(client.ask("name") == "first");
+  CHECK(client.ask("grants").ends_with("starts 3/1/1"));
+}
+
+TEST_CASE("supervisor: what a plane's check finds refuses the restart", "[supervisor]") {
+  Lab lab;
+  lab.start_and_wait();
+  Client client;
+  const std::string control = client.ask("who");
+  lab.object("control", "error: this host: metrics.listen: taken\nerror: another\nwarning: w\n");
+  CHECK(client.ask("restart control") ==
+        "this host: metrics.listen: taken (and 1 more: pns check)");
+  // It is no other process's business.
+  CHECK(client.ask("who") == control);
+  REQUIRE(client.ask("restart dataplane") == "accepted");
+  CHECK(client.ask("who") == control);
+}
+
+TEST_CASE("supervisor: what a plane's check finds keeps the server from starting", "[supervisor]") {
+  Lab lab;
+  lab.object("dataplane", "error: this host: ports.core.device: no such interface\n");
+  const pid_t pid = lab.start();
+  CHECK(lab.wait_exit(pid) == 1);
+  CHECK_THAT(lab.log(), Catch::EndsWith("this host: ports.core.device: no such interface\n"));
+}
+
+TEST_CASE("supervisor: an edit takes effect when it is asked for, and a crash does not ask",
+          "[supervisor]") {
+  Lab lab;
+  lab.name_node("first");
+  lab.start_and_wait();
+  Client client;
+  const std::string control = client.ask("who");
+  lab.name_node("broken");
+  REQUIRE(::kill(std::stoi(control), SIGKILL) == 0);
+  CHECK(client.ask("name") == "first");
+  // The next supervisor has it too.
+  REQUIRE(client.ask("restart supervisor") == "accepted");
+  REQUIRE(::kill(lab.plane("control"), SIGKILL) == 0);
+  CHECK(client.ask("name") == "first");
+}
+
+TEST_CASE("supervisor: a plane that dies again and again is tried with the files as they are now",
+          "[supervisor]") {
+  Lab lab;
+  lab.name_node("first");
+  lab.start_and_wait();
+  Client client;
+  lab.name_node("second");
+  for (int deaths = 0; deaths < 5 && client.ask("name") == "first"; ++deaths)
+    REQUIRE(::kill(lab.plane("control"), SIGKILL) == 0);
+  CHECK(client.ask("name") == "second");
 }
 
 TEST_CASE("supervisor: tells systemd of its restart, and goes on with the watchdog",

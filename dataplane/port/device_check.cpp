@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/port/device_check.hpp"
+
+#include <fmt/format.h>
+#include <linux/capability.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <system_error>
+
+namespace pns::dataplane {
+namespace {
+
+using std::filesystem::path;
+
+bool has_interface(const std::string& name, const path& sys) {
+  std::error_code error;
+  return std::filesystem::exists(sys / "class/net" / name, error);
+}
+
+std::string no_interface(const std::string& name) {
+  return fmt::format("no such interface: {} (ip link shows those of this host)", name);
+}
+
+// AF_XDP's buffers are locked memory, which the kernel counts unless CAP_IPC_LOCK is there.
+bool may_lock_memory() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_MEMLOCK, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return true;
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  std::array<__user_cap_data_struct, 2> data{};
+  return ::syscall(SYS_capget, &header, data.data()) != 0 ||
+         (data[0].effective >> CAP_IPC_LOCK & 1) != 0;
+}
+
+std::string xdp_objection(contract::PortRole role, const config::Port& port, std::size_t workers,
+                          const path& sys) {
+  const std::string& interface = port.device.interface;
+  if (!has_interface(interface, sys)) return no_interface(interface);
+  // The XDP program drops what arrives on a queue without a socket.
+  if (const std::size_t queues = kernel_rx_queues(interface, sys); queues > workers)
+    return fmt::format(
+        "the interface has {} receive queues and {} would be served: ethtool -L {} "
+        "combined {}",
+        queues, workers, interface, workers);
+  std::error_code error;
+  if (const path program = xdp_program(role); !std::filesystem::exists(program, error))
+    return fmt::format("{} is not beside the executable", program.filename().string());
+  if (!may_lock_memory())
+    return "RLIMIT_MEMLOCK bounds the memory of AF_XDP (LimitMEMLOCK=infinity of the unit, ulimit "
+           "-l "
+           "unlimited)";
+  return {};
+}
+
+// A PCI device is DPDK's when a driver for user space has it; one of Mellanox stays with its own.
+std::string pci_objection(const std::string& address, const path& sys) {
+  std::error_code error;
+  const path device = sys / "bus/pci/devices" / address;
+  if (!std::filesystem::exists(device, error))
+    return "no such PCI device (lspci -D shows those of this host)";
+  const std::string driver =
+      std::filesystem::read_symlink(device / "driver", error).filename().string();
+  constexpr std::array<std::string_view, 6> kUsable = {
+      "vfio-pci", "uio_pci_generic", "igb_uio", "mlx5_core", "mlx4_core", "uio_hv_generic"};
+  if (std::ranges::find(kUsable, driver) != kUsable.end()) return {};
+  return fmt::format("its driver is {}, which DPDK cannot use (dpdk-devbind.py -b vfio-pci {})",
+                     driver.empty() ? "none" : driver, address);
+}
+
+// "net_af_packet0,iface=eth1,framecnt=4096"
+std::string vdev_objection(const std::string& text, const path& sys) {
+  constexpr std::string_view kKey = ",iface=";
+  const auto at = text.find(kKey);
+  if (at == std::string::npos) return {};
+  const auto from = at + kKey.size();
+  const std::string interface = text.substr(from, text.find(',', from) - from);
+  return has_interface(interface, sys) ? std::string() : no_interface(interface);
+}
+
+}  // namespace
+
+std::string role_name(contract::PortRole role) {
+  return role == contract::PortRole::kAccess ? "access" : "core";
+}
+
+std::size_t kernel_rx_queues(const std::string& interface, const path& sys) {
+  std::size_t count = 0;
+  std::error_code error;
+  for (const auto& entry :
+       std::filesystem::directory_iterator(sys / "class/net" / interface / "queues", error))
+    count += entry.path().filename().string().starts_with("rx-") ? 1 : 0;
+  return std::max<std::size_t>(count, 1);
+}
+
+path xdp_program(contract::PortRole role) {
+  return std::filesystem::read_symlink("/proc/self/exe").parent_path() /
+         ("pns-xdp-" + role_name(role) + ".o");
+}
+
+std::string device_objection(contract::PortRole role, const config::Config& config,
+                             const path& sys) {
+  const config::Port& port =
+      role == contract::PortRole::kAccess ? config.ports.access : config.ports.core;
+  std::string why;
+  switch (port.device.kind) {
+    case config::DeviceKind::kXdp:
+      why = xdp_objection(role, port, config.dataplane.cores.workers.size(), sys);
+      break;
+    case config::DeviceKind::kPci:
+      why = pci_objection(port.device.text, sys);
+      break;
+    case config::DeviceKind::kVdev:
+      why = vdev_objection(port.device.text, sys);
+      break;
+    case config::DeviceKind::kTap:
+      break;
+  }
+  if (why.empty()) return {};
+  return fmt::format("ports.{}.device: {}: {}", role_name(role), port.device.text, why);
+}
+
+}  // namespace pns::dataplane

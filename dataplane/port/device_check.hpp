@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Whether the host has the device of a port, before anything opens it. Reads sysfs only. Start-up.
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <string>
+
+#include "pns/config/config.hpp"
+#include "pns/contract/session_memory.hpp"
+
+namespace pns::dataplane {
+
+[[nodiscard]] std::string role_name(contract::PortRole role);
+
+// One line that names the key, the device and what is missing; empty: nothing is. A TAP is the
+// supervisor's. `sys`: where sysfs is mounted.
+[[nodiscard]] std::string device_objection(contract::PortRole role, const config::Config& config,
+                                           const std::filesystem::path& sys = "/sys");
+
+// The number of an interface; at least 1.
+[[nodiscard]] std::size_t kernel_rx_queues(const std::string& interface,
+                                           const std::filesystem::path& sys = "/sys");
+
+// The compiled XDP program lies beside the executable: bin/pns-xdp-access.o, bin/pns-xdp-core.o.
+[[nodiscard]] std::filesystem::path xdp_program(contract::PortRole role);
+
+}  // namespace pns::dataplane

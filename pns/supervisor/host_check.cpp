@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pns/supervisor/host_check.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <net/if.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/statvfs.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+#include <string_view>
+#include <utility>
+
+#include "pns/base/unique_fd.hpp"
+#include "pns/contract/session_memory.hpp"
+#include "pns/supervisor/kernel_net.hpp"
+#include "pns/supervisor/run_directory.hpp"
+
+namespace pns::supervisor {
+namespace {
+
+using Objections = std::vector<std::string>;
+
+constexpr std::uint64_t kHugeMegabytes = 2;
+constexpr unsigned kHugeKilobytes = 2048;
+constexpr unsigned kGigabyteKilobytes = 1'048'576;
+constexpr std::uint64_t kMegabyte = std::uint64_t{1} << 20;
+constexpr std::string_view kLongestSocket = "dataplane.sock";
+
+std::uint64_t free_pages(unsigned kilobytes) {
+  std::ifstream file(
+      fmt::format("/sys/kernel/mm/hugepages/hugepages-{}kB/free_hugepages", kilobytes));
+  std::uint64_t count = 0;
+  return file >> count ? count : 0;
+}
+
+std::uint64_t session_octets(std::uint32_t sessions) noexcept {
+  return sessions * (sizeof(contract::SessionRecord) + sizeof(contract::SessionExtension));
+}
+
+std::uint64_t pages_for_sessions(std::uint32_t sessions) noexcept {
+  return (sessions * sizeof(contract::SessionRecord) >> 21) + 2;
+}
+
+// Memory that programs can still get; the largest number when the kernel does not say.
+std::uint64_t available_megabytes() {
+  std::ifstream file("/proc/meminfo");
+  for (std::string line; std::getline(file, line);) {
+    std::uint64_t kilobytes = 0;
+    if (std::sscanf(line.c_str(), "MemAvailable: %lu kB", &kilobytes) == 1) return kilobytes / 1024;
+  }
+  return UINT64_MAX;
+}
+
+void check_memory(const config::Dataplane& dataplane, Objections& out) {
+  const auto& memory = dataplane.memory;
+  const std::uint64_t for_sessions = pages_for_sessions(dataplane.max_sessions);
+  if (memory.hugepages == config::HugePages::kOn) {
+    // Sessions take pages of 2 MiB only, packet buffers the larger ones too.
+    const std::uint64_t free = free_huge_pages();
+    const std::uint64_t megabytes = free * kHugeMegabytes + free_pages(kGigabyteKilobytes) * 1024;
+    const std::uint64_t wanted = for_sessions * kHugeMegabytes + memory.megabytes;
+    if (free < for_sessions || megabytes < wanted)
+      out.push_back(
+          fmt::format("dataplane.memory.hugepages: on, but {} MiB of huge pages are free and {} "
+                      "MiB are wanted, "
+                      "{} of them in pages of 2 MiB (echo {} > "
+                      "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages)",
+                      megabytes, wanted, for_sessions * kHugeMegabytes,
+                      for_sessions + (memory.megabytes + 1) / kHugeMegabytes));
+    return;
+  }
+  if (sessions_on_huge_pages(dataplane)) return;
+  const std::uint64_t wanted = session_octets(dataplane.max_sessions) / kMegabyte;
+  if (const std::uint64_t available = available_megabytes(); wanted > available)
+    out.push_back(
+        fmt::format("dataplane.max_sessions: {} sessions need {} MiB of memory, {} MiB are "
+                    "available (lower it, or add memory)",
+                    dataplane.max_sessions, wanted, available));
+}
+
+void check_tap(const std::string& key, const std::string& name, Objections& out) {
+  if (::if_nametoindex(name.c_str()) == 0) return;
+  if (::access(fmt::format("/sys/class/net/{}/tun_flags", name).c_str(), F_OK) != 0)
+    out.push_back(fmt::format(
+        "{}: {} is an interface of another kind, no TAP (choose another name)", key, name));
+}
+
+void check_taps(const config::Ports& ports, Objections& out) {
+  bool any = false;
+  for (const auto& [role, port] : {std::pair{"access", &ports.access}, {"core", &ports.core}}) {
+    const bool is_tap = port->device.kind == config::DeviceKind::kTap;
+    if (is_tap) check_tap(fmt::format("ports.{}.device", role), port->device.interface, out);
+    if (port->has_twin()) check_tap(fmt::format("ports.{}.twin", role), port->twin, out);
+    any = any || is_tap || port->has_twin();
+  }
+  if (any && !UniqueFd(::open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC)))
+    out.push_back(fmt::format(
+        "ports: TAPs need /dev/net/tun: {} (load the module tun; allow the device to the service)",
+        std::strerror(errno)));
+}
+
+void check_listeners(const config::Config& config, Objections& out) {
+  const auto addresses = listen_addresses(config);
+  if (!addresses) return out.push_back("pptp.listen: " + addresses.error());
+  for (const Ipv4Address address : *addresses)
+    if (const auto bound = bind_patiently(address, kPptpPort); !bound)
+      out.push_back(fmt::format("pptp.listen: {}{}", bound.error().reason,
+                                bound.error().number == EADDRINUSE
+                                    ? " (another program listens there; ss -ltnp names it)"
+                                    : ""));
+  if (const auto guard = open_gre_guard(); !guard)
+    out.push_back(guard.error() + " (root, or CAP_NET_RAW, is needed)");
+}
+
+}  // namespace
+
+std::uint64_t free_huge_pages() { return free_pages(kHugeKilobytes); }
+
+bool sessions_on_huge_pages(const config::Dataplane& dataplane) {
+  const auto& memory = dataplane.memory;
+  if (memory.hugepages != config::HugePages::kAuto)
+    return memory.hugepages == config::HugePages::kOn;
+  return free_huge_pages() >=
+         pages_for_sessions(dataplane.max_sessions) + (memory.megabytes + 1) / kHugeMegabytes;
+}
+
+std::string descriptor_warning(std::uint32_t max_connections) {
+  rlimit limit{};
+  const std::uint64_t wanted = wanted_descriptors(max_connections);
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_max >= wanted) return {};
+  const rlimit raised{limit.rlim_cur, wanted};
+  if (::setrlimit(RLIMIT_NOFILE, &raised) == 0) return {};  // as the supervisor will
+  return fmt::format(
+      "pptp.max_connections: {} connections need {} descriptors, this process may have {} "
+      "(LimitNOFILE= of the unit, ulimit -n, fs.nr_open): fewer connections are kept",
+      max_connections, wanted, limit.rlim_max);
+}
+
+std::vector<std::string> run_directory_objections(const std::filesystem::path& run_dir) {
+  Objections out;
+  std::error_code error;
+  const auto path = std::filesystem::absolute(run_dir, error).lexically_normal();
+  if ((path / kLongestSocket).string().size() >= sizeof(sockaddr_un::sun_path))
+    out.push_back(
+        fmt::format("run directory {}: the path of a socket in it is longer than {} octets",
+                    path.string(), sizeof(sockaddr_un::sun_path) - 1));
+  // The nearest that is there: what is missing is made.
+  auto present = path;
+  while (!std::filesystem::exists(std::filesystem::symlink_status(present, error)) &&
+         present.has_relative_path())
+    present = present.parent_path();
+  if (!std::filesystem::is_directory(present, error))
+    out.push_back(
+        fmt::format("run directory {}: {} is no directory", path.string(), present.string()));
+  else if (::access(present.c_str(), W_OK | X_OK) != 0)
+    out.push_back(
+        fmt::format("run directory {}: {}: {} (--run-dir, or RuntimeDirectory= of the unit)",
+                    path.string(), present.string(), std::strerror(errno)));
+  struct statvfs space {};
+  if (::statvfs(present.c_str(), &space) == 0)
+    if (const std::uint64_t free = std::uint64_t{space.f_bavail} * space.f_frsize; free < kMegabyte)
+      out.push_back(fmt::format(
+          "run directory {}: {} KiB are free on its file system: the store needs 1 MiB and more",
+          path.string(), free / 1024));
+  return out;
+}
+
+std::vector<std::string> host_objections(const config::Config& config,
+                                         const std::filesystem::path& run_dir) {
+  Objections out = run_directory_objections(run_dir);
+  check_memory(config.dataplane, out);
+  check_taps(config.ports, out);
+  check_listeners(config, out);
+  return out;
+}
+
+bool is_serving(const std::filesystem::path& run_dir) {
+  const pid_t pid = RunDirectory::adopt(run_dir, UniqueFd()).read_pid("supervisor");
+  return pid > 0 && (::kill(pid, 0) == 0 || errno == EPERM);
+}
+
+}  // namespace pns::supervisor
