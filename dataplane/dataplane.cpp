@@ -427,7 +427,7 @@ void Dataplane::start_routes() {
       [this](PortRole role, rte_mbuf* packet) { report_unanswered(role, packet); },
       std::move(tell));
   need(routes_->start());
-  take_local_addresses();
+  publish_routes();
 }
 
 // A request that finds the socket full is made again: Routes asks until it knows the address.

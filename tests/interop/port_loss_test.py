@@ -171,6 +171,10 @@ class Loss(theme.Theme):
     def sums(self, port):
         return next(row for row in self.server.show("stats")["ports"] if row["port"] == port)
 
+    def test_routes_are_counted_from_the_start(self):
+        """With --ports xdp, nothing that the kernel tells has changed since."""
+        self.assertGreater(int(re.search(r"^pns_routes (\d+)$", self.server.metrics(), re.M)[1]), 0)
+
     def test_nothing_is_lost_while_the_workers_keep_up(self):
         for port, (namespace, flood, reason, _) in self.ports.items():
             lost, before = self.lost(port), self.reached(reason)
