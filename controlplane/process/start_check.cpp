@@ -48,8 +48,9 @@ void check_users(config::Source& source, const config::Config& config, Findings&
 // The management socket replaces whatever has its name.
 void check_socket(const config::Config& config, const std::filesystem::path& run_dir) {
   const auto& chosen = config.management.socket;
-  if (chosen.empty()) return;  // in the run directory, which is the supervisor's to check
   const auto directory = chosen.parent_path();
+  // The run directory is the supervisor's to check and to make.
+  if (chosen.empty() || directory == (run_dir / "x").lexically_normal().parent_path()) return;
   if (::access(directory.c_str(), W_OK | X_OK) != 0)
     throw std::runtime_error(
         fmt::format("management.socket: {}: {} (make the directory, or leave "
