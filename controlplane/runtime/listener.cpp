@@ -3,10 +3,13 @@
 
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <limits>
 #include <utility>
 
 #include "pns/base/be.hpp"
@@ -22,6 +25,14 @@ Ipv4Address address_of(const sockaddr_in& address) noexcept {
   return Ipv4Address(ntohl(address.sin_addr.s_addr));
 }
 
+int first_reserved_descriptor() noexcept {
+  constexpr rlim_t kReserved = 256;
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return std::numeric_limits<int>::max();
+  const rlim_t first = limit.rlim_cur - std::min(kReserved, limit.rlim_cur / 8);
+  return static_cast<int>(std::min<rlim_t>(first, std::numeric_limits<int>::max()));
+}
+
 }  // namespace
 
 Listener::Listener(asio::io_context& context, UniqueFd socket, Accepted accepted,
@@ -30,6 +41,7 @@ Listener::Listener(asio::io_context& context, UniqueFd socket, Accepted accepted
       pause_(context),
       accepted_(std::move(accepted)),
       turned_away_(std::move(turned_away)),
+      first_reserved_(first_reserved_descriptor()),
       log_limit_(1, std::chrono::seconds(1)) {
   keep_spare();
   socket_.non_blocking(true);
@@ -62,10 +74,14 @@ bool Listener::turn_away() {
     keep_spare();
     return false;
   }
+  note_turned_away();
+  return true;
+}
+
+void Listener::note_turned_away() {
   turned_away_();
   if (log_limit_.allow(std::chrono::steady_clock::now()))
     log::warn("descriptors exhausted", {{"suppressed", log_limit_.take_suppressed()}});
-  return true;
 }
 
 void Listener::accept_some() {
@@ -88,6 +104,10 @@ void Listener::accept_some() {
         if (!error) wait();
       });
       return;
+    }
+    if (fd.get() >= first_reserved_) {
+      note_turned_away();
+      continue;
     }
     sockaddr_in local{};
     length = sizeof(local);

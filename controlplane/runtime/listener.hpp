@@ -2,8 +2,10 @@
 //
 // Listener: accepts TCP 1723 connections from a listening socket that the supervisor holds. A
 // bounded number per turn of the loop, so that a storm of connects never starves established calls.
-// While no descriptor is free callers are accepted on a spare one and closed at once: they hear so,
-// and do not hang in the backlog. Event-loop thread only.
+// Callers never take the last descriptors of the process (256, or an eighth of a small limit),
+// which the metrics, the management socket and the store need. A caller beyond is closed at once:
+// it hears so, and does not hang in the backlog. While no descriptor is free at all, a spare one
+// serves for that. The limit is that of construction. Event-loop thread only.
 #pragma once
 
 #include <asio/io_context.hpp>
@@ -38,12 +40,14 @@ class Listener {
   void keep_spare();
   // Accepts and closes one. False: not even that is possible.
   [[nodiscard]] bool turn_away();
+  void note_turned_away();
 
   asio::posix::stream_descriptor socket_;
   asio::steady_timer pause_;
   Accepted accepted_;
   TurnedAway turned_away_;
   UniqueFd spare_;
+  int first_reserved_;  // the kernel gives the lowest descriptor that is free
   log::RateLimit log_limit_;
 };
 

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <vector>
 
 #include "tests/unit/control_runtime/loop.hpp"
@@ -136,4 +137,37 @@ TEST_CASE("listener: with no descriptor free a caller is closed at once, until t
   callers.push_back(connect_to(address));
   CHECK(until(loop, [&] { return kept.size() == 2; }));
   CHECK(turned_away == 100);
+}
+
+TEST_CASE("listener: callers leave the last descriptors of the process to others",
+          "[runtime][conformance-68]") {
+  rlimit before{};
+  REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
+  const rlimit small{160, before.rlim_max};  // an eighth: 20
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &small) == 0);
+  {
+    asio::io_context loop(1);
+    sockaddr_in address{};
+    std::vector<UniqueFd> kept;
+    int turned_away = 0;
+    Listener listener(
+        loop, listen_on_loopback(address),
+        [&](UniqueFd fd, Ipv4Address, Ipv4Address, std::uint16_t) {
+          kept.push_back(std::move(fd));
+        },
+        [&] { ++turned_away; });
+    listener.start();
+    std::vector<UniqueFd> callers;
+    for (std::size_t i = 0; turned_away == 0 && i < 100; ++i) {
+      callers.push_back(connect_to(address));
+      CHECK(until(loop, [&] { return kept.size() + static_cast<std::size_t>(turned_away) > i; }));
+    }
+    CHECK(turned_away == 1);
+    char octet = 0;
+    CHECK(::recv(callers.back().get(), &octet, 1, 0) == 0);
+    std::vector<UniqueFd> others;
+    for (int i = 0; i < 15; ++i) others.emplace_back(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+    CHECK(std::ranges::all_of(others, [](const UniqueFd& fd) { return static_cast<bool>(fd); }));
+  }
+  CHECK(::setrlimit(RLIMIT_NOFILE, &before) == 0);
 }
