@@ -294,11 +294,12 @@ class Lab:
         return self.guest_library("kernel_pptp")
 
     def guest_library(self, target):
-        """A library of guest/, which the build has made."""
-        library = self.binaries.resolve().parent / "tests" / f"{target}.so"
-        if not library.exists():
-            raise host.LabError(f"no {library}: build the target {target}")
-        return library
+        """A library of guest/, which the build has made. A theme may have copied the programs elsewhere."""
+        places = [build / "tests" / f"{target}.so" for build in (self.binaries.resolve().parent, SOURCE / "build")]
+        for library in places:
+            if library.exists():
+                return library
+        raise host.LabError(f"no {places[0]}: build the target {target}")
 
     def start_in(self, namespace, *words, **options):
         """A process that ends with the lab."""
