@@ -154,7 +154,7 @@ class Privilege(theme.Theme):
                   "maint set internal-error backtrace off", "set auto-solib-add off", f"attach {pid}",
                   "sharedlibrary libc", f"print ((long (*)({kinds})){function})({words})",
                   "print *((int *(*)(void))__errno_location)()", "detach"]
-        done = subprocess.run(["gdb", "-nx", "-batch", *(w for line in script for w in ("-ex", line))],
+        done = subprocess.run([*self.lab.tracer("gdb"), "-nx", "-batch", *(w for line in script for w in ("-ex", line))],
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60, check=False,
                               cwd=self.lab.directory)
         values = re.findall(r"^\$\d+ = (-?\d+)$", done.stdout, re.MULTILINE)

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// wide_xstate: lets a user-mode-linux kernel run on CPUs whose register state is longer than it
-// knows of. It is loaded with LD_PRELOAD.
+// wide_xstate: lets a program trace others on CPUs whose register state is longer than it knows of.
+// It is loaded with LD_PRELOAD.
 //
-// The kernel of Debian 12 keeps 2,696 octets of extended state (XSAVE, up to PKRU). The host refuses
-// PTRACE_SETREGSET unless the whole state is given, which takes 11,008 octets where the CPU has AMX.
-// The guest's init then dies of SIGSEGV at once. This ptrace() puts the octets of the guest into a
-// state of full length. The rest stays zero: XSTATE_BV, which is among the given octets, says that
-// those registers are in their initial state.
+// The user-mode-linux kernel and the gdb of Debian 12 know 2,696 octets of extended state (XSAVE, up
+// to PKRU). The host refuses PTRACE_SETREGSET unless the whole state is given, which takes 11,008
+// octets where the CPU has AMX. A guest's init then dies of SIGSEGV at once, and gdb cannot call a
+// function of a process. This ptrace() puts the given octets into a state of full length. The rest
+// stays zero: XSTATE_BV, which is among the given octets, says that those registers are in their
+// initial state.
 #include <elf.h>
 #include <stdarg.h>
 #include <string.h>

@@ -115,12 +115,9 @@ class Guest:
         # Kept out of the lab's directory: a socket's path must be short.
         self.uml_directory = f"/run/pns-lab-uml-{lab.id}"
         os.makedirs(self.uml_directory, mode=0o700, exist_ok=True)
-        # A register state as long as with AMX is more than the guest's kernel knows (wide_xstate.c).
-        preload = (["env", f"LD_PRELOAD={lab.guest_library('wide_xstate')}"]
-                   if "amx_tile" in host.cpu_flags() else [])
         self.process = namespace.start(
             "unshare", "--pid", "--fork", "--kill-child=KILL", "--",
-            *preload, "linux.uml", "mem=192M", "rootfstype=hostfs", "rootflags=/", "root=/dev/root", "ro",
+            *lab.tracer("linux.uml"), "mem=192M", "rootfstype=hostfs", "rootflags=/", "root=/dev/root", "ro",
             f"init={INIT}", "quiet", "loglevel=3", "con=null", "con0=fd:0,fd:1", "ssl=null",
             f"vec0:transport=tap,ifname={tap},depth=128,gro=0", f"umid={name}",
             f"uml_dir={self.uml_directory}", f"PNS_LAB={self.directory}",

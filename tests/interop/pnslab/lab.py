@@ -301,6 +301,13 @@ class Lab:
                 return library
         raise host.LabError(f"no {places[0]}: build the target {target}")
 
+    def tracer(self, *command):
+        """A command that traces processes. A register state as long as with AMX is more than Debian's
+        user-mode-linux and gdb know (guest/wide_xstate.c)."""
+        if "amx_tile" not in host.cpu_flags():
+            return command
+        return ("env", f"LD_PRELOAD={self.guest_library('wide_xstate')}", *command)
+
     def start_in(self, namespace, *words, **options):
         """A process that ends with the lab."""
         process = namespace.start(*words, **options)
