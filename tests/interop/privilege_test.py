@@ -221,5 +221,61 @@ class Privilege(theme.Theme):
             self.assertNotIn("prog/xdp", self.lab.pns.ip("link"))
 
 
+class Users(theme.Theme):
+    """The users of deploy/pns.sysusers.conf exist where the server runs: `ip netns exec` puts the files of
+    /etc/netns/NAME in the place of those of /etc."""
+    uids = {"control": ("pns", 4711), "dataplane": ("pns-dp", 4712)}
+
+    @classmethod
+    def before_start(cls):
+        folder = pathlib.Path("/etc/netns") / cls.lab.pns.name
+        folder.mkdir(parents=True)
+        cls.addClassCleanup(shutil.rmtree, folder)
+        for file, rest in (("passwd", "{id}::/:/usr/sbin/nologin"), ("group", "")):
+            lines = [f"{name}:x:{number}:" + rest.format(id=number) for name, number in cls.uids.values()]
+            (folder / file).write_text(pathlib.Path("/etc", file).read_text() + "\n".join(lines) + "\n")
+
+    def each_is_its_user(self):
+        """Every thread of each plane. Returns the planes' pids."""
+        pids = {}
+        for plane, (name, number) in self.uids.items():
+            pids[plane] = pnslab.wait_until(lambda p=plane: self.server.pid_of(p), 10, f"{plane} runs")
+            for thread in Privilege.threads(pids[plane]):
+                with self.subTest(plane=plane, thread=thread["Name"]):
+                    for field in ("Uid", "Gid"):
+                        self.assertEqual(thread[field].split(), [str(number)] * 4)
+                    self.assertEqual(thread["Groups"].split(), [])
+            log = self.server.log_file.read_text(errors="replace")
+            self.assertRegex(log, rf'process={plane} event="privileges dropped" uid={number} gid={number}')
+        self.assertNotIn('event="user missing"', log)
+        return pids
+
+    def test_1_each_plane_is_a_user_of_its_own_and_calls_outlive_both(self):
+        session = self.connect()
+        self.assertEqual(self.ping(self.guest, HOST), (3, 3))
+        before = self.each_is_its_user()
+        self.assertEqual(os.stat(self.server.run_dir / "store").st_uid, self.uids["control"][1])
+        for plane in self.uids:
+            self.server.kill(plane)
+            self.ask(lambda: self.assertTrue(self.find(session)), what="the call is known")
+            pnslab.wait_until(lambda: self.ping(self.guest, HOST, "-W 1", count=1) == (1, 1), 20,
+                              "the call carries packets")
+        self.server.restart("control")
+        self.server.restart("dataplane")
+        pnslab.wait_until(lambda: self.ping(self.guest, HOST, "-W 1", count=1) == (1, 1), 20,
+                          "the call carries packets")
+        after = self.each_is_its_user()
+        self.assertNotIn(True, [after[plane] == before[plane] for plane in self.uids])
+        other = self.connect()
+        other.hang_up()
+        self.assertEqual(session.hang_up(), 5)
+        self.server.wait_sessions(0)
+
+    def test_2_it_ends_in_order(self):
+        status, _ = self.server.stop()
+        self.assertEqual(status, 0, self.server.log_tail())
+        self.assertEqual(sorted(os.listdir(self.server.run_dir)), ["lock", "store"])
+
+
 if __name__ == "__main__":
-    theme.main(Privilege)
+    theme.main(Privilege, Users)
