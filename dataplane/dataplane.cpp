@@ -353,7 +353,10 @@ void Dataplane::make_worker_places() {
     place.config.worker_count = worker_count();
     place.config.pool = packet_pool_;
     place.config.commands = need(make_ring(fmt::format("commands{}", i), kRingSize));
-    place.config.to_main = {need(make_ring(fmt::format("control{}", i), kRingSize)),
+    // A storm of 5,000 clients sends as much while a worker waits for a core.
+    const unsigned control_frames = std::clamp(
+        std::bit_floor(packet_pool_->size / worker_count() / 4), kRingSize, 4 * kRingSize);
+    place.config.to_main = {need(make_ring(fmt::format("control{}", i), control_frames)),
                             need(make_ring(fmt::format("gateways{}", i), kResolveRingSize)),
                             need(make_ring(fmt::format("neighbours{}", i), 2 * kResolveRingSize))};
   }

@@ -84,9 +84,12 @@ struct StageContext {
   EventBucket resolve_gateway{1'000, 128};
   // PPP control frames to the control process, beside each session's own rate. Calls that are being
   // set up and calls that are open have a bucket each, and both bursts fit into the ring together:
-  // ten thousand open sessions that flood keep no new call from being set up.
-  EventBucket control_of_setups{50'000, 640};
-  EventBucket control_of_open{25'000, 320};
+  // ten thousand open sessions that flood keep no new call from being set up. The bursts are large
+  // because a worker without a core of its own finds the frames of many milliseconds at once.
+  static constexpr std::uint32_t kSetUpFrames = 150'000;  // a second; a call needs 11
+  static constexpr std::uint32_t kOpenFrames = 25'000;
+  EventBucket control_of_setups{kSetUpFrames, 640};
+  EventBucket control_of_open{kOpenFrames, 320};
   KeyStepBudget key_steps;
   std::uint32_t inline_steps = 0;  // key steps that packets of this poll may still cost
   // Packets of sessions that decrypt which may wait for an earlier one in vain: each costs

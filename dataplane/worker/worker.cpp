@@ -84,6 +84,12 @@ bool ring_waits(const rte_ring* ring) noexcept {
   return ring != nullptr && rte_ring_empty(ring) == 0;
 }
 
+// So many sixteenths of the ring to the control process, of a ring of 1,024 at least.
+std::uint32_t control_burst(const WorkerConfig& config, std::uint32_t sixteenths) noexcept {
+  const rte_ring* const ring = config.to_main[static_cast<std::size_t>(MainRing::kControl)];
+  return std::max(1024U, ring == nullptr ? 0U : rte_ring_get_size(ring)) / 16 * sixteenths;
+}
+
 // Whether any packet has stages of the downstream half before it.
 bool goes_downstream(const Burst& burst) noexcept {
   constexpr std::uint32_t kLanes = lane_bit(Lane::kSubscriber) | lane_bit(Lane::kDownstreamIpv4) |
@@ -119,6 +125,8 @@ Worker::Worker(WorkerConfig config, SessionTable& sessions, NextHops& next_hops)
              .pool = config_.pool,
              .self = config_.id,
              .icmp_source = config_.icmp_source,
+             .control_of_setups = {StageContext::kSetUpFrames, control_burst(config_, 10)},
+             .control_of_open = {StageContext::kOpenFrames, control_burst(config_, 5)},
              .key_steps = KeyStepBudget(config_.gaps.step_ns),
              .icmp_source_ipv6 = config_.icmp_source_ipv6} {
   (void)rte_rcu_qsbr_thread_register(&sessions_.quiescence(), config_.id.value);

@@ -281,7 +281,7 @@ class Kill(crowd.Crowd):
 
     def test_5_all_calls_answer_their_echoes_long_after_control_was_killed(self):
         """A successor takes all calls over in one instant. Their echoes must not fall together then: the
-        dataplane has room for a burst of 320 replies, and a call whose replies are lost four times ends."""
+        dataplane has room for a burst of 1,280 replies, and a call whose replies are lost four times ends."""
         process = self.crowd("--duration", 240, "--accept-loss", "5%")
         self.kill("control")
         self.wait_new_client()
