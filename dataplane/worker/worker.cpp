@@ -87,7 +87,7 @@ bool ring_waits(const rte_ring* ring) noexcept {
 // So many sixteenths of the ring to the control process, of a ring of 1,024 at least.
 std::uint32_t control_burst(const WorkerConfig& config, std::uint32_t sixteenths) noexcept {
   const rte_ring* const ring = config.to_main[static_cast<std::size_t>(MainRing::kControl)];
-  return std::max(1024U, ring == nullptr ? 0U : rte_ring_get_size(ring)) / 16 * sixteenths;
+  return std::max(1024U, ring == nullptr ? 0U : rte_ring_get_capacity(ring)) / 16 * sixteenths;
 }
 
 // Whether any packet has stages of the downstream half before it.
