@@ -110,7 +110,7 @@ Link::Link(std::shared_ptr<const LinkSettings> settings, Ipv4Address peer,
   if (snapshot.mppe) ccp_.restore(*snapshot.mppe, now);
   offer_networks();
   for (const auto& ncp : networks_) ncp->restore(snapshot, inner_mtu(), now);
-  schedule_echo(now);
+  schedule_echo(now + spread_interval());
 }
 
 Link::~Link() = default;
@@ -396,7 +396,7 @@ void Link::lcp_up(Run& run) {
                                .peer_mru = agreed.peer_mru,
                                .send_acfc = agreed.send_acfc,
                                .send_pfc = agreed.send_pfc});
-  schedule_echo(run.context.now);
+  schedule_echo(run.context.now + settings_.lcp_echo_interval);
   start_authentication(run);
 }
 
@@ -720,18 +720,19 @@ void Link::end_now(EndReason reason, Run& run) {
   ended_ = true;
 }
 
-// The first echo is sent after half an interval to a whole one, at random. Links that open or
-// resume together would otherwise ask together for ever, and their replies exceed the dataplane's
-// burst.
-void Link::schedule_echo(TimePoint now) {
+void Link::schedule_echo(TimePoint first) {
   echoes_unanswered_ = 0;
   echo_at_.reset();
-  const Duration interval = settings_.lcp_echo_interval;
-  if (interval <= Duration::zero()) return;
+  if (settings_.lcp_echo_interval > Duration::zero()) echo_at_ = first;
+}
+
+// Half an interval to a whole one, at random. Links that resume together would otherwise ask
+// together for ever, and their replies exceed the dataplane's burst.
+Duration Link::spread_interval() {
   const double share = random_.next_u32() / double{std::numeric_limits<std::uint32_t>::max()};
-  const Duration half = interval / 2;
-  echo_at_ = now + (interval - half) +
-             Duration(static_cast<Duration::rep>(share * static_cast<double>(half.count())));
+  const Duration half = settings_.lcp_echo_interval / 2;
+  return settings_.lcp_echo_interval - half +
+         Duration(static_cast<Duration::rep>(share * static_cast<double>(half.count())));
 }
 
 void Link::on_echo_timer(Run& run) {

@@ -83,6 +83,10 @@ class Link {
   // Sends an Echo-Request out of turn, which any peer that still has the link answers: an
   // implementation without LCP echo answers with Code-Reject. Nothing while LCP is not open.
   [[nodiscard]] model::LinkActions probe(TimePoint now);
+  // No Echo-Request by timer before `until`.
+  void postpone_echo(TimePoint until) noexcept {
+    if (echo_at_ && *echo_at_ < until) echo_at_ = until;
+  }
 
   // Encrypted packets of the peer arrive and none opens. CCP is negotiated anew, which gives both
   // sides the start keys again; the link ends with dead_data_path when that has not helped:
@@ -169,7 +173,8 @@ class Link {
   void terminate(EndReason reason, Run& run);
   void end_now(EndReason reason, Run& run);
   void on_echo_timer(Run& run);
-  void schedule_echo(TimePoint now);
+  void schedule_echo(TimePoint first);
+  [[nodiscard]] Duration spread_interval();
 
   std::shared_ptr<const LinkSettings> shared_settings_;
   const LinkSettings& settings_;  // those

@@ -102,6 +102,11 @@ void Session::on_frame(Bytes frame) {
   context_.services.statistics.punted_frames_stale.add();
 }
 
+void Session::postpone_echo(TimePoint until) {
+  if (link_) link_->postpone_echo(until);
+  arm_timer();
+}
+
 void Session::probe() {
   if (state_ == State::kUp && link_started_) apply(link_->probe(now()));
 }

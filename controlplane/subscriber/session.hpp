@@ -152,6 +152,8 @@ class Session : public std::enable_shared_from_this<Session> {
   void on_frame(Bytes frame);
   // Asks the peer for a sign of life.
   void probe();
+  // The link sends no Echo-Request of its own before `until`.
+  void postpone_echo(TimePoint until);
   // No encrypted packet opens: the link negotiates CCP anew, or ends.
   void on_path_dead(bool opened);
   // Ends PPP, then the call, for this reason.
