@@ -1,38 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "pns/base/escape.hpp"
 
-#include <cstddef>
+#include "pns/base/utf8.hpp"
 
 namespace pns {
 namespace {
 
 constexpr char kHex[] = "0123456789abcdef";
-
-struct Character {
-  std::size_t octets = 0;  // 0: the text does not begin with one
-  std::uint32_t code = 0;
-};
-
-// The first character of a text that is not empty (RFC 3629: shortest form, no surrogates).
-Character first_of(std::string_view text) noexcept {
-  const auto octet = [&](std::size_t i) { return static_cast<std::uint8_t>(text[i]); };
-  const std::uint8_t first = octet(0);
-  if (first < 0x80) return {1, first};
-  const std::size_t length = first < 0xc2   ? 0
-                             : first < 0xe0 ? 2
-                             : first < 0xf0 ? 3
-                             : first < 0xf5 ? 4
-                                            : 0;
-  if (length == 0 || text.size() < length) return {};
-  std::uint32_t code = first & (0x7fU >> length);
-  for (std::size_t i = 1; i < length; ++i) {
-    if ((octet(i) & 0xc0) != 0x80) return {};
-    code = code << 6 | (octet(i) & 0x3f);
-  }
-  const bool too_long = (length == 3 && code < 0x800) || (length == 4 && code < 0x1'0000);
-  const bool surrogate = code >= 0xd800 && code < 0xe000;
-  return too_long || surrogate || code > 0x10'ffff ? Character{} : Character{length, code};
-}
 
 bool is_harmless(std::uint32_t code) noexcept {
   const bool control = code < 0x20 || (code >= 0x7f && code < 0xa0);
@@ -50,22 +24,19 @@ void append_hex(std::string& out, std::uint32_t value, int digits) {
 
 void append_escaped(std::string& out, std::string_view text, EscapeStyle style) {
   while (!text.empty()) {
-    const Character character = first_of(text);
-    if (character.octets == 0) {
+    const std::string_view before = text;
+    const auto code = take_utf8(text);
+    if (!code) {
       out += style == EscapeStyle::kJson ? "\\\\x" : "\\x";
       append_hex(out, static_cast<std::uint8_t>(text[0]), 2);
       text.remove_prefix(1);
-      continue;
-    }
-    if (!is_harmless(character.code)) {
+    } else if (!is_harmless(*code)) {
       out += "\\u";
-      append_hex(out, character.code, 4);
+      append_hex(out, *code, 4);
     } else {
-      if (style != EscapeStyle::kPlain && (character.code == '"' || character.code == '\\'))
-        out += '\\';
-      out += text.substr(0, character.octets);
+      if (style != EscapeStyle::kPlain && (*code == '"' || *code == '\\')) out += '\\';
+      out += before.substr(0, before.size() - text.size());
     }
-    text.remove_prefix(character.octets);
   }
 }
 
