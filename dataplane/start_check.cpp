@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/start_check.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <utility>
 
@@ -44,11 +42,8 @@ config::Findings check_start(const config::Source& source, contract::CheckMode m
     host.free_huge_megabytes =
         std::max<std::uint64_t>(host.free_huge_megabytes, config->dataplane.memory.megabytes);
   found.add_host(host_objections(*config, host));
-  if (const auto identity = privilege::find_identity(privilege::kDataplaneUser); !identity.exists)
-    found.warnings.push_back(
-        fmt::format("this host: there is no user {} (deploy/pns.sysusers.conf): the dataplane runs "
-                    "as uid {}",
-                    identity.user, identity.uid));
+  found.warn_of_host(privilege::missing_user(privilege::find_identity(privilege::kDataplaneUser),
+                                             "the dataplane"));
   return found;
 }
 

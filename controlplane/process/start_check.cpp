@@ -2,7 +2,6 @@
 #include "controlplane/process/start_check.hpp"
 
 #include <fmt/format.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -63,11 +62,7 @@ void check_host(const config::Config& config, const std::filesystem::path& run_d
   if (const std::string objection = privilege::drop_objection(); !objection.empty())
     return found.add_host({objection});
   const privilege::Identity identity = privilege::find_identity(privilege::kControlUser);
-  if (!identity.exists)
-    found.warnings.push_back(
-        fmt::format("this host: there is no user {} (deploy/pns.sysusers.conf): control runs as "
-                    "uid {}",
-                    identity.user, identity.uid));
+  found.warn_of_host(privilege::missing_user(identity, "control"));
   UniqueFd changes;
   attempt(found, [&] { changes = find_password_changes(config); });
   attempt(found, [&] { check_socket(config, run_dir); });

@@ -55,7 +55,6 @@ class Audit {
   void audit_sums();
 
   void audit_session(const Session& session);
-  void audit_stored_record(const Session& session);
   void audit_record(const Session& session);
   void audit_connection(const Connection& connection);
   void audit_stored(const resume::StoredSession& stored);

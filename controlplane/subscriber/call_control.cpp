@@ -211,11 +211,8 @@ void CallControl::on_install_failed(Session& session, const DataplaneCommands::R
     release(session);
   else
     begin_removal(session, session.dataplane().record().generation.load(std::memory_order_acquire));
-  const auto connection = connections_.find(call.connection);
-  if (!connection) return;
   if (placed)
-    connections_.apply(*connection,
-                       connection->machine().end_call(call.our_call_id, reason, {}, now()));
+    end_call(call.connection, call.our_call_id, reason);
   else
     refuse_offer(call.connection, call.offer, reason);
 }
@@ -226,14 +223,13 @@ void CallControl::on_call_connected(Connection& connection, const model::Connect
   Session* session = id ? sessions_.find(*id) : nullptr;
   if (session == nullptr) return;
   if (session->state() != Session::State::kDialling) return session->start_link();
-  const auto busy = make_room(
-      connection, connect.peer_call_id, [this, from = connection.id(), connect](EndReason answer) {
-        const auto asked = connections_.find(from);
-        if (!asked) return;
-        if (answer == EndReason::kNone) return on_call_connected(*asked, connect);
-        connections_.apply(*asked,
-                           asked->machine().end_call(connect.our_call_id, answer, {}, now()));
-      });
+  const auto busy = make_room(connection, connect.peer_call_id,
+                              [this, from = connection.id(), connect](EndReason answer) {
+                                if (answer != EndReason::kNone)
+                                  return end_call(from, connect.our_call_id, answer);
+                                if (const auto asked = connections_.find(from))
+                                  on_call_connected(*asked, connect);
+                              });
   if (!busy) return;
   EndReason reason = *busy;
   if (reason == EndReason::kNone) {
@@ -242,8 +238,7 @@ void CallControl::on_call_connected(Connection& connection, const model::Connect
       return session->begin_install();
     reason = EndReason::dataplane_unavailable;
   }
-  connections_.apply(connection,
-                     connection.machine().end_call(connect.our_call_id, reason, {}, now()));
+  end_call(connection.id(), connect.our_call_id, reason);
 }
 
 bool CallControl::adopt(Connection& connection, const Session::Call& call,
@@ -343,9 +338,12 @@ Duration CallControl::farewell_time() const {
 
 void CallControl::terminate(Session& session, EndReason reason) {
   if (session.state() == Session::State::kUp) return session.close_link(reason);
-  if (const auto connection = connections_.find(session.call().connection))
-    connections_.apply(
-        *connection, connection->machine().end_call(session.call().our_call_id, reason, {}, now()));
+  end_call(session.call().connection, session.call().our_call_id, reason);
+}
+
+void CallControl::end_call(ConnectionId id, OurCallId our_call_id, EndReason reason) {
+  if (const auto connection = connections_.find(id))
+    connections_.apply(*connection, connection->machine().end_call(our_call_id, reason, {}, now()));
 }
 
 void CallControl::disconnect(Session& session) {

@@ -131,6 +131,8 @@ class CallControl final : public ConnectionTable::Owner,
   [[nodiscard]] std::optional<EndReason> make_room(const Connection& connection,
                                                    PeerCallId peer_call_id, Answered answered);
   void on_install_failed(Session& session, const control::DataplaneCommands::Reply& reply);
+  // Ends a call on its control connection. Nothing when that is gone.
+  void end_call(ConnectionId id, OurCallId our_call_id, EndReason reason);
   void disconnect(Session& session);
   void end(Session& session, EndReason reason, const model::PeerCodes& codes = {});
   void tell_end(Session& session, EndReason reason, const model::PeerCodes& codes);

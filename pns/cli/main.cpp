@@ -55,17 +55,21 @@ int main(int argc, char** argv) {
       "Exit status: 0 done, 1 refused or failed, 2 the server is not running.");
   int status = 0;
 
+  // The options of what starts a server. Result: --run-dir.
+  const auto add_places = [](CLI::App* command, auto& places) {
+    command->add_option("--config", places.config_file, "configuration file")
+        ->required()
+        ->type_name("FILE");
+    return command->add_option("--run-dir", places.run_dir, "directory of sockets and pid files")
+        ->default_val(kRunDir)
+        ->type_name("DIR");
+  };
+
   pns::supervisor::PreflightOptions checking;
   bool files_alone = false;
   auto* check = app.add_subcommand(
       "check", "Check whether the server can start with a configuration; prints every error");
-  check->add_option("--config", checking.config_file, "configuration file")
-      ->required()
-      ->type_name("FILE");
-  check->add_option("--run-dir", checking.run_dir, "directory of sockets and pid files")
-      ->default_val(kRunDir)
-      ->envname(pns::supervisor::kCheckRunDirVariable)
-      ->type_name("DIR");
+  add_places(check, checking)->envname(pns::supervisor::kCheckRunDirVariable);
   check->add_flag("--no-host", files_alone,
                   "check the files alone: the server is to run on another host");
   check->add_option("--process", checking.process, "check what one process needs, not all three")
@@ -79,12 +83,7 @@ int main(int argc, char** argv) {
   pns::supervisor::SupervisorOptions supervisor;
   auto* run = app.add_subcommand(
       "run", "Run the server in the foreground; prints `ready` when it serves, SIGTERM ends it");
-  run->add_option("--config", supervisor.config_file, "configuration file")
-      ->required()
-      ->type_name("FILE");
-  run->add_option("--run-dir", supervisor.run_dir, "directory of sockets and pid files")
-      ->default_val(kRunDir)
-      ->type_name("DIR");
+  add_places(run, supervisor);
   run->add_option("--resume-fd", supervisor.resume_fd)->group("");  // of pns restart supervisor
   run->callback([&] { status = pns::supervisor::run_supervisor(supervisor); });
 

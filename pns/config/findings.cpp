@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::string_view kError = "error: ";
 constexpr std::string_view kWarning = "warning: ";
+constexpr const char* kHost = "this host: ";
 
 }  // namespace
 
@@ -31,7 +32,11 @@ void Findings::add(const std::vector<ConfigError>& wrong) {
 }
 
 void Findings::add_host(const std::vector<std::string>& objections) {
-  for (const std::string& objection : objections) errors.push_back("this host: " + objection);
+  for (const std::string& objection : objections) errors.push_back(kHost + objection);
+}
+
+void Findings::warn_of_host(const std::string& warning) {
+  if (!warning.empty()) warnings.push_back(kHost + warning);
 }
 
 void Findings::add(Findings others) {

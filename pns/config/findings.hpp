@@ -22,6 +22,8 @@ struct Findings {
   void add(const std::vector<ConfigError>& wrong);
   // Findings of this host: another one may have what the configuration asks for.
   void add_host(const std::vector<std::string>& objections);
+  // The same, and the server starts. Empty: no warning.
+  void warn_of_host(const std::string& warning);
   void add(Findings others);
   // One line each.
   void write(std::FILE* out) const;

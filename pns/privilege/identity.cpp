@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "pns/privilege/identity.hpp"
 
+#include <fmt/format.h>
 #include <pwd.h>
 
 #include <vector>
@@ -20,6 +21,12 @@ Identity find_identity(const std::string& user) {
   identity.gid = found->pw_gid;
   identity.exists = true;
   return identity;
+}
+
+std::string missing_user(const Identity& identity, std::string_view plane) {
+  if (identity.exists) return {};
+  return fmt::format("there is no user {} (deploy/pns.sysusers.conf): {} runs as uid {}",
+                     identity.user, plane, identity.uid);
 }
 
 }  // namespace pns::privilege

@@ -7,6 +7,7 @@
 #include <sys/types.h>
 
 #include <string>
+#include <string_view>
 
 namespace pns::privilege {
 
@@ -22,5 +23,8 @@ struct Identity {
 };
 
 [[nodiscard]] Identity find_identity(const std::string& user);
+
+// A warning about the plane that is to have this user; empty: the user exists.
+[[nodiscard]] std::string missing_user(const Identity& identity, std::string_view plane);
 
 }  // namespace pns::privilege

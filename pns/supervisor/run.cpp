@@ -29,22 +29,6 @@ using std::chrono::milliseconds;
 
 constexpr auto kCheckTime = std::chrono::seconds(60);
 
-log::Level log_level(config::LogLevel level) noexcept {
-  switch (level) {
-    case config::LogLevel::kTrace:
-      return log::Level::kTrace;
-    case config::LogLevel::kDebug:
-      return log::Level::kDebug;
-    case config::LogLevel::kInfo:
-      return log::Level::kInfo;
-    case config::LogLevel::kWarn:
-      return log::Level::kWarn;
-    case config::LogLevel::kError:
-      return log::Level::kError;
-  }
-  return log::Level::kInfo;
-}
-
 // `pns check` in a process of its own: this one reads no users. Returns its warnings; the error is
 // all that it printed.
 std::expected<std::vector<std::string>, std::string> check_start_of(
@@ -102,8 +86,7 @@ std::expected<config::Config, std::vector<config::ConfigError>> load_handed_over
 }
 
 void start_log(const config::Log& log) {
-  log::start(log_level(log.level),
-             log.format == config::LogFormat::kJson ? log::Format::kJson : log::Format::kText,
+  log::start(static_cast<log::Level>(log.level), static_cast<log::Format>(log.format),
              "supervisor");
 }
 
