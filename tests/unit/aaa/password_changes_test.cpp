@@ -15,22 +15,14 @@
 #include "controlplane/aaa/password_saver.hpp"
 #include "pns/crypto/mschap.hpp"
 #include "pns/privilege/confinement.hpp"
+#include "tests/support/scratch_directory.hpp"
 
 using namespace pns;
 using namespace pns::aaa;
 
 namespace {
 
-class Directory {
- public:
-  Directory() {
-    std::string name = (std::filesystem::temp_directory_path() / "pns-changes-XXXXXX").string();
-    REQUIRE(::mkdtemp(name.data()) != nullptr);
-    path = name;
-  }
-  Directory(const Directory&) = delete;
-  Directory& operator=(const Directory&) = delete;
-  ~Directory() { std::filesystem::remove_all(path); }
+struct Directory : test::ScratchDirectory {
   [[nodiscard]] std::filesystem::path file() const { return path / "changes"; }
   [[nodiscard]] std::string text() const {
     std::ifstream in(file());
@@ -40,7 +32,6 @@ class Directory {
     std::ofstream(file()) << content;
     REQUIRE(::chmod(file().c_str(), mode) == 0);
   }
-  std::filesystem::path path;
 };
 
 Secret<16> hash_of(std::string_view password) { return crypto::nt_password_hash(password).value(); }

@@ -21,6 +21,38 @@ struct Accepted {
   std::uint16_t peer_port;
 };
 
+// A listener on the loopback interface. Counts callers: those that it keeps, and those turned away.
+struct Listening {
+  asio::io_context loop{1};
+  sockaddr_in address{};
+  std::vector<UniqueFd> kept;
+  std::size_t turned_away = 0;
+  std::vector<UniqueFd> callers;
+  Listener listener{loop, listen_on_loopback(address),
+                    [this](UniqueFd fd, Ipv4Address, Ipv4Address, std::uint16_t) {
+                      kept.push_back(std::move(fd));
+                    },
+                    [this] { ++turned_away; }};
+
+  Listening() { listener.start(); }
+  void call(int times = 1) {
+    for (int i = 0; i < times; ++i) callers.push_back(connect_to(address));
+  }
+};
+
+// The limit of descriptors, as it was in the end.
+struct DescriptorLimit {
+  explicit DescriptorLimit(rlim_t descriptors) {
+    REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
+    const rlimit other{descriptors, before.rlim_max};
+    REQUIRE(::setrlimit(RLIMIT_NOFILE, &other) == 0);
+  }
+  DescriptorLimit(const DescriptorLimit&) = delete;
+  DescriptorLimit& operator=(const DescriptorLimit&) = delete;
+  ~DescriptorLimit() { CHECK(::setrlimit(RLIMIT_NOFILE, &before) == 0); }
+  rlimit before{};
+};
+
 }  // namespace
 
 TEST_CASE("listener: every caller is handed over with both addresses", "[runtime]") {
@@ -70,104 +102,60 @@ TEST_CASE(
     "listener: without descriptors, not even a spare, callers wait, and are accepted when there "
     "are some",
     "[runtime][conformance-68]") {
-  asio::io_context loop(1);
-  sockaddr_in address{};
-  int accepted = 0;
-  std::vector<UniqueFd> kept;
-  Listener listener(
-      loop, listen_on_loopback(address),
-      [&](UniqueFd fd, Ipv4Address, Ipv4Address, std::uint16_t) {
-        ++accepted;
-        kept.push_back(std::move(fd));
-      },
-      [] {});
-  listener.start();
-  std::vector<UniqueFd> callers;
-  for (int i = 0; i < 3; ++i) callers.push_back(connect_to(address));
-  drain(loop);
-  REQUIRE(accepted == 3);
-  callers.push_back(connect_to(address));
-  rlimit before{};
-  REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
-  const rlimit none{0, before.rlim_max};
-  REQUIRE(::setrlimit(RLIMIT_NOFILE, &none) == 0);
+  Listening world;
+  world.call(3);
+  drain(world.loop);
+  REQUIRE(world.kept.size() == 3);
+  world.call();
   const auto turns = [&] {  // a busy loop would make very many
+    const DescriptorLimit none(0);
     const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(350);
     std::size_t made = 0;
     while (std::chrono::steady_clock::now() < end) {
-      loop.restart();
-      made += loop.run_one_for(std::chrono::milliseconds(10));
+      world.loop.restart();
+      made += world.loop.run_one_for(std::chrono::milliseconds(10));
     }
     return made;
   }();
-  CHECK(::setrlimit(RLIMIT_NOFILE, &before) == 0);
-  CHECK(accepted == 3);
+  CHECK(world.kept.size() == 3);
   CHECK(turns < 20);
-  CHECK(until(loop, [&] { return accepted == 4; }));
+  CHECK(until(world.loop, [&] { return world.kept.size() == 4; }));
 }
 
 TEST_CASE("listener: with no descriptor free a caller is closed at once, until there are some",
           "[runtime]") {
-  asio::io_context loop(1);
-  sockaddr_in address{};
-  std::vector<UniqueFd> kept;
-  int turned_away = 0;
-  Listener listener(
-      loop, listen_on_loopback(address),
-      [&](UniqueFd fd, Ipv4Address, Ipv4Address, std::uint16_t) { kept.push_back(std::move(fd)); },
-      [&] { ++turned_away; });
-  listener.start();
-  std::vector<UniqueFd> callers;
-  callers.push_back(connect_to(address));
-  REQUIRE(until(loop, [&] { return kept.size() == 1; }));
-  for (int i = 0; i < 100; ++i) callers.push_back(connect_to(address));  // more than a turn takes
-  rlimit before{};
-  REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
-  // The lowest descriptor that is free is the first beyond the limit.
-  const rlimit full{static_cast<rlim_t>(UniqueFd(::dup(0)).get()), before.rlim_max};
-  REQUIRE(::setrlimit(RLIMIT_NOFILE, &full) == 0);
-  const bool all = until(loop, [&] { return turned_away == 100; });
-  CHECK(::setrlimit(RLIMIT_NOFILE, &before) == 0);
-  CHECK(all);
-  CHECK(kept.size() == 1);
-  for (std::size_t i = 1; i < callers.size(); ++i) {
-    char octet = 0;
-    REQUIRE(::recv(callers[i].get(), &octet, 1, 0) == 0);  // closed, not reset
+  Listening world;
+  world.call();
+  REQUIRE(until(world.loop, [&] { return world.kept.size() == 1; }));
+  world.call(100);  // more than a turn takes
+  {
+    // The lowest descriptor that is free is the first beyond the limit.
+    const DescriptorLimit full(static_cast<rlim_t>(UniqueFd(::dup(0)).get()));
+    CHECK(until(world.loop, [&] { return world.turned_away == 100; }));
   }
-  callers.push_back(connect_to(address));
-  CHECK(until(loop, [&] { return kept.size() == 2; }));
-  CHECK(turned_away == 100);
+  CHECK(world.kept.size() == 1);
+  for (std::size_t i = 1; i < world.callers.size(); ++i) {
+    char octet = 0;
+    REQUIRE(::recv(world.callers[i].get(), &octet, 1, 0) == 0);  // closed, not reset
+  }
+  world.call();
+  CHECK(until(world.loop, [&] { return world.kept.size() == 2; }));
+  CHECK(world.turned_away == 100);
 }
 
 TEST_CASE("listener: callers leave the last descriptors of the process to others",
           "[runtime][conformance-68]") {
-  rlimit before{};
-  REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
-  const rlimit small{160, before.rlim_max};  // an eighth: 20
-  REQUIRE(::setrlimit(RLIMIT_NOFILE, &small) == 0);
-  {
-    asio::io_context loop(1);
-    sockaddr_in address{};
-    std::vector<UniqueFd> kept;
-    int turned_away = 0;
-    Listener listener(
-        loop, listen_on_loopback(address),
-        [&](UniqueFd fd, Ipv4Address, Ipv4Address, std::uint16_t) {
-          kept.push_back(std::move(fd));
-        },
-        [&] { ++turned_away; });
-    listener.start();
-    std::vector<UniqueFd> callers;
-    for (std::size_t i = 0; turned_away == 0 && i < 100; ++i) {
-      callers.push_back(connect_to(address));
-      CHECK(until(loop, [&] { return kept.size() + static_cast<std::size_t>(turned_away) > i; }));
-    }
-    CHECK(turned_away == 1);
-    char octet = 0;
-    CHECK(::recv(callers.back().get(), &octet, 1, 0) == 0);
-    std::vector<UniqueFd> others;
-    for (int i = 0; i < 15; ++i) others.emplace_back(::open("/dev/null", O_RDONLY | O_CLOEXEC));
-    CHECK(std::ranges::all_of(others, [](const UniqueFd& fd) { return static_cast<bool>(fd); }));
+  const DescriptorLimit small(160);  // an eighth: 20
+  Listening world;
+  while (world.turned_away == 0 && world.callers.size() < 100) {
+    world.call();
+    CHECK(until(world.loop,
+                [&] { return world.kept.size() + world.turned_away == world.callers.size(); }));
   }
-  CHECK(::setrlimit(RLIMIT_NOFILE, &before) == 0);
+  CHECK(world.turned_away == 1);
+  char octet = 0;
+  CHECK(::recv(world.callers.back().get(), &octet, 1, 0) == 0);
+  std::vector<UniqueFd> others;
+  for (int i = 0; i < 15; ++i) others.emplace_back(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  CHECK(std::ranges::all_of(others, [](const UniqueFd& fd) { return static_cast<bool>(fd); }));
 }

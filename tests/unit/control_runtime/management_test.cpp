@@ -25,6 +25,7 @@
 #include "controlplane/management/server.hpp"
 #include "controlplane/metrics/collector.hpp"
 #include "pns/base/unique_fd.hpp"
+#include "tests/support/scratch_directory.hpp"
 
 using namespace pns;
 using namespace pns::management;
@@ -63,7 +64,7 @@ std::unique_ptr<Server::Job> job(int status, std::string json) {
 }
 
 struct World {
-  std::filesystem::path directory;
+  pns::test::ScratchDirectory scratch;
   asio::io_context loop{1};
   asio::executor_work_guard<asio::io_context::executor_type> work{loop.get_executor()};
   std::thread thread;
@@ -73,9 +74,6 @@ struct World {
   std::unique_ptr<Server> server;
 
   World() {
-    std::string name = (std::filesystem::temp_directory_path() / "pns-mgmt-XXXXXX").string();
-    REQUIRE(::mkdtemp(name.data()) != nullptr);
-    directory = name;
     make_server();
     thread = std::thread([this] { loop.run(); });
   }
@@ -126,9 +124,8 @@ struct World {
     server.reset();
     loop.stop();
     if (thread.joinable()) thread.join();
-    std::filesystem::remove_all(directory);
   }
-  [[nodiscard]] std::filesystem::path socket() const { return directory / "control.sock"; }
+  [[nodiscard]] std::filesystem::path socket() const { return scratch.path / "control.sock"; }
   [[nodiscard]] httplib::Client client() const {
     httplib::Client out(socket().string());
     out.set_address_family(AF_UNIX);
@@ -286,7 +283,7 @@ TEST_CASE("management: the socket is its owner's alone and goes with the server"
   CHECK_FALSE(std::filesystem::exists(world.socket()));
   world.make_server();  // also over what a killed process left
   CHECK(world.client().Get("/v1/sessions")->status == 200);
-  CHECK_THROWS_AS(Server(world.directory / "no" / "such" / "place"), std::runtime_error);
+  CHECK_THROWS_AS(Server(world.scratch.path / "no" / "such" / "place"), std::runtime_error);
 }
 
 TEST_CASE("management: long lines, noise and large bodies are refused, and it goes on serving",

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/port/device_check.hpp"
 
-#include <unistd.h>
-
 #include <catch2/catch.hpp>
 #include <fstream>
 #include <string>
+
+#include "tests/support/scratch_directory.hpp"
 
 using namespace pns;
 using namespace pns::dataplane;
@@ -16,9 +16,6 @@ namespace {
 class Sys {
  public:
   Sys() {
-    std::string name = (std::filesystem::temp_directory_path() / "pns-sys-XXXXXX").string();
-    REQUIRE(::mkdtemp(name.data()) != nullptr);
-    root_ = name;
     for (const char* queue : {"rx-0", "rx-1", "rx-2", "tx-0"})
       std::filesystem::create_directories(root_ / "class/net/eth1/queues" / queue);
     for (const auto& [device, driver] :
@@ -29,9 +26,6 @@ class Sys {
     }
     std::filesystem::create_directories(root_ / "bus/pci/devices/0000:01:00.2");
   }
-  Sys(const Sys&) = delete;
-  Sys& operator=(const Sys&) = delete;
-  ~Sys() { std::filesystem::remove_all(root_); }
 
   [[nodiscard]] std::string objection(config::DeviceKind kind, const std::string& text,
                                       const std::string& interface = "") const {
@@ -42,7 +36,8 @@ class Sys {
   }
 
  private:
-  std::filesystem::path root_;
+  test::ScratchDirectory scratch_;
+  std::filesystem::path root_ = scratch_.path;
 };
 
 }  // namespace

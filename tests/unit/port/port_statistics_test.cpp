@@ -21,6 +21,7 @@
 #include "dataplane/packet/packet_context.hpp"
 #include "dataplane/port/interface_statistics.hpp"
 #include "dataplane/port/port.hpp"
+#include "tests/support/scratch_directory.hpp"
 
 using namespace pns;
 using namespace pns::dataplane;
@@ -87,9 +88,8 @@ TEST_CASE("port statistics: a driver that lost nothing tells four zeros", "[data
 
 TEST_CASE("port statistics: a driver without buffers is an event, by its own name too",
           "[dataplane]") {
-  std::string name = (std::filesystem::temp_directory_path() / "pns-pcap-XXXXXX").string();
-  REQUIRE(::mkdtemp(name.data()) != nullptr);
-  const std::filesystem::path directory = name;
+  const test::ScratchDirectory scratch;
+  const std::filesystem::path& directory = scratch.path;
   write_capture(directory / "in.pcap");
   rte_mempool* const buffers = pool("statistics-pcap", kBuffers);
   auto port = open_port(
@@ -116,7 +116,6 @@ TEST_CASE("port statistics: a driver without buffers is an event, by its own nam
   }
   close_port(*port);
   rte_mempool_free(buffers);
-  std::filesystem::remove_all(directory);
 }
 
 TEST_CASE("port statistics: an interface of the kernel, and one that is not there", "[dataplane]") {

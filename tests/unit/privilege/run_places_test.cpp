@@ -8,27 +8,20 @@
 #include <catch2/catch.hpp>
 #include <fstream>
 
+#include "tests/support/scratch_directory.hpp"
+
 using namespace pns::privilege;
 
 namespace {
 
 const Identity kControl{.user = "pns", .uid = 4321, .gid = 4322};
 
-struct Scratch {
-  Scratch() {
-    std::string name = (std::filesystem::temp_directory_path() / "pns-places-XXXXXX").string();
-    REQUIRE(::mkdtemp(name.data()) != nullptr);
-    path = name;
-  }
-  Scratch(const Scratch&) = delete;
-  Scratch& operator=(const Scratch&) = delete;
-  ~Scratch() { std::filesystem::remove_all(path); }
+struct Scratch : pns::test::ScratchDirectory {
   [[nodiscard]] struct stat status(const char* name) const {
     struct stat out {};
     REQUIRE(::lstat((path / name).c_str(), &out) == 0);
     return out;
   }
-  std::filesystem::path path;
 };
 
 }  // namespace

@@ -11,6 +11,7 @@
 
 #include "controlplane/process/users_loader.hpp"
 #include "pns/netlink/tcp_address.hpp"
+#include "tests/support/scratch_directory.hpp"
 
 using namespace pns;
 using namespace pns::control;
@@ -21,9 +22,6 @@ namespace {
 class Files {
  public:
   explicit Files(const std::string& users, const std::string& more = "") {
-    std::string name = (std::filesystem::temp_directory_path() / "pns-check-XXXXXX").string();
-    REQUIRE(::mkdtemp(name.data()) != nullptr);
-    directory_ = name;
     std::ofstream(directory_ / "users.yaml") << users;
     std::ofstream(directory_ / "pns.yaml")
         << "ports: {access: {device: 'xdp:a'}, core: {device: 'xdp:c'}}\n"
@@ -31,10 +29,6 @@ class Files {
         << "aaa: {local: {users_file: users.yaml}}\n"
         << more;
   }
-  Files(const Files&) = delete;
-  Files& operator=(const Files&) = delete;
-  ~Files() { std::filesystem::remove_all(directory_); }
-
   [[nodiscard]] config::Findings check() const {
     return check_start(config::take_source(directory_ / "pns.yaml"), directory_ / "run",
                        CheckMode::kConfiguration);
@@ -42,7 +36,8 @@ class Files {
   [[nodiscard]] const std::filesystem::path& directory() const { return directory_; }
 
  private:
-  std::filesystem::path directory_;
+  test::ScratchDirectory scratch_;
+  std::filesystem::path directory_ = scratch_.path;
 };
 
 }  // namespace

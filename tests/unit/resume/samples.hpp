@@ -9,23 +9,11 @@
 #include <string>
 
 #include "controlplane/resume/records.hpp"
+#include "tests/support/scratch_directory.hpp"
 
 namespace pns::test {
 
-struct Directory {
-  std::filesystem::path path;
-  Directory() {
-    std::string name = (std::filesystem::temp_directory_path() / "pns-store-XXXXXX").string();
-    REQUIRE(::mkdtemp(name.data()) != nullptr);
-    path = name;
-  }
-  Directory(const Directory&) = delete;
-  Directory& operator=(const Directory&) = delete;
-  ~Directory() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path, ignored);
-  }
-};
+using Directory = ScratchDirectory;
 
 inline std::string every_octet() {
   std::string out;

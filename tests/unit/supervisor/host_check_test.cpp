@@ -13,6 +13,7 @@
 
 #include "pns/netlink/tcp_address.hpp"
 #include "pns/supervisor/kernel_net.hpp"
+#include "tests/support/scratch_directory.hpp"
 
 using namespace pns;
 using namespace pns::supervisor;
@@ -107,13 +108,11 @@ TEST_CASE("host check: descriptors for all connections, or a warning", "[supervi
 }
 
 TEST_CASE("host check: a server serves while its process is there", "[supervisor]") {
-  std::string name = (std::filesystem::temp_directory_path() / "pns-serving-XXXXXX").string();
-  REQUIRE(::mkdtemp(name.data()) != nullptr);
-  const std::filesystem::path directory(name);
+  const test::ScratchDirectory scratch;
+  const std::filesystem::path& directory = scratch.path;
   CHECK_FALSE(is_serving(directory));
   std::ofstream(directory / "supervisor.pid") << ::getpid() << "\n";
   CHECK(is_serving(directory));
   std::ofstream(directory / "supervisor.pid") << 0x3fffffff << "\n";
   CHECK_FALSE(is_serving(directory));
-  std::filesystem::remove_all(directory);
 }

@@ -8,24 +8,12 @@
 #include <catch2/catch.hpp>
 #include <fstream>
 
+#include "tests/support/scratch_directory.hpp"
+
 using namespace pns;
 using namespace pns::supervisor;
 
-namespace {
-
-struct Scratch {
-  Scratch() {
-    std::string name = (std::filesystem::temp_directory_path() / "pns-run-XXXXXX").string();
-    REQUIRE(::mkdtemp(name.data()) != nullptr);
-    path = name;
-  }
-  Scratch(const Scratch&) = delete;
-  Scratch& operator=(const Scratch&) = delete;
-  ~Scratch() { std::filesystem::remove_all(path); }
-  std::filesystem::path path;
-};
-
-}  // namespace
+using Scratch = test::ScratchDirectory;
 
 TEST_CASE("run directory: is made with its parents, private, and locked", "[supervisor]") {
   const Scratch scratch;

@@ -9,6 +9,8 @@
 #include <fstream>
 #include <string>
 
+#include "tests/support/scratch_directory.hpp"
+
 using namespace pns;
 using namespace pns::supervisor;
 
@@ -17,23 +19,18 @@ namespace {
 class Files {
  public:
   Files() {
-    std::string name = (std::filesystem::temp_directory_path() / "pns-snapshot-XXXXXX").string();
-    REQUIRE(::mkdtemp(name.data()) != nullptr);
-    directory_ = name;
     write_users("alice: {password: s3cret}\n");
     std::ofstream(config()) << "ports: {access: {device: 'xdp:a'}, core: {device: 'xdp:c'}}\n"
                             << "pools: {default: {ranges: [10.64.0.2], gateway: 10.64.0.1}}\n"
                             << "aaa: {local: {users_file: users.yaml}}\n";
   }
-  Files(const Files&) = delete;
-  Files& operator=(const Files&) = delete;
-  ~Files() { std::filesystem::remove_all(directory_); }
   [[nodiscard]] std::filesystem::path config() const { return directory_ / "pns.yaml"; }
   [[nodiscard]] std::filesystem::path users() const { return directory_ / "users.yaml"; }
   void write_users(const std::string& text) const { std::ofstream(users()) << text; }
 
  private:
-  std::filesystem::path directory_;
+  test::ScratchDirectory scratch_;
+  std::filesystem::path directory_ = scratch_.path;
 };
 
 std::string text_of(int fd) {

@@ -25,6 +25,7 @@
 #include <string>
 
 #include "pns/base/unique_fd.hpp"
+#include "tests/support/scratch_directory.hpp"
 
 using namespace std::chrono_literals;
 using pns::UniqueFd;
@@ -59,9 +60,6 @@ std::string loopback_address() {
 class Lab {
  public:
   Lab() {
-    std::string name = (std::filesystem::temp_directory_path() / "pns-supervisor-XXXXXX").string();
-    REQUIRE(::mkdtemp(name.data()) != nullptr);
-    directory_ = name;
     std::ofstream(directory_ / "users.yaml") << "alice: {password: x}\n";
     std::ofstream(directory_ / "pns.yaml")
         << "ports:\n  access: {device: 'xdp:lo'}\n  core: {device: 'xdp:none'}\n"
@@ -78,7 +76,6 @@ class Lab {
       ::kill(pid_, SIGKILL);
       ::waitpid(pid_, nullptr, 0);
     }
-    std::filesystem::remove_all(directory_);
   }
 
   [[nodiscard]] std::filesystem::path run_dir() const { return directory_ / "run"; }
@@ -170,7 +167,8 @@ class Lab {
   }
 
  private:
-  std::filesystem::path directory_;
+  pns::test::ScratchDirectory scratch_;
+  std::filesystem::path directory_ = scratch_.path;
   std::filesystem::path programs_ = PNS_FAKES;
   pid_t pid_ = -1;
 };
