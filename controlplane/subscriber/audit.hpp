@@ -36,12 +36,6 @@ class Audit {
   bool turn();
   // After the last turn.
   [[nodiscard]] const AuditView& view() const noexcept { return view_; }
-  // All turns at once: for tests.
-  [[nodiscard]] AuditView run() && {
-    while (turn()) {
-    }
-    return std::move(view_);
-  }
 
  private:
   enum class Part : std::uint8_t { kSessions, kConnections, kStore, kIndexes, kSums, kDone };

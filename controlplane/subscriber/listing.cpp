@@ -1,26 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "controlplane/subscriber/listing.hpp"
 
-#include <iterator>
-#include <utility>
-
 namespace pns::subscriber {
 namespace {
 
 // The peer has no answer to its request yet.
 bool is_shown(const Session& session) noexcept {
   return session.state() != Session::State::kInstalling;
-}
-
-template <class View, class Page>
-std::vector<View> all(Page page) {
-  std::vector<View> views;
-  for (PagePlace place; !place.at_end;) {
-    auto some = page(place);
-    views.insert(views.end(), std::make_move_iterator(some.begin()),
-                 std::make_move_iterator(some.end()));
-  }
-  return views;
 }
 
 }  // namespace
@@ -74,18 +60,6 @@ std::vector<Session*> Listing::matching(const Selector& selector, PagePlace& pla
   place.at_end = found.size() < kPage;
   if (!place.at_end) place.next = found.back()->id().value + 1;
   return found;
-}
-
-std::vector<SessionView> Listing::sessions() const {
-  return all<SessionView>([this](PagePlace& place) { return session_page(place); });
-}
-
-std::vector<SessionView> Listing::sessions(const Selector& selector) const {
-  return all<SessionView>([&](PagePlace& place) { return session_page(selector, place); });
-}
-
-std::vector<ConnectionView> Listing::connections() const {
-  return all<ConnectionView>([this](PagePlace& place) { return connection_page(place); });
 }
 
 }  // namespace pns::subscriber

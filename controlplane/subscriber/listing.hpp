@@ -39,11 +39,6 @@ class Listing {
   // The sessions themselves, which the caller may end.
   [[nodiscard]] std::vector<Session*> matching(const Selector& selector, PagePlace& place) const;
 
-  // All pages in one turn: for tests.
-  [[nodiscard]] std::vector<SessionView> sessions() const;
-  [[nodiscard]] std::vector<SessionView> sessions(const Selector& selector) const;
-  [[nodiscard]] std::vector<ConnectionView> connections() const;
-
  private:
   const control::EventLoop& loop_;
   const SessionTable& sessions_;

@@ -158,12 +158,6 @@ std::size_t Service::clear(const Selector& selector, PagePlace& place) {
   return meant.size();
 }
 
-std::size_t Service::clear(const Selector& selector) {
-  std::size_t cleared = 0;
-  for (PagePlace place; !place.at_end;) cleared += clear(selector, place);
-  return cleared;
-}
-
 void Service::clear(const std::vector<Session*>& sessions, EndReason reason) {
   for (const Session* session : sessions) to_clear_.push_back({session->id(), reason});
   clear_slice();

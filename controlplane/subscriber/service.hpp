@@ -84,8 +84,6 @@ class Service {
   // Ends the sessions that are meant, those of the page at this place (see Listing), a slice at a
   // time. Result: how many.
   std::size_t clear(const Selector& selector, PagePlace& place);
-  // The same with all pages.
-  std::size_t clear(const Selector& selector);
   [[nodiscard]] Drain& drain() noexcept { return drain_; }
   [[nodiscard]] const Listing& listing() const noexcept { return listing_; }
   [[nodiscard]] std::vector<EndView> last_ends() const { return last_ends_.views(); }

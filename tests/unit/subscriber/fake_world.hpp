@@ -20,6 +20,8 @@
 #include "tests/support/fake_event_loop.hpp"
 #include "tests/support/ppp_client.hpp"
 #include "tests/support/pptp_actions.hpp"
+#include "tests/support/scratch_directory.hpp"
+#include "tests/unit/subscriber/all_pages.hpp"
 
 namespace pns::test {
 
@@ -196,7 +198,6 @@ struct FakeWorld {
     commands.is_attached = attached;
     if (attached) service->on_dataplane_attached();
   }
-  ~FakeWorld() { std::filesystem::remove_all(directory); }
 
   // A connection of this peer, established.
   std::shared_ptr<FakeTransport> connect(Ipv4Address peer = Ipv4Address(0xcb007105)) {
@@ -227,18 +228,14 @@ struct FakeWorld {
     pools->set_fixed({address}, {});
   }
   [[nodiscard]] subscriber::SessionView only_session() const {
-    const auto views = service->listing().sessions();
+    const auto views = sessions_of(*service);
     REQUIRE(views.size() == 1);
     return views.front();
   }
-  [[nodiscard]] static std::filesystem::path make_directory() {
-    std::string name = (std::filesystem::temp_directory_path() / "pns-sessions-XXXXXX").string();
-    REQUIRE(::mkdtemp(name.data()) != nullptr);
-    return name;
-  }
 
   FakeEventLoop loop;
-  std::filesystem::path directory = make_directory();
+  ScratchDirectory scratch;
+  std::filesystem::path directory = scratch.path;
   UniqueFd memory_fd;
   contract::SessionMemory memory = contract::SessionMemory::attach(memory_fd.get()).value();
   config::Config config;

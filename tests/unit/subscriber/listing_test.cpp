@@ -49,7 +49,7 @@ TEST_CASE("listing: each of 20,000 sessions is in one page while others come and
           "[subscriber][listing]") {
   Crowd crowd;
   std::set<std::uint64_t> there;
-  for (const auto& view : crowd.listing().sessions()) there.insert(view.id.value);
+  for (const auto& view : sessions_of(*crowd.world.service)) there.insert(view.id.value);
   REQUIRE(there.size() == kSessions);
 
   std::set<std::uint64_t> seen;
@@ -72,7 +72,7 @@ TEST_CASE("listing: each of 20,000 sessions is in one page while others come and
   REQUIRE(hung_up > 300);
 
   std::size_t stayed = 0;
-  for (const auto& view : crowd.listing().sessions()) {
+  for (const auto& view : sessions_of(*crowd.world.service)) {
     if (!there.contains(view.id.value)) continue;
     ++stayed;
     REQUIRE(seen.contains(view.id.value));
@@ -93,7 +93,7 @@ TEST_CASE("listing: each of 20,000 sessions is in one page while others come and
     of_peer.insert(view.id.value);
   CHECK(place.at_end);
   CHECK(of_peer.size() == kCalls);
-  CHECK(crowd.listing().sessions(selector).size() == kCalls);
+  CHECK(sessions_of(*crowd.world.service, selector).size() == kCalls);
 
   // An audit has more turns, and finds nothing although calls come and go between them.
   auto audit = crowd.world.service->begin_audit();

@@ -29,7 +29,7 @@ struct Redial : FakeWorld {
     const auto transport = connect(peer);
     dial(*transport, call_id);
     for (Duration passed{}; passed <= wait; passed += Milliseconds(10)) {
-      for (const auto& view : service->listing().sessions())
+      for (const auto& view : sessions_of(*service))
         if (view.peer == peer && view.peer_call_id.value == call_id && view.state == "open" &&
             view.id != previous_)
           return previous_ = view.id, took = passed, "open";
@@ -42,8 +42,7 @@ struct Redial : FakeWorld {
   }
   // Clients of all sessions that are up lose their power.
   void power_cut() {
-    for (const auto& view : service->listing().sessions())
-      commands.silent_slots.insert(view.slot.value);
+    for (const auto& view : sessions_of(*service)) commands.silent_slots.insert(view.slot.value);
   }
   [[nodiscard]] std::int64_t ended(EndReason reason) const {
     return static_cast<std::int64_t>(statistics.call_ends[static_cast<std::size_t>(reason)].get());
@@ -97,26 +96,25 @@ TEST_CASE("redial: a full pool that the account filled itself has room again",
   SECTION("its clients have lost their power") {
     world.power_cut();
     CHECK(world.log_in(kElsewhere, 3) == "open");
-    CHECK(world.service->listing().sessions().size() == 2);
+    CHECK(sessions_of(*world.service).size() == 2);
     CHECK(world.ended(EndReason::replaced) == 1);
   }
   SECTION("one of them is silent: that one goes") {
-    world.commands.silent_slots.insert(world.service->listing().sessions().at(1).slot.value);
-    const SessionId stays = world.service->listing().sessions().at(0).id;
+    world.commands.silent_slots.insert(sessions_of(*world.service).at(1).slot.value);
+    const SessionId stays = sessions_of(*world.service).at(0).id;
     CHECK(world.log_in(kElsewhere, 3) == "open");
-    CHECK(world.service->listing()
-              .sessions({.kind = subscriber::Selector::Kind::kId, .id = stays})
+    CHECK(sessions_of(*world.service, {.kind = subscriber::Selector::Kind::kId, .id = stays})
               .size() == 1);
   }
   SECTION("its clients answer") {
     CHECK(world.log_in(kElsewhere, 3) == "no_address");
-    CHECK(world.service->listing().sessions().size() == 2);
+    CHECK(sessions_of(*world.service).size() == 2);
   }
   SECTION("another account's sessions end for nobody") {
     world.power_cut();
     world.commands.next_client.user = "Other";
     CHECK(world.log_in(kElsewhere, 3) == "no_address");
-    CHECK(world.service->listing().sessions().size() == 2);
+    CHECK(sessions_of(*world.service).size() == 2);
   }
 }
 
@@ -132,12 +130,12 @@ TEST_CASE("redial: sessions of an account are limited, and on_limit says what th
     REQUIRE(world.log_in(kHome, 1) == "open");
     world.loop.advance(Seconds(1));
     REQUIRE(world.log_in(kHome, 2) == "open");
-    const SessionId oldest = world.service->listing().sessions().at(0).id;
+    const SessionId oldest = sessions_of(*world.service).at(0).id;
     const std::string result = world.log_in(kElsewhere, 3);
-    CHECK(world.service->listing().sessions().size() == 2);
-    return std::pair(result, world.service->listing()
-                                 .sessions({.kind = subscriber::Selector::Kind::kId, .id = oldest})
-                                 .empty());
+    CHECK(sessions_of(*world.service).size() == 2);
+    return std::pair(
+        result, sessions_of(*world.service, {.kind = subscriber::Selector::Kind::kId, .id = oldest})
+                    .empty());
   };
   SECTION("refuse") {
     Redial world(limited(OnLimit::kRefuse));
@@ -166,13 +164,12 @@ TEST_CASE("redial: sessions of an account are limited, and on_limit says what th
     Redial world(limited(OnLimit::kReplaceIfSilent));
     REQUIRE(world.log_in(kHome, 1) == "open");
     REQUIRE(world.log_in(kHome, 2) == "open");
-    const SessionId oldest = world.service->listing().sessions().at(0).id;
-    world.commands.silent_slots.insert(world.service->listing().sessions().at(1).slot.value);
+    const SessionId oldest = sessions_of(*world.service).at(0).id;
+    world.commands.silent_slots.insert(sessions_of(*world.service).at(1).slot.value);
     CHECK(world.log_in(kElsewhere, 3) == "open");
-    CHECK(world.service->listing()
-              .sessions({.kind = subscriber::Selector::Kind::kId, .id = oldest})
+    CHECK(sessions_of(*world.service, {.kind = subscriber::Selector::Kind::kId, .id = oldest})
               .size() == 1);
-    CHECK(world.service->listing().sessions().size() == 2);
+    CHECK(sessions_of(*world.service).size() == 2);
   }
 }
 
@@ -238,7 +235,7 @@ TEST_CASE("redial: a client that comes back with the same Call ID is up within t
     const auto second = redial();
     second->lose();
     world.loop.advance(Seconds(3));
-    CHECK(world.service->listing().sessions().empty());
+    CHECK(sessions_of(*world.service).empty());
     CHECK(world.ended(EndReason::replaced) == 1);
   }
   SECTION("two calls ask for one place: one of them has it") {
@@ -275,7 +272,7 @@ TEST_CASE("redial: logins of one account at once never exceed its limit", "[subs
   }
   world.loop.run();
   world.loop.advance(Seconds(5));
-  CHECK(world.service->listing().sessions().size() == 1);
+  CHECK(sessions_of(*world.service).size() == 1);
   CHECK(world.only_session().state == "open");
   CHECK(world.pools->status().at(0).in_use == 1);
 }
@@ -291,9 +288,9 @@ TEST_CASE("redial: what waits for an old session and is gone takes nothing",
   world.loop.advance(Milliseconds(200));
   transport->lose();
   world.loop.advance(Seconds(3));
-  CHECK(world.service->listing().sessions().size() <= 1);
+  CHECK(sessions_of(*world.service).size() <= 1);
   // The address is free, or the old session's.
-  CHECK(world.pools->status().at(0).in_use == world.service->listing().sessions().size());
+  CHECK(world.pools->status().at(0).in_use == sessions_of(*world.service).size());
   CHECK(world.log_in(kElsewhere, 10) == "open");
 }
 
@@ -305,15 +302,15 @@ TEST_CASE("subscriber: an address that the host takes is leased no more, and its
   subscriber::OwnAddresses own;
   subscriber::add_own(own, {Ipv4Address(0xc0000201), 24});
   world.service->set_own_addresses(own);
-  CHECK(world.service->listing().sessions().size() == 1);
+  CHECK(sessions_of(*world.service).size() == 1);
   subscriber::add_own(own, {taken, 32});
   world.service->set_own_addresses(own);
   world.loop.advance(Seconds(5));
-  CHECK(world.service->listing().sessions().empty());
+  CHECK(sessions_of(*world.service).empty());
   CHECK(world.ended(EndReason::address_lost) == 1);
   REQUIRE(world.log_in(kHome, 2) == "open");
   REQUIRE(world.log_in(kHome, 3) == "open");
-  for (const auto& view : world.service->listing().sessions()) CHECK(view.address != taken);
+  for (const auto& view : sessions_of(*world.service)) CHECK(view.address != taken);
   CHECK(world.log_in(kHome, 4) == "no_address");
   // And back.
   world.service->set_own_addresses({});

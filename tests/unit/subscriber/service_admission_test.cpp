@@ -17,8 +17,8 @@ constexpr Ipv4Address kOther{0xcb007106};
 constexpr auto kBusy = static_cast<std::uint8_t>(OutgoingCallResult::kBusy);
 
 std::size_t in_state(Control& control, const std::string& state) {
-  return static_cast<std::size_t>(std::ranges::count(control.service->listing().sessions(), state,
-                                                     &subscriber::SessionView::state));
+  return static_cast<std::size_t>(
+      std::ranges::count(sessions_of(*control.service), state, &subscriber::SessionView::state));
 }
 
 std::int64_t waiting(Control& control) { return control.statistics.admission_waiting.get(); }
@@ -39,7 +39,7 @@ TEST_CASE("subscriber: a set-up is in flight until its link is open, then the ne
   caller.barrier(control);
   REQUIRE(control.until([&] { return caller.count<OutgoingCallReply>() == 2; }));
   control.settle();
-  CHECK(control.service->listing().sessions().size() == 2);
+  CHECK(sessions_of(*control.service).size() == 2);
   CHECK(in_flight(control) == 2);
   CHECK(waiting(control) == 3);
   // One of the two is cleared: the third begins. Then all may go on.
@@ -82,7 +82,7 @@ TEST_CASE("subscriber: a source that dials and says nothing keeps no other out",
   CHECK(waiting(control) == 10);
   // Gone, it leaves nothing.
   silent.hang_up();
-  REQUIRE(control.until([&] { return control.service->listing().sessions().size() == 1; }));
+  REQUIRE(control.until([&] { return sessions_of(*control.service).size() == 1; }));
   CHECK(waiting(control) == 0);
   CHECK(in_flight(control) == 0);
 }
@@ -131,7 +131,7 @@ TEST_CASE("subscriber: a call that waits too long is refused as busy, and one of
   REQUIRE(control.until([&] { return caller.count<OutgoingCallReply>() == 4; }));
   CHECK(control.ended(EndReason::admission_timeout) == 2);
   CHECK(caller.last<OutgoingCallReply>()->result_code == kBusy);
-  CHECK(control.service->listing().connections().size() == 1);
+  CHECK(connections_of(*control.service).size() == 1);
   caller.dial(5);  // its place is free again
   caller.barrier(control);
   CHECK(waiting(control) == 1);

@@ -19,7 +19,7 @@ namespace {
 
 bool open_calls(Control& control, std::size_t wanted) {
   return control.until([&] {
-    const auto sessions = control.service->listing().sessions();
+    const auto sessions = sessions_of(*control.service);
     return static_cast<std::size_t>(
                std::ranges::count(sessions, "open", &subscriber::SessionView::state)) == wanted;
   });
@@ -90,11 +90,11 @@ TEST_CASE(
   CHECK(host.dataplane.seen[MessageType::kInjectFrame] == 0);  // no LCP yet
   pac.send(IncomingCallConnected{.peers_call_id = reply.call_id, .connect_speed = 64000});
   REQUIRE(open_calls(control, 1));
-  const auto view = control.service->listing().sessions().at(0);
+  const auto view = sessions_of(*control.service).at(0);
   CHECK(view.kind == "incoming");
   CHECK(view.user == "User");
   CHECK(now_by_kind(control, CallKind::kIncoming) == 1);
-  CHECK(control.service->listing().connections().at(0).role == "accepted");
+  CHECK(connections_of(*control.service).at(0).role == "accepted");
 
   SECTION("the PAC disconnects") {
     pac.send(CallDisconnectNotify{.call_id = 77, .result_code = 1});
@@ -102,7 +102,7 @@ TEST_CASE(
     CHECK(control.ended(EndReason::peer_call_disconnected) == 1);
   }
   SECTION("the operator clears") {
-    CHECK(control.service->clear({.user = "User"}));
+    CHECK(clear_all(*control.service, {.user = "User"}));
     REQUIRE(control.until([&] { return pac.last<CallClearRequest>() != nullptr; }));
     CHECK(pac.last<CallClearRequest>()->call_id == reply.call_id);
     CHECK(pac.last<CallDisconnectNotify>() == nullptr);
@@ -110,7 +110,7 @@ TEST_CASE(
     CHECK(control.until([&] { return control.all_free(); }));
     CHECK(control.ended(EndReason::operator_cleared) == 1);
     pac.barrier(control);
-    CHECK(control.service->listing().connections().at(0).calls_by_kind ==
+    CHECK(connections_of(*control.service).at(0).calls_by_kind ==
           std::array<std::size_t, model::kCallKinds>{});
   }
   CHECK(now_by_kind(control, CallKind::kIncoming) == 0);
@@ -124,7 +124,7 @@ TEST_CASE("subscriber: PPP that overtakes Incoming-Call-Connected is not lost",
   Caller pac(control);
   pac.start(control);
   const auto reply = announce(control, pac, 77);
-  const auto view = control.service->listing().sessions().at(0);
+  const auto view = sessions_of(*control.service).at(0);
   const auto request =
       frame(kLcp, kConfReq, 7, host.dataplane.clients[view.slot.value].lcp_options);
   for (int i = 0; i < 6; ++i)  // more than are kept
@@ -148,7 +148,7 @@ TEST_CASE("subscriber: an incoming call that ends before it is connected frees e
   SECTION("by the PAC") { pac.send(CallDisconnectNotify{.call_id = 77}); }
   SECTION("by the end of TCP") { pac.hang_up(); }
   SECTION("by the operator") {
-    CHECK(control.service->clear(by_id(control.service->listing().sessions().at(0).id)));
+    CHECK(clear_all(*control.service, by_id(sessions_of(*control.service).at(0).id)));
     REQUIRE(control.until([&] { return pac.last<CallClearRequest>() != nullptr; }));
     CHECK(pac.last<CallClearRequest>()->call_id == reply.call_id);
   }
@@ -178,7 +178,7 @@ TEST_CASE("subscriber: what a PAC tells of its line is shown and counted", "[sub
   pac.send(WanErrorNotify{reply.call_id, 1, 2, 3, 4, 5, 6});
   pac.send(WanErrorNotify{reply.call_id, 2, 2, 3, 4, 5, 9});
   pac.barrier(control);
-  CHECK(control.service->listing().sessions().at(0).wan_errors.counts ==
+  CHECK(sessions_of(*control.service).at(0).wan_errors.counts ==
         std::array<std::uint32_t, 6>{2, 2, 3, 4, 5, 9});
   CHECK(control.statistics.wan_errors[0].get() == 2);
   CHECK(control.statistics.wan_errors[5].get() == 9);
@@ -193,8 +193,7 @@ TEST_CASE("subscriber: drops towards a subscriber are told to it where that is s
   caller.start(control);
   caller.dial(7);
   REQUIRE(open_calls(control, 1));
-  host.memory.sessions()[control.service->listing().sessions().at(0).slot.value]
-      .downstream.drops.add(5);
+  host.memory.sessions()[sessions_of(*control.service).at(0).slot.value].downstream.drops.add(5);
   REQUIRE(control.until([&] { return caller.last<WanErrorNotify>() != nullptr; }));
   CHECK(caller.last<WanErrorNotify>()->peers_call_id == 7);
   CHECK(caller.last<WanErrorNotify>()->buffer_overruns == 5);
@@ -213,7 +212,7 @@ TEST_CASE("subscriber: a placed call opens a connection, dials, and is done when
   REQUIRE(control.until([&] { return placing.done(); }));
   CHECK(placing.failure() == EndReason::kNone);
   CHECK(placing.result->value().user == "User");
-  const auto view = control.service->listing().sessions().at(0);
+  const auto view = sessions_of(*control.service).at(0);
   CHECK(view.kind == "placed");
   CHECK(view.peer == PacHost::kAddress);
   CHECK(view.local == host.listen.at(0));
@@ -221,7 +220,7 @@ TEST_CASE("subscriber: a placed call opens a connection, dials, and is done when
   CHECK(view.peer_call_id.value == 9);
   CHECK(placing.result->value().session == view.id);
   CHECK(placing.result->value().address == view.address);
-  const auto connection = control.service->listing().connections().at(0);
+  const auto connection = connections_of(*control.service).at(0);
   CHECK(connection.role == "originated");
   CHECK(connection.calls_by_kind[static_cast<std::size_t>(CallKind::kPlaced)] == 1);
   CHECK(host.stored.size() == 1);  // the supervisor holds it too
@@ -230,12 +229,12 @@ TEST_CASE("subscriber: a placed call opens a connection, dials, and is done when
   Placing second(control);
   const auto second_id = answer(control, pac, 10, 2);
   REQUIRE(control.until([&] { return second.done(); }));
-  CHECK(control.service->listing().connections().size() == 1);
+  CHECK(connections_of(*control.service).size() == 1);
   REQUIRE(open_calls(control, 2));
   pac.send(CallDisconnectNotify{.call_id = 9, .result_code = 1});
-  REQUIRE(control.until([&] { return control.service->listing().sessions().size() == 1; }));
-  CHECK(control.service->listing().sessions().at(0).our_call_id.value == second_id);
-  CHECK(control.service->clear({.user = "User"}));
+  REQUIRE(control.until([&] { return sessions_of(*control.service).size() == 1; }));
+  CHECK(sessions_of(*control.service).at(0).our_call_id.value == second_id);
+  CHECK(clear_all(*control.service, {.user = "User"}));
   REQUIRE(control.until([&] { return pac.last<CallClearRequest>() != nullptr; }));
   CHECK(pac.last<CallClearRequest>()->call_id == second_id);
   pac.send(CallDisconnectNotify{.call_id = 10, .result_code = 4});
@@ -261,7 +260,7 @@ TEST_CASE("subscriber: a placed call that fails says why and leaves nothing", "[
     pac.send(StopControlConnectionReply{.result_code = 1});
     REQUIRE(control.until([&] { return placing.done(); }));
     CHECK(placing.failure() == EndReason::start_refused);
-    CHECK(control.service->listing().connections().empty());
+    CHECK(connections_of(*control.service).empty());
   }
   SECTION("the PAC hangs up") {
     Placing placing(control);
@@ -283,7 +282,7 @@ TEST_CASE("subscriber: a placed call that fails says why and leaves nothing", "[
     REQUIRE(control.until([&] { return placing.done(); }));
     CHECK(placing.failure() == EndReason::call_refused_by_peer);
     CHECK(placing.result->value().codes == model::PeerCodes{4, 0, 17});
-    CHECK(control.service->listing().connections().size() == 1);
+    CHECK(connections_of(*control.service).size() == 1);
   }
   SECTION("the operator's time is over while the PAC dials") {
     Placing placing(control, Milliseconds(50));
@@ -380,8 +379,8 @@ TEST_CASE("subscriber: a collision is won by the higher address, and the placed 
     (void)answer(control, ours, 9);
     REQUIRE(control.until([&] { return placing.done(); }));
     CHECK(placing.failure() == EndReason::kNone);
-    CHECK(control.until([&] { return control.service->listing().connections().size() == 1; }));
-    CHECK(control.service->listing().connections().at(0).role == "originated");
+    CHECK(control.until([&] { return connections_of(*control.service).size() == 1; }));
+    CHECK(connections_of(*control.service).at(0).role == "originated");
   }
   SECTION("we are higher, but ours comes to nothing: theirs is answered after all") {
     Control control(host);
@@ -412,8 +411,8 @@ TEST_CASE("subscriber: a collision is won by the higher address, and the placed 
     (void)answer(control, theirs, 9);
     REQUIRE(control.until([&] { return placing.done(); }));
     CHECK(placing.failure() == EndReason::kNone);
-    REQUIRE(control.service->listing().connections().size() == 1);
-    CHECK(control.service->listing().connections().at(0).role == "accepted");
+    REQUIRE(connections_of(*control.service).size() == 1);
+    CHECK(connections_of(*control.service).at(0).role == "accepted");
   }
 }
 
@@ -479,13 +478,13 @@ TEST_CASE("subscriber: calls of every kind outlive the control process",
   Control control(host);
   REQUIRE(open_calls(control, 3));
   std::map<std::string, std::uint16_t> by_kind;
-  for (const auto& view : control.service->listing().sessions())
+  for (const auto& view : sessions_of(*control.service))
     by_kind[view.kind] = view.our_call_id.value;
   CHECK(by_kind.at("placed") == placed_id);
   CHECK(by_kind.at("incoming") == incoming_id);
   CHECK(by_kind.count("subscriber") == 1);
   CHECK(now_by_kind(control, CallKind::kPlaced) == 1);
-  const auto connections = control.service->listing().connections();
+  const auto connections = connections_of(*control.service);
   REQUIRE(connections.size() == 2);
   CHECK(std::ranges::count(connections, "originated", &subscriber::ConnectionView::role) == 1);
   // The call that was half set up is cleared; the PAC's late Reply does no harm.
@@ -496,10 +495,10 @@ TEST_CASE("subscriber: calls of every kind outlive the control process",
   // Each goes on, and is ended in its own way.
   pac->send(CallDisconnectNotify{.call_id = 9, .result_code = 1});
   REQUIRE(open_calls(control, 2));
-  const auto left = control.service->listing().sessions();
+  const auto left = sessions_of(*control.service);
   const auto incoming = std::ranges::find(left, "incoming", &subscriber::SessionView::kind);
   REQUIRE(incoming != left.end());
-  CHECK(control.service->clear(by_id(incoming->id)));
+  CHECK(clear_all(*control.service, by_id(incoming->id)));
   REQUIRE(control.until([&] { return pac->last<CallClearRequest>()->call_id == incoming_id; }));
   other->send(CallClearRequest{.call_id = 1});
   CHECK(control.until([&] { return control.all_free(); }));
@@ -513,7 +512,7 @@ TEST_CASE("subscriber: a session whose peer answers keeps its Call ID",
   first.start(control);
   first.dial(7);
   REQUIRE(open_calls(control, 1));
-  const auto slot = control.service->listing().sessions().at(0).slot.value;
+  const auto slot = sessions_of(*control.service).at(0).slot.value;
   Caller second(control);  // the same address
   second.start(control);
 
@@ -526,7 +525,7 @@ TEST_CASE("subscriber: a session whose peer answers keeps its Call ID",
   second.dial(8);  // another Call ID is nobody's
   REQUIRE(open_calls(control, 2));
   CHECK(first.last<CallDisconnectNotify>() == nullptr);
-  CHECK(control.service->listing().sessions().at(0).slot.value == slot);
+  CHECK(sessions_of(*control.service).at(0).slot.value == slot);
 
   Caller elsewhere(control, Caller::kLocal, Ipv4Address(0xcb007106));  // another address
   elsewhere.start(control);

@@ -21,7 +21,7 @@ namespace {
 
 bool open_calls(Control& control, std::size_t wanted) {
   return control.until([&] {
-    const auto sessions = control.service->listing().sessions();
+    const auto sessions = sessions_of(*control.service);
     return static_cast<std::size_t>(
                std::ranges::count(sessions, "open", &subscriber::SessionView::state)) == wanted;
   });
@@ -75,14 +75,14 @@ TEST_CASE("subscriber: the Reply leaves only after the dataplane has installed t
   REQUIRE(control.until([&] { return host.dataplane.held() == 1; }));
   control.settle();
   CHECK(caller.last<OutgoingCallReply>() == nullptr);
-  CHECK(control.service->listing().sessions().empty());
+  CHECK(sessions_of(*control.service).empty());
   host.dataplane.hold_installs = false;
   REQUIRE(answer(control, caller) == kConnected);
   CHECK(caller.last<OutgoingCallReply>()->peers_call_id == 7);
   CHECK(caller.last<OutgoingCallReply>()->call_id ==
         host.memory.sessions()[host.dataplane.installed_calls.at(0).first].our_call_id.value);
   REQUIRE(open_calls(control, 1));
-  const auto view = control.service->listing().sessions().at(0);
+  const auto view = sessions_of(*control.service).at(0);
   CHECK(view.user == "User");
   CHECK(view.mppe == "mppe128-stateless");
   CHECK(view.mtu == 1396);
@@ -107,14 +107,14 @@ TEST_CASE("subscriber: a peer that hangs up frees the call and everything it had
     caller.send(CallClearRequest{.call_id = 1});
     REQUIRE(control.until([&] { return caller.last<CallDisconnectNotify>() != nullptr; }));
     check();
-    CHECK(control.service->listing().connections().size() == 1);
+    CHECK(connections_of(*control.service).size() == 1);
     CHECK(control.ended(EndReason::peer_cleared_call) == 1);
   }
   SECTION("by closing TCP") {
     (void)caller.read();  // with something unread it would be a reset
     caller.hang_up();
     check();
-    CHECK(control.service->listing().connections().empty());
+    CHECK(connections_of(*control.service).empty());
     CHECK(control.ended(EndReason::peer_closed_tcp) == 1);
     CHECK(control.stored().connections.empty());
     CHECK(control.until([&] { return host.stored.empty(); }));
@@ -124,7 +124,7 @@ TEST_CASE("subscriber: a peer that hangs up frees the call and everything it had
     REQUIRE(::setsockopt(caller.socket.get(), SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)) == 0);
     caller.hang_up();
     check();
-    CHECK(control.service->listing().connections().empty());
+    CHECK(connections_of(*control.service).empty());
   }
   SECTION("by octets that are no PPTP") {
     caller.send(octets("00 10 00 01 de ad be ef 00 05 00 00 00 00 00 00"));
@@ -153,8 +153,8 @@ TEST_CASE("subscriber: ten thousand calls that clear, stop and hang up at once l
     if (i % 2 == 0) REQUIRE(answer(control, caller) == kConnected);
     caller.send(goodbye);
     REQUIRE(::shutdown(caller.socket.get(), SHUT_WR) == 0);
-    REQUIRE(control.until(
-        [&] { return caller.closed() && control.service->listing().connections().empty(); }));
+    REQUIRE(
+        control.until([&] { return caller.closed() && connections_of(*control.service).empty(); }));
     if (i == 0) {
       REQUIRE(control.until([&] { return control.all_free() && host.stored.empty(); }));
       caller.hang_up();
@@ -218,7 +218,7 @@ TEST_CASE("subscriber: a connection that closes during install takes the call wi
     caller.dial(1);
     REQUIRE(control.until([&] { return host.dataplane.held() == 1; }));
     caller.hang_up();
-    REQUIRE(control.until([&] { return control.service->listing().connections().empty(); }));
+    REQUIRE(control.until([&] { return connections_of(*control.service).empty(); }));
     host.dataplane.hold_installs = false;
     CHECK(control.until(
         [&] { return host.dataplane.seen[MessageType::kRemoveSession] == round + 1; }));
@@ -296,17 +296,17 @@ TEST_CASE(
     CHECK(control.statistics.store_failing.get() == 1);
     CHECK(control.statistics.store_failures.get() > 0);
     CHECK_FALSE(control.journal->last_error().empty());
-    CHECK(control.service->listing().sessions().size() == 1);  // lives on
+    CHECK(sessions_of(*control.service).size() == 1);  // lives on
     // One that starts meanwhile is not in the store.
     other.start(control);
-    CHECK_FALSE(control.service->begin_audit().run().findings.empty());
+    CHECK_FALSE(audit_of(*control.service).findings.empty());
   }
   const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(250);
   (void)control.until([&] { return std::chrono::steady_clock::now() > until; });
   other.dial(3);
   CHECK(open_calls(control, 2));
   CHECK(control.statistics.store_failing.get() == 0);
-  CHECK(control.service->begin_audit().run().findings.empty());
+  CHECK(audit_of(*control.service).findings.empty());
   CHECK(control.stored().connections.size() == 2);
 }
 
@@ -316,7 +316,7 @@ TEST_CASE("subscriber: what could not be stored is when there is room, asked for
   auto first = std::make_unique<Control>(host);
   Caller leaves(*first);
   establish(*first, leaves);
-  const OurCallId ended = first->service->listing().sessions().at(0).our_call_id;
+  const OurCallId ended = sessions_of(*first->service).at(0).our_call_id;
   {
     const FileSizeLimit full(4096);
     leaves.hang_up();
@@ -439,7 +439,7 @@ TEST_CASE("subscriber: calls outlive the dataplane; where keys were lost with it
   REQUIRE(control.until([&] { return !control.dataplane.attached(); }));
   host.dataplane.lose = nullptr;
   // Those of the first one, too: session memory has none.
-  const auto slot = control.service->listing().sessions().at(0).slot.value;
+  const auto slot = sessions_of(*control.service).at(0).slot.value;
   auto& record = host.memory.sessions()[slot];
   const bool old_lost = GENERATE(false, true);
   if (old_lost) record.upstream.mppe.mode = record.downstream.mppe.mode = mppe::Mode::kOff;
@@ -480,7 +480,7 @@ TEST_CASE("subscriber: a session that a new dataplane does not have ends", "[sub
   establish(control, caller);
   host.dataplane.die();
   REQUIRE(control.until([&] { return !control.dataplane.attached(); }));
-  host.memory.sessions()[control.service->listing().sessions().at(0).slot.value].state =
+  host.memory.sessions()[sessions_of(*control.service).at(0).slot.value].state =
       contract::SlotState::kFree;
   host.dataplane.back();
   CHECK(control.until([&] { return caller.last<CallDisconnectNotify>() != nullptr; }));
@@ -563,7 +563,7 @@ TEST_CASE("subscriber: a peer that logs in again as somebody else gets that acco
   Control control(host);
   Caller caller(control);
   establish(control, caller);
-  auto view = control.service->listing().sessions().at(0);
+  auto view = sessions_of(*control.service).at(0);
   CHECK(view.address != Ipv4Address(0x0a400063));
   auto& client = host.dataplane.clients.at(view.slot.value);
   client.user = "Other";
@@ -571,10 +571,10 @@ TEST_CASE("subscriber: a peer that logs in again as somebody else gets that acco
   control.service->on_punted({view.slot, host.memory.sessions()[view.slot.value].generation},
                              Bytes(frame(kLcp, kConfReq, 0x55, client.lcp_options)).subspan(2));
   REQUIRE(control.until([&] {
-    const auto now = control.service->listing().sessions();
+    const auto now = sessions_of(*control.service);
     return now.size() == 1 && now[0].state == "open" && now[0].user == "Other";
   }));
-  CHECK(control.service->listing().sessions().at(0).address == Ipv4Address(0x0a400063));
+  CHECK(sessions_of(*control.service).at(0).address == Ipv4Address(0x0a400063));
   CHECK(control.leases() == 1);
 }
 
@@ -588,9 +588,9 @@ TEST_CASE("subscriber: connections over the limit are closed at once", "[subscri
   Caller second(control);
   Caller third(control);
   CHECK(control.until([&] { return third.closed(); }));
-  CHECK(control.service->listing().connections().size() == 2);
+  CHECK(connections_of(*control.service).size() == 2);
   first.hang_up();
-  REQUIRE(control.until([&] { return control.service->listing().connections().size() == 1; }));
+  REQUIRE(control.until([&] { return connections_of(*control.service).size() == 1; }));
   Caller fourth(control);
   establish(control, fourth);
   CHECK_FALSE(second.closed());
@@ -605,12 +605,12 @@ TEST_CASE("subscriber: a connection that a successor would not get is closed", "
   lost.start(control);
   lost.dial(2);
   REQUIRE(open_calls(control, 2));
-  control.service->on_not_kept(ConnectionId(control.service->listing().connections().at(1).id));
+  control.service->on_not_kept(ConnectionId(connections_of(*control.service).at(1).id));
   CHECK(control.until([&] { return lost.closed(); }));
   CHECK(control.ended(EndReason::descriptor_limit) == 1);
   CHECK(open_calls(control, 1));
   CHECK_FALSE(kept.closed());
-  CHECK(control.service->begin_audit().run().findings.empty());
+  CHECK(audit_of(*control.service).findings.empty());
   control.service->on_not_kept(ConnectionId(99));  // gone meanwhile
 }
 
@@ -619,9 +619,9 @@ TEST_CASE("subscriber: the operator's clear ends the link, then the call", "[sub
   Control control(host);
   Caller caller(control);
   establish(control, caller);
-  CHECK_FALSE(control.service->clear({.user = "nobody"}));
-  CHECK_FALSE(control.service->clear({.user = "99"}));
-  REQUIRE(control.service->clear({.user = "User"}));
+  CHECK_FALSE(clear_all(*control.service, {.user = "nobody"}));
+  CHECK_FALSE(clear_all(*control.service, {.user = "99"}));
+  REQUIRE(clear_all(*control.service, {.user = "User"}));
   CHECK(control.until([&] { return caller.last<CallDisconnectNotify>() != nullptr; }));
   CHECK(control.until([&] { return control.all_free(); }));
   CHECK(control.ended(EndReason::operator_cleared) == 1);
@@ -696,7 +696,7 @@ TEST_CASE("subscriber: more installs than may be under way wait for their turn",
   REQUIRE(control.until([&] { return caller.count<OutgoingCallReply>() == 550; }));
   control.settle();
   CHECK(host.dataplane.installed_calls.size() == 550);
-  CHECK(control.service->listing().sessions().size() == 550);
+  CHECK(sessions_of(*control.service).size() == 550);
   CHECK(control.ended(EndReason::peer_cleared_call) == 50);
   caller.hang_up();
   CHECK(control.until([&] { return control.all_free(); }));
@@ -716,7 +716,7 @@ TEST_CASE("subscriber: what waits for its turn is bounded, however often peers d
     for (std::uint16_t call = 1; call <= 300; ++call) caller.dial(call);
     caller.barrier(control);
     caller.hang_up();
-    REQUIRE(control.until([&] { return control.service->listing().connections().empty(); }));
+    REQUIRE(control.until([&] { return connections_of(*control.service).empty(); }));
   }
   // The first round had 200 under way. Those stay so, and a round has but its place in the queue;
   // that is free again when it hangs up.
@@ -742,14 +742,14 @@ TEST_CASE("subscriber: a control process that is killed leaves its calls to the 
   dialling.dial(5);  // stays in LCP
   REQUIRE(first->until([&] { return dialling.last<OutgoingCallReply>() != nullptr; }));
   first->settle();
-  const auto before = first->service->listing().sessions();
+  const auto before = sessions_of(*first->service);
   REQUIRE(before.size() == 2);
   first.reset();
   host.dataplane.run_ppp = true;
 
   Control second(host);
-  REQUIRE(second.until([&] { return second.service->listing().sessions().size() == 1; }));
-  const auto after = second.service->listing().sessions().at(0);
+  REQUIRE(second.until([&] { return sessions_of(*second.service).size() == 1; }));
+  const auto after = sessions_of(*second.service).at(0);
   const auto& known = *std::ranges::find(before, after.id, &subscriber::SessionView::id);
   CHECK(after.state == "open");
   CHECK(after.user == known.user);
@@ -766,7 +766,7 @@ TEST_CASE("subscriber: a control process that is killed leaves its calls to the 
   CHECK(second.until([&] { return dialling.closed(); }));
   CHECK(second.until([&] { return silent.closed(); }));
   CHECK(second.until([&] { return host.dataplane.slots_in_use() == 1; }));
-  CHECK(second.service->listing().connections().size() == 2);
+  CHECK(connections_of(*second.service).size() == 2);
   CHECK(second.until([&] { return host.stored.size() == 2; }));
   // Everything works on: echo, a new call, the end of the old one.
   idle.send(EchoRequest{.identifier = 77});
@@ -848,15 +848,15 @@ TEST_CASE("subscriber: the Call IDs of an earlier process's calls rest too",
   auto first = std::make_unique<Control>(host);
   Caller caller(*first);
   establish(*first, caller);
-  const OurCallId ended = first->service->listing().sessions().at(0).our_call_id;
+  const OurCallId ended = sessions_of(*first->service).at(0).our_call_id;
   caller.hang_up();
   REQUIRE(first->until([&] { return first->all_free(); }));
   Caller half(*first);
   half.start(*first);
   host.dataplane.run_ppp = false;
   half.dial(5);
-  REQUIRE(first->until([&] { return first->service->listing().sessions().size() == 1; }));
-  const OurCallId orphan = first->service->listing().sessions().at(0).our_call_id;
+  REQUIRE(first->until([&] { return sessions_of(*first->service).size() == 1; }));
+  const OurCallId orphan = sessions_of(*first->service).at(0).our_call_id;
   first.reset();
   // Two processes later it is still so.
   { const Control second(host); }
@@ -879,10 +879,10 @@ TEST_CASE("subscriber: an audit finds nothing where nothing is wrong, and names 
   other.dial(9);
   REQUIRE(open_calls(control, 2));
   // What was set up less than a second ago is not compared with session memory yet.
-  CHECK(control.service->begin_audit().run().in_motion == 2);
+  CHECK(audit_of(*control.service).in_motion == 2);
   const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(1100);
   (void)control.until([&] { return std::chrono::steady_clock::now() > until; });
-  const auto good = control.service->begin_audit().run();
+  const auto good = audit_of(*control.service);
   CHECK(good.findings.empty());
   CHECK((good.sessions == 2 && good.in_motion == 0 && good.installed == 2 && good.leases == 2));
   CHECK((good.connections == 2 && good.stored_sessions == 2 && good.stored_connections == 2));
@@ -890,12 +890,11 @@ TEST_CASE("subscriber: an audit finds nothing where nothing is wrong, and names 
 
   const auto found = [&] {
     std::vector<std::string> out;
-    for (const auto& finding : control.service->begin_audit().run().findings)
-      out.push_back(finding.what);
+    for (const auto& finding : audit_of(*control.service).findings) out.push_back(finding.what);
     return out;
   };
   using Names = std::vector<std::string>;
-  auto& record = host.memory.sessions()[control.service->listing().sessions().at(0).slot.value];
+  auto& record = host.memory.sessions()[sessions_of(*control.service).at(0).slot.value];
   record.flags.fetch_and(~contract::kFlagIpv4Open);
   CHECK(found() == Names{"open_without_ipv4"});
   record.flags.fetch_or(contract::kFlagIpv4Open);
@@ -904,12 +903,12 @@ TEST_CASE("subscriber: an audit finds nothing where nothing is wrong, and names 
   record.generation.fetch_add(1);
   CHECK(found() == Names{"session_without_record"});
   record.generation.fetch_sub(1);
-  record.peer_call_id = control.service->listing().sessions().at(0).peer_call_id;
+  record.peer_call_id = sessions_of(*control.service).at(0).peer_call_id;
   auto& nobody = host.memory.sessions()[7];
   nobody.state = contract::SlotState::kInstalled;
   CHECK(found() == Names{"record_without_session"});
   nobody.state = contract::SlotState::kFree;
-  control.journal->erase(control.service->listing().sessions().at(1).slot);
+  control.journal->erase(sessions_of(*control.service).at(1).slot);
   CHECK(found() == Names{"session_not_stored"});
   const auto lease = control.pools.allocate("default");
   REQUIRE(lease);
@@ -934,8 +933,8 @@ TEST_CASE("subscriber: killed while the client's last Ack is on its way, a call 
     return lost ||
            (!host.dataplane.clients.empty() && host.dataplane.clients.begin()->second.ipcp_open);
   }));
-  const auto slot = first->service->listing().sessions().at(0).slot.value;
-  CHECK(first->service->listing().sessions().at(0).state == (lost_ours ? "open" : "network"));
+  const auto slot = sessions_of(*first->service).at(0).slot.value;
+  CHECK(sessions_of(*first->service).at(0).state == (lost_ours ? "open" : "network"));
   CHECK(first->stored().sessions.size() == 1);
   PppClient& client = host.dataplane.clients[slot];
   CHECK(client.ipcp_open == !lost_ours);
@@ -978,7 +977,7 @@ TEST_CASE("subscriber: the dataplane killed with the client's last Ack in it, a 
   host.dataplane.lose_answer = nullptr;
   host.dataplane.back();
   CHECK(open_calls(control, 1));  // our restart timer asks again, and the client answers
-  const auto slot = control.service->listing().sessions().at(0).slot.value;
+  const auto slot = sessions_of(*control.service).at(0).slot.value;
   CHECK(control.until(
       [&] { return (host.memory.sessions()[slot].flags & contract::kFlagIpv4Open) != 0; }));
   caller.barrier(control);
@@ -992,7 +991,7 @@ TEST_CASE("subscriber: killed while a peer logs in again as somebody else, its n
   auto first = std::make_unique<Control>(host);
   Caller caller(*first);
   establish(*first, caller);
-  const auto id = first->service->listing().sessions().at(0).slot.value;
+  const auto id = sessions_of(*first->service).at(0).slot.value;
   auto& client = host.dataplane.clients[id];
   client.user = "Other";
   client.password = "otherPass";
@@ -1009,8 +1008,8 @@ TEST_CASE("subscriber: killed while a peer logs in again as somebody else, its n
   host.dataplane.lose = nullptr;
   Control second(host);
   REQUIRE(open_calls(second, 1));
-  CHECK(second.service->listing().sessions().at(0).address == Ipv4Address(0x0a400063));
-  CHECK(second.service->listing().sessions().at(0).user == "Other");
+  CHECK(sessions_of(*second.service).at(0).address == Ipv4Address(0x0a400063));
+  CHECK(sessions_of(*second.service).at(0).user == "Other");
   CHECK(second.leases() == 1);
 }
 
@@ -1020,21 +1019,21 @@ TEST_CASE("subscriber: a call that is being negotiated anew is carried on, from 
   auto first = std::make_unique<Control>(host);
   Caller caller(*first);
   establish(*first, caller);
-  const auto id = first->service->listing().sessions().at(0).slot.value;
+  const auto id = sessions_of(*first->service).at(0).slot.value;
   REQUIRE(first->stored().sessions.size() == 1);
   host.dataplane.run_ppp = false;
   first->service->on_punted({SlotId(id), host.memory.sessions()[id].generation},
                             Bytes(frame(kLcp, kConfReq, 0x55, PppClient().lcp_options)).subspan(2));
   CHECK(first->stored().sessions.size() == 1);
-  CHECK(first->service->begin_audit().run().findings.empty());
-  const auto before = first->service->listing().sessions().at(0);
+  CHECK(audit_of(*first->service).findings.empty());
+  const auto before = sessions_of(*first->service).at(0);
   first.reset();
   // Not one process later, but two: the second is killed before it gets an answer.
   { const Control second(host); }
   host.dataplane.run_ppp = true;
   Control third(host);
   REQUIRE(open_calls(third, 1));
-  const auto after = third.service->listing().sessions().at(0);
+  const auto after = sessions_of(*third.service).at(0);
   CHECK(after.id == before.id);
   CHECK(third.stored().sessions.at(0).lease.address == after.address);
   CHECK(after.user == "User");
@@ -1052,7 +1051,7 @@ TEST_CASE("subscriber: a call that is ending when the process is killed has ende
   Caller caller(*first);
   establish(*first, caller);
   host.dataplane.run_ppp = false;
-  const auto id = first->service->listing().sessions().at(0).slot.value;
+  const auto id = sessions_of(*first->service).at(0).slot.value;
   first->service->on_punted({SlotId(id), host.memory.sessions()[id].generation},
                             Bytes(frame(kLcp, kTermReq, 0x55)).subspan(2));
   CHECK(first->until([&] { return first->stored().sessions.empty(); }));
@@ -1093,5 +1092,5 @@ TEST_CASE("subscriber: records of nobody are gone from the store after a start",
   Control control(host);
   CHECK(control.stored().connections.empty());
   CHECK(control.stored().sessions.empty());
-  CHECK(control.service->listing().sessions().empty());
+  CHECK(sessions_of(*control.service).empty());
 }

@@ -60,7 +60,7 @@ TEST_CASE("sessions: an accounting listener hears start, interim and stop with c
   CHECK(accounting.records[3] == "stop peer_cleared_call 1500 1200");
   world.live(*transport, Seconds(3600));
   CHECK(accounting.records.size() == 4);
-  CHECK(world.service->listing().sessions().empty());
+  CHECK(sessions_of(*world.service).empty());
 }
 
 TEST_CASE("sessions: a peer that falls silent is given up after five LCP echoes, 150 s later",
@@ -76,7 +76,7 @@ TEST_CASE("sessions: a peer that falls silent is given up after five LCP echoes,
   world.live(*transport, Seconds(140));
   CHECK(world.only_session().state == "open");
   world.live(*transport, Seconds(60));
-  CHECK(world.service->listing().sessions().empty());
+  CHECK(sessions_of(*world.service).empty());
   REQUIRE(world.service->last_ends().size() == 1);
   CHECK(world.service->last_ends().front().reason == "lcp_echo_timeout");
   CHECK_FALSE(transport->closed);
@@ -90,27 +90,26 @@ TEST_CASE("sessions: they are found by id, user, inner address and peer", "[subs
   world.commands.next_client.user = "1234";
   world.dial(*world.connect(far), 2);
   auto& service = *world.service;
-  REQUIRE(service.listing().sessions().size() == 2);
-  const auto numbered = service.listing().sessions({.user = "1234"});
+  REQUIRE(sessions_of(service).size() == 2);
+  const auto numbered = sessions_of(service, {.user = "1234"});
   REQUIRE(numbered.size() == 1);
   CHECK(numbered.front().peer == far);
   const SessionId id = numbered.front().id;
-  CHECK(service.listing().sessions({.kind = Kind::kId, .id = id}).size() == 1);
-  CHECK(service.listing()
-            .sessions({.kind = Kind::kAddress, .address = numbered.front().address})
-            .size() == 1);
-  CHECK(service.listing().sessions({.kind = Kind::kPeer, .address = far}).front().id == id);
-  CHECK(service.listing().sessions({.kind = Kind::kId, .id = SessionId(id.value + 1)}).empty());
-  CHECK(service.begin_audit().run().findings.empty());
+  CHECK(sessions_of(service, {.kind = Kind::kId, .id = id}).size() == 1);
+  CHECK(
+      sessions_of(service, {.kind = Kind::kAddress, .address = numbered.front().address}).size() ==
+      1);
+  CHECK(sessions_of(service, {.kind = Kind::kPeer, .address = far}).front().id == id);
+  CHECK(sessions_of(service, {.kind = Kind::kId, .id = SessionId(id.value + 1)}).empty());
+  CHECK(audit_of(service).findings.empty());
   // A user named as a number is a user, and no slot and no id.
-  CHECK(service.clear({.user = "1"}) == 0);
-  CHECK(service.clear({.user = "1234"}) == 1);
+  CHECK(clear_all(service, {.user = "1"}) == 0);
+  CHECK(clear_all(service, {.user = "1234"}) == 1);
   world.loop.advance(Seconds(10));
-  REQUIRE(service.listing().sessions().size() == 1);
-  CHECK(service.listing().sessions().front().user == "User");
-  CHECK(service.listing()
-            .sessions({.kind = Kind::kAddress, .address = numbered.front().address})
-            .empty());
+  REQUIRE(sessions_of(service).size() == 1);
+  CHECK(sessions_of(service).front().user == "User");
+  CHECK(
+      sessions_of(service, {.kind = Kind::kAddress, .address = numbered.front().address}).empty());
 }
 
 TEST_CASE("sessions: the name that a peer claims selects nothing until it is proved",
@@ -133,8 +132,8 @@ TEST_CASE("sessions: the name that a peer claims selects nothing until it is pro
   } names(users);
   world.service->add_listener(names);
   world.dial(*transport, 1);
-  CHECK(world.service->listing().sessions({.user = "Other"}).empty());
-  CHECK(world.service->clear({.user = "Other"}) == 0);
+  CHECK(sessions_of(*world.service, {.user = "Other"}).empty());
+  CHECK(clear_all(*world.service, {.user = "Other"}) == 0);
   world.loop.advance(Seconds(60));
   CHECK(users == std::vector<std::string>{"/Other"});
   CHECK(world.statistics.auth_denied.get() >= 1);
@@ -169,7 +168,7 @@ TEST_CASE("sessions: a removal goes to the dataplane after the record of its ses
   };
   transport->receive(wire::pptp::CallClearRequest{.call_id = 1});
   world.loop.run();
-  CHECK(world.service->listing().sessions().size() == 1);
+  CHECK(sessions_of(*world.service).size() == 1);
   CHECK_FALSE(stored_at_removal);
 }
 
@@ -197,11 +196,11 @@ TEST_CASE("sessions: after a take-over only the offers that the earlier process 
   const auto transport = world.transports.back();
   // This process reads another one before it has a dataplane.
   world.dial(*transport, 4);
-  CHECK(world.service->listing().sessions().empty());
+  CHECK(sessions_of(*world.service).empty());
   world.commands.is_attached = true;
   world.service->on_dataplane_attached();
   world.loop.run();
-  CHECK(world.service->listing().sessions().size() == 2);
+  CHECK(sessions_of(*world.service).size() == 2);
   const auto replies = std::ranges::count_if(transport->sent, [](const auto& message) {
     const auto* reply = std::get_if<wire::pptp::OutgoingCallReply>(&message);
     return reply != nullptr && reply->result_code == 1;
@@ -220,7 +219,7 @@ TEST_CASE("sessions: ids are never given twice, and outlive nobody", "[subscribe
     CHECK(seen.insert(world.only_session().id.value).second);
     transport->receive(wire::pptp::CallClearRequest{.call_id = i});
     world.loop.run();
-    REQUIRE(world.service->listing().sessions().empty());
+    REQUIRE(sessions_of(*world.service).empty());
   }
 }
 
@@ -312,12 +311,12 @@ TEST_CASE("sessions: idle connections of a flood make way for others", "[subscri
   const auto established = world.connect();
   world.dial(*established, 1);
   for (int i = 0; i < 20; ++i) (void)world.connect(kFlooder);
-  CHECK(world.service->listing().connections().size() == 9);
+  CHECK(connections_of(*world.service).size() == 9);
   CHECK(world.transports[1]->closed);  // the oldest of the flood
   CHECK(closed(world, EndReason::connection_shed) == 12);
   CHECK(closed(world, EndReason::connection_limit) == 0);
   world.dial(*world.connect(Ipv4Address(0xcb007177)), 1);
-  CHECK(world.service->listing().sessions().size() == 2);
+  CHECK(sessions_of(*world.service).size() == 2);
   CHECK_FALSE(established->closed);
 }
 
@@ -335,10 +334,10 @@ TEST_CASE("sessions: requests over the rate of their source are Busy, over all i
   world.dial(*again, 1);
   CHECK(ended(world, EndReason::call_rate) == 2);
   world.dial(*world.connect(), 1);
-  CHECK(world.service->listing().sessions().size() == 3);
+  CHECK(sessions_of(*world.service).size() == 3);
   world.loop.advance(Seconds(1));
   world.dial(*again, 9);
-  CHECK(world.service->listing().sessions().size() == 4);
+  CHECK(sessions_of(*world.service).size() == 4);
 }
 
 TEST_CASE("sessions: a link that is never open ends at its deadline, however LCP goes on",
@@ -353,7 +352,7 @@ TEST_CASE("sessions: a link that is never open ends at its deadline, however LCP
   const subscriber::SessionView session = world.only_session();
   const std::array<std::uint8_t, 12> again{0xc0, 0x21, 1, 0x77, 0, 10, 5, 6, 1, 2, 3, 4};
   int asked = 0;
-  while (!world.service->listing().sessions().empty() && asked < 30) {
+  while (!sessions_of(*world.service).empty() && asked < 30) {
     ++asked;
     const auto& record = world.memory.sessions()[session.slot.value];
     world.service->on_punted({session.slot, record.generation}, std::as_bytes(std::span(again)));

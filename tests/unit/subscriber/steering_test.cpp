@@ -71,8 +71,8 @@ std::size_t dial(Control& control, std::vector<std::unique_ptr<Caller>>& callers
   callers.back()->start(control);
   callers.back()->dial(static_cast<std::uint16_t>(callers.size()));
   REQUIRE(control.until([&] {
-    return static_cast<std::size_t>(std::ranges::count(control.service->listing().sessions(),
-                                                       "open", &subscriber::SessionView::state)) ==
+    return static_cast<std::size_t>(std::ranges::count(sessions_of(*control.service), "open",
+                                                       &subscriber::SessionView::state)) ==
            callers.size();
   }));
   return callers.size();
@@ -170,7 +170,7 @@ TEST_CASE("subscriber: calls belong to the worker that their packets reach, and 
   std::vector<std::unique_ptr<Caller>> callers;
   for (std::uint32_t n = 0; n < 6; ++n) dial(control, callers, peer_number(n));
   std::set<std::uint16_t> workers;
-  for (const auto& view : control.service->listing().sessions()) {
+  for (const auto& view : sessions_of(*control.service)) {
     CHECK(WorkerId(view.worker) == contract::predict(access, view.peer, kLocal));
     CHECK(view.worker == view.our_call_id.value % 2);
     CHECK(WorkerId(view.worker) == contract::predict(core, view.address));
@@ -189,7 +189,7 @@ TEST_CASE("subscriber: where nothing is predicted the workers take turns",
   Control control(host);
   std::vector<std::unique_ptr<Caller>> callers;
   for (std::uint32_t n = 0; n < 4; ++n) dial(control, callers, Caller::kPeer);
-  const auto sessions = control.service->listing().sessions();
+  const auto sessions = sessions_of(*control.service);
   CHECK(std::ranges::count(sessions, 0, &subscriber::SessionView::worker) == 2);
   // The bucket of the address is that of the Call ID.
   for (const auto& view : sessions) CHECK(view.address.value % 2 == view.our_call_id.value % 2U);
@@ -212,13 +212,13 @@ TEST_CASE("subscriber: a dataplane that comes back with other workers steers ane
   publish(host.memory.header(), 4, access, core);
   host.dataplane.back();
   REQUIRE(control.until([&] { return control.dataplane.attached(); }));
-  for (const auto& view : control.service->listing().sessions())
+  for (const auto& view : sessions_of(*control.service))
     CHECK(view.worker == view.our_call_id.value % 4);
   const auto old = callers.size();
   for (std::uint16_t worker = 0; worker < 4; ++worker)
     dial(control, callers, peer_of(access, WorkerId(worker), 50));
   std::size_t fresh = 0;
-  for (const auto& view : control.service->listing().sessions()) {
+  for (const auto& view : sessions_of(*control.service)) {
     if (view.peer.value < peer_number(50).value) continue;
     ++fresh;
     CHECK(WorkerId(view.worker) == contract::predict(access, view.peer, kLocal));
@@ -237,7 +237,7 @@ TEST_CASE("subscriber: a dataplane that comes back with other workers steers ane
     REQUIRE(control.until([&] { return control.dataplane.attached(); }));
     callers.clear();
     dial(control, callers, peer_number(1));
-    CHECK(control.service->listing().sessions().at(0).worker == 0);
+    CHECK(sessions_of(*control.service).at(0).worker == 0);
     CHECK(steered(control.statistics, SteeredBy::kBalance) == 1);
   }
 }

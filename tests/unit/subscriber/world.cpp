@@ -175,25 +175,13 @@ void FakeDataplane::reply(const MessageHeader& command, ReplyResult result,
   pushed_ = true;
 }
 
-std::filesystem::path Host::make_directory() {
-  std::string name = (std::filesystem::temp_directory_path() / "pns-session-XXXXXX").string();
-  if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("mkdtemp");
-  return name;
-}
-
 Host::Host(std::uint32_t max_sessions)
-    : directory(make_directory()),
-      memory_fd(SessionMemory::create(max_sessions, false, 1).value()),
+    : memory_fd(SessionMemory::create(max_sessions, false, 1).value()),
       memory(SessionMemory::attach(memory_fd.get()).value()),
       dataplane(directory / "dataplane.sock", memory) {
   memory.header().worker_count = 1;
   config.pools["default"] = {.ranges = {{Ipv4Address(0x0a400002), Ipv4Address(0x0a4000fe)}},
                              .gateway = Ipv4Address(0x0a400001)};
-}
-
-Host::~Host() {
-  std::error_code ignored;
-  std::filesystem::remove_all(directory, ignored);
 }
 
 std::vector<Grants::Connection> Host::grants() const {
@@ -313,8 +301,7 @@ void Control::settle() {
 }
 
 bool Control::all_free() const {
-  return service->listing().sessions().empty() && leases() == 0 &&
-         host.dataplane.slots_in_use() == 0;
+  return sessions_of(*service).empty() && leases() == 0 && host.dataplane.slots_in_use() == 0;
 }
 
 void Caller::connect(Control& control, Ipv4Address local, Ipv4Address peer) {

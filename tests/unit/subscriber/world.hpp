@@ -27,6 +27,8 @@
 #include "pns/contract/channel.hpp"
 #include "pns/contract/session_memory.hpp"
 #include "tests/support/ppp_client.hpp"
+#include "tests/support/scratch_directory.hpp"
+#include "tests/unit/subscriber/all_pages.hpp"
 
 namespace pns::test {
 
@@ -75,9 +77,9 @@ class FakeDataplane {
 // What outlives a control process.
 struct Host {
   explicit Host(std::uint32_t max_sessions = 8);
-  ~Host();
 
-  std::filesystem::path directory;
+  ScratchDirectory scratch;
+  std::filesystem::path directory = scratch.path;
   UniqueFd memory_fd;
   contract::SessionMemory memory;
   FakeDataplane dataplane;
@@ -91,7 +93,6 @@ struct Host {
   [[nodiscard]] std::vector<contract::Grants::Connection> grants() const;
 
  private:
-  static std::filesystem::path make_directory();
 };
 
 // The journal of a control process of this host.
