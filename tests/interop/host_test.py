@@ -7,12 +7,10 @@ import ctypes
 import datetime
 import os
 import pathlib
-import random
 import re
-import socket
 import struct
+import subprocess
 import sys
-import threading
 import time
 import unittest
 
@@ -26,8 +24,7 @@ PTRACE_DETACH, PTRACE_SEIZE, PTRACE_INTERRUPT = 17, 0x4206, 0x4207
 WALL = 0x40000000  # waitpid: threads too
 FLOOD_SECONDS = 8
 FLOOD_RATE = 10_000  # SYNs a second: less than the bridge loses, so that only the server is judged
-STRANGER = "198.51.100.77"  # the way to the SYNs' sources
-SOURCES = "203.0.113.0/24"
+FLOOD = pathlib.Path(__file__).with_name("flood.py")
 CALLERS = [f"198.51.100.{last}" for last in range(100, 120)]
 PATIENT = ("lcp-max-configure", "30")  # pppd asks for so many seconds
 
@@ -215,29 +212,6 @@ class Host(Case):
         session.hang_up()
         self.server.wait_sessions(0)
 
-    def flood_of_syns(self, mac, until):
-        """SYNs from addresses that do not exist."""
-        with peer.inside(self.lab.inet), socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as out:
-            out.bind(("br0", 0))
-            rng = random.Random(67)
-            head = bytes.fromhex(mac.replace(":", "")) + bytes.fromhex("020000000001") + b"\x08\x00"
-            began = time.monotonic()
-            while (now := time.monotonic()) < until:
-                if self.sent > (now - began) * FLOOD_RATE:
-                    time.sleep(0.002)  # the pace of the flood
-                    continue
-                source = struct.pack(">I", 0xCB007100 | rng.randrange(1, 255))  # 203.0.113.0/24
-                address = socket.inet_aton(SERVER)
-                port, number = rng.randrange(1024, 65536), rng.randrange(1 << 32)
-                tcp = struct.pack(">HHIIBBHHH", port, 1723, number, 0, 0x50, 2, 65535, 0, 0)
-                total = sum(struct.unpack(">16H", source + address + b"\x00\x06\x00\x14" + tcp))
-                check = ~(total % 0xFFFF) & 0xFFFF
-                tcp = tcp[:16] + struct.pack(">H", check) + tcp[18:]
-                ip = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 40, 0, 0, 64, 6, 0, source, address)
-                check = ~(sum(struct.unpack(">10H", ip)) % 0xFFFF) & 0xFFFF
-                out.send(head + ip[:10] + struct.pack(">H", check) + ip[12:] + tcp)
-                self.sent += 1
-
     def cookies(self):
         text = self.lab.pns.run("cat", "/proc/net/netstat").stdout.splitlines()
         keys, values = (line.split() for line in text[:2])
@@ -245,23 +219,18 @@ class Host(Case):
 
     def test_67_a_client_dials_while_syns_flood_in(self):
         session = self.connect()
-        interface = "access0" if self.lab.ports == "xdp" else "pns-access"
-        mac = self.lab.pns.run("cat", f"/sys/class/net/{interface}/address").stdout.strip()
-        self.lab.inet.ip("address", "add", f"{STRANGER}/24", "dev", "br0")
-        self.lab.pns.ip("route", "add", SOURCES, "via", STRANGER, "dev", interface)
-        before, self.sent = self.cookies(), 0
+        mac = self.lab.pns.run("cat", f"/sys/class/net/{self.access()}/address").stdout.strip()
+        before = self.cookies()
         until = time.monotonic() + FLOOD_SECONDS
-        flood = threading.Thread(target=self.flood_of_syns, args=(mac, until))
-        flood.start()
-        try:
-            pnslab.wait_until(lambda: self.cookies() > before, 5, "the kernel answers with cookies")
-            other = self.guest.dial("bob", self.users["bob"]).wait_up()
-            self.assertLess(time.monotonic(), until, "the call came up after the flood only")
-            self.assertEqual(self.ping(self.guest, HOST, "-i 0.2", count=5)[1], 5)
-        finally:
-            flood.join()
-        print(f"SYN flood: {self.sent / FLOOD_SECONDS:.0f} a second, "
-              f"{self.cookies() - before} cookies", file=sys.stderr)
+        flood = self.lab.start_in(self.lab.inet, sys.executable, "-B", str(FLOOD), "br0", mac, "syn",
+                                  str(FLOOD_SECONDS), str(FLOOD_RATE), "67", stdout=subprocess.PIPE, text=True)
+        pnslab.wait_until(lambda: self.cookies() > before, 5, "the kernel answers with cookies")
+        other = self.guest.dial("bob", self.users["bob"]).wait_up()
+        self.assertLess(time.monotonic(), until, "the call came up after the flood only")
+        self.assertEqual(self.ping(self.guest, HOST, "-i 0.2", count=5)[1], 5)
+        sent = int(flood.communicate(timeout=FLOOD_SECONDS + 30)[0])
+        print(f"SYN flood: {sent / FLOOD_SECONDS:.0f} a second, {self.cookies() - before} cookies",
+              file=sys.stderr)
         self.assertLess(len(self.server.show("connections")), 5)
         other.hang_up()
         session.hang_up()

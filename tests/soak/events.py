@@ -137,7 +137,7 @@ class Events:
         return self.mac
 
     def start_flood(self, kind, rate=5000):
-        command = [sys.executable, "-B", str(HERE / "flood.py"), "br0", self.server_mac(), kind,
+        command = [sys.executable, "-B", str(HERE.parent / "interop" / "flood.py"), "br0", self.server_mac(), kind,
                    f"{self.seconds:.1f}", str(rate), str(self.chance.randrange(1 << 30))]
         return kind, self.lab.start_in(self.lab.inet, *command, stdout=subprocess.PIPE, text=True)
 

@@ -13,7 +13,7 @@ import time
 SERVER = bytes([198, 51, 100, 1])
 STRANGER = bytes([198, 51, 100, 245])
 GROUP = 20  # frames sent at once
-DIFFERENT = 4096  # frames, which repeat
+DIFFERENT = 16384  # frames, which repeat; more SYNs than the kernel keeps half open (somaxconn)
 
 
 def checksum(octets):
