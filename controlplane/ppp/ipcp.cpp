@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "controlplane/ppp/ipcp.hpp"
 
+#include <utility>
+#include <vector>
+
+#include "controlplane/ppp/dhcp_responder.hpp"
 #include "controlplane/ppp/link_state.hpp"
 
 namespace pns::ppp {
@@ -51,6 +55,7 @@ Ipcp::Ipcp(const LinkSettings& settings)
     : NetworkProtocol(wire::PppProtocol::kIpcp, RestartSettings(settings),
                       {EndReason::ipcp_timeout, EndReason::ncp_no_convergence}, Need::kRequired,
                       EndReason::ipcp_refused),
+      inform_(settings.inform),
       options_{&address_, &primary_dns_, &primary_wins_, &secondary_dns_, &secondary_wins_} {}
 
 void Ipcp::set_network(const model::NetworkParameters& network) {
@@ -69,6 +74,18 @@ void Ipcp::settle(bool possible, std::uint16_t, Context& context) {
     context.add(model::OpenIpv4{address_.lease()});
   else
     context.add(model::CloseIpv4{});
+}
+
+void Ipcp::on_data(Bytes packet, Context& context) {
+  const model::NetworkParameters network{
+      .our_address = address_.ours(),
+      .subscriber_address = address_.lease(),
+      .dns = {primary_dns_.server(), secondary_dns_.server()},
+      .wins = {primary_wins_.server(), secondary_wins_.server()}};
+  std::vector<std::byte> answer = answer_dhcp_inform(packet, network, inform_);
+  if (!answer.empty())
+    context.actions.emplace_back(std::in_place_type<model::SendFrame>,
+                                 model::SendFrame{std::move(answer)});
 }
 
 void Ipcp::restore(const LinkSnapshot&, std::uint16_t, TimePoint now) {

@@ -18,6 +18,7 @@ class IpAddressOption final : public ConfigOption {
   IpAddressOption() noexcept
       : ConfigOption(static_cast<std::uint8_t>(wire::IpcpOption::kIpAddress)) {}
   [[nodiscard]] Ipv4Address lease() const noexcept { return lease_; }
+  [[nodiscard]] Ipv4Address ours() const noexcept { return ours_; }
   void set(Ipv4Address ours, Ipv4Address lease) noexcept {
     ours_ = ours;
     lease_ = lease;
@@ -43,6 +44,7 @@ class NameServerOption final : public ConfigOption {
   explicit NameServerOption(wire::IpcpOption which) noexcept
       : ConfigOption(static_cast<std::uint8_t>(which)), which_(which) {}
   void set(Ipv4Address server) noexcept { server_ = server; }
+  [[nodiscard]] Ipv4Address server() const noexcept { return server_; }
   [[nodiscard]] Judgement judge(const wire::Option& option, Writer& nak, Context&) override;
 
  private:
@@ -56,6 +58,8 @@ class Ipcp final : public NetworkProtocol {
 
   void set_network(const model::NetworkParameters& network) override;
   void settle(bool possible, std::uint16_t inner_mtu, Context& context) override;
+  // DHCPINFORM is answered; the dataplane forwards every other packet.
+  void on_data(Bytes packet, Context& context) override;
   // What is below IPCP is agreed: a peer that misses an answer of it asks again
   // (docs/decisions/0013).
   void restore(const LinkSnapshot&, std::uint16_t, TimePoint now) override;
@@ -64,6 +68,7 @@ class Ipcp final : public NetworkProtocol {
  private:
   [[nodiscard]] std::span<ConfigOption* const> options() noexcept override { return options_; }
 
+  const InformSettings& inform_;
   IpAddressOption address_;
   NameServerOption primary_dns_{wire::IpcpOption::kPrimaryDns};
   NameServerOption primary_wins_{wire::IpcpOption::kPrimaryWins};

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "controlplane/model/auth.hpp"
+#include "controlplane/ppp/dhcp_responder.hpp"
 #include "pns/base/time.hpp"
 
 namespace pns::ppp {
@@ -77,6 +78,8 @@ struct LinkSettings {
   Duration auth_retry_timeout = Seconds(60);     // for a person to type another password
   Duration auth_decision_timeout = Seconds(30);  // Authenticate to on_auth_result
   unsigned rejects_per_second = 10;              // Code-Rejects and Protocol-Rejects together
+
+  InformSettings inform;
 
   // The network control protocols that the link knows. Static storage.
   std::span<const NetworkProtocolKind> network_protocols = standard_network_protocols();

@@ -6,6 +6,7 @@
 #include <stdexcept>
 
 #include "pns/crypto/mschap.hpp"
+#include "pns/wire/dhcp.hpp"
 
 namespace pns::subscriber {
 namespace {
@@ -32,6 +33,9 @@ model::AuthMethod method_of(config::AuthMethod method) noexcept {
 ppp::EapMethod eap_method_of(config::EapMethod method) noexcept {
   return method == config::EapMethod::kMd5 ? ppp::EapMethod::kMd5 : ppp::EapMethod::kMsChapV2;
 }
+
+static_assert(config::kMaxDomain == wire::kMaxDhcpDomain);
+static_assert(config::kMaxRouteOctets == wire::kMaxDhcpRoutes);
 
 bool contains(const auto& list, auto value) { return std::ranges::find(list, value) != list.end(); }
 
@@ -85,6 +89,11 @@ ppp::LinkSettings make_link_settings(const config::Config& config) {
   settings.mppe_mode = mode_of(config.ppp.mppe.mode);
   settings.lcp_echo_interval = config.ppp.lcp_echo.interval;
   settings.lcp_echo_failures = config.ppp.lcp_echo.failures;
+  settings.inform.domain = config.ppp.domain;
+  for (const auto& [name, pool] : config.pools) {
+    settings.inform.pools.push_back({.ranges = pool.ranges, .routes = pool.routes});
+    if (name == "default") settings.inform.outside_routes = pool.routes;
+  }
   return settings;
 }
 

@@ -2,7 +2,9 @@
 #include "dataplane/pipeline/ipv4_in.hpp"
 
 #include "dataplane/pipeline/local_delivery.hpp"
+#include "pns/wire/dhcp.hpp"
 #include "pns/wire/ipv4.hpp"
+#include "pns/wire/ppp_protocol.hpp"
 #include "pns/wire/tcp.hpp"
 
 namespace pns::dataplane {
@@ -10,13 +12,31 @@ namespace {
 
 using contract::SessionRecord;
 
+constexpr std::uint16_t kIpv4Protocol = static_cast<std::uint16_t>(wire::PppProtocol::kIpv4);
+constexpr Ipv4Address kLimitedBroadcast(0xffffffff);
+
+// Packets that do not leave the link: to the limited broadcast address, or to our side of the link, which
+// is no interface of the kernel's. The control process answers DHCPINFORM; pings are answered here.
+[[gnu::noinline]] void take_link_scope(StageContext& stage, rte_mbuf* packet,
+                                       PacketContext& context,
+                                       const wire::Ipv4Header& header) noexcept {
+  const MutableBytes octets = octets_of(packet);
+  if (wire::is_for_dhcp_server(octets, header)) {
+    if (!wire::parse_dhcp_inform(octets)) return drop_upstream(context, DropReason::dhcp_refused);
+    return punt_to_control(stage, packet, context, kIpv4Protocol, 0);
+  }
+  if (header.destination != context.session->gateway || !answer_ping(stage, packet, context))
+    drop_upstream(context, DropReason::inner_destination);
+}
+
 void admit_ipv4(StageContext& stage, rte_mbuf* packet, PacketContext& context) noexcept {
   SessionRecord& session = *context.session;
   if (const DropReason why = wire::check_ipv4(octets_of(packet)); why != DropReason::kNone)
     return drop_upstream(context, inner_reason(why));
   const wire::Ipv4Header header = wire::read_ipv4(octets_of(packet));
   if (header.source != session.subscriber) return drop_upstream(context, DropReason::inner_source);
-  if (wire::is_unforwardable(header.destination))
+  const bool broadcast = header.destination == kLimitedBroadcast;
+  if (wire::is_unforwardable(header.destination) && !broadcast)
     return drop_upstream(context, DropReason::inner_destination);
   if (!admit_octets(session.upstream.rate_spent_ns, stage.now_ns, header.total_length,
                     session.rate_bits_per_second))
@@ -27,9 +47,8 @@ void admit_ipv4(StageContext& stage, rte_mbuf* packet, PacketContext& context) n
   context.destination = header.destination;
   context.inner_length = header.total_length;
   context.lane = Lane::kForwardIpv4;
-  // Our side of the link is no interface of the kernel's: its pings are answered here.
-  if (header.destination == session.gateway && !answer_ping(stage, packet, context))
-    drop_upstream(context, DropReason::inner_destination);
+  if (header.destination == session.gateway || broadcast)
+    take_link_scope(stage, packet, context, header);
 }
 
 }  // namespace

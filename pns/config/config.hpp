@@ -209,13 +209,20 @@ struct Ppp {
   std::vector<Ipv4Address> dns;       // at most 2
   std::vector<Ipv6Address> ipv6_dns;  // of the same list, at most 3
   std::vector<Ipv4Address> wins;      // at most 2
+  std::string domain;                 // of subscribers, by DHCPINFORM; empty: none
 };
+
+// Octets of ppp.domain, and of the routes of a pool in DHCP option 121: prefix length, the octets
+// of the prefix that it covers, and 4 more, for each route.
+inline constexpr std::size_t kMaxDomain = 63;
+inline constexpr std::size_t kMaxRouteOctets = 170;
 
 struct Pool {
   std::vector<Ipv4Range> ranges;            // disjoint, in the order written, at least one
   Ipv4Address gateway;                      // our address in IPCP; in no range of any pool
   std::vector<Ipv6Prefix> ipv6_prefixes{};  // each session gets a /64 of them; empty: no IPv6
   bool skip_0_and_255 = false;              // never lease addresses that end in .0 or .255
+  std::vector<Ipv4Prefix> routes{};         // told by DHCPINFORM; at most kMaxRouteOctets
 };
 
 enum class AaaSource : std::uint8_t { kLocal, kRadius };

@@ -83,10 +83,12 @@ constexpr auto kKeys = std::to_array<std::string_view>({
     "ppp.mppe.mode",
     "ppp.dns",
     "ppp.wins",
+    "ppp.domain",
     "pools.*.ranges",
     "pools.*.gateway",
     "pools.*.ipv6_prefixes",
     "pools.*.skip_0_and_255",
+    "pools.*.routes",
     "aaa.order",
     "aaa.sessions_per_user",
     "aaa.on_limit",
@@ -239,6 +241,29 @@ Parsed<std::string> parse_node_name(std::string_view text) {
   if (text.empty() || text.size() > 63 || !plain)  // RFC 2637 §2.1: Host Name has 64 octets
     return std::unexpected(
         fmt::format("'{}' is not a node name (1 to 63 letters, digits, '-', '.', '_')", text));
+  return std::string(text);
+}
+
+// RFC 1035 §2.3.1, digits in front allowed (RFC 1123 §2.1).
+Parsed<std::string> parse_domain(std::string_view text) {
+  const auto is_label = [](std::string_view label) {
+    return !label.empty() && label.front() != '-' && label.back() != '-' &&
+           std::all_of(label.begin(), label.end(), [](char c) {
+             return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                    c == '-';
+           });
+  };
+  std::string_view rest = text;
+  bool good = text.size() <= kMaxDomain;
+  for (std::size_t dot = 0; good && dot != std::string_view::npos;) {
+    dot = rest.find('.');
+    good = is_label(rest.substr(0, dot));
+    if (dot != std::string_view::npos) rest.remove_prefix(dot + 1);
+  }
+  if (!good)
+    return std::unexpected(fmt::format(
+        "'{}' is not a domain (labels of letters, digits and '-', 1 to {} octets in all)", text,
+        kMaxDomain));
   return std::string(text);
 }
 
@@ -495,6 +520,7 @@ class ConfigReader {
     read_families(section, "dns", out.dns, out.ipv6_dns, host4,
                   [](auto text) { return parse_ipv6_host_address(text); });
     section.read_list("wins", out.wins, host4);
+    section.read("domain", out.domain, parse_domain);
     for (const auto& [key, list] : {std::pair{"dns", &out.dns}, std::pair{"wins", &out.wins}})
       if (list->size() > 2)  // RFC 1877: a primary and a secondary
         document_.error_at(section.path(key), "at most two IPv4 servers");
@@ -523,6 +549,13 @@ class ConfigReader {
       section.read("gateway", pool.gateway, [](auto text) { return parse_host_address(text); });
       section.read_list("ipv6_prefixes", pool.ipv6_prefixes, parse_pool_prefix);
       section.read("skip_0_and_255", pool.skip_0_and_255, one_of(kTrueOrFalse));
+      section.read_list("routes", pool.routes, parse_network);
+      std::size_t octets = 0;
+      for (const Ipv4Prefix& route : pool.routes) octets += 5 + (route.length + 7U) / 8;
+      if (octets > kMaxRouteOctets)
+        document_.error_at(section.path("routes"),
+                           fmt::format("too many for one DHCP option: {} octets, at most {}",
+                                       octets, kMaxRouteOctets));
       out.emplace(name, std::move(pool));
     }
     if (!out.contains("default")) document_.error_at("pools.default", "must be given");

@@ -106,7 +106,8 @@ Json ppp_json(const Ppp& ppp) {
       {"auth_retries", ppp.auth_retries},
       {"mppe", mppe},
       {"dns", joined(list(ppp.dns, kPrintSelf), list(ppp.ipv6_dns, kPrintSelf))},
-      {"wins", list(ppp.wins, kPrintSelf)}};
+      {"wins", list(ppp.wins, kPrintSelf)},
+      {"domain", ppp.domain}};
 }
 
 Json aaa_json(const Aaa& aaa) {
@@ -170,6 +171,7 @@ std::string dump_json(const Config& config) {
     Json& entry = json["pools"][name];
     entry = {{"ranges", list(pool.ranges, range_text)}, {"gateway", pool.gateway.to_string()}};
     if (pool.skip_0_and_255) entry["skip_0_and_255"] = true;
+    if (!pool.routes.empty()) entry["routes"] = list(pool.routes, kPrintSelf);
     if (!pool.ipv6_prefixes.empty()) entry["ipv6_prefixes"] = list(pool.ipv6_prefixes, kPrintSelf);
   }
   json["aaa"] = aaa_json(config.aaa);

@@ -42,8 +42,8 @@ enum class MessageType : std::uint16_t {
   kCloseIpv6 = 11,      // no body
   // dataplane → control
   kReply = 64,  // body Reply; request as in the command
-  // payload: PPP frame from the Protocol field on (FF 03 removed): a control frame, or IPv6 that is
-  // ours to answer (Router Solicitation), decrypted
+  // payload: PPP frame from the Protocol field on (FF 03 removed): a control frame, or a decrypted
+  // packet that is ours to answer (DHCPINFORM, Router Solicitation)
   kPuntedFrame = 65,
   // body PathDead: encrypted packets of a session arrive and for seconds none could be decrypted
   kPathDead = 66,

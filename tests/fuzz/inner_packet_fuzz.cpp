@@ -2,14 +2,15 @@
 //
 // Inner packets whose headers are right, so that a fuzzer gets behind the checksums: IPv4 with
 // options, IPv6 with extension headers, and in them TCP options (MSS clamp), ICMP errors and
-// echoes, Router and Neighbor Solicitations. First octet: which; the second: how much of the rest
-// is options or extension headers. Every change in place must leave checksums as right as they
-// were.
+// echoes, Router and Neighbor Solicitations; and DHCPINFORM, whose options are the input. First
+// octet: which; the second: how much of the rest is options or extension headers. Every change in
+// place must leave checksums as right as they were.
 #include <algorithm>
 #include <cstring>
 #include <vector>
 
 #include "pns/wire/checksum.hpp"
+#include "pns/wire/dhcp.hpp"
 #include "pns/wire/icmp.hpp"
 #include "pns/wire/icmpv6.hpp"
 #include "pns/wire/ipv4.hpp"
@@ -214,11 +215,55 @@ void ipv6(fuzz::Input& input, std::uint8_t protocol, bool solicitation) {
   }
 }
 
+// Fixed fields as a client fills them, but for the one octet that the input may change.
+void dhcp(fuzz::Input& input) {
+  constexpr std::size_t kFixed = 28 + 240;
+  Octets packet(kFixed);
+  const std::size_t at = input.octet() + std::size_t{28};
+  const std::byte value{input.octet()};
+  const std::size_t cut = input.octet();
+  const Bytes options = input.octets(1'200);
+  packet.insert(packet.end(), options.begin(), options.end());
+  packet[0] = std::byte{0x45};
+  packet[9] = std::byte{17};
+  packet[12] = packet[28 + 12] = std::byte{10};
+  packet[21] = std::byte{68};
+  packet[23] = std::byte{67};
+  packet[28] = packet[28 + 1] = std::byte{1};
+  packet[28 + 2] = std::byte{6};
+  constexpr std::uint32_t kCookie = 0x63825363;
+  store_be<std::uint32_t>(&packet[28 + 236], kCookie);
+  if (at < kFixed && value != std::byte{0}) packet[at] = value;
+  packet.resize(packet.size() - std::min(cut, packet.size() - 28));
+  put_word(packet, 2, static_cast<std::uint16_t>(packet.size()));
+  put_word(packet, 24, static_cast<std::uint16_t>(packet.size() - 20));
+  put_word(packet, 10, static_cast<std::uint16_t>(~sum_of(Bytes(packet).first(20))));
+
+  const auto inform = wire::parse_dhcp_inform(packet);
+  if (!inform) return;
+  PNS_CLAIM(packet.size() >= kFixed && inform->hardware_size <= 16);
+  PNS_CLAIM(inform->client_identifier.size() <= 255);
+  const std::vector<Ipv4Prefix> routes(20, {Ipv4Address(0x0a000000), 24});
+  const wire::DhcpAck ack{.server = Ipv4Address(0x0a000001),
+                          .dns = {Ipv4Address(2), Ipv4Address(3)},
+                          .wins = {Ipv4Address(4), Ipv4Address(5)},
+                          .domain = "lab.example",
+                          .routes = routes};
+  Octets out(wire::kLongestDhcpAck);
+  const std::size_t size = wire::write_dhcp_ack(out, *inform, ack);
+  PNS_CLAIM(size >= 328 && size <= std::max<std::size_t>(inform->max_size, 576));
+  const Bytes answer = Bytes(out).first(size);
+  PNS_CLAIM(wire::parse_ipv4(answer) &&
+            sum_of(answer.subspan(12), static_cast<std::uint32_t>(17 + answer.size() - 20)) ==
+                0xffff);
+  PNS_CLAIM(!wire::parse_dhcp_inform(answer));
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   fuzz::Input input(data, size);
-  switch (input.octet() % 6) {
+  switch (input.octet() % 7) {
     case 0:
       ipv4(input, kTcp);
       break;
@@ -233,6 +278,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       break;
     case 4:
       ipv6(input, wire::kIpProtocolIcmpv6, true);
+      break;
+    case 5:
+      dhcp(input);
       break;
     default:
       ipv4(input, 17);

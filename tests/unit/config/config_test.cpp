@@ -53,6 +53,14 @@ std::string contents_of(const std::string& path) {
   return text.str();
 }
 
+// `count` /24s, separated by commas.
+std::string many_networks(unsigned count) {
+  std::string list;
+  for (unsigned n = 0; n < count; ++n)
+    list += (n == 0 ? "10.0." : ", 10.0.") + std::to_string(n) + ".0/24";
+  return list;
+}
+
 Ipv4Address ip(const char* text) { return Ipv4Address::parse(text).value(); }
 
 }  // namespace
@@ -159,10 +167,12 @@ ppp:
   mppe: {policy: prefer, key_bits: [128, 40], mode: any}
   dns: [10.0.0.53, "2001:db8::53", 10.0.0.54]
   wins: [10.0.0.55]
+  domain: lab.example
 pools:
   default: {ranges: [10.64.0.2-10.64.0.9, 10.64.1.1], gateway: 10.64.0.1,
             ipv6_prefixes: ["2001:db8:100::/48"]}
-  staff: {ranges: [10.65.0.2-10.65.0.9], gateway: 10.64.0.1, skip_0_and_255: true}
+  staff: {ranges: [10.65.0.2-10.65.0.9], gateway: 10.64.0.1, skip_0_and_255: true,
+          routes: [10.0.0.0/8, 192.0.2.0/24]}
 aaa: {order: [local], local: {users_file: /srv/users}, sessions_per_user: 3, on_limit: replace}
 metrics: {listen: off}
 control: {memory: {megabytes: 99}}
@@ -253,6 +263,10 @@ log: {level: debug, format: json}
   CHECK(config->pools.at("default").ranges[1].first == ip("10.64.1.1"));
   CHECK(config->pools.at("staff").gateway == ip("10.64.0.1"));
   CHECK(config->pools.at("staff").skip_0_and_255);
+  CHECK(config->ppp.domain == "lab.example");
+  CHECK(config->pools.at("staff").routes ==
+        std::vector{Ipv4Prefix{ip("10.0.0.0"), 8}, Ipv4Prefix{ip("192.0.2.0"), 24}});
+  CHECK(config->pools.at("default").routes.empty());
   CHECK_FALSE(config->pools.at("default").skip_0_and_255);
   CHECK(config->aaa.local.users_file == "/srv/users");
   CHECK(config->aaa.sessions_per_user == 3);
@@ -277,7 +291,7 @@ TEST_CASE("config: all errors are reported, in the order of the file", "[config]
   CHECK(errors[0] == "pns.yaml:9: ppp.mtu: 9000 is out of range (576 to 1500)");
   CHECK(errors[1] ==
         "pns.yaml:10: ppp.colour: unknown key; known here: mtu, lcp_echo, auth, eap, "
-        "auth_retries, mppe, dns, wins");
+        "auth_retries, mppe, dns, wins, domain");
   CHECK(errors[2] ==
         "pns.yaml:11: log.level: 'loud' is not one of trace, debug, info, warn, error");
 }
@@ -467,7 +481,18 @@ TEST_CASE("config: one error for each thing that is wrong", "[config]") {
        "pns.yaml:8: ppp.mppe.key_bits: at least one key length is needed"},
       {kMinimal + "ppp: {dns: [10.0.0.1, 10.0.0.2, 10.0.0.3]}\n",
        "pns.yaml:8: ppp.dns: at most two IPv4 servers"},
+      {kMinimal + "ppp: {domain: -x.example}\n",
+       "pns.yaml:8: ppp.domain: '-x.example' is not a domain (labels of letters, digits and '-', 1 "
+       "to "
+       "63 octets in all)"},
+      {kMinimal + "ppp: {domain: a..b}\n",
+       "pns.yaml:8: ppp.domain: 'a..b' is not a domain (labels of letters, digits and '-', 1 to 63 "
+       "octets in all)"},
       // pools
+      {replaced(kMinimal, "10.64.0.254]", "10.64.0.254], routes: [10.0.0.1/8]"),
+       "pns.yaml:5: pools.default.routes.0: 10.0.0.1/8 has host bits set: 10.0.0.0/8 is meant?"},
+      {replaced(kMinimal, "10.64.0.254]", "10.64.0.254], routes: [" + many_networks(22) + "]"),
+       "pns.yaml:5: pools.default.routes: too many for one DHCP option: 176 octets, at most 170"},
       {replaced(kMinimal, "default:", "other:"), "pns.yaml:4: pools.default: must be given"},
       {replaced(kMinimal, "10.64.0.2-10.64.0.254", "10.64.0.1-10.64.0.254"),
        "pns.yaml:5: pools.default.gateway: 10.64.0.1 is inside pools.default.ranges.0"},
