@@ -15,8 +15,9 @@ using contract::SessionRecord;
 constexpr std::uint16_t kIpv4Protocol = static_cast<std::uint16_t>(wire::PppProtocol::kIpv4);
 constexpr Ipv4Address kLimitedBroadcast(0xffffffff);
 
-// Packets that do not leave the link: to the limited broadcast address, or to our side of the link, which
-// is no interface of the kernel's. The control process answers DHCPINFORM; pings are answered here.
+// Packets that do not leave the link: to the limited broadcast address, or to our side of the link,
+// which is no interface of the kernel's. The control process answers DHCPINFORM; pings are answered
+// here.
 [[gnu::noinline]] void take_link_scope(StageContext& stage, rte_mbuf* packet,
                                        PacketContext& context,
                                        const wire::Ipv4Header& header) noexcept {
