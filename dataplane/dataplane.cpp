@@ -29,6 +29,7 @@
 #include "dataplane/start/pools.hpp"
 #include "dataplane/start_check.hpp"
 #include "dataplane/worker/worker_clock.hpp"
+#include "pns/base/ip_ranges.hpp"
 #include "pns/log/log.hpp"
 #include "pns/privilege/identity.hpp"
 #include "pns/privilege/run_places.hpp"

@@ -8,19 +8,15 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
 #include <system_error>
+
+#include "pns/host/devices.hpp"
 
 namespace pns::dataplane {
 namespace {
 
 using std::filesystem::path;
-
-bool has_interface(const std::string& name, const path& sys) {
-  std::error_code error;
-  return std::filesystem::exists(sys / "class/net" / name, error);
-}
 
 std::string no_interface(const std::string& name) {
   return fmt::format("no such interface: {} (ip link shows those of this host)", name);
@@ -39,9 +35,9 @@ bool may_lock_memory() {
 std::string xdp_objection(contract::PortRole role, const config::Port& port, std::size_t workers,
                           const path& sys) {
   const std::string& interface = port.device.interface;
-  if (!has_interface(interface, sys)) return no_interface(interface);
+  if (!host::has_interface(interface, sys)) return no_interface(interface);
   // The XDP program drops what arrives on a queue without a socket.
-  if (const std::size_t queues = kernel_rx_queues(interface, sys); queues > workers)
+  if (const std::size_t queues = host::rx_queues(interface, sys); queues > workers)
     return fmt::format(
         "the interface has {} receive queues and {} would be served: ethtool -L {} "
         "combined {}",
@@ -58,17 +54,11 @@ std::string xdp_objection(contract::PortRole role, const config::Port& port, std
 
 // A PCI device is DPDK's when a driver for user space has it; one of Mellanox stays with its own.
 std::string pci_objection(const std::string& address, const path& sys) {
-  std::error_code error;
-  const path device = sys / "bus/pci/devices" / address;
-  if (!std::filesystem::exists(device, error))
-    return "no such PCI device (lspci -D shows those of this host)";
-  const std::string driver =
-      std::filesystem::read_symlink(device / "driver", error).filename().string();
-  constexpr std::array<std::string_view, 6> kUsable = {
-      "vfio-pci", "uio_pci_generic", "igb_uio", "mlx5_core", "mlx4_core", "uio_hv_generic"};
-  if (std::ranges::find(kUsable, driver) != kUsable.end()) return {};
+  const auto driver = host::pci_driver(address, sys);
+  if (!driver) return "no such PCI device (lspci -D shows those of this host)";
+  if (host::is_usable_by_dpdk(*driver)) return {};
   return fmt::format("its driver is {}, which DPDK cannot use (dpdk-devbind.py -b vfio-pci {})",
-                     driver.empty() ? "none" : driver, address);
+                     driver->empty() ? "none" : *driver, address);
 }
 
 // "net_af_packet0,iface=eth1,framecnt=4096"
@@ -78,22 +68,13 @@ std::string vdev_objection(const std::string& text, const path& sys) {
   if (at == std::string::npos) return {};
   const auto from = at + kKey.size();
   const std::string interface = text.substr(from, text.find(',', from) - from);
-  return has_interface(interface, sys) ? std::string() : no_interface(interface);
+  return host::has_interface(interface, sys) ? std::string() : no_interface(interface);
 }
 
 }  // namespace
 
 std::string role_name(contract::PortRole role) {
   return role == contract::PortRole::kAccess ? "access" : "core";
-}
-
-std::size_t kernel_rx_queues(const std::string& interface, const path& sys) {
-  std::size_t count = 0;
-  std::error_code error;
-  for (const auto& entry :
-       std::filesystem::directory_iterator(sys / "class/net" / interface / "queues", error))
-    count += entry.path().filename().string().starts_with("rx-") ? 1 : 0;
-  return std::max<std::size_t>(count, 1);
 }
 
 path xdp_program(contract::PortRole role) {

@@ -3,7 +3,6 @@
 // Whether the host has the device of a port, before anything opens it. Reads sysfs only. Start-up.
 #pragma once
 
-#include <cstddef>
 #include <filesystem>
 #include <string>
 
@@ -17,10 +16,6 @@ namespace pns::dataplane {
 // One line that names the key, the device and what is missing; empty: nothing is. A TAP is the
 // supervisor's. `sys`: where sysfs is mounted.
 [[nodiscard]] std::string device_objection(contract::PortRole role, const config::Config& config,
-                                           const std::filesystem::path& sys = "/sys");
-
-// The number of an interface; at least 1.
-[[nodiscard]] std::size_t kernel_rx_queues(const std::string& interface,
                                            const std::filesystem::path& sys = "/sys");
 
 // The compiled XDP program lies beside the executable: bin/pns-xdp-access.o, bin/pns-xdp-core.o.

@@ -25,6 +25,7 @@
 #include <set>
 
 #include "dataplane/port/device_check.hpp"
+#include "pns/host/devices.hpp"
 
 namespace pns::dataplane {
 namespace {
@@ -233,7 +234,7 @@ std::expected<Port, std::string> open_port(contract::PortRole role, const config
     return std::unexpected(std::move(why));
   const bool xdp = settings.device.kind == config::DeviceKind::kXdp;
   const auto rx_queues = static_cast<std::uint16_t>(
-      xdp ? std::min<std::size_t>(workers, kernel_rx_queues(port.kernel_interface)) : workers);
+      xdp ? std::min<std::size_t>(workers, host::rx_queues(port.kernel_interface)) : workers);
   const auto others = packet_sockets();
   auto id = probe_device(port, settings, rx_queues);
   if (!id) return std::unexpected(id.error());

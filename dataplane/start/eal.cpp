@@ -9,26 +9,16 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <fstream>
 #include <iterator>
+
+#include "pns/base/cpu_list.hpp"
 
 namespace pns::dataplane {
 namespace {
 
 constexpr std::uint64_t kHugePageMegabytes = 2;                     // the size that is advised
 constexpr std::array<std::uint64_t, 2> kHugePageSizes = {2, 1024};  // MiB
-
-constexpr unsigned kMaxCpu = 65'535;
-
-// A number at the front of `text`, taken off. Error: none is there.
-std::expected<unsigned, std::errc> take_number(std::string_view& text) {
-  unsigned value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc{}) return std::unexpected(error);
-  text.remove_prefix(static_cast<std::size_t>(end - text.data()));
-  return value;
-}
 
 bool is_online(const HostFacts& host, unsigned cpu) {
   return host.cpus.empty() ? cpu < host.online_cpus
@@ -47,25 +37,6 @@ void add_device(std::vector<std::string>& arguments, const config::Port& port) {
 bool uses_xdp(const config::Config& config) noexcept {
   return config.ports.access.device.kind == config::DeviceKind::kXdp ||
          config.ports.core.device.kind == config::DeviceKind::kXdp;
-}
-
-std::vector<unsigned> parse_cpu_list(std::string_view text) {
-  std::vector<unsigned> cpus;
-  while (!text.empty()) {
-    const auto first = take_number(text);
-    if (!first) return {};
-    auto last = first;
-    if (text.starts_with('-')) {
-      text.remove_prefix(1);
-      last = take_number(text);
-    }
-    if (!last || *last < *first || *last > kMaxCpu) return {};
-    for (unsigned cpu = *first; cpu <= *last; ++cpu) cpus.push_back(cpu);
-    if (text.empty()) break;
-    if (!text.starts_with(',')) return {};
-    text.remove_prefix(1);
-  }
-  return cpus;
 }
 
 HostFacts read_host_facts(const std::filesystem::path& sys) {

@@ -26,9 +26,6 @@ struct HostFacts {
 // `sys`: where sysfs is mounted.
 [[nodiscard]] HostFacts read_host_facts(const std::filesystem::path& sys = "/sys");
 
-// The numbers of a kernel's CPU list, as "0-3,8". Empty: it is none.
-[[nodiscard]] std::vector<unsigned> parse_cpu_list(std::string_view text);
-
 struct EalPlan {
   std::vector<std::string> arguments;  // argv[1…] for rte_eal_init
   bool huge_pages = false;

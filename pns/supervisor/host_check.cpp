@@ -33,19 +33,15 @@ constexpr unsigned kGigabyteKilobytes = 1'048'576;
 constexpr std::uint64_t kMegabyte = std::uint64_t{1} << 20;
 constexpr std::string_view kLongestSocket = "dataplane.sock";
 
-std::uint64_t free_pages(unsigned kilobytes) {
-  std::ifstream file(
-      fmt::format("/sys/kernel/mm/hugepages/hugepages-{}kB/free_hugepages", kilobytes));
+std::uint64_t free_pages(unsigned kilobytes, const std::filesystem::path& sys = "/sys") {
+  std::ifstream file(sys /
+                     fmt::format("kernel/mm/hugepages/hugepages-{}kB/free_hugepages", kilobytes));
   std::uint64_t count = 0;
   return file >> count ? count : 0;
 }
 
 std::uint64_t session_octets(std::uint32_t sessions) noexcept {
   return sessions * (sizeof(contract::SessionRecord) + sizeof(contract::SessionExtension));
-}
-
-std::uint64_t pages_for_sessions(std::uint32_t sessions) noexcept {
-  return (sessions * sizeof(contract::SessionRecord) >> 21) + 2;
 }
 
 // Memory that programs can still get; the largest number when the kernel does not say.
@@ -60,7 +56,8 @@ std::uint64_t available_megabytes() {
 
 void check_memory(const config::Dataplane& dataplane, Objections& out) {
   const auto& memory = dataplane.memory;
-  const std::uint64_t for_sessions = pages_for_sessions(dataplane.max_sessions);
+  const HugePageNeed need = huge_page_need(dataplane);
+  const std::uint64_t for_sessions = need.sessions;
   if (memory.hugepages == config::HugePages::kOn) {
     // Sessions take pages of 2 MiB only, packet buffers the larger ones too.
     const std::uint64_t free = free_huge_pages();
@@ -72,8 +69,7 @@ void check_memory(const config::Dataplane& dataplane, Objections& out) {
                       "MiB are wanted, "
                       "{} of them in pages of 2 MiB (echo {} > "
                       "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages)",
-                      megabytes, wanted, for_sessions * kHugeMegabytes,
-                      for_sessions + (memory.megabytes + 1) / kHugeMegabytes));
+                      megabytes, wanted, for_sessions * kHugeMegabytes, need.total()));
     return;
   }
   if (sessions_on_huge_pages(dataplane)) return;
@@ -121,14 +117,22 @@ void check_listeners(const config::Config& config, Objections& out) {
 
 }  // namespace
 
-std::uint64_t free_huge_pages() { return free_pages(kHugeKilobytes); }
+HugePageNeed huge_page_need(const config::Dataplane& dataplane) noexcept {
+  return {
+      .sessions = (dataplane.max_sessions * sizeof(contract::SessionRecord) >> 21) + 2,
+      .buffers = (std::uint64_t{dataplane.memory.megabytes} + 1) / kHugeMegabytes,
+  };
+}
+
+std::uint64_t free_huge_pages(const std::filesystem::path& sys) {
+  return free_pages(kHugeKilobytes, sys);
+}
 
 bool sessions_on_huge_pages(const config::Dataplane& dataplane) {
   const auto& memory = dataplane.memory;
   if (memory.hugepages != config::HugePages::kAuto)
     return memory.hugepages == config::HugePages::kOn;
-  return free_huge_pages() >=
-         pages_for_sessions(dataplane.max_sessions) + (memory.megabytes + 1) / kHugeMegabytes;
+  return free_huge_pages() >= huge_page_need(dataplane).total();
 }
 
 std::string descriptor_warning(std::uint32_t max_connections) {

@@ -32,7 +32,17 @@ namespace pns::supervisor {
 // Whether session memory lies on huge pages. With `auto` it does only where enough are left for the
 // packet buffers.
 [[nodiscard]] bool sessions_on_huge_pages(const config::Dataplane& dataplane);
-[[nodiscard]] std::uint64_t free_huge_pages();  // of 2 MiB
+
+// Pages of 2 MiB for a server whose memory lies on huge pages.
+struct HugePageNeed {
+  std::uint64_t sessions = 0;  // session memory
+  std::uint64_t buffers = 0;   // dataplane.memory.megabytes; larger pages serve too
+
+  [[nodiscard]] std::uint64_t total() const noexcept { return sessions + buffers; }
+};
+[[nodiscard]] HugePageNeed huge_page_need(const config::Dataplane& dataplane) noexcept;
+// Free pages of 2 MiB. `sys`: where sysfs is mounted.
+[[nodiscard]] std::uint64_t free_huge_pages(const std::filesystem::path& sys = "/sys");
 
 // Whether the supervisor of this run directory runs.
 [[nodiscard]] bool is_serving(const std::filesystem::path& run_dir);

@@ -16,7 +16,7 @@ CRYPTO = BASE + ["pns/crypto"]
 MPPE = CRYPTO + ["pns/mppe"]
 CONTRACT = BASE + ["pns/contract", "pns/mppe/state.hpp"]
 PNS_FOR_PLANES = ["pns/base", "pns/wire", "pns/crypto", "pns/mppe", "pns/config", "pns/contract", "pns/log",
-                  "pns/netlink", "pns/privilege"]
+                  "pns/host", "pns/netlink", "pns/privilege"]
 MODEL = ["controlplane/model"]
 # What the stages of a packet stand on. Only the worker joins them with ports, and only main with the rest.
 BELOW_PIPELINE = PNS_FOR_PLANES + ["dataplane/packet", "dataplane/mppe", "dataplane/gre", "dataplane/session",
@@ -27,6 +27,7 @@ ALLOWED = {
     "pns/crypto": CRYPTO,
     "pns/mppe": MPPE,
     "pns/log": BASE,
+    "pns/host": [],
     "pns/netlink": BASE,
     "pns/privilege": BASE,
     "pns/config": BASE,

@@ -15,23 +15,6 @@
 
 namespace pns::dataplane {
 
-std::vector<Ipv4Prefix> prefixes_of(const Ipv4Range& range) {
-  std::vector<Ipv4Prefix> prefixes;
-  std::uint64_t at = range.first.value;
-  const std::uint64_t last = range.last.value;
-  while (at <= last) {
-    // The longest run of addresses that starts here, is aligned and does not pass the end.
-    std::uint8_t bits = 0;
-    while (bits < 32 && (at & ((std::uint64_t{2} << bits) - 1)) == 0 &&
-           at + (std::uint64_t{2} << bits) - 1 <= last)
-      ++bits;
-    prefixes.push_back(
-        {Ipv4Address(static_cast<std::uint32_t>(at)), static_cast<std::uint8_t>(32 - bits)});
-    at += std::uint64_t{1} << bits;
-  }
-  return prefixes;
-}
-
 namespace {
 
 // Calls `change` with the key of each prefix in the program's longest-prefix maps: bits, then the

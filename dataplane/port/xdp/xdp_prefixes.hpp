@@ -36,7 +36,4 @@ class XdpPrefixes {
   UniqueFd ipv6_;
 };
 
-// The fewest prefixes that cover a range exactly.
-[[nodiscard]] std::vector<Ipv4Prefix> prefixes_of(const Ipv4Range& range);
-
 }  // namespace pns::dataplane

@@ -61,17 +61,6 @@ TEST_CASE("eal: cores are those that are online, whatever their numbers", "[data
   CHECK(refused.error().find("core 3 is not online") != std::string::npos);
 }
 
-TEST_CASE("eal: a list of CPUs as the kernel writes it", "[dataplane][eal]") {
-  using Cpus = std::vector<unsigned>;
-  CHECK(parse_cpu_list("0") == Cpus{0});
-  CHECK(parse_cpu_list("0-3") == Cpus{0, 1, 2, 3});
-  CHECK(parse_cpu_list("0-1,4,6-7") == Cpus{0, 1, 4, 6, 7});
-  for (const char* wrong : {"", "x", "3-", "3-1", "1;2", "-1", "0-99999999"}) {
-    INFO(wrong);
-    CHECK(parse_cpu_list(wrong).empty());
-  }
-}
-
 TEST_CASE("eal: pages of 2 MiB and of 1 GiB count", "[dataplane][eal]") {
   const auto sys =
       std::filesystem::temp_directory_path() / ("pns-eal-test-" + std::to_string(::getpid()));

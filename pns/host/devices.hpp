@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The devices of this host, as sysfs shows them. `sys`: where sysfs is mounted. Start-up only.
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace pns::host {
+
+[[nodiscard]] bool has_interface(const std::string& name,
+                                 const std::filesystem::path& sys = "/sys");
+
+// The receive queues of an interface; at least 1.
+[[nodiscard]] std::size_t rx_queues(const std::string& interface,
+                                    const std::filesystem::path& sys = "/sys");
+
+// The driver of a PCI device, "0000:3b:00.1"; empty text: it has none. Empty: no such device.
+[[nodiscard]] std::optional<std::string> pci_driver(const std::string& address,
+                                                    const std::filesystem::path& sys = "/sys");
+
+// Whether DPDK can use a PCI device that has this kernel driver: one for user space, or one of
+// Mellanox, which DPDK works beside.
+[[nodiscard]] bool is_usable_by_dpdk(std::string_view driver) noexcept;
+
+}  // namespace pns::host
