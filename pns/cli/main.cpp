@@ -6,6 +6,7 @@
 
 #include "pns/cli/check.hpp"
 #include "pns/cli/client.hpp"
+#include "pns/cli/doctor.hpp"
 #include "pns/cli/drain.hpp"
 #include "pns/cli/restart.hpp"
 #include "pns/contract/build_contract.hpp"
@@ -46,6 +47,7 @@ int main(int argc, char** argv) {
   app.footer(
       "Examples:\n"
       "  pns check --config /etc/pns/pns.yaml\n"
+      "  pns doctor --config /etc/pns/pns.yaml\n"
       "  pns run --config /etc/pns/pns.yaml\n"
       "  pns show sessions\n"
       "  pns show session alice --json\n"
@@ -79,6 +81,23 @@ int main(int argc, char** argv) {
     checking.host = !files_alone;
     status = pns::cli::run_check(checking);
   });
+
+  pns::cli::DoctorOptions examining;
+  pns::cli::ClientOptions examined;
+  auto* doctor = app.add_subcommand(
+      "doctor", "Check what stands between this host and working calls, and print the remedies");
+  doctor->add_option("--config", examining.config_file, "configuration file")
+      ->required()
+      ->type_name("FILE");
+  add_client_options(*doctor, examined);
+  doctor->add_flag("--json", examined.json, "print JSON");
+  doctor->footer(
+      "Run it as root, in the network namespace of the server. It changes nothing.\n"
+      "The server need not run. The check `server` asks one that runs; `listener` and `limits` "
+      "look "
+      "at its processes.\n"
+      "Exit status: 0 no error, 1 errors, 2 the configuration or the command line is wrong.");
+  doctor->callback([&] { status = pns::cli::run_doctor(examined, examining); });
 
   pns::supervisor::SupervisorOptions supervisor;
   auto* run = app.add_subcommand(
@@ -169,7 +188,8 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
-    return app.exit(e) == 0 ? 0 : 1;  // help and version are no errors
+    if (app.exit(e) == 0) return 0;  // help and version are no errors
+    return doctor->parsed() ? pns::cli::kUsageError : 1;
   }
   return status;
 }

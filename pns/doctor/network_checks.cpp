@@ -1,0 +1,336 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <optional>
+#include <vector>
+
+#include "pns/base/ip_ranges.hpp"
+#include "pns/doctor/checks.hpp"
+#include "pns/wire/gre.hpp"
+#include "pns/wire/icmp.hpp"
+#include "pns/wire/ipv4.hpp"
+#include "pns/wire/ppp.hpp"
+
+namespace pns::doctor {
+namespace {
+
+using config::DeviceKind;
+
+constexpr unsigned kEthernetMtu = 1500;
+constexpr std::size_t kPingHeader = 8;  // RFC 792
+constexpr unsigned kLeastMtu = 576;     // of ppp.mtu
+constexpr const char* kPoolInterface = "pns-pool";
+// The octets around ppp.mtu, which MPPE is part of, in the longest packet that the server sends.
+constexpr std::size_t kOverhead =
+    wire::kPppHeaderMaximum + wire::kGreMaximumSize + wire::kIpv4HeaderSize;
+
+// A setting of an interface. A twin that is not there yet will have the default.
+struct Setting {
+  std::string key;  // for sysctl(8)
+  std::uint64_t value = 0;
+};
+std::optional<Setting> setting(const Host& host, const std::string& family,
+                               const config::Port& port, const std::string& name) {
+  const std::string& interface = interface_of(port);
+  const bool there = host.network.find(interface) != nullptr;
+  if (!there && !port.has_twin()) return std::nullopt;
+  const std::string whose = there ? interface : "default";
+  const auto value =
+      host.read_number(std::filesystem::path("proc/sys/net") / family / "conf" / whose / name);
+  if (!value) return std::nullopt;
+  // sysctl(8) takes a slash for a dot of an interface's name when the rest has slashes.
+  const bool dotted = whose.find('.') != std::string::npos;
+  std::string key = fmt::format("net/{}/conf/{}/{}", family, whose, name);
+  if (!dotted) std::ranges::replace(key, '/', '.');
+  return Setting{std::move(key), *value};
+}
+
+std::uint64_t of_all(const Host& host, const std::string& name) {
+  return host.read_number(std::filesystem::path("proc/sys/net/ipv4/conf/all") / name).value_or(0);
+}
+
+// The addresses of a port: the kernel's, or those that pns will give the twin.
+std::vector<Ipv4Prefix> addresses_of(const config::Port& port, const Host& host) {
+  if (port.has_twin()) return port.addresses;
+  return host.network.addresses_of(interface_of(port));
+}
+
+// The interface of the default route that the kernel prefers. Empty text: there is none.
+std::string default_interface(const config::Config& config, const Host& host) {
+  for (const config::Port* port : {&config.ports.access, &config.ports.core})
+    if (port->has_twin() && port->gateway && host.network.find(port->twin) == nullptr)
+      return port->twin;
+  const KernelRoute* best = nullptr;
+  for (const KernelRoute& route : host.network.routes)
+    if (route.to.length == 0 && (best == nullptr || route.metric < best->metric)) best = &route;
+  return best == nullptr ? std::string() : best->interface;
+}
+
+struct PoolRange {
+  const std::string* name;
+  Ipv4Range range;
+
+  [[nodiscard]] std::string to_string() const {
+    return fmt::format("{}-{} of pools.{}", range.first.to_string(), range.last.to_string(), *name);
+  }
+};
+std::vector<PoolRange> pool_ranges(const config::Config& config) {
+  std::vector<PoolRange> all;
+  for (const auto& [name, pool] : config.pools)
+    for (const Ipv4Range& range : pool.ranges) all.push_back({&name, range});
+  return all;
+}
+
+Ipv4Range range_of(const Ipv4Prefix& prefix) noexcept { return {prefix.network(), prefix.last()}; }
+
+// Those that lie in a network of the core port, whose hosts ask for them by ARP.
+std::vector<PoolRange> ranges_in_core(const config::Config& config, const Host& host) {
+  std::vector<PoolRange> inside;
+  const auto networks = addresses_of(config.ports.core, host);
+  for (const PoolRange& pool : pool_ranges(config))
+    if (std::ranges::any_of(networks, [&](const Ipv4Prefix& own) {
+          return own.length < 32 && range_of(own).overlaps(pool.range);
+        }))
+      inside.push_back(pool);
+  return inside;
+}
+
+// Whether the kernel answers ARP for this range on the core port: its route leaves elsewhere.
+bool has_route_elsewhere(const Ipv4Prefix& wanted, const std::string& core, const Host& host) {
+  const KernelRoute* best = nullptr;
+  for (const KernelRoute& route : host.network.routes)
+    if (route.to.length <= wanted.length && route.to.contains(wanted.address) &&
+        (best == nullptr || route.to.length > best->to.length))
+      best = &route;
+  return best != nullptr && best->interface != core;
+}
+
+// Whether an interface takes no packets: the remedy's own for routes to pools, or one like it.
+bool swallows(const std::string& interface, const Host& host) {
+  const Link* link = host.network.find(interface);
+  return interface == kPoolInterface || (link != nullptr && link->kind == "dummy");
+}
+
+}  // namespace
+
+Findings check_rp_filter(const config::Config& config, const Host& host) {
+  Findings out;
+  const std::string default_route = default_interface(config, host);
+  for (const config::Port* port : {&config.ports.access, &config.ports.core}) {
+    const std::string& interface = interface_of(*port);
+    const auto own = setting(host, "ipv4", *port, "rp_filter");
+    if (!own) {
+      out.push_back({Verdict::kSkipped, fmt::format("no interface {}", interface)});
+      continue;
+    }
+    const std::uint64_t all = of_all(host, "rp_filter");
+    const std::uint64_t effective = std::max(all, own->value);
+    const std::string values =
+        fmt::format("{}: {} (all {}, {} {})", interface, effective, all, own->key, own->value);
+    if (effective != 1) {
+      out.push_back({Verdict::kOk, values});
+      continue;
+    }
+    const bool access = port == &config.ports.access;
+    // The kernel takes a client for real only where the answer leaves by the same interface.
+    if (access && (default_route.empty() || default_route == interface)) {
+      out.push_back({Verdict::kOk, values + ", and clients are reached by this interface"});
+      continue;
+    }
+    const Remedy remedy{.run = {fmt::format("sysctl -w {}=2", own->key)}};
+    if (access)
+      out.push_back(
+          {Verdict::kError,
+           fmt::format(
+               "{}: strict, but the default route leaves by {}: TCP 1723 from clients of other "
+               "networks is dropped",
+               values, default_route),
+           remedy});
+    else if (default_route != interface)
+      out.push_back(
+          {Verdict::kWarning,
+           fmt::format(
+               "{}: strict: packets to this host from networks without a route by {} are dropped",
+               values, interface),
+           remedy});
+    else
+      out.push_back({Verdict::kOk, values + ", and the default route leaves by it"});
+  }
+  return out;
+}
+
+Findings check_forwarding(const config::Config& config, const Host& host) {
+  Findings out;
+  for (const config::Port* port : {&config.ports.access, &config.ports.core}) {
+    const std::string interface = packet_interface(port->device.text);
+    if (port->device.kind != DeviceKind::kVdev || interface.empty()) continue;
+    const auto forwards = host.read_number(std::filesystem::path("proc/sys/net/ipv4/conf") /
+                                           interface / "forwarding");
+    if (forwards.value_or(0) != 0)
+      out.push_back(
+          {Verdict::kError,
+           fmt::format(
+               "the kernel forwards packets of {}, which the dataplane forwards too: each arrives "
+               "twice",
+               interface),
+           Remedy{.run = {fmt::format("sysctl -w net.ipv4.conf.{}.forwarding=0", interface)}}});
+  }
+  const bool has_ipv6 = std::ranges::any_of(
+      config.pools, [](const auto& pool) { return !pool.second.ipv6_prefixes.empty(); });
+  // pns sets it on a twin itself.
+  if (has_ipv6 && !config.ports.core.has_twin())
+    if (const auto own = setting(host, "ipv6", config.ports.core, "forwarding");
+        own && own->value == 0)
+      out.push_back(
+          {Verdict::kWarning,
+           fmt::format("{} is 0: neighbours take this host for no router of the IPv6 prefixes",
+                       own->key),
+           Remedy{.run = {fmt::format("sysctl -w {}=1", own->key)}}});
+  if (out.empty())
+    out.push_back(
+        {Verdict::kOk, fmt::format("not needed: the dataplane forwards (net.ipv4.ip_forward is {})",
+                                   host.read_number("proc/sys/net/ipv4/ip_forward").value_or(0))});
+  return out;
+}
+
+Findings check_mtu(const config::Config& config, const Host& host) {
+  Findings out;
+  const std::size_t outer = config.ppp.mtu + kOverhead;
+  const auto test = fmt::format("a path that carries less: ping -M do -s {} CLIENT tells",
+                                outer - wire::kIpv4HeaderSize - kPingHeader);
+  for (const auto& [port, needed, why] :
+       {std::tuple{&config.ports.access, outer,
+                   fmt::format("outer packets of ppp.mtu {} have up to {} octets ({} of PPP, {} of "
+                               "GRE, {} of IPv4)",
+                               config.ppp.mtu, outer, wire::kPppHeaderMaximum,
+                               wire::kGreMaximumSize, wire::kIpv4HeaderSize)},
+        {&config.ports.core, std::size_t{config.ppp.mtu},
+         fmt::format("packets of subscribers have up to {} octets", config.ppp.mtu)}}) {
+    const std::string& interface = interface_of(*port);
+    const Link* link = host.network.find(interface);
+    const bool access = port == &config.ports.access;
+    if (link == nullptr) {
+      out.push_back({Verdict::kSkipped, fmt::format("{}; {} is {}", why, interface,
+                                                    port->has_twin() ? "there while the server runs"
+                                                                     : "no interface")});
+    } else if (link->mtu < needed) {
+      Remedy remedy{.run = {fmt::format("ip link set {} mtu {}", interface, needed)}};
+      if (access && link->mtu >= kOverhead + kLeastMtu)
+        remedy.configure = fmt::format("ppp.mtu: {}", link->mtu - kOverhead);
+      out.push_back(
+          {Verdict::kWarning,
+           fmt::format("{}: MTU {}, but {}: they are fragmented", interface, link->mtu, why),
+           std::move(remedy)});
+    } else if (link->mtu > kEthernetMtu && port->device.kind == DeviceKind::kXdp) {
+      out.push_back(
+          {Verdict::kWarning,
+           fmt::format("{}: MTU {}: a frame longer than a packet buffer is lost, and a driver may "
+                       "refuse XDP",
+                       interface, link->mtu),
+           Remedy{.run = {fmt::format("ip link set {} mtu {}", interface, kEthernetMtu)}}});
+    } else {
+      out.push_back({Verdict::kOk, fmt::format("{}: MTU {}; {}{}", interface, link->mtu, why,
+                                               access ? "; " + test : std::string())});
+    }
+  }
+  return out;
+}
+
+Findings check_routes(const config::Config& config, const Host& host) {
+  Findings out;
+  const std::string& access = interface_of(config.ports.access);
+  const std::string& core = interface_of(config.ports.core);
+  if (default_interface(config, host).empty())
+    out.push_back(
+        {Verdict::kWarning, "no default route: only clients of connected networks are answered",
+         config.ports.access.has_twin()
+             ? Remedy{.configure = "ports.access.gateway: the router of the access network"}
+             : Remedy{.run = {fmt::format("ip route add default via GATEWAY dev {}", access)}}});
+  const auto own = addresses_of(config.ports.core, host);
+  if (own.empty())
+    out.push_back(
+        {Verdict::kError,
+         fmt::format("{} has no IPv4 address: no router can send packets for subscribers to it",
+                     core),
+         config.ports.core.has_twin()
+             ? Remedy{.configure = "ports.core.addresses: [ADDRESS/LENGTH]"}
+             : Remedy{.run = {fmt::format("ip address add ADDRESS/LENGTH dev {}", core)}}});
+  for (const PoolRange& pool : pool_ranges(config))
+    for (const KernelRoute& route : host.network.routes)
+      if (route.to.length != 0 && route.interface != core && !swallows(route.interface, host) &&
+          range_of(route.to).overlaps(pool.range))
+        out.push_back(
+            {Verdict::kError,
+             fmt::format(
+                 "the kernel has a route {} by {}, which overlaps {}: packets for subscribers that "
+                 "are not up go there",
+                 route.to.to_string(), route.interface, pool.to_string()),
+             Remedy{.run = {fmt::format("ip route del {} dev {}", route.to.to_string(),
+                                        route.interface)},
+                    .configure = fmt::format("pools.{}.ranges: other addresses", *pool.name)}});
+  if (!out.empty()) return out;
+  const auto inside = ranges_in_core(config, host);
+  std::vector<std::string> wanted;
+  for (const PoolRange& pool : pool_ranges(config)) {
+    const bool is_inside = std::ranges::any_of(
+        inside, [&](const PoolRange& other) { return other.range == pool.range; });
+    if (!is_inside)
+      wanted.push_back(fmt::format("ip route add {} via {}", prefix_around(pool.range).to_string(),
+                                   own.front().address.to_string()));
+  }
+  if (wanted.empty()) {
+    out.push_back({Verdict::kOk, "every pool lies in a core network: see proxy-arp"});
+    return out;
+  }
+  out.push_back(
+      {Verdict::kOk,
+       fmt::format("no route of this host is in the way; the routers of the core network need: {}",
+                   fmt::join(wanted, "; "))});
+  return out;
+}
+
+Findings check_proxy_arp(const config::Config& config, const Host& host) {
+  const auto inside = ranges_in_core(config, host);
+  if (inside.empty())
+    return {{Verdict::kOk, "not needed: no pool lies in a network of the core port"}};
+  const std::string& core = interface_of(config.ports.core);
+  std::vector<std::string> names;
+  Remedy remedy;
+  std::vector<std::string> routes;
+  for (const PoolRange& pool : inside) {
+    names.push_back(pool.to_string());
+    for (const Ipv4Prefix& prefix : prefixes_of(pool.range))
+      if (!has_route_elsewhere(prefix, core, host))
+        routes.push_back(fmt::format("ip route add {} dev {}", prefix.to_string(), kPoolInterface));
+  }
+  const std::string where = fmt::format("{} lies in a network of {}", fmt::join(names, ", "), core);
+  if (host.network.find(core) == nullptr)
+    return {
+        {Verdict::kSkipped,
+         fmt::format("{}, whose hosts ask for it by ARP; ask again while the server runs", where),
+         Remedy{.configure = "pools.*.ranges: addresses of no other network"}}};
+  const auto proxy = setting(host, "ipv4", config.ports.core, "proxy_arp");
+  const auto forwards = setting(host, "ipv4", config.ports.core, "forwarding");
+  const bool answers = (proxy && proxy->value != 0) || of_all(host, "proxy_arp") != 0;
+  // The kernel answers only where it forwards, and where its own route leaves by another interface.
+  if (!routes.empty() && host.network.find(kPoolInterface) == nullptr)
+    remedy.run = {fmt::format("ip link add {} type dummy", kPoolInterface),
+                  fmt::format("ip link set {} up", kPoolInterface)};
+  std::ranges::move(routes, std::back_inserter(remedy.run));
+  if (forwards && forwards->value == 0)
+    remedy.run.push_back(fmt::format("sysctl -w {}=1", forwards->key));
+  if (proxy && !answers) remedy.run.push_back(fmt::format("sysctl -w {}=1", proxy->key));
+  if (remedy.run.empty())
+    return {{Verdict::kOk, fmt::format("{}, and the kernel answers ARP for it", where)}};
+  remedy.configure = "pools.*.ranges: addresses of no other network";
+  return {{Verdict::kError,
+           fmt::format("{}: its hosts ask for subscribers by ARP, and the kernel does not answer "
+                       "(proxy_arp {}, "
+                       "forwarding {})",
+                       where, answers ? 1 : 0, forwards ? forwards->value : 0),
+           std::move(remedy)}};
+}
+
+}  // namespace pns::doctor

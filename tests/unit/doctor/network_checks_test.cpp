@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <catch2/catch.hpp>
+
+#include "pns/doctor/checks.hpp"
+#include "tests/unit/doctor/fake_host.hpp"
+
+using namespace pns;
+using namespace pns::doctor;
+using namespace pns::test;
+
+namespace {
+
+const std::string kConf = "proc/sys/net/ipv4/conf/";
+
+// Its pool lies in the core network.
+struct LanHost : FakeHost {
+  LanHost() { config.pools["default"].ranges = {{address("10.0.0.128"), address("10.0.0.191")}}; }
+};
+
+}  // namespace
+
+TEST_CASE("doctor: rp_filter, strict where clients are reached by another interface", "[doctor]") {
+  FakeHost fake;
+  check_ok(check_rp_filter(fake.config, fake.host));
+  fake.write(kConf + "access0/rp_filter", "1\n");
+  check_ok(check_rp_filter(fake.config, fake.host));  // the default route leaves by it
+  fake.host.network.routes[0].interface = "core0";
+  const Finding finding = with(check_rp_filter(fake.config, fake.host), "access0: 1");
+  CHECK(finding.verdict == Verdict::kError);
+  CHECK_THAT(finding.text, Catch::Contains("the default route leaves by core0"));
+  CHECK(finding.remedy.run == Commands{"sysctl -w net.ipv4.conf.access0.rp_filter=2"});
+  fake.write(kConf + "access0/rp_filter", "2\n");
+  check_ok(check_rp_filter(fake.config, fake.host));
+}
+
+TEST_CASE("doctor: rp_filter, the stricter of all and the interface", "[doctor]") {
+  FakeHost fake;
+  fake.host.network.routes[0].interface = "core0";
+  fake.write(kConf + "all/rp_filter", "1\n");
+  CHECK(with(check_rp_filter(fake.config, fake.host), "access0: 1 (all 1").verdict ==
+        Verdict::kError);
+  fake.write(kConf + "access0/rp_filter", "2\n");
+  CHECK(with(check_rp_filter(fake.config, fake.host), "access0: 2 (all 1").verdict == Verdict::kOk);
+}
+
+TEST_CASE("doctor: rp_filter, the default route that the kernel prefers", "[doctor]") {
+  FakeHost fake;
+  fake.write(kConf + "access0/rp_filter", "1\n");
+  fake.host.network.routes.push_back({prefix("0.0.0.0/0"), "core0", 100});
+  check_ok(check_rp_filter(fake.config, fake.host));
+  fake.host.network.routes[0].metric = 200;
+  CHECK(with(check_rp_filter(fake.config, fake.host), "access0").verdict == Verdict::kError);
+}
+
+TEST_CASE("doctor: rp_filter, strict on the core interface", "[doctor]") {
+  FakeHost fake;
+  fake.write(kConf + "core0/rp_filter", "1\n");
+  const Finding finding = with(check_rp_filter(fake.config, fake.host), "core0: 1");
+  CHECK(finding.verdict == Verdict::kWarning);
+  CHECK(finding.remedy.run == Commands{"sysctl -w net.ipv4.conf.core0.rp_filter=2"});
+}
+
+TEST_CASE("doctor: rp_filter, a twin that is not there yet has the default", "[doctor]") {
+  FakeHost fake;
+  fake.use_taps();
+  fake.write(kConf + "default/rp_filter", "1\n");
+  const Finding finding = with(check_rp_filter(fake.config, fake.host), "pns-access: 1");
+  CHECK(finding.verdict == Verdict::kError);  // the default route leaves by access0
+  CHECK(finding.remedy.run == Commands{"sysctl -w net.ipv4.conf.default.rp_filter=2"});
+  fake.config.ports.access.gateway = address("198.51.100.254");
+  CHECK(with(check_rp_filter(fake.config, fake.host), "pns-access: 1").verdict == Verdict::kOk);
+}
+
+TEST_CASE("doctor: rp_filter, an interface with a dot in its name", "[doctor]") {
+  FakeHost fake;
+  fake.config.ports.access.device = {config::DeviceKind::kXdp, "xdp:eth0.5", "eth0.5"};
+  fake.host.network.links.push_back({.name = "eth0.5"});
+  fake.write(kConf + "eth0.5/rp_filter", "1\n");
+  CHECK(with(check_rp_filter(fake.config, fake.host), "eth0.5").remedy.run ==
+        Commands{"sysctl -w net/ipv4/conf/eth0.5/rp_filter=2"});
+}
+
+TEST_CASE("doctor: forwarding, not needed but for IPv6 neighbours", "[doctor]") {
+  FakeHost fake;
+  check_ok(check_forwarding(fake.config, fake.host));
+  fake.config.pools["default"].ipv6_prefixes = {*Ipv6Prefix::parse("2001:db8:100::/48")};
+  fake.write("proc/sys/net/ipv6/conf/core0/forwarding", "0\n");
+  const Finding finding = only(check_forwarding(fake.config, fake.host));
+  CHECK(finding.verdict == Verdict::kWarning);
+  CHECK(finding.remedy.run == Commands{"sysctl -w net.ipv6.conf.core0.forwarding=1"});
+  fake.write("proc/sys/net/ipv6/conf/core0/forwarding", "1\n");
+  check_ok(check_forwarding(fake.config, fake.host));
+}
+
+TEST_CASE("doctor: forwarding, a kernel that forwards the packets of net_af_packet too",
+          "[doctor]") {
+  FakeHost fake;
+  fake.config.ports.core.device = {config::DeviceKind::kVdev, "net_af_packet0,iface=core0", ""};
+  check_ok(check_forwarding(fake.config, fake.host));
+  fake.write(kConf + "core0/forwarding", "1\n");
+  const Finding finding = only(check_forwarding(fake.config, fake.host));
+  CHECK(finding.verdict == Verdict::kError);
+  CHECK(finding.remedy.run == Commands{"sysctl -w net.ipv4.conf.core0.forwarding=0"});
+}
+
+TEST_CASE("doctor: mtu, the outer packets of ppp.mtu", "[doctor]") {
+  FakeHost fake;
+  // 1,400 octets, of PPP 4, of GRE 16, of IPv4 20.
+  fake.link_of("access0").mtu = 1440;
+  check_ok(check_mtu(fake.config, fake.host));
+  CHECK_THAT(with(check_mtu(fake.config, fake.host), "access0").text,
+             Catch::Contains("up to 1440 octets") && Catch::Contains("ping -M do -s 1412 CLIENT"));
+  fake.link_of("access0").mtu = 1439;
+  const Finding finding = with(check_mtu(fake.config, fake.host), "access0: MTU 1439");
+  CHECK(finding.verdict == Verdict::kWarning);
+  CHECK(finding.remedy.run == Commands{"ip link set access0 mtu 1440"});
+  CHECK(finding.remedy.configure == "ppp.mtu: 1399");
+}
+
+TEST_CASE("doctor: mtu, packets of the core network, and frames beyond the buffers", "[doctor]") {
+  FakeHost fake;
+  fake.link_of("core0").mtu = 1300;
+  CHECK(with(check_mtu(fake.config, fake.host), "core0: MTU 1300").remedy.run ==
+        Commands{"ip link set core0 mtu 1400"});
+  fake.link_of("core0").mtu = 9000;
+  CHECK(with(check_mtu(fake.config, fake.host), "core0: MTU 9000").verdict == Verdict::kWarning);
+}
+
+TEST_CASE("doctor: mtu, of a twin only while it is there", "[doctor]") {
+  FakeHost fake;
+  fake.use_taps();
+  CHECK(with(check_mtu(fake.config, fake.host), "pns-access").verdict == Verdict::kSkipped);
+  fake.host.network.links.push_back({.name = "pns-access", .mtu = 1500});
+  CHECK(with(check_mtu(fake.config, fake.host), "pns-access").verdict == Verdict::kOk);
+}
+
+TEST_CASE("doctor: routes, what the next router needs", "[doctor]") {
+  FakeHost fake;
+  check_ok(check_routes(fake.config, fake.host));
+  CHECK_THAT(only(check_routes(fake.config, fake.host)).text,
+             Catch::EndsWith("ip route add 10.64.0.0/18 via 10.0.0.1"));
+}
+
+TEST_CASE("doctor: routes, one by another interface that covers a pool", "[doctor]") {
+  FakeHost fake;
+  fake.host.network.routes.push_back({prefix("10.64.0.0/16"), "access0"});
+  const Finding finding = only(check_routes(fake.config, fake.host));
+  CHECK(finding.verdict == Verdict::kError);
+  CHECK(finding.remedy.run == Commands{"ip route del 10.64.0.0/16 dev access0"});
+  fake.host.network.routes.back().interface = "core0";
+  check_ok(check_routes(fake.config, fake.host));
+}
+
+TEST_CASE("doctor: routes, no default route and no core address", "[doctor]") {
+  FakeHost fake;
+  fake.host.network.routes.erase(fake.host.network.routes.begin());
+  const Finding finding = only(check_routes(fake.config, fake.host));
+  CHECK(finding.verdict == Verdict::kWarning);
+  CHECK(finding.remedy.run == Commands{"ip route add default via GATEWAY dev access0"});
+  fake.host.network.addresses.pop_back();
+  CHECK(with(check_routes(fake.config, fake.host), "core0 has no IPv4 address").verdict ==
+        Verdict::kError);
+}
+
+TEST_CASE("doctor: proxy arp, a pool in the core network", "[doctor]") {
+  LanHost fake;
+  const Finding finding = only(check_proxy_arp(fake.config, fake.host));
+  CHECK(finding.verdict == Verdict::kError);
+  CHECK_THAT(finding.text,
+             Catch::Contains("10.0.0.128-10.0.0.191 of pools.default lies in a network of core0"));
+  CHECK(finding.remedy.run == Commands{"ip link add pns-pool type dummy", "ip link set pns-pool up",
+                                       "ip route add 10.0.0.128/26 dev pns-pool",
+                                       "sysctl -w net.ipv4.conf.core0.forwarding=1",
+                                       "sysctl -w net.ipv4.conf.core0.proxy_arp=1"});
+  // Each of them is needed.
+  fake.host.network.links.push_back({.name = "pns-pool", .up = true, .kind = "dummy"});
+  fake.host.network.routes.push_back({prefix("10.0.0.128/26"), "pns-pool"});
+  CHECK(only(check_proxy_arp(fake.config, fake.host)).remedy.run.size() == 2);
+  fake.write(kConf + "core0/forwarding", "1");
+  CHECK(only(check_proxy_arp(fake.config, fake.host)).remedy.run ==
+        Commands{"sysctl -w net.ipv4.conf.core0.proxy_arp=1"});
+  fake.write(kConf + "core0/proxy_arp", "1");
+  check_ok(check_proxy_arp(fake.config, fake.host));
+  // The route of the remedy is no conflict.
+  check_ok(check_routes(fake.config, fake.host));
+  fake.host.network.routes.pop_back();
+  CHECK(only(check_proxy_arp(fake.config, fake.host)).remedy.run ==
+        Commands{"ip route add 10.0.0.128/26 dev pns-pool"});
+}
+
+TEST_CASE("doctor: proxy arp, all of the host's interfaces", "[doctor]") {
+  LanHost fake;
+  fake.host.network.links.push_back({.name = "pns-pool", .up = true, .kind = "dummy"});
+  fake.host.network.routes.push_back({prefix("10.0.0.128/26"), "pns-pool"});
+  fake.write(kConf + "core0/forwarding", "1");
+  fake.write(kConf + "all/proxy_arp", "1");
+  check_ok(check_proxy_arp(fake.config, fake.host));
+}
+
+TEST_CASE("doctor: proxy arp, not needed for a pool of its own, and not known before a twin",
+          "[doctor]") {
+  FakeHost fake;
+  check_ok(check_proxy_arp(fake.config, fake.host));
+  LanHost lan;
+  lan.use_taps();
+  CHECK(only(check_proxy_arp(lan.config, lan.host)).verdict == Verdict::kSkipped);
+}
