@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <charconv>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -108,6 +109,87 @@ bool is_no_client(const Ipv4Range& range) noexcept {
   });
 }
 
+std::string_view trimmed(std::string_view line) noexcept {
+  const auto first = line.find_first_not_of(" \t");
+  if (first == std::string_view::npos) return {};
+  return line.substr(first, line.find_last_not_of(" \t") - first + 1);
+}
+
+// The word behind the only place where `phrase` stands in a rule's words. Empty: there is none, or
+// there are several.
+std::string_view only_word_behind(std::string_view words, std::string_view phrase) noexcept {
+  const auto at = words.find(phrase);
+  if (at == std::string_view::npos || words.find(phrase, at + 1) != std::string_view::npos)
+    return {};
+  words.remove_prefix(at + phrase.size());
+  if (!words.starts_with('{')) return words.substr(0, words.find(' '));
+  const auto end = words.find('}');
+  return end == std::string_view::npos ? std::string_view() : words.substr(1, end - 1);
+}
+
+// A port, a range of ports or a name, as in the JSON. Null: something else.
+Json element_of(std::string_view item) {
+  if (item.empty() || std::isalnum(static_cast<unsigned char>(item.front())) == 0) return nullptr;
+  if (std::isdigit(static_cast<unsigned char>(item.front())) == 0) return item;
+  const auto take_number = [&item] {
+    std::uint64_t value = 0;
+    const auto [end, error] = std::from_chars(item.data(), item.data() + item.size(), value);
+    item.remove_prefix(static_cast<std::size_t>(end - item.data()));
+    return error == std::errc{} ? std::optional(value) : std::nullopt;
+  };
+  const auto first = take_number();
+  if (!first) return nullptr;
+  if (item.empty()) return *first;
+  if (!item.starts_with('-')) return nullptr;
+  item.remove_prefix(1);
+  const auto last = take_number();
+  if (!last || !item.empty()) return nullptr;
+  return {{"range", {*first, *last}}};
+}
+
+// "1723", "22, 1000-2000", "new,related": the elements of a set. Null: something else.
+Json elements_of(std::string_view list) {
+  Json all = Json::array();
+  while (!list.empty()) {
+    const std::string_view item = list.substr(0, list.find(','));
+    list.remove_prefix(std::min(list.size(), item.size() + 1));
+    all.push_back(element_of(trimmed(item)));
+    if (all.back().is_null()) return nullptr;
+  }
+  return all;
+}
+
+// An extension of iptables as the statement that nft would have, by the words into which nft
+// translates it. The extension itself where the words are not that simple.
+Json native_statement(const Json& statement, std::string_view words) {
+  const auto& [kind, value] = only(statement);
+  if (kind != "xt") return statement;
+  const std::string name = text_of(*value, "name");
+  const auto match = [&](const Json& left, std::string_view phrase) -> Json {
+    const Json list = elements_of(only_word_behind(words, phrase));
+    if (!list.is_array() || list.empty()) return statement;
+    return {{"match", {{"op", "in"}, {"left", left}, {"right", list}}}};
+  };
+  if (text_of(*value, "type") == "target") {
+    if (name == "REJECT" && words.find(" reject") != std::string_view::npos)
+      return {{"reject", nullptr}};
+    if (name == "LOG" || name == "NFLOG") return {{"log", nullptr}};
+    return statement;
+  }
+  if (name == "comment") return {{"comment", nullptr}};
+  // Several conditions in one extension: only_word_behind() would see one of them.
+  const auto ct = words.find("ct ");
+  if ((name == "conntrack" || name == "state") && ct != std::string_view::npos &&
+      words.find(" ct ", ct + 1) == std::string_view::npos)
+    return match({{"ct", {{"key", "state"}}}}, "ct state ");
+  if (name == "multiport" && words.find("sport") == std::string_view::npos)
+    return match({{"payload", {{"protocol", "tcp"}, {"field", "dport"}}}}, "tcp dport ");
+  if (name == "addrtype" && words.find("fib saddr") == std::string_view::npos)
+    return match({{"fib", {{"result", "type"}, {"flags", Json::array({"daddr"})}}}},
+                 "fib daddr type ");
+  return statement;
+}
+
 enum class Tracking : std::uint8_t { kNew, kEstablished, kUntracked, kUnknown };
 
 constexpr std::array<std::pair<std::string_view, unsigned>, 8> kTcpFlags = {{{"fin", 1},
@@ -166,12 +248,6 @@ namespace {
 
 // Where each rule's words are: chain and handle.
 using RuleTexts = std::map<std::pair<ChainName, std::uint64_t>, std::string>;
-
-std::string_view trimmed(std::string_view line) noexcept {
-  const auto first = line.find_first_not_of(" \t");
-  if (first == std::string_view::npos) return {};
-  return line.substr(first, line.find_last_not_of(" \t") - first + 1);
-}
 
 // Off `nft -a list ruleset`. Long sets of a rule take several lines.
 RuleTexts rule_texts(std::string_view text) {
@@ -502,6 +578,8 @@ class Walk {
   Match compare_ct(const std::string& key, const Json& right) const {
     if (key == "direction" && tracking_ != Tracking::kUntracked)
       return match_of(right == (packet_.outgoing ? "reply" : "original"));
+    // A rule that translates addresses has ended the walk.
+    if (key == "status" && (right == "dnat" || right == "snat")) return Match::kNo;
     if (key != "state" || tracking_ == Tracking::kUnknown || !right.is_string())
       return Match::kMaybe;
     constexpr std::array<std::string_view, 3> kNames = {"new", "established", "untracked"};
@@ -573,7 +651,10 @@ std::expected<Ruleset, std::string> Ruleset::parse(const std::string& json, std:
                           : words->second,
                       name.to_string()),
           {}};
-      if (statements.is_array()) rule.statements.assign(statements.begin(), statements.end());
+      if (statements.is_array())
+        for (const Json& statement : statements)
+          rule.statements.push_back(native_statement(
+              statement, words == texts.end() ? std::string_view() : words->second));
       parts->chains[name].rules.push_back(std::move(rule));
     }
   }

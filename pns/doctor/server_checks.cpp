@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <fmt/format.h>
 
+#include <filesystem>
 #include <nlohmann/json.hpp>
+#include <system_error>
 
 #include "pns/doctor/checks.hpp"
 
@@ -22,6 +24,12 @@ std::uint64_t count_of(const Json& stats, const char* object, const char* name) 
 bool is_true(const Json& stats, const char* name) {
   const auto at = stats.find(name);
   return at != stats.end() && at->is_boolean() && at->get<bool>();
+}
+
+// The network namespace of a process. Empty text: not known.
+std::string network_of(const Host& host, const std::string& process) {
+  std::error_code error;
+  return std::filesystem::read_symlink(host.root / "proc" / process / "ns/net", error).string();
 }
 
 }  // namespace
@@ -52,8 +60,16 @@ Findings check_start(const config::Config& config, const Host& host) {
   return {{Verdict::kOk, "pns check finds nothing that keeps the server from starting"}};
 }
 
-Findings check_server(const config::Config&, const Host& host) {
+Findings check_server(const config::Config& config, const Host& host) {
   if (!host.server.runs()) return {{Verdict::kSkipped, "no server runs"}};
+  const std::string own = network_of(host, "self");
+  const std::string theirs = network_of(host, fmt::format("{}", host.server.supervisor));
+  if (!own.empty() && !theirs.empty() && own != theirs)
+    return {{Verdict::kError,
+             "the server runs in another network namespace: the findings of the network are not "
+             "those of the server",
+             Remedy{.run = {fmt::format("nsenter -t {} -n pns doctor --config {}",
+                                        host.server.supervisor, config.file.string())}}}};
   if (!host.server.stats)
     return {{Verdict::kError,
              fmt::format("the server does not answer: {}", host.server.stats.error()),

@@ -85,6 +85,44 @@ table ip raw {
   }
 }
 """
+# As firewalld writes them: zones by interface, and everything else is rejected.
+ZONES = """table inet firewalld {
+  chain filter_PREROUTING {
+    type filter hook prerouting priority filter + 10; policy accept;
+    icmpv6 type { nd-router-advert, nd-neighbor-solicit } accept
+    meta nfproto ipv6 fib saddr . mark . iif oif missing drop
+  }
+  chain filter_INPUT {
+    type filter hook input priority filter + 10; policy accept;
+    ct state { established, related } accept
+    ct status dnat accept
+    iifname "lo" accept
+    ct state invalid drop
+    jump filter_INPUT_ZONES
+    reject with icmpx admin-prohibited
+  }
+  chain filter_OUTPUT {
+    type filter hook output priority filter + 10; policy accept;
+    ct state { established, related } accept
+    oifname "lo" accept
+  }
+  chain filter_INPUT_ZONES {
+    iifname "core0" goto filter_IN_trusted
+    goto filter_IN_public
+  }
+  chain filter_IN_trusted {
+    accept
+  }
+  chain filter_IN_public {
+    jump filter_IN_public_allow
+    meta l4proto { icmp, ipv6-icmp } accept
+  }
+  chain filter_IN_public_allow {
+    tcp dport 22 ct state { new, untracked } accept
+    PORT
+  }
+}
+"""
 # A rule for some clients only.
 PARTLY = """table inet filter {
   chain input {
@@ -234,6 +272,19 @@ class Doctor(unittest.TestCase):
         finding = self.bad("firewall", "warning")
         self.assertIn("cannot tell", finding["finding"])
         self.assertIn('"ip saddr 198.51.100.0/24 tcp dport 1723 accept" in inet filter input', finding["finding"])
+
+    def test_4a_the_zones_of_firewalld(self):
+        self.load(ZONES.replace("PORT", "tcp dport 1723 ct state { new, untracked } accept"))
+        self.assertTrue(self.connects())
+        self.good("firewall")
+        self.pns.run("nft", "flush", "ruleset")
+        self.load(ZONES.replace("PORT", "tcp dport 80 accept"))
+        self.assertFalse(self.connects())
+        finding = self.bad("firewall")
+        self.assertIn("is rejected", finding["finding"])
+        self.cure(finding)
+        self.good("firewall")
+        self.assertTrue(self.connects())
 
     def test_5_a_firewall_that_rejects_gre(self):
         self.load(CLOSED.replace("meta l4proto icmp accept", "tcp dport 1723 accept\nmeta l4proto gre reject"))

@@ -4,6 +4,8 @@
 #include "pns/doctor/ruleset.hpp"
 
 #include <catch2/catch.hpp>
+#include <fstream>
+#include <iterator>
 
 #include "tests/unit/doctor/fake_host.hpp"
 
@@ -329,4 +331,76 @@ TEST_CASE("ruleset: a rule's words, of one line and of several", "[doctor]") {
   REQUIRE(parsed);
   CHECK(parsed->judge(kSyn).rules ==
         std::vector<std::string>{"\"ip saddr { 192.0.2.1, 192.0.2.2 } accept\" in inet f input"});
+}
+
+namespace {
+
+std::string captured(const char* name) {
+  std::ifstream file(std::filesystem::path(PNS_DOCTOR_DATA) / name);
+  REQUIRE(file);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+Judgement with_ufw(const std::string& text, const FilteredPacket& packet) {
+  const auto parsed = Ruleset::parse(captured("ufw.json"), text);
+  REQUIRE(parsed);
+  return parsed->judge(packet);
+}
+
+// One rule of iptables before the policy that drops: its extensions, and the words of nft.
+Kind with_extension(const std::string& statements, const std::string& words,
+                    const FilteredPacket& packet = kSyn) {
+  const auto parsed =
+      Ruleset::parse(R"({"nftables": [)" + std::string(kChains) + rule(statements) + "]}",
+                     "table inet f { # handle 1\n\tchain input { # handle 2\n\t\t" + words +
+                         " # handle 5\n\t}\n}\n");
+  REQUIRE(parsed);
+  return parsed->judge(packet).kind;
+}
+std::string extension(const std::string& name, const std::string& type = "match") {
+  return R"({"xt": {"type": ")" + type + R"(", "name": ")" + name + R"("}})";
+}
+
+}  // namespace
+
+// Rules like those of ufw, made by iptables 1.8.9 (nf_tables). Ports 1700 to 1800 and 80 are open.
+TEST_CASE("ruleset: the rules of ufw", "[doctor]") {
+  const std::string text = captured("ufw.txt");
+  CHECK(with_ufw(text, kSyn).kind == Kind::kAccepted);
+  CHECK(with_ufw(text, later()).kind == Kind::kAccepted);
+  const Judgement gre_packet = with_ufw(text, gre());
+  CHECK(gre_packet.kind == Kind::kDropped);
+  CHECK(gre_packet.rules == std::vector<std::string>{"the policy of ip filter INPUT"});
+  FilteredPacket other = kSyn;
+  other.our_port = 1801;
+  CHECK(with_ufw(text, other).kind == Kind::kDropped);
+  // Without the words of nft nothing is known of an extension.
+  CHECK(with_ufw("", kSyn).kind == Kind::kUnclear);
+}
+
+TEST_CASE("ruleset: extensions of iptables by the words of nft", "[doctor]") {
+  const std::string state = extension("conntrack") + kAccept;
+  CHECK(with_extension(state, "ct state related,established accept") == Kind::kDropped);
+  CHECK(with_extension(state, "ct state related,established accept", later()) == Kind::kAccepted);
+  CHECK(with_extension(state, "ct state new accept") == Kind::kAccepted);
+  CHECK(with_extension(state, "ct state != new accept") == Kind::kUnclear);
+  CHECK(with_extension(state, "ct state new ct direction reply accept") == Kind::kUnclear);
+  CHECK(with_extension(state, "ct direction reply accept") == Kind::kUnclear);
+  CHECK(with_extension(state, "accept") == Kind::kUnclear);
+  const std::string ports = extension("multiport") + kAccept;
+  CHECK(with_extension(ports, "tcp dport { 22, 1723 } accept") == Kind::kAccepted);
+  CHECK(with_extension(ports, "tcp dport { 22, 1000-1722 } accept") == Kind::kDropped);
+  CHECK(with_extension(ports, "tcp dport != { 22, 80 } accept") == Kind::kUnclear);
+  CHECK(with_extension(ports, "tcp dport 1723 tcp sport { 22, 80 } accept") == Kind::kUnclear);
+  CHECK(with_extension(ports, "tcp dport { 22, 1-2-3 } accept") == Kind::kUnclear);
+  const std::string local = extension("addrtype") + kAccept;
+  CHECK(with_extension(local, "fib daddr type local accept") == Kind::kAccepted);
+  CHECK(with_extension(local, "fib daddr type broadcast accept") == Kind::kDropped);
+  CHECK(with_extension(local, "fib saddr type local fib daddr type local accept") ==
+        Kind::kUnclear);
+  CHECK(with_extension(extension("comment") + kAccept, "accept") == Kind::kAccepted);
+  CHECK(with_extension(extension("REJECT", "target"), "counter reject") == Kind::kRejected);
+  CHECK(with_extension(extension("LOG", "target"), "log") == Kind::kDropped);
+  CHECK(with_extension(extension("DNAT", "target"), "dnat to 10.0.0.9") == Kind::kUnclear);
+  CHECK(with_extension(extension("hashlimit") + kAccept, "meter x accept") == Kind::kUnclear);
 }

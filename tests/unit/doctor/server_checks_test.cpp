@@ -76,3 +76,16 @@ TEST_CASE("doctor: server, calls without an answer to LCP mean that GRE is lost"
   check_ok(asked(R"({"dataplane_attached": true, "setups": {"installed": 2, "lcp_open": 0},
                      "call_ends": {"lcp_timeout": 2}})"));
 }
+
+TEST_CASE("doctor: server, one in another network namespace", "[doctor]") {
+  FakeHost fake;
+  fake.host.server = {.supervisor = 10, .stats = R"({"dataplane_attached": true})"};
+  fake.link("proc/self/ns/net", "net:[4026531840]");
+  fake.link("proc/10/ns/net", "net:[4026531840]");
+  check_ok(check_server(fake.config, fake.host));
+  fake.remove("proc/10/ns/net");
+  fake.link("proc/10/ns/net", "net:[4026532001]");
+  const Finding finding = only(check_server(fake.config, fake.host));
+  CHECK(finding.verdict == Verdict::kError);
+  CHECK(finding.remedy.run == Commands{"nsenter -t 10 -n pns doctor --config /etc/pns/pns.yaml"});
+}
