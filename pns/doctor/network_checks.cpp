@@ -113,6 +113,31 @@ bool swallows(const std::string& interface, const Host& host) {
   return interface == kPoolInterface || (link != nullptr && link->kind == "dummy");
 }
 
+// A route of the kernel by another interface than the core port's.
+Finding conflict(const PoolRange& pool, const KernelRoute& route, const Host& host) {
+  Finding finding{Verdict::kWarning,
+                  fmt::format("the kernel has a route {} by {}, which overlaps {}",
+                              route.to.to_string(), route.interface, pool.to_string()),
+                  Remedy{.configure = fmt::format("pools.{}.ranges: other addresses", *pool.name)}};
+  const bool connected =
+      std::ranges::any_of(host.network.addresses_of(route.interface), [&](const Ipv4Prefix& own) {
+        return own.network() == route.to.network() && own.length == route.to.length;
+      });
+  if (connected) {
+    finding.verdict = Verdict::kError;
+    finding.text += ": hosts of that network have the addresses of subscribers";
+    return finding;
+  }
+  finding.text +=
+      ": answers of this host to subscribers leave there, and packets for those that are not up";
+  // A route that serves nothing else may go.
+  const Ipv4Prefix around = prefix_around(pool.range);
+  if (route.to.length >= around.length && around.contains(route.to.address))
+    finding.remedy.run = {
+        fmt::format("ip route del {} dev {}", route.to.to_string(), route.interface)};
+  return finding;
+}
+
 }  // namespace
 
 Findings check_rp_filter(const config::Config& config, const Host& host) {
@@ -261,15 +286,7 @@ Findings check_routes(const config::Config& config, const Host& host) {
     for (const KernelRoute& route : host.network.routes)
       if (route.to.length != 0 && route.interface != core && !swallows(route.interface, host) &&
           range_of(route.to).overlaps(pool.range))
-        out.push_back(
-            {Verdict::kError,
-             fmt::format(
-                 "the kernel has a route {} by {}, which overlaps {}: packets for subscribers that "
-                 "are not up go there",
-                 route.to.to_string(), route.interface, pool.to_string()),
-             Remedy{.run = {fmt::format("ip route del {} dev {}", route.to.to_string(),
-                                        route.interface)},
-                    .configure = fmt::format("pools.{}.ranges: other addresses", *pool.name)}});
+        out.push_back(conflict(pool, route, host));
   if (!out.empty()) return out;
   const auto inside = ranges_in_core(config, host);
   std::vector<std::string> wanted;

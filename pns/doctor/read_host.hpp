@@ -9,7 +9,8 @@
 
 namespace pns::doctor {
 
-// Fills in everything but server.stats. The rest is left out when it cannot be read; the checks say so.
+// Fills in everything but server.stats. The rest is left out when it cannot be read; the checks say
+// so.
 [[nodiscard]] Host read_host(const std::filesystem::path& config_file,
                              const std::filesystem::path& run_dir);
 

@@ -55,25 +55,39 @@ bool contains(const std::vector<unsigned>& list, unsigned value) {
 
 Findings check_huge_pages(const config::Config& config, const Host& host) {
   const auto& memory = config.dataplane.memory;
-  if (memory.hugepages == config::HugePages::kOff)
-    return {{Verdict::kOk, "not used: dataplane.memory.hugepages is off"}};
+  const bool is_xdp = any_port(config, DeviceKind::kXdp);
+  if (memory.hugepages == config::HugePages::kOff) {
+    if (!is_xdp) return {{Verdict::kOk, "not used: dataplane.memory.hugepages is off"}};
+    return {{Verdict::kError, "dataplane.memory.hugepages is off, and xdp: ports need huge pages",
+             Remedy{.configure = "dataplane.memory.hugepages: auto"}}};
+  }
   if (host.server.runs()) return {{Verdict::kSkipped, "the server runs, and has its pages"}};
   const auto need = supervisor::huge_page_need(config.dataplane);
+  const auto pages = [&host](const char* size, const char* name) {
+    return host.read_number(std::filesystem::path("sys/kernel/mm/hugepages") / size / name)
+        .value_or(0);
+  };
+  // Packet buffers take the larger pages too, session memory does not.
+  constexpr std::uint64_t kPagesOfLarge = 512;
+  const std::uint64_t large = pages("hugepages-1048576kB", "free_hugepages");
   const std::uint64_t free = supervisor::free_huge_pages(host.sys());
-  const std::string values =
-      fmt::format("{} pages of 2 MiB are free, {} are needed ({} MiB for packets, {} sessions)",
-                  free, need.total(), memory.megabytes, config.dataplane.max_sessions);
-  if (free >= need.total()) return {{Verdict::kOk, values}};
-  const std::uint64_t reserved =
-      host.read_number("sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages").value_or(0);
-  const std::uint64_t wanted = reserved + need.total() - free;
+  const std::uint64_t all = free + large * kPagesOfLarge;
+  const std::string values = fmt::format(
+      "{} pages of 2 MiB and {} of 1 GiB are free; {} of 2 MiB are needed: {} for {} MiB of "
+      "packets, {} for {} sessions",
+      free, large, need.total(), need.buffers, memory.megabytes, need.sessions,
+      config.dataplane.max_sessions);
+  if (free >= need.sessions && all >= need.total()) return {{Verdict::kOk, values}};
+  const std::uint64_t lacking = std::max(need.total() - std::min(all, need.total()),
+                                         need.sessions - std::min(free, need.sessions));
+  const std::uint64_t wanted = pages("hugepages-2048kB", "nr_hugepages") + lacking;
   const Remedy remedy{
       .run = {fmt::format("sysctl -w vm.nr_hugepages={}", wanted)},
       .advice = fmt::format("at each boot: hugepages={} on the kernel's command line", wanted)};
-  if (memory.hugepages == config::HugePages::kOn || any_port(config, DeviceKind::kXdp) ||
-      any_port(config, DeviceKind::kPci))
+  const bool buffers_need_them = is_xdp || any_port(config, DeviceKind::kPci);
+  if (memory.hugepages == config::HugePages::kOn || (buffers_need_them && all < need.buffers))
     return {{Verdict::kError, values, remedy}};
-  return {{Verdict::kWarning, values + ": ordinary memory is used, and is slower", remedy}};
+  return {{Verdict::kWarning, values + "; ordinary memory is used, and is slower", remedy}};
 }
 
 Findings check_cpus(const config::Config& config, const Host& host) {

@@ -143,12 +143,27 @@ TEST_CASE("doctor: routes, what the next router needs", "[doctor]") {
 
 TEST_CASE("doctor: routes, one by another interface that covers a pool", "[doctor]") {
   FakeHost fake;
-  fake.host.network.routes.push_back({prefix("10.64.0.0/16"), "access0"});
-  const Finding finding = only(check_routes(fake.config, fake.host));
-  CHECK(finding.verdict == Verdict::kError);
-  CHECK(finding.remedy.run == Commands{"ip route del 10.64.0.0/16 dev access0"});
+  fake.host.network.routes.push_back({prefix("10.64.1.0/24"), "access0"});
+  const Finding inside = only(check_routes(fake.config, fake.host));
+  CHECK(inside.verdict == Verdict::kWarning);
+  CHECK(inside.remedy.run == Commands{"ip route del 10.64.1.0/24 dev access0"});
   fake.host.network.routes.back().interface = "core0";
   check_ok(check_routes(fake.config, fake.host));
+  // Other traffic may need a wider one.
+  fake.host.network.routes.back() = {prefix("10.0.0.0/8"), "access0"};
+  const Finding wide = only(check_routes(fake.config, fake.host));
+  CHECK(wide.verdict == Verdict::kWarning);
+  CHECK(wide.remedy.run.empty());
+  CHECK(wide.remedy.configure == "pools.default.ranges: other addresses");
+}
+
+TEST_CASE("doctor: routes, a pool in the network of another interface", "[doctor]") {
+  FakeHost fake;
+  fake.config.pools["default"].ranges = {{address("198.51.100.128"), address("198.51.100.254")}};
+  const Finding finding = only(check_routes(fake.config, fake.host));
+  CHECK(finding.verdict == Verdict::kError);
+  CHECK_THAT(finding.text, Catch::Contains("hosts of that network"));
+  CHECK(finding.remedy.run.empty());  // it is not the route that is wrong
 }
 
 TEST_CASE("doctor: routes, no default route and no core address", "[doctor]") {

@@ -89,6 +89,10 @@ TEST_CASE("doctor: listener, addresses that the host does not have", "[doctor]")
              Catch::Contains("no IPv4 address to listen on"));
   fake.use_taps();
   check_ok(check_listener(fake.config, fake.host));  // pns gives it to the twin
+  fake.config.pptp.listen = {address("198.51.100.2")};
+  CHECK(only(check_listener(fake.config, fake.host)).verdict == Verdict::kWarning);
+  fake.host.network.links.push_back({.name = "pns-access"});
+  CHECK(only(check_listener(fake.config, fake.host)).verdict == Verdict::kError);
 }
 
 TEST_CASE("doctor: other servers, one that runs", "[doctor]") {

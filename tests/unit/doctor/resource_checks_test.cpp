@@ -17,14 +17,34 @@ constexpr const char* kFree = "sys/kernel/mm/hugepages/hugepages-2048kB/free_hug
 TEST_CASE("doctor: huge pages, enough or too few for the configuration", "[doctor]") {
   FakeHost fake;
   check_ok(check_huge_pages(fake.config, fake.host));
-  // 1,024 sessions of 960 octets and the room of the kernel's rounding: 2; 512 MiB: 256.
+  // 2 pages for 1,024 sessions, 256 for 512 MiB.
   fake.write(kFree, "258");
   check_ok(check_huge_pages(fake.config, fake.host));
-  fake.write(kFree, "257");
+  fake.write(kFree, "255");
   const Finding finding = only(check_huge_pages(fake.config, fake.host));
   CHECK(finding.verdict == Verdict::kError);
-  CHECK_THAT(finding.text, Catch::Contains("257 pages of 2 MiB are free, 258 are needed"));
-  CHECK(finding.remedy.run == Commands{"sysctl -w vm.nr_hugepages=321"});
+  CHECK_THAT(finding.text,
+             Catch::Contains("255 pages of 2 MiB") && Catch::Contains("258 of 2 MiB are needed"));
+  CHECK(finding.remedy.run == Commands{"sysctl -w vm.nr_hugepages=323"});
+}
+
+TEST_CASE("doctor: huge pages, sessions without any are slower", "[doctor]") {
+  FakeHost fake;
+  fake.write(kFree, "257");
+  CHECK(only(check_huge_pages(fake.config, fake.host)).verdict == Verdict::kWarning);
+  fake.config.dataplane.memory.hugepages = config::HugePages::kOn;
+  CHECK(only(check_huge_pages(fake.config, fake.host)).verdict == Verdict::kError);
+}
+
+TEST_CASE("doctor: huge pages, those of 1 GiB are for packets", "[doctor]") {
+  FakeHost fake;
+  fake.config.dataplane.memory.hugepages = config::HugePages::kOn;
+  fake.write("sys/kernel/mm/hugepages/hugepages-1048576kB/free_hugepages", "1");
+  fake.write(kFree, "2");
+  check_ok(check_huge_pages(fake.config, fake.host));
+  fake.write(kFree, "1");
+  CHECK(only(check_huge_pages(fake.config, fake.host)).remedy.run ==
+        Commands{"sysctl -w vm.nr_hugepages=321"});
 }
 
 TEST_CASE("doctor: huge pages, ports that can do without", "[doctor]") {
@@ -36,6 +56,11 @@ TEST_CASE("doctor: huge pages, ports that can do without", "[doctor]") {
   CHECK(only(check_huge_pages(fake.config, fake.host)).verdict == Verdict::kError);
   fake.config.dataplane.memory.hugepages = config::HugePages::kOff;
   check_ok(check_huge_pages(fake.config, fake.host));
+  FakeHost xdp;
+  xdp.config.dataplane.memory.hugepages = config::HugePages::kOff;
+  const Finding off = only(check_huge_pages(xdp.config, xdp.host));
+  CHECK(off.verdict == Verdict::kError);
+  CHECK(off.remedy.configure == "dataplane.memory.hugepages: auto");
 }
 
 TEST_CASE("doctor: huge pages, a server that runs has its own", "[doctor]") {
