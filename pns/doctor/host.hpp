@@ -24,7 +24,7 @@ namespace pns::doctor {
 struct Link {
   std::string name;
   bool up = false;       // IFF_UP
-  bool carrier = false;  // IFF_LOWER_UP
+  bool carrier = false;  // IFF_RUNNING
   unsigned mtu = 0;
   std::string kind{};  // "veth", "dummy", "gre"; empty: hardware
 };
