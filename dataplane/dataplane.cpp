@@ -23,6 +23,7 @@
 
 #include "dataplane/pipeline/classify.hpp"
 #include "dataplane/pipeline/host_unreachable.hpp"
+#include "dataplane/port/device_check.hpp"
 #include "dataplane/port/steering.hpp"
 #include "dataplane/routing/mapped_address.hpp"
 #include "dataplane/start/confine.hpp"
@@ -44,6 +45,7 @@ constexpr unsigned kRingSize = 1024;
 constexpr unsigned kResolveRingSize = 256;  // as many packets as a worker may ask for at once
 constexpr unsigned kBuffersPerWorker = 8192;
 constexpr unsigned kBuffersInAll = 8192;
+constexpr unsigned kBuffersPerFurtherQueue = 4096;  // the ring of an AF_XDP socket, and room
 constexpr std::uint64_t kRouteTimerNs = 100'000'000;
 constexpr std::uint64_t kWatchdogNs = 2'000'000'000;
 constexpr std::uint64_t kPortLossesNs = 1'000'000'000;
@@ -188,7 +190,24 @@ void log_port(const Port& port) {
                           {"rx_queues", port.rx_queues.size()},
                           {"steering", steering_text(port.steering)},
                           {"no_key_rules", port.no_key_rules.empty() ? "-" : port.no_key_rules},
+                          {"mtu", port.mtu},
+                          {"multicast", port.no_multicast.empty() ? "all" : port.no_multicast},
+                          {"xdp", port.xdp_mode.empty() ? "-" : port.xdp_mode},
+                          {"zero_copy", port.zero_copy},
                           {"twin", port.has_twin ? port.kernel_interface : "none"}});
+}
+
+// A worker on another node than the NIC reads each packet over the interconnect.
+void warn_of_numa(const Port& port, const std::vector<std::uint16_t>& lcores) {
+  if (port.numa_node < 0) return;
+  for (const std::uint16_t lcore : lcores)
+    if (const unsigned node = rte_lcore_to_socket_id(lcore);
+        node != static_cast<unsigned>(port.numa_node))
+      log::warn("worker on another NUMA node than a port", {{"port", role_name(port.role)},
+                                                            {"device", port.device},
+                                                            {"port_node", port.numa_node},
+                                                            {"lcore", lcore},
+                                                            {"lcore_node", node}});
 }
 
 }  // namespace
@@ -256,12 +275,14 @@ void Dataplane::start_dpdk() {
   plan_ = need(plan_eal(config_, host_));
   need(start_eal(plan_));
   const unsigned workers = worker_count();
-  packet_pool_ = need(make_packet_pool("pns-packets", kBuffersInAll + workers * kBuffersPerWorker,
-                                       uses_xdp(config_)));
+  const unsigned buffers = kBuffersInAll + workers * kBuffersPerWorker +
+                           further_xdp_queues(config_) * kBuffersPerFurtherQueue;
+  packet_pool_ = need(make_packet_pool("pns-packets", buffers, uses_xdp(config_)));
   command_pool_ = need(make_packet_pool("pns-commands", kRingSize * 3U * (workers + 1U), false));
 }
 
 void Dataplane::open_ports() {
+  if (!device_faults_.watch()) fail("DPDK takes no callback for device events");
   for (const PortRole role : kRoles)
     port(role) =
         need(open_port(role, config_, std::move(grants_.wires[index_of(role)]), packet_pool_));
@@ -272,7 +293,9 @@ void Dataplane::open_ports() {
   }
   for (const Port& opened : ports_) {
     port_losses_.emplace_back(opened, memory_.header());
+    links_.emplace_back(opened);
     log_port(opened);
+    warn_of_numa(opened, config_.dataplane.cores.workers);
   }
 }
 
@@ -547,9 +570,38 @@ void Dataplane::run_timers(std::uint64_t now_ns) {
   }
   if (now_ns >= next_port_losses_ns_) {
     for (PortLossWatch& watched : port_losses_) watched.poll();
+    poll_links();
+    leave_faulty_device();
     publish_buffers();
     next_port_losses_ns_ = now_ns + kPortLossesNs;
   }
+}
+
+// The twin follows its port: the kernel and routing daemons see the carrier.
+void Dataplane::poll_links() {
+  for (LinkState& link : links_) {
+    const auto changed = link.poll();
+    if (!changed) continue;
+    const Port& changed_port = port(link.role());
+    if (changed_port.has_twin) twins_->set_carrier(link.role(), *changed);
+    memory_.header().port_link[index_of(link.role())].set(
+        static_cast<std::uint64_t>(*changed ? contract::PortLink::kUp : contract::PortLink::kDown));
+    log::info("port link", {{"port", role_name(link.role())},
+                            {"device", changed_port.device},
+                            {"state", *changed ? "up" : "down"}});
+  }
+}
+
+// Opening the device anew is what the start does. The supervisor starts another dataplane, and
+// sessions lie in session memory.
+void Dataplane::leave_faulty_device() {
+  const DeviceFaults::Fault fault = device_faults_.first();
+  if (fault.kind == DeviceFaults::Kind::kNone) return;
+  const auto found = std::ranges::find(ports_, fault.ethdev_id, &Port::ethdev_id);
+  if (found == ports_.end()) return;
+  fail(
+      fmt::format("port {} ({}): the device {}", role_name(found->role), found->device,
+                  fault.kind == DeviceFaults::Kind::kRemoved ? "was removed" : "asks for a reset"));
 }
 
 // Buffers in the caches of lcores are free ones. The count costs one look at each lcore's cache.

@@ -22,6 +22,7 @@
 #include "dataplane/control/endpoint.hpp"
 #include "dataplane/packet/doorbell.hpp"
 #include "dataplane/packet/policer.hpp"
+#include "dataplane/port/link_state.hpp"
 #include "dataplane/port/port.hpp"
 #include "dataplane/port/port_losses.hpp"
 #include "dataplane/port/port_statistics.hpp"
@@ -117,6 +118,8 @@ class Dataplane {
   [[nodiscard]] End serve();
   void run_timers(std::uint64_t now_ns);
   // Into session memory: how many packet buffers are in use, and packets that main has given up.
+  void poll_links();
+  void leave_faulty_device();
   void publish_buffers();
   void publish_lost();
   // Waits until something is readable, and no longer than the next timer allows.
@@ -175,6 +178,8 @@ class Dataplane {
   EventBucket unanswered_reports_{100, 100};
   std::uint32_t key_change_ns_ = 0;  // time of one MPPE key change on this CPU
   std::list<PortLossWatch> port_losses_;
+  std::vector<LinkState> links_;
+  DeviceFaults device_faults_;
   std::vector<pollfd> polled_;
   std::uint64_t next_watchdog_ns_ = 0;  // CLOCK_MONOTONIC, as the next two
   std::uint64_t next_route_timer_ns_ = 0;

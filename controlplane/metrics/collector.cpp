@@ -406,6 +406,14 @@ std::vector<MetricFamily> Collector::Collect() const {
   add(twin, {{"direction", "from_kernel"}}, header.twin_from_kernel.get());
   add(twin, {{"direction", "dropped"}}, header.twin_dropped.get());
   out.push_back(std::move(twin));
+  auto link = family("pns_port_link_up", "1: the device of the port has a link; 0: it has none",
+                     MetricType::Gauge);
+  for (std::size_t port = 0; port < contract::kPorts; ++port) {
+    const auto state = static_cast<contract::PortLink>(header.port_link[port].get());
+    if (state == contract::PortLink::kUnknown) continue;  // a lab's TAP, or an older dataplane
+    add(link, {{"port", std::string(kPortNames[port])}}, state == contract::PortLink::kUp ? 1 : 0);
+  }
+  out.push_back(std::move(link));
   out.push_back(single("pns_routes", "Routes known to the dataplane", MetricType::Gauge,
                        header.routes.get()));
   out.push_back(single("pns_neighbours", "Neighbours known to the dataplane", MetricType::Gauge,

@@ -32,16 +32,14 @@ bool may_lock_memory() {
          (data[0].effective >> CAP_IPC_LOCK & 1) != 0;
 }
 
-std::string xdp_objection(contract::PortRole role, const config::Port& port, std::size_t workers,
-                          const path& sys) {
+std::string xdp_objection(contract::PortRole role, const config::Port& port, const path& sys) {
   const std::string& interface = port.device.interface;
   if (!host::has_interface(interface, sys)) return no_interface(interface);
-  // The XDP program drops what arrives on a queue without a socket.
-  if (const std::size_t queues = host::rx_queues(interface, sys); queues > workers)
+  if (const std::size_t queues = host::rx_queues(interface, sys); queues > host::kMaxXdpQueues)
     return fmt::format(
-        "the interface has {} receive queues and {} would be served: ethtool -L {} "
-        "combined {}",
-        queues, workers, interface, workers);
+        "the interface has {} receive queues and at most {} can be served: ethtool -L {} combined "
+        "{}",
+        queues, host::kMaxXdpQueues, interface, host::kMaxXdpQueues);
   std::error_code error;
   if (const path program = xdp_program(role); !std::filesystem::exists(program, error))
     return fmt::format("{} is not beside the executable", program.filename().string());
@@ -61,17 +59,21 @@ std::string pci_objection(const std::string& address, const path& sys) {
                      driver->empty() ? "none" : *driver, address);
 }
 
-// "net_af_packet0,iface=eth1,framecnt=4096"
 std::string vdev_objection(const std::string& text, const path& sys) {
+  const std::string interface = interface_of_vdev(text);
+  return interface.empty() || host::has_interface(interface, sys) ? std::string()
+                                                                  : no_interface(interface);
+}
+
+}  // namespace
+
+std::string interface_of_vdev(const std::string& text) {
   constexpr std::string_view kKey = ",iface=";
   const auto at = text.find(kKey);
   if (at == std::string::npos) return {};
   const auto from = at + kKey.size();
-  const std::string interface = text.substr(from, text.find(',', from) - from);
-  return host::has_interface(interface, sys) ? std::string() : no_interface(interface);
+  return text.substr(from, text.find(',', from) - from);
 }
-
-}  // namespace
 
 std::string role_name(contract::PortRole role) {
   return role == contract::PortRole::kAccess ? "access" : "core";
@@ -89,7 +91,7 @@ std::string device_objection(contract::PortRole role, const config::Config& conf
   std::string why;
   switch (port.device.kind) {
     case config::DeviceKind::kXdp:
-      why = xdp_objection(role, port, config.dataplane.cores.workers.size(), sys);
+      why = xdp_objection(role, port, sys);
       break;
     case config::DeviceKind::kPci:
       why = pci_objection(port.device.text, sys);

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/if_link.h>
+#include <linux/if_xdp.h>
 #include <net/if.h>
 #include <rte_dev.h>
 #include <rte_errno.h>
@@ -22,6 +23,7 @@
 #include <cstring>
 #include <filesystem>
 #include <initializer_list>
+#include <optional>
 #include <set>
 
 #include "dataplane/port/device_check.hpp"
@@ -71,9 +73,16 @@ std::expected<std::uint16_t, std::string> probe_xdp(const Port& port, std::uint1
   const auto program = xdp_program(port.role);
   // A dataplane that was killed left its program attached, and the driver refuses to replace one.
   (void)bpf_xdp_detach(index, 0, nullptr);
-  return probe_vdev(port, fmt::format("net_af_xdp{}", static_cast<int>(port.role)),
-                    fmt::format("iface={},start_queue=0,queue_count={},busy_budget=0,xdp_prog={}",
-                                port.kernel_interface, queues, program.string()));
+  auto id =
+      probe_vdev(port, fmt::format("net_af_xdp{}", static_cast<int>(port.role)),
+                 fmt::format("iface={},start_queue=0,queue_count={},busy_budget=0,xdp_prog={}",
+                             port.kernel_interface, queues, program.string()));
+  // DPDK asks for combined channels, which virtual interfaces do not have.
+  if (!id && queues > 1)
+    return std::unexpected(
+        fmt::format("{}; {} receive queues must be combined channels: ethtool -l {}", id.error(),
+                    queues, port.kernel_interface));
+  return id;
 }
 
 std::expected<std::uint16_t, std::string> probe_device(const Port& port, const config::Port& config,
@@ -118,7 +127,7 @@ void steer(Port& port, std::uint16_t rx_queues, std::uint16_t workers, std::uint
 
 std::expected<void, std::string> start_ethdev(Port& port, std::uint16_t workers,
                                               std::uint16_t rx_queues, config::Steering steering,
-                                              rte_mempool* pool) {
+                                              std::uint16_t mtu, rte_mempool* pool) {
   const std::uint16_t id = port.ethdev_id;
   rte_eth_dev_info info{};
   if (rte_eth_dev_info_get(id, &info) != 0) return failed(port, "no device information");
@@ -129,6 +138,12 @@ std::expected<void, std::string> start_ethdev(Port& port, std::uint16_t workers,
     conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
     conf.rx_adv_conf.rss_conf.rss_hf = wanted_rss(port.role, info.flow_type_rss_offloads, steering);
     if (conf.rx_adv_conf.rss_conf.rss_hf == 0) conf.rxmode.mq_mode = RTE_ETH_MQ_RX_NONE;
+  }
+  if (mtu != 0) {
+    if (mtu < info.min_mtu || mtu > info.max_mtu)
+      return failed(
+          port, fmt::format("mtu {}: the device takes {} to {}", mtu, info.min_mtu, info.max_mtu));
+    conf.rxmode.mtu = mtu;
   }
   int configured = rte_eth_dev_configure(id, rx_queues, tx_queues, &conf);
   if (configured != 0 && (conf.rx_adv_conf.rss_conf.rss_hf & RTE_ETH_RSS_L3_DST_ONLY) != 0) {
@@ -163,6 +178,11 @@ std::expected<void, std::string> start_ethdev(Port& port, std::uint16_t workers,
 
   if (const int error = rte_eth_dev_start(id); error != 0)
     return failed(port, fmt::format("start: {}", rte_strerror(-error)));
+  // Neighbor Solicitations, OSPF and VRRP are multicast, and NICs filter it. The kernel does not
+  // filter what it shares by XDP: its own interface has its own memberships.
+  if (port.has_twin)
+    if (const int error = rte_eth_allmulticast_enable(id); error != 0)
+      port.no_multicast = rte_strerror(-error);
   steer(port, rx_queues, workers, conf.rx_adv_conf.rss_conf.rss_hf, steering);
   // af_xdp opens its sockets in queue set-up, af_packet at probe: take all that nobody else has.
   // Both open them queue by queue, and each is given the lowest number that is free.
@@ -170,8 +190,8 @@ std::expected<void, std::string> start_ethdev(Port& port, std::uint16_t workers,
 
   rte_ether_addr mac{};
   if (rte_eth_macaddr_get(id, &mac) == 0) std::copy_n(mac.addr_bytes, 6, port.mac.begin());
-  std::uint16_t mtu = 0;
-  if (rte_eth_dev_get_mtu(id, &mtu) == 0) port.mtu = mtu;
+  if (std::uint16_t set = 0; rte_eth_dev_get_mtu(id, &set) == 0) port.mtu = set;
+  port.numa_node = socket;
 
   for (std::uint16_t queue = 0; queue < rx_queues; ++queue)
     port.rx_queues.push_back(RxQueue::ethdev(id, queue));
@@ -179,6 +199,29 @@ std::expected<void, std::string> start_ethdev(Port& port, std::uint16_t workers,
     port.tx_queues.push_back(
         TxQueue::ethdev(id, static_cast<std::uint16_t>(worker % tx_queues), tx_queues < workers));
   return {};
+}
+
+// The kernel interface that a device shares with it; empty: none.
+std::string shared_interface(const config::Device& device) {
+  if (device.kind == config::DeviceKind::kXdp) return device.interface;
+  return device.kind == config::DeviceKind::kVdev ? interface_of_vdev(device.text) : std::string();
+}
+
+// The XDP program is attached and its sockets are bound.
+void read_xdp_mode(Port& port) {
+  bpf_xdp_query_opts query{};
+  query.sz = sizeof(query);
+  const auto index = static_cast<int>(::if_nametoindex(port.kernel_interface.c_str()));
+  if (bpf_xdp_query(index, 0, &query) != 0) return;
+  port.xdp_mode = query.attach_mode == XDP_ATTACHED_DRV  ? "native"
+                  : query.attach_mode == XDP_ATTACHED_HW ? "hardware"
+                                                         : "generic";
+  port.zero_copy = !port.xdp_sockets.empty() && std::ranges::all_of(port.xdp_sockets, [](int fd) {
+    xdp_options options{};
+    socklen_t length = sizeof(options);
+    return ::getsockopt(fd, SOL_XDP, XDP_OPTIONS, &options, &length) == 0 &&
+           (options.flags & XDP_OPTIONS_ZEROCOPY) != 0;
+  });
 }
 
 }  // namespace
@@ -221,6 +264,7 @@ std::expected<Port, std::string> open_port(contract::PortRole role, const config
     if (flags < 0 || ::fcntl(wire.get(), F_SETFL, flags | O_NONBLOCK) != 0)
       return failed(port, std::strerror(errno));
     port.mac = tap_mac(config.node.name, role);
+    if (settings.mtu != 0) port.mtu = settings.mtu;
     port.capabilities.can_wait = true;
     port.rx_queues.push_back(RxQueue::tap(wire.get(), pool));
     for (std::uint16_t worker = 0; worker < workers; ++worker)
@@ -233,15 +277,24 @@ std::expected<Port, std::string> open_port(contract::PortRole role, const config
   if (std::string why = device_objection(role, config); !why.empty())
     return std::unexpected(std::move(why));
   const bool xdp = settings.device.kind == config::DeviceKind::kXdp;
-  const auto rx_queues = static_cast<std::uint16_t>(
-      xdp ? std::min<std::size_t>(workers, host::rx_queues(port.kernel_interface)) : workers);
+  // The XDP program drops what arrives on a queue without a socket, so each queue gets one.
+  const auto rx_queues =
+      static_cast<std::uint16_t>(xdp ? host::rx_queues(port.kernel_interface) : workers);
   const auto others = packet_sockets();
   auto id = probe_device(port, settings, rx_queues);
   if (!id) return std::unexpected(id.error());
   port.ethdev_id = *id;
-  if (auto started = start_ethdev(port, workers, rx_queues, config.dataplane.steering, pool);
+  // DPDK does not ask the kernel for the MTU of an interface that it shares.
+  port.shared_interface = shared_interface(settings.device);
+  const std::optional<std::uint32_t> kernel_mtu = host::mtu(port.shared_interface);
+  if (auto started = start_ethdev(port, workers, rx_queues, config.dataplane.steering,
+                                  kernel_mtu ? 0 : settings.mtu, pool);
       !started)
     return std::unexpected(started.error());
+  if (kernel_mtu)
+    port.mtu = static_cast<std::uint16_t>(std::min<std::uint32_t>(
+        settings.mtu != 0 ? settings.mtu : *kernel_mtu, config::kMaxPortMtu));
+  if (xdp) read_xdp_mode(port);
   std::erase_if(port.wait_fds, [&](int fd) { return others.contains(fd); });
   port.capabilities.can_wait = !port.wait_fds.empty();
   port.capabilities.fragments_intact =

@@ -35,6 +35,7 @@ struct Port {
   MacAddress mac{};
   std::uint16_t mtu = 1500;  // octets of IP
   bool has_twin = false;
+  std::string shared_interface;  // that the device shares with the kernel; empty: none
   PortCapabilities capabilities;
   std::vector<RxQueue> rx_queues;  // index modulo workers = worker
   std::vector<TxQueue> tx_queues;  // one for each worker
@@ -44,6 +45,12 @@ struct Port {
   std::uint16_t ethdev_id = UINT16_MAX;  // other kinds
   contract::PortSteering steering;       // how packets find their worker
   std::string no_key_rules;              // why the driver has no rules by GRE key; empty: not tried
+  std::string no_multicast;  // why the driver still filters multicast; empty: it does not
+  // How the kernel runs the XDP program ("native", "generic", "hardware") and whether it copies
+  // packets; empty: not xdp:.
+  std::string xdp_mode;
+  bool zero_copy = false;
+  int numa_node = -1;  // of the device; -1: none
 };
 
 // Opens and starts one port. `wire` is the supervisor's TAP for tap: devices and empty otherwise.

@@ -14,6 +14,9 @@ constexpr std::uint16_t kKeyPresent = 0x2000;  // RFC 2637 §4.1
 constexpr std::uint16_t kGrePptp = 0x880b;
 // Either makes a driver hash the addresses of GRE packets: it has no type of its own for them.
 constexpr std::uint64_t kHashesGre = RTE_ETH_RSS_IPV4 | RTE_ETH_RSS_NONFRAG_IPV4_OTHER;
+constexpr std::uint64_t kTransport = RTE_ETH_RSS_NONFRAG_IPV4_TCP | RTE_ETH_RSS_NONFRAG_IPV4_UDP |
+                                     RTE_ETH_RSS_NONFRAG_IPV4_SCTP | RTE_ETH_RSS_NONFRAG_IPV6_TCP |
+                                     RTE_ETH_RSS_NONFRAG_IPV6_UDP | RTE_ETH_RSS_NONFRAG_IPV6_SCTP;
 // Modifiers with which it is no longer both addresses.
 constexpr std::uint64_t kModifiers = RTE_ETH_RSS_L3_SRC_ONLY | RTE_ETH_RSS_L3_DST_ONLY |
                                      RTE_ETH_RSS_L3_PRE32 | RTE_ETH_RSS_L3_PRE40 |
@@ -34,9 +37,13 @@ std::uint64_t wanted_rss(contract::PortRole role, std::uint64_t offered,
   const std::uint64_t ip =
       offered & (RTE_ETH_RSS_IPV4 | RTE_ETH_RSS_FRAG_IPV4 | RTE_ETH_RSS_NONFRAG_IPV4_OTHER |
                  RTE_ETH_RSS_IPV6 | RTE_ETH_RSS_FRAG_IPV6 | RTE_ETH_RSS_NONFRAG_IPV6_OTHER);
-  if (ip == 0 || role != contract::PortRole::kCore || steering == config::Steering::kNone)
-    return ip;
-  return ip | (offered & RTE_ETH_RSS_L3_DST_ONLY);
+  // GRE has no ports, and the hash of the access port is to be predicted.
+  if (role != contract::PortRole::kCore) return ip;
+  if (ip != 0 && steering != config::Steering::kNone && (offered & RTE_ETH_RSS_L3_DST_ONLY) != 0)
+    return ip | RTE_ETH_RSS_L3_DST_ONLY;
+  // Nothing is predicted. Some drivers (i40e, ena) have a type for each protocol and none for all
+  // of IP: without them every TCP and UDP packet arrives on the first queue.
+  return ip | (offered & kTransport);
 }
 
 RssState read_rss(std::uint16_t ethdev_id, std::uint64_t asked) {

@@ -26,8 +26,9 @@ using Buckets = std::array<std::uint8_t, kSteeringBuckets>;
 // In turn. 1 to kMaxWorkers workers.
 [[nodiscard]] Buckets assign_buckets(std::uint16_t workers) noexcept;
 
-// What is asked of a driver that offers `offered` (rte_eth_dev_info::flow_type_rss_offloads): IP,
-// of the core port by the destination alone where it can, because that is the subscriber.
+// The types that are asked of a driver that offers `offered`
+// (rte_eth_dev_info::flow_type_rss_offloads). Access port: IP. Core port: IP by the destination
+// alone, because that is the subscriber; where the driver cannot do that, IP, TCP, UDP and SCTP.
 [[nodiscard]] std::uint64_t wanted_rss(contract::PortRole role, std::uint64_t offered,
                                        config::Steering steering) noexcept;
 

@@ -2,8 +2,10 @@
 #include "dataplane/port/twin_bridge.hpp"
 
 #include <fcntl.h>
+#include <linux/if_tun.h>
 #include <poll.h>
 #include <rte_mbuf.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -41,6 +43,12 @@ TwinBridge::~TwinBridge() {
 
 void TwinBridge::start() {
   thread_ = std::thread([this] { run(); });
+}
+
+void TwinBridge::set_carrier(contract::PortRole role, bool up) noexcept {
+  const UniqueFd& twin = twins_[static_cast<std::size_t>(role)].fd;
+  int carrier = up ? 1 : 0;
+  if (twin) (void)::ioctl(twin.get(), TUNSETCARRIER, &carrier);
 }
 
 unsigned TwinBridge::to_kernel(Twin& twin) noexcept {

@@ -39,6 +39,8 @@ class TwinBridge {
   // Workers ring it after they have put something into a ring.
   [[nodiscard]] Doorbell& doorbell() noexcept { return doorbell_; }
   void start();
+  // The carrier of a twin; nothing where there is none. Main thread.
+  void set_carrier(contract::PortRole role, bool up) noexcept;
 
  private:
   void run();

@@ -57,6 +57,7 @@ privilege::SyscallList dataplane_syscalls() {
        {socket_of(AF_UNIX, SOCK_DGRAM, 0), socket_of(AF_INET, SOCK_DGRAM, 0),
         ioctl_of(SIOCGIFINDEX), ioctl_of(SIOCGIFFLAGS), ioctl_of(SIOCETHTOOL), ioctl_of(TUNGETIFF),
         ioctl_of(TUNGETDEVNETNS)}},
+      {"carrier of the twins", {ioctl_of(TUNSETCARRIER)}},
       {"files that anybody may read: counters of devices, this process's network namespace",
        {{__NR_openat, {{2, O_ACCMODE, O_RDONLY}}},
         {__NR_newfstatat},

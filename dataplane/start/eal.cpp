@@ -13,6 +13,7 @@
 #include <iterator>
 
 #include "pns/base/cpu_list.hpp"
+#include "pns/host/devices.hpp"
 
 namespace pns::dataplane {
 namespace {
@@ -37,6 +38,17 @@ void add_device(std::vector<std::string>& arguments, const config::Port& port) {
 bool uses_xdp(const config::Config& config) noexcept {
   return config.ports.access.device.kind == config::DeviceKind::kXdp ||
          config.ports.core.device.kind == config::DeviceKind::kXdp;
+}
+
+unsigned further_xdp_queues(const config::Config& config, const std::filesystem::path& sys) {
+  const std::size_t workers = config.dataplane.cores.workers.size();
+  std::size_t further = 0;
+  for (const config::Port* port : {&config.ports.access, &config.ports.core}) {
+    if (port->device.kind != config::DeviceKind::kXdp) continue;
+    const std::size_t queues = host::rx_queues(port->device.interface, sys);
+    further += queues > workers ? queues - workers : 0;
+  }
+  return static_cast<unsigned>(further);
 }
 
 HostFacts read_host_facts(const std::filesystem::path& sys) {

@@ -45,6 +45,9 @@ struct EalPlan {
 
 // True when a port shares a kernel interface by XDP.
 [[nodiscard]] bool uses_xdp(const config::Config& config) noexcept;
+// Receive queues of xdp: ports beyond one for each worker and port: each holds buffers of its own.
+[[nodiscard]] unsigned further_xdp_queues(const config::Config& config,
+                                          const std::filesystem::path& sys = "/sys");
 
 // True when workers must not spin: as many lcores as CPUs, or more (configuration: idle.mode auto).
 [[nodiscard]] config::IdleMode resolve_idle_mode(const config::Config& config,

@@ -97,6 +97,9 @@ struct Ipv6Route {
   Ipv6Address via;
 };
 
+// The largest packet of IP, in octets, that fits into one packet buffer.
+inline constexpr std::uint16_t kMaxPortMtu = 2000;
+
 struct Port {
   Device device;
   // The rest is for devices that take every packet (all but xdp:, where it is empty).
@@ -107,6 +110,7 @@ struct Port {
   std::vector<Ipv6Route> ipv6_routes;  // of the same list
   std::optional<Ipv4Address> gateway;  // default route through this port
   std::optional<Ipv6Address> ipv6_gateway;
+  std::uint16_t mtu = 0;  // octets of IP; 0: the device's
 
   [[nodiscard]] bool has_twin() const noexcept { return device.kind != DeviceKind::kXdp; }
 };

@@ -37,6 +37,7 @@ constexpr auto kKeys = std::to_array<std::string_view>({
     "ports.access.routes.*.via",
     "ports.access.gateway",
     "ports.access.ipv6_gateway",
+    "ports.access.mtu",
     "ports.core.device",
     "ports.core.twin",
     "ports.core.addresses",
@@ -44,6 +45,7 @@ constexpr auto kKeys = std::to_array<std::string_view>({
     "ports.core.routes.*.via",
     "ports.core.gateway",
     "ports.core.ipv6_gateway",
+    "ports.core.mtu",
     "pptp.listen",
     "pptp.echo_interval",
     "pptp.max_connections",
@@ -397,13 +399,14 @@ class ConfigReader {
     section.read("gateway", out.gateway, [](auto text) { return parse_host_address(text); });
     section.read("ipv6_gateway", out.ipv6_gateway,
                  [](auto text) { return parse_ipv6_host_address(text, true); });
+    section.read("mtu", out.mtu, integer(576, kMaxPortMtu));
     if (out.device.text.empty()) return;
     if (!out.has_twin()) {
-      for (const char* key : {"twin", "addresses", "routes", "gateway", "ipv6_gateway"})
+      for (const char* key : {"twin", "addresses", "routes", "gateway", "ipv6_gateway", "mtu"})
         if (section.has(key))
           document_.error_at(section.path(key),
                              fmt::format("not with {}: that interface is the kernel's, which keeps "
-                                         "its own addresses and routes",
+                                         "its own addresses, routes and MTU",
                                          out.device.text));
       out.twin.clear();
       return;

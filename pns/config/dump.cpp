@@ -52,6 +52,7 @@ Json port_json(const Port& port) {
   json["addresses"] =
       joined(list(port.addresses, kPrintSelf), list(port.ipv6_addresses, kPrintSelf));
   json["routes"] = joined(list(port.routes, print_route), list(port.ipv6_routes, print_route));
+  if (port.mtu != 0) json["mtu"] = port.mtu;
   if (port.gateway) json["gateway"] = port.gateway->to_string();
   if (port.ipv6_gateway) json["ipv6_gateway"] = port.ipv6_gateway->to_string();
   return json;

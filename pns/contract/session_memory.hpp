@@ -249,6 +249,9 @@ struct DropReasonName {
   static constexpr std::array<std::string_view, 3> kDirections = {"both", "upstream", "downstream"};
 };
 
+// Whether the device of a port has a link.
+enum class PortLink : std::uint64_t { kUnknown = 0, kDown = 1, kUp = 2 };
+
 // What the supervisor knows of one process. Supervisor: writes; control: reads.
 struct ProcessInfo {
   std::atomic<std::uint32_t> starts{0};  // the first included
@@ -322,7 +325,8 @@ struct alignas(64) SessionMemoryHeader {
   // The pool for packets, set once a second, not summed; 0: the dataplane is older.
   Counter packet_buffers, packet_buffers_in_use;
   StartFailure start_failure;
-  std::array<std::uint64_t, 349> reserved2{};
+  std::array<Counter, kPorts> port_link;  // PortLink, by PortRole; set, not summed
+  std::array<std::uint64_t, 347> reserved2{};
 };
 
 // A drop reason of this session memory, which may be of a newer program.

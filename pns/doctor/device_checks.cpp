@@ -59,11 +59,16 @@ void check_xdp(const std::string& key, const std::string& interface, std::size_t
     out.push_back({Verdict::kError, fmt::format("{}: {} has no carrier", key, interface),
                    Remedy{.advice = "look at the cable and at the other end"}});
   const std::size_t queues = host::rx_queues(interface, host.sys());
-  if (queues > workers)
+  if (queues > host::kMaxXdpQueues)
+    out.push_back({Verdict::kError,
+                   fmt::format("{}: {} has {} receive queues, and {} can be served", key, interface,
+                               queues, host::kMaxXdpQueues),
+                   Remedy{.run = {fmt::format("ethtool -L {} combined {}", interface, workers)}}});
+  else if (queues % workers != 0)
     out.push_back(
-        {Verdict::kError,
-         fmt::format("{}: {} has {} receive queues, and {} workers would serve {} of them", key,
-                     interface, queues, workers, workers),
+        {Verdict::kWarning,
+         fmt::format("{}: {} has {} receive queues for {} workers, which get unequal shares", key,
+                     interface, queues, workers),
          Remedy{.run = {fmt::format("ethtool -L {} combined {}", interface, workers)},
                 .configure = fmt::format("dataplane.cores.workers: {} cores", queues)}});
   const std::string driver = driver_of(host, *link);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <fstream>
 #include <system_error>
 
 namespace pns::host {
@@ -21,6 +22,20 @@ std::size_t rx_queues(const std::string& interface, const path& sys) {
        std::filesystem::directory_iterator(sys / "class/net" / interface / "queues", error))
     count += entry.path().filename().string().starts_with("rx-") ? 1 : 0;
   return std::max<std::size_t>(count, 1);
+}
+
+std::optional<std::uint32_t> mtu(const std::string& interface, const path& sys) {
+  if (interface.empty()) return std::nullopt;
+  std::ifstream file(sys / "class/net" / interface / "mtu");
+  std::uint32_t octets = 0;
+  return file >> octets ? std::optional(octets) : std::nullopt;
+}
+
+std::optional<bool> has_carrier(const std::string& interface, const path& sys) {
+  std::ifstream file(sys / "class/net" / interface / "carrier");
+  if (!file) return std::nullopt;
+  int carrier = 0;
+  return file >> carrier && carrier != 0;  // the kernel has no answer for one that is down
 }
 
 std::optional<std::string> pci_driver(const std::string& address, const path& sys) {

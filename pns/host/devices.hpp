@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -14,9 +15,18 @@ namespace pns::host {
 [[nodiscard]] bool has_interface(const std::string& name,
                                  const std::filesystem::path& sys = "/sys");
 
-// The receive queues of an interface; at least 1.
+// The receive queues of an interface; at least 1. An xdp: port serves at most kMaxXdpQueues.
+inline constexpr std::size_t kMaxXdpQueues = 64;
 [[nodiscard]] std::size_t rx_queues(const std::string& interface,
                                     const std::filesystem::path& sys = "/sys");
+
+// The MTU of an interface, octets of IP; empty: no such interface.
+[[nodiscard]] std::optional<std::uint32_t> mtu(const std::string& interface,
+                                               const std::filesystem::path& sys = "/sys");
+
+// Whether an interface is up and has a carrier; empty: no such interface.
+[[nodiscard]] std::optional<bool> has_carrier(const std::string& interface,
+                                              const std::filesystem::path& sys = "/sys");
 
 // The driver of a PCI device, "0000:3b:00.1"; empty text: it has none. Empty: no such device.
 [[nodiscard]] std::optional<std::string> pci_driver(const std::string& address,

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What the test files of this directory share: a theme is a class of cases on one lab, carried out
-in the order written. Options: --ports xdp|tap|auto, --binaries DIR, --keep DIR (logs).
+in the order written. Options: --ports xdp|tap|packet|auto, --binaries DIR, --keep DIR (logs).
 Exit status: 0 passed, 1 failed, 77 a precondition that is named is missing.
 PNS_TEST_LOGS: where a case that asks for it leaves its logs when it fails (build/test-logs)."""
 import argparse
@@ -139,7 +139,7 @@ def ping_counts(output):
 
 def main(*themes):
     parser = argparse.ArgumentParser()
-    parser.add_argument("--ports", choices=("auto", "xdp", "tap"), default="auto")
+    parser.add_argument("--ports", choices=("auto", "xdp", "tap", "packet"), default="auto")
     parser.add_argument("--binaries", help="directory of pns and its planes")
     parser.add_argument("--keep", help="directory for logs")
     parser.add_argument("cases", nargs="*", help="names of cases; all of them by default")

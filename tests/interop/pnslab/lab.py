@@ -6,6 +6,7 @@
 
 ports="xdp": veth pairs; the server's ends are ordinary interfaces of namespace pns.
 ports="tap": the server's wires are TAPs that move into inet and intranet once it is ready.
+ports="packet": veth pairs by DPDK's net_af_packet; the addresses are on the twins.
 """
 import ipaddress
 import json
@@ -39,6 +40,11 @@ HUGE_PAGES_NEEDED = 320  # the server's 512 MiB of packet memory, its sessions, 
 TAP_PORTS = f"""ports:
   access: {{device: "tap:wire0", addresses: [{ACCESS}/24]}}
   core: {{device: "tap:wire1", addresses: [{CORE}/24]}}
+"""
+
+PACKET_PORTS = f"""ports:
+  access: {{device: "net_af_packet0,iface=access0", addresses: [{ACCESS}/24]}}
+  core: {{device: "net_af_packet1,iface=core0", addresses: [{CORE}/24]}}
 """
 
 
@@ -86,7 +92,7 @@ def clean_dead_labs():
 
 class Lab:
     def __init__(self, ports="auto", binaries=None, keep=None, ipv6=False):
-        """`ports`: xdp, tap, or auto (xdp where huge pages are to be had). `binaries`: directory of
+        """`ports`: xdp, tap, packet, or auto (xdp where huge pages are to be had). `binaries`: directory of
         pns and its planes. `keep`: where logs are copied at the end. `ipv6`: in the intranet too."""
         host.require()
         clean_dead_labs()
@@ -122,8 +128,8 @@ class Lab:
         self.close()
 
     def _choose_ports(self, wanted):
-        if wanted == "tap":
-            return "tap"
+        if wanted in ("tap", "packet"):
+            return wanted
         lacking = HUGE_PAGES_NEEDED - host.free_huge_pages()
         if lacking > 0:
             added = host.change_huge_pages(lacking)
@@ -144,8 +150,9 @@ class Lab:
             self.pns.ip("link", "add", near, "type", "veth", "peer", "name", far, "netns",
                         namespace.name)
             namespace.offloads_off(far)
-        self.pns.ip("address", "add", f"{ACCESS}/24", "dev", "access0")
-        self.pns.ip("address", "add", f"{CORE}/24", "dev", "core0")
+        if self.ports == "xdp":
+            self.pns.ip("address", "add", f"{ACCESS}/24", "dev", "access0")
+            self.pns.ip("address", "add", f"{CORE}/24", "dev", "core0")
         self.pns.ip("link", "set", "access0", "up")
         self.pns.ip("link", "set", "core0", "up")
         if self.ipv6:
@@ -171,9 +178,10 @@ class Lab:
         """deploy/quickstart.yaml with this lab's ports. `changes`: top-level key → its YAML block."""
         text = (SOURCE / "deploy" / "quickstart.yaml").read_text()
         changes = dict(changes or {})
-        if self.ports == "tap":
+        if self.ports != "xdp":
             core6 = f', "{CORE6}/64"' if self.ipv6 else ""
-            changes["ports"] = TAP_PORTS.replace(f"{CORE}/24", f"{CORE}/24{core6}")
+            template = TAP_PORTS if self.ports == "tap" else PACKET_PORTS
+            changes["ports"] = template.replace(f"{CORE}/24", f"{CORE}/24{core6}")
         for key, block in changes.items():
             # a top-level key and everything below it that is indented, empty or a comment
             text, count = re.subn(rf"^{key}:.*\n(?:[ \t#].*\n|\n)*", "", text, flags=re.MULTILINE)

@@ -145,6 +145,7 @@ ports:
     gateway: 198.51.100.254
   core:
     device: tap:corewire
+    mtu: 1600
     addresses: [10.0.0.1/24, "2001:db8::1/64"]
     routes: [{to: 10.0.0.0/9, via: 10.0.0.254}, {to: "2001:db8:5::/48", via: "2001:db8::9"}]
     ipv6_gateway: "fe80::1"
@@ -262,6 +263,8 @@ log: {level: debug, format: json}
   CHECK(config->pools.at("default").ranges[0].size() == 8);
   CHECK(config->pools.at("default").ranges[1].first == ip("10.64.1.1"));
   CHECK(config->pools.at("staff").gateway == ip("10.64.0.1"));
+  CHECK(config->ports.core.mtu == 1600);
+  CHECK(config->ports.access.mtu == 0);
   CHECK(config->pools.at("staff").skip_0_and_255);
   CHECK(config->ppp.domain == "lab.example");
   CHECK(config->pools.at("staff").routes ==
@@ -417,10 +420,12 @@ TEST_CASE("config: one error for each thing that is wrong", "[config]") {
       {replaced(kMinimal, R"({device: "xdp:eth1"})", R"({device: "xdp:eth1", twin: t})"),
        "pns.yaml:3: ports.core.twin: not with xdp:eth1: that interface is the kernel's, which "
        "keeps "
-       "its own addresses and routes"},
+       "its own addresses, routes and MTU"},
       {replaced(kTwins, "addresses: [192.0.2.1/24]", ""),
        "pns.yaml:2: ports.access.addresses: must be given when pptp.listen is not: there is no "
        "address to listen on"},
+      {replaced(kTwins, "[10.0.0.1/24]", "[10.0.0.1/24], mtu: 9000"),
+       "pns.yaml:3: ports.core.mtu: 9000 is out of range (576 to 2000)"},
       {replaced(kTwins, "[10.0.0.1/24]", "[10.0.0.1]"),
        "pns.yaml:3: ports.core.addresses.0: '10.0.0.1' is not an address with its prefix length "
        "(10.0.0.1/24)"},

@@ -516,6 +516,7 @@ TEST_CASE("metrics: every family has its prefix, one type, and no series twice",
   }
   CHECK(names.contains("pns_pool_addresses_used"));
   CHECK(names.contains("pns_packet_buffers_in_use"));
+  CHECK(names.contains("pns_port_link_up"));
   const auto stats = json::parse(render_stats(statistics, memory, {}));
   CHECK(stats.at("sessions_max") == 4);
   CHECK(json::parse(render_workers(memory)).size() == 2);

@@ -46,14 +46,19 @@ TEST_CASE("doctor: devices, an interface that is missing, down or without carrie
   CHECK(of_access(fake).text == "ports.access.device: no interface eth9");
 }
 
-TEST_CASE("doctor: devices, more receive queues than workers", "[doctor]") {
+TEST_CASE("doctor: devices, receive queues that workers share unequally, and too many",
+          "[doctor]") {
   FakeHost fake;
   fake.make_directory("sys/class/net/access0/queues/rx-1");
-  const Finding finding = of_access(fake);
-  CHECK(finding.verdict == Verdict::kError);
-  CHECK(finding.remedy.run == Commands{"ethtool -L access0 combined 1"});
-  fake.config.dataplane.cores.workers = {1, 2};
   check_ok(check_devices(fake.config, fake.host));
+  fake.make_directory("sys/class/net/access0/queues/rx-2");
+  fake.config.dataplane.cores.workers = {1, 2};
+  const Finding finding = of_access(fake);
+  CHECK(finding.verdict == Verdict::kWarning);
+  CHECK(finding.remedy.run == Commands{"ethtool -L access0 combined 2"});
+  for (int queue = 3; queue < 65; ++queue)
+    fake.make_directory("sys/class/net/access0/queues/rx-" + std::to_string(queue));
+  CHECK(of_access(fake).verdict == Verdict::kError);
 }
 
 TEST_CASE("doctor: devices, a driver without XDP", "[doctor]") {

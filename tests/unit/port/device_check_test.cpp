@@ -27,6 +27,11 @@ class Sys {
     std::filesystem::create_directories(root_ / "bus/pci/devices/0000:01:00.2");
   }
 
+  void add_queue(const std::string& interface, int queue) const {
+    std::filesystem::create_directories(root_ / "class/net" / interface / "queues" /
+                                        ("rx-" + std::to_string(queue)));
+  }
+
   [[nodiscard]] std::string objection(config::DeviceKind kind, const std::string& text,
                                       const std::string& interface = "") const {
     config::Config config;
@@ -59,9 +64,12 @@ TEST_CASE("device check: each kind of device that is not there, or not DPDK's", 
   CHECK(sys.objection(Kind::kTap, "tap:eth9", "eth9").empty());
 }
 
-TEST_CASE("device check: an interface with more queues than workers", "[port]") {
+TEST_CASE("device check: an interface with more queues than can be served", "[port]") {
   const Sys sys;
+  const auto served = sys.objection(config::DeviceKind::kXdp, "xdp:eth1", "eth1");
+  CHECK_THAT(served, !Catch::Contains("receive queues"));
+  for (int queue = 3; queue < 70; ++queue) sys.add_queue("eth1", queue);
   CHECK(sys.objection(config::DeviceKind::kXdp, "xdp:eth1", "eth1") ==
-        "ports.core.device: xdp:eth1: the interface has 3 receive queues and 2 would be served: "
-        "ethtool -L eth1 combined 2");
+        "ports.core.device: xdp:eth1: the interface has 70 receive queues and at most 64 can be "
+        "served: ethtool -L eth1 combined 64");
 }

@@ -195,10 +195,55 @@ TEST_CASE("steering: the core port is asked for the destination alone where it c
   CHECK((plain & RTE_ETH_RSS_IPV4) != 0);
   CHECK((plain & (RTE_ETH_RSS_L3_DST_ONLY | RTE_ETH_RSS_TCP)) == 0);
   CHECK(wanted_rss(PortRole::kCore, all, Steering::kAuto) == (plain | RTE_ETH_RSS_L3_DST_ONLY));
-  CHECK(wanted_rss(PortRole::kCore, all, Steering::kNone) == plain);
-  CHECK(wanted_rss(PortRole::kCore, RTE_ETH_RSS_PROTO_MASK, Steering::kAuto) == plain);
-  CHECK(wanted_rss(PortRole::kCore, RTE_ETH_RSS_L3_DST_ONLY | RTE_ETH_RSS_TCP, Steering::kAuto) ==
-        0);
+  const std::uint64_t transport = (RTE_ETH_RSS_TCP | RTE_ETH_RSS_UDP | RTE_ETH_RSS_SCTP) &
+                                  ~(RTE_ETH_RSS_IPV6_TCP_EX | RTE_ETH_RSS_IPV6_UDP_EX);
+  CHECK(wanted_rss(PortRole::kCore, all, Steering::kNone) == (plain | transport));
+  CHECK(wanted_rss(PortRole::kCore, RTE_ETH_RSS_PROTO_MASK, Steering::kAuto) ==
+        (plain | transport));
+  CHECK(wanted_rss(PortRole::kCore, 0, Steering::kAuto) == 0);
+}
+
+TEST_CASE("steering: with the offers of the usual drivers, TCP from the core is spread",
+          "[dataplane][steering]") {
+  using config::Steering;
+  constexpr std::uint64_t kV4 = RTE_ETH_RSS_NONFRAG_IPV4_TCP | RTE_ETH_RSS_NONFRAG_IPV4_UDP;
+  constexpr std::uint64_t kV6 = RTE_ETH_RSS_NONFRAG_IPV6_TCP | RTE_ETH_RSS_NONFRAG_IPV6_UDP;
+  constexpr std::uint64_t kSctp = RTE_ETH_RSS_NONFRAG_IPV4_SCTP | RTE_ETH_RSS_NONFRAG_IPV6_SCTP;
+  constexpr std::uint64_t kOther = RTE_ETH_RSS_NONFRAG_IPV4_OTHER | RTE_ETH_RSS_NONFRAG_IPV6_OTHER;
+  constexpr std::uint64_t kFragments = RTE_ETH_RSS_FRAG_IPV4 | RTE_ETH_RSS_FRAG_IPV6;
+  constexpr std::uint64_t kAnyIp = RTE_ETH_RSS_IPV4 | RTE_ETH_RSS_IPV6;
+  constexpr std::uint64_t kExtended =
+      RTE_ETH_RSS_IPV6_EX | RTE_ETH_RSS_IPV6_TCP_EX | RTE_ETH_RSS_IPV6_UDP_EX;
+  constexpr std::uint64_t kOneEnd = RTE_ETH_RSS_L3_SRC_ONLY | RTE_ETH_RSS_L3_DST_ONLY |
+                                    RTE_ETH_RSS_L4_SRC_ONLY | RTE_ETH_RSS_L4_DST_ONLY;
+  // flow_type_rss_offloads of DPDK 22.11.
+  struct Driver {
+    const char* name;
+    std::uint64_t offered;
+    bool access_spread;  // GRE, which has no ports
+    std::uint64_t core;
+  };
+  const Driver drivers[] = {
+      {"ixgbe", kAnyIp | kV4 | kV6 | kExtended, true, kAnyIp | kV4 | kV6},
+      {"i40e", kFragments | kV4 | kV6 | kSctp | kOther | RTE_ETH_RSS_L2_PAYLOAD, true,
+       kFragments | kV4 | kV6 | kSctp | kOther},
+      {"ice", kAnyIp | kFragments | kV4 | kV6 | kSctp | kOther | RTE_ETH_RSS_L2_PAYLOAD, true,
+       kAnyIp | kFragments | kV4 | kV6 | kSctp | kOther},
+      {"iavf", kAnyIp | kFragments | kV4 | kV6 | kSctp | kOther, true,
+       kAnyIp | kFragments | kV4 | kV6 | kSctp | kOther},
+      {"mlx5", kAnyIp | kFragments | kOther | kV4 | kV6 | kExtended | kOneEnd | RTE_ETH_RSS_ESP,
+       true, kAnyIp | kFragments | kOther | RTE_ETH_RSS_L3_DST_ONLY},
+      {"ena", kV4 | kV6, false, kV4 | kV6},
+      {"virtio", kAnyIp | kV4 | kV6 | kExtended, true, kAnyIp | kV4 | kV6},
+      {"bnxt", kAnyIp | kV4 | kV6 | RTE_ETH_RSS_LEVEL_MASK, true, kAnyIp | kV4 | kV6},
+  };
+  for (const Driver& driver : drivers) {
+    CAPTURE(driver.name);
+    const auto access = wanted_rss(PortRole::kAccess, driver.offered, Steering::kAuto);
+    CHECK((access & ~driver.offered) == 0);
+    CHECK((access != 0) == driver.access_spread);
+    CHECK(wanted_rss(PortRole::kCore, driver.offered, Steering::kAuto) == driver.core);
+  }
 }
 
 TEST_CASE("steering: the rules by GRE key send each bucket to its owner, and are few",
