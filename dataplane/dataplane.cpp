@@ -246,6 +246,7 @@ void Dataplane::start() {
   times_.ports = watch_.lap_ms();
   drop_privileges();
   publish_steering();
+  make_routes();
   adopt_sessions();
   times_.sessions = watch_.lap_ms();
   make_worker_places();
@@ -345,18 +346,39 @@ void Dataplane::publish_steering() {
   header.dataplane_epoch.fetch_add(1);
 }
 
+// The kernel is not asked yet. Sessions that are adopted may need routes.
+void Dataplane::make_routes() {
+  outer_ = need(NextHops::create("pns-outer", {.ipv6_routes = 0}));
+  inner_ = need(NextHops::create("pns-inner"));
+  Routes::Settings settings;
+  for (const Port& opened : ports_)
+    settings.ports[index_of(opened.role)] = {opened.kernel_interface, opened.mac};
+  settings.pools = routes_of(pool_prefixes_);
+  settings.access_from_inside = config_.ports.access.reachable_by_subscribers;
+  Routes::Tell tell;
+  if (supervisor_asks())
+    tell = [this](PortRole role, const Ipv6Address& neighbour, netlink::NeighbourVerb verb) {
+      tell_of_neighbour(role, neighbour, verb);
+    };
+  routes_.emplace(
+      routing(), std::move(settings),
+      [this](PortRole role, rte_mbuf* packet) { endpoint_->transmit(role, packet); },
+      [this](PortRole role, rte_mbuf* packet) { report_unanswered(role, packet); },
+      std::move(tell));
+}
+
 void Dataplane::adopt_sessions() {
-  next_hops_ = need(NextHops::create());
   sessions_ = need(SessionTable::create(memory_, worker_count()));
-  if (xdp_prefixes_)
-    sessions_->watch({.bound = [this](const auto& binding) { take_subscriber(binding); },
-                      .unbound = [this](const auto& binding) { leave_subscriber(binding); }});
+  sessions_->watch({.bound = [this](const auto& binding) { take_subscriber(binding); },
+                    .unbound = [this](const auto& binding) { leave_subscriber(binding); }});
   adopted_ = sessions_->adopt();
 }
 
 void Dataplane::take_subscriber(const SessionTable::Binding& binding) {
   const SubscriberPrefixes subscriber = prefixes_of(binding);
   if (is_within(pool_prefixes_, subscriber)) return;
+  for (const Ipv6Prefix& route : routes_of(subscriber)) routes_->add_subscriber(route);
+  if (!xdp_prefixes_) return;
   if (const auto added = xdp_prefixes_->add(subscriber); !added)
     log::warn("subscriber packets left to the kernel", {{"error", added.error()}});
 }
@@ -364,6 +386,8 @@ void Dataplane::take_subscriber(const SessionTable::Binding& binding) {
 void Dataplane::leave_subscriber(const SessionTable::Binding& binding) {
   const SubscriberPrefixes subscriber = prefixes_of(binding);
   if (is_within(pool_prefixes_, subscriber)) return;
+  for (const Ipv6Prefix& route : routes_of(subscriber)) routes_->remove_subscriber(route);
+  if (!xdp_prefixes_) return;
   if (const auto removed = xdp_prefixes_->remove(subscriber); !removed)
     log::warn("subscriber packets not left to the kernel", {{"error", removed.error()}});
 }
@@ -439,20 +463,6 @@ void Dataplane::connect_control() {
 }
 
 void Dataplane::start_routes() {
-  std::array<Routes::PortInfo, contract::kPorts> infos;
-  for (const Port& opened : ports_)
-    infos[index_of(opened.role)] = {opened.kernel_interface, opened.mac};
-  Routes::Tell tell;
-  if (supervisor_asks())
-    tell = [this](PortRole role, const Ipv6Address& neighbour, netlink::NeighbourVerb verb) {
-      tell_of_neighbour(role, neighbour, verb);
-    };
-  routes_.emplace(
-      *next_hops_, std::move(infos),
-      [this](PortRole role, rte_mbuf* packet) { endpoint_->transmit(role, packet); },
-      routes_of(pool_prefixes_),
-      [this](PortRole role, rte_mbuf* packet) { report_unanswered(role, packet); },
-      std::move(tell));
   need(routes_->start());
   publish_routes();
 }
@@ -480,7 +490,7 @@ void Dataplane::make_workers() {
   key_change_ns_ = measure_key_change_ns(mppe_.kernels);
   for (const auto& place : places_) {
     configure_worker(place->config);
-    place->worker = std::make_unique<Worker>(place->config, *sessions_, *next_hops_);
+    place->worker = std::make_unique<Worker>(place->config, *sessions_, routing());
     if (!place->worker->complete())
       fail("no memory for pptp.gre.reassembly (dataplane.memory.megabytes)");
     place->loop =
@@ -623,7 +633,7 @@ void Dataplane::publish_lost() {
 
 // The sender is told only where it is a subscriber: what came from the core is inside a tunnel.
 void Dataplane::report_unanswered(PortRole role, rte_mbuf* packet) {
-  if ((context_of(packet).flags & kPacketNoIcmp) != 0 || packet->nb_segs != 1 ||
+  if ((context_of(packet).flags & (kPacketNoIcmp | kPacketOuter)) != 0 || packet->nb_segs != 1 ||
       !unanswered_reports_.admit_one(monotonic_ns()))
     return;
   rte_mbuf* const made = rte_pktmbuf_alloc(command_pool_);
@@ -634,7 +644,7 @@ void Dataplane::report_unanswered(PortRole role, rte_mbuf* packet) {
   made->data_len = static_cast<std::uint16_t>(length);
   made->pkt_len = static_cast<std::uint32_t>(length);
   if (length != 0 && subscriber_of(*sessions_, octets_of(made)))
-    endpoint_->transmit(role, made);
+    endpoint_->transmit(PortRole::kCore, made);
   else
     rte_pktmbuf_free(made);
 }

@@ -90,6 +90,7 @@ class Dataplane {
   void announce_twins();
   void drop_privileges();
   void publish_steering();
+  void make_routes();
   void adopt_sessions();
   void make_worker_places();
   void connect_twins();
@@ -107,8 +108,8 @@ class Dataplane {
   }
   void configure_worker(WorkerConfig& worker);
   [[nodiscard]] WorkerLoop::Settings loop_settings(const WorkerConfig& worker) const;
-  // Packets to a subscriber's fixed address or prefix outside all pools are taken from the kernel
-  // too, as long as a session has it.
+  // A subscriber's fixed address or prefix outside all pools has a route as long as a session has
+  // it, and its packets are taken from the kernel too.
   void take_subscriber(const SessionTable::Binding& binding);
   void leave_subscriber(const SessionTable::Binding& binding);
   // GRE to our own addresses is ours before the first session exists.
@@ -126,6 +127,7 @@ class Dataplane {
   void report_unanswered(contract::PortRole role, rte_mbuf* packet);
   void wait();
   void on_routes_changed(std::uint64_t now_ns);
+  [[nodiscard]] RoutingTables routing() const noexcept { return {*outer_, *inner_}; }
   void tell_of_neighbour(contract::PortRole role, const Ipv6Address& neighbour,
                          netlink::NeighbourVerb verb);
   void publish_routes();
@@ -164,7 +166,9 @@ class Dataplane {
   std::optional<XdpPrefixes> xdp_prefixes_;  // xdp: core ports only
   UniqueFd control_socket_;                  // bound; the endpoint listens on it
   uid_t control_uid_ = 0;                    // who may connect to it, besides root
-  std::unique_ptr<NextHops> next_hops_;
+  std::unique_ptr<NextHops> outer_;
+  std::unique_ptr<NextHops> inner_;
+  std::optional<Routes> routes_;
   std::unique_ptr<SessionTable> sessions_;
   std::uint32_t adopted_ = 0;  // sessions in service at the start
   std::vector<std::unique_ptr<WorkerPlace>> places_;
@@ -172,7 +176,6 @@ class Dataplane {
   Doorbell doorbell_;  // the main thread's
   SystemRandom random_;
   std::optional<Endpoint> endpoint_;
-  std::optional<Routes> routes_;
   // ICMP host unreachable: 100 a second, of all sessions. A session's packets that wait for
   // neighbours have a rate of their own.
   EventBucket unanswered_reports_{100, 100};

@@ -71,6 +71,7 @@ inline constexpr std::uint16_t kPacketGapExplained = 1U << 8;
 inline constexpr std::uint16_t kPacketPathDead = 1U << 6;
 inline constexpr std::uint16_t kPacketOpenedOnce = 1U << 7;  // PathDead::opened_since_armed
 inline constexpr std::uint16_t kPacketForGateway = 1U << 9;  // kResolve: next_hop is a gateway
+inline constexpr std::uint16_t kPacketOuter = 1U << 10;      // kResolve: GRE, of the outer network
 
 struct alignas(64) PacketContext {
   Lane lane = Lane::kReceived;

@@ -72,6 +72,7 @@ void send_frame(StageContext& stage, rte_mbuf* packet, const NextHop& hop,
       if (!may_resolve(stage, context, gateway))
         return drop(context, DropReason::next_hop_unresolved);
       written = prepend_ethernet(packet, MacAddress{}, hop.source, kType);
+      if (context.lane == Lane::kGreOut) context.flags |= kPacketOuter;
       if (gateway) {
         context.next_hop = hop.gateway;
         context.flags |= kPacketForGateway;
@@ -105,8 +106,8 @@ void send_frame(StageContext& stage, rte_mbuf* packet, const NextHop& hop,
 template <class Address>
 void refuse(StageContext& stage, rte_mbuf* packet, PacketContext& context,
             const Address& destination) noexcept {
-  const NextHopId id = stage.next_hops.lookup(destination);
-  if (stage.next_hops.get(id).kind == NextHopKind::kPool)
+  const NextHops& routes = stage.routing.inner;
+  if (routes.get(routes.lookup(destination)).kind == NextHopKind::kPool)
     return drop(context, DropReason::pool_address_unused);
   punt_to_kernel(stage, packet, context, contract::PortRole::kCore, DropReason::no_session);
 }

@@ -100,14 +100,16 @@ bool forward_one(StageContext& stage, rte_mbuf* packet, PacketContext& context,
                  NextHopId id) noexcept {
   const Ipv6Address destination = wire::read_ipv6(octets_of(packet)).destination;
   SessionRecord* const from = context.session;
-  if (const FoundSession other = stage.sessions.find_by_prefix(destination.high); other) {
+  const NextHop hop = stage.routing.inner.get(id);
+  const FoundSession other =
+      hop.asks_sessions() ? stage.sessions.find_by_prefix(destination.high) : FoundSession{};
+  if (other) {
     if (!decrement_hop_limit_or_drop(stage, packet, context)) return false;
     attach(context, other.slot, *other.session);
     prefetch_downstream(*other.session);
     context.lane = Lane::kDownstreamIpv6;
     return true;
   }
-  const NextHop hop = stage.next_hops.get(id);
   if (hop.kind == NextHopKind::kUnreachable || hop.kind == NextHopKind::kPool) {
     const bool pool = hop.kind == NextHopKind::kPool;
     report_to_sender(stage, context,
@@ -160,7 +162,8 @@ void forward_ipv4(Burst& burst, StageContext& stage) noexcept {
   }
   burst.has_ipv6 |= ipv6;
   if (count == 0) return;
-  stage.next_hops.lookup(std::span(destinations).first(count), std::span(found).first(count));
+  const NextHops& routes = stage.routing.inner;
+  routes.lookup(std::span(destinations).first(count), std::span(found).first(count));
 
   std::uint64_t packets = 0;
   std::uint64_t octets = 0;
@@ -170,11 +173,12 @@ void forward_ipv4(Burst& burst, StageContext& stage) noexcept {
     rte_mbuf* packet = burst.packets[at[n]];
     PacketContext& context = context_of(packet);
     SessionRecord* const from = context.session;
-    const FoundSession other = stage.sessions.find_by_address(context.destination);
     if (const NextHopId id = NextHops::id_of(found[n]); id != hop_id) {
       hop_id = id;
-      hop = stage.next_hops.get(hop_id);
+      hop = routes.get(hop_id);
     }
+    const FoundSession other =
+        hop.asks_sessions() ? stage.sessions.find_by_address(context.destination) : FoundSession{};
     if (other) {
       if (!decrement_ttl_or_drop(stage, packet, context)) continue;
       attach(context, other.slot, *other.session);
@@ -226,7 +230,7 @@ void forward_ipv6(Burst& burst, StageContext& stage) noexcept {
     at[count++] = i;
   }
   if (count == 0) return;
-  stage.next_hops.lookup(std::span(destinations).first(count), std::span(ids).first(count));
+  stage.routing.inner.lookup(std::span(destinations).first(count), std::span(ids).first(count));
 
   std::uint64_t packets = 0;
   std::uint64_t octets = 0;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // The router between subscribers, the core and this host, one function for each family. Both take
-// inner packets that have been checked, in either direction. One worker.
+// inner packets that have been checked, in either direction, and look into the inner routing table
+// only: its routes say which destinations may be subscribers. One worker.
 #pragma once
 
 #include "dataplane/packet/burst.hpp"

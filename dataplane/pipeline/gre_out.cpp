@@ -110,7 +110,8 @@ void gre_out(Burst& burst, StageContext& stage) noexcept {
     at[count++] = i;
   }
   if (count == 0) return;
-  stage.next_hops.lookup(std::span(peers).first(count), std::span(found).first(count));
+  const NextHops& routes = stage.routing.outer;
+  routes.lookup(std::span(peers).first(count), std::span(found).first(count));
 
   std::uint64_t packets = 0;
   std::uint64_t octets = 0;
@@ -121,7 +122,7 @@ void gre_out(Burst& burst, StageContext& stage) noexcept {
     PacketContext& context = context_of(packet);
     if (const NextHopId id = NextHops::id_of(found[n]); id != hop_id) {
       hop_id = id;
-      hop = stage.next_hops.get(hop_id);
+      hop = routes.get(hop_id);
     }
     if (stage.send_window.enabled() && packet->data_len != 0 &&
         !may_leave(stage, packet, context)) {

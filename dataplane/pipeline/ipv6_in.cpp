@@ -98,7 +98,6 @@ void admit_ipv6(StageContext& stage, rte_mbuf* packet, PacketContext& context) n
     return take_own_prefix(stage, packet, context, *header);
   wire::clamp_mss(octets_of(packet), *header,
                   static_cast<std::uint16_t>(ipv6_mtu(session) - kIpv6AndTcpHeader));
-  stage.sessions.prefetch_prefix(header->destination.high);
   context.lane = Lane::kForwardIpv6;
 }
 

@@ -63,7 +63,7 @@ inline constexpr std::uint64_t kSessionStepBurstNs = 262'144 * kSessionStepNs;
 
 struct StageContext {
   SessionTable& sessions;
-  NextHops& next_hops;
+  RoutingTables routing;
   contract::WorkerCounters& counters;
   AckList& acks;
   Reassembly& reassembly;

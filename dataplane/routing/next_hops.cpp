@@ -13,12 +13,14 @@ namespace pns::dataplane {
 namespace {
 
 using Words = std::array<std::uint64_t, 4>;
+constexpr unsigned kInPoolBit = 48;  // of the second word, behind the source
 
 Words pack(const NextHop& hop) noexcept {
   Words words{};
   words[0] = static_cast<std::uint64_t>(hop.kind) | static_cast<std::uint64_t>(hop.port) << 8;
   std::memcpy(reinterpret_cast<std::byte*>(&words[0]) + 2, hop.destination.data(), 6);
   std::memcpy(&words[1], hop.source.data(), 6);
+  words[1] |= std::uint64_t{hop.in_pool} << kInPoolBit;
   words[2] = hop.gateway.high;
   words[3] = hop.gateway.low;
   return words;
@@ -35,32 +37,34 @@ NextHop unpack(const Words& words) noexcept {
   std::memcpy(hop.destination.data(), reinterpret_cast<const std::byte*>(&words[0]) + 2, 6);
   std::memcpy(hop.source.data(), &words[1], 6);
   hop.gateway = {words[2], words[3]};
+  hop.in_pool = (words[1] >> kInPoolBit & 1) != 0;
   return hop;
 }
 
 }  // namespace
 
 std::expected<std::unique_ptr<NextHops>, std::string> NextHops::create(const char* name,
-                                                                       std::uint32_t max_routes) {
+                                                                       Room room) {
   std::unique_ptr<NextHops> table(new NextHops);
   rte_fib_conf conf{};
   conf.type = RTE_FIB_DIR24_8;
   conf.default_nh = 0;
-  conf.max_routes = static_cast<int>(max_routes);
+  conf.max_routes = static_cast<int>(room.ipv4_routes);
   conf.dir24_8.nh_sz = RTE_FIB_DIR24_8_2B;
-  conf.dir24_8.num_tbl8 = std::max<std::uint32_t>(max_routes / 8, 256);
+  conf.dir24_8.num_tbl8 = std::max<std::uint32_t>(room.ipv4_routes / 8, 256);
   table->fib_ = rte_fib_create(name, static_cast<int>(rte_socket_id()), &conf);
   if (table->fib_ == nullptr)
     return std::unexpected(std::string("rte_fib_create: ") + rte_strerror(rte_errno));
   // The AVX-512 look-up would lower the clock of everything else on the core.
   (void)rte_fib_select_lookup(table->fib_, RTE_FIB_LOOKUP_DIR24_8_SCALAR_MACRO);
+  table->entries_ = std::make_unique<Entry[]>(kMaxNextHops);
+  if (room.ipv6_routes == 0) return table;
   rte_lpm6_config conf6{};
-  conf6.max_rules = std::min(max_routes, kMaxIpv6Routes);
-  conf6.number_tbl8s = conf6.max_rules;
+  conf6.max_rules = room.ipv6_routes;
+  conf6.number_tbl8s = room.ipv6_routes;
   table->lpm6_ = rte_lpm6_create(name, static_cast<int>(rte_socket_id()), &conf6);
   if (table->lpm6_ == nullptr)
     return std::unexpected(std::string("rte_lpm6_create: ") + rte_strerror(rte_errno));
-  table->entries_ = std::make_unique<Entry[]>(kMaxNextHops);
   return table;
 }
 
@@ -111,7 +115,7 @@ bool NextHops::delete_route(const Ipv4Prefix& prefix) noexcept {
 }
 
 bool NextHops::add_route(const Ipv6Prefix& prefix, NextHopId id) noexcept {
-  if (id.value >= kMaxNextHops || prefix.length > 128) return false;
+  if (id.value >= kMaxNextHops || prefix.length > 128 || lpm6_ == nullptr) return false;
   if (prefix.length == 0) {
     ipv6_default_.store(id.value, std::memory_order_relaxed);
     return true;
@@ -120,7 +124,7 @@ bool NextHops::add_route(const Ipv6Prefix& prefix, NextHopId id) noexcept {
 }
 
 bool NextHops::delete_route(const Ipv6Prefix& prefix) noexcept {
-  if (prefix.length > 128) return false;
+  if (prefix.length > 128 || lpm6_ == nullptr) return false;
   if (prefix.length == 0) return ipv6_default_.exchange(0, std::memory_order_relaxed) != 0;
   Ipv6Address::Octets octets = prefix.network().wire();
   return rte_lpm6_delete(lpm6_, octets.data(), prefix.length) == 0;
@@ -145,6 +149,10 @@ void NextHops::lookup(std::span<Ipv6Octets> destinations, std::span<NextHopId> i
   std::array<std::int32_t, kMaxLookup> found;
   const auto count = std::min({destinations.size(), ids.size(), kMaxLookup});
   if (count == 0) return;
+  if (lpm6_ == nullptr) {
+    std::ranges::fill(ids.first(count), NextHopId());
+    return;
+  }
   (void)rte_lpm6_lookup_bulk_func(lpm6_, destinations.data(), found.data(),
                                   static_cast<unsigned>(count));
   const std::uint16_t otherwise = ipv6_default_.load(std::memory_order_relaxed);

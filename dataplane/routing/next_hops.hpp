@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// NextHops: where a packet goes from here. A longest-prefix table for each family (rte_fib,
-// DIR-24-8, and rte_lpm6; not rte_fib6, which in DPDK 22.11 never gives back the groups that a
-// deleted route had reserved) and an array of next hops for both. Main writes; workers read without
-// locks: a table entry changes in one store, a next hop behind a sequence lock. A prefix that is
-// being replaced may lead one packet by the old way. Memory: IPv4 32 MiB for the table and 128 KiB
-// for 1,024 longer-than-/24 groups per 256 routes; IPv6 64 MiB and 16 MiB for 16,384 groups, of
-// which a /48 takes up to 3, a /64 5, a /128 13, shared where they run alike.
+// NextHops: where a packet goes from here, in one routing table. A longest-prefix table for each
+// family (rte_fib, DIR-24-8, and rte_lpm6; not rte_fib6, which in DPDK 22.11 never gives back the
+// groups that a deleted route had reserved) and an array of next hops for both. Main writes;
+// workers read without locks: a table entry changes in one store, a next hop behind a sequence
+// lock. A prefix that is being replaced may lead one packet by the old way.
+//
+// There are two (RoutingTables). Memory: IPv4 32 MiB, and 512 octets for each of its groups of
+// prefixes beyond /24, one for 8 routes: 36 MiB for 65,536 routes. IPv6 64 MiB, and 16 MiB for
+// 16,384 groups, of which a /48 takes up to 3, a /64 5, a /128 13, shared where they run alike. The
+// inner table takes 116 MiB of dataplane.memory, the outer one, without IPv6, 36 MiB. Next hops
+// take 1.4 MiB of the heap for each table.
 #pragma once
 
 #include <atomic>
@@ -41,6 +45,11 @@ struct NextHop {
   MacAddress destination{};  // kResolved
   MacAddress source{};       // kResolved, kGlean: of the port
   Ipv6Address gateway;       // kGlean; of either family, mapped_address.hpp
+  bool in_pool = false;      // the route lies inside a pool: a session may have the address
+  // Whether a destination that leads here may be a session's.
+  [[nodiscard]] bool asks_sessions() const noexcept {
+    return in_pool || kind == NextHopKind::kPool;
+  }
   friend bool operator==(const NextHop&, const NextHop&) noexcept = default;
 };
 
@@ -48,12 +57,18 @@ class NextHops {
  public:
   // Ids lie in [1, kMaxNextHops).
   static constexpr std::uint16_t kMaxNextHops = 32'767;
-  static constexpr std::uint32_t kMaxRoutes = 65'536;
-  static constexpr std::uint32_t kMaxIpv6Routes = 16'384;
+  struct Room {
+    std::uint32_t ipv4_routes = 65'536;
+    std::uint32_t ipv6_routes = 16'384;  // 0: no IPv6 at all
+  };
 
-  // Needs EAL. Error: DPDK's reason.
+  // Needs EAL. `name`: of this table alone. Error: DPDK's reason.
   [[nodiscard]] static std::expected<std::unique_ptr<NextHops>, std::string> create(
-      const char* name = "pns-routes", std::uint32_t max_routes = kMaxRoutes);
+      const char* name, Room room);
+  [[nodiscard]] static std::expected<std::unique_ptr<NextHops>, std::string> create(
+      const char* name) {
+    return create(name, Room{});
+  }
   ~NextHops();
   NextHops(const NextHops&) = delete;
   NextHops& operator=(const NextHops&) = delete;
@@ -93,10 +108,17 @@ class NextHops {
   NextHops() noexcept = default;
 
   rte_fib* fib_ = nullptr;
-  rte_lpm6* lpm6_ = nullptr;
+  rte_lpm6* lpm6_ = nullptr;  // null: no IPv6
   // rte_lpm6 knows no prefix of length 0. Main: writes; workers: read.
   std::atomic<std::uint16_t> ipv6_default_{0};
   std::unique_ptr<Entry[]> entries_;
+};
+
+// The two worlds of a VPN server. A packet of one never takes a route of the other, and an address
+// may mean another host in each.
+struct RoutingTables {
+  NextHops& outer;  // GRE to the peers; IPv4 only
+  NextHops& inner;  // what subscribers send, and what the core sends to them
 };
 
 }  // namespace pns::dataplane

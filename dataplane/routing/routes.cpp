@@ -23,6 +23,7 @@ namespace pns::dataplane {
 namespace {
 
 constexpr int kMaxDrains = 16;
+constexpr std::array kRoles = {contract::PortRole::kAccess, contract::PortRole::kCore};
 // Time from the last computation of all routes to the next, for each route and neighbour there is.
 // One takes less than a microsecond, so that main spends less than a tenth of its time on them.
 constexpr std::uint64_t kRebuildPauseNs = 10'000;
@@ -49,7 +50,11 @@ bool is_multicast(const Ipv6Address& address) noexcept {
   return is_mapped(address) ? unmapped(address).is_multicast() : address.is_multicast();
 }
 
-constexpr Ipv6Prefix host_route(const Ipv6Address& address) noexcept { return {address, 128}; }
+// Told to have no next hop, whatever interface.
+bool is_refusal(rtnl_route* route) noexcept {
+  const int type = rtnl_route_get_type(route);
+  return type == RTN_UNREACHABLE || type == RTN_BLACKHOLE || type == RTN_PROHIBIT;
+}
 
 // The destination is the first field of an Ethernet header. A frame that came out of a tunnel may
 // lie at any address.
@@ -78,12 +83,12 @@ void for_each(nl_cache* cache, Visit visit) {
 
 }  // namespace
 
-Routes::Routes(NextHops& next_hops, std::array<PortInfo, contract::kPorts> ports, Release release,
-               std::vector<Ipv6Prefix> pools, Unanswered unanswered, Tell tell)
-    : next_hops_(next_hops),
-      ports_(std::move(ports)),
+Routes::Routes(RoutingTables tables, Settings settings, Release release, Unanswered unanswered,
+               Tell tell)
+    : settings_(std::move(settings)),
       release_(std::move(release)),
-      pools_(std::move(pools)),
+      outer_("outer", tables.outer, links_, {}),
+      inner_("inner", tables.inner, links_, settings_.pools),
       unanswered_(std::move(unanswered)),
       tell_(std::move(tell)),
       resolving_(
@@ -91,7 +96,9 @@ Routes::Routes(NextHops& next_hops, std::array<PortInfo, contract::kPorts> ports
            .forget =
                [this](const Neighbour& who) { tell_kernel(netlink::NeighbourVerb::kForget, who); },
            .lose = [this](const Neighbour& who, rte_mbuf* packet,
-                          DropReason reason) { lose(who, packet, reason); }}) {}
+                          DropReason reason) { lose(who, packet, reason); }}) {
+  for (std::size_t i = 0; i < contract::kPorts; ++i) links_.ours[i] = settings_.ports[i].mac;
+}
 
 Routes::~Routes() {
   if (manager_ != nullptr) nl_cache_mngr_free(manager_);
@@ -155,7 +162,7 @@ bool Routes::rebuild_if_due(std::uint64_t now_ns) {
   if (!changed_ || now_ns < next_rebuild_ns_) return false;
   changed_ = false;
   rebuild(now_ns);
-  next_rebuild_ns_ = now_ns + kRebuildPauseNs * (installed_.size() + macs_.size());
+  next_rebuild_ns_ = now_ns + kRebuildPauseNs * (routes() + neighbours());
   return true;
 }
 
@@ -177,12 +184,12 @@ std::optional<Routes::Neighbour> Routes::neighbour_of(rtnl_neigh* entry) const n
 }
 
 void Routes::read_neighbours() {
-  macs_.clear();
+  links_.neighbours.clear();
   changed_neighbours_.clear();
   for_each<rtnl_neigh>(neighbour_cache_, [&](rtnl_neigh* entry) {
     const auto neighbour = neighbour_of(entry);
     const auto mac = usable_mac(entry);
-    if (neighbour && mac) macs_[*neighbour] = *mac;
+    if (neighbour && mac) links_.neighbours[*neighbour] = *mac;
   });
 }
 
@@ -190,17 +197,24 @@ void Routes::on_neighbour(rtnl_neigh* entry, bool gone) {
   const auto neighbour = neighbour_of(entry);
   if (!neighbour) return;
   const auto mac = gone ? std::nullopt : usable_mac(entry);
-  const auto known = macs_.find(*neighbour);
+  const auto known = links_.neighbours.find(*neighbour);
   // Most events tell that the kernel has seen a neighbour again.
-  if (mac ? known != macs_.end() && known->second == *mac : known == macs_.end()) return;
+  if (mac ? known != links_.neighbours.end() && known->second == *mac
+          : known == links_.neighbours.end())
+    return;
   if (mac)
-    macs_[*neighbour] = *mac;
+    links_.neighbours[*neighbour] = *mac;
   else
-    macs_.erase(known);
+    links_.neighbours.erase(known);
   changed_neighbours_.insert(*neighbour);
 }
 
-void Routes::read_addresses(Wanted& wanted) {
+void Routes::find_interfaces() {
+  for (std::size_t i = 0; i < ifindex_.size(); ++i)
+    ifindex_[i] = static_cast<int>(::if_nametoindex(settings_.ports[i].kernel_interface.c_str()));
+}
+
+void Routes::read_addresses() {
   for (auto& list : addresses_) list.clear();
   for (auto& list : ipv6_addresses_) list.clear();
   for_each<rtnl_addr>(address_cache_, [&](rtnl_addr* entry) {
@@ -212,13 +226,12 @@ void Routes::read_addresses(Wanted& wanted) {
       addresses_[static_cast<std::size_t>(port)].push_back(unmapped(*address));
     else
       ipv6_addresses_[static_cast<std::size_t>(port)].push_back(*address);
-    wanted[host_route(*address)] = {NextHopKind::kLocal, port, {}};
   });
 }
 
-void Routes::read_routes(Wanted& wanted) {
-  gateways_.clear();
-  std::map<Ipv6Prefix, std::uint32_t> metrics;
+// The kernel's routes by port, the best of each prefix.
+std::array<Routes::Candidates, contract::kPorts> Routes::read_routes() const {
+  std::array<Candidates, contract::kPorts> found;
   for_each<rtnl_route>(route_cache_, [&](rtnl_route* route) {
     const auto family = rtnl_route_get_family(route);
     if ((family != AF_INET && family != AF_INET6) || rtnl_route_get_table(route) != RT_TABLE_MAIN)
@@ -231,174 +244,78 @@ void Routes::read_routes(Wanted& wanted) {
     const Ipv6Prefix prefix{
         network, static_cast<std::uint8_t>(bits + (family == AF_INET ? kMappedBits : 0U))};
     if (network.is_link_local() || is_multicast(network)) return;
-    Key key{NextHopKind::kUnreachable, {}, {}};
-    if (rtnl_route_get_type(route) == RTN_UNICAST && rtnl_route_get_nnexthops(route) > 0) {
-      rtnl_nexthop* hop = rtnl_route_nexthop_n(route, 0);
-      contract::PortRole port{};
-      // A route out of another interface is not ours to take: no traffic of ours goes there.
-      if (port_of(rtnl_route_nh_get_ifindex(hop), port))
-        key = {NextHopKind::kGlean, port,
-               address_of(rtnl_route_nh_get_gateway(hop)).value_or(Ipv6Address())};
-    } else if (rtnl_route_get_type(route) == RTN_LOCAL) {
+    const std::uint32_t metric = rtnl_route_get_priority(route);
+    const auto offer = [&](contract::PortRole port, const RouteTable::Hop& hop) {
+      Candidates& of_port = found[static_cast<std::size_t>(port)];
+      const auto known = of_port.find(prefix);
+      if (known == of_port.end() || metric < known->second.metric) of_port[prefix] = {metric, hop};
+    };
+    if (is_refusal(route)) {
+      for (const contract::PortRole port : kRoles) offer(port, {});
       return;
     }
-    const std::uint32_t metric = rtnl_route_get_priority(route);
-    const auto known = metrics.find(prefix);
-    if (known != metrics.end() && known->second <= metric) return;
-    metrics[prefix] = metric;
-    wanted[prefix] = key;
+    if (rtnl_route_get_type(route) != RTN_UNICAST || rtnl_route_get_nnexthops(route) == 0) return;
+    rtnl_nexthop* hop = rtnl_route_nexthop_n(route, 0);
+    contract::PortRole port{};
+    if (port_of(rtnl_route_nh_get_ifindex(hop), port))
+      offer(port, {NextHopKind::kGlean, port,
+                   address_of(rtnl_route_nh_get_gateway(hop)).value_or(Ipv6Address())});
   });
-  for (const Ipv6Prefix& pool : pools_)
-    wanted[{pool.network(), pool.length}] = {NextHopKind::kPool, contract::PortRole::kCore, {}};
-  for (const auto& [prefix, key] : wanted)
-    if (key.kind == NextHopKind::kGlean && !key.address.is_unspecified())
-      gateways_.insert({key.port, key.address});
+  return found;
 }
 
-// Whether the kernel would reach a neighbour directly. Only such a one gets a host route: the
-// kernel also learns who asks for its addresses, so that anybody on a link could make himself a
-// neighbour under an address that lives elsewhere, and draw its traffic.
-bool Routes::is_on_link(const Neighbour& neighbour) const {
-  if (neighbour.second.is_link_local()) return false;
-  const int shortest = is_mapped(neighbour.second) ? kMappedBits : 0;
-  for (int length = 128; length >= shortest; --length) {
-    const Ipv6Prefix prefix{neighbour.second, static_cast<std::uint8_t>(length)};
-    const auto route = base_.find({prefix.network(), prefix.length});
-    if (route != base_.end())
-      return route->second == Key{NextHopKind::kGlean, neighbour.first, Ipv6Address()};
-  }
-  return false;
-}
-
-NextHop Routes::next_hop_of(const Key& key) const {
-  NextHop hop;
-  hop.kind = key.kind;
-  hop.port = key.port;
-  hop.source = ports_[static_cast<std::size_t>(key.port)].mac;
-  if (key.kind != NextHopKind::kGlean) return hop;
-  hop.gateway = key.address;
-  if (key.address.is_unspecified()) return hop;
-  if (const auto mac = macs_.find({key.port, key.address}); mac != macs_.end()) {
-    hop.kind = NextHopKind::kResolved;
-    hop.destination = mac->second;
-  }
-  return hop;
-}
-
-NextHopId Routes::id_of(const Key& key) {
-  if (key.kind == NextHopKind::kUnreachable) return NextHopId(0);
-  if (const auto known = ids_.find(key); known != ids_.end()) return known->second;
-  NextHopId id;
-  if (!free_ids_.empty()) {
-    id = free_ids_.back();
-    free_ids_.pop_back();
-  } else if (next_id_ < NextHops::kMaxNextHops) {
-    id = NextHopId(next_id_++);
-  } else {
-    return NextHopId(0);
-  }
-  ids_[key] = id;
-  return id;
+// A port's routes and its own addresses.
+RouteTable::Wanted Routes::routes_of(contract::PortRole port, const Candidates& found) const {
+  RouteTable::Wanted wanted;
+  for (const auto& [prefix, candidate] : found)
+    wanted.emplace_hint(wanted.end(), prefix, candidate.hop);
+  const auto add_own = [&](const Ipv6Address& own) {
+    wanted[{own, 128}] = {NextHopKind::kLocal, port, {}};
+  };
+  for (const Ipv4Address own : addresses(port)) add_own(mapped(own));
+  for (const Ipv6Address& own : ipv6_addresses(port)) add_own(own);
+  return wanted;
 }
 
 void Routes::rebuild(std::uint64_t now_ns) {
-  for (std::size_t i = 0; i < ports_.size(); ++i)
-    ifindex_[i] = static_cast<int>(::if_nametoindex(ports_[i].kernel_interface.c_str()));
   ++rebuilds_;
-  base_.clear();
+  find_interfaces();
   read_neighbours();
-  read_routes(base_);
-  read_addresses(base_);
-  Wanted wanted = base_;
-  for (const auto& [neighbour, mac] : macs_)
-    if (is_on_link(neighbour)) wanted[host_route(neighbour.second)] = key_of(neighbour);
-
-  std::vector<Ipv6Prefix> refused;
-  // Next hops first, so that a route never leads to one that is not written yet.
-  std::map<Key, bool> used;
-  for (const auto& [prefix, key] : wanted) {
-    const NextHopId id = id_of(key);
-    if (id.value == 0) continue;
-    if (used.emplace(key, true).second) (void)next_hops_.set(id, next_hop_of(key));
-  }
-  for (const Neighbour& gateway : gateways_)
-    if (!macs_.contains(gateway)) resolving_.want_gateway(gateway, now_ns);
-  for (const auto& [prefix, key] : wanted) {
-    const auto known = installed_.find(prefix);
-    if (known != installed_.end() && known->second == key) continue;
-    if (!add_route(prefix, id_of(key))) refused.push_back(prefix);
-  }
-  for (const auto& [prefix, key] : installed_)
-    if (!wanted.contains(prefix)) delete_route(prefix);
-  // Once more after the removals; what finds no room even then is tried at the next change.
-  std::erase_if(refused, [&](const Ipv6Prefix& prefix) {
-    const bool added = add_route(prefix, id_of(wanted.at(prefix)));
-    if (!added) wanted.erase(prefix);
-    return added;
-  });
-  if (refused.size() != refused_) log::warn("routes not installed", {{"count", refused.size()}});
-  refused_ = refused.size();
-  installed_ = std::move(wanted);
-  for (auto entry = ids_.begin(); entry != ids_.end();) {
-    if (used.contains(entry->first)) {
-      ++entry;
-      continue;
-    }
-    (void)next_hops_.set(entry->second, NextHop{});
-    free_ids_.push_back(entry->second);
-    entry = ids_.erase(entry);
-  }
+  read_addresses();
+  const auto found = read_routes();
+  const auto of = [&](contract::PortRole port) {
+    return routes_of(port, found[static_cast<std::size_t>(port)]);
+  };
+  RouteTable::Wanted outer = of(contract::PortRole::kAccess);
+  RouteTable::Wanted inner = of(contract::PortRole::kCore);
+  if (settings_.access_from_inside) inner.insert(outer.begin(), outer.end());
+  std::erase_if(outer, [](const auto& route) { return !is_mapped(route.first.address); });
+  outer_.replace(std::move(outer));
+  inner_.replace(std::move(inner));
+  for (const RouteTable* table : {&outer_, &inner_})
+    for (const Neighbour& gateway : table->gateways())
+      if (!links_.neighbours.contains(gateway)) resolving_.want_gateway(gateway, now_ns);
   release_resolved();
 }
 
 void Routes::update(const Neighbour& neighbour, std::uint64_t now_ns) {
-  const Key key = key_of(neighbour);
-  const bool known = macs_.contains(neighbour);
-  const bool gateway = gateways_.contains(neighbour);
-  const Ipv6Prefix host = host_route(neighbour.second);
-  const auto installed = installed_.find(host);
-  const auto base = base_.find(host);
-  const bool has_route = installed != installed_.end() && installed->second == key &&
-                         (base == base_.end() || base->second != key);
-  const bool wants_route = known && is_on_link(neighbour);
-  if (gateway || wants_route || has_route) {
-    if (const NextHopId id = id_of(key); id.value != 0) (void)next_hops_.set(id, next_hop_of(key));
-  }
-  if (wants_route && !has_route && add_route(host, id_of(key))) installed_[host] = key;
-  if (!wants_route && has_route) {
-    if (base == base_.end()) {
-      delete_route(host);
-      installed_.erase(host);
-    } else if (add_route(host, id_of(base->second))) {
-      installed_[host] = base->second;
-    }
-    if (!gateway) release_id(key);
-  }
-  if (known)
+  outer_.update(neighbour);
+  inner_.update(neighbour);
+  if (const auto known = links_.neighbours.find(neighbour); known != links_.neighbours.end())
     resolving_.release(neighbour, [&](rte_mbuf* packet) {
-      write_destination(packet, macs_.at(neighbour));
+      write_destination(packet, known->second);
       release_(neighbour.first, packet);
     });
-  else if (gateway)
+  else if (is_gateway(neighbour))
     resolving_.want_gateway(neighbour, now_ns);
 }
 
-void Routes::release_id(const Key& key) {
-  const auto entry = ids_.find(key);
-  if (entry == ids_.end()) return;
-  (void)next_hops_.set(entry->second, NextHop{});
-  free_ids_.push_back(entry->second);
-  ids_.erase(entry);
+void Routes::add_subscriber(const Ipv6Prefix& subscriber) {
+  if (!inner_.add_subscriber(subscriber)) changed_ = true;
 }
 
-bool Routes::add_route(const Ipv6Prefix& prefix, NextHopId id) {
-  return is_mapped(prefix.address) ? next_hops_.add_route(unmapped(prefix), id)
-                                   : next_hops_.add_route(prefix, id);
-}
-
-void Routes::delete_route(const Ipv6Prefix& prefix) {
-  (void)(is_mapped(prefix.address) ? next_hops_.delete_route(unmapped(prefix))
-                                   : next_hops_.delete_route(prefix));
+void Routes::remove_subscriber(const Ipv6Prefix& subscriber) {
+  inner_.remove_subscriber(subscriber);
 }
 
 void Routes::tell_kernel(netlink::NeighbourVerb verb, const Neighbour& neighbour) {
@@ -424,18 +341,18 @@ void Routes::lose(const Neighbour& neighbour, rte_mbuf* packet, DropReason reaso
 void Routes::hold(contract::PortRole port, const Ipv6Address& next_hop, rte_mbuf* packet,
                   std::uint64_t now_ns) {
   const Neighbour neighbour{port, next_hop};
-  if (const auto mac = macs_.find(neighbour); mac != macs_.end()) {
+  if (const auto mac = links_.neighbours.find(neighbour); mac != links_.neighbours.end()) {
     // Resolved while the packet was on its way here.
     write_destination(packet, mac->second);
     return release_(port, packet);
   }
-  resolving_.hold(neighbour, gateways_.contains(neighbour), packet, now_ns);
+  resolving_.hold(neighbour, is_gateway(neighbour), packet, now_ns);
 }
 
 void Routes::release_resolved() {
-  resolving_.release_if([this](const Neighbour& who) { return macs_.contains(who); },
+  resolving_.release_if([this](const Neighbour& who) { return links_.neighbours.contains(who); },
                         [this](const Neighbour& who, rte_mbuf* packet) {
-                          write_destination(packet, macs_.at(who));
+                          write_destination(packet, links_.neighbours.at(who));
                           release_(who.first, packet);
                         });
 }

@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Routes: the kernel's routes, neighbours and addresses of our two interfaces, kept in NextHops.
+// Routes: the kernel's routes, neighbours and addresses of our two interfaces, kept in two tables.
+// The outer one has those of the access port and leads GRE to the peers. The inner one has those of
+// the core port, and leads what subscribers send. A subscriber therefore reaches nothing through
+// the access port, and an outer address may be an inner one too. On request the inner table has the
+// routes of the access port beside those of the core port, which win.
+//
 // IPv4 and IPv6 alike: inside, IPv4 is written as mapped addresses, so that there is one of
 // everything. Link-local IPv6 addresses are next hops, never destinations.
 // The kernel stays the one place where routing is configured: ip(8), FRR and BIRD need nothing new.
+// Routes out of other interfaces are not ours. One without an interface (blackhole, unreachable,
+// prohibit) counts for both tables.
 // A neighbour that changes costs its own host route and next hop. After other netlink events all
 // routes are computed and the difference applied, with pauses that grow with their number.
-//
-// The prefixes of the address pools are routes too: what no session has there is nobody's. A route
-// of the kernel with the same prefix does not replace one; a longer one leads where it says.
 //
 // Packets whose next hop has no MAC address yet wait in a ResolveQueue while the kernel resolves
 // it. Neighbours we use are marked managed, so the kernel keeps them fresh although it sees none of
@@ -33,6 +37,7 @@
 
 #include "dataplane/routing/next_hops.hpp"
 #include "dataplane/routing/resolve_queue.hpp"
+#include "dataplane/routing/route_table.hpp"
 #include "pns/base/ip_address.hpp"
 #include "pns/contract/session_memory.hpp"
 #include "pns/netlink/neighbour_request.hpp"
@@ -58,10 +63,17 @@ class Routes {
   // A packet whose neighbour did not answer, from its Ethernet header on; only to be read.
   using Unanswered = std::function<void(contract::PortRole, rte_mbuf*)>;
 
-  // `pools`: the prefixes that only sessions have addresses of; IPv4 mapped. Without `tell` this
-  // object tells the kernel itself, which needs CAP_NET_ADMIN.
-  Routes(NextHops& next_hops, std::array<PortInfo, contract::kPorts> ports, Release release,
-         std::vector<Ipv6Prefix> pools = {}, Unanswered unanswered = {}, Tell tell = {});
+  struct Settings {
+    std::array<PortInfo, contract::kPorts> ports;
+    // The prefixes that only sessions have addresses of; IPv4 mapped.
+    std::vector<Ipv6Prefix> pools{};
+    // The inner table has the access port's routes too.
+    bool access_from_inside = false;
+  };
+
+  // Without `tell` this object tells the kernel itself, which needs CAP_NET_ADMIN.
+  Routes(RoutingTables tables, Settings settings, Release release, Unanswered unanswered = {},
+         Tell tell = {});
   ~Routes();
   Routes(const Routes&) = delete;
   Routes& operator=(const Routes&) = delete;
@@ -79,6 +91,11 @@ class Routes {
   // computes the routes when that is due. Call about every 100 ms. True: routes have changed.
   bool on_timer(std::uint64_t now_ns);
 
+  // A session has an address, or a /64, outside all pools; and it has it no more. Before start()
+  // too.
+  void add_subscriber(const Ipv6Prefix& subscriber);
+  void remove_subscriber(const Ipv6Prefix& subscriber);
+
   // Our own addresses on a port's kernel interface, in the kernel's order.
   [[nodiscard]] const std::vector<Ipv4Address>& addresses(contract::PortRole port) const noexcept {
     return addresses_[static_cast<std::size_t>(port)];
@@ -88,8 +105,8 @@ class Routes {
       contract::PortRole port) const noexcept {
     return ipv6_addresses_[static_cast<std::size_t>(port)];
   }
-  [[nodiscard]] std::size_t neighbours() const noexcept { return macs_.size(); }
-  [[nodiscard]] std::size_t routes() const noexcept { return installed_.size(); }
+  [[nodiscard]] std::size_t neighbours() const noexcept { return links_.neighbours.size(); }
+  [[nodiscard]] std::size_t routes() const noexcept { return outer_.size() + inner_.size(); }
   [[nodiscard]] std::uint64_t rebuilds() const noexcept { return rebuilds_; }  // of all routes
   // Packets given up while they waited: their neighbour did not answer in time, or too many waited.
   [[nodiscard]] std::uint64_t unanswered() const noexcept { return unanswered_count_; }
@@ -99,43 +116,36 @@ class Routes {
   }
 
  private:
-  // A next hop by name: on a port, an address; address 0: whatever the packet's destination is.
-  struct Key {
-    NextHopKind kind{};  // kGlean stands for "resolved if we know the MAC"
-    contract::PortRole port{};
-    Ipv6Address address;
-    friend auto operator<=>(const Key&, const Key&) = default;
+  using Neighbour = RouteTable::Neighbour;
+  // A route of one port.
+  struct Candidate {
+    std::uint32_t metric = 0;
+    RouteTable::Hop hop;
   };
-  using Neighbour = ResolveQueue::Neighbour;
-
-  [[nodiscard]] static Key key_of(const Neighbour& neighbour) noexcept {
-    return {NextHopKind::kGlean, neighbour.first, neighbour.second};
-  }
+  using Candidates = std::map<Ipv6Prefix, Candidate>;
 
   void rebuild(std::uint64_t now_ns);
   bool rebuild_if_due(std::uint64_t now_ns);
-  // Applies a change of a neighbour in macs_.
+  // Applies a change of a neighbour.
   void update(const Neighbour& neighbour, std::uint64_t now_ns);
   void on_neighbour(rtnl_neigh* entry, bool gone);
   [[nodiscard]] std::optional<Neighbour> neighbour_of(rtnl_neigh* entry) const noexcept;
-  [[nodiscard]] bool is_on_link(const Neighbour& neighbour) const;
+  void find_interfaces();
   void read_neighbours();
-  using Wanted = std::map<Ipv6Prefix, Key>;
-  void read_addresses(Wanted& wanted);
-  void read_routes(Wanted& wanted);
+  void read_addresses();
+  [[nodiscard]] std::array<Candidates, contract::kPorts> read_routes() const;
+  [[nodiscard]] RouteTable::Wanted routes_of(contract::PortRole port,
+                                             const Candidates& found) const;
   [[nodiscard]] bool port_of(int ifindex, contract::PortRole& port) const noexcept;
-  [[nodiscard]] NextHopId id_of(const Key& key);
-  void release_id(const Key& key);
-  [[nodiscard]] NextHop next_hop_of(const Key& key) const;
-  [[nodiscard]] bool add_route(const Ipv6Prefix& prefix, NextHopId id);  // false: no room
-  void delete_route(const Ipv6Prefix& prefix);
+  [[nodiscard]] bool is_gateway(const Neighbour& neighbour) const {
+    return outer_.gateways().contains(neighbour) || inner_.gateways().contains(neighbour);
+  }
   // RTM_NEWNEIGH: find its MAC address, and keep it fresh. RTM_DELNEIGH: it is not there.
   void tell_kernel(netlink::NeighbourVerb verb, const Neighbour& neighbour);
   void lose(const Neighbour& neighbour, rte_mbuf* packet, DropReason reason);
   void release_resolved();
 
-  NextHops& next_hops_;
-  std::array<PortInfo, contract::kPorts> ports_;
+  Settings settings_;
   std::array<int, contract::kPorts> ifindex_{};
   std::array<std::vector<Ipv4Address>, contract::kPorts> addresses_;
   std::array<std::vector<Ipv6Address>, contract::kPorts> ipv6_addresses_;
@@ -144,23 +154,17 @@ class Routes {
   nl_cache* address_cache_ = nullptr;
   nl_cache* neighbour_cache_ = nullptr;
   nl_cache* route_cache_ = nullptr;
-  std::map<Neighbour, MacAddress> macs_;
-  Wanted base_;       // the kernel's routes, our addresses, the pools
-  Wanted installed_;  // those, and host routes of neighbours
+  RouteTable::Links links_;
+  RouteTable outer_;
+  RouteTable inner_;
   std::set<Neighbour> changed_neighbours_;
-  std::map<Key, NextHopId> ids_;
-  std::vector<NextHopId> free_ids_;
-  std::uint16_t next_id_ = 1;
-  std::vector<Ipv6Prefix> pools_;
   Unanswered unanswered_;
   Tell tell_;
   std::optional<netlink::NeighbourRequests> requests_;  // without tell_
-  std::set<Neighbour> gateways_;                        // next hops of the kernel's routes
   ResolveQueue resolving_;
   std::uint64_t unanswered_count_ = 0;
   std::uint64_t queue_full_count_ = 0;
-  std::size_t refused_ = 0;  // routes that found no room
-  bool changed_ = false;     // routes or addresses
+  bool changed_ = false;  // routes or addresses
   std::uint64_t next_rebuild_ns_ = 0;
   std::uint64_t rebuilds_ = 0;
 };

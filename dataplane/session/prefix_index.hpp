@@ -11,8 +11,6 @@
 // octets for each session that may exist, mapped at construction.
 #pragma once
 
-#include <rte_prefetch.h>
-
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -47,9 +45,6 @@ class PrefixIndex {
       if ((word >> 32) == (hash & UINT32_MAX) && slot != kNone && is_it(slot)) return slot;
     }
     return kNone;
-  }
-  void prefetch(std::uint64_t prefix) const noexcept {
-    rte_prefetch0(&words_[hash_of(prefix) >> shift_]);
   }
 
  private:

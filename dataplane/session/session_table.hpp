@@ -171,7 +171,6 @@ class SessionTable {
   [[nodiscard]] WorkerId owner_of(std::uint32_t entry) const noexcept {
     return WorkerId(steering_[entry >> kSlotBits].load(std::memory_order_relaxed));
   }
-  void prefetch_prefix(std::uint64_t prefix) const noexcept { prefixes_.prefetch(prefix); }
   // The same session as before: for packets that waited in a ring.
   [[nodiscard]] bool is_current(SlotId slot, std::uint32_t generation) const noexcept {
     const contract::SessionRecord* found = record(slot);

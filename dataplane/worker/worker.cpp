@@ -100,7 +100,7 @@ bool goes_downstream(const Burst& burst) noexcept {
 
 }  // namespace
 
-Worker::Worker(WorkerConfig config, SessionTable& sessions, NextHops& next_hops)
+Worker::Worker(WorkerConfig config, SessionTable& sessions, RoutingTables routing)
     : config_(std::move(config)),
       sessions_(sessions),
       counters_(sessions.memory().workers()[config_.id.value]),
@@ -112,7 +112,7 @@ Worker::Worker(WorkerConfig config, SessionTable& sessions, NextHops& next_hops)
       send_window_(config_.send_window),
       mppe_(config_.mppe),
       stage_{.sessions = sessions,
-             .next_hops = next_hops,
+             .routing = routing,
              .counters = counters_,
              .acks = acks_,
              .reassembly = reassembly_,
@@ -354,6 +354,8 @@ void Worker::send_frame(rte_mbuf* packet, PortRole port, Burst& frames) noexcept
   context.port = index_of(port) < contract::kPorts ? port : PortRole::kAccess;
   context.lane = Lane::kTransmit;
   (void)frames.append(packet);
+  // An outer address may be a subscriber's inner one too, and is not his for that.
+  if (context.port == PortRole::kAccess) return;
   if (const ForSubscriber found = subscriber_of(sessions_, octets_of(packet)); found) {
     rte_pktmbuf_adj(packet, wire::kEthernetHeaderSize);
     attach(context, found.session.slot, *found.session.session);

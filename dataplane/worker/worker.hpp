@@ -96,7 +96,7 @@ class Worker {
  public:
   // Registers with the table's quiescence variable. Sessions of this worker's buckets that owe an
   // acknowledgement are taken up where an earlier process left them.
-  Worker(WorkerConfig config, SessionTable& sessions, NextHops& next_hops);
+  Worker(WorkerConfig config, SessionTable& sessions, RoutingTables routing);
   ~Worker();
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;

@@ -38,6 +38,7 @@ constexpr auto kKeys = std::to_array<std::string_view>({
     "ports.access.gateway",
     "ports.access.ipv6_gateway",
     "ports.access.mtu",
+    "ports.access.reachable_by_subscribers",
     "ports.core.device",
     "ports.core.twin",
     "ports.core.addresses",
@@ -375,6 +376,8 @@ class ConfigReader {
     const Section ports = top.section("ports");
     read_port(ports.section("access"), out.access, "pns-access");
     read_port(ports.section("core"), out.core, "pns-core");
+    ports.section("access").read("reachable_by_subscribers", out.access.reachable_by_subscribers,
+                                 one_of(kTrueOrFalse));
     if (!out.access.device.text.empty() && out.access.device.text == out.core.device.text)
       document_.error_at("ports.core.device",
                          fmt::format("{} is the access port already", out.core.device.text));

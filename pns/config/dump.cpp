@@ -158,6 +158,8 @@ std::string dump_json(const Config& config) {
       {"max_sessions", dataplane.max_sessions}};
   json["ports"] = {{"access", port_json(config.ports.access)},
                    {"core", port_json(config.ports.core)}};
+  json["ports"]["access"]["reachable_by_subscribers"] =
+      config.ports.access.reachable_by_subscribers;
   json["pptp"] = {{"listen", list(config.pptp.listen, kPrintSelf)},
                   {"echo_interval", duration_text(config.pptp.echo_interval)},
                   {"max_connections", config.pptp.max_connections},

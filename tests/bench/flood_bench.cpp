@@ -99,7 +99,7 @@ class Target {
       }
     }
     config.pool = wires.pool();
-    worker_ = std::make_unique<Worker>(std::move(config), *ground_.table, wires.next_hops());
+    worker_ = std::make_unique<Worker>(std::move(config), *ground_.table, wires.routing());
   }
   ~Target() {
     (void)take_punted(UINT32_MAX);
@@ -196,8 +196,9 @@ std::vector<FloodRow> run_floods(Wires& wires, std::uint64_t frames, bool huge_p
                                  const std::string& filter) {
   std::vector<FloodRow> rows;
   const NextHopId pools(9);
-  if (!wires.next_hops().set(pools, NextHop{NextHopKind::kPool, PortRole::kCore, {}, {}, {}}) ||
-      !wires.next_hops().add_route(Ipv4Prefix{Ipv4Address(0x0afe0000), 16}, pools))
+  NextHops& inner = wires.routing().inner;
+  if (!inner.set(pools, NextHop{NextHopKind::kPool, PortRole::kCore, {}, {}, {}}) ||
+      !inner.add_route(Ipv4Prefix{Ipv4Address(0x0afe0000), 16}, pools))
     throw std::runtime_error("cannot set up: a route");
   for (const Flood& flood : all_floods())
     if (std::string_view(flood.name).find(filter) != std::string_view::npos)

@@ -132,18 +132,19 @@ Wires::Wires(unsigned sets) {
                                   RTE_MBUF_DEFAULT_BUF_SIZE, static_cast<int>(rte_socket_id()));
   must(pool_ != nullptr, "packet buffers");
   open_ports(0);
-  next_hops_ = must(NextHops::create("bench"));
-  const auto route = [this](std::uint16_t id, const NextHop& hop, Ipv4Prefix prefix) {
-    must(next_hops_->set(NextHopId(id), hop) && next_hops_->add_route(prefix, NextHopId(id)),
-         "a route");
+  outer_ = must(NextHops::create("bench-outer", {.ipv6_routes = 0}));
+  inner_ = must(NextHops::create("bench-inner"));
+  const auto route = [](NextHops& table, std::uint16_t id, const NextHop& hop, Ipv4Prefix prefix) {
+    must(table.set(NextHopId(id), hop) && table.add_route(prefix, NextHopId(id)), "a route");
   };
-  route(1, {NextHopKind::kResolved, PortRole::kAccess, kAccessRouterMac, kAccessMac, {}},
+  route(*outer_, 1, {NextHopKind::kResolved, PortRole::kAccess, kAccessRouterMac, kAccessMac, {}},
         {Ipv4Address(kPeers), 10});
-  route(2, {NextHopKind::kResolved, PortRole::kCore, kCoreRouterMac, kCoreMac, {}},
+  route(*inner_, 2, {NextHopKind::kResolved, PortRole::kCore, kCoreRouterMac, kCoreMac, {}},
         {Ipv4Address(kServers), 15});
 }
 
-Wires::Wires(const Wires& with, unsigned number) : pool_(with.pool_), next_hops_(with.next_hops_) {
+Wires::Wires(const Wires& with, unsigned number)
+    : pool_(with.pool_), outer_(with.outer_), inner_(with.inner_) {
   open_ports(number);
 }
 
@@ -257,7 +258,7 @@ Rig::Rig(Wires& wires, const RigSettings& settings)
   config.gaps = {.packets_in_all = Wires::kBatch / 8, .step_ns = settings.key_change_ns};
   config.handover_in = settings.handover_in;
   config.handover_out = settings.handover_out;
-  worker_ = std::make_unique<Worker>(std::move(config), *ground_->table, wires_.next_hops());
+  worker_ = std::make_unique<Worker>(std::move(config), *ground_->table, wires_.routing());
   note(resident_.worker, 0);
   for (const std::uint32_t n : mine_) install(n);
   run_commands();

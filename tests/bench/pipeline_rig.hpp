@@ -49,7 +49,7 @@ class Wires {
   [[nodiscard]] rte_mempool* pool() const { return pool_; }
   [[nodiscard]] rte_ring* commands() const { return commands_; }
   [[nodiscard]] std::uint16_t port(contract::PortRole role) const { return ids_[index(role)]; }
-  [[nodiscard]] dataplane::NextHops& next_hops() const { return *next_hops_; }
+  [[nodiscard]] dataplane::RoutingTables routing() const { return {*outer_, *inner_}; }
 
   // A ring as big as a port's.
   [[nodiscard]] static rte_ring* make_ring(const std::string& name);
@@ -73,7 +73,8 @@ class Wires {
   rte_ring* commands_ = nullptr;
   std::array<rte_ring*, contract::kPorts> rx_{}, tx_{};
   std::array<std::uint16_t, contract::kPorts> ids_{};
-  std::shared_ptr<dataplane::NextHops> next_hops_;
+  std::shared_ptr<dataplane::NextHops> outer_;
+  std::shared_ptr<dataplane::NextHops> inner_;
 };
 
 // Session memory and the index over it, for so many workers; buckets go to them in turn.

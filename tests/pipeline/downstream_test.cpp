@@ -292,12 +292,13 @@ TEST_CASE("pipeline: a peer without a route or a MAC", "[pipeline]") {
   world.receive(kCore, from_core(data(s)));
   world.run();
   CHECK(world.drops() == Counts{{"no_route", 1}});
-  world.record(s).peer = Ipv4Address(address("10.99.5.5"));
+  world.record(s).peer = Ipv4Address(address("198.51.100.77"));
   world.receive(kCore, from_core(data(s)));
   world.run();
   const auto wanted = world.resolves();
   REQUIRE(wanted.size() == 1);
-  CHECK(wanted[0].next_hop == dataplane::mapped(Ipv4Address(address("10.99.5.5"))));
+  CHECK(wanted[0].next_hop == dataplane::mapped(Ipv4Address(address("198.51.100.77"))));
+  CHECK(wanted[0].outer);
   CHECK(get32(wanted[0].frame, 42) == 1);  // the number of the lost one is not used again
 }
 
@@ -307,7 +308,9 @@ TEST_CASE("pipeline: a closed network protocol takes nothing", "[pipeline]") {
   world.command(s, WorkerCommandType::kCloseIpv4);
   world.run();
   (void)world.counted();
-  // Nobody's address any more, though the index still has it: the kernel's, as it came.
+  // Nobody's address any more, though the index still has it: the kernel's, as it came. It lies in
+  // no pool.
+  REQUIRE(world.routing().inner.delete_route(*Ipv4Prefix::parse(s.address + "/32")));
   const Subscriber open = world.add(3);
   const Octets padded = concat({from_core(data(s)), pattern(6)});
   world.receive(kCore, from_core(data(open)));
@@ -323,6 +326,7 @@ TEST_CASE("pipeline: a closed network protocol takes nothing", "[pipeline]") {
 
   World alone({.twins = false});
   const Subscriber other = alone.add(2);
+  REQUIRE(alone.routing().inner.delete_route(*Ipv4Prefix::parse(other.address + "/32")));
   alone.command(other, WorkerCommandType::kCloseIpv4);
   alone.run();
   alone.receive(kCore, from_core(data(other)));

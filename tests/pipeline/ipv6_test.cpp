@@ -627,6 +627,7 @@ TEST_CASE("ipv6: opened and closed by command, and there again after a restart",
   CHECK(world.sent(kAccess).size() == 1);
   CHECK(world.sent(kCore).size() == 1);
   (void)world.counted();
+  REQUIRE(world.routing().inner.delete_route(Ipv6Prefix{{world.s.prefix(), 0}, 64}));
   world.command(world.s, WorkerCommandType::kCloseIpv6);
   world.run();
   world.receive(kCore, from_core6(down(world.s)));

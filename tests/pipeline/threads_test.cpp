@@ -296,11 +296,11 @@ class Crowd {
 
   // The router of the access side gets another MAC and gets it back, as routes do from netlink.
   void change_next_hop() {
-    dataplane::NextHop hop = world_.next_hops().get(dataplane::NextHopId(1));
+    dataplane::NextHop hop = world_.routing().outer.get(dataplane::NextHopId(1));
     hop.destination[5] ^= 1;
-    REQUIRE(world_.next_hops().set(dataplane::NextHopId(1), hop));
+    REQUIRE(world_.routing().outer.set(dataplane::NextHopId(1), hop));
     hop.destination[5] ^= 1;
-    REQUIRE(world_.next_hops().set(dataplane::NextHopId(1), hop));
+    REQUIRE(world_.routing().outer.set(dataplane::NextHopId(1), hop));
   }
 
   // Now and then a number is left out, so that later packets wait for it.

@@ -19,6 +19,7 @@ namespace {
 using namespace dataplane;
 
 constexpr unsigned kQueues = 4;
+constexpr NextHopId kPoolHop(8);
 
 // Start keys of armed sessions: the first octet, each further one is larger by 1.
 constexpr unsigned kOurKey = 0x10;
@@ -42,7 +43,7 @@ struct RingPorts {
   rte_mempool* pool = nullptr;
   std::array<std::array<rte_ring*, kQueues>, 2> rx{}, tx{};
   std::array<std::uint16_t, 2> id{};
-  std::unique_ptr<NextHops> next_hops;
+  std::unique_ptr<NextHops> outer, inner;
 
   RingPorts() {
     pool = rte_pktmbuf_pool_create_by_ops("world", 8191, 0, kMbufPrivateSize,
@@ -69,12 +70,15 @@ struct RingPorts {
       make_port_visible(id[port], kQueues);
       REQUIRE(rte_eth_dev_start(id[port]) == 0);
     }
-    auto made = NextHops::create("world");
-    REQUIRE(made);
-    next_hops = std::move(*made);
+    outer = NextHops::create("outer", {.ipv6_routes = 0}).value();
+    inner = NextHops::create("inner").value();
+    const auto add_to = [](NextHops& table, std::uint16_t number, const NextHop& hop,
+                           const char* prefix) {
+      REQUIRE(table.set(NextHopId(number), hop));
+      REQUIRE(table.add_route(*Ipv4Prefix::parse(prefix), NextHopId(number)));
+    };
     const auto add = [&](std::uint16_t number, const NextHop& hop, const char* prefix) {
-      REQUIRE(next_hops->set(NextHopId(number), hop));
-      REQUIRE(next_hops->add_route(*Ipv4Prefix::parse(prefix), NextHopId(number)));
+      add_to(*inner, number, hop, prefix);
     };
     const NextHop access{
         NextHopKind::kResolved, kAccess, mac(kAccessRouterMac), mac(kAccessMac), {}};
@@ -83,20 +87,22 @@ struct RingPorts {
     const NextHop gateway{
         NextHopKind::kGlean, kCore, {}, mac(kCoreMac), mapped(Ipv4Address(address("10.0.0.254")))};
     const NextHop local{NextHopKind::kLocal, kCore, {}, {}, {}};
-    add(1, access, "203.0.113.0/24");
+    add_to(*outer, 1, access, "203.0.113.0/24");
+    add_to(*outer, 2, NextHop{NextHopKind::kGlean, kAccess, {}, mac(kAccessMac), {}},
+           "198.51.100.0/24");
+    add_to(*outer, 3, NextHop{NextHopKind::kLocal, kAccess, {}, {}, {}}, "198.51.100.1/32");
     add(2, core, "10.0.0.0/8");
     add(3, glean, "10.99.0.0/16");
     add(4, gateway, "192.168.0.0/16");
     add(5, local, "10.0.0.1/32");
-    add(6, local, "198.51.100.1/32");
     add(5, local, "10.65.0.1/32");
     // Pools of which no test leases an address unless it says so.
     add(8, NextHop{NextHopKind::kPool, kCore, {}, {}, {}}, "10.65.0.0/16");
     const NextHop router{
         NextHopKind::kGlean, kCore, {}, mac(kCoreMac), *Ipv6Address::parse("fe80::fe")};
     const auto add6 = [&](std::uint16_t number, const NextHop& hop, const char* prefix) {
-      REQUIRE(next_hops->set(NextHopId(number), hop));
-      REQUIRE(next_hops->add_route(*Ipv6Prefix::parse(prefix), NextHopId(number)));
+      REQUIRE(inner->set(NextHopId(number), hop));
+      REQUIRE(inner->add_route(*Ipv6Prefix::parse(prefix), NextHopId(number)));
     };
     add6(2, core, "2001:db8:c::/48");
     add6(3, glean, "2001:db8:99::/64");
@@ -164,7 +170,7 @@ World::World(WorldOptions options)
   auto attached = contract::SessionMemory::attach(fd_.get());
   REQUIRE(attached);
   memory_ = std::move(*attached);
-  next_hops_ = ports().next_hops.get();
+  routing_.emplace(RoutingTables{*ports().outer, *ports().inner});
   start(options_.workers);
 }
 
@@ -180,6 +186,7 @@ World::~World() {
   (void)resolves();
   check_books();
   stop();
+  for (const Ipv6Prefix& route : subscribers_) set_route(route, false);
   CHECK(rte_mempool_in_use_count(ports().pool) == 0);
 }
 
@@ -204,6 +211,8 @@ void World::start(std::uint16_t count) {
   auto table = SessionTable::create(memory_, count);
   REQUIRE(table);
   table_ = std::move(*table);
+  table_->watch({.bound = [this](const auto& binding) { lead_to_session(binding, true); },
+                 .unbound = [this](const auto& binding) { lead_to_session(binding, false); }});
   table_->add_local_address(Ipv4Address(address(kLocal)));
   table_->adopt();
 
@@ -255,7 +264,24 @@ void World::start(std::uint16_t count) {
       configs[to].handover_in[from] = ring;
     }
   for (WorkerConfig& config : configs)
-    workers_.push_back(std::make_unique<Worker>(std::move(config), *table_, *next_hops_));
+    workers_.push_back(std::make_unique<Worker>(std::move(config), *table_, *routing_));
+}
+
+// Subscribers have routes of their own, as main gives them to those outside its pools.
+void World::lead_to_session(const SessionTable::Binding& binding, bool bound) {
+  const Ipv6Prefix route = binding.prefix != 0 ? Ipv6Prefix{{binding.prefix, 0}, 64}
+                                               : Ipv6Prefix{mapped(binding.address), 128};
+  if (bound ? subscribers_.insert(route).second : subscribers_.erase(route) != 0)
+    set_route(route, bound);
+}
+
+void World::set_route(const Ipv6Prefix& route, bool exists) {
+  NextHops& inner = routing_->inner;
+  // A test, or another World with the same subscribers, may have taken it away.
+  const auto change = [&](const auto& prefix) {
+    return exists ? inner.add_route(prefix, kPoolHop) : inner.delete_route(prefix) || true;
+  };
+  REQUIRE((is_mapped(route.address) ? change(unmapped(route)) : change(route)));
 }
 
 void World::stop() {
@@ -485,7 +511,8 @@ std::vector<ResolveRequest> World::resolves() {
   std::vector<ResolveRequest> out;
   for (rte_mbuf* packet : take_from_main(Lane::kResolve)) {
     const PacketContext context = context_of(packet);
-    out.push_back({context.next_hop, context.port, take_octets(packet)});
+    out.push_back(
+        {context.next_hop, context.port, take_octets(packet), (context.flags & kPacketOuter) != 0});
   }
   return out;
 }

@@ -14,6 +14,8 @@
 #include <array>
 #include <map>
 #include <memory>
+#include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -93,6 +95,7 @@ struct ResolveRequest {
   Ipv6Address next_hop;  // IPv4: mapped
   contract::PortRole port{};
   Octets frame;
+  bool outer = false;  // GRE to a peer
 };
 
 // The subscriber's end of a session that World::arm() has armed.
@@ -164,7 +167,7 @@ class World {
 
   [[nodiscard]] contract::SessionMemoryHeader& header() { return memory_.header(); }
   [[nodiscard]] dataplane::SessionTable& table() { return *table_; }
-  [[nodiscard]] dataplane::NextHops& next_hops() { return *next_hops_; }
+  [[nodiscard]] dataplane::RoutingTables routing() { return *routing_; }
   [[nodiscard]] dataplane::Worker& worker(unsigned n = 0) { return *workers_[n]; }
   [[nodiscard]] dataplane::Doorbell& doorbell(unsigned n) { return *doorbells_[n]; }
   [[nodiscard]] rte_mempool* pool();
@@ -177,6 +180,8 @@ class World {
   [[nodiscard]] rte_ring* make_ring(unsigned size);
   // What the workers gave to main for this, in order; the rest is kept for later.
   [[nodiscard]] std::vector<rte_mbuf*> take_from_main(dataplane::Lane lane);
+  void lead_to_session(const dataplane::SessionTable::Binding& binding, bool bound);
+  void set_route(const Ipv6Prefix& route, bool exists);
   void start(std::uint16_t workers);
   void stop();
   void check_books();
@@ -186,7 +191,8 @@ class World {
   UniqueFd fd_;
   contract::SessionMemory memory_;
   std::unique_ptr<dataplane::SessionTable> table_;
-  dataplane::NextHops* next_hops_ = nullptr;
+  std::optional<dataplane::RoutingTables> routing_;
+  std::set<Ipv6Prefix> subscribers_;  // that have a route; IPv4: mapped
   std::vector<rte_ring*> rings_;
   std::vector<rte_ring*> commands_;
   std::vector<rte_ring*> to_main_;  // of all workers, in the order of MainRing

@@ -143,6 +143,7 @@ ports:
     twin: acc
     addresses: [198.51.100.1/24, 198.51.100.2/24]
     gateway: 198.51.100.254
+    reachable_by_subscribers: true
   core:
     device: tap:corewire
     mtu: 1600
@@ -201,6 +202,7 @@ log: {level: debug, format: json}
   REQUIRE(access.addresses.size() == 2);
   CHECK(access.addresses[1].to_string() == "198.51.100.2/24");
   CHECK(access.gateway == ip("198.51.100.254"));
+  CHECK(access.reachable_by_subscribers);
   const Port& core = config->ports.core;
   CHECK(core.device.kind == DeviceKind::kTap);
   CHECK(core.device.interface == "corewire");

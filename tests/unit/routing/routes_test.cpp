@@ -60,20 +60,26 @@ rte_mempool* pool() {
 }
 
 struct World {
-  std::unique_ptr<NextHops> next_hops;
+  std::unique_ptr<NextHops> outer;
+  std::unique_ptr<NextHops> inner;
   std::vector<std::pair<PortRole, rte_mbuf*>> released;
   std::unique_ptr<Routes> routes;
   unsigned unanswered = 0;
   std::uint64_t now_ns = 1;
 
-  explicit World(std::vector<Ipv6Prefix> pools = {}) {
+  explicit World(std::vector<Ipv6Prefix> pools = {}, bool access_from_inside = false) {
     static int number = 0;
-    next_hops = NextHops::create(("t" + std::to_string(number++)).c_str(), 1024).value();
+    const std::string name = "t" + std::to_string(number++);
+    outer = NextHops::create((name + "o").c_str(), {1024, 0}).value();
+    inner = NextHops::create((name + "i").c_str(), {1024, 1024}).value();
+    Routes::Settings settings;
+    settings.ports = {Routes::PortInfo{"t-access", kAccessMac}, {"t-core", kCoreMac}};
+    settings.pools = std::move(pools);
+    settings.access_from_inside = access_from_inside;
     routes = std::make_unique<Routes>(
-        *next_hops,
-        std::array{Routes::PortInfo{"t-access", kAccessMac}, Routes::PortInfo{"t-core", kCoreMac}},
+        RoutingTables{*outer, *inner}, std::move(settings),
         [this](PortRole port, rte_mbuf* packet) { released.emplace_back(port, packet); },
-        std::move(pools), [this](PortRole, rte_mbuf*) { ++unanswered; });
+        [this](PortRole, rte_mbuf*) { ++unanswered; });
     REQUIRE(routes->start());
   }
   ~World() {
@@ -82,11 +88,13 @@ struct World {
     CHECK(rte_mempool_in_use_count(pool()) == 0);
   }
 
-  NextHop to(const char* address) const {
+  static NextHop find(const NextHops& table, const char* address) {
     const Ipv6Address wanted = ip(address);
-    return next_hops->get(is_mapped(wanted) ? next_hops->lookup(unmapped(wanted))
-                                            : next_hops->lookup(wanted));
+    return table.get(is_mapped(wanted) ? table.lookup(unmapped(wanted)) : table.lookup(wanted));
   }
+  // Where a packet goes that comes out of a tunnel, and where one to a peer does.
+  NextHop to(const char* address) const { return find(*inner, address); }
+  NextHop out(const char* address) const { return find(*outer, address); }
 
   // Takes netlink events until the condition holds.
   template <class Condition>
@@ -121,9 +129,15 @@ TEST_CASE("routes: a connected network is on link, our own address is local",
   CHECK(host.port == PortRole::kCore);
   CHECK(host.source == kCoreMac);
   CHECK(host.gateway.is_unspecified());
-  CHECK(world.to("198.51.100.200").port == PortRole::kAccess);
+  CHECK(world.out("198.51.100.200").kind == NextHopKind::kGlean);
+  CHECK(world.out("198.51.100.200").port == PortRole::kAccess);
+  CHECK(world.out("198.51.100.1").kind == NextHopKind::kLocal);
   CHECK(world.to("10.0.0.1").kind == NextHopKind::kLocal);
-  CHECK(world.to("198.51.100.1").kind == NextHopKind::kLocal);
+  // Neither table has anything of the other port.
+  for (const char* theirs : {"198.51.100.200", "198.51.100.1"})
+    CHECK(world.to(theirs).kind == NextHopKind::kUnreachable);
+  for (const char* theirs : {"10.0.0.9", "10.0.0.1"})
+    CHECK(world.out(theirs).kind == NextHopKind::kUnreachable);
   CHECK(world.to("192.0.2.1").kind == NextHopKind::kUnreachable);
   CHECK(world.routes->addresses(PortRole::kAccess) == std::vector{unmapped(ip("198.51.100.1"))});
 
@@ -158,7 +172,9 @@ TEST_CASE("routes: a neighbour counts only where the kernel would reach it direc
   run("neigh add 10.0.0.53 lladdr 02:66:66:66:66:66 dev t-access nud stale");
   run("neigh add 203.0.113.5 lladdr 02:66:66:66:66:66 dev t-access nud stale");
   run("neigh add 198.51.100.77 lladdr 02:77:77:77:77:77 dev t-access nud stale");
-  REQUIRE(world.until([&] { return world.to("198.51.100.77").kind == NextHopKind::kResolved; }));
+  REQUIRE(world.until([&] { return world.out("198.51.100.77").kind == NextHopKind::kResolved; }));
+  CHECK(world.out("10.0.0.53").kind == NextHopKind::kUnreachable);
+  CHECK(world.out("203.0.113.5").kind == NextHopKind::kUnreachable);
   CHECK(world.to("10.0.0.53").port == PortRole::kCore);
   CHECK(world.to("10.0.0.53").kind == NextHopKind::kGlean);
   CHECK(world.to("203.0.113.5").kind == NextHopKind::kUnreachable);
@@ -173,14 +189,100 @@ TEST_CASE("routes: a default route goes by way of its gateway, resolved once tha
   fresh_network();
   World world;
   run("route add default via 198.51.100.254");
-  REQUIRE(world.until([&] { return world.to("8.8.8.8").kind == NextHopKind::kGlean; }));
-  CHECK(world.to("8.8.8.8").gateway == ip("198.51.100.254"));
+  REQUIRE(world.until([&] { return world.out("8.8.8.8").kind == NextHopKind::kGlean; }));
+  CHECK(world.out("8.8.8.8").gateway == ip("198.51.100.254"));
+  // It is the peers' way, and no subscriber's.
+  CHECK(world.to("8.8.8.8").kind == NextHopKind::kUnreachable);
   run("neigh replace 198.51.100.254 lladdr 02:aa:aa:aa:aa:aa dev t-access nud reachable");
-  REQUIRE(world.until([&] { return world.to("8.8.8.8").kind == NextHopKind::kResolved; }));
-  CHECK(world.to("8.8.8.8").destination == MacAddress{2, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa});
-  CHECK(world.to("10.0.0.9").port == PortRole::kCore);
-  run("route del default");
-  CHECK(world.until([&] { return world.to("8.8.8.8").kind == NextHopKind::kUnreachable; }));
+  REQUIRE(world.until([&] { return world.out("8.8.8.8").kind == NextHopKind::kResolved; }));
+  CHECK(world.out("8.8.8.8").destination == MacAddress{2, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa});
+  // A second one with a worse metric is the best of its port.
+  run("route add default via 10.0.0.254 metric 500");
+  REQUIRE(world.until([&] { return world.to("8.8.8.8").gateway == ip("10.0.0.254"); }));
+  CHECK(world.out("8.8.8.8").port == PortRole::kAccess);
+  run("route del default via 198.51.100.254");
+  CHECK(world.until([&] { return world.out("8.8.8.8").kind == NextHopKind::kUnreachable; }));
+  CHECK(world.to("8.8.8.8").gateway == ip("10.0.0.254"));
+}
+
+TEST_CASE("routes: on request the inside has the routes of the access port, behind the core's",
+          "[dataplane][routes]") {
+  fresh_network();
+  run("route add 10.8.0.0/16 via 198.51.100.254");
+  run("route add 10.9.0.0/16 via 198.51.100.254");
+  run("route add 10.9.0.0/16 via 10.0.0.254 metric 500");
+  run("neigh add 198.51.100.77 lladdr 02:77:77:77:77:77 dev t-access nud reachable");
+  World world({}, true);
+  CHECK(world.to("10.8.0.1").gateway == ip("198.51.100.254"));
+  CHECK(world.to("10.9.0.1").gateway == ip("10.0.0.254"));
+  CHECK(world.to("198.51.100.1").kind == NextHopKind::kLocal);
+  CHECK(world.to("198.51.100.77").kind == NextHopKind::kResolved);
+  CHECK(world.to("198.51.100.77").port == PortRole::kAccess);
+  CHECK(world.out("10.9.0.1").gateway == ip("198.51.100.254"));
+  CHECK(world.out("10.0.0.9").kind == NextHopKind::kUnreachable);
+  run("neigh del 198.51.100.77 dev t-access");
+  CHECK(world.until([&] { return world.to("198.51.100.77").kind == NextHopKind::kGlean; }));
+}
+
+TEST_CASE("routes: what is for a subscriber asks the sessions, wherever a longer route leads",
+          "[dataplane][routes]") {
+  fresh_network();
+  run("route add 10.64.7.0/24 via 10.0.0.3 dev t-core");
+  run("route add blackhole 10.64.8.0/24");
+  run("route add 192.0.2.0/24 via 10.0.0.3 dev t-core");
+  World world({mapped(Ipv4Prefix::parse("10.64.0.0/16").value())});
+  for (const char* inside : {"10.64.0.9", "10.64.7.9", "10.64.8.9"})
+    CHECK(world.to(inside).asks_sessions());
+  CHECK(world.to("10.64.7.9").gateway == ip("10.0.0.3"));
+  CHECK(world.to("10.64.8.9").kind == NextHopKind::kUnreachable);
+  for (const char* outside : {"192.0.2.9", "10.0.0.9", "10.63.255.255", "10.65.0.0", "8.8.8.8"})
+    CHECK_FALSE(world.to(outside).asks_sessions());
+  // A host of the link inside the pool.
+  run("addr add 10.64.9.1/24 dev t-core");
+  run("neigh add 10.64.9.9 lladdr 02:11:22:33:44:55 dev t-core nud reachable");
+  REQUIRE(world.until([&] { return world.to("10.64.9.9").kind == NextHopKind::kResolved; }));
+  CHECK(world.to("10.64.9.9").asks_sessions());
+  run("neigh del 10.64.9.9 dev t-core");
+  REQUIRE(world.until([&] { return world.to("10.64.9.9").kind == NextHopKind::kGlean; }));
+  CHECK(world.to("10.64.9.9").asks_sessions());
+}
+
+TEST_CASE("routes: an address that a session has outside the pools leads to it meanwhile",
+          "[dataplane][routes]") {
+  fresh_network();
+  World world;
+  const auto host = [](const char* address) { return Ipv6Prefix{ip(address), 128}; };
+  world.routes->add_subscriber(host("192.0.2.7"));
+  CHECK(world.to("192.0.2.7").kind == NextHopKind::kPool);
+  CHECK(world.to("192.0.2.8").kind == NextHopKind::kUnreachable);
+  CHECK(world.out("192.0.2.7").kind == NextHopKind::kUnreachable);
+  world.routes->remove_subscriber(host("192.0.2.7"));
+  CHECK(world.to("192.0.2.7").kind == NextHopKind::kUnreachable);
+
+  // It stands before a neighbour's route and the kernel's, which are there again behind it.
+  const auto seen = [](const std::string& mac) {
+    run("neigh replace 10.0.0.9 lladdr " + mac + " dev t-core nud reachable");
+  };
+  seen("02:11:22:33:44:55");
+  REQUIRE(world.until([&] { return world.to("10.0.0.9").kind == NextHopKind::kResolved; }));
+  world.routes->add_subscriber(host("10.0.0.9"));
+  CHECK(world.to("10.0.0.9").kind == NextHopKind::kPool);
+  seen("02:11:22:33:44:66");
+  run("route add 192.0.2.0/24 via 10.0.0.3 dev t-core");
+  REQUIRE(world.until([&] { return world.to("192.0.2.1").kind == NextHopKind::kGlean; }));
+  CHECK(world.to("10.0.0.9").kind == NextHopKind::kPool);
+  world.routes->remove_subscriber(host("10.0.0.9"));
+  CHECK(world.to("10.0.0.9").destination[5] == 0x66);
+
+  const Ipv6Prefix prefix = Ipv6Prefix::parse("2001:db8:7:7::/64").value();
+  run("-6 addr add 2001:db8:c::1/64 dev t-core nodad");
+  run("-6 route add 2001:db8:7:7:8::/80 via 2001:db8:c::2");
+  REQUIRE(world.until([&] { return world.to("2001:db8:7:7:8::1").kind == NextHopKind::kGlean; }));
+  world.routes->add_subscriber(prefix);
+  CHECK(world.to("2001:db8:7:7::1").kind == NextHopKind::kPool);
+  CHECK(world.until([&] { return world.to("2001:db8:7:7:8::1").asks_sessions(); }));
+  world.routes->remove_subscriber(prefix);
+  CHECK(world.to("2001:db8:7:7::1").kind == NextHopKind::kUnreachable);
 }
 
 TEST_CASE("routes: the better metric wins, and what is blackholed is unreachable",
@@ -376,9 +478,9 @@ TEST_CASE("routes: ipv6: a connected network is on link, our own address is loca
   CHECK(host.port == PortRole::kCore);
   CHECK(host.source == kCoreMac);
   CHECK(host.gateway.is_unspecified());
-  CHECK(world.to("2001:db8:a::9").port == PortRole::kAccess);
   CHECK(world.to("2001:db8:c::1").kind == NextHopKind::kLocal);
-  CHECK(world.to("2001:db8:a::1").kind == NextHopKind::kLocal);
+  for (const char* theirs : {"2001:db8:a::9", "2001:db8:a::1"})
+    CHECK(world.to(theirs).kind == NextHopKind::kUnreachable);
   CHECK(world.to("2001:db8:d::1").kind == NextHopKind::kUnreachable);
   CHECK(world.to("10.0.0.1").kind == NextHopKind::kLocal);
   // Link-local addresses, of the links and our own, are no destinations.
@@ -397,7 +499,7 @@ TEST_CASE("routes: ipv6: neighbours, resolved where the kernel reaches them dire
           "[dataplane][routes][ipv6]") {
   fresh_network();
   add_ipv6();
-  World world;
+  World world({}, true);
   run("neigh add 2001:db8:c::9 lladdr 02:11:22:33:44:55 dev t-core nud reachable");
   REQUIRE(world.until([&] { return world.to("2001:db8:c::9").kind == NextHopKind::kResolved; }));
   CHECK(world.to("2001:db8:c::9").destination == MacAddress{2, 0x11, 0x22, 0x33, 0x44, 0x55});
@@ -421,7 +523,7 @@ TEST_CASE("routes: ipv6: gateways, also link-local ones, and the better metric",
           "[dataplane][routes][ipv6]") {
   fresh_network();
   add_ipv6();
-  World world;
+  World world({}, true);
   run("-6 route add default via fe80::1 dev t-core");
   REQUIRE(world.until([&] { return world.to("2001:4860::8888").gateway == ip("fe80::1"); }));
   CHECK(world.to("2001:4860::8888").kind == NextHopKind::kGlean);
@@ -470,10 +572,9 @@ TEST_CASE("routes: ipv6: a full table loses what came last, and takes it when th
   const auto served = [&] {
     unsigned count = 0;
     for (unsigned n = 0; n < 600; ++n)
-      count += world.next_hops
-                           ->lookup(Ipv6Address((0x2000 + std::uint64_t{n}) << 48 |
-                                                    std::uint64_t{n} << 32 | n << 16 | n,
-                                                1))
+      count += world.inner->lookup(Ipv6Address((0x2000 + std::uint64_t{n}) << 48 |
+                                                   std::uint64_t{n} << 32 | n << 16 | n,
+                                               1))
                            .value != 0
                    ? 1
                    : 0;

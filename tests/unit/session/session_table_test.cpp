@@ -371,7 +371,7 @@ TEST_CASE("next hops: longest prefix, replacement and removal", "[session]") {
 }
 
 TEST_CASE("next hops: longest prefix of IPv6, replacement and removal", "[session][ipv6]") {
-  auto made = NextHops::create("next-hop-test6", 1024);
+  auto made = NextHops::create("next-hop-test6", {1024, 1024});
   REQUIRE(made);
   NextHops& hops = **made;
   const auto prefix = [](const char* text) { return *Ipv6Prefix::parse(text); };
@@ -415,7 +415,7 @@ TEST_CASE("next hops: longest prefix of IPv6, replacement and removal", "[sessio
 }
 
 TEST_CASE("next hops: IPv6 against a plain search, routes coming and going", "[session][ipv6]") {
-  auto made = NextHops::create("next-hop-random6", 1024);
+  auto made = NextHops::create("next-hop-random6", {1024, 1024});
   REQUIRE(made);
   NextHops& hops = **made;
   std::map<Ipv6Prefix, NextHopId> known;

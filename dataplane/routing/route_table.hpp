@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// RouteTable: the routes of one routing table, kept in a NextHops. Beside the kernel's routes it
+// holds host routes of the neighbours that the kernel reaches directly, the prefixes of the address
+// pools, and the fixed addresses that sessions have outside all pools. Both families alike: IPv4 is
+// written as mapped addresses.
+//
+// A destination inside a pool, or at a fixed address, may be a session's: its next hop says so, and
+// no other packet asks the session index. An address there without a session is nobody's. A route
+// of the kernel with the same prefix does not replace a pool; a longer one leads where it says.
+//
+// Knows no netlink: Routes reads the kernel. Main thread only.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "dataplane/routing/next_hops.hpp"
+#include "dataplane/routing/resolve_queue.hpp"
+#include "pns/base/ip_address.hpp"
+#include "pns/contract/session_memory.hpp"
+
+namespace pns::dataplane {
+
+class RouteTable {
+ public:
+  using Neighbour = ResolveQueue::Neighbour;
+
+  // The links of our ports, the same for all tables.
+  struct Links {
+    std::array<MacAddress, contract::kPorts> ours{};
+    std::map<Neighbour, MacAddress> neighbours;
+  };
+
+  // A next hop by name: on a port, an address; address 0: whatever the packet's destination is.
+  struct Hop {
+    NextHopKind kind{};  // kGlean stands for "resolved if we know the MAC"
+    contract::PortRole port{};
+    Ipv6Address address;
+    bool in_pool = false;
+    friend auto operator<=>(const Hop&, const Hop&) = default;
+  };
+  using Wanted = std::map<Ipv6Prefix, Hop>;
+
+  // `name`: in the log. `pools`: the prefixes that only sessions have addresses of.
+  RouteTable(std::string name, NextHops& next_hops, const Links& links,
+             std::vector<Ipv6Prefix> pools);
+
+  // Makes these the routes and applies the difference.
+  void replace(Wanted routes);
+  // Applies a change of a neighbour in the links: of its own host route and next hop.
+  void update(const Neighbour& neighbour);
+  // A session has this address or prefix, which lies outside the pools. False: there is no room for
+  // its route, or longer ones are concerned: replace() does what is left.
+  [[nodiscard]] bool add_subscriber(const Ipv6Prefix& subscriber);
+  void remove_subscriber(const Ipv6Prefix& subscriber);
+
+  // Next hops of the routes, resolved or not.
+  [[nodiscard]] const std::set<Neighbour>& gateways() const noexcept { return gateways_; }
+  [[nodiscard]] std::size_t size() const noexcept { return installed_.size(); }
+
+ private:
+  void mark_pools(Wanted& routes) const;
+  [[nodiscard]] std::optional<Hop> host_hop(const Neighbour& neighbour) const;
+  [[nodiscard]] NextHop next_hop_of(const Hop& hop) const;
+  [[nodiscard]] NextHopId id_of(const Hop& hop);
+  // The same, with the next hop written. Id 0: no route, or no id is left.
+  [[nodiscard]] NextHopId write(const Hop& hop);
+  void release_id(const Hop& hop);
+  // Leads a prefix to a hop. False: no room; then nothing has changed.
+  bool install(const Ipv6Prefix& prefix, const Hop& hop);
+  void uninstall(const Ipv6Prefix& prefix);
+  [[nodiscard]] bool add_route(const Ipv6Prefix& prefix, NextHopId id);  // false: no room
+  void delete_route(const Ipv6Prefix& prefix);
+
+  std::string name_;
+  NextHops& next_hops_;
+  const Links& links_;
+  std::vector<Ipv6Prefix> pools_;
+  std::set<Ipv6Prefix> subscribers_;  // outside the pools
+  Wanted base_;                       // the kernel's routes, our addresses, the pools
+  Wanted installed_;                  // those, subscribers, and host routes of neighbours
+  std::set<Neighbour> gateways_;      // next hops of base_
+  std::set<Hop> gateway_hops_;
+  std::map<Hop, NextHopId> ids_;
+  std::vector<NextHopId> free_ids_;
+  std::uint16_t next_id_ = 1;
+  std::size_t refused_ = 0;  // routes that found no room
+};
+
+}  // namespace pns::dataplane

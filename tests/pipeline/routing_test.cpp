@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Two routing tables: outer packets know the access port's routes, inner packets the core port's,
+// and an address may mean another host in each.
+#include <catch2/catch.hpp>
+
+#include "tests/pipeline/world.hpp"
+
+using namespace pns;
+using namespace pns::test;
+using namespace pns::dataplane;
+using Counts = std::map<std::string, std::uint64_t>;
+
+namespace {
+
+// A route for as long as the test runs: all Worlds have the same tables.
+class ScopedRoute {
+ public:
+  ScopedRoute(NextHops& table, const char* prefix, const NextHop& hop)
+      : table_(table), prefix_(*Ipv4Prefix::parse(prefix)) {
+    static std::uint16_t number = 100;
+    const NextHopId id(number++);
+    REQUIRE(table_.set(id, hop));
+    REQUIRE(table_.add_route(prefix_, id));
+  }
+  ~ScopedRoute() { CHECK(table_.delete_route(prefix_)); }
+  ScopedRoute(const ScopedRoute&) = delete;
+  ScopedRoute& operator=(const ScopedRoute&) = delete;
+
+ private:
+  NextHops& table_;
+  Ipv4Prefix prefix_;
+};
+
+MacAddress mac(std::string_view text) {
+  MacAddress out{};
+  const Octets wire = octets(text);
+  std::copy_n(reinterpret_cast<const std::uint8_t*>(wire.data()), out.size(), out.begin());
+  return out;
+}
+
+NextHop by_access_router() {
+  return {NextHopKind::kResolved, kAccess, mac(kAccessRouterMac), mac(kAccessMac), {}};
+}
+NextHop by_core_router() {
+  return {NextHopKind::kResolved, kCore, mac(kCoreRouterMac), mac(kCoreMac), {}};
+}
+
+// `s` as a client with another address on the access side.
+Subscriber moved(World& world, Subscriber s, const std::string& peer) {
+  s.peer = peer;
+  world.record(s).peer = Ipv4Address(address(peer));
+  return s;
+}
+
+// The IPv4 packet in a clear frame that was sent to a peer.
+Octets inner_of(const Octets& frame) {
+  const std::size_t gre = 34;
+  const unsigned flags = get16(frame, gre);
+  const std::size_t ppp = gre + 8 + ((flags & 0x1000) != 0 ? 4 : 0) + ((flags & 0x80) != 0 ? 4 : 0);
+  return {frame.begin() + static_cast<long>(ppp) + 4, frame.end()};
+}
+
+}  // namespace
+
+TEST_CASE("routing: an outer address may be another subscriber's inner address",
+          "[pipeline][routing]") {
+  World world;
+  const ScopedRoute way(world.routing().outer, "10.64.0.0/16", by_access_router());
+  const Subscriber inside = world.add(2);
+  const Subscriber outside = moved(world, world.add(3), inside.address);
+  (void)world.counted();
+  const auto packet = [](const Subscriber& to, unsigned ttl) {
+    return ip({.source = kServer, .destination = to.address, .ttl = ttl}, pattern(20));
+  };
+  // GRE to the client, and packets into the other's tunnel.
+  world.receive(kCore, from_core(packet(outside, 64)));
+  world.receive(kCore, from_core(packet(inside, 64)));
+  world.run();
+  const auto out = world.sent(kAccess);
+  REQUIRE(out.size() == 2);
+  CHECK(hex(out[0]) == hex(to_peer(outside, 0, 0, ppp("0021", packet(outside, 63)))));
+  CHECK(hex(out[1]) == hex(to_peer(inside, 0, 0, ppp("0021", packet(inside, 63)))));
+  // And back.
+  world.receive(
+      kAccess,
+      from_peer(outside, 0,
+                ppp("0021", ip({.source = outside.address, .destination = kServer}, pattern(20)))));
+  world.run();
+  CHECK(world.sent(kCore).size() == 1);
+  CHECK(world.drops().empty());
+}
+
+TEST_CASE("routing: the kernel's frames for the access side never enter a tunnel",
+          "[pipeline][routing]") {
+  World world;
+  const Subscriber inside = world.add(2);
+  // A segment of TCP 1723 to a client whose outer address is a subscriber's inner one.
+  const Octets segment =
+      ip({.source = kLocal, .destination = inside.address, .protocol = 6}, pattern(20));
+  const Octets frame = ethernet(kAccessRouterMac, kAccessMac, 0x0800, segment);
+  (void)world.counted();
+  world.from_twin(kAccess, frame);
+  world.run();
+  auto out = world.sent(kAccess);
+  REQUIRE(out.size() == 1);
+  CHECK(hex(out[0]) == hex(frame));
+  // The same frame when it has waited for a neighbour.
+  world.send_frame(kAccess, frame);
+  world.run();
+  out = world.sent(kAccess);
+  REQUIRE(out.size() == 1);
+  CHECK(hex(out[0]) == hex(frame));
+  CHECK(world.record(inside).downstream.gre_packets.get() == 0);
+  // From the core twin it is the subscriber's.
+  world.from_twin(kCore, ethernet(kCoreRouterMac, kCoreMac, 0x0800, segment));
+  world.run();
+  CHECK(world.sent(kCore).empty());
+  CHECK(world.sent(kAccess).size() == 1);
+  CHECK(world.record(inside).downstream.gre_packets.get() == 1);
+}
+
+TEST_CASE("routing: a subscriber reaches nothing on the access side", "[pipeline][routing]") {
+  World world;
+  const Subscriber s = world.add(2);
+  (void)world.counted();
+  // The other clients' outer addresses, the access router's network, and the server's own address.
+  std::uint32_t sequence = 0;
+  for (const std::string_view destination : {"203.0.113.3", "198.51.100.254", "198.51.100.1"}) {
+    CAPTURE(destination);
+    world.receive(
+        kAccess,
+        from_peer(s, sequence++,
+                  ppp("0021", ip({.source = s.address, .destination = destination}, pattern(20)))));
+    world.run();
+    CHECK(world.drops() == Counts{{"no_route", 1}});
+    CHECK(world.sent(kCore).empty());
+    CHECK(world.punted(kAccess).empty());
+    const auto out = world.sent(kAccess);
+    REQUIRE(out.size() == 1);
+    // ICMP destination unreachable, network, to the subscriber.
+    const Octets report = inner_of(out[0]);
+    CHECK(get32(report, 16) == address(s.address));
+    CHECK(get16(report, 20) == 0x0300);
+  }
+  CHECK(world.record(s).upstream.drops.get() == 3);
+}
+
+TEST_CASE("routing: GRE never leaves by the core port", "[pipeline][routing]") {
+  World world;
+  // The inner table has a route to this address, the outer one has none.
+  const Subscriber s = moved(world, world.add(2), "10.7.7.7");
+  (void)world.counted();
+  world.receive(kCore, from_core(ip({.source = kServer, .destination = s.address}, pattern(20))));
+  world.run();
+  CHECK(world.drops() == Counts{{"no_route", 1}});
+  CHECK(world.sent(kCore).empty());
+  CHECK(world.sent(kAccess).empty());
+}
+
+TEST_CASE("routing: GRE that waits for a neighbour is marked as a packet of the outer network",
+          "[pipeline][routing]") {
+  World world;
+  const Subscriber s = moved(world, world.add(2), "198.51.100.7");
+  world.receive(kCore, from_core(ip({.source = kServer, .destination = s.address}, pattern(20))));
+  // And one of a subscriber, which is not.
+  world.receive(
+      kAccess,
+      from_peer(s, 0,
+                ppp("0021", ip({.source = s.address, .destination = "10.99.0.4"}, pattern(20)))));
+  world.run();
+  const auto waiting = world.resolves();
+  REQUIRE(waiting.size() == 2);
+  for (const ResolveRequest& request : waiting) {
+    CAPTURE(hex(request.frame));
+    CHECK(request.outer == (request.port == kAccess));
+  }
+}
+
+TEST_CASE("routing: both sides have a default route of their own", "[pipeline][routing]") {
+  World world;
+  const ScopedRoute outer(world.routing().outer, "0.0.0.0/0", by_access_router());
+  const ScopedRoute inner(world.routing().inner, "0.0.0.0/0", by_core_router());
+  const Subscriber s = moved(world, world.add(2), "192.0.2.200");
+  (void)world.counted();
+  // The Internet is where both the client and the host that it talks to are.
+  const auto up = ip({.source = s.address, .destination = "192.0.2.99", .ttl = 9}, pattern(20));
+  const auto down = ip({.source = "192.0.2.99", .destination = s.address, .ttl = 9}, pattern(20));
+  world.receive(kAccess, from_peer(s, 0, ppp("0021", up)));
+  world.receive(kCore, from_core(down));
+  world.run();
+  CHECK(world.sent(kCore).size() == 1);
+  CHECK(world.sent(kAccess).size() == 1);
+  CHECK(world.drops().empty());
+}
+
+TEST_CASE("routing: a longer route inside a pool leads where it says, but not past a session",
+          "[pipeline][routing]") {
+  World world;
+  NextHop by_core = by_core_router();
+  by_core.in_pool = true;
+  const ScopedRoute longer(world.routing().inner, "10.65.7.0/24", by_core);
+  const Subscriber from = world.add(2);
+  const Subscriber to = world.add(3, std::string("10.65.7.9"), 0x0103);
+  const auto packet = [&](std::string_view destination) {
+    return ppp("0021", ip({.source = from.address, .destination = destination}, pattern(20)));
+  };
+  (void)world.counted();
+  world.receive(kAccess, from_peer(from, 0, packet("10.65.7.10")));
+  world.run();
+  CHECK(world.sent(kCore).size() == 1);
+  // Main gives a session in a pool no route of its own.
+  REQUIRE(world.routing().inner.delete_route(*Ipv4Prefix::parse("10.65.7.9/32")));
+  world.receive(kAccess, from_peer(from, 1, packet(to.address)));
+  world.run();
+  CHECK(world.sent(kCore).empty());
+  CHECK(world.sent(kAccess).size() == 1);
+  CHECK(world.record(to).downstream.gre_packets.get() == 1);
+}
