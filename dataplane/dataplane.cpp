@@ -352,7 +352,8 @@ void Dataplane::make_routes() {
   inner_ = need(NextHops::create("pns-inner"));
   Routes::Settings settings;
   for (const Port& opened : ports_)
-    settings.ports[index_of(opened.role)] = {opened.kernel_interface, opened.mac};
+    settings.ports[index_of(opened.role)] = {opened.kernel_interface, opened.mac,
+                                             settings_of(opened.role).table};
   settings.pools = routes_of(pool_prefixes_);
   settings.access_from_inside = config_.ports.access.reachable_by_subscribers;
   Routes::Tell tell;

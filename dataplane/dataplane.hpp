@@ -141,6 +141,9 @@ class Dataplane {
   [[nodiscard]] Port& port(contract::PortRole role) noexcept {
     return ports_[static_cast<std::size_t>(role)];
   }
+  [[nodiscard]] const config::Port& settings_of(contract::PortRole role) const noexcept {
+    return role == contract::PortRole::kAccess ? config_.ports.access : config_.ports.core;
+  }
   [[nodiscard]] std::uint16_t worker_count() const noexcept {
     return static_cast<std::uint16_t>(config_.dataplane.cores.workers.size());
   }

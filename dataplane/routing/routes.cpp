@@ -24,6 +24,7 @@ namespace {
 
 constexpr int kMaxDrains = 16;
 constexpr std::array kRoles = {contract::PortRole::kAccess, contract::PortRole::kCore};
+constexpr std::uint64_t kBehindOwnTable = std::uint64_t{1} << 32;  // more than any metric
 // Time from the last computation of all routes to the next, for each route and neighbour there is.
 // One takes less than a microsecond, so that main spends less than a tenth of its time on them.
 constexpr std::uint64_t kRebuildPauseNs = 10'000;
@@ -234,8 +235,7 @@ std::array<Routes::Candidates, contract::kPorts> Routes::read_routes() const {
   std::array<Candidates, contract::kPorts> found;
   for_each<rtnl_route>(route_cache_, [&](rtnl_route* route) {
     const auto family = rtnl_route_get_family(route);
-    if ((family != AF_INET && family != AF_INET6) || rtnl_route_get_table(route) != RT_TABLE_MAIN)
-      return;
+    if (family != AF_INET && family != AF_INET6) return;
     nl_addr* destination = rtnl_route_get_dst(route);
     const unsigned bits = destination == nullptr ? 0U : nl_addr_get_prefixlen(destination);
     // The default route's destination has no octets.
@@ -244,11 +244,14 @@ std::array<Routes::Candidates, contract::kPorts> Routes::read_routes() const {
     const Ipv6Prefix prefix{
         network, static_cast<std::uint8_t>(bits + (family == AF_INET ? kMappedBits : 0U))};
     if (network.is_link_local() || is_multicast(network)) return;
-    const std::uint32_t metric = rtnl_route_get_priority(route);
+    const std::uint32_t table = rtnl_route_get_table(route);
     const auto offer = [&](contract::PortRole port, const RouteTable::Hop& hop) {
+      const bool own = table == settings_.ports[static_cast<std::size_t>(port)].table;
+      if (!own && table != RT_TABLE_MAIN) return;
+      const std::uint64_t rank = (own ? 0 : kBehindOwnTable) + rtnl_route_get_priority(route);
       Candidates& of_port = found[static_cast<std::size_t>(port)];
       const auto known = of_port.find(prefix);
-      if (known == of_port.end() || metric < known->second.metric) of_port[prefix] = {metric, hop};
+      if (known == of_port.end() || rank < known->second.rank) of_port[prefix] = {rank, hop};
     };
     if (is_refusal(route)) {
       for (const contract::PortRole port : kRoles) offer(port, {});

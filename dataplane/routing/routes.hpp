@@ -9,8 +9,9 @@
 // IPv4 and IPv6 alike: inside, IPv4 is written as mapped addresses, so that there is one of
 // everything. Link-local IPv6 addresses are next hops, never destinations.
 // The kernel stays the one place where routing is configured: ip(8), FRR and BIRD need nothing new.
-// Routes out of other interfaces are not ours. One without an interface (blackhole, unreachable,
-// prohibit) counts for both tables.
+// A port's routes are those with its interface in the port's own kernel table, and then those in
+// the main table. Routes out of other interfaces are not ours. One without an interface (blackhole,
+// unreachable, prohibit) counts for both ports when it is in the main table.
 // A neighbour that changes costs its own host route and next hop. After other netlink events all
 // routes are computed and the difference applied, with pauses that grow with their number.
 //
@@ -53,6 +54,7 @@ class Routes {
   struct PortInfo {
     std::string kernel_interface;
     MacAddress mac{};
+    std::uint32_t table = 0;  // of the kernel, before the main one; 0: none
   };
   // A held packet whose destination MAC has been written; the callee owns it.
   using Release = std::function<void(contract::PortRole, rte_mbuf*)>;
@@ -119,7 +121,7 @@ class Routes {
   using Neighbour = RouteTable::Neighbour;
   // A route of one port.
   struct Candidate {
-    std::uint32_t metric = 0;
+    std::uint64_t rank = 0;  // the lowest wins
     RouteTable::Hop hop;
   };
   using Candidates = std::map<Ipv6Prefix, Candidate>;

@@ -111,6 +111,8 @@ struct Port {
   std::optional<Ipv4Address> gateway;  // default route through this port
   std::optional<Ipv6Address> ipv6_gateway;
   std::uint16_t mtu = 0;  // octets of IP; 0: the device's
+  // The kernel's routing table of this port alone. 0, only with xdp: there is none.
+  std::uint32_t table = 0;
   bool reachable_by_subscribers = false;  // access port, of every kind: inner packets may take it
 
   [[nodiscard]] bool has_twin() const noexcept { return device.kind != DeviceKind::kXdp; }

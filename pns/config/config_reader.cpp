@@ -38,6 +38,7 @@ constexpr auto kKeys = std::to_array<std::string_view>({
     "ports.access.gateway",
     "ports.access.ipv6_gateway",
     "ports.access.mtu",
+    "ports.access.table",
     "ports.access.reachable_by_subscribers",
     "ports.core.device",
     "ports.core.twin",
@@ -47,6 +48,7 @@ constexpr auto kKeys = std::to_array<std::string_view>({
     "ports.core.gateway",
     "ports.core.ipv6_gateway",
     "ports.core.mtu",
+    "ports.core.table",
     "pptp.listen",
     "pptp.echo_interval",
     "pptp.max_connections",
@@ -282,6 +284,21 @@ struct MaybeEndpoint {
   std::optional<Endpoint> endpoint;  // empty: off
 };
 
+// Routing tables of the twins.
+constexpr std::uint32_t kAccessTable = 1723;
+constexpr std::uint32_t kCoreTable = 1724;
+
+// A routing table of the kernel that nobody else uses by default (linux/rtnetlink.h).
+Parsed<std::uint32_t> parse_table(std::string_view text) {
+  const auto table = parse_unsigned(text, 1, UINT32_MAX);
+  if (!table) return std::unexpected(table.error());
+  constexpr std::uint64_t kDefault = 253;
+  constexpr std::uint64_t kLocal = 255;
+  if (*table >= kDefault && *table <= kLocal)
+    return std::unexpected(std::string("253 to 255 are the kernel's own: default, main, local"));
+  return static_cast<std::uint32_t>(*table);
+}
+
 constexpr std::uint16_t kFirstUnprivilegedPort = 1024;
 
 Parsed<MaybeEndpoint> parse_endpoint_or_off(std::string_view text) {
@@ -374,8 +391,11 @@ class ConfigReader {
 
   void read_ports(const Section& top, Ports& out) {
     const Section ports = top.section("ports");
-    read_port(ports.section("access"), out.access, "pns-access");
-    read_port(ports.section("core"), out.core, "pns-core");
+    read_port(ports.section("access"), out.access, {"pns-access", kAccessTable});
+    read_port(ports.section("core"), out.core, {"pns-core", kCoreTable});
+    if (out.access.table != 0 && out.access.table == out.core.table)
+      document_.error_at("ports.core.table",
+                         fmt::format("{} is the access port's table already", out.core.table));
     ports.section("access").read("reachable_by_subscribers", out.access.reachable_by_subscribers,
                                  one_of(kTrueOrFalse));
     if (!out.access.device.text.empty() && out.access.device.text == out.core.device.text)
@@ -392,7 +412,12 @@ class ConfigReader {
               fmt::format("{} is the interface of a port's device already", port->twin));
   }
 
-  void read_port(const Section& section, Port& out, const char* default_twin) {
+  struct PortDefaults {
+    const char* twin;
+    std::uint32_t table;
+  };
+
+  void read_port(const Section& section, Port& out, const PortDefaults& defaults) {
     section.require("device");
     section.read("device", out.device, parse_device);
     section.read("twin", out.twin, parse_interface_name);
@@ -403,6 +428,7 @@ class ConfigReader {
     section.read("ipv6_gateway", out.ipv6_gateway,
                  [](auto text) { return parse_ipv6_host_address(text, true); });
     section.read("mtu", out.mtu, integer(576, kMaxPortMtu));
+    section.read("table", out.table, parse_table);
     if (out.device.text.empty()) return;
     if (!out.has_twin()) {
       for (const char* key : {"twin", "addresses", "routes", "gateway", "ipv6_gateway", "mtu"})
@@ -414,7 +440,8 @@ class ConfigReader {
       out.twin.clear();
       return;
     }
-    if (out.twin.empty()) out.twin = default_twin;
+    if (out.twin.empty()) out.twin = defaults.twin;
+    if (out.table == 0) out.table = defaults.table;
     if (out.gateway && !on_link(out, *out.gateway))
       document_.error_at(section.path("gateway"),
                          out.gateway->to_string() + " is in no network of this port");

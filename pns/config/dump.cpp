@@ -44,6 +44,7 @@ constexpr auto kPrintWord = [](auto value) { return text(name_of(value)); };
 
 Json port_json(const Port& port) {
   Json json{{"device", port.device.text}};
+  if (port.table != 0) json["table"] = port.table;
   if (!port.has_twin()) return json;
   json["twin"] = port.twin;
   const auto print_route = [](const auto& route) {

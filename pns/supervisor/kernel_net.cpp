@@ -22,6 +22,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
@@ -30,8 +31,12 @@
 #include <string_view>
 #include <thread>
 #include <type_traits>
+#include <utility>
+#include <vector>
 
 #include "pns/netlink/route_socket.hpp"
+#include "pns/supervisor/netlink_address.hpp"
+#include "pns/supervisor/policy_rules.hpp"
 
 namespace pns::supervisor {
 namespace {
@@ -39,6 +44,8 @@ namespace {
 // Frames from the kernel that wait for the dataplane: a reply to each of a crowd that dials at
 // once.
 constexpr unsigned kTwinQueue = 16384;
+
+constexpr Ipv6Prefix kLinkLocal{{0xfe80'0000'0000'0000, 0}, 64};
 
 template <class T, void (*Free)(T*)>
 struct NlDeleter {
@@ -48,53 +55,89 @@ using Socket = std::unique_ptr<nl_sock, NlDeleter<nl_sock, nl_socket_free>>;
 using Link = std::unique_ptr<rtnl_link, NlDeleter<rtnl_link, rtnl_link_put>>;
 using InterfaceAddress = std::unique_ptr<rtnl_addr, NlDeleter<rtnl_addr, rtnl_addr_put>>;
 using NetlinkRoute = std::unique_ptr<rtnl_route, NlDeleter<rtnl_route, rtnl_route_put>>;
-using Address = std::unique_ptr<nl_addr, NlDeleter<nl_addr, nl_addr_put>>;
-
-Address make_address(Ipv4Address address, int prefix_length) {
-  const be32 wire = address.wire();
-  Address result(nl_addr_build(AF_INET, &wire, sizeof(wire)));
-  nl_addr_set_prefixlen(result.get(), prefix_length);
-  return result;
-}
-
-Address make_address(const Ipv6Address& address, int prefix_length) {
-  const auto wire = address.wire();
-  Address result(nl_addr_build(AF_INET6, wire.data(), wire.size()));
-  nl_addr_set_prefixlen(result.get(), prefix_length);
-  return result;
-}
+using Address = NetlinkAddress;
 
 std::unexpected<std::string> failed(const std::string& interface, std::string_view what,
                                     int nl_error) {
   return std::unexpected(fmt::format("{}: {}: {}", interface, what, nl_geterror(nl_error)));
 }
 
-template <class Prefix, class Host>
-std::expected<void, std::string> add_route(nl_sock* socket, const std::string& interface, int index,
-                                           const Prefix& to, const Host& via, bool may_exist) {
-  constexpr bool kIpv6 = std::is_same_v<Host, Ipv6Address>;
-  const NetlinkRoute route(rtnl_route_alloc());
-  const Address destination = make_address(to.address, to.length);
-  const Address gateway = make_address(via, kIpv6 ? 128 : 32);
-  rtnl_route_set_family(route.get(), kIpv6 ? AF_INET6 : AF_INET);
-  rtnl_route_set_table(route.get(), RT_TABLE_MAIN);
-  rtnl_route_set_protocol(route.get(), RTPROT_STATIC);
-  rtnl_route_set_scope(route.get(), RT_SCOPE_UNIVERSE);
-  rtnl_route_set_dst(route.get(), destination.get());
-  rtnl_nexthop* hop = rtnl_route_nh_alloc();
-  rtnl_route_nh_set_ifindex(hop, index);
-  rtnl_route_nh_set_gateway(hop, gateway.get());
-  rtnl_route_add_nexthop(route.get(), hop);  // the route owns the hop now
-  const int error = rtnl_route_add(socket, route.get(), NLM_F_EXCL);
-  if (error == -NLE_EXIST) {
-    if (may_exist) return {};
-    return std::unexpected(
-        fmt::format("{}: there is a route to {} already", interface, to.to_string()));
+// Routes of one interface.
+class RouteWriter {
+ public:
+  RouteWriter(nl_sock* socket, std::string interface, int index)
+      : socket_(socket), interface_(std::move(interface)), index_(index) {}
+
+  // `via`: null for a network of the link, with `own` as the source.
+  template <class Prefix, class Host>
+  [[nodiscard]] std::expected<void, std::string> add(std::uint32_t table, const Prefix& to,
+                                                     const Host* via, const Host* own,
+                                                     bool may_exist) const {
+    constexpr bool kIpv6 = std::is_same_v<Host, Ipv6Address>;
+    constexpr int kHostBits = kIpv6 ? 128 : 32;
+    const NetlinkRoute route(rtnl_route_alloc());
+    const Address destination = make_address(to.network(), to.length);
+    rtnl_route_set_family(route.get(), kIpv6 ? AF_INET6 : AF_INET);
+    rtnl_route_set_table(route.get(), table);
+    rtnl_route_set_protocol(route.get(), RTPROT_STATIC);
+    rtnl_route_set_scope(route.get(), via == nullptr ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE);
+    rtnl_route_set_dst(route.get(), destination.get());
+    if (own != nullptr) {
+      const Address source = make_address(*own, kHostBits);
+      rtnl_route_set_pref_src(route.get(), source.get());
+    }
+    rtnl_nexthop* hop = rtnl_route_nh_alloc();
+    rtnl_route_nh_set_ifindex(hop, index_);
+    if (via != nullptr) {
+      const Address gateway = make_address(*via, kHostBits);
+      rtnl_route_nh_set_gateway(hop, gateway.get());
+    }
+    rtnl_route_add_nexthop(route.get(), hop);  // the route owns the hop now
+    const int error = rtnl_route_add(socket_, route.get(), NLM_F_EXCL);
+    if (error == -NLE_EXIST) {
+      if (may_exist) return {};
+      return std::unexpected(fmt::format("{}: there is a route to {} in table {} already",
+                                         interface_, to.to_string(), table));
+    }
+    if (error < 0)
+      return failed(interface_,
+                    fmt::format("route {}{} table {}", to.to_string(),
+                                via == nullptr ? "" : " via " + via->to_string(), table),
+                    error);
+    return {};
   }
-  if (error < 0)
-    return failed(interface, fmt::format("route {} via {}", to.to_string(), via.to_string()),
-                  error);
-  return {};
+
+ private:
+  nl_sock* socket_;
+  std::string interface_;
+  int index_;
+};
+
+// A port's routes into its own table, and into the main one those that programs of this host use.
+template <class Prefix, class Host, class Routes>
+std::expected<void, std::string> add_routes(const RouteWriter& writer, const config::Port& port,
+                                            bool to_main, bool may_exist,
+                                            const std::vector<Prefix>& addresses,
+                                            const Routes& routes,
+                                            const std::optional<Host>& gateway) {
+  constexpr const Host* kNone = nullptr;
+  for (const Prefix& own : addresses) {
+    if (own.length == (std::is_same_v<Host, Ipv6Address> ? 128 : 32)) continue;
+    // Two addresses of one network: the first is the source, as in the main table.
+    const bool repeated = std::ranges::any_of(addresses, [&](const Prefix& other) {
+      return &other < &own && other.length == own.length && other.network() == own.network();
+    });
+    if (repeated) continue;
+    if (auto added = writer.add(port.table, own, kNone, &own.address, may_exist); !added)
+      return added;
+  }
+  for (const auto& to : routes) {
+    if (auto added = writer.add(port.table, to.to, &to.via, kNone, may_exist); !added) return added;
+    if (!to_main) continue;
+    if (auto added = writer.add(RT_TABLE_MAIN, to.to, &to.via, kNone, true); !added) return added;
+  }
+  if (!gateway) return {};
+  return writer.add(port.table, Prefix{}, &*gateway, kNone, may_exist);
 }
 
 template <class Prefix>
@@ -157,8 +200,9 @@ void allow_ipv6(const std::string& interface) {
   write_sysctl(directory + "forwarding", "1");  // others may take us for their router
 }
 
-std::expected<void, std::string> configure_twin(const config::Port& port, const MacAddress& mac,
-                                                std::uint32_t mtu, bool routes_may_exist) {
+std::expected<void, std::string> configure_twin(const config::Port& port, contract::PortRole role,
+                                                const MacAddress& mac, std::uint32_t mtu,
+                                                bool routes_may_exist) {
   const std::string& name = port.twin;
   const Socket socket(nl_socket_alloc());
   if (const int error = nl_connect(socket.get(), NETLINK_ROUTE); error < 0)
@@ -186,18 +230,23 @@ std::expected<void, std::string> configure_twin(const config::Port& port, const 
     if (auto added = add_address(socket.get(), name, index, own); !added) return added;
   for (const Ipv6Prefix& own : port.ipv6_addresses)
     if (auto added = add_address(socket.get(), name, index, own); !added) return added;
-  const auto route = [&](const auto& to, const auto& via) {
-    return add_route(socket.get(), name, index, to, via, routes_may_exist);
-  };
-  for (const config::Route& to : port.routes)
-    if (auto added = route(to.to, to.via); !added) return added;
-  for (const config::Ipv6Route& to : port.ipv6_routes)
-    if (auto added = route(to.to, to.via); !added) return added;
-  if (port.gateway)
-    if (auto added = route(Ipv4Prefix{}, *port.gateway); !added) return added;
-  if (port.ipv6_gateway)
-    if (auto added = route(Ipv6Prefix{}, *port.ipv6_gateway); !added) return added;
-  return {};
+  const RouteWriter writer(socket.get(), name, index);
+  const bool to_main = role == contract::PortRole::kCore;
+  if (auto added = add_routes(writer, port, to_main, routes_may_exist, port.addresses, port.routes,
+                              port.gateway);
+      !added)
+    return added;
+  // Packets to link-local addresses must not take the default route of the table.
+  if (!port.ipv6_addresses.empty()) {
+    constexpr const Ipv6Address* kNone = nullptr;
+    if (auto added = writer.add(port.table, kLinkLocal, kNone, kNone, routes_may_exist); !added)
+      return added;
+  }
+  if (auto added = add_routes(writer, port, to_main, routes_may_exist, port.ipv6_addresses,
+                              port.ipv6_routes, port.ipv6_gateway);
+      !added)
+    return added;
+  return add_rules(port, role);
 }
 
 void detach_xdp(const std::string& interface) noexcept {

@@ -14,6 +14,7 @@
 #include "pns/base/ip_address.hpp"
 #include "pns/base/unique_fd.hpp"
 #include "pns/config/config.hpp"
+#include "pns/contract/session_memory.hpp"
 #include "pns/netlink/tcp_address.hpp"
 
 namespace pns::supervisor {
@@ -30,9 +31,13 @@ void quiet_ipv6(const std::string& interface);
 // routes and addresses that pns gives it alone.
 void allow_ipv6(const std::string& interface);
 
-// MAC, MTU, addresses, up, routes, default route: in this order. May be repeated: what is there
-// already stays. A route that somebody else has set to the same network is an error.
+// MAC, MTU, addresses, up, routes, default route, rules: in this order. Routes stand in the port's
+// table, with the networks of its addresses; policy_rules.hpp leads to it. The main table has the
+// networks too, and the core port's routes for programs of this host, but never a default route.
+// May be repeated: what is there already stays. A route that somebody else has set to the same
+// network in the port's table is an error; in the main table it stays.
 [[nodiscard]] std::expected<void, std::string> configure_twin(const config::Port& port,
+                                                              contract::PortRole role,
                                                               const MacAddress& mac,
                                                               std::uint32_t mtu,
                                                               bool routes_may_exist);

@@ -26,6 +26,7 @@
 #include "pns/privilege/confinement.hpp"
 #include "pns/privilege/run_places.hpp"
 #include "pns/supervisor/kernel_net.hpp"
+#include "pns/supervisor/policy_rules.hpp"
 #include "pns/supervisor/supervisor_parts.hpp"
 
 namespace pns::supervisor {
@@ -246,7 +247,8 @@ void Supervisor::on_set_twin(const SupervisorMessage& message) {
     return;
   }
   const bool before = twin_configured_[message.port];
-  auto done = configure_twin(port(message.port), message.mac, message.value, before);
+  auto done = configure_twin(port(message.port), static_cast<contract::PortRole>(message.port),
+                             message.mac, message.value, before);
   if (!done) {
     if (!before) return fail(done.error());
     log::error("twin failed", {{"reason", done.error()}});
@@ -441,6 +443,7 @@ void Supervisor::remove_what_is_left() {
   if (const auto& socket = config_.management.socket; !socket.empty())
     (void)::unlink(socket.c_str());
   run_dir_.remove_pid("supervisor");
+  remove_rules(twin_names());
   if (!dataplane_.was_ready) return;
   for (const config::Port* each : {&config_.ports.access, &config_.ports.core})
     if (each->device.kind == config::DeviceKind::kXdp) detach_xdp(each->device.interface);

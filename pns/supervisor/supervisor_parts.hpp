@@ -154,6 +154,9 @@ class Supervisor {
     return role == static_cast<std::uint32_t>(contract::PortRole::kAccess) ? config_.ports.access
                                                                            : config_.ports.core;
   }
+  [[nodiscard]] std::array<std::string, contract::kPorts> twin_names() const {
+    return {config_.ports.access.twin, config_.ports.core.twin};
+  }
   [[nodiscard]] contract::ProcessInfo& info_of(const Plane& plane) const noexcept {
     return session_memory_.header().process(&plane == &control_ ? contract::Process::kControl
                                                                 : contract::Process::kDataplane);

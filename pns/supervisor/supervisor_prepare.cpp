@@ -16,6 +16,7 @@
 #include "pns/log/log.hpp"
 #include "pns/supervisor/host_check.hpp"
 #include "pns/supervisor/kernel_net.hpp"
+#include "pns/supervisor/policy_rules.hpp"
 #include "pns/supervisor/supervisor_parts.hpp"
 
 namespace pns::supervisor {
@@ -49,6 +50,7 @@ Result Supervisor::prepare() {
     return std::unexpected(wrong.front());
   raise_descriptor_limit(config_.pptp.max_connections);
   if (auto done = make_session_memory(); !done) return done;
+  remove_rules(twin_names());  // of a run that was killed
   if (auto done = open_taps(); !done) return done;
   if (auto done = open_neighbour_requests(); !done) return done;
   auto guard = open_gre_guard();

@@ -138,6 +138,12 @@ std::string Supervisor::ports_objection() const {
     if (held->device.text != wanted->device.text || held->twin != wanted->twin)
       return fmt::format("{}: {} cannot become {} while calls live; see docs/upgrade.md", key,
                          held->device.text, wanted->device.text);
+  // The supervisor fills the table that it knows, and the dataplane reads the one that it knows.
+  for (const auto& [key, held, wanted] :
+       {std::tuple{"ports.access.table", &config_.ports.access, &now->ports.access},
+        std::tuple{"ports.core.table", &config_.ports.core, &now->ports.core}})
+    if (held->has_twin() && held->table != wanted->table)
+      return fmt::format("{}: restart the supervisor first, which has table {}", key, held->table);
   return {};
 }
 

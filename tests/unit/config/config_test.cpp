@@ -147,6 +147,7 @@ ports:
   core:
     device: tap:corewire
     mtu: 1600
+    table: 70000
     addresses: [10.0.0.1/24, "2001:db8::1/64"]
     routes: [{to: 10.0.0.0/9, via: 10.0.0.254}, {to: "2001:db8:5::/48", via: "2001:db8::9"}]
     ipv6_gateway: "fe80::1"
@@ -203,8 +204,10 @@ log: {level: debug, format: json}
   CHECK(access.addresses[1].to_string() == "198.51.100.2/24");
   CHECK(access.gateway == ip("198.51.100.254"));
   CHECK(access.reachable_by_subscribers);
+  CHECK(access.table == 1723);
   const Port& core = config->ports.core;
   CHECK(core.device.kind == DeviceKind::kTap);
+  CHECK(core.table == 70'000);
   CHECK(core.device.interface == "corewire");
   CHECK(core.twin == "pns-core");
   REQUIRE(core.routes.size() == 1);

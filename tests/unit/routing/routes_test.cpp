@@ -73,7 +73,7 @@ struct World {
     outer = NextHops::create((name + "o").c_str(), {1024, 0}).value();
     inner = NextHops::create((name + "i").c_str(), {1024, 1024}).value();
     Routes::Settings settings;
-    settings.ports = {Routes::PortInfo{"t-access", kAccessMac}, {"t-core", kCoreMac}};
+    settings.ports = {Routes::PortInfo{"t-access", kAccessMac, 1723}, {"t-core", kCoreMac, 1724}};
     settings.pools = std::move(pools);
     settings.access_from_inside = access_from_inside;
     routes = std::make_unique<Routes>(
@@ -203,6 +203,41 @@ TEST_CASE("routes: a default route goes by way of its gateway, resolved once tha
   run("route del default via 198.51.100.254");
   CHECK(world.until([&] { return world.out("8.8.8.8").kind == NextHopKind::kUnreachable; }));
   CHECK(world.to("8.8.8.8").gateway == ip("10.0.0.254"));
+}
+
+TEST_CASE("routes: a port's own table comes before the main one, and is no other port's",
+          "[dataplane][routes]") {
+  fresh_network();
+  const auto flush = [] {
+    for (const char* table : {"1723", "1724", "99"})
+      (void)!std::system((std::string("ip route flush table ") + table + " 2> /dev/null").c_str());
+  };
+  flush();
+  run("route add default via 10.0.0.254 metric 1");
+  run("route add default via 10.0.0.7 table 1724 metric 500");
+  run("route add default via 198.51.100.7 table 1723");
+  run("route add default via 10.0.0.66 table 1723 metric 5");  // by the core: not for this table
+  // One network behind each, and what is blackholed in one table only.
+  run("route add 10.9.0.0/16 via 198.51.100.9 table 1723");
+  run("route add 10.9.0.0/16 via 10.0.0.9 table 1724");
+  run("route add blackhole 192.0.2.0/24 table 1724");
+  run("route add 203.0.113.0/24 via 10.0.0.99 table 99");
+  World world;
+  CHECK(world.to("8.8.8.8").gateway == ip("10.0.0.7"));
+  CHECK(world.out("8.8.8.8").gateway == ip("198.51.100.7"));
+  CHECK(world.to("10.9.0.1").gateway == ip("10.0.0.9"));
+  CHECK(world.out("10.9.0.1").gateway == ip("198.51.100.9"));
+  CHECK(world.to("192.0.2.1").kind == NextHopKind::kUnreachable);
+  CHECK(world.out("192.0.2.1").gateway == ip("198.51.100.7"));
+  CHECK(world.to("203.0.113.1").gateway == ip("10.0.0.7"));
+  run("route del default table 1724");
+  CHECK(world.until([&] { return world.to("8.8.8.8").gateway == ip("10.0.0.254"); }));
+  run("route del default via 10.0.0.254");
+  CHECK(world.until([&] { return world.to("8.8.8.8").kind == NextHopKind::kUnreachable; }));
+  run("-6 addr add 2001:db8:c::1/64 dev t-core nodad");
+  run("-6 route add default via fe80::7 dev t-core table 1724");
+  CHECK(world.until([&] { return world.to("2001:db8::1").gateway == ip("fe80::7"); }));
+  flush();
 }
 
 TEST_CASE("routes: on request the inside has the routes of the access port, behind the core's",

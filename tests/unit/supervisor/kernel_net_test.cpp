@@ -3,6 +3,8 @@
 // Every case makes interfaces in a fresh network namespace of this process.
 #include "pns/supervisor/kernel_net.hpp"
 
+#include "pns/supervisor/policy_rules.hpp"
+
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <net/if.h>
@@ -13,14 +15,17 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <array>
 #include <catch2/catch.hpp>
 #include <cerrno>
+#include <cstdio>
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
 
 using namespace pns;
 using namespace pns::supervisor;
+using contract::PortRole;
 
 namespace {
 
@@ -55,6 +60,28 @@ std::string routes_of(const std::string& interface) {
   return result;
 }
 
+// Output of ip(8), whose lines end with a space; "" when it fails.
+std::string ip(const std::string& arguments) {
+  std::string out;
+  FILE* const pipe = ::popen(("ip " + arguments + " 2> /dev/null").c_str(), "r");
+  REQUIRE(pipe != nullptr);
+  std::array<char, 4096> piece{};
+  while (const std::size_t got = std::fread(piece.data(), 1, piece.size(), pipe))
+    out.append(piece.data(), got);
+  return ::pclose(pipe) == 0 ? out : "";
+}
+
+// Our rules, both families.
+std::string our_rules() {
+  std::string ours;
+  for (const char* family : {"-4", "-6"}) {
+    std::istringstream lines(ip(std::string(family) + " -N rule show"));
+    for (std::string line; std::getline(lines, line);)
+      if (line.find("proto 172") != std::string::npos) ours += line + "\n";
+  }
+  return ours;
+}
+
 ifreq ask_interface(const std::string& name, unsigned long request) {
   const UniqueFd fd(::socket(AF_INET, SOCK_DGRAM, 0));
   ifreq question{};
@@ -74,6 +101,7 @@ config::Port twin_port() {
   port.routes = {
       {Ipv4Prefix::parse("10.9.0.0/16").value(), Ipv4Address::parse("192.0.2.9").value()}};
   port.gateway = Ipv4Address::parse("192.0.2.254");
+  port.table = 1723;
   return port;
 }
 
@@ -86,7 +114,7 @@ TEST_CASE("kernel net: a twin gets MAC, MTU, addresses and routes, and twice is 
   REQUIRE(tap);
   const config::Port port = twin_port();
   for (const bool again : {false, true}) {
-    const auto done = configure_twin(port, kMac, 1480, again);
+    const auto done = configure_twin(port, PortRole::kCore, kMac, 1480, again);
     if (!done) FAIL(done.error());
     CHECK(ask_interface("twin0", SIOCGIFMTU).ifr_mtu == 1480);
     CHECK((ask_interface("twin0", SIOCGIFFLAGS).ifr_flags & IFF_UP) != 0);
@@ -97,14 +125,100 @@ TEST_CASE("kernel net: a twin gets MAC, MTU, addresses and routes, and twice is 
     REQUIRE(addresses.size() == 2);
     CHECK(addresses[0].to_string() == "192.0.2.1");
     CHECK(addresses[1].to_string() == "192.0.2.2");
-    // default via .254, 192.0.2.0/24 on link, 10.9.0.0/16 via .9; hexadecimal of network order
+    // In main, 192.0.2.0/24 on link and 10.9.0.0/16 via .9 (hexadecimal of network order), and no
+    // default route.
     const std::string routes = routes_of("twin0");
-    CHECK_THAT(routes, Catch::Contains("00000000>FE0200C0"));
     CHECK_THAT(routes, Catch::Contains("0000090A>090200C0"));
+    CHECK_THAT(routes, !Catch::Contains("00000000>"));
+    CHECK(ip("route show table 1723") ==
+          "default via 192.0.2.254 dev twin0 proto static \n"
+          "10.9.0.0/16 via 192.0.2.9 dev twin0 proto static \n"
+          "192.0.2.0/24 dev twin0 proto static scope link src 192.0.2.1 \n");
+    CHECK(our_rules() ==
+          "17231:\tfrom 192.0.2.1 lookup 1723 proto 172\n"
+          "17231:\tfrom 192.0.2.2 lookup 1723 proto 172\n"
+          "17232:\tfrom all oif twin0 lookup 1723 proto 172\n"
+          "32801:\tfrom all iif lo lookup 1723 proto 172\n");
   }
 }
 
-TEST_CASE("kernel net: a default route of somebody else is not taken over", "[supervisor]") {
+TEST_CASE("kernel net: both twins have a default route, and answers leave where calls came in",
+          "[supervisor]") {
+  enter_fresh_namespace();
+  const auto access_tap = open_tap("twin0");
+  const auto core_tap = open_tap("twin1");
+  REQUIRE(access_tap);
+  REQUIRE(core_tap);
+  config::Port access = twin_port();
+  access.ipv6_addresses = {Ipv6Prefix::parse("2001:db8:a::1/64").value()};
+  access.ipv6_gateway = Ipv6Address::parse("2001:db8:a::9");
+  config::Port core = access;
+  core.twin = "twin1";
+  core.table = 70'000;
+  core.addresses = {Ipv4Prefix::parse("10.0.0.1/24").value()};
+  core.ipv6_addresses = {Ipv6Prefix::parse("2001:db8:c::1/64").value()};
+  // The same network is behind both.
+  core.routes = {
+      {Ipv4Prefix::parse("10.9.0.0/16").value(), Ipv4Address::parse("10.0.0.9").value()}};
+  core.gateway = Ipv4Address::parse("10.0.0.254");
+  core.ipv6_gateway = Ipv6Address::parse("fe80::9");
+  for (const auto& [port, role] :
+       {std::pair{&access, PortRole::kAccess}, std::pair{&core, PortRole::kCore}}) {
+    const auto done = configure_twin(*port, role, kMac, 1500, false);
+    if (!done) FAIL(done.error());
+  }
+  const auto way = [](const std::string& question) { return ip("route get " + question); };
+  CHECK_THAT(way("203.0.113.9 from 192.0.2.1"), Catch::Contains("via 192.0.2.254 dev twin0"));
+  CHECK_THAT(way("203.0.113.9 from 10.0.0.1"), Catch::Contains("via 10.0.0.254 dev twin1"));
+  CHECK_THAT(way("203.0.113.9 oif twin0"), Catch::Contains("via 192.0.2.254 dev twin0"));
+  CHECK_THAT(way("10.9.1.1 from 192.0.2.1"), Catch::Contains("via 192.0.2.9 dev twin0"));
+  CHECK_THAT(way("10.9.1.1 from 10.0.0.1"), Catch::Contains("via 10.0.0.9 dev twin1"));
+  CHECK_THAT(way("192.0.2.77 from 192.0.2.1"),
+             Catch::Contains("192.0.2.77 from 192.0.2.1 dev twin0"));
+  CHECK_THAT(way("2001:db8::9 from 2001:db8:a::1"), Catch::Contains("via 2001:db8:a::9 dev twin0"));
+  CHECK_THAT(way("2001:db8::9 from 2001:db8:c::1"), Catch::Contains("via fe80::9 dev twin1"));
+  CHECK_THAT(way("fe80::77 oif twin1"), !Catch::Contains("via"));
+  // A program of the host: the core's way, unless main has one.
+  CHECK_THAT(way("203.0.113.9"), Catch::Contains("via 10.0.0.254 dev twin1"));
+  CHECK_THAT(way("10.9.1.1"), Catch::Contains("via 10.0.0.9 dev twin1"));
+  (void)ip("route add 203.0.113.0/24 via 192.0.2.5");
+  CHECK_THAT(way("203.0.113.9"), Catch::Contains("via 192.0.2.5 dev twin0"));
+  CHECK_THAT(way("203.0.113.9 from 10.0.0.1"), Catch::Contains("via 10.0.0.254 dev twin1"));
+
+  remove_rules({"twin0", "twin1"});
+  CHECK(our_rules().empty());
+}
+
+TEST_CASE("kernel net: rules of a killed server go, those of another server stay", "[supervisor]") {
+  enter_fresh_namespace();
+  const auto other_tap = open_tap("other0");
+  REQUIRE(other_tap);
+  config::Port other = twin_port();
+  other.twin = "other0";
+  other.table = 5000;
+  other.addresses = {Ipv4Prefix::parse("198.51.100.1/24").value()};
+  other.routes.clear();
+  other.gateway = Ipv4Address::parse("198.51.100.254");
+  REQUIRE(configure_twin(other, PortRole::kAccess, kMac, 1500, false));
+  const std::string others = our_rules();
+  {
+    const auto tap = open_tap("twin0");
+    REQUIRE(tap);
+    config::Port port = twin_port();
+    port.table = 4711;  // the key has changed since
+    REQUIRE(configure_twin(port, PortRole::kCore, kMac, 1500, false));
+  }
+  REQUIRE(our_rules() != others);  // the TAP is gone, its rules are not
+  remove_rules({"twin0", "twin1"});
+  CHECK(our_rules() == others);
+  (void)ip("rule add pref 100 from 192.0.2.7 lookup 1723");
+  remove_rules({"other0", "twin1"});
+  CHECK(our_rules().empty());
+  CHECK_THAT(ip("-N rule show"), Catch::Contains("from 192.0.2.7 lookup 1723"));
+}
+
+TEST_CASE("kernel net: a route of somebody else in the port's table is not taken over",
+          "[supervisor]") {
   enter_fresh_namespace();
   const auto other_tap = open_tap("other0");
   const auto tap = open_tap("twin0");
@@ -115,10 +229,10 @@ TEST_CASE("kernel net: a default route of somebody else is not taken over", "[su
   other.addresses = {Ipv4Prefix::parse("198.51.100.1/24").value()};
   other.routes.clear();
   other.gateway = Ipv4Address::parse("198.51.100.254");
-  REQUIRE(configure_twin(other, kMac, 1500, false));
-  const auto done = configure_twin(twin_port(), kMac, 1500, false);
+  REQUIRE(configure_twin(other, PortRole::kAccess, kMac, 1500, false));
+  const auto done = configure_twin(twin_port(), PortRole::kCore, kMac, 1500, false);
   REQUIRE_FALSE(done);
-  CHECK(done.error() == "twin0: there is a route to 0.0.0.0/0 already");
+  CHECK(done.error() == "twin0: there is a route to 0.0.0.0/0 in table 1723 already");
 }
 
 TEST_CASE("kernel net: a TAP in use is refused, and one goes with its descriptor", "[supervisor]") {
@@ -149,7 +263,7 @@ TEST_CASE("kernel net: a listener binds addresses that come later and gives TCP_
   const auto tap = open_tap("twin0");
   REQUIRE(tap);
   config::Port port = twin_port();
-  REQUIRE(configure_twin(port, kMac, 1500, false));
+  REQUIRE(configure_twin(port, PortRole::kAccess, kMac, 1500, false));
   // The namespace's own loopback is down: bring it up to talk to ourselves.
   const UniqueFd control(::socket(AF_INET, SOCK_DGRAM, 0));
   ifreq up = ask_interface("lo", SIOCGIFFLAGS);

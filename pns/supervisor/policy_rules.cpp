@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pns/supervisor/policy_rules.hpp"
+
+#include <fmt/format.h>
+#include <linux/fib_rules.h>
+#include <net/if.h>
+#include <netlink/cache.h>
+#include <netlink/netlink.h>
+#include <netlink/route/rule.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <memory>
+#include <set>
+#include <string_view>
+#include <vector>
+
+#include "pns/netlink/route_socket.hpp"
+#include "pns/supervisor/netlink_address.hpp"
+
+namespace pns::supervisor {
+namespace {
+
+constexpr std::uint32_t kFromPriority = 17'231;
+constexpr std::uint32_t kOifPriority = 17'232;
+constexpr std::uint32_t kCorePriority = 32'801;  // behind main (32766) and default (32767)
+constexpr std::uint32_t kAccessPriority = 32'802;
+
+struct FreeRule {
+  void operator()(rtnl_rule* rule) const noexcept { rtnl_rule_put(rule); }
+};
+using Rule = std::unique_ptr<rtnl_rule, FreeRule>;
+
+struct FreeCache {
+  void operator()(nl_cache* cache) const noexcept { nl_cache_free(cache); }
+};
+using Cache = std::unique_ptr<nl_cache, FreeCache>;
+
+Rule make_rule(int family, std::uint32_t priority, std::uint32_t table) {
+  Rule rule(rtnl_rule_alloc());
+  rtnl_rule_set_family(rule.get(), family);
+  rtnl_rule_set_prio(rule.get(), priority);
+  rtnl_rule_set_table(rule.get(), table);
+  rtnl_rule_set_action(rule.get(), FR_ACT_TO_TBL);
+  rtnl_rule_set_protocol(rule.get(), kRuleProtocol);
+  return rule;
+}
+
+bool is_ours(rtnl_rule* rule) noexcept {
+  std::uint8_t protocol = 0;
+  return rtnl_rule_get_protocol(rule, &protocol) == 0 && protocol == kRuleProtocol;
+}
+
+template <class Visit>
+void for_each_of_ours(nl_cache* cache, Visit visit) {
+  for (nl_object* object = nl_cache_get_first(cache); object != nullptr;
+       object = nl_cache_get_next(object))
+    if (auto* const rule = reinterpret_cast<rtnl_rule*>(object); is_ours(rule)) visit(rule);
+}
+
+// Tables of other servers that run here: the twin of each is there.
+std::set<std::uint32_t> tables_of_others(nl_cache* cache,
+                                         const std::array<std::string, contract::kPorts>& ours) {
+  std::set<std::uint32_t> tables;
+  for_each_of_ours(cache, [&](rtnl_rule* rule) {
+    const char* const twin = rtnl_rule_get_oif(rule);
+    if (twin != nullptr && *twin != '\0' && ::if_nametoindex(twin) != 0 &&
+        std::ranges::find(ours, std::string_view(twin)) == ours.end())
+      tables.insert(rtnl_rule_get_table(rule));
+  });
+  return tables;
+}
+
+}  // namespace
+
+std::expected<void, std::string> add_rules(const config::Port& port, contract::PortRole role) {
+  const auto socket = netlink::open_route_socket();
+  if (!socket) return std::unexpected(socket.error());
+  std::string failure;
+  const auto add = [&](const Rule& rule, std::string_view what) {
+    const int error = rtnl_rule_add(socket->get(), rule.get(), NLM_F_EXCL);
+    if (error < 0 && error != -NLE_EXIST && failure.empty())
+      failure =
+          fmt::format("{}: rule {} table {}: {}", port.twin, what, port.table, nl_geterror(error));
+  };
+  const auto from = [&](int family, const auto& own, int bits) {
+    const Rule rule = make_rule(family, kFromPriority, port.table);
+    const NetlinkAddress source = make_address(own.address, bits);
+    rtnl_rule_set_src(rule.get(), source.get());
+    add(rule, "from " + own.address.to_string());
+  };
+  for (const Ipv4Prefix& own : port.addresses) from(AF_INET, own, 32);
+  for (const Ipv6Prefix& own : port.ipv6_addresses)
+    if (!own.address.is_link_local()) from(AF_INET6, own, 128);
+  std::vector<int> families;
+  if (!port.addresses.empty()) families.push_back(AF_INET);
+  if (!port.ipv6_addresses.empty()) families.push_back(AF_INET6);
+  for (const int family : families) {
+    const Rule out = make_rule(family, kOifPriority, port.table);
+    rtnl_rule_set_oif(out.get(), port.twin.c_str());
+    add(out, "oif " + port.twin);
+    const bool core = role == contract::PortRole::kCore;
+    const Rule rest = make_rule(family, core ? kCorePriority : kAccessPriority, port.table);
+    rtnl_rule_set_iif(rest.get(), "lo");
+    add(rest, "iif lo");
+  }
+  if (!failure.empty()) return std::unexpected(failure);
+  return {};
+}
+
+void remove_rules(const std::array<std::string, contract::kPorts>& our_twins) noexcept {
+  const auto socket = netlink::open_route_socket();
+  if (!socket) return;
+  nl_cache* found = nullptr;
+  if (rtnl_rule_alloc_cache(socket->get(), AF_UNSPEC, &found) < 0) return;
+  const Cache cache(found);
+  const std::set<std::uint32_t> kept = tables_of_others(cache.get(), our_twins);
+  for_each_of_ours(cache.get(), [&](rtnl_rule* rule) {
+    if (!kept.contains(rtnl_rule_get_table(rule))) (void)rtnl_rule_delete(socket->get(), rule, 0);
+  });
+}
+
+}  // namespace pns::supervisor
