@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "dataplane/pipeline/egress.hpp"
+#include "dataplane/pipeline/flow_hash.hpp"
 #include "dataplane/pipeline/fragment.hpp"
 #include "dataplane/pipeline/local_delivery.hpp"
 #include "pns/wire/icmp.hpp"
@@ -100,7 +101,9 @@ bool forward_one(StageContext& stage, rte_mbuf* packet, PacketContext& context,
                  NextHopId id) noexcept {
   const Ipv6Address destination = wire::read_ipv6(octets_of(packet)).destination;
   SessionRecord* const from = context.session;
-  const NextHop hop = stage.routing.inner.get(id);
+  const NextHops& routes = stage.routing.inner;
+  if (NextHops::is_group(id)) id = routes.member(id, flow_of_ipv6(octets_of(packet)));
+  const NextHop hop = routes.get(id);
   const FoundSession other =
       hop.asks_sessions() ? stage.sessions.find_by_prefix(destination.high) : FoundSession{};
   if (other) {
@@ -173,7 +176,9 @@ void forward_ipv4(Burst& burst, StageContext& stage) noexcept {
     rte_mbuf* packet = burst.packets[at[n]];
     PacketContext& context = context_of(packet);
     SessionRecord* const from = context.session;
-    if (const NextHopId id = NextHops::id_of(found[n]); id != hop_id) {
+    NextHopId id = NextHops::id_of(found[n]);
+    if (NextHops::is_group(id)) id = routes.member(id, flow_of_ipv4(octets_of(packet)));
+    if (id != hop_id) {
       hop_id = id;
       hop = routes.get(hop_id);
     }

@@ -2,6 +2,7 @@
 #include "dataplane/pipeline/gre_out.hpp"
 
 #include "dataplane/pipeline/egress.hpp"
+#include "dataplane/pipeline/flow_hash.hpp"
 #include "dataplane/pipeline/fragment.hpp"
 #include "pns/wire/gre.hpp"
 #include "pns/wire/ipv4.hpp"
@@ -120,7 +121,9 @@ void gre_out(Burst& burst, StageContext& stage) noexcept {
   for (std::size_t n = 0; n < count; ++n) {
     rte_mbuf* packet = burst.packets[at[n]];
     PacketContext& context = context_of(packet);
-    if (const NextHopId id = NextHops::id_of(found[n]); id != hop_id) {
+    NextHopId id = NextHops::id_of(found[n]);
+    if (NextHops::is_group(id)) id = routes.member(id, flow_of_gre(*context.session));
+    if (id != hop_id) {
       hop_id = id;
       hop = routes.get(hop_id);
     }

@@ -58,6 +58,7 @@ std::expected<std::unique_ptr<NextHops>, std::string> NextHops::create(const cha
   // The AVX-512 look-up would lower the clock of everything else on the core.
   (void)rte_fib_select_lookup(table->fib_, RTE_FIB_LOOKUP_DIR24_8_SCALAR_MACRO);
   table->entries_ = std::make_unique<Entry[]>(kMaxNextHops);
+  table->groups_ = std::make_unique<Group[]>(kMaxGroups);
   if (room.ipv6_routes == 0) return table;
   rte_lpm6_config conf6{};
   conf6.max_rules = room.ipv6_routes;
@@ -104,8 +105,16 @@ NextHop NextHops::get(NextHopId id) const noexcept {
   return unpack(words);
 }
 
+bool NextHops::set_group(NextHopId id, std::span<const NextHopId, kGroupBuckets> buckets) noexcept {
+  if (!is_group(id) || id.value >= kMaxIds) return false;
+  Group& group = groups_[static_cast<std::size_t>(id.value - kMaxNextHops)];
+  for (std::size_t i = 0; i < kGroupBuckets; ++i)
+    group[i].store(buckets[i].value, std::memory_order_release);
+  return true;
+}
+
 bool NextHops::add_route(const Ipv4Prefix& prefix, NextHopId id) noexcept {
-  if (id.value >= kMaxNextHops || prefix.length > 32) return false;
+  if (id.value >= kMaxIds || prefix.length > 32) return false;
   return rte_fib_add(fib_, prefix.network().value, prefix.length, id.value) == 0;
 }
 
@@ -115,7 +124,7 @@ bool NextHops::delete_route(const Ipv4Prefix& prefix) noexcept {
 }
 
 bool NextHops::add_route(const Ipv6Prefix& prefix, NextHopId id) noexcept {
-  if (id.value >= kMaxNextHops || prefix.length > 128 || lpm6_ == nullptr) return false;
+  if (id.value >= kMaxIds || prefix.length > 128 || lpm6_ == nullptr) return false;
   if (prefix.length == 0) {
     ipv6_default_.store(id.value, std::memory_order_relaxed);
     return true;

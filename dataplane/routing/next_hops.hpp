@@ -10,7 +10,7 @@
 // prefixes beyond /24, one for 8 routes: 36 MiB for 65,536 routes. IPv6 64 MiB, and 16 MiB for
 // 16,384 groups, of which a /48 takes up to 3, a /64 5, a /128 13, shared where they run alike. The
 // inner table takes 116 MiB of dataplane.memory, the outer one, without IPv6, 36 MiB. Next hops
-// take 1.4 MiB of the heap for each table.
+// and groups take 1.4 MiB of the heap for each table.
 #pragma once
 
 #include <atomic>
@@ -55,8 +55,12 @@ struct NextHop {
 
 class NextHops {
  public:
-  // Ids lie in [1, kMaxNextHops).
-  static constexpr std::uint16_t kMaxNextHops = 32'767;
+  // Ids of next hops lie in [1, kMaxNextHops), those of groups behind, below kMaxIds.
+  static constexpr std::uint16_t kMaxNextHops = 31'743;
+  static constexpr std::uint16_t kMaxGroups = 1'024;
+  static constexpr std::uint16_t kMaxIds = kMaxNextHops + kMaxGroups;
+  // A group is as many next hops, members repeated by their weight; a flow takes one of them.
+  static constexpr std::size_t kGroupBuckets = 64;
   struct Room {
     std::uint32_t ipv4_routes = 65'536;
     std::uint32_t ipv6_routes = 16'384;  // 0: no IPv6 at all
@@ -77,6 +81,9 @@ class NextHops {
   // Writes one next hop; readers see the old or the new one whole. False: id out of range.
   bool set(NextHopId id, const NextHop& next_hop) noexcept;
   [[nodiscard]] NextHop get(NextHopId id) const noexcept;  // any thread
+  // Writes one group, member by member. A bucket that keeps its member keeps its flows. False: id
+  // out of range.
+  bool set_group(NextHopId id, std::span<const NextHopId, kGroupBuckets> buckets) noexcept;
   // Adds or replaces a route. Host bits of the prefix are ignored. False: table full or bad id.
   bool add_route(const Ipv4Prefix& prefix, NextHopId id) noexcept;
   // False: there was no such route.
@@ -85,6 +92,15 @@ class NextHops {
   bool delete_route(const Ipv6Prefix& prefix) noexcept;
 
   // --- any thread ---
+  [[nodiscard]] static constexpr bool is_group(NextHopId id) noexcept {
+    return id.value >= kMaxNextHops;
+  }
+  // The next hop of a flow (flow_hash.hpp) in a group.
+  [[nodiscard]] NextHopId member(NextHopId group, std::uint32_t flow) const noexcept {
+    static_assert(kGroupBuckets == 64);
+    const Group& buckets = groups_[static_cast<std::size_t>(group.value - kMaxNextHops)];
+    return NextHopId(buckets[flow >> 26].load(std::memory_order_acquire));
+  }
   // found[i] for destinations[i] (host order); at most kMaxLookup at a time, both spans equal.
   static constexpr std::size_t kMaxLookup = 128;
   using Found = std::uint64_t;  // as rte_fib writes it
@@ -105,6 +121,8 @@ class NextHops {
     std::array<std::atomic<std::uint64_t>, 4> words{};  // gateway in the last two
   };
 
+  using Group = std::array<std::atomic<std::uint16_t>, kGroupBuckets>;
+
   NextHops() noexcept = default;
 
   rte_fib* fib_ = nullptr;
@@ -112,6 +130,7 @@ class NextHops {
   // rte_lpm6 knows no prefix of length 0. Main: writes; workers: read.
   std::atomic<std::uint16_t> ipv6_default_{0};
   std::unique_ptr<Entry[]> entries_;
+  std::unique_ptr<Group[]> groups_;  // main: writes; workers: read
 };
 
 // The two worlds of a VPN server. A packet of one never takes a route of the other, and an address

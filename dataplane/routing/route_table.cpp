@@ -25,10 +25,14 @@ RouteTable::RouteTable(std::string name, NextHops& next_hops, const Links& links
 // Routes inside a pool or a subscriber's prefix lead where they say, unless a session has the
 // destination.
 void RouteTable::mark_pools(Wanted& routes) const {
+  const auto mark_way = [](Way& way) {
+    way.hop.in_pool = true;
+    for (Member& member : way.members) member.hop.in_pool = true;
+  };
   const auto mark = [&](const Ipv6Prefix& pool) {
     for (auto route = routes.lower_bound(pool);
          route != routes.end() && pool.contains(route->first.address); ++route)
-      if (route->first.length >= pool.length) route->second.in_pool = true;
+      if (route->first.length >= pool.length) mark_way(route->second);
   };
   for (const Ipv6Prefix& pool : pools_) mark(pool);
   for (const Ipv6Prefix& subscriber : subscribers_) mark(subscriber);
@@ -47,8 +51,9 @@ std::optional<RouteTable::Hop> RouteTable::host_hop(const Neighbour& neighbour) 
     if (subscribers_.contains(prefix)) return std::nullopt;
     const auto route = base_.find(prefix);
     if (route == base_.end()) continue;
-    const Hop& hop = route->second;
-    if (hop.kind != NextHopKind::kGlean || hop.port != port || !hop.address.is_unspecified())
+    const auto& [hop, members] = route->second;
+    if (!members.empty() || hop.kind != NextHopKind::kGlean || hop.port != port ||
+        !hop.address.is_unspecified())
       return std::nullopt;
     return Hop{NextHopKind::kGlean, port, address, hop.in_pool};
   }
@@ -95,6 +100,62 @@ NextHopId RouteTable::write(const Hop& hop) {
   return id;
 }
 
+NextHopId RouteTable::id_of(const Way& way) {
+  if (way.members.empty()) return id_of(way.hop);
+  if (const auto known = group_ids_.find(way.members); known != group_ids_.end())
+    return known->second;
+  NextHopId id;
+  if (!free_group_ids_.empty()) {
+    id = free_group_ids_.back();
+    free_group_ids_.pop_back();
+  } else if (next_group_id_ < NextHops::kMaxIds) {
+    id = NextHopId(next_group_id_++);
+  } else {
+    return id_of(way.members.front().hop);
+  }
+  group_ids_[way.members] = id;
+  return id;
+}
+
+NextHopId RouteTable::write(const Way& way) {
+  if (way.members.empty()) return write(way.hop);
+  const NextHopId id = id_of(way);
+  if (!NextHops::is_group(id)) return write(way.members.front().hop);
+  write_group(id, way.members);
+  return id;
+}
+
+// Each member has buckets by its weight. The buckets of one that cannot be reached go to the others
+// in turn, until it is there again.
+void RouteTable::write_group(NextHopId id, const std::vector<Member>& members) {
+  struct Choice {
+    NextHopId id;
+    bool usable = false;
+  };
+  std::vector<Choice> choices;
+  std::vector<NextHopId> usable;
+  unsigned total = 0;
+  for (const Member& member : members) {
+    const NextHopId hop = write(member.hop);
+    const bool is_usable = hop.value != 0 && (member.hop.address.is_unspecified() ||
+                                              next_hops_.get(hop).kind == NextHopKind::kResolved);
+    choices.push_back({hop, is_usable});
+    if (is_usable) usable.push_back(hop);
+    total += member.weight;
+  }
+  std::array<NextHopId, NextHops::kGroupBuckets> buckets;
+  std::size_t member = 0;
+  std::size_t substitute = 0;
+  unsigned passed = members.front().weight;  // weights of the members up to `member`
+  for (std::size_t bucket = 0; bucket < buckets.size(); ++bucket) {
+    while (bucket * total >= passed * buckets.size()) passed += members[++member].weight;
+    const Choice& choice = choices[member];
+    buckets[bucket] =
+        choice.usable || usable.empty() ? choice.id : usable[substitute++ % usable.size()];
+  }
+  (void)next_hops_.set_group(id, buckets);
+}
+
 void RouteTable::release_id(const Hop& hop) {
   const auto entry = ids_.find(hop);
   if (entry == ids_.end()) return;
@@ -103,34 +164,60 @@ void RouteTable::release_id(const Hop& hop) {
   ids_.erase(entry);
 }
 
+void RouteTable::release_unused(const std::set<Hop>& hops,
+                                const std::set<std::vector<Member>>& groups) {
+  std::erase_if(group_ids_, [&](const auto& entry) {
+    if (groups.contains(entry.first)) return false;
+    free_group_ids_.push_back(entry.second);
+    return true;
+  });
+  std::erase_if(ids_, [&](const auto& entry) {
+    if (hops.contains(entry.first)) return false;
+    (void)next_hops_.set(entry.second, NextHop{});
+    free_ids_.push_back(entry.second);
+    return true;
+  });
+}
+
 void RouteTable::replace(Wanted routes) {
   base_ = std::move(routes);
   mark_pools(base_);
   for (const Ipv6Prefix& pool : pools_)
-    if (Hop& hop = base_[pool]; hop.kind != NextHopKind::kLocal) hop = kPoolHop;
+    if (Way& way = base_[pool]; way.hop.kind != NextHopKind::kLocal) way = {kPoolHop};
   gateways_.clear();
   gateway_hops_.clear();
-  for (const auto& [prefix, hop] : base_) {
-    if (hop.kind != NextHopKind::kGlean || hop.address.is_unspecified()) continue;
+  const auto note_gateway = [&](const Hop& hop) {
+    if (hop.kind != NextHopKind::kGlean || hop.address.is_unspecified()) return;
     gateways_.insert({hop.port, hop.address});
     gateway_hops_.insert(hop);
+  };
+  for (const auto& [prefix, way] : base_) {
+    note_gateway(way.hop);
+    for (const Member& member : way.members) note_gateway(member.hop);
   }
   Wanted wanted = base_;
   for (const auto& [neighbour, mac] : links_.neighbours)
-    if (const auto hop = host_hop(neighbour)) wanted[host_route(neighbour.second)] = *hop;
-  for (const Ipv6Prefix& subscriber : subscribers_) wanted[subscriber] = kPoolHop;
+    if (const auto hop = host_hop(neighbour)) wanted[host_route(neighbour.second)] = {*hop};
+  for (const Ipv6Prefix& subscriber : subscribers_) wanted[subscriber] = {kPoolHop};
 
   // Next hops first, so that a route never leads to one that is not written yet.
-  std::set<Hop> used;
-  for (const auto& [prefix, hop] : wanted)
-    if (used.insert(hop).second) (void)write(hop);
-  std::vector<Ipv6Prefix> refused;
-  for (const auto& [prefix, hop] : wanted) {
-    const auto known = installed_.find(prefix);
-    if (known != installed_.end() && known->second == hop) continue;
-    if (!add_route(prefix, id_of(hop))) refused.push_back(prefix);
+  std::set<Hop> hops;
+  std::set<std::vector<Member>> groups;
+  for (const auto& [prefix, way] : wanted) {
+    if (way.members.empty()) {
+      if (hops.insert(way.hop).second) (void)write(way.hop);
+    } else if (groups.insert(way.members).second) {
+      for (const Member& member : way.members) hops.insert(member.hop);
+      (void)write(way);
+    }
   }
-  for (const auto& [prefix, hop] : installed_)
+  std::vector<Ipv6Prefix> refused;
+  for (const auto& [prefix, way] : wanted) {
+    const auto known = installed_.find(prefix);
+    if (known != installed_.end() && known->second == way) continue;
+    if (!add_route(prefix, id_of(way))) refused.push_back(prefix);
+  }
+  for (const auto& [prefix, way] : installed_)
     if (!wanted.contains(prefix)) delete_route(prefix);
   // Once more after the removals; what finds no room even then is tried at the next change.
   std::erase_if(refused, [&](const Ipv6Prefix& prefix) {
@@ -142,15 +229,7 @@ void RouteTable::replace(Wanted routes) {
     log::warn("routes not installed", {{"table", name_}, {"count", refused.size()}});
   refused_ = refused.size();
   installed_ = std::move(wanted);
-  for (auto entry = ids_.begin(); entry != ids_.end();) {
-    if (used.contains(entry->first)) {
-      ++entry;
-      continue;
-    }
-    (void)next_hops_.set(entry->second, NextHop{});
-    free_ids_.push_back(entry->second);
-    entry = ids_.erase(entry);
-  }
+  release_unused(hops, groups);
 }
 
 void RouteTable::update(const Neighbour& neighbour) {
@@ -159,28 +238,36 @@ void RouteTable::update(const Neighbour& neighbour) {
     const Hop hop{NextHopKind::kGlean, port, address, in_pool};
     if (ids_.contains(hop)) (void)write(hop);
   }
+  if (gateways_.contains(neighbour)) {
+    const auto is_it = [&](const Member& member) {
+      return member.hop.port == port && member.hop.address == address;
+    };
+    for (const auto& [members, id] : group_ids_)
+      if (std::ranges::any_of(members, is_it)) write_group(id, members);
+  }
   const Ipv6Prefix host = host_route(address);
   const auto wanted = links_.neighbours.contains(neighbour) ? host_hop(neighbour) : std::nullopt;
   if (wanted) {
-    (void)install(host, *wanted);
+    (void)install(host, {*wanted});
     return;
   }
   const auto installed = installed_.find(host);
   if (installed == installed_.end() || subscribers_.contains(host)) return;
-  const Hop hop = installed->second;
+  const Hop hop = installed->second.hop;
   const auto base = base_.find(host);
-  const bool is_host_route = hop.kind == NextHopKind::kGlean && hop.port == port &&
-                             hop.address == address && (base == base_.end() || base->second != hop);
+  const bool is_host_route = installed->second.members.empty() && hop.kind == NextHopKind::kGlean &&
+                             hop.port == port && hop.address == address &&
+                             (base == base_.end() || base->second != Way{hop});
   if (!is_host_route) return;
   uninstall(host);
   if (!gateway_hops_.contains(hop)) release_id(hop);
 }
 
-bool RouteTable::install(const Ipv6Prefix& prefix, const Hop& hop) {
+bool RouteTable::install(const Ipv6Prefix& prefix, const Way& way) {
   const auto installed = installed_.find(prefix);
-  if (installed != installed_.end() && installed->second == hop) return true;
-  if (!add_route(prefix, write(hop))) return false;
-  installed_[prefix] = hop;
+  if (installed != installed_.end() && installed->second == way) return true;
+  if (!add_route(prefix, write(way))) return false;
+  installed_[prefix] = way;
   return true;
 }
 
@@ -196,7 +283,7 @@ bool RouteTable::add_subscriber(const Ipv6Prefix& subscriber) {
   if (!subscribers_.insert(subscriber).second) return true;
   const auto longer = base_.upper_bound(subscriber);
   const bool has_longer = longer != base_.end() && subscriber.contains(longer->first.address);
-  return install(subscriber, kPoolHop) && !has_longer;
+  return install(subscriber, {kPoolHop}) && !has_longer;
 }
 
 void RouteTable::remove_subscriber(const Ipv6Prefix& subscriber) {

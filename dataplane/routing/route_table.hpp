@@ -9,6 +9,9 @@
 // no other packet asks the session index. An address there without a session is nobody's. A route
 // of the kernel with the same prefix does not replace a pool; a longer one leads where it says.
 //
+// A route with several next hops leads to a group of them. While another member is resolved, one
+// whose neighbour is unknown gets no flows; those of the others do not move.
+//
 // Knows no netlink: Routes reads the kernel. Main thread only.
 #pragma once
 
@@ -46,7 +49,20 @@ class RouteTable {
     bool in_pool = false;
     friend auto operator<=>(const Hop&, const Hop&) = default;
   };
-  using Wanted = std::map<Ipv6Prefix, Hop>;
+  // One of several next hops of equal cost.
+  struct Member {
+    Hop hop;
+    std::uint16_t weight = 1;  // 1..256
+    friend auto operator<=>(const Member&, const Member&) = default;
+  };
+  static constexpr std::size_t kMaxMembers = 16;
+  // Where a route leads: to a hop, or to a group of members, by flow.
+  struct Way {
+    Hop hop;
+    std::vector<Member> members{};  // empty: to `hop`; else sorted, two to kMaxMembers
+    friend bool operator==(const Way&, const Way&) = default;
+  };
+  using Wanted = std::map<Ipv6Prefix, Way>;
 
   // `name`: in the log. `pools`: the prefixes that only sessions have addresses of.
   RouteTable(std::string name, NextHops& next_hops, const Links& links,
@@ -69,12 +85,18 @@ class RouteTable {
   void mark_pools(Wanted& routes) const;
   [[nodiscard]] std::optional<Hop> host_hop(const Neighbour& neighbour) const;
   [[nodiscard]] NextHop next_hop_of(const Hop& hop) const;
-  [[nodiscard]] NextHopId id_of(const Hop& hop);
   // The same, with the next hop written. Id 0: no route, or no id is left.
+  [[nodiscard]] NextHopId id_of(const Hop& hop);
   [[nodiscard]] NextHopId write(const Hop& hop);
+  // A group that finds no id is its first member.
+  [[nodiscard]] NextHopId id_of(const Way& way);
+  [[nodiscard]] NextHopId write(const Way& way);
+  void write_group(NextHopId id, const std::vector<Member>& members);
   void release_id(const Hop& hop);
-  // Leads a prefix to a hop. False: no room; then nothing has changed.
-  bool install(const Ipv6Prefix& prefix, const Hop& hop);
+  // Takes back the ids of hops and groups that are not used.
+  void release_unused(const std::set<Hop>& hops, const std::set<std::vector<Member>>& groups);
+  // Leads a prefix somewhere. False: no room; then nothing has changed.
+  bool install(const Ipv6Prefix& prefix, const Way& way);
   void uninstall(const Ipv6Prefix& prefix);
   [[nodiscard]] bool add_route(const Ipv6Prefix& prefix, NextHopId id);  // false: no room
   void delete_route(const Ipv6Prefix& prefix);
@@ -91,6 +113,9 @@ class RouteTable {
   std::map<Hop, NextHopId> ids_;
   std::vector<NextHopId> free_ids_;
   std::uint16_t next_id_ = 1;
+  std::map<std::vector<Member>, NextHopId> group_ids_;
+  std::vector<NextHopId> free_group_ids_;
+  std::uint16_t next_group_id_ = NextHops::kMaxNextHops;
   std::size_t refused_ = 0;  // routes that found no room
 };
 

@@ -6,11 +6,14 @@
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <netlink/cache.h>
+#include <netlink/errno.h>
+#include <netlink/msg.h>
 #include <netlink/netlink.h>
 #include <netlink/route/addr.h>
 #include <netlink/route/neighbour.h>
 #include <netlink/route/nexthop.h>
 #include <netlink/route/route.h>
+#include <netlink/socket.h>
 
 #include <algorithm>
 #include <cstring>
@@ -82,6 +85,47 @@ void for_each(nl_cache* cache, Visit visit) {
     visit(reinterpret_cast<Object*>(object));
 }
 
+// The next hops of a kernel's route that leave by `ifindex`. Those whose link is gone count only
+// when there are no others.
+std::vector<RouteTable::Member> members_of(rtnl_route* route, int ifindex,
+                                           contract::PortRole port) {
+  std::vector<RouteTable::Member> alive;
+  std::vector<RouteTable::Member> dead;
+  for (int n = 0; n < rtnl_route_get_nnexthops(route); ++n) {
+    rtnl_nexthop* const hop = rtnl_route_nexthop_n(route, n);
+    if (rtnl_route_nh_get_ifindex(hop) != ifindex) continue;
+    const bool is_dead = (rtnl_route_nh_get_flags(hop) & (RTNH_F_DEAD | RTNH_F_LINKDOWN)) != 0;
+    (is_dead ? dead : alive)
+        .push_back({{NextHopKind::kGlean, port,
+                     address_of(rtnl_route_nh_get_gateway(hop)).value_or(Ipv6Address())},
+                    static_cast<std::uint16_t>(rtnl_route_nh_get_weight(hop) + 1)});
+  }
+  return alive.empty() ? dead : alive;
+}
+
+// Members in an order that does not depend on the kernel's: the same ones are the same group.
+RouteTable::Way way_of(std::vector<RouteTable::Member> members) {
+  if (members.empty()) return {};
+  std::ranges::sort(members);
+  const auto repeated = std::ranges::unique(
+      members, [](const auto& one, const auto& other) { return one.hop == other.hop; });
+  members.erase(repeated.begin(), repeated.end());
+  if (members.size() > RouteTable::kMaxMembers) members.resize(RouteTable::kMaxMembers);
+  if (members.size() == 1) return {members.front().hop};
+  return {{}, std::move(members)};
+}
+
+// The destination of a kernel's route.
+Ipv6Prefix prefix_of(rtnl_route* route) noexcept {
+  const bool ipv4 = rtnl_route_get_family(route) == AF_INET;
+  nl_addr* const destination = rtnl_route_get_dst(route);
+  const unsigned bits = destination == nullptr ? 0U : nl_addr_get_prefixlen(destination);
+  // The default route's destination has no octets.
+  const Ipv6Address any = ipv4 ? mapped(Ipv4Address()) : Ipv6Address();
+  return {address_of(destination).value_or(any),
+          static_cast<std::uint8_t>(bits + (ipv4 ? kMappedBits : 0U))};
+}
+
 }  // namespace
 
 Routes::Routes(RoutingTables tables, Settings settings, Release release, Unanswered unanswered,
@@ -114,7 +158,10 @@ std::expected<void, std::string> Routes::start() {
     if (!requests) return std::unexpected(requests.error());
     requests_ = std::move(*requests);
   }
-  if (const int error = nl_cache_mngr_alloc(nullptr, NETLINK_ROUTE, 0, &manager_); error < 0)
+  events_.reset(nl_socket_alloc());
+  if (!events_) return failed("event socket", NLE_NOMEM);
+  (void)nl_socket_modify_cb(events_.get(), NL_CB_MSG_IN, NL_CB_CUSTOM, on_event, this);
+  if (const int error = nl_cache_mngr_alloc(events_.get(), NETLINK_ROUTE, 0, &manager_); error < 0)
     return failed("cache manager", error);
   const change_func_t on_change = [](nl_cache*, nl_object*, int, void* self) {
     static_cast<Routes*>(self)->changed_ = true;
@@ -140,6 +187,21 @@ std::expected<void, std::string> Routes::start() {
   return {};
 }
 
+// One next hop of an IPv6 route may go alone. The kernel tells so, and libnl's cache (3.7) keeps
+// it.
+int Routes::on_event(nl_msg* message, void* self) {
+  const nlmsghdr* const header = nlmsg_hdr(message);
+  if (header->nlmsg_type != RTM_DELROUTE || nlmsg_datalen(header) < static_cast<int>(sizeof(rtmsg)))
+    return NL_OK;
+  rtmsg route{};
+  std::memcpy(&route, nlmsg_data(header), sizeof(route));
+  if (route.rtm_family == AF_INET6 && route.rtm_table != RT_TABLE_LOCAL) {
+    static_cast<Routes*>(self)->routes_stale_ = true;
+    static_cast<Routes*>(self)->changed_ = true;
+  }
+  return NL_OK;
+}
+
 int Routes::fd() const noexcept { return nl_cache_mngr_get_fd(manager_); }
 
 void Routes::on_readable(std::uint64_t now_ns) {
@@ -162,6 +224,9 @@ void Routes::on_readable(std::uint64_t now_ns) {
 bool Routes::rebuild_if_due(std::uint64_t now_ns) {
   if (!changed_ || now_ns < next_rebuild_ns_) return false;
   changed_ = false;
+  if (std::exchange(routes_stale_, false))
+    if (const auto socket = netlink::open_route_socket())
+      (void)nl_cache_refill(socket->get(), route_cache_);
   rebuild(now_ns);
   next_rebuild_ns_ = now_ns + kRebuildPauseNs * (routes() + neighbours());
   return true;
@@ -234,35 +299,28 @@ void Routes::read_addresses() {
 std::array<Routes::Candidates, contract::kPorts> Routes::read_routes() const {
   std::array<Candidates, contract::kPorts> found;
   for_each<rtnl_route>(route_cache_, [&](rtnl_route* route) {
-    const auto family = rtnl_route_get_family(route);
+    const int family = rtnl_route_get_family(route);
     if (family != AF_INET && family != AF_INET6) return;
-    nl_addr* destination = rtnl_route_get_dst(route);
-    const unsigned bits = destination == nullptr ? 0U : nl_addr_get_prefixlen(destination);
-    // The default route's destination has no octets.
-    const Ipv6Address network =
-        address_of(destination).value_or(family == AF_INET ? mapped(Ipv4Address()) : Ipv6Address());
-    const Ipv6Prefix prefix{
-        network, static_cast<std::uint8_t>(bits + (family == AF_INET ? kMappedBits : 0U))};
-    if (network.is_link_local() || is_multicast(network)) return;
-    const std::uint32_t table = rtnl_route_get_table(route);
-    const auto offer = [&](contract::PortRole port, const RouteTable::Hop& hop) {
-      const bool own = table == settings_.ports[static_cast<std::size_t>(port)].table;
-      if (!own && table != RT_TABLE_MAIN) return;
+    const Ipv6Prefix prefix = prefix_of(route);
+    if (prefix.address.is_link_local() || is_multicast(prefix.address)) return;
+    const bool refusal = is_refusal(route);
+    if (!refusal && rtnl_route_get_type(route) != RTN_UNICAST) return;
+    for (const contract::PortRole port : kRoles) {
+      const auto index = static_cast<std::size_t>(port);
+      const bool own = rtnl_route_get_table(route) == settings_.ports[index].table;
+      if (!own && rtnl_route_get_table(route) != RT_TABLE_MAIN) continue;
+      std::vector<RouteTable::Member> members;
+      if (!refusal && ifindex_[index] != 0) members = members_of(route, ifindex_[index], port);
+      if (!refusal && members.empty()) continue;
       const std::uint64_t rank = (own ? 0 : kBehindOwnTable) + rtnl_route_get_priority(route);
-      Candidates& of_port = found[static_cast<std::size_t>(port)];
-      const auto known = of_port.find(prefix);
-      if (known == of_port.end() || rank < known->second.rank) of_port[prefix] = {rank, hop};
-    };
-    if (is_refusal(route)) {
-      for (const contract::PortRole port : kRoles) offer(port, {});
-      return;
+      const auto [known, is_new] = found[index].try_emplace(prefix, rank, members);
+      if (is_new || known->second.rank < rank) continue;
+      // IPv6 has next hops of equal cost as routes of equal metric, too.
+      if (known->second.rank == rank && family == AF_INET6)
+        known->second.members.insert(known->second.members.end(), members.begin(), members.end());
+      else if (rank < known->second.rank)
+        known->second = {rank, std::move(members)};
     }
-    if (rtnl_route_get_type(route) != RTN_UNICAST || rtnl_route_get_nnexthops(route) == 0) return;
-    rtnl_nexthop* hop = rtnl_route_nexthop_n(route, 0);
-    contract::PortRole port{};
-    if (port_of(rtnl_route_nh_get_ifindex(hop), port))
-      offer(port, {NextHopKind::kGlean, port,
-                   address_of(rtnl_route_nh_get_gateway(hop)).value_or(Ipv6Address())});
   });
   return found;
 }
@@ -271,9 +329,9 @@ std::array<Routes::Candidates, contract::kPorts> Routes::read_routes() const {
 RouteTable::Wanted Routes::routes_of(contract::PortRole port, const Candidates& found) const {
   RouteTable::Wanted wanted;
   for (const auto& [prefix, candidate] : found)
-    wanted.emplace_hint(wanted.end(), prefix, candidate.hop);
+    wanted.emplace_hint(wanted.end(), prefix, way_of(candidate.members));
   const auto add_own = [&](const Ipv6Address& own) {
-    wanted[{own, 128}] = {NextHopKind::kLocal, port, {}};
+    wanted[{own, 128}] = {{NextHopKind::kLocal, port, {}}};
   };
   for (const Ipv4Address own : addresses(port)) add_own(mapped(own));
   for (const Ipv6Address& own : ipv6_addresses(port)) add_own(own);

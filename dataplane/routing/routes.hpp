@@ -42,9 +42,11 @@
 #include "pns/base/ip_address.hpp"
 #include "pns/contract/session_memory.hpp"
 #include "pns/netlink/neighbour_request.hpp"
+#include "pns/netlink/route_socket.hpp"
 
 struct nl_cache_mngr;
 struct nl_cache;
+struct nl_msg;
 struct rtnl_neigh;
 
 namespace pns::dataplane {
@@ -121,13 +123,14 @@ class Routes {
   using Neighbour = RouteTable::Neighbour;
   // A route of one port.
   struct Candidate {
-    std::uint64_t rank = 0;  // the lowest wins
-    RouteTable::Hop hop;
+    std::uint64_t rank = 0;                     // the lowest wins
+    std::vector<RouteTable::Member> members{};  // empty: told to have no next hop
   };
   using Candidates = std::map<Ipv6Prefix, Candidate>;
 
   void rebuild(std::uint64_t now_ns);
   bool rebuild_if_due(std::uint64_t now_ns);
+  static int on_event(nl_msg* message, void* self);  // every message of the kernel
   // Applies a change of a neighbour.
   void update(const Neighbour& neighbour, std::uint64_t now_ns);
   void on_neighbour(rtnl_neigh* entry, bool gone);
@@ -152,7 +155,8 @@ class Routes {
   std::array<std::vector<Ipv4Address>, contract::kPorts> addresses_;
   std::array<std::vector<Ipv6Address>, contract::kPorts> ipv6_addresses_;
   Release release_;
-  nl_cache_mngr* manager_ = nullptr;
+  netlink::RouteSocket events_;
+  nl_cache_mngr* manager_ = nullptr;  // reads events_
   nl_cache* address_cache_ = nullptr;
   nl_cache* neighbour_cache_ = nullptr;
   nl_cache* route_cache_ = nullptr;
@@ -166,7 +170,8 @@ class Routes {
   ResolveQueue resolving_;
   std::uint64_t unanswered_count_ = 0;
   std::uint64_t queue_full_count_ = 0;
-  bool changed_ = false;  // routes or addresses
+  bool changed_ = false;       // routes or addresses
+  bool routes_stale_ = false;  // the cache of routes is not what the kernel has
   std::uint64_t next_rebuild_ns_ = 0;
   std::uint64_t rebuilds_ = 0;
 };

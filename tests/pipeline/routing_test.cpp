@@ -32,6 +32,41 @@ class ScopedRoute {
   Ipv4Prefix prefix_;
 };
 
+// A group of routers with consecutive MAC addresses.
+class Group {
+ public:
+  static constexpr unsigned kRouters = 3;
+
+  Group(NextHops& table, const char* prefix, NextHop router) : table_(table) {
+    static std::uint16_t number = 200;
+    static std::uint16_t group = NextHops::kMaxNextHops;
+    std::array<NextHopId, NextHops::kGroupBuckets> buckets;
+    for (unsigned n = 0; n < kRouters; ++n) {
+      router.destination[5] = static_cast<std::uint8_t>(0xa0 + n);
+      const NextHopId id(number++);
+      REQUIRE(table_.set(id, router));
+      for (std::size_t bucket = n; bucket < buckets.size(); bucket += kRouters)
+        buckets[bucket] = id;
+    }
+    const NextHopId id(group++);
+    REQUIRE(table_.set_group(id, buckets));
+    if ((ipv4_ = Ipv4Prefix::parse(prefix)))
+      REQUIRE(table_.add_route(*ipv4_, id));
+    else
+      REQUIRE(table_.add_route(*(ipv6_ = Ipv6Prefix::parse(prefix)), id));
+  }
+  ~Group() { CHECK((ipv4_ ? table_.delete_route(*ipv4_) : table_.delete_route(*ipv6_))); }
+  Group(const Group&) = delete;
+  Group& operator=(const Group&) = delete;
+
+ private:
+  NextHops& table_;
+  std::optional<Ipv4Prefix> ipv4_;
+  std::optional<Ipv6Prefix> ipv6_;
+};
+
+unsigned router_of(const Octets& frame) { return std::to_integer<unsigned>(frame[5]); }
+
 MacAddress mac(std::string_view text) {
   MacAddress out{};
   const Octets wire = octets(text);
@@ -192,6 +227,110 @@ TEST_CASE("routing: both sides have a default route of their own", "[pipeline][r
   CHECK(world.sent(kCore).size() == 1);
   CHECK(world.sent(kAccess).size() == 1);
   CHECK(world.drops().empty());
+}
+
+TEST_CASE("routing: routes of equal cost are shared by flow, and a flow keeps its own",
+          "[pipeline][routing][ecmp]") {
+  World world;
+  const Group inner(world.routing().inner, "192.0.2.0/24", by_core_router());
+  const Group outer(world.routing().outer, "192.0.2.0/24", by_access_router());
+  const Subscriber s = world.add(2);
+  (void)world.counted();
+  // Upstream: UDP to one host, 64 ports, each twice; a later fragment of each has no ports.
+  std::map<unsigned, std::set<unsigned>> by_port;
+  std::map<unsigned, unsigned> by_router;
+  std::uint32_t sequence = 0;
+  for (unsigned round = 0; round < 2; ++round)
+    for (unsigned port = 0; port < 64; ++port) {
+      Octets udp = pattern(20);
+      put16(udp, 0, 1000 + port);
+      world.receive(
+          kAccess,
+          from_peer(
+              s, sequence++,
+              ppp("0021",
+                  ip({.source = s.address, .destination = "192.0.2.7", .protocol = 17}, udp))));
+      world.run();
+      const auto out = world.sent(kCore);
+      REQUIRE(out.size() == 1);
+      by_port[port].insert(router_of(out[0]));
+      ++by_router[router_of(out[0])];
+    }
+  for (const auto& [port, routers] : by_port) CHECK(routers.size() == 1);
+  REQUIRE(by_router.size() == Group::kRouters);
+  for (const auto& [router, packets] : by_router) CHECK(packets >= 16);
+  // Fragments of one packet go one way, with ports and without.
+  std::set<unsigned> routers;
+  for (const unsigned flags : {0x2000U, 0x2003U, 0x0006U}) {
+    Octets data = pattern(24);
+    put16(data, 0, 5000 + flags);
+    world.receive(kAccess, from_peer(s, sequence++,
+                                     ppp("0021", ip({.source = s.address,
+                                                     .destination = "192.0.2.7",
+                                                     .protocol = 17,
+                                                     .flags_offset = flags},
+                                                    data))));
+    world.run();
+    const auto out = world.sent(kCore);
+    REQUIRE(out.size() == 1);
+    routers.insert(router_of(out[0]));
+  }
+  CHECK(routers.size() == 1);
+
+  // Downstream: a session's GRE keeps its router, whatever is inside.
+  world.advance(200'000'000);
+  world.run();
+  (void)world.sent(kAccess);  // acknowledgements
+  std::map<unsigned, unsigned> sessions;
+  for (unsigned n = 3; n < 35; ++n) {
+    const Subscriber to = moved(world, world.add(n), "192.0.2.100");
+    std::set<unsigned> used;
+    for (unsigned port = 0; port < 8; ++port) {
+      Octets udp = pattern(20);
+      put16(udp, 0, 1000 + port);
+      world.receive(
+          kCore,
+          from_core(ip({.source = kServer, .destination = to.address, .protocol = 17}, udp)));
+      world.run();
+      for (const Octets& frame : world.sent(kAccess)) used.insert(router_of(frame));
+    }
+    CHECK(used.size() == 1);
+    ++sessions[*used.begin()];
+  }
+  REQUIRE(sessions.size() == Group::kRouters);
+  for (const auto& [router, count] : sessions) CHECK(count >= 2);
+  CHECK(world.drops().empty());
+}
+
+TEST_CASE("routing: ipv6: routes of equal cost are shared by flow",
+          "[pipeline][routing][ecmp][ipv6]") {
+  World world;
+  const Group group(world.routing().inner, "2001:db8:ec::/48", by_core_router());
+  const Subscriber s = world.add(2);
+  world.open_ipv6(s);
+  (void)world.counted();
+  std::map<unsigned, unsigned> by_router;
+  std::uint32_t sequence = 0;
+  for (unsigned port = 0; port < 64; ++port) {
+    std::set<unsigned> used;
+    for (unsigned round = 0; round < 2; ++round) {
+      Octets tcp = pattern(20);
+      put16(tcp, 0, 1000 + port);
+      world.receive(kAccess, from_peer(s, sequence++,
+                                       ppp("0057", ip6({.source = s.address6,
+                                                        .destination = "2001:db8:ec::7",
+                                                        .next_header = 17},
+                                                       tcp))));
+      world.run();
+      const auto out = world.sent(kCore);
+      REQUIRE(out.size() == 1);
+      used.insert(router_of(out[0]));
+    }
+    CHECK(used.size() == 1);
+    ++by_router[*used.begin()];
+  }
+  REQUIRE(by_router.size() == Group::kRouters);
+  for (const auto& [router, packets] : by_router) CHECK(packets >= 8);
 }
 
 TEST_CASE("routing: a longer route inside a pool leads where it says, but not past a session",

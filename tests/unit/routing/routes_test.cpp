@@ -14,6 +14,9 @@
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
+#include <map>
+#include <string>
+#include <vector>
 
 #include "dataplane/routing/mapped_address.hpp"
 
@@ -92,6 +95,31 @@ struct World {
     const Ipv6Address wanted = ip(address);
     return table.get(is_mapped(wanted) ? table.lookup(unmapped(wanted)) : table.lookup(wanted));
   }
+  // Gateways of the group that a destination leads to, with the number of their buckets; empty: it
+  // leads to no group.
+  std::map<std::string, unsigned> shares(const char* address) const {
+    const Ipv6Address wanted = ip(address);
+    const NextHopId id =
+        is_mapped(wanted) ? inner->lookup(unmapped(wanted)) : inner->lookup(wanted);
+    std::map<std::string, unsigned> count;
+    if (!NextHops::is_group(id)) return count;
+    for (std::uint32_t bucket = 0; bucket < NextHops::kGroupBuckets; ++bucket) {
+      const NextHop hop = inner->get(inner->member(id, bucket << 26));
+      CHECK(hop.port == PortRole::kCore);
+      ++count[is_mapped(hop.gateway)               ? unmapped(hop.gateway).to_string()
+              : hop.kind == NextHopKind::kResolved ? std::to_string(hop.destination[5])
+                                                   : hop.gateway.to_string()];
+    }
+    return count;
+  }
+  std::vector<NextHopId> members(const char* address) const {
+    std::vector<NextHopId> all;
+    const NextHopId id = inner->lookup(unmapped(ip(address)));
+    for (std::uint32_t bucket = 0; bucket < NextHops::kGroupBuckets; ++bucket)
+      all.push_back(inner->member(id, bucket << 26));
+    return all;
+  }
+
   // Where a packet goes that comes out of a tunnel, and where one to a peer does.
   NextHop to(const char* address) const { return find(*inner, address); }
   NextHop out(const char* address) const { return find(*outer, address); }
@@ -331,6 +359,92 @@ TEST_CASE("routes: the better metric wins, and what is blackholed is unreachable
   CHECK(world.until([&] { return world.to("172.16.9.1").kind == NextHopKind::kUnreachable; }));
   run("route del 172.16.0.0/16 via 10.0.0.3 metric 100");
   CHECK(world.until([&] { return world.to("172.16.1.1").gateway == ip("10.0.0.2"); }));
+}
+
+TEST_CASE("routes: next hops of equal cost share the flows by their weight",
+          "[dataplane][routes][ecmp]") {
+  using Shares = std::map<std::string, unsigned>;
+  fresh_network();
+  World world;
+  run("route add 172.16.0.0/16 nexthop via 10.0.0.2 dev t-core "
+      "nexthop via 10.0.0.3 dev t-core weight 3 nexthop via 198.51.100.9 dev t-access");
+  REQUIRE(world.until([&] { return !world.shares("172.16.1.1").empty(); }));
+  CHECK(world.shares("172.16.1.1") == Shares{{"10.0.0.2", 16}, {"10.0.0.3", 48}});
+  CHECK(world.out("172.16.1.1").gateway == ip("198.51.100.9"));
+  // The same next hops are the same group, in whatever order.
+  run("route add 172.17.0.0/16 nexthop via 10.0.0.3 dev t-core weight 3 "
+      "nexthop via 10.0.0.2 dev t-core");
+  REQUIRE(world.until([&] { return !world.shares("172.17.1.1").empty(); }));
+  CHECK(world.inner->lookup(unmapped(ip("172.16.1.1"))) ==
+        world.inner->lookup(unmapped(ip("172.17.1.1"))));
+  run("route replace 172.16.0.0/16 via 10.0.0.2 dev t-core");
+  REQUIRE(world.until([&] { return world.to("172.16.1.1").gateway == ip("10.0.0.2"); }));
+  CHECK(world.shares("172.17.1.1") == Shares{{"10.0.0.2", 16}, {"10.0.0.3", 48}});
+  run("route del 172.17.0.0/16");
+  CHECK(world.until([&] {
+    return world.to("172.17.1.1").kind == NextHopKind::kUnreachable &&
+           world.shares("172.17.1.1").empty();
+  }));
+}
+
+TEST_CASE("routes: a next hop that does not answer gives its flows away, and gets them back",
+          "[dataplane][routes][ecmp]") {
+  using Shares = std::map<std::string, unsigned>;
+  fresh_network();
+  run("route add 172.16.0.0/16 nexthop via 10.0.0.2 dev t-core "
+      "nexthop via 10.0.0.3 dev t-core nexthop via 10.0.0.4 dev t-core nexthop via 10.0.0.5 dev "
+      "t-core");
+  World world;
+  const auto answers = [](const char* who, const char* octet) {
+    run(std::string("neigh replace ") + who + " lladdr 02:00:00:00:00:" + octet +
+        " dev t-core nud reachable");
+  };
+  // Nobody is known: all are asked for, by packets too.
+  CHECK(world.shares("172.16.1.1").size() == 4);
+  answers("10.0.0.2", "02");
+  REQUIRE(world.until([&] { return world.shares("172.16.1.1") == Shares{{"2", 64}}; }));
+  answers("10.0.0.3", "03");
+  answers("10.0.0.4", "04");
+  answers("10.0.0.5", "05");
+  REQUIRE(world.until([&] { return world.shares("172.16.1.1").size() == 4; }));
+  CHECK(world.shares("172.16.1.1") == Shares{{"2", 16}, {"3", 16}, {"4", 16}, {"5", 16}});
+  const auto before = world.members("172.16.1.1");
+  const NextHopId gone = before[20];
+  run("neigh del 10.0.0.3 dev t-core");
+  REQUIRE(world.until([&] { return world.shares("172.16.1.1").size() == 3; }));
+  for (const auto& [gateway, share] : world.shares("172.16.1.1")) CHECK(share >= 21);
+  // The flows of the others stay where they are.
+  const auto meanwhile = world.members("172.16.1.1");
+  for (std::size_t bucket = 0; bucket < before.size(); ++bucket)
+    if (before[bucket] != gone) CHECK(meanwhile[bucket] == before[bucket]);
+  answers("10.0.0.3", "03");
+  REQUIRE(world.until([&] { return world.shares("172.16.1.1").size() == 4; }));
+  CHECK(world.members("172.16.1.1") == before);
+}
+
+TEST_CASE("routes: next hops of equal cost as objects of the kernel, and of ipv6",
+          "[dataplane][routes][ecmp]") {
+  using Shares = std::map<std::string, unsigned>;
+  fresh_network();
+  World world;
+  run("nexthop add id 1 via 10.0.0.2 dev t-core");
+  run("nexthop add id 2 via 10.0.0.3 dev t-core");
+  run("nexthop add id 10 group 1/2");
+  run("route add 172.18.0.0/16 nhid 10");
+  REQUIRE(world.until([&] { return !world.shares("172.18.1.1").empty(); }));
+  CHECK(world.shares("172.18.1.1") == Shares{{"10.0.0.2", 32}, {"10.0.0.3", 32}});
+  run("-6 addr add 2001:db8:c::1/64 dev t-core nodad");
+  run("-6 route add 2001:db8:e::/48 nexthop via 2001:db8:c::2 dev t-core "
+      "nexthop via fe80::3 dev t-core");
+  REQUIRE(world.until([&] { return !world.shares("2001:db8:e::1").empty(); }));
+  CHECK(world.shares("2001:db8:e::1") == Shares{{"2001:db8:c::2", 32}, {"fe80::3", 32}});
+  run("-6 route append 2001:db8:e::/48 via 2001:db8:c::4 dev t-core");
+  CHECK(world.until([&] { return world.shares("2001:db8:e::1").size() == 3; }));
+  run("-6 route del 2001:db8:e::/48 via fe80::3 dev t-core");
+  CHECK(world.until([&] {
+    const auto shares = world.shares("2001:db8:e::1");
+    return shares.size() == 2 && !shares.contains("fe80::3");
+  }));
 }
 
 TEST_CASE("routes: packets wait for their neighbour, and leave with its MAC",

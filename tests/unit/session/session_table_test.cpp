@@ -382,7 +382,7 @@ TEST_CASE("next hops: longest prefix of IPv6, replacement and removal", "[sessio
   CHECK(hops.add_route(prefix("2001:db8:1:2::77/64"), NextHopId(3)));
   CHECK(hops.add_route(prefix("2001:db8:1:2::3/128"), NextHopId(4)));
   CHECK_FALSE(hops.add_route(Ipv6Prefix{{}, 129}, NextHopId(4)));
-  CHECK_FALSE(hops.add_route(prefix("2001:db8:1:2::3/128"), NextHopId(NextHops::kMaxNextHops)));
+  CHECK_FALSE(hops.add_route(prefix("2001:db8:1:2::3/128"), NextHopId(NextHops::kMaxIds)));
   CHECK(where("2620:fe::fe") == 1);
   CHECK(where("2001:db8:ffff::1") == 2);
   CHECK(where("2001:db8:1:2::4") == 3);
