@@ -181,7 +181,7 @@ class Lab:
         if self.ports != "xdp":
             core6 = f', "{CORE6}/64"' if self.ipv6 else ""
             template = TAP_PORTS if self.ports == "tap" else PACKET_PORTS
-            changes["ports"] = template.replace(f"{CORE}/24", f"{CORE}/24{core6}")
+            changes.setdefault("ports", template.replace(f"{CORE}/24", f"{CORE}/24{core6}"))
         for key, block in changes.items():
             # a top-level key and everything below it that is indented, empty or a comment
             text, count = re.subn(rf"^{key}:.*\n(?:[ \t#].*\n|\n)*", "", text, flags=re.MULTILINE)
