@@ -112,24 +112,22 @@ void MppeOption::commit() {
   }
 }
 
-void MppeOption::restore(const MppeAgreement& agreement) noexcept {
-  ours_ = agreement;
-  peers_ = agreement;
-  acknowledged_ = true;
-}
-
 // ---- CCP
 
 Ccp::Ccp(const LinkSettings& settings)
     : ControlProtocol(wire::PppProtocol::kCcp, restart_settings(settings),
                       {EndReason::ccp_timeout, EndReason::ncp_no_convergence}),
       tries_(settings.max_configure),
-      mppe_(settings.mppe_strengths, settings.mppe_mode),
-      options_{&mppe_} {}
+      strengths_(settings.mppe_strengths) {}
 
-void Ccp::restore(const CompressionAgreement& agreement, TimePoint now) noexcept {
-  if (const MppeAgreement* const mppe = agreement.mppe()) mppe_.restore(*mppe);
-  restore_opened(now);
+void Ccp::set_strengths(const MppeStrengths& strengths) noexcept {
+  strengths_ = strengths;
+  if (options_) options_->mppe.set_strengths(strengths);
+}
+
+std::span<ConfigOption* const> Ccp::options() {
+  if (!options_) options_ = std::make_unique<Options>(strengths_, settings().mppe_mode);
+  return options_->list;
 }
 
 bool Ccp::on_other_code(const wire::ControlPacket& packet, Context&) {
@@ -140,7 +138,8 @@ bool Ccp::on_other_code(const wire::ControlPacket& packet, Context&) {
 
 void Ccp::before_ack(Context& context) {
   set_tries(tries_);  // it speaks CCP
-  if (const auto agreed = mppe_.peers_agreement()) context.observer.before_ccp_ack(*agreed);
+  if (const auto agreed = options_->mppe.peers_agreement())
+    context.observer.before_ccp_ack(*agreed);
 }
 
 }  // namespace pns::ppp

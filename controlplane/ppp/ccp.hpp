@@ -9,6 +9,7 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <optional>
 
 #include "controlplane/ppp/compression.hpp"
@@ -54,7 +55,6 @@ class MppeOption final : public CompressionOption {
   [[nodiscard]] const std::optional<MppeAgreement>& peers() const noexcept { return peers_; }
   // commit() has changed ours() after it was requested.
   [[nodiscard]] bool stale() const noexcept { return stale_; }
-  void restore(const MppeAgreement& agreement) noexcept;
 
  private:
   static constexpr unsigned kUselessNaks = 3;
@@ -79,19 +79,27 @@ class Ccp final : public ControlProtocol {
  public:
   explicit Ccp(const LinkSettings& settings);
 
-  void restore(const CompressionAgreement& agreement, TimePoint now) noexcept;
   // Before open(): the strengths there are keys for, at least one.
-  void set_strengths(const MppeStrengths& strengths) noexcept { mppe_.set_strengths(strengths); }
+  void set_strengths(const MppeStrengths& strengths) noexcept;
 
  private:
-  [[nodiscard]] std::span<ConfigOption* const> options() noexcept override { return options_; }
+  struct Options {
+    Options(const MppeStrengths& strengths, MppeMode mode) : mppe(strengths, mode) {}
+    MppeOption mppe;
+    std::array<ConfigOption*, 1> list{&mppe};
+  };
+
+  [[nodiscard]] std::span<ConfigOption* const> options() override;
+  void forget_options() noexcept override { options_.reset(); }
   [[nodiscard]] bool on_other_code(const wire::ControlPacket& packet, Context&) override;
   void before_ack(Context& context) override;
-  [[nodiscard]] bool request_is_stale() const override { return mppe_.stale(); }
+  [[nodiscard]] bool request_is_stale() const override {
+    return options_ && options_->mppe.stale();
+  }
 
   unsigned tries_;  // with a peer that speaks CCP
-  MppeOption mppe_;
-  std::array<ConfigOption*, 1> options_;
+  MppeStrengths strengths_;
+  std::unique_ptr<Options> options_;  // null: at rest, or not asked for yet
 };
 
 }  // namespace pns::ppp

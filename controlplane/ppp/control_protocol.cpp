@@ -34,8 +34,10 @@ ControlProtocol::ControlProtocol(wire::PppProtocol protocol, const RestartSettin
 void ControlProtocol::reset() noexcept {
   ++generation_;
   state_ = State::kInitial;
-  restart_at_.reset();
-  request_outstanding_ = false;
+  if (negotiation_) {
+    negotiation_->restart_at.reset();
+    negotiation_->request_outstanding = false;
+  }
   finish_reason_ = EndReason::kNone;
   our_rounds_ = peer_rounds_ = 0;  // the layer below counts how often this happens
   opened_at_.reset();
@@ -45,13 +47,25 @@ void ControlProtocol::restore_opened(TimePoint now) noexcept {
   reset();
   state_ = State::kOpened;
   opened_at_ = now;
-  // A request of the peer brings one of ours, without irc: it has all its tries.
-  restart_count_ = restart_.max_configure;
+  rest();
 }
 
 void ControlProtocol::restore_stopped() noexcept {
   reset();
   state_ = State::kStopped;
+}
+
+// No value that begin_negotiation() or irc sets is kept: one of them comes before it is used.
+void ControlProtocol::rest() noexcept {
+  if (state_ != State::kOpened || (negotiation_ && negotiation_->request_outstanding)) return;
+  negotiation_.reset();
+  forget_options();
+}
+
+// A request of the peer brings one of ours, without irc: it has all its tries.
+ControlProtocol::Negotiation& ControlProtocol::negotiation() {
+  if (!negotiation_) negotiation_ = std::make_unique<Negotiation>(restart_.max_configure);
+  return *negotiation_;
 }
 
 // ---- The automaton
@@ -69,7 +83,7 @@ void ControlProtocol::run(Event event, Context& context) {
   // State and timer first: an observer that is told something finds the machine as it will be.
   const unsigned generation = ++generation_;
   state_ = t.next;
-  if (!timer_runs(state_)) restart_at_.reset();
+  if (negotiation_ && !timer_runs(state_)) negotiation_->restart_at.reset();
   const bool by_peers_request = event == Event::kRcrPlus || event == Event::kRcrMinus;
   if (requests && !by_peers_request &&
       (from == State::kStarting || from == State::kClosed || from == State::kOpened))
@@ -90,7 +104,7 @@ void ControlProtocol::perform(Action action, Event cause, Context& context) {
     case Action::kTlu:
       opened_at_ = context.now;
       finish_reason_ = EndReason::kNone;
-      request_ = {};  // it was acknowledged; the next one is written anew
+      negotiation().request = {};  // it was acknowledged; the next one is written anew
       context.observer.layer_up(protocol_);
       return;
     case Action::kTld:
@@ -100,15 +114,15 @@ void ControlProtocol::perform(Action action, Event cause, Context& context) {
       context.observer.layer_finished(protocol_, finish_reason_);
       return;
     case Action::kIrc:
-      restart_count_ =
+      negotiation().restart_count =
           is_ending(state_) ? restart_.settings->max_terminate : restart_.max_configure;
-      retransmissions_ = 0;
-      early_resends_ = 0;
+      negotiation().retransmissions = 0;
+      negotiation().early_resends = 0;
       if (timer_runs(state_)) arm_timer(context);
       return;
     case Action::kZrc:
-      restart_count_ = 0;
-      retransmissions_ = 0;
+      negotiation().restart_count = 0;
+      negotiation().retransmissions = 0;
       arm_timer(context);
       return;
     case Action::kScr:
@@ -119,14 +133,17 @@ void ControlProtocol::perform(Action action, Event cause, Context& context) {
       for (ConfigOption* option : options()) option->commit();
       before_ack(context);
       if (generation_ != generation) return;
-      send(LcpCode::kConfigureAck, answer_->identifier, answer_->options, context);
+      const Answer& answer = *negotiation_->answer;
+      send(LcpCode::kConfigureAck, answer.identifier, answer.options, context);
       return;
     }
-    case Action::kScn:
-      send(answer_->code, answer_->identifier, answer_->options, context);
+    case Action::kScn: {
+      const Answer& answer = *negotiation_->answer;
+      send(answer.code, answer.identifier, answer.options, context);
       return;
+    }
     case Action::kStr:
-      if (restart_count_ > 0) --restart_count_;
+      if (negotiation().restart_count > 0) --negotiation_->restart_count;
       send(LcpCode::kTerminateRequest, ++next_identifier_, {}, context);
       arm_timer(context);
       return;
@@ -150,18 +167,18 @@ void ControlProtocol::begin_negotiation(Context& context) {
     option->clear_failure();
     option->restart(context);
   }
-  request_changed_ = true;
-  peer_requested_ = false;
-  naks_sent_ = 0;
+  negotiation().request_changed = true;
+  negotiation_->peer_requested = false;
+  negotiation_->naks_sent = 0;
   if (opened_at_ && context.now - *opened_at_ >= kStableAfter) our_rounds_ = peer_rounds_ = 0;
   opened_at_.reset();
 }
 
 void ControlProtocol::on_timer(Context& context) {
-  if (!restart_at_ || context.now < *restart_at_) return;
-  restart_at_.reset();
-  if (restart_count_ > 0) {
-    ++retransmissions_;
+  if (!negotiation_ || !negotiation_->restart_at || context.now < *negotiation_->restart_at) return;
+  negotiation_->restart_at.reset();
+  if (negotiation_->restart_count > 0) {
+    ++negotiation_->retransmissions;
     run(Event::kToPlus, context);
     return;
   }
@@ -169,9 +186,10 @@ void ControlProtocol::on_timer(Context& context) {
   run(Event::kToMinus, context);
 }
 
-void ControlProtocol::arm_timer(Context& context) noexcept {
-  restart_at_ = context.now + (retransmissions_ == 0 ? restart_.settings->first_restart_timer
-                                                     : restart_.settings->restart_timer);
+void ControlProtocol::arm_timer(Context& context) {
+  Negotiation& now = negotiation();
+  now.restart_at = context.now + (now.retransmissions == 0 ? restart_.settings->first_restart_timer
+                                                           : restart_.settings->restart_timer);
 }
 
 // ---- What we send
@@ -184,25 +202,27 @@ void ControlProtocol::send(LcpCode code, std::uint8_t identifier, Bytes data,
 void ControlProtocol::send_request(Context& context) {
   // A repeated request keeps its Identifier, so that an answer to either copy counts. A changed
   // one, or one after an answer, takes a new one (RFC 1661 §5.1).
-  if (request_changed_ || !request_outstanding_) {
+  Negotiation& now = negotiation();
+  if (now.request_changed || !now.request_outstanding) {
     std::array<std::byte, kRequestCapacity> buffer;
     Writer writer(buffer);
     for (ConfigOption* option : options()) option->request(writer);
-    request_.assign(writer.written().begin(), writer.written().end());
+    now.request.assign(writer.written().begin(), writer.written().end());
     ++next_identifier_;
     request_identifier_ = next_identifier_;
-    request_changed_ = false;
+    now.request_changed = false;
   }
-  request_outstanding_ = true;
-  request_sent_at_ = context.now;
-  if (restart_count_ > 0) --restart_count_;
-  send(LcpCode::kConfigureRequest, request_identifier_, request_, context);
+  now.request_outstanding = true;
+  now.request_sent_at = context.now;
+  if (now.restart_count > 0) --now.restart_count;
+  send(LcpCode::kConfigureRequest, request_identifier_, now.request, context);
   arm_timer(context);
 }
 
 void ControlProtocol::resend_request(Context& context) {
-  if (!request_outstanding_ || early_resends_ >= kEarlyResends) return;
-  ++early_resends_;
+  Negotiation& now = negotiation();
+  if (!now.request_outstanding || now.early_resends >= kEarlyResends) return;
+  ++now.early_resends;
   send_request(context);
 }
 
@@ -261,8 +281,8 @@ void ControlProtocol::on_packet(const wire::ControlPacket& packet, Context& cont
       // The RFC goes on asking a peer that has just said that it is leaving. One short wait is
       // enough, in case it changes its mind.
       if (state_ == State::kReqSent) {
-        restart_count_ = 0;
-        retransmissions_ = 0;
+        negotiation().restart_count = 0;
+        negotiation().retransmissions = 0;
         arm_timer(context);
       }
       break;
@@ -290,23 +310,24 @@ void ControlProtocol::on_configure_request(const wire::ControlPacket& packet, Co
   // The peer had said Terminate-Request and thought better of it.
   if (finish_reason_ != EndReason::kNone) {
     finish_reason_ = EndReason::kNone;
-    restart_count_ = restart_.max_configure;
+    negotiation().restart_count = restart_.max_configure;
   }
   // Ours goes first: after our Ack the peer may be open, where a request makes it start over.
-  if (state_ == State::kReqSent && !peer_requested_ &&
-      context.now - request_sent_at_ >= kLateRequest)
+  Negotiation& now = negotiation();
+  if (state_ == State::kReqSent && !now.peer_requested &&
+      context.now - now.request_sent_at >= kLateRequest)
     resend_request(context);
-  peer_requested_ = true;
+  now.peer_requested = true;
 
   Answer answer;
   if (!judge(packet, answer, context)) return;
   const bool good = answer.code == LcpCode::kConfigureAck;
-  const Answer* const outer = std::exchange(answer_, &answer);
+  const Answer* const outer = std::exchange(now.answer, &answer);
   run(good ? Event::kRcrPlus : Event::kRcrMinus, context);
-  answer_ = outer;
+  now.answer = outer;
 
   if (good && state_ == State::kAckSent && request_is_stale()) {
-    request_changed_ = true;
+    now.request_changed = true;
     send_request(context);
   }
 }
@@ -334,7 +355,7 @@ bool ControlProtocol::judge(const wire::ControlPacket& packet, Answer& answer, C
     Judgement judgement = known->judge(*option, naks, context);
     // Only what comes back to us as we sent it is answered as a loop; to a peer a Reject goes
     // first.
-    if (judgement == Judgement::kNakAlone && !equal(packet.data, request_))
+    if (judgement == Judgement::kNakAlone && !equal(packet.data, negotiation().request))
       judgement = Judgement::kNak;
     switch (judgement) {
       case Judgement::kAck:
@@ -372,8 +393,8 @@ bool ControlProtocol::judge(const wire::ControlPacket& packet, Answer& answer, C
     answer_with(LcpCode::kConfigureReject, rejects.written());
   } else if (naks.size() == 0) {
     answer_with(LcpCode::kConfigureAck, packet.data);
-  } else if (naks_sent_ < restart_.settings->max_failure) {
-    ++naks_sent_;
+  } else if (negotiation().naks_sent < restart_.settings->max_failure) {
+    ++negotiation_->naks_sent;
     answer_with(LcpCode::kConfigureNak, naks.written());
   } else {
     // RFC 1661 §4.6 Max-Failure: Naks become Rejects, and nothing is suggested any more.
@@ -393,14 +414,15 @@ bool ControlProtocol::judge(const wire::ControlPacket& packet, Answer& answer, C
 }
 
 bool ControlProtocol::answers_our_request(const wire::ControlPacket& packet) const noexcept {
-  return request_outstanding_ && packet.identifier == request_identifier_;
+  return negotiation_ && negotiation_->request_outstanding &&
+         packet.identifier == request_identifier_;
 }
 
 void ControlProtocol::on_configure_ack(const wire::ControlPacket& packet, Context& context) {
   if (state_ == State::kClosed || state_ == State::kStopped) return run(Event::kRca, context);
   // RFC 1661 §5.2: the options must be exactly those of the request.
-  if (!answers_our_request(packet) || !equal(packet.data, request_)) return;
-  request_outstanding_ = false;
+  if (!answers_our_request(packet) || !equal(packet.data, negotiation_->request)) return;
+  negotiation_->request_outstanding = false;
   for (ConfigOption* option : options()) option->on_ack();
   run(Event::kRca, context);
 }
@@ -408,8 +430,8 @@ void ControlProtocol::on_configure_ack(const wire::ControlPacket& packet, Contex
 void ControlProtocol::on_configure_nak(const wire::ControlPacket& packet, Context& context) {
   if (state_ == State::kClosed || state_ == State::kStopped) return run(Event::kRcn, context);
   if (!answers_our_request(packet) || !wire::options_well_formed(packet.data)) return;
-  request_outstanding_ = false;
-  request_changed_ = true;
+  negotiation_->request_outstanding = false;
+  negotiation_->request_changed = true;
   wire::OptionReader reader(packet.data);
   while (const auto option = reader.next())
     if (ConfigOption* const known = find_option(option->type)) known->on_nak(*option, context);
@@ -423,14 +445,14 @@ void ControlProtocol::on_configure_reject(const wire::ControlPacket& packet, Con
     return;
   // RFC 1661 §5.4: a subset of our options, unchanged and in their order.
   wire::OptionReader rejected(packet.data);
-  wire::OptionReader ours(request_);
+  wire::OptionReader ours(negotiation_->request);
   while (const auto option = rejected.next()) {
     auto own = ours.next();
     while (own && !equal(own->whole, option->whole)) own = ours.next();
     if (!own) return;
   }
-  request_outstanding_ = false;
-  request_changed_ = true;
+  negotiation_->request_outstanding = false;
+  negotiation_->request_changed = true;
   wire::OptionReader reader(packet.data);
   while (const auto option = reader.next())
     if (ConfigOption* const known = find_option(option->type)) known->on_reject(context);

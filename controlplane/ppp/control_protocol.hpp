@@ -3,7 +3,8 @@
 // ControlProtocol: what LCP, CCP and IPCP have in common (RFC 1661 §4, §5): the automaton, its
 // restart timer and counters, and the judging of Configure packets option by option. Derived
 // classes bring their options and what is special to them. Sans-I/O, one thread; memory is fixed
-// apart from the last request, which is as long as its options.
+// apart from the last request, which is as long as its options. rest() gives back what only a
+// negotiation needs.
 //
 // Beyond the RFC, and all of it bounded:
 //  - an answer counts once: a second Ack, Nak or Reject of one request is discarded;
@@ -14,6 +15,7 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <vector>
@@ -75,18 +77,27 @@ class ControlProtocol {
   void restore_opened(TimePoint now) noexcept;
   // The same for one that says nothing of its own accord, and answers.
   void restore_stopped() noexcept;
+  // The link is open: frees the memory of the negotiation. The next negotiation makes it again and
+  // starts from scratch, as every negotiation of an open protocol does. Nothing unless Opened. Not
+  // to be called while an event is handled.
+  void rest() noexcept;
 
   void on_packet(const wire::ControlPacket& packet, Context& context);
   // The peer rejected the whole protocol: RXJ-.
   void on_protocol_rejected(EndReason reason, Context& context);
 
-  [[nodiscard]] std::optional<TimePoint> deadline() const noexcept { return restart_at_; }
+  [[nodiscard]] std::optional<TimePoint> deadline() const noexcept {
+    return negotiation_ ? negotiation_->restart_at : std::nullopt;
+  }
   void on_timer(Context& context);
 
  protected:
   ~ControlProtocol() = default;
 
-  [[nodiscard]] virtual std::span<ConfigOption* const> options() noexcept = 0;
+  // Makes them where forget_options() has freed them.
+  [[nodiscard]] virtual std::span<ConfigOption* const> options() = 0;
+  // Opened, and at rest: what was agreed is all that is needed of the options.
+  virtual void forget_options() noexcept {}
   // A code from 8 on. False: unknown.
   [[nodiscard]] virtual bool on_other_code(const wire::ControlPacket&, Context&) { return false; }
   // A Configure-Ack is about to leave; every option was committed.
@@ -100,9 +111,10 @@ class ControlProtocol {
   void fail(EndReason reason, Context& context);
   // From now on our request is repeated so often.
   void set_tries(unsigned tries) noexcept {
-    restart_count_ += tries - restart_.max_configure;
+    if (negotiation_) negotiation_->restart_count += tries - restart_.max_configure;
     restart_.max_configure = tries;
   }
+  [[nodiscard]] const LinkSettings& settings() const noexcept { return *restart_.settings; }
 
  private:
   // The answer to the peer's latest Configure-Request, for sca and scn.
@@ -112,6 +124,23 @@ class ControlProtocol {
     std::vector<std::byte> options;
   };
 
+  // Timers, counters and packets of a negotiation.
+  struct Negotiation {
+    explicit Negotiation(unsigned tries) noexcept : restart_count(tries) {}
+    std::optional<TimePoint> restart_at;
+    TimePoint request_sent_at{};
+    std::vector<std::byte> request;  // options of our Configure-Request, until open
+    const Answer* answer = nullptr;  // to the Configure-Request that is being handled
+    unsigned restart_count;
+    unsigned retransmissions = 0;  // since irc
+    unsigned naks_sent = 0;        // in this negotiation
+    bool request_outstanding = false;
+    bool request_changed = true;     // the next scr takes a new identifier
+    bool peer_requested = false;     // since irc
+    std::uint8_t early_resends = 0;  // since irc
+  };
+
+  [[nodiscard]] Negotiation& negotiation();
   void run(Event event, Context& context);
   void perform(Action action, Event cause, Context& context);
   void begin_negotiation(Context& context);
@@ -130,29 +159,19 @@ class ControlProtocol {
   [[nodiscard]] ConfigOption* find_option(std::uint8_t type) noexcept;
   void send_request(Context& context);
   void resend_request(Context& context);
-  void arm_timer(Context& context) noexcept;
+  void arm_timer(Context& context);
 
   RestartSettings restart_;
-  std::optional<TimePoint> restart_at_;
-  std::optional<TimePoint> opened_at_;
-  TimePoint request_sent_at_{};
-  std::vector<std::byte> request_;               // options of our Configure-Request, until open
+  std::unique_ptr<Negotiation> negotiation_;     // null: none since the protocol is at rest
   const wire::ControlPacket* packet_ = nullptr;  // the one being handled
-  const Answer* answer_ = nullptr;               // to it, when it is a Configure-Request
+  std::optional<TimePoint> opened_at_;
   unsigned generation_ = 0;  // transitions so far: shows that an observer re-entered
-  unsigned restart_count_ = 0;
-  unsigned retransmissions_ = 0;  // since irc
-  unsigned naks_sent_ = 0;        // in this negotiation
   wire::PppProtocol protocol_;
   ProtocolReasons reasons_;
   State state_ = State::kInitial;
   EndReason finish_reason_ = EndReason::kNone;
   std::uint8_t request_identifier_ = 0;
-  bool request_outstanding_ = false;
-  bool request_changed_ = true;     // the next scr takes a new identifier
-  bool peer_requested_ = false;     // since irc
-  std::uint8_t early_resends_ = 0;  // since irc
-  std::uint8_t our_rounds_ = 0;     // at most kMaximumRounds
+  std::uint8_t our_rounds_ = 0;  // at most kMaximumRounds
   std::uint8_t peer_rounds_ = 0;
   std::uint8_t next_identifier_ = 0;
 };

@@ -54,16 +54,30 @@ Judgement NameServerOption::judge(const wire::Option& option, Writer& nak, Conte
 Ipcp::Ipcp(const LinkSettings& settings)
     : NetworkProtocol(wire::PppProtocol::kIpcp, RestartSettings(settings),
                       {EndReason::ipcp_timeout, EndReason::ncp_no_convergence}, Need::kRequired,
-                      EndReason::ipcp_refused),
-      inform_(settings.inform),
-      options_{&address_, &primary_dns_, &primary_wins_, &secondary_dns_, &secondary_wins_} {}
+                      EndReason::ipcp_refused) {}
+
+void Ipcp::Options::set(const Offer& offer) noexcept {
+  address.set(offer.our_address, offer.lease);
+  primary_dns.set(offer.dns[0]);
+  secondary_dns.set(offer.dns[1]);
+  primary_wins.set(offer.wins[0]);
+  secondary_wins.set(offer.wins[1]);
+}
 
 void Ipcp::set_network(const model::NetworkParameters& network) {
-  address_.set(network.our_address, network.subscriber_address);
-  primary_dns_.set(network.dns[0]);
-  secondary_dns_.set(network.dns[1]);
-  primary_wins_.set(network.wins[0]);
-  secondary_wins_.set(network.wins[1]);
+  offer_ = {.our_address = network.our_address,
+            .lease = network.subscriber_address,
+            .dns = network.dns,
+            .wins = network.wins};
+  if (options_) options_->set(offer_);
+}
+
+std::span<ConfigOption* const> Ipcp::options() {
+  if (!options_) {
+    options_ = std::make_unique<Options>();
+    options_->set(offer_);
+  }
+  return options_->list;
 }
 
 void Ipcp::settle(bool possible, std::uint16_t, Context& context) {
@@ -71,18 +85,17 @@ void Ipcp::settle(bool possible, std::uint16_t, Context& context) {
   if (wanted == flows()) return;
   set_flows(wanted);
   if (wanted)
-    context.add(model::OpenIpv4{address_.lease()});
+    context.add(model::OpenIpv4{offer_.lease});
   else
     context.add(model::CloseIpv4{});
 }
 
 void Ipcp::on_data(Bytes packet, Context& context) {
-  const model::NetworkParameters network{
-      .our_address = address_.ours(),
-      .subscriber_address = address_.lease(),
-      .dns = {primary_dns_.server(), secondary_dns_.server()},
-      .wins = {primary_wins_.server(), secondary_wins_.server()}};
-  std::vector<std::byte> answer = answer_dhcp_inform(packet, network, inform_);
+  const model::NetworkParameters network{.our_address = offer_.our_address,
+                                         .subscriber_address = offer_.lease,
+                                         .dns = offer_.dns,
+                                         .wins = offer_.wins};
+  std::vector<std::byte> answer = answer_dhcp_inform(packet, network, settings().inform);
   if (!answer.empty())
     context.actions.emplace_back(std::in_place_type<model::SendFrame>,
                                  model::SendFrame{std::move(answer)});
@@ -94,7 +107,7 @@ void Ipcp::restore(const LinkSnapshot&, std::uint16_t, TimePoint now) {
 }
 
 void Ipcp::describe(LinkStatus& status) const {
-  if (flows()) status.address = address_.lease();
+  if (flows()) status.address = offer_.lease;
 }
 
 }  // namespace pns::ppp

@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 
 #include "controlplane/model/link_actions.hpp"
 #include "controlplane/ppp/network_protocol.hpp"
@@ -17,8 +18,6 @@ class IpAddressOption final : public ConfigOption {
  public:
   IpAddressOption() noexcept
       : ConfigOption(static_cast<std::uint8_t>(wire::IpcpOption::kIpAddress)) {}
-  [[nodiscard]] Ipv4Address lease() const noexcept { return lease_; }
-  [[nodiscard]] Ipv4Address ours() const noexcept { return ours_; }
   void set(Ipv4Address ours, Ipv4Address lease) noexcept {
     ours_ = ours;
     lease_ = lease;
@@ -44,7 +43,6 @@ class NameServerOption final : public ConfigOption {
   explicit NameServerOption(wire::IpcpOption which) noexcept
       : ConfigOption(static_cast<std::uint8_t>(which)), which_(which) {}
   void set(Ipv4Address server) noexcept { server_ = server; }
-  [[nodiscard]] Ipv4Address server() const noexcept { return server_; }
   [[nodiscard]] Judgement judge(const wire::Option& option, Writer& nak, Context&) override;
 
  private:
@@ -66,15 +64,29 @@ class Ipcp final : public NetworkProtocol {
   void describe(LinkStatus& status) const override;
 
  private:
-  [[nodiscard]] std::span<ConfigOption* const> options() noexcept override { return options_; }
+  // The addresses for the subscriber.
+  struct Offer {
+    Ipv4Address our_address;
+    Ipv4Address lease;
+    std::array<Ipv4Address, 2> dns{};
+    std::array<Ipv4Address, 2> wins{};
+  };
+  struct Options {
+    IpAddressOption address;
+    NameServerOption primary_dns{wire::IpcpOption::kPrimaryDns};
+    NameServerOption primary_wins{wire::IpcpOption::kPrimaryWins};
+    NameServerOption secondary_dns{wire::IpcpOption::kSecondaryDns};
+    NameServerOption secondary_wins{wire::IpcpOption::kSecondaryWins};
+    std::array<ConfigOption*, 5> list{&address, &primary_dns, &primary_wins, &secondary_dns,
+                                      &secondary_wins};
+    void set(const Offer& offer) noexcept;
+  };
 
-  const InformSettings& inform_;
-  IpAddressOption address_;
-  NameServerOption primary_dns_{wire::IpcpOption::kPrimaryDns};
-  NameServerOption primary_wins_{wire::IpcpOption::kPrimaryWins};
-  NameServerOption secondary_dns_{wire::IpcpOption::kSecondaryDns};
-  NameServerOption secondary_wins_{wire::IpcpOption::kSecondaryWins};
-  std::array<ConfigOption*, 5> options_;
+  [[nodiscard]] std::span<ConfigOption* const> options() override;
+  void forget_options() noexcept override { options_.reset(); }
+
+  Offer offer_;
+  std::unique_ptr<Options> options_;  // null: at rest, or not asked for yet
 };
 
 }  // namespace pns::ppp

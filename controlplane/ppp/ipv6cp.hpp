@@ -62,7 +62,7 @@ class Ipv6cp final : public NetworkProtocol {
   void describe(LinkStatus& status) const override;
 
  private:
-  [[nodiscard]] std::span<ConfigOption* const> options() noexcept override { return options_; }
+  [[nodiscard]] std::span<ConfigOption* const> options() override { return options_; }
 
   InterfaceIdOption id_;
   RouterAdvertiser advertiser_;

@@ -151,27 +151,41 @@ Judgement FlagOption::judge(const wire::Option& option, Writer& nak, Context&) {
 
 // ---- LCP
 
+Lcp::Options::Options(const LinkSettings& settings, const LcpAgreement& agreed)
+    : mru(settings.mru), auth(settings.auth), list{&mru, &accm, &auth, &magic, &pfc, &acfc} {
+  magic.restore(agreed.our_magic, agreed.peer_magic);
+  mru.restore(agreed.peer_mru);
+  pfc.restore(agreed.send_pfc);
+  acfc.restore(agreed.send_acfc);
+}
+
 Lcp::Lcp(const LinkSettings& settings)
     : ControlProtocol(wire::PppProtocol::kLcp, RestartSettings(settings),
-                      {EndReason::lcp_timeout, EndReason::lcp_no_convergence}),
-      mru_(settings.mru),
-      auth_(settings.auth),
-      options_{&mru_, &accm_, &auth_, &magic_, &pfc_, &acfc_} {}
+                      {EndReason::lcp_timeout, EndReason::lcp_no_convergence}) {}
+
+std::span<ConfigOption* const> Lcp::options() {
+  if (!options_) options_ = std::make_unique<Options>(settings(), agreed_);
+  return options_->list;
+}
+
+void Lcp::forget_options() noexcept {
+  agreed_ = agreement();
+  options_.reset();
+}
 
 LcpAgreement Lcp::agreement() const noexcept {
-  return {.our_magic = magic_.ours(),
-          .peer_magic = magic_.peers(),
-          .peer_mru = mru_.peers(),
-          .send_pfc = pfc_.peers(),
-          .send_acfc = acfc_.peers()};
+  if (!options_) return agreed_;
+  return {.our_magic = options_->magic.ours(),
+          .peer_magic = options_->magic.peers(),
+          .peer_mru = options_->mru.peers(),
+          .send_pfc = options_->pfc.peers(),
+          .send_acfc = options_->acfc.peers()};
 }
 
 void Lcp::restore(const LcpAgreement& agreement, TimePoint now) noexcept {
-  magic_.restore(agreement.our_magic, agreement.peer_magic);
-  mru_.restore(std::max(agreement.peer_mru, MruOption::kSmallest));
-  pfc_.restore(agreement.send_pfc);
-  acfc_.restore(agreement.send_acfc);
   restore_opened(now);
+  agreed_ = agreement;
+  agreed_.peer_mru = std::max(agreement.peer_mru, MruOption::kSmallest);
 }
 
 bool Lcp::on_other_code(const wire::ControlPacket& packet, Context& context) {
@@ -184,7 +198,7 @@ bool Lcp::on_other_code(const wire::ControlPacket& packet, Context& context) {
       const std::size_t room = context.peer_mru - wire::kControlHeaderLength - 4u;
       std::vector<std::byte> reply(4 + std::min(echo->data.size(), room));
       Writer writer(reply);
-      writer.write_u32(magic_.ours());
+      writer.write_u32(agreement().our_magic);
       writer.write_bytes(echo->data.first(reply.size() - 4));
       send(LcpCode::kEchoReply, packet.identifier, reply, context);
       return true;
@@ -207,7 +221,8 @@ void Lcp::on_code_rejected(std::uint8_t code) {
 
 bool Lcp::is_our_own(std::uint32_t magic, Context& context) {
   constexpr unsigned kLoopAfter = 3;
-  if (magic_.ours() == 0 || magic != magic_.ours()) {
+  const std::uint32_t ours = agreement().our_magic;
+  if (ours == 0 || magic != ours) {
     own_packets_ = 0;
     return false;
   }
@@ -217,7 +232,7 @@ bool Lcp::is_our_own(std::uint32_t magic, Context& context) {
 
 void Lcp::send_echo_request(std::uint8_t identifier, Context& context) const {
   std::array<std::byte, 4> body;
-  Writer(body).write_u32(magic_.ours());
+  Writer(body).write_u32(agreement().our_magic);
   send(LcpCode::kEchoRequest, identifier, body, context);
 }
 

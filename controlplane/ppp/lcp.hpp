@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -141,7 +142,10 @@ class Lcp final : public ControlProtocol {
   // Opened with what was agreed before a restart.
   void restore(const LcpAgreement& agreement, TimePoint now) noexcept;
 
-  [[nodiscard]] model::AuthMethod auth_method() const noexcept { return auth_.method(); }
+  // In layer_up(): the method that was agreed on.
+  [[nodiscard]] model::AuthMethod auth_method() const noexcept {
+    return options_ ? options_->auth.method() : model::AuthMethod::kNone;
+  }
 
   // ---- Echo (§5.8), while open.
   void send_echo_request(std::uint8_t identifier, Context& context) const;
@@ -152,19 +156,26 @@ class Lcp final : public ControlProtocol {
   void send_protocol_reject(std::uint16_t protocol, Bytes information, Context& context);
 
  private:
-  [[nodiscard]] std::span<ConfigOption* const> options() noexcept override { return options_; }
+  struct Options {
+    Options(const LinkSettings& settings, const LcpAgreement& agreed);
+    MruOption mru;
+    AccmOption accm;
+    AuthOption auth;
+    MagicOption magic;
+    FlagOption pfc{wire::ProtocolFieldCompression::kType};
+    FlagOption acfc{wire::AddressAndControlFieldCompression::kType};
+    std::array<ConfigOption*, 6> list;
+  };
+
+  [[nodiscard]] std::span<ConfigOption* const> options() override;
+  void forget_options() noexcept override;
   [[nodiscard]] bool on_other_code(const wire::ControlPacket& packet, Context& context) override;
   void on_code_rejected(std::uint8_t code) override;
   // Our own magic in what the peer sent: the line is looped. Ends the link when it persists.
   [[nodiscard]] bool is_our_own(std::uint32_t magic, Context& context);
 
-  MruOption mru_;
-  AccmOption accm_;
-  AuthOption auth_;
-  MagicOption magic_;
-  FlagOption pfc_{wire::ProtocolFieldCompression::kType};
-  FlagOption acfc_{wire::AddressAndControlFieldCompression::kType};
-  std::array<ConfigOption*, 6> options_;
+  std::unique_ptr<Options> options_;  // null: at rest, or not asked for yet
+  LcpAgreement agreed_;               // when they are
   bool echo_works_ = true;
   unsigned own_packets_ = 0;
   std::uint8_t reject_identifier_ = 0;

@@ -107,7 +107,7 @@ Link::Link(std::shared_ptr<const LinkSettings> settings, Ipv4Address peer,
   network_ = snapshot.network;
   encryption_ = snapshot.mppe ? Encryption::kOn : Encryption::kOff;
   armed_ = snapshot.mppe;
-  if (snapshot.mppe) ccp_.restore(*snapshot.mppe, now);
+  if (snapshot.mppe) ccp_.restore_opened(now);
   offer_networks();
   for (const auto& ncp : networks_) ncp->restore(snapshot, inner_mtu(), now);
   schedule_echo(now + spread_interval());
@@ -123,13 +123,13 @@ model::LinkActions Link::start(TimePoint now) {
   set_phase(LinkPhase::kEstablish, run);
   lcp_.open(run.context);
   lcp_.up(run.context);
-  return std::move(run.actions);
+  return finish(run);
 }
 
 model::LinkActions Link::start_over(TimePoint now) {
   Run run(*this, now);
   renegotiate(run);
-  return std::move(run.actions);
+  return finish(run);
 }
 
 model::LinkActions Link::on_frame(Bytes ppp_frame, TimePoint now) {
@@ -149,14 +149,14 @@ model::LinkActions Link::on_frame(Bytes ppp_frame, TimePoint now) {
   NetworkProtocol* const carrier = offered_for_data(frame->protocol);
   if (carrier != nullptr && carrier->flows()) {
     carrier->on_data(frame->information, run.context);
-    return std::move(run.actions);
+    return finish(run);
   }
   if (!known) {
     // RFC 1661 §3.4: before the network phase, and in Terminate, the rest is discarded. Network
     // data in the clear is the dataplane's; one that strays here is not answered either.
     const bool data = carrier != nullptr || is(frame->protocol, PppProtocol::kMppe);
     if (network && !data) send_protocol_reject(*frame, run);
-    return std::move(run.actions);
+    return finish(run);
   }
 
   const auto packet = wire::parse_control_packet(frame->information);
@@ -183,17 +183,17 @@ model::LinkActions Link::on_frame(Bytes ppp_frame, TimePoint now) {
         send_protocol_reject(*frame, run);
       break;
   }
-  return std::move(run.actions);
+  return finish(run);
 }
 
 model::LinkActions Link::on_auth_result(const model::AuthResult& result,
                                         const std::optional<model::NetworkParameters>& network,
                                         TimePoint now) {
   Run run(*this, now);
-  if (!take_answer(run)) return std::move(run.actions);
+  if (!take_answer(run)) return finish(run);
   if (const model::AuthChallenge* const challenge = result.challenge()) {
     if (++challenges_ <= kMaximumChallenges && auth_->challenge(*challenge, run.context))
-      return std::move(run.actions);
+      return finish(run);
     deny({.reason = EndReason::auth_unavailable}, run);
   } else if (!result) {
     deny(result.error(), run);
@@ -206,19 +206,19 @@ model::LinkActions Link::on_auth_result(const model::AuthResult& result,
     granted_ = std::unique_ptr<Granted>(new Granted{*result, *network});
     auth_->grant(*result, run.context);
   }
-  return std::move(run.actions);
+  return finish(run);
 }
 
 model::LinkActions Link::on_grant_refused(EndReason reason, TimePoint now) {
   Run run(*this, now);
   if (take_answer(run)) terminate(reason, run);
-  return std::move(run.actions);
+  return finish(run);
 }
 
 model::LinkActions Link::probe(TimePoint now) {
   Run run(*this, now);
   if (lcp_.is_open() && !ended_) lcp_.send_echo_request(++echo_identifier_, run.context);
-  return std::move(run.actions);
+  return finish(run);
 }
 
 model::LinkActions Link::on_path_dead(bool opened, TimePoint now) {
@@ -231,13 +231,13 @@ model::LinkActions Link::on_path_dead(bool opened, TimePoint now) {
     ccp_.down(run.context);
     if (ccp_.state() == State::kStarting) ccp_.up(run.context);
   }
-  return std::move(run.actions);
+  return finish(run);
 }
 
 model::LinkActions Link::close(EndReason reason, TimePoint now) {
   Run run(*this, now);
   terminate(reason, run);
-  return std::move(run.actions);
+  return finish(run);
 }
 
 std::optional<TimePoint> Link::deadline() const {
@@ -273,7 +273,7 @@ model::LinkActions Link::on_deadline(TimePoint now) {
     terminate(EndReason::auth_unavailable, run);
   }
   if (echo_at_ && now >= *echo_at_) on_echo_timer(run);
-  return std::move(run.actions);
+  return finish(run);
 }
 
 LinkStatus Link::status() const {
@@ -317,6 +317,15 @@ bool Link::ipv4_flows() const noexcept {
   return std::ranges::any_of(networks_, [](const auto& ncp) {
     return ncp->need() == NetworkProtocol::Need::kRequired && ncp->flows();
   });
+}
+
+model::LinkActions Link::finish(Run& run) {
+  if (phase_ == LinkPhase::kOpen) {
+    lcp_.rest();
+    ccp_.rest();
+    for (const auto& ncp : networks_) ncp->rest();
+  }
+  return std::move(run.actions);
 }
 
 // ---- Frames by protocol

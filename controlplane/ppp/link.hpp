@@ -127,6 +127,9 @@ class Link {
     kOff,      // policy off, or policy prefer and the peer does not encrypt
   };
 
+  // The end of each call from outside. An open link is at rest: its machines free what only a
+  // negotiation needs.
+  [[nodiscard]] model::LinkActions finish(Run& run);
   void set_phase(model::LinkPhase phase, Run& run);
   // ---- Frames by protocol.
   void on_lcp(const wire::ControlPacket& packet, Run& run);

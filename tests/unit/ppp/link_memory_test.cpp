@@ -58,6 +58,6 @@ TEST_CASE("link memory: an open link holds little", "[ppp]") {
   const std::size_t heap = heap_of(pair);
   // Printed with -s. A session costs the control process 3 KiB at most, all its parts together.
   INFO("sizeof(Link) " << sizeof(ppp::Link) << ", heap " << heap);
-  CHECK(sizeof(ppp::Link) + heap <= (ipv6 ? 2304u : 1792u));
+  CHECK(sizeof(ppp::Link) + heap <= (ipv6 ? 1600u : 1152u));
   CHECK(heap > 0);
 }

@@ -41,7 +41,7 @@ class Toy final : public NetworkProtocol {
   Octets data;
 
  private:
-  [[nodiscard]] std::span<ConfigOption* const> options() noexcept override { return {}; }
+  [[nodiscard]] std::span<ConfigOption* const> options() override { return {}; }
 };
 
 template <NetworkProtocol::Need kNeed>
