@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 
 #include "controlplane/model/call_kind.hpp"
@@ -21,6 +22,13 @@ struct LinkInfo {
   friend bool operator==(const LinkInfo&, const LinkInfo&) = default;
 };
 
+// WAN-Error-Notify (§2.14).
+struct LineErrors {
+  model::WanErrors received;  // as the PAC told us
+  model::WanErrors sent;      // as we told the PNS
+  std::optional<TimePoint> sent_at;
+};
+
 struct Call {
   std::uint32_t number = 0;  // on this connection, never used again; names an offer
   model::CallKind kind = model::CallKind::kSubscriber;
@@ -32,11 +40,9 @@ struct Call {
   std::uint16_t peer_window = 0;       // of the request: packets the peer can receive
   std::optional<TimePoint> answer_by;  // when this state has lasted too long
   LinkInfo link_info;
-  model::WanErrors wan_errors;       // as the PAC told us
-  model::WanErrors wan_errors_told;  // as we told the PNS
-  std::optional<TimePoint> wan_told_at;
-  bool changed = false;   // since take_changes() was called last
-  bool reported = false;  // take_changes() has given it
+  std::unique_ptr<LineErrors> line_errors;  // null: nobody told of any
+  bool changed = false;                     // since take_changes() was called last
+  bool reported = false;                    // take_changes() has given it
 };
 
 // A call as the next process must know it: one that has a Call ID of ours, or a request of the peer

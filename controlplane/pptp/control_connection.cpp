@@ -12,7 +12,6 @@ namespace {
 namespace pptp_wire = wire::pptp;
 using model::CallKind;
 
-constexpr std::size_t kRememberedIds = 16;  // of calls that are gone
 constexpr std::uint32_t kAnyFraming = pptp_wire::kFramingAsync | pptp_wire::kFramingSync;
 constexpr std::uint32_t kAnyBearer = pptp_wire::kBearerAnalog | pptp_wire::kBearerDigital;
 
@@ -49,6 +48,11 @@ std::uint16_t length_of(const std::string& number) noexcept {
 model::WanErrors totals_of(const pptp_wire::WanErrorNotify& n) noexcept {
   return {{n.crc_errors, n.framing_errors, n.hardware_overruns, n.buffer_overruns,
            n.time_out_errors, n.alignment_errors}};
+}
+
+LineErrors& line_errors(Call& call) {
+  if (!call.line_errors) call.line_errors = std::make_unique<LineErrors>();
+  return *call.line_errors;
 }
 
 // Where our own side is asked, and not the peer.
@@ -94,13 +98,12 @@ ControlConnection::ControlConnection(SharedSettings settings, const ConnectionSn
   peer_host_name_ = snapshot.peer_host_name;
   peer_vendor_name_ = snapshot.peer_vendor_name;
   peer_firmware_revision_ = snapshot.peer_firmware_revision;
-  calls_.reserve(snapshot.calls.size());
-  for (const auto& known : snapshot.calls) next_number_ = std::max(next_number_, known.number + 1);
+  for (const auto& known : snapshot.calls) calls_.skip_numbers(known.number);
   for (const auto& known : snapshot.calls) {
     Call call;
     // Stored numbers stay; a damaged one must not stand for two calls.
     call.number =
-        known.number == 0 || by_number_.contains(known.number) ? take_number() : known.number;
+        known.number == 0 || calls_.find(known.number) ? calls_.take_number() : known.number;
     call.kind = known.kind;
     call.state = known.state;
     call.our_call_id = known.our_call_id;
@@ -113,7 +116,7 @@ ControlConnection::ControlConnection(SharedSettings settings, const ConnectionSn
       call.answer_by = now + settings_->answer_timeout;
     else if (known.state != CallState::kEstablished)
       call.answer_by = now + settings_->reply_timeout;
-    (void)add(std::move(call));
+    (void)calls_.add(std::move(call));
   }
 }
 
@@ -193,12 +196,12 @@ model::ConnectionActions ControlConnection::on_collision(TimePoint now) {
 model::ConnectionActions ControlConnection::on_call_accepted(std::uint32_t offer,
                                                              OurCallId our_call_id, TimePoint now) {
   Actions out;
-  Call* call = find_number(offer);
+  Call* call = calls_.find(offer);
   if (call == nullptr || !waits_for_us(call->state)) {
     out.push_back(model::EndCall{our_call_id, EndReason::peer_cleared_call});
     return out;
   }
-  set_our_call_id(*call, our_call_id);
+  calls_.set_our_call_id(*call, our_call_id);
   step(offer, CallEvent::kAnswer, {.now = now}, out);
   return out;
 }
@@ -245,18 +248,18 @@ model::ConnectionActions ControlConnection::announce_call(OurCallId our_call_id,
 model::ConnectionActions ControlConnection::ask(CallKind kind, OurCallId our_call_id,
                                                 pptp_wire::Message request, TimePoint now) {
   Actions out;
-  if (state_ != State::kEstablished || calls_.size() >= settings_->maximum_calls) {
+  if (state_ != State::kEstablished || calls_.calls().size() >= settings_->maximum_calls) {
     out.push_back(model::EndCall{our_call_id, state_ != State::kEstablished
                                                   ? EndReason::internal_error
                                                   : EndReason::too_many_calls});
     return out;
   }
   Call call;
-  call.number = take_number();
+  call.number = calls_.take_number();
   call.kind = kind;
   call.our_call_id = our_call_id;
   call.serial_number = next_serial_number_++;
-  const std::uint32_t number = add(std::move(call)).number;
+  const std::uint32_t number = calls_.add(std::move(call)).number;
   step(number, CallEvent::kOpen, {.now = now, .message = &request}, out);
   return out;
 }
@@ -265,7 +268,7 @@ model::ConnectionActions ControlConnection::end_call(OurCallId our_call_id, EndR
                                                      const CallStatistics& statistics,
                                                      TimePoint now) {
   Actions out;
-  if (const Call* call = find_ours(our_call_id))
+  if (const Call* call = calls_.find_ours(our_call_id))
     step(call->number, CallEvent::kTerminate,
          {.reason = reason, .now = now, .statistics = statistics}, out);
   return out;
@@ -275,13 +278,14 @@ model::ConnectionActions ControlConnection::report_wan_errors(OurCallId our_call
                                                               const model::WanErrors& totals,
                                                               TimePoint now) {
   Actions out;
-  Call* call = settings_->wan_error_notify ? find_ours(our_call_id) : nullptr;
+  Call* call = settings_->wan_error_notify ? calls_.find_ours(our_call_id) : nullptr;
   if (call == nullptr || model::we_are_pns(call->kind) || call->state != CallState::kEstablished ||
-      totals == call->wan_errors_told ||
-      (call->wan_told_at && now < *call->wan_told_at + settings_->wan_error_interval))
+      totals == line_errors(*call).sent ||
+      (call->line_errors->sent_at &&
+       now < *call->line_errors->sent_at + settings_->wan_error_interval))
     return out;
-  call->wan_errors_told = totals;
-  call->wan_told_at = now;
+  call->line_errors->sent = totals;
+  call->line_errors->sent_at = now;
   const auto& counts = totals.counts;
   send(out,
        pptp_wire::WanErrorNotify{.peers_call_id = call->peer_call_id.value_or(PeerCallId()).value,
@@ -307,7 +311,7 @@ std::optional<TimePoint> ControlConnection::deadline() const {
   if (state_ != State::kEstablished) return state_deadline_;
   TimePoint earliest =
       echo_sent_ ? *echo_sent_ + settings_->echo_timeout : last_received_ + silence_;
-  return by_answer_.empty() ? earliest : std::min(earliest, by_answer_.begin()->first);
+  return std::min(earliest, calls_.deadline().value_or(earliest));
 }
 
 model::ConnectionActions ControlConnection::on_deadline(TimePoint now) {
@@ -322,14 +326,9 @@ model::ConnectionActions ControlConnection::on_deadline(TimePoint now) {
     return out;
   }
 
-  std::vector<std::uint32_t> late;
-  for (const auto& [answer_by, number] : by_answer_) {
-    if (answer_by > now) break;
-    late.push_back(number);
-  }
-  for (const std::uint32_t number : late) {
+  for (const std::uint32_t number : calls_.late(now)) {
     if (state_ != State::kEstablished) return out;
-    const Call* call = find_number(number);
+    const Call* call = calls_.find(number);
     if (call == nullptr) continue;
     step(number, CallEvent::kTimeout,
          {.reason = waits_for_us(call->state) ? EndReason::dataplane_unavailable
@@ -472,25 +471,25 @@ void ControlConnection::perform(ConnectionAction action, const Cause& cause, Act
 }
 
 void ControlConnection::drop_calls(CallEvent event, const Cause& cause, Actions& out) {
-  for (const std::uint32_t number : numbers()) step(number, event, cause, out);
+  for (const std::uint32_t number : calls_.numbers()) step(number, event, cause, out);
 }
 
 // ---- A call's machine (§3.2.3, §3.2.4)
 
 void ControlConnection::step(std::uint32_t number, CallEvent event, const Cause& cause,
                              Actions& out) {
-  Call* call = find_number(number);
+  Call* call = calls_.find(number);
   if (call == nullptr) return;
   const auto* transition = machine_of(call->kind).find(call->state, event);
   if (transition == nullptr || !transition->legal) return;
   if (call->state != transition->next) {
-    set_state(*call, transition->next);
+    calls_.set_state(*call, transition->next);
     if (waits_for_us(call->state))
-      set_answer_by(*call, cause.now + settings_->answer_timeout);
+      calls_.set_answer_by(*call, cause.now + settings_->answer_timeout);
     else if (call->state != CallState::kEstablished && call->state != CallState::kIdle)
-      set_answer_by(*call, cause.now + settings_->reply_timeout);
+      calls_.set_answer_by(*call, cause.now + settings_->reply_timeout);
     else
-      set_answer_by(*call, std::nullopt);
+      calls_.set_answer_by(*call, std::nullopt);
   }
   const auto has = [transition](CallAction action) {
     return std::ranges::find(transition->actions, action) != transition->actions.end();
@@ -503,7 +502,7 @@ void ControlConnection::step(std::uint32_t number, CallEvent event, const Cause&
     else
       perform(*call, action, cause, out);
   }
-  if (transition->next == CallState::kIdle) remove(number);
+  if (transition->next == CallState::kIdle) calls_.remove(number);
   if (has(CallAction::kSuspect)) step(ConnectionEvent::kTimeout, cause, out);
 }
 
@@ -571,9 +570,9 @@ void ControlConnection::perform(Call& call, CallAction action, const Cause& caus
     }
     case CallAction::kLearn:
       if (const auto* outgoing = std::get_if<pptp_wire::OutgoingCallReply>(cause.message))
-        set_peer_call_id(call, PeerCallId(outgoing->call_id));
+        calls_.set_peer_call_id(call, PeerCallId(outgoing->call_id));
       else if (const auto* reply = std::get_if<pptp_wire::IncomingCallReply>(cause.message))
-        set_peer_call_id(call, PeerCallId(reply->call_id));
+        calls_.set_peer_call_id(call, PeerCallId(reply->call_id));
       return;
     case CallAction::kConnect: {
       model::ConnectCall connect{.our_call_id = our_call_id, .peer_call_id = peer_call_id};
@@ -603,19 +602,19 @@ void ControlConnection::perform(Call& call, CallAction action, const Cause& caus
 
 void ControlConnection::on_request(Call call, std::uint16_t call_id, const Cause& cause,
                                    Actions& out) {
-  std::erase(gone_, PeerCallId(call_id));
-  call.number = take_number();
+  calls_.forget_gone(PeerCallId(call_id));
+  call.number = calls_.take_number();
   call.peer_call_id = PeerCallId(call_id);
   Cause with_reason = cause;
   with_reason.reason = EndReason::kNone;
   // §3.2.2: a Call ID names one call between two peers, answered or not.
-  if (find_theirs(PeerCallId(call_id), [](const Call&) { return true; }) != nullptr)
+  if (calls_.find_theirs(PeerCallId(call_id)) != nullptr)
     with_reason.reason = EndReason::call_id_in_use;
-  else if (calls_.size() >= settings_->maximum_calls)
+  else if (calls_.calls().size() >= settings_->maximum_calls)
     with_reason.reason = EndReason::too_many_calls;
   else if (call.kind == CallKind::kIncoming && !settings_->accept_incoming_calls)
     with_reason.reason = EndReason::incoming_call_refused;
-  const std::uint32_t number = add(std::move(call)).number;
+  const std::uint32_t number = calls_.add(std::move(call)).number;
   step(number,
        with_reason.reason == EndReason::kNone ? CallEvent::kRequest : CallEvent::kRequestBad,
        with_reason, out);
@@ -628,7 +627,7 @@ void ControlConnection::on(const pptp_wire::OutgoingCallRequest& request, const 
   call.kind = CallKind::kSubscriber;
   call.serial_number = request.call_serial_number;
   call.maximum_bps = request.maximum_bps;
-  on_request(call, request.call_id, cause, out);
+  on_request(std::move(call), request.call_id, cause, out);
 }
 
 void ControlConnection::on(const pptp_wire::IncomingCallRequest& request, const Cause& cause,
@@ -636,12 +635,12 @@ void ControlConnection::on(const pptp_wire::IncomingCallRequest& request, const 
   Call call;
   call.kind = CallKind::kIncoming;
   call.serial_number = request.call_serial_number;
-  on_request(call, request.call_id, cause, out);
+  on_request(std::move(call), request.call_id, cause, out);
 }
 
 void ControlConnection::on_reply(CallKind kind, OurCallId id, PeerCallId peer_call_id,
                                  bool accepting, const Cause& cause, Actions& out) {
-  const Call* call = find_ours(id, [kind](const Call& c) { return c.kind == kind; });
+  const Call* call = calls_.find_ours(id, [kind](const Call& c) { return c.kind == kind; });
   if (call == nullptr) {
     ++counters_.messages_ignored;
     return;
@@ -650,9 +649,9 @@ void ControlConnection::on_reply(CallKind kind, OurCallId id, PeerCallId peer_ca
   refused.reason = EndReason::call_refused_by_peer;
   if (!accepting) return step(call->number, CallEvent::kReplyBad, refused, out);
   // §3.2.2 again: a second call under one id could not be told from the first.
-  const bool in_use = find_theirs(peer_call_id, [number = call->number](const Call& c) {
-                        return c.number != number;
-                      }) != nullptr;
+  const bool in_use = calls_.find_theirs(peer_call_id, [number = call->number](const Call& c) {
+    return c.number != number;
+  }) != nullptr;
   if (in_use && call->state == CallState::kWaitReply) {
     refused.reason = EndReason::call_id_in_use;
     return step(call->number, CallEvent::kTerminate, refused, out);
@@ -678,8 +677,8 @@ void ControlConnection::on(const pptp_wire::IncomingCallReply& reply, const Caus
 
 void ControlConnection::on(const pptp_wire::IncomingCallConnected& connected, const Cause& cause,
                            Actions& out) {
-  const Call* call = find_ours(OurCallId(connected.peers_call_id),
-                               [](const Call& c) { return c.kind == CallKind::kIncoming; });
+  const Call* call = calls_.find_ours(OurCallId(connected.peers_call_id),
+                                      [](const Call& c) { return c.kind == CallKind::kIncoming; });
   if (call == nullptr) {
     ++counters_.messages_ignored;
     return;
@@ -690,17 +689,17 @@ void ControlConnection::on(const pptp_wire::IncomingCallConnected& connected, co
 void ControlConnection::on(const pptp_wire::CallClearRequest& request, const Cause& cause,
                            Actions& out) {
   // The field names the id that the PNS assigned (§2.12): the peer's, where we are the PAC.
-  const Call* call = find_theirs(PeerCallId(request.call_id),
-                                 [](const Call& c) { return !model::we_are_pns(c.kind); });
+  const Call* call = calls_.find_theirs(PeerCallId(request.call_id),
+                                        [](const Call& c) { return !model::we_are_pns(c.kind); });
   if (call == nullptr) {
     // NAT helpers rewrite Call IDs, and some peers put in another one. With one call that the peer
     // may clear there is no doubt which is meant; those of other connections are out of reach. But
     // pptp-linux clears a call that was refused, beside one that is up.
-    const bool is_gone = std::ranges::find(gone_, PeerCallId(request.call_id)) != gone_.end();
-    if (!is_gone && (call = find_only_as_pac()) != nullptr)
+    const bool is_gone = calls_.is_gone(PeerCallId(request.call_id));
+    if (!is_gone && (call = calls_.find_only_as_pac()) != nullptr)
       ++counters_.clear_with_wrong_call_id;
     else if (!is_gone)
-      call = find_either(request.call_id, true);
+      call = calls_.find_either(request.call_id, true);
   }
   if (call == nullptr) {
     ++counters_.messages_ignored;
@@ -715,16 +714,15 @@ void ControlConnection::on(const pptp_wire::CallDisconnectNotify& notify, const 
                            Actions& out) {
   // The field names the id that the PAC assigned (§2.13): the peer's where we are the PNS, ours
   // where we are the PAC. Some peers put in the other one.
-  const Call* as_pns = find_theirs(PeerCallId(notify.call_id),
-                                   [](const Call& c) { return model::we_are_pns(c.kind); });
-  const Call* as_pac = find_ours(OurCallId(notify.call_id),
-                                 [](const Call& c) { return !model::we_are_pns(c.kind); });
+  const Call* as_pns = calls_.find_theirs(PeerCallId(notify.call_id),
+                                          [](const Call& c) { return model::we_are_pns(c.kind); });
+  const Call* as_pac = calls_.find_ours(OurCallId(notify.call_id),
+                                        [](const Call& c) { return !model::we_are_pns(c.kind); });
   const Call* call =
       as_pns == nullptr || (as_pac != nullptr && as_pac->number < as_pns->number) ? as_pac : as_pns;
-  if (call == nullptr) call = find_either(notify.call_id, false);
+  if (call == nullptr) call = calls_.find_either(notify.call_id, false);
   // A call that we cleared before its Reply: nobody ever told us its PAC's id.
-  if (call == nullptr && !cleared_before_reply_.empty())
-    call = find_number(*cleared_before_reply_.begin());
+  if (call == nullptr) call = calls_.find_cleared_before_reply();
   if (call == nullptr) {
     ++counters_.messages_ignored;
     return;
@@ -738,21 +736,22 @@ void ControlConnection::on(const pptp_wire::CallDisconnectNotify& notify, const 
 void ControlConnection::on(const pptp_wire::WanErrorNotify& notify, const Cause&, Actions& out) {
   ++counters_.wan_error_notifies;
   // The id that the PNS assigned (§2.14).
-  Call* call = find_either(notify.peers_call_id, false);
+  Call* call = calls_.find_either(notify.peers_call_id, false);
   if (call == nullptr || !call->our_call_id) {
     ++counters_.messages_ignored;
     return;
   }
   const model::WanErrors totals = totals_of(notify);
-  if (totals == call->wan_errors) return;
-  call->wan_errors = totals;
+  LineErrors& known = line_errors(*call);
+  if (totals == known.received) return;
+  known.received = totals;
   out.push_back(model::ReportWanErrors{*call->our_call_id, totals});
 }
 
 // The ACCMs concern asynchronous framing, which a tunnel has not (§2.15).
 void ControlConnection::on(const pptp_wire::SetLinkInfo& info, const Cause&, Actions&) {
   ++counters_.set_link_infos;
-  Call* call = find_either(info.peers_call_id, false);
+  Call* call = calls_.find_either(info.peers_call_id, false);
   if (call == nullptr) {
     ++counters_.messages_ignored;
     return;
@@ -789,22 +788,19 @@ std::optional<ConnectionSnapshot> ControlConnection::snapshot() const {
                          .peer_firmware_revision = peer_firmware_revision_,
                          .next_echo_identifier = next_echo_identifier_,
                          .originated = originated()};
-  for (const auto& [number, at] : by_number_)
-    if (auto call = known(calls_[at])) out.calls.push_back(*call);
+  for (const std::uint32_t number : calls_.numbers())
+    if (auto call = known(*calls_.find(number))) out.calls.push_back(*call);
   return out;
 }
 
 ConnectionChanges ControlConnection::take_changes() {
   ConnectionChanges out;
-  const auto changed = std::exchange(changed_, {});
+  const auto changed = calls_.take_changes();
   if (state_ != State::kEstablished) return out;
   out.established = std::exchange(established_, false);
   out.calls.reserve(changed.size());
   for (const auto& [number, reported] : changed) {
-    Call* call = find_number(number);
-    if (call != nullptr) {
-      call->changed = false;
-      call->reported = true;
+    if (const Call* const call = std::as_const(calls_).find(number)) {
       out.calls.push_back({number, known(*call)});
     } else if (reported) {
       out.calls.push_back({number, std::nullopt});
@@ -814,14 +810,14 @@ ConnectionChanges ControlConnection::take_changes() {
 }
 
 bool ControlConnection::awaits_answer(std::uint32_t offer) const noexcept {
-  const auto found = by_number_.find(offer);
-  return found != by_number_.end() && waits_for_us(calls_[found->second].state);
+  const Call* const call = calls_.find(offer);
+  return call != nullptr && waits_for_us(call->state);
 }
 
 model::ConnectionActions ControlConnection::offers() const {
   Actions out;
-  for (const std::uint32_t number : numbers()) {
-    const Call& call = calls_[by_number_.at(number)];
+  for (const std::uint32_t number : calls_.numbers()) {
+    const Call& call = *calls_.find(number);
     if (!call.our_call_id && waits_for_us(call.state)) out.push_back(offer_of(call));
   }
   return out;
@@ -832,144 +828,6 @@ model::ConnectionActions ControlConnection::offers() const {
 bool ControlConnection::take_token(TimePoint now) noexcept {
   return messages_.try_take(
       {.rate = settings_->messages_per_second, .burst = settings_->message_burst}, now);
-}
-
-// ---- The calls and their indexes
-
-Call& ControlConnection::add(Call call) {
-  const std::uint32_t number = call.number;
-  by_number_.emplace(number, calls_.size());
-  if (call.our_call_id) by_our_call_id_.emplace(*call.our_call_id, number);
-  if (call.peer_call_id) by_peer_call_id_.emplace(*call.peer_call_id, number);
-  if (call.answer_by) by_answer_.emplace(*call.answer_by, number);
-  index_unanswered_clear(call);
-  if (!model::we_are_pns(call.kind)) {
-    ++calls_as_pac_;
-    numbers_as_pac_ ^= number;
-  }
-  calls_.push_back(std::move(call));
-  return calls_.back();
-}
-
-void ControlConnection::remove(std::uint32_t number) {
-  const auto found = by_number_.find(number);
-  if (found == by_number_.end()) return;
-  const std::size_t at = found->second;
-  Call& call = calls_[at];
-  note_change(call);
-  if (call.our_call_id) by_our_call_id_.erase({*call.our_call_id, number});
-  if (call.peer_call_id) by_peer_call_id_.erase({*call.peer_call_id, number});
-  set_answer_by(call, std::nullopt);
-  cleared_before_reply_.erase(number);
-  if (!model::we_are_pns(call.kind)) {
-    --calls_as_pac_;
-    numbers_as_pac_ ^= number;
-    if (call.peer_call_id) remember_gone(*call.peer_call_id);
-  }
-  by_number_.erase(found);
-  if (at + 1 != calls_.size()) {
-    call = std::move(calls_.back());
-    by_number_[call.number] = at;
-  }
-  calls_.pop_back();
-}
-
-// A stored number may be the last one that there is.
-std::uint32_t ControlConnection::take_number() {
-  while (next_number_ == 0 || by_number_.contains(next_number_)) ++next_number_;
-  return next_number_++;
-}
-
-void ControlConnection::remember_gone(PeerCallId id) {
-  std::erase(gone_, id);
-  if (gone_.size() == kRememberedIds) gone_.erase(gone_.begin());
-  gone_.push_back(id);
-}
-
-void ControlConnection::set_state(Call& call, CallState state) {
-  call.state = state;
-  index_unanswered_clear(call);
-  note_change(call);
-}
-
-void ControlConnection::set_our_call_id(Call& call, OurCallId id) {
-  if (call.our_call_id) by_our_call_id_.erase({*call.our_call_id, call.number});
-  call.our_call_id = id;
-  by_our_call_id_.emplace(id, call.number);
-  note_change(call);
-}
-
-void ControlConnection::set_peer_call_id(Call& call, PeerCallId id) {
-  if (call.peer_call_id == id) return;
-  if (call.peer_call_id) by_peer_call_id_.erase({*call.peer_call_id, call.number});
-  call.peer_call_id = id;
-  by_peer_call_id_.emplace(id, call.number);
-  index_unanswered_clear(call);
-  note_change(call);
-}
-
-void ControlConnection::set_answer_by(Call& call, std::optional<TimePoint> at) {
-  if (call.answer_by) by_answer_.erase({*call.answer_by, call.number});
-  call.answer_by = at;
-  if (at) by_answer_.emplace(*at, call.number);
-}
-
-void ControlConnection::index_unanswered_clear(const Call& call) {
-  if (call.state == CallState::kWaitDisconnect && !call.peer_call_id)
-    cleared_before_reply_.insert(call.number);
-  else
-    cleared_before_reply_.erase(call.number);
-}
-
-void ControlConnection::note_change(Call& call) {
-  if (call.changed) return;
-  call.changed = true;
-  changed_.push_back({call.number, call.reported});
-}
-
-Call* ControlConnection::find_number(std::uint32_t number) noexcept {
-  ++counters_.calls_visited;
-  const auto found = by_number_.find(number);
-  return found == by_number_.end() ? nullptr : &calls_[found->second];
-}
-
-template <class Index, class Id, class Matches>
-Call* ControlConnection::oldest(const Index& index, Id id, Matches matches) noexcept {
-  for (auto at = index.lower_bound({id, 0}); at != index.end() && at->first == id; ++at)
-    if (Call* const call = find_number(at->second); call != nullptr && matches(*call)) return call;
-  return nullptr;
-}
-
-template <class Matches>
-Call* ControlConnection::find_ours(OurCallId id, Matches matches) noexcept {
-  return oldest(by_our_call_id_, id, matches);
-}
-
-template <class Matches>
-Call* ControlConnection::find_theirs(PeerCallId id, Matches matches) noexcept {
-  return oldest(by_peer_call_id_, id, matches);
-}
-
-Call* ControlConnection::find_ours(OurCallId id) noexcept {
-  return find_ours(id, [](const Call&) { return true; });
-}
-
-Call* ControlConnection::find_either(std::uint16_t id, bool theirs_first) noexcept {
-  const auto theirs = [&] { return find_theirs(PeerCallId(id), [](const Call&) { return true; }); };
-  Call* const first = theirs_first ? theirs() : find_ours(OurCallId(id));
-  if (first != nullptr) return first;
-  return theirs_first ? find_ours(OurCallId(id)) : theirs();
-}
-
-Call* ControlConnection::find_only_as_pac() noexcept {
-  return calls_as_pac_ == 1 ? find_number(numbers_as_pac_) : nullptr;
-}
-
-std::vector<std::uint32_t> ControlConnection::numbers() const {
-  std::vector<std::uint32_t> out;
-  out.reserve(by_number_.size());
-  for (const auto& [number, at] : by_number_) out.push_back(number);
-  return out;
 }
 
 }  // namespace pns::pptp

@@ -8,7 +8,7 @@
 // by maximum_calls.
 //
 // A message, a deadline and take_changes() look at the calls that they concern, however many calls
-// the connection has: calls are found by index, and what changed is noted when it changes.
+// the connection has: CallTable finds them.
 //
 // Not here: framing (StreamFramer), Call ID choice (CallIdAllocator), the PPP inside
 // (controlplane/ppp), who wins when both sides start (§3.1.3: subscriber::CallControl, which sees
@@ -18,10 +18,8 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -29,6 +27,7 @@
 
 #include "controlplane/model/connection_actions.hpp"
 #include "controlplane/pptp/call.hpp"
+#include "controlplane/pptp/call_table.hpp"
 #include "controlplane/pptp/machines.hpp"
 #include "pns/base/end_reason.hpp"
 #include "pns/base/ids.hpp"
@@ -133,7 +132,6 @@ struct ConnectionCounters {
   std::uint64_t set_link_infos = 0;            // §2.15
   std::uint64_t calls_refused = 0;             // by us
   std::uint64_t clear_with_wrong_call_id = 0;  // taken for the only call there is
-  std::uint64_t calls_visited = 0;  // to find those that a message, a deadline or a change means
 };
 
 class ControlConnection {
@@ -212,8 +210,10 @@ class ControlConnection {
   [[nodiscard]] State state() const noexcept { return state_; }
   [[nodiscard]] bool originated() const noexcept { return machine_ == &kOriginator; }
   // In no order.
-  [[nodiscard]] const std::vector<Call>& calls() const noexcept { return calls_; }
+  [[nodiscard]] const std::vector<Call>& calls() const noexcept { return calls_.calls(); }
   [[nodiscard]] const ConnectionCounters& counters() const noexcept { return counters_; }
+  // Calls that were looked at to find those that a message, a deadline or a change means.
+  [[nodiscard]] std::uint64_t calls_visited() const noexcept { return calls_.visited(); }
   // Octets from the peer: escape them before printing.
   [[nodiscard]] std::string_view peer_host_name() const noexcept { return peer_host_name_; }
   [[nodiscard]] std::string_view peer_vendor_name() const noexcept { return peer_vendor_name_; }
@@ -268,31 +268,6 @@ class ControlConnection {
   [[nodiscard]] EndReason reason_of(ConnectionEvent event) const noexcept;
   [[nodiscard]] bool take_token(TimePoint now) noexcept;
   void draw_silence() noexcept;
-  // ---- The calls and their indexes. Every change of an indexed field goes through these.
-  Call& add(Call call);
-  void remove(std::uint32_t number);
-  void set_state(Call& call, CallState state);
-  void set_our_call_id(Call& call, OurCallId id);
-  void set_peer_call_id(Call& call, PeerCallId id);
-  void set_answer_by(Call& call, std::optional<TimePoint> at);
-  void note_change(Call& call);
-  void index_unanswered_clear(const Call& call);
-  [[nodiscard]] Call* find_number(std::uint32_t number) noexcept;
-  // The oldest call that matches among those under this id of an index.
-  template <class Index, class Id, class Matches>
-  [[nodiscard]] Call* oldest(const Index& index, Id id, Matches matches) noexcept;
-  template <class Matches>
-  [[nodiscard]] Call* find_ours(OurCallId id, Matches matches) noexcept;
-  template <class Matches>
-  [[nodiscard]] Call* find_theirs(PeerCallId id, Matches matches) noexcept;
-  [[nodiscard]] Call* find_ours(OurCallId id) noexcept;
-  // The call that a message with this id in it means, whoever assigned the id.
-  [[nodiscard]] Call* find_either(std::uint16_t id, bool theirs_first) noexcept;
-  // The call of which we are the PAC, when there is exactly one.
-  [[nodiscard]] Call* find_only_as_pac() noexcept;
-  [[nodiscard]] std::vector<std::uint32_t> numbers() const;  // ascending
-  [[nodiscard]] std::uint32_t take_number();
-  void remember_gone(PeerCallId id);
   void drop_calls(CallEvent event, const Cause& cause, Actions& out);
 
   SharedSettings settings_;
@@ -304,31 +279,11 @@ class ControlConnection {
   Duration silence_;                    // before our next Echo-Request
   std::uint32_t echo_random_ = 0;       // 0: the silence is always the same
   std::uint32_t next_echo_identifier_ = 1;
-  std::uint32_t next_number_ = 1;
   std::uint16_t next_serial_number_ = 1;
   EndReason stop_reason_ = EndReason::kNone;
 
-  // Trees and not hash tables: most connections have one call, and a table with one entry takes
-  // four times the memory.
-  std::vector<Call> calls_;                         // in no order
-  std::map<std::uint32_t, std::size_t> by_number_;  // place in calls_
-  // With numbers. An id may stand for several calls for a while: one that is being cleared keeps
-  // its ids, and a Reply may bring an id that is in use.
-  std::set<std::pair<OurCallId, std::uint32_t>> by_our_call_id_;
-  std::set<std::pair<PeerCallId, std::uint32_t>> by_peer_call_id_;
-  std::set<std::pair<TimePoint, std::uint32_t>> by_answer_;  // calls that wait, by their deadline
-  std::set<std::uint32_t> cleared_before_reply_;  // wait-disconnect without the peer's Call ID
-  // Call IDs of the peer whose calls were refused or have ended, the latest last; at most 16. A
-  // Call-Clear-Request that names one of them means no call that is still there.
-  std::vector<PeerCallId> gone_;
-  std::size_t calls_as_pac_ = 0;
-  std::uint32_t numbers_as_pac_ = 0;  // all of them, xor'ed: the number itself when there is one
-  bool established_ = false;          // since take_changes() was called last
-  struct Change {
-    std::uint32_t number = 0;
-    bool reported = false;  // take_changes() had given this call before
-  };
-  std::vector<Change> changed_;
+  CallTable calls_;
+  bool established_ = false;  // since take_changes() was called last
 
   TokenBucket messages_;  // of the peer, whatever their type
 

@@ -589,7 +589,8 @@ TEST_CASE("rfc2637 §2.14: the six counters of a PAC are kept for each call", "[
   REQUIRE(report != nullptr);
   CHECK(report->our_call_id == OurCallId(100));
   CHECK(report->totals.counts == std::array<std::uint32_t, 6>{1, 2, 3, 4, 5, 6});
-  CHECK(connection.calls()[0].wan_errors == report->totals);
+  REQUIRE(connection.calls()[0].line_errors != nullptr);
+  CHECK(connection.calls()[0].line_errors->received == report->totals);
   CHECK(connection.on_message(notify, clock.now()).empty());  // nothing new
 }
 

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <utility>
 #include <vector>
 
 #include "controlplane/pptp/control_connection.hpp"
@@ -269,7 +270,7 @@ class Driver {
     ControlConnection again(settings_, *snapshot, now_);
     PNS_CLAIM(again.snapshot() == snapshot);
     PNS_CLAIM(again.originated() == connection_.originated());
-    connection_ = again;
+    connection_ = std::move(again);
     const std::size_t unanswered = offers_.size();
     offers_.clear();
     perform(connection_.offers());  // each is asked once more
