@@ -110,6 +110,7 @@ ControlProcess::ControlProcess(config::Source source, const std::filesystem::pat
           privilege::kStoreDirectory, memory_.header().max_sessions, resume::boot_id(),
           [this](resume::Journal::Action action) { loop_.post(std::move(action)); }))),
       connector_(context_, CallPlacer::kMaxAttempts),
+      socket_poller_(context_),
       supervisor_(context_, std::move(supervisor_socket),
                   {.stop = [this](Milliseconds within) { stop(within); },
                    .leave = [this](Milliseconds) { leave(); },
@@ -124,9 +125,9 @@ ControlProcess::ControlProcess(config::Source source, const std::filesystem::pat
                                       bool opened) { service_.on_path_dead(handle, opened); }}),
       service_(services(),
                {.make_transport =
-                    [this](UniqueFd fd, MessageTransport::Events events) {
-                      return std::make_shared<ControlSocket>(context_, std::move(fd),
-                                                             std::move(events));
+                    [this](UniqueFd fd, ConnectionId id, MessageTransport::Owner& owner) {
+                      return std::make_shared<ControlSocket>(socket_poller_, std::move(fd), id,
+                                                             owner);
                     },
                 .opener = connector_,
                 .listen = addresses_of(grants_.listeners)},

@@ -41,6 +41,7 @@
 #include "controlplane/runtime/event_loop.hpp"
 #include "controlplane/runtime/listener.hpp"
 #include "controlplane/runtime/memory_watch.hpp"
+#include "controlplane/runtime/socket_poller.hpp"
 #include "controlplane/runtime/supervisor_link.hpp"
 #include "controlplane/subscriber/service.hpp"
 #include "pns/base/random.hpp"
@@ -116,6 +117,7 @@ class ControlProcess {
   aaa::GuessLimiter guess_limiter_;
   std::unique_ptr<resume::Journal> journal_;
   Connector connector_;
+  SocketPoller socket_poller_;
   SupervisorLink supervisor_;
   DataplaneLink dataplane_;
   subscriber::Service service_;

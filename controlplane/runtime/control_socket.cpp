@@ -30,20 +30,18 @@ bool hung_up(int fd) noexcept {
 
 }  // namespace
 
-ControlSocket::ControlSocket(asio::io_context& context, UniqueFd fd, Events events)
-    : socket_(context), flush_timer_(context), events_(std::move(events)) {
+// Every call on the descriptor has MSG_DONTWAIT.
+ControlSocket::ControlSocket(SocketPoller& poller, UniqueFd fd, ConnectionId id, Owner& owner)
+    : poller_(poller), owner_(owner), id_(id), fd_(std::move(fd)) {
   const int one = 1;
-  (void)::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-  socket_.assign(asio::ip::tcp::v4(), fd.release());
-  socket_.non_blocking(true);
-  socket_.native_non_blocking(true);
+  (void)::setsockopt(fd_.get(), IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 }
 
 bool ControlSocket::skip_handled(std::uint64_t up_to) {
-  consumed_ = octets_consumed(socket_.native_handle()).value_or(up_to);
+  consumed_ = octets_consumed(fd_.get()).value_or(up_to);
   if (up_to <= consumed_ || up_to - consumed_ > kPeekSize) return false;
   std::array<std::byte, kPeekSize> handled;
-  const auto got = ::recv(socket_.native_handle(), handled.data(), up_to - consumed_, MSG_DONTWAIT);
+  const auto got = ::recv(fd_.get(), handled.data(), up_to - consumed_, MSG_DONTWAIT);
   if (got <= 0) return false;
   consumed_ += static_cast<std::uint64_t>(got);
   return true;
@@ -53,40 +51,42 @@ void ControlSocket::start() { wait_readable(); }
 
 void ControlSocket::set_low_water(std::size_t octets) {
   if (octets == low_water_) return;
-  low_water_ = octets;
+  low_water_ = static_cast<std::uint32_t>(octets);
   const int value = static_cast<int>(octets);
-  (void)::setsockopt(socket_.native_handle(), SOL_SOCKET, SO_RCVLOWAT, &value, sizeof(value));
+  (void)::setsockopt(fd_.get(), SOL_SOCKET, SO_RCVLOWAT, &value, sizeof(value));
+}
+
+void ControlSocket::wait(SocketPoller::Wait what) {
+  if (!poller_.wait(fd_.get(), what, shared_from_this()))
+    asio::post(poller_.context(),
+               [self = shared_from_this()] { self->fail(EndReason::descriptor_limit); });
 }
 
 void ControlSocket::wait_readable() {
-  if (reading_ || read_stopped_ || closing_ || !socket_.is_open() || !unsent_.empty()) return;
+  if (reading_ || read_stopped_ || closing_ || !is_open() || !unsent_.empty()) return;
   reading_ = true;
-  socket_.async_wait(asio::ip::tcp::socket::wait_read,
-                     [self = shared_from_this()](const asio::error_code& error) {
-                       self->reading_ = false;
-                       if (!error) self->on_readable();
-                     });
+  wait(SocketPoller::Wait::kReadable);
 }
 
 void ControlSocket::on_readable() {
-  if (!socket_.is_open() || closing_ || read_stopped_ || announced_) return;
-  if (!events_.readable) {
-    (void)read(kMessagesPerTurn);
-    return;
-  }
+  reading_ = false;
+  announce();
+}
+
+void ControlSocket::announce() {
+  if (!is_open() || closing_ || read_stopped_ || announced_) return;
   announced_ = true;
-  events_.readable();
+  owner_.on_readable(id_);
 }
 
 std::size_t ControlSocket::read(std::size_t max_messages) {
   announced_ = false;
-  if (!socket_.is_open() || closing_ || read_stopped_ || handled_ != 0 || !unsent_.empty())
-    return 0;
+  if (!is_open() || closing_ || read_stopped_ || handled_ != 0 || !unsent_.empty()) return 0;
   max_messages = std::min(max_messages, kMessagesPerTurn);
   const auto self = shared_from_this();
   std::array<std::byte, kPeekSize> buffer;
   ssize_t got = 0;
-  do got = ::recv(socket_.native_handle(), buffer.data(), buffer.size(), MSG_PEEK | MSG_DONTWAIT);
+  do got = ::recv(fd_.get(), buffer.data(), buffer.size(), MSG_PEEK | MSG_DONTWAIT);
   while (got < 0 && errno == EINTR);
   if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
     set_low_water(1);
@@ -107,12 +107,12 @@ std::size_t ControlSocket::read(std::size_t max_messages) {
       break;
     }
     const Bytes head = peeked.subspan(handled_);
-    const auto framing = events_.frame(head);
+    const auto framing = owner_.frame(id_, head);
     if (framing.stop) read_stopped_ = true;
-    if (!socket_.is_open() || closing_ || read_stopped_) break;
+    if (!is_open() || closing_ || read_stopped_) break;
     if (framing.message == 0) {
       // If the peer has closed its side the rest will never come.
-      if (messages == 0 && hung_up(socket_.native_handle())) {
+      if (messages == 0 && hung_up(fd_.get())) {
         fail(EndReason::peer_closed_tcp);
         return 0;
       }
@@ -120,25 +120,23 @@ std::size_t ControlSocket::read(std::size_t max_messages) {
       break;
     }
     handled_ += framing.message;
-    events_.message(head.first(framing.message));
-    if (!socket_.is_open() || closing_ || read_stopped_) break;
+    owner_.on_message(id_, head.first(framing.message));
+    if (!is_open() || closing_ || read_stopped_) break;
   }
-  if (!socket_.is_open()) return messages;
+  if (!is_open()) return messages;
   set_low_water(needed);
   if (handled_ == 0)
     wait_readable();
-  else if (!events_.when_handled)
-    consume(more);
   else
-    events_.when_handled([self, more] { self->consume(more); });
+    owner_.when_handled(id_, [self, more] { self->consume(more); });
   return messages;
 }
 
 // Takes what was handled out of the kernel. More: there may be further messages behind it.
 void ControlSocket::consume(bool more) {
-  if (!socket_.is_open()) return;
+  if (!is_open()) return;
   std::array<std::byte, kPeekSize> octets;
-  const auto taken = ::recv(socket_.native_handle(), octets.data(), handled_, MSG_DONTWAIT);
+  const auto taken = ::recv(fd_.get(), octets.data(), handled_, MSG_DONTWAIT);
   if (taken != static_cast<ssize_t>(handled_)) return fail(EndReason::peer_reset_tcp);
   consumed_ += handled_;
   handled_ = 0;
@@ -147,11 +145,11 @@ void ControlSocket::consume(bool more) {
 
 // In a turn of its own.
 void ControlSocket::look_again() {
-  asio::post(socket_.get_executor(), [self = shared_from_this()] { self->on_readable(); });
+  asio::post(poller_.context(), [self = shared_from_this()] { self->announce(); });
 }
 
 void ControlSocket::send(Bytes message) {
-  if (!socket_.is_open() || closing_) return;
+  if (!is_open() || closing_) return;
   if (unsent_octets_ + message.size() > kMaxUnsent)
     return fail(EndReason::connection_write_stalled);
   unsent_.emplace_back(message.begin(), message.end());
@@ -164,8 +162,8 @@ void ControlSocket::send(Bytes message) {
 bool ControlSocket::write_some() {
   while (!unsent_.empty()) {
     auto& first = unsent_.front();
-    const auto sent = ::send(socket_.native_handle(), first.data(), first.size(),
-                             MSG_NOSIGNAL | MSG_DONTWAIT | MSG_EOR);
+    const auto sent =
+        ::send(fd_.get(), first.data(), first.size(), MSG_NOSIGNAL | MSG_DONTWAIT | MSG_EOR);
     if (sent < 0 && errno == EINTR) continue;
     if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return true;
     if (sent < 0) {
@@ -178,6 +176,7 @@ bool ControlSocket::write_some() {
     else
       unsent_.erase(unsent_.begin());
   }
+  unsent_.shrink_to_fit();
   return true;
 }
 
@@ -185,49 +184,55 @@ void ControlSocket::wait_writable() {
   if (writing_) return;
   writing_ = true;
   if (!closing_) {
-    flush_timer_.expires_after(kStallTime);
-    flush_timer_.async_wait([self = shared_from_this()](const asio::error_code& error) {
+    flush_timer().expires_after(kStallTime);
+    flush_timer_->async_wait([self = shared_from_this()](const asio::error_code& error) {
       if (!error && !self->unsent_.empty()) self->fail(EndReason::connection_write_stalled);
     });
   }
-  socket_.async_wait(asio::ip::tcp::socket::wait_write,
-                     [self = shared_from_this()](const asio::error_code& error) {
-                       self->writing_ = false;
-                       if (error || !self->write_some()) return;
-                       if (!self->unsent_.empty()) return self->wait_writable();
-                       self->flush_timer_.cancel();
-                       if (self->closing_) return self->close();
-                       self->on_readable();  // reading was held back meanwhile
-                     });
+  wait(SocketPoller::Wait::kWritable);
+}
+
+void ControlSocket::on_writable() {
+  writing_ = false;
+  if (!is_open() || !write_some()) return;
+  if (!unsent_.empty()) return wait_writable();
+  flush_timer_.reset();
+  if (closing_) return close();
+  announce();  // reading was held back meanwhile
+}
+
+asio::steady_timer& ControlSocket::flush_timer() {
+  if (!flush_timer_) flush_timer_ = std::make_unique<asio::steady_timer>(poller_.context());
+  return *flush_timer_;
 }
 
 void ControlSocket::close_after_flush() {
-  if (!socket_.is_open()) return;
+  if (!is_open()) return;
   closing_ = true;
   if (unsent_.empty()) return close();
-  flush_timer_.expires_after(kFlushTime);
-  flush_timer_.async_wait([self = shared_from_this()](const asio::error_code& error) {
+  flush_timer().expires_after(kFlushTime);
+  flush_timer_->async_wait([self = shared_from_this()](const asio::error_code& error) {
     if (!error) self->close();
   });
 }
 
 void ControlSocket::close() {
-  if (!socket_.is_open()) return;
+  if (!is_open()) return;
   closing_ = true;
-  flush_timer_.cancel();
-  asio::error_code ignored;
+  flush_timer_.reset();
+  poller_.forget(fd_.get());
   // Unread octets would turn the close into a reset and lose what was just sent.
-  socket_.shutdown(asio::ip::tcp::socket::shutdown_both, ignored);
+  (void)::shutdown(fd_.get(), SHUT_RDWR);
   std::array<std::byte, kPeekSize> rest;
   for (int i = 0; i < 16; ++i)
-    if (::recv(socket_.native_handle(), rest.data(), rest.size(), MSG_DONTWAIT) <= 0) break;
-  socket_.close(ignored);
+    if (::recv(fd_.get(), rest.data(), rest.size(), MSG_DONTWAIT) <= 0) break;
+  fd_.reset();
 }
 
 void ControlSocket::fail(EndReason reason) {
-  if (!socket_.is_open() || closing_) return close();
+  if (!is_open() || closing_) return close();
   close();
-  events_.closed(reason);
+  owner_.on_closed(id_, reason);
 }
 
 }  // namespace pns::control

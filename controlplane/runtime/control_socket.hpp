@@ -8,8 +8,8 @@
 // by its place in the stream (handled_up_to, skip_handled). While a message is incomplete
 // SO_RCVLOWAT makes the kernel wake us only when the rest is there.
 // A bounded number of messages is handled in one turn of the loop; then other sockets and timers
-// get theirs. The owner decides when and how many (Events::readable, read()). They are consumed
-// together, when the owner says that they may be (Events::when_handled), and nothing more is looked
+// get theirs. The owner decides when and how many (Owner::on_readable, read()). They are consumed
+// together, when the owner says that they may be (Owner::when_handled), and nothing more is looked
 // at before.
 // Writing: each message is one send() marked end-of-record, so that the kernel never glues two into
 // one segment (NAT helpers parse one message per segment). What the peer does not read is bounded;
@@ -18,16 +18,14 @@
 // Event-loop thread only. Never blocks. The owner may destroy it inside a handler.
 #pragma once
 
-#include <asio/io_context.hpp>
-#include <asio/ip/tcp.hpp>
 #include <asio/steady_timer.hpp>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <vector>
 
 #include "controlplane/runtime/message_transport.hpp"
+#include "controlplane/runtime/socket_poller.hpp"
 #include "pns/base/bytes.hpp"
 #include "pns/base/end_reason.hpp"
 #include "pns/base/unique_fd.hpp"
@@ -40,11 +38,10 @@ inline constexpr std::size_t kMaxUnsent = 16 * 1024;
 inline constexpr std::size_t kMessagesPerTurn = 32;
 
 class ControlSocket final : public MessageTransport,
+                            public SocketPoller::Socket,
                             public std::enable_shared_from_this<ControlSocket> {
  public:
-  ControlSocket(asio::io_context& context, UniqueFd fd, Events events);
-  ControlSocket(const ControlSocket&) = delete;
-  ControlSocket& operator=(const ControlSocket&) = delete;
+  ControlSocket(SocketPoller& poller, UniqueFd fd, ConnectionId id, Owner& owner);
 
   void start() override;
   std::size_t read(std::size_t max_messages) override;
@@ -55,32 +52,41 @@ class ControlSocket final : public MessageTransport,
   // Closes now. No events follow.
   void close();
 
-  [[nodiscard]] int native_handle() { return socket_.native_handle(); }
+  [[nodiscard]] int native_handle() const noexcept { return fd_.get(); }
 
   [[nodiscard]] std::uint64_t handled_up_to() const override { return consumed_ + handled_; }
   bool skip_handled(std::uint64_t up_to) override;
 
  private:
+  [[nodiscard]] bool is_open() const noexcept { return static_cast<bool>(fd_); }
+  // ---- SocketPoller::Socket
+  void on_readable() override;
+  void on_writable() override;
+
+  void wait(SocketPoller::Wait what);
   void wait_readable();
-  void on_readable();
+  void announce();
   void consume(bool more);
   void look_again();
   void set_low_water(std::size_t octets);
   [[nodiscard]] bool write_some();
   void wait_writable();
+  asio::steady_timer& flush_timer();
   void fail(EndReason reason);
 
-  asio::ip::tcp::socket socket_;
-  asio::steady_timer flush_timer_;
-  Events events_;
-  std::vector<std::vector<std::byte>> unsent_;  // oldest first
+  SocketPoller& poller_;
+  Owner& owner_;
+  ConnectionId id_;
+  UniqueFd fd_;
+  std::uint32_t low_water_ = 1;
+  std::unique_ptr<asio::steady_timer> flush_timer_;  // null: it has sent everything
+  std::vector<std::vector<std::byte>> unsent_;       // oldest first
   std::size_t unsent_octets_ = 0;
   std::uint64_t consumed_ = 0;  // octets, since the connection was made
   std::size_t handled_ = 0;     // octets handled, or being handled, and not consumed
-  std::size_t low_water_ = 1;
   bool closing_ = false;
   bool reading_ = false;    // it waits for the kernel
-  bool announced_ = false;  // Events::readable was called, read() not yet
+  bool announced_ = false;  // Owner::on_readable() was called, read() not yet
   bool writing_ = false;
   bool read_stopped_ = false;
 };

@@ -19,27 +19,32 @@ namespace pns::control {
 
 class MessageTransport {
  public:
-  struct Events {
-    // Octets at the head of the stream. Returns how many form the first whole message (they are
-    // passed to `message` and then consumed), 0 when more are needed (then `needed` says how many
-    // in all), and sets `stop` when the stream must not be read any more.
-    struct Framing {
-      std::size_t message = 0;
-      std::size_t needed = 0;
-      bool stop = false;
-    };
-    std::function<Framing(Bytes head)> frame;
-    std::function<void(Bytes message)> message;
-    std::function<void(EndReason)> closed;  // by the peer, or the peer does not read
-    // There may be messages, or the end of the stream: the owner calls read() soon. Empty: they are
-    // read at once.
-    std::function<void()> readable{};
-    // Calls `consume` once the effects of the messages so far are stored, at once or later. Empty:
-    // at once.
-    std::function<void(std::move_only_function<void()> consume)> when_handled{};
+  // The result of one look at the head of the stream.
+  struct Framing {
+    std::size_t message = 0;  // octets of the first whole message; 0: more are needed
+    std::size_t needed = 0;   // octets in all, where more are needed
+    bool stop = false;        // the stream must not be read any more
+  };
+
+  // Hears of the streams of all its connections. It outlives them.
+  class Owner {
+   public:
+    Owner() = default;
+    Owner(const Owner&) = delete;
+    Owner& operator=(const Owner&) = delete;
+    virtual ~Owner() = default;
+    virtual Framing frame(ConnectionId id, Bytes head) = 0;
+    // One message as frame() found it. It is consumed afterwards.
+    virtual void on_message(ConnectionId id, Bytes message) = 0;
+    // By the peer, or the peer does not read.
+    virtual void on_closed(ConnectionId id, EndReason reason) = 0;
+    // There may be messages, or the end of the stream: the owner calls read(), at once or soon.
+    virtual void on_readable(ConnectionId id) = 0;
+    // Calls `consume` once the effects of the messages so far are stored, at once or later.
+    virtual void when_handled(ConnectionId id, std::move_only_function<void()> consume) = 0;
   };
   // Makes the transport of a connected TCP socket.
-  using Factory = std::function<std::shared_ptr<MessageTransport>(UniqueFd, Events)>;
+  using Factory = std::function<std::shared_ptr<MessageTransport>(UniqueFd, ConnectionId, Owner&)>;
 
   MessageTransport() = default;
   MessageTransport(const MessageTransport&) = delete;
@@ -48,8 +53,8 @@ class MessageTransport {
 
   // Begins to read.
   virtual void start() = 0;
-  // After Events::readable: handles at most so many messages that are there, and consumes them.
-  // Result: how many. Events::readable follows when there may be more.
+  // After Owner::on_readable(): handles at most so many messages that are there, and consumes them.
+  // Result: how many. on_readable() follows when there may be more.
   virtual std::size_t read(std::size_t max_messages) = 0;
   // One message, whole. Closes with connection_write_stalled when too much waits.
   virtual void send(Bytes message) = 0;

@@ -422,7 +422,7 @@ void CallControl::on_closing(Connection& connection, EndReason reason) {
     if (Session* session = sessions_.find(id); session != nullptr && !session->withdrawn())
       session->withdraw(reason);
   while (!connection.calls().empty()) {
-    const auto [our_call_id, id] = *connection.calls().begin();
+    const auto [our_call_id, id] = connection.calls().back();
     if (Session* session = sessions_.find(id)) end(*session, reason);
     connection.remove_call(our_call_id);
   }

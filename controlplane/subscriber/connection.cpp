@@ -2,24 +2,6 @@
 #include "controlplane/subscriber/connection.hpp"
 
 namespace pns::subscriber {
-namespace {
-
-template <class Key>
-std::optional<SessionId> find_in(const std::unordered_map<Key, SessionId>& map, Key key) {
-  const auto found = map.find(key);
-  return found == map.end() ? std::nullopt : std::optional(found->second);
-}
-
-}  // namespace
-
-std::optional<SessionId> Connection::call(OurCallId our_call_id) const {
-  return find_in(calls_, our_call_id);
-}
-
-std::optional<SessionId> Connection::offer(std::uint32_t offer) const {
-  return find_in(offers_, offer);
-}
-
 ConnectionView Connection::view(TimePoint now) const {
   ConnectionView view;
   view.id = id_.value;

@@ -8,13 +8,13 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <unordered_map>
 #include <vector>
 
 #include "controlplane/pptp/control_connection.hpp"
 #include "controlplane/runtime/message_transport.hpp"
 #include "controlplane/runtime/timer_queue.hpp"
 #include "controlplane/subscriber/views.hpp"
+#include "pns/base/flat_map.hpp"
 #include "pns/base/ids.hpp"
 #include "pns/base/ip_address.hpp"
 #include "pns/base/time.hpp"
@@ -46,20 +46,20 @@ class Connection : public std::enable_shared_from_this<Connection> {
   [[nodiscard]] ConnectionView view(TimePoint now) const;
 
   // ---- Calls of which the peer has a Call ID of ours.
-  void add_call(OurCallId our_call_id, SessionId session) { calls_[our_call_id] = session; }
+  void add_call(OurCallId our_call_id, SessionId session) { calls_.set(our_call_id, session); }
   void remove_call(OurCallId our_call_id) { calls_.erase(our_call_id); }
-  [[nodiscard]] std::optional<SessionId> call(OurCallId our_call_id) const;
-  [[nodiscard]] const std::unordered_map<OurCallId, SessionId>& calls() const noexcept {
-    return calls_;
+  [[nodiscard]] std::optional<SessionId> call(OurCallId our_call_id) const {
+    return calls_.find(our_call_id);
   }
+  [[nodiscard]] const FlatMap<OurCallId, SessionId>& calls() const noexcept { return calls_; }
 
   // ---- Offers whose session is being installed.
-  void add_offer(std::uint32_t offer, SessionId session) { offers_[offer] = session; }
+  void add_offer(std::uint32_t offer, SessionId session) { offers_.set(offer, session); }
   void remove_offer(std::uint32_t offer) { offers_.erase(offer); }
-  [[nodiscard]] std::optional<SessionId> offer(std::uint32_t offer) const;
-  [[nodiscard]] const std::unordered_map<std::uint32_t, SessionId>& offers() const noexcept {
-    return offers_;
+  [[nodiscard]] std::optional<SessionId> offer(std::uint32_t offer) const {
+    return offers_.find(offer);
   }
+  [[nodiscard]] const FlatMap<std::uint32_t, SessionId>& offers() const noexcept { return offers_; }
 
  private:
   friend class ConnectionTable;
@@ -69,12 +69,12 @@ class Connection : public std::enable_shared_from_this<Connection> {
   pptp::ControlConnection machine_;
   TimePoint opened_;
   std::shared_ptr<control::MessageTransport> transport_;
-  std::unique_ptr<control::Timer> timer_;
-  std::unordered_map<OurCallId, SessionId> calls_;
-  std::unordered_map<std::uint32_t, SessionId> offers_;
-  std::optional<TimePoint> idle_since_;                // it has no call since then
-  bool stored_ = false;                                // the store has a record of it
-  std::optional<wire::pptp::Message> deferred_start_;  // of a collision that we win (§3.1.3)
+  std::optional<control::Timer> timer_;
+  FlatMap<OurCallId, SessionId> calls_;
+  FlatMap<std::uint32_t, SessionId> offers_;
+  std::optional<TimePoint> idle_since_;                  // it has no call since then
+  std::unique_ptr<wire::pptp::Message> deferred_start_;  // of a collision that we win (§3.1.3)
+  bool stored_ = false;                                  // the store has a record of it
   bool established_told_ = false;
   bool closed_ = false;
 };

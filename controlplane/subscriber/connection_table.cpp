@@ -95,23 +95,10 @@ Connection& ConnectionTable::add(ConnectionId id, const Connection::Endpoints& e
                                  pptp::ControlConnection machine, TimePoint opened, UniqueFd fd) {
   machine.spread_echoes(services_.random.next_u32());
   const auto connection = std::make_shared<Connection>(id, endpoints, std::move(machine), opened);
-  connection->timer_ =
-      std::make_unique<control::Timer>(services_.loop.timers(), [this, raw = connection.get()] {
-        if (!raw->closed_) on_timer(*raw);
-      });
-  // The handlers look the connection up by its id: it may be gone when they run.
-  connection->transport_ = make_transport_(
-      std::move(fd), {.frame = [this, id](Bytes head) { return frame(id, head); },
-                      .message =
-                          [this, id](Bytes octets) {
-                            if (const auto alive = find(id)) on_message(*alive, octets);
-                          },
-                      .closed = [this, id](EndReason reason) { lose(id, reason); },
-                      .readable = [this, id, peer = endpoints.peer] { turns_.add(id, peer); },
-                      .when_handled =
-                          [this](std::move_only_function<void()> consume) {
-                            services_.journal.when_stored(std::move(consume));
-                          }});
+  connection->timer_.emplace(services_.loop.timers(), [this, raw = connection.get()] {
+    if (!raw->closed_) on_timer(*raw);
+  });
+  connection->transport_ = make_transport_(std::move(fd), id, *this);
   connections_.emplace(id, connection);
   by_peer_.emplace(endpoints.peer, id);
   limits_.add(endpoints.peer);
@@ -123,8 +110,20 @@ Connection& ConnectionTable::add(ConnectionId id, const Connection::Endpoints& e
 
 // ---- messages -------------------------------------------------------------------------------
 
-MessageTransport::Events::Framing ConnectionTable::frame(ConnectionId id, Bytes head) {
-  MessageTransport::Events::Framing framing;
+void ConnectionTable::on_message(ConnectionId id, Bytes message) {
+  if (const auto connection = find(id)) handle(*connection, message);
+}
+
+void ConnectionTable::on_readable(ConnectionId id) {
+  if (const auto connection = find(id)) turns_.add(id, connection->peer());
+}
+
+void ConnectionTable::when_handled(ConnectionId, std::move_only_function<void()> consume) {
+  services_.journal.when_stored(std::move(consume));
+}
+
+MessageTransport::Framing ConnectionTable::frame(ConnectionId id, Bytes head) {
+  MessageTransport::Framing framing;
   const auto connection = find(id);
   if (!connection) {
     framing.stop = true;
@@ -146,7 +145,7 @@ MessageTransport::Events::Framing ConnectionTable::frame(ConnectionId id, Bytes 
   return framing;
 }
 
-void ConnectionTable::on_message(Connection& connection, Bytes octets) {
+void ConnectionTable::handle(Connection& connection, Bytes octets) {
   using wire::pptp::StartControlConnectionRequest;
   auto& received = services_.statistics.messages_received;
   const auto message = wire::pptp::parse_message(octets);
@@ -160,7 +159,7 @@ void ConnectionTable::on_message(Connection& connection, Bytes octets) {
       owner_.on_start_request(connection.local(), connection.peer())) {
     // Our connection wins: nothing may be said here, and the peer, which has lost, closes. The
     // request is kept for the case that our connection fails.
-    connection.deferred_start_ = *message;
+    connection.deferred_start_ = std::make_unique<wire::pptp::Message>(*message);
     return apply(connection, connection.machine_.on_collision(now()));
   }
   apply(connection, connection.machine_.on_message(*message, now()));
@@ -170,7 +169,7 @@ void ConnectionTable::on_message(Connection& connection, Bytes octets) {
 void ConnectionTable::apply_deferred_start(Ipv4Address peer) {
   for (const auto& connection : of_peer(peer)) {
     if (!connection->deferred_start_) continue;
-    const auto start = std::exchange(connection->deferred_start_, std::nullopt);
+    const auto start = std::move(connection->deferred_start_);
     apply(*connection, connection->machine_.on_message(*start, now()));
   }
 }

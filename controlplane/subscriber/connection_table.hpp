@@ -33,7 +33,7 @@
 
 namespace pns::subscriber {
 
-class ConnectionTable {
+class ConnectionTable final : private control::MessageTransport::Owner {
  public:
   // Runs the calls of the connections.
   class Owner {
@@ -60,9 +60,7 @@ class ConnectionTable {
 
   ConnectionTable(Services& services, RefusalLog& refusal_log, SourceLimits& limits,
                   control::MessageTransport::Factory make_transport, Owner& owner);
-  ~ConnectionTable();
-  ConnectionTable(const ConnectionTable&) = delete;
-  ConnectionTable& operator=(const ConnectionTable&) = delete;
+  ~ConnectionTable() override;
 
   // A TCP connection was accepted. `refused`: why it is closed at once; kNone: it is not.
   void accept(UniqueFd fd, const Connection::Endpoints& endpoints, EndReason refused);
@@ -102,8 +100,14 @@ class ConnectionTable {
  private:
   Connection& add(ConnectionId id, const Connection::Endpoints& endpoints,
                   pptp::ControlConnection machine, TimePoint opened, UniqueFd fd);
-  [[nodiscard]] control::MessageTransport::Events::Framing frame(ConnectionId id, Bytes head);
-  void on_message(Connection& connection, Bytes octets);
+  // ---- control::MessageTransport::Owner. The connection may be gone.
+  [[nodiscard]] control::MessageTransport::Framing frame(ConnectionId id, Bytes head) override;
+  void on_message(ConnectionId id, Bytes message) override;
+  void on_closed(ConnectionId id, EndReason reason) override { lose(id, reason); }
+  void on_readable(ConnectionId id) override;
+  void when_handled(ConnectionId id, std::move_only_function<void()> consume) override;
+
+  void handle(Connection& connection, Bytes octets);
   void perform(Connection& connection, const model::ConnectionAction& action);
   void send(Connection& connection, const wire::pptp::Message& message);
   void save(Connection& connection);

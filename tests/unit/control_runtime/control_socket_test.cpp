@@ -16,52 +16,49 @@ using namespace pns::test;
 namespace {
 
 // Messages of a toy protocol: one octet says how long the whole is; 0xff ends the stream.
-struct Receiver {
+struct Receiver final : MessageTransport::Owner {
   asio::io_context loop{1};
+  SocketPoller poller{loop};
   std::vector<std::string> messages;
   std::optional<EndReason> closed;
   int closed_count = 0;
-  std::function<void(std::string_view)> on_message;
+  std::function<void(std::string_view)> heard;
   // When set, what is handled may be consumed when one of these is called.
   bool holds = false;
   std::vector<std::move_only_function<void()>> held;
   std::shared_ptr<ControlSocket> socket;
 
-  explicit Receiver(UniqueFd fd) {
-    socket = std::make_shared<ControlSocket>(
-        loop, std::move(fd),
-        ControlSocket::Events{.frame =
-                                  [](Bytes head) {
-                                    ControlSocket::Events::Framing framing;
-                                    const auto length = std::to_integer<std::size_t>(head[0]);
-                                    if (length == 0xff)
-                                      framing.stop = true;
-                                    else if (head.size() >= length)
-                                      framing.message = length;
-                                    else
-                                      framing.needed = length;
-                                    return framing;
-                                  },
-                              .message =
-                                  [this](Bytes octets) {
-                                    messages.emplace_back(
-                                        reinterpret_cast<const char*>(octets.data()) + 1,
-                                        octets.size() - 1);
-                                    if (on_message) on_message(messages.back());
-                                  },
-                              .closed =
-                                  [this](EndReason reason) {
-                                    closed = reason;
-                                    ++closed_count;
-                                  },
-                              .when_handled =
-                                  [this](std::move_only_function<void()> consume) {
-                                    if (holds)
-                                      held.push_back(std::move(consume));
-                                    else
-                                      consume();
-                                  }});
+  explicit Receiver(UniqueFd fd)
+      : socket(std::make_shared<ControlSocket>(poller, std::move(fd), ConnectionId(1), *this)) {
     socket->start();
+  }
+  MessageTransport::Framing frame(ConnectionId, Bytes head) override {
+    MessageTransport::Framing framing;
+    const auto length = std::to_integer<std::size_t>(head[0]);
+    if (length == 0xff)
+      framing.stop = true;
+    else if (head.size() >= length)
+      framing.message = length;
+    else
+      framing.needed = length;
+    return framing;
+  }
+  void on_message(ConnectionId, Bytes octets) override {
+    messages.emplace_back(reinterpret_cast<const char*>(octets.data()) + 1, octets.size() - 1);
+    if (heard) heard(messages.back());
+  }
+  void on_closed(ConnectionId, EndReason reason) override {
+    closed = reason;
+    ++closed_count;
+  }
+  void on_readable(ConnectionId) override {
+    if (const auto keep = socket) (void)keep->read(kMessagesPerTurn);
+  }
+  void when_handled(ConnectionId, std::move_only_function<void()> consume) override {
+    if (holds)
+      held.push_back(std::move(consume));
+    else
+      consume();
   }
   // As by SIGKILL: descriptors are closed, nothing is shut down, no handler runs.
   bool killed = false;
@@ -170,7 +167,7 @@ TEST_CASE("control socket: a message is consumed after it was handled, and not h
       std::uint64_t handled_up_to = 0;
       {
         Receiver receiver(std::move(pair.ours));
-        receiver.on_message = [&](std::string_view text) {
+        receiver.heard = [&](std::string_view text) {
           if (stored || text == "one") handled_up_to = receiver.socket->handled_up_to();
           if (text == "two") throw std::runtime_error("killed");
         };
@@ -310,7 +307,7 @@ TEST_CASE("control socket: while a peer does not read, it is not listened to, an
   REQUIRE(::setsockopt(pair.ours.get(), SOL_SOCKET, SO_SNDBUF, &small, sizeof(small)) == 0);
   Receiver receiver(std::move(pair.ours));
   const std::string answer(1000, 'a');
-  receiver.on_message = [&](std::string_view) { receiver.socket->send(as_octets(answer)); };
+  receiver.heard = [&](std::string_view) { receiver.socket->send(as_octets(answer)); };
   std::string requests;
   for (int i = 0; i < 200; ++i) requests += message("?");
   put(pair.theirs, requests);
@@ -368,7 +365,7 @@ TEST_CASE("control socket: its owner may let go of it inside any handler", "[run
   TcpPair pair;
   Receiver receiver(std::move(pair.ours));
   std::weak_ptr<ControlSocket> gone = receiver.socket;
-  receiver.on_message = [&](std::string_view) {
+  receiver.heard = [&](std::string_view) {
     if (receiver.socket) receiver.socket->close();
     receiver.socket.reset();
   };
@@ -384,30 +381,34 @@ TEST_CASE("control socket: a peer with thousands of messages does not keep anoth
   TcpPair other_pair;
   Receiver busy(std::move(busy_pair.ours));
   // On the same loop, behind it.
-  std::optional<std::size_t> busy_messages_before;
-  std::shared_ptr<ControlSocket> other;
-  other = std::make_shared<ControlSocket>(
-      busy.loop, std::move(other_pair.ours),
-      ControlSocket::Events{
-          .frame =
-              [](Bytes head) { return ControlSocket::Events::Framing{.message = head.size()}; },
-          .message =
-              [&](Bytes) {
-                busy_messages_before = busy.messages.size();
-                other->send(as_octets("answer"));
-              },
-          .closed = [](EndReason) {}});
+  struct Other final : MessageTransport::Owner {
+    MessageTransport::Framing frame(ConnectionId, Bytes head) override {
+      return {.message = head.size()};
+    }
+    void on_message(ConnectionId, Bytes) override {
+      busy_messages_before = busy->messages.size();
+      socket->send(as_octets("answer"));
+    }
+    void on_closed(ConnectionId, EndReason) override {}
+    void on_readable(ConnectionId) override { (void)socket->read(kMessagesPerTurn); }
+    void when_handled(ConnectionId, std::move_only_function<void()> consume) override { consume(); }
+    Receiver* busy = nullptr;
+    std::shared_ptr<ControlSocket> socket;
+    std::optional<std::size_t> busy_messages_before;
+  } owner;
+  owner.busy = &busy;
+  const auto other = owner.socket = std::make_shared<ControlSocket>(
+      busy.poller, std::move(other_pair.ours), ConnectionId(2), owner);
   other->start();
   std::string all;
   for (int i = 0; i < 5000; ++i) all += message("x");
   put(busy_pair.theirs, all);
   put(other_pair.theirs, "?");
-  REQUIRE(until(busy.loop, [&] { return busy_messages_before.has_value(); }));
-  CHECK(*busy_messages_before <= 2 * kMessagesPerTurn);
+  REQUIRE(until(busy.loop, [&] { return owner.busy_messages_before.has_value(); }));
+  CHECK(*owner.busy_messages_before <= 2 * kMessagesPerTurn);
   CHECK(get(other_pair.theirs) == "answer");
   REQUIRE(until(busy.loop, [&] { return busy.messages.size() == 5000; }));
   other->close();
-  other.reset();
 }
 
 TEST_CASE("control socket: what is handled is consumed when it is stored, and no sooner",

@@ -28,7 +28,7 @@ namespace pns::test {
 // The peer's end of a control connection.
 class FakeTransport final : public control::MessageTransport {
  public:
-  explicit FakeTransport(Events events) : events_(std::move(events)) {}
+  FakeTransport(ConnectionId id, Owner& owner) : id_(id), owner_(owner) {}
   void start() override {}
   std::size_t read(std::size_t) override { return 0; }
   void send(Bytes message) override { sent.push_back(wire::pptp::parse_message(message).value()); }
@@ -41,17 +41,18 @@ class FakeTransport final : public control::MessageTransport {
   void receive(const wire::pptp::Message& message) {
     std::array<std::byte, wire::pptp::kLongestMessage> buffer{};
     const Bytes octets = Bytes(buffer).first(wire::pptp::write_message(buffer, message));
-    REQUIRE(events_.frame(octets).message == octets.size());
+    REQUIRE(owner_.frame(id_, octets).message == octets.size());
     handled_ += octets.size();
-    events_.message(octets);
+    owner_.on_message(id_, octets);
   }
-  void lose() { events_.closed(EndReason::peer_closed_tcp); }
+  void lose() { owner_.on_closed(id_, EndReason::peer_closed_tcp); }
 
   std::vector<wire::pptp::Message> sent;
   bool closed = false;
 
  private:
-  Events events_;
+  ConnectionId id_;
+  Owner& owner_;
   std::uint64_t handled_ = 0;
 };
 
@@ -188,8 +189,8 @@ struct FakeWorld {
                              .random = random},
         subscriber::CallControl::Network{
             .make_transport =
-                [this](UniqueFd, control::MessageTransport::Events events) {
-                  transports.push_back(std::make_shared<FakeTransport>(std::move(events)));
+                [this](UniqueFd, ConnectionId id, control::MessageTransport::Owner& owner) {
+                  transports.push_back(std::make_shared<FakeTransport>(id, owner));
                   return transports.back();
                 },
             .opener = opener},

@@ -246,9 +246,8 @@ Control::Control(Host& the_host)
                            .random = random},
       subscriber::CallControl::Network{
           .make_transport =
-              [this](UniqueFd fd, control::MessageTransport::Events events) {
-                return std::make_shared<control::ControlSocket>(loop, std::move(fd),
-                                                                std::move(events));
+              [this](UniqueFd fd, ConnectionId id, control::MessageTransport::Owner& owner) {
+                return std::make_shared<control::ControlSocket>(poller, std::move(fd), id, owner);
               },
           .opener = connector,
           .listen = host.listen,

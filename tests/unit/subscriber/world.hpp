@@ -21,6 +21,7 @@
 
 #include "controlplane/aaa/local_authenticator.hpp"
 #include "controlplane/dataplane_link/dataplane_link.hpp"
+#include "controlplane/runtime/socket_poller.hpp"
 #include "controlplane/runtime/supervisor_link.hpp"
 #include "controlplane/subscriber/service.hpp"
 #include "pns/config/config.hpp"
@@ -118,6 +119,7 @@ class Control {
   pools::PoolSet pools;
   aaa::LocalAuthenticator authenticator;
   control::AsioEventLoop event_loop{loop};
+  control::SocketPoller poller{loop};
   control::Connector connector{loop, subscriber::CallPlacer::kMaxAttempts};
   std::unique_ptr<resume::Journal> journal;
   UniqueFd supervisor_end;
