@@ -106,6 +106,13 @@ void Ipcp::restore(const LinkSnapshot&, std::uint16_t, TimePoint now) {
   set_flows(true);
 }
 
+void Ipcp::save(LinkSnapshot& snapshot) const {
+  snapshot.network.our_address = offer_.our_address;
+  snapshot.network.subscriber_address = offer_.lease;
+  snapshot.network.dns = offer_.dns;
+  snapshot.network.wins = offer_.wins;
+}
+
 void Ipcp::describe(LinkStatus& status) const {
   if (flows()) status.address = offer_.lease;
 }

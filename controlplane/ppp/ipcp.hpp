@@ -61,6 +61,7 @@ class Ipcp final : public NetworkProtocol {
   // What is below IPCP is agreed: a peer that misses an answer of it asks again
   // (docs/decisions/0013).
   void restore(const LinkSnapshot&, std::uint16_t, TimePoint now) override;
+  void save(LinkSnapshot& snapshot) const override;
   void describe(LinkStatus& status) const override;
 
  private:

@@ -99,6 +99,7 @@ void Ipv6cp::restore(const LinkSnapshot& snapshot, std::uint16_t inner_mtu, Time
 }
 
 void Ipv6cp::save(LinkSnapshot& snapshot) const {
+  snapshot.network.ipv6 = parameters_;
   if (open_)
     snapshot.ipv6 = LinkSnapshot::InterfaceIds{open_->our_interface_id, open_->peer_interface_id};
 }

@@ -104,11 +104,10 @@ Link::Link(std::shared_ptr<const LinkSettings> settings, Ipv4Address peer,
   user_ = snapshot.user;
   auth_method_ = snapshot.auth;
   keys_ = snapshot.keys;
-  network_ = snapshot.network;
   encryption_ = snapshot.mppe ? Encryption::kOn : Encryption::kOff;
   armed_ = snapshot.mppe;
   if (snapshot.mppe) ccp_.restore_opened(now);
-  offer_networks();
+  offer_networks(snapshot.network);
   for (const auto& ncp : networks_) ncp->restore(snapshot, inner_mtu(), now);
   schedule_echo(now + spread_interval());
 }
@@ -306,10 +305,11 @@ std::optional<LinkSnapshot> Link::snapshot() const {
                         .auth = auth_method_,
                         .mppe = {},
                         .keys = keys_,
-                        .network = *network_};
+                        .network = {}};
   if (encryption_ == Encryption::kOn && armed_ && armed_->mppe() != nullptr)
     snapshot.mppe = *armed_->mppe();
-  for (const auto& ncp : networks_) ncp->save(snapshot);
+  for (const auto& ncp : networks_)
+    if (ncp->offered) ncp->save(snapshot);
   return snapshot;
 }
 
@@ -550,8 +550,7 @@ void Link::before_auth_success(Run& run) {
   user_ = granted_->grant.user;
   auth_method_ = auth_->method();
   keys_ = granted_->grant.mppe;
-  network_ = granted_->network;
-  offer_networks();
+  offer_networks(granted_->network);
   const bool encrypt = settings_.mppe != MppePolicy::kOff && gives_usable_keys(granted_->grant);
   encryption_ = encrypt ? Encryption::kPending : Encryption::kOff;
   granted_.reset();
@@ -597,7 +596,7 @@ void Link::leave_network(Run& run) {
     ncp->offered = false;
   }
   keys_.reset();
-  network_.reset();
+  networks_offered_ = false;
   user_.clear();
   auth_method_ = model::AuthMethod::kNone;
 }
@@ -619,9 +618,10 @@ NetworkProtocol* Link::offered_for_data(std::uint16_t data) noexcept {
   return nullptr;
 }
 
-void Link::offer_networks() {
+void Link::offer_networks(const model::NetworkParameters& network) {
+  networks_offered_ = true;
   for (const NetworkProtocolKind& kind : settings_.network_protocols) {
-    if (!kind.offered(*network_)) continue;
+    if (!kind.offered(network)) continue;
     auto found =
         std::ranges::find(networks_, kind.control, [](const auto& ncp) { return ncp->protocol(); });
     if (found == networks_.end()) {
@@ -629,7 +629,7 @@ void Link::offer_networks() {
       found = std::prev(networks_.end());
     }
     (*found)->offered = true;
-    (*found)->set_network(*network_);
+    (*found)->set_network(network);
   }
 }
 
@@ -650,7 +650,7 @@ void Link::start(NetworkProtocol& ncp, Run& run) {
 }
 
 bool Link::network_possible() const noexcept {
-  return encryption_ != Encryption::kPending && network_ && !ended_ &&
+  return encryption_ != Encryption::kPending && networks_offered_ && !ended_ &&
          phase_ != LinkPhase::kTerminate;
 }
 

@@ -161,7 +161,7 @@ class Link {
   // Lets data of each network protocol flow or stops it, and tells whether the link is open.
   void settle_networks(Run& run);
   // The network phase begins: makes the machines that it needs and has not had before.
-  void offer_networks();
+  void offer_networks(const model::NetworkParameters& network);
   [[nodiscard]] bool knows(std::uint16_t control) const noexcept;
   // Of the protocols that are offered; null: none.
   [[nodiscard]] NetworkProtocol* offered(wire::PppProtocol control) noexcept;
@@ -212,7 +212,7 @@ class Link {
   std::string user_;
   model::AuthMethod auth_method_ = model::AuthMethod::kNone;
   std::optional<model::MppeKeys> keys_;
-  std::optional<model::NetworkParameters> network_;
+  bool networks_offered_ = false;  // authenticated: networks_ know what to offer
   Encryption encryption_ = Encryption::kPending;
   std::optional<CompressionAgreement> armed_;
   bool rearmed_ = false;        // CCP was negotiated anew because nothing opened

@@ -59,6 +59,7 @@ class NetworkProtocol : public ControlProtocol {
                        TimePoint /*now*/) {
     restore_stopped();
   }
+  // The facts for restore(), and those that set_network() was told.
   virtual void save(LinkSnapshot& /*snapshot*/) const {}
   virtual void describe(LinkStatus& /*status*/) const {}
 

@@ -38,7 +38,7 @@ Session::Session(const Context& context, const Call& call, const resume::StoredS
   stage_ = SetupStage::kOpen;
   resumption_ = link_->resume();
   lease_ = stored.lease;
-  user_ = lease_user_ = stored.link.user;
+  user_ = stored.link.user;
   rate_bits_per_second_ = stored.rate_bits_per_second;
   peer_mru_ = stored.link.lcp.peer_mru;
   mtu_ = stored.mtu;
@@ -233,7 +233,7 @@ void Session::perform(const model::LinkEnded& action) {
 // ---- authentication -------------------------------------------------------------------------
 
 void Session::perform(const model::Authenticate& action) {
-  claimed_user_ = action.request.user;
+  claimed_user_ = std::make_unique<std::string>(action.request.user);
   auto& statistics = context_.services.statistics;
   statistics.auth_pending.add();
   context_.services.authenticator.authenticate(
@@ -253,7 +253,7 @@ void Session::on_auth_result(const model::AuthResult& result) {
     if (auto& limit = context_.refusal_log.of(result.error().reason); limit.allow(now()))
       log::warn("authentication failed", {{"session", to_text(call_.id)},
                                           {"peer", call_.peer},
-                                          {"claimed_user", claimed_user_},
+                                          {"claimed_user", claimed_user()},
                                           {"reason", name_of(result.error().reason)},
                                           {"suppressed", limit.take_suppressed()}});
     return apply(link_->on_auth_result(result, std::nullopt, now()));
@@ -269,17 +269,18 @@ void Session::on_auth_result(const model::AuthResult& result) {
 // Re-authentication keeps the lease; another account gets one of its own. (The address is out of
 // the dataplane's index then: the link closed IPv4 before it asked.)
 void Session::take_account(const model::AuthGrant& grant) {
-  if (user_ != grant.user) {
+  const bool another = user_ != grant.user;
+  if (another) {
     const std::string before = std::exchange(user_, grant.user);
     context_.events.changed(*this, {.kind = Kind::kUser, .user_before = before});
   }
+  if (claimed_user_ && *claimed_user_ == user_) claimed_user_.reset();
   rate_bits_per_second_ = grant.rate_bits_per_second;
-  if (lease_ && lease_user_ != grant.user) {
+  if (lease_ && another) {
     context_.services.pools.release(*lease_);
     const Ipv4Address before = std::exchange(lease_, std::nullopt)->address;
     context_.events.changed(*this, {.kind = Kind::kAddress, .address_before = before});
   }
-  lease_user_ = grant.user;
 }
 
 void Session::on_lease(const model::AuthResult& result, Leases::Result lease) {
@@ -356,7 +357,7 @@ std::optional<resume::StoredSession> Session::stored_record() const {
   if (!link_ || !lease_) return std::nullopt;
   auto snapshot = link_->snapshot();
   if (!snapshot) return std::nullopt;
-  if (snapshot->from_lcp) snapshot->user = lease_user_;
+  if (snapshot->from_lcp) snapshot->user = user_;
   snapshot->keys.reset();  // keys do not go to the store
   return resume::StoredSession{.id = call_.id,
                                .slot = call_.slot,
@@ -372,8 +373,9 @@ std::optional<resume::StoredSession> Session::stored_record() const {
                                .link = std::move(*snapshot)};
 }
 
-model::WanErrors Session::set_wan_errors(const model::WanErrors& totals) noexcept {
-  return std::exchange(wan_errors_, totals);
+model::WanErrors Session::set_wan_errors(const model::WanErrors& totals) {
+  if (!wan_errors_) wan_errors_ = std::make_unique<model::WanErrors>();
+  return std::exchange(*wan_errors_, totals);
 }
 
 SessionView Session::view() const {
@@ -383,7 +385,7 @@ SessionView Session::view() const {
   view.id = call_.id;
   view.slot = call_.slot;
   view.user = user_;
-  view.claimed_user = claimed_user_;
+  view.claimed_user = claimed_user();
   view.peer = call_.peer;
   view.local = call_.local;
   if (lease_ && phase_ == model::LinkPhase::kOpen) view.address = lease_->address;
@@ -391,7 +393,7 @@ SessionView Session::view() const {
                : state_ == State::kDialling ? "dialling"
                                             : model::name_of(phase_);
   view.kind = model::name_of(call_.kind);
-  view.wan_errors = wan_errors_;
+  if (wan_errors_) view.wan_errors = *wan_errors_;
   view.our_call_id = call_.our_call_id;
   view.peer_call_id = call_.peer_call_id;
   if (link_) {

@@ -113,7 +113,9 @@ class Session : public std::enable_shared_from_this<Session> {
   // The authenticated account; empty until then.
   [[nodiscard]] const std::string& user() const noexcept { return user_; }
   // The name that the peer gave last, proved or not.
-  [[nodiscard]] const std::string& claimed_user() const noexcept { return claimed_user_; }
+  [[nodiscard]] const std::string& claimed_user() const noexcept {
+    return claimed_user_ ? *claimed_user_ : user_;
+  }
   [[nodiscard]] const std::optional<model::Lease>& lease() const noexcept { return lease_; }
   // Null until the dataplane serves the call.
   [[nodiscard]] const ppp::Link* link() const noexcept { return link_.get(); }
@@ -165,7 +167,7 @@ class Session : public std::enable_shared_from_this<Session> {
   // The dataplane has attached: commands that it never saw are said again.
   void reconcile();
   // WAN-Error-Notify: totals since the call was connected. Returns those before.
-  model::WanErrors set_wan_errors(const model::WanErrors& totals) noexcept;
+  model::WanErrors set_wan_errors(const model::WanErrors& totals);
 
  private:
   void apply(const model::LinkActions& actions);
@@ -204,17 +206,16 @@ class Session : public std::enable_shared_from_this<Session> {
   ppp::Link::Resume resumption_ = ppp::Link::Resume::kNot;  // as the listeners were told last
   EndReason end_reason_ = EndReason::kNone;
   std::optional<EndReason> withdrawn_;
-  bool carried_gre_ = false;  // once the call has ended
-  std::string claimed_user_;  // as the peer says, before it proves it
-  std::string user_;
-  std::string lease_user_;  // the account that the lease was given to
+  bool carried_gre_ = false;                   // once the call has ended
+  std::unique_ptr<std::string> claimed_user_;  // as the peer says; null: as user_
+  std::string user_;                           // of lease_ too
   std::optional<model::Lease> lease_;
   std::optional<std::uint64_t> rate_bits_per_second_;
   std::uint16_t peer_mru_ = 1500;
   std::uint16_t mtu_ = 0;
   std::optional<TimePoint> opened_;
   TimePoint changed_{};
-  model::WanErrors wan_errors_;
+  std::unique_ptr<model::WanErrors> wan_errors_;  // null: no PAC told of any
   // Frames of an incoming call that overtook its Incoming-Call-Connected: GRE is faster than TCP.
   std::vector<std::vector<std::byte>> early_;
 };
