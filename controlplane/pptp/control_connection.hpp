@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// ControlConnection: one PPTP control connection and its calls (RFC 2637 §3.1, §3.2), accepted or
-// originated by us, with calls of every kind side by side: a subscriber that dials us, a PAC that
-// announces a call to us, a call that we place, a call that we announce. A sans-I/O machine driven
-// by the tables of machines.hpp: every call returns the actions its caller
+// ControlConnection: one PPTP control connection (RFC 2637 §3.1), accepted or originated by us: its
+// start and stop, its echoes, and the messages, of which Calls gets those that concern calls. A
+// sans-I/O machine driven by the tables of machines.hpp: every call returns the actions its caller
 // (subscriber::CallControl) must perform, in order. One thread (the event loop); memory is bounded
 // by maximum_calls.
 //
@@ -27,7 +26,8 @@
 
 #include "controlplane/model/connection_actions.hpp"
 #include "controlplane/pptp/call.hpp"
-#include "controlplane/pptp/call_table.hpp"
+#include "controlplane/pptp/calls.hpp"
+#include "controlplane/pptp/connection_settings.hpp"
 #include "controlplane/pptp/machines.hpp"
 #include "pns/base/end_reason.hpp"
 #include "pns/base/ids.hpp"
@@ -36,69 +36,6 @@
 #include "pns/wire/pptp.hpp"
 
 namespace pns::pptp {
-
-struct ConnectionSettings {
-  std::string host_name = "pns";    // at most 64 octets go out
-  std::string vendor_name = "pns";  // at most 64 octets go out
-  std::uint16_t firmware_revision = 1;
-  std::uint16_t maximum_channels = 0;  // as advertised; 0: no claim
-  std::uint32_t connect_speed =
-      1'000'000'000;                     // OCRP: bits per second, never above the peer's maximum
-  std::uint16_t receive_window = 64;     // packets we can take unacknowledged
-  Duration echo_interval = Seconds(60);  // longest silence before our Echo-Request
-  Duration echo_timeout = Seconds(60);   // silence after it before the connection is closed
-  Duration setup_timeout = Seconds(60);  // TCP accepted to Start-Control-Connection-Request
-  Duration reply_timeout = Seconds(60);  // our Request, Reply or Clear to what must follow (§3.2.1)
-  Duration answer_timeout = Seconds(10);      // OfferCall to our caller's answer
-  Duration stop_timeout = Seconds(5);         // our Stop-Request to its reply
-  std::size_t maximum_calls = 1024;           // on this connection
-  bool accept_incoming_calls = true;          // false: Incoming-Call-Requests get "do not accept"
-  bool wan_error_notify = false;              // send WAN-Error-Notify where we are the PAC
-  Duration wan_error_interval = Seconds(60);  // between two of one call (§2.14)
-  // Token bucket over all messages of the peer: a burst, as a PAC makes that brings all its calls
-  // at once and takes them back (three messages each), then this many a second.
-  std::uint32_t message_burst = 5000;
-  std::uint32_t messages_per_second = 500;  // at least 1
-};
-
-// Settings that many connections share: each holds a pointer. Made from a value, it shares a copy
-// with nobody else.
-class SharedSettings {
- public:
-  SharedSettings() : SharedSettings(ConnectionSettings()) {}
-  SharedSettings(ConnectionSettings settings)
-      : settings_(std::make_shared<const ConnectionSettings>(std::move(settings))) {}
-  [[nodiscard]] const ConnectionSettings& operator*() const noexcept { return *settings_; }
-  [[nodiscard]] const ConnectionSettings* operator->() const noexcept { return settings_.get(); }
-
- private:
-  std::shared_ptr<const ConnectionSettings> settings_;
-};
-
-// What a Call-Disconnect-Notify tells of a call, as text (RFC 2637 §2.13). All zero: nothing is
-// told.
-struct CallStatistics {
-  std::uint64_t rx_packets = 0;  // from the subscriber
-  std::uint64_t rx_bytes = 0;
-  std::uint64_t tx_packets = 0;  // to the subscriber
-  std::uint64_t tx_bytes = 0;
-  Seconds duration{0};
-};
-
-// What we ask of a PAC (Outgoing-Call-Request, §2.7). Bearer and framing: any.
-struct OutgoingCall {
-  std::string phone_number{};  // at most 64 octets go out, so for the sub-address
-  std::string subaddress{};
-  std::uint32_t minimum_bps = 300;
-  std::uint32_t maximum_bps = 1'000'000'000;
-};
-
-// What we tell a PNS of a caller (Incoming-Call-Request, §2.9).
-struct IncomingCall {
-  std::string dialed_number{};  // at most 64 octets go out, so for the others
-  std::string dialing_number{};
-  std::string subaddress{};
-};
 
 // An established connection as it must be known again after a restart. Plain data.
 struct ConnectionSnapshot {
@@ -115,23 +52,15 @@ struct ConnectionSnapshot {
 
 // What must be stored before the actions that came with it are performed.
 struct ConnectionChanges {
-  struct OfCall {
-    std::uint32_t number = 0;
-    std::optional<KnownCall> now{};  // none: the call is gone
-  };
   bool established = false;  // the connection itself must be stored, for the first time
-  std::vector<OfCall> calls{};
+  std::vector<Calls::Change> calls{};
   [[nodiscard]] bool empty() const noexcept { return !established && calls.empty(); }
 };
 
-// What this connection has seen. Counted by the machine, read by its caller.
-struct ConnectionCounters {
+// Counted by the machine, read by its caller.
+struct ConnectionCounters : CallCounters {
   std::uint64_t messages_received = 0;
-  std::uint64_t messages_ignored = 0;          // unasked replies, unknown calls, repeated answers
-  std::uint64_t wan_error_notifies = 0;        // received; RFC 2637 §2.14
-  std::uint64_t set_link_infos = 0;            // §2.15
-  std::uint64_t calls_refused = 0;             // by us
-  std::uint64_t clear_with_wrong_call_id = 0;  // taken for the only call there is
+  std::uint64_t calls_visited = 0;  // to find those that a message, a deadline or a change means
 };
 
 class ControlConnection {
@@ -170,13 +99,17 @@ class ControlConnection {
   // accepted one gives EndCall at once (so that nothing leaks), a refused one gives nothing. The
   // codes that tell the peer why follow from the reason (codes.hpp).
   [[nodiscard]] model::ConnectionActions on_call_accepted(std::uint32_t offer,
-                                                          OurCallId our_call_id, TimePoint now);
+                                                          OurCallId our_call_id, TimePoint now) {
+    return calls_.accept(offer, our_call_id, now);
+  }
   [[nodiscard]] model::ConnectionActions on_call_refused(std::uint32_t offer, EndReason reason,
-                                                         TimePoint now);
+                                                         TimePoint now) {
+    return calls_.refuse(offer, reason, now);
+  }
 
   // OfferCall once more for each request of the peer that has no answer yet: for the process that
   // took this connection over.
-  [[nodiscard]] model::ConnectionActions offers() const;
+  [[nodiscard]] model::ConnectionActions offers() const { return calls_.offers(); }
 
   // ---- What our side wants.
   // Asks for a call under this Call ID of ours, as PNS or as PAC. ConnectCall or EndCall follows,
@@ -189,12 +122,16 @@ class ControlConnection {
   // Ends a call that has a Call ID of ours: Call-Disconnect-Notify where we are the PAC,
   // Call-Clear-Request where we are the PNS, then EndCall.
   [[nodiscard]] model::ConnectionActions end_call(OurCallId our_call_id, EndReason reason,
-                                                  const CallStatistics& statistics, TimePoint now);
+                                                  const CallStatistics& statistics, TimePoint now) {
+    return calls_.end(our_call_id, reason, statistics, now);
+  }
   // WAN-Error-Notify with these totals, if it is enabled, we are the PAC of this established call,
   // they have grown since the last one, and that is wan_error_interval ago. Otherwise nothing.
   [[nodiscard]] model::ConnectionActions report_wan_errors(OurCallId our_call_id,
                                                            const model::WanErrors& totals,
-                                                           TimePoint now);
+                                                           TimePoint now) {
+    return calls_.report_wan_errors(our_call_id, totals, now);
+  }
   // An Echo-Request now, whenever the next one is due: whether the peer is there must be known
   // soon. Nothing unless the connection is established.
   [[nodiscard]] model::ConnectionActions ask_for_echo(TimePoint now);
@@ -210,15 +147,15 @@ class ControlConnection {
   [[nodiscard]] State state() const noexcept { return state_; }
   [[nodiscard]] bool originated() const noexcept { return machine_ == &kOriginator; }
   // In no order.
-  [[nodiscard]] const std::vector<Call>& calls() const noexcept { return calls_.calls(); }
-  [[nodiscard]] const ConnectionCounters& counters() const noexcept { return counters_; }
-  // Calls that were looked at to find those that a message, a deadline or a change means.
-  [[nodiscard]] std::uint64_t calls_visited() const noexcept { return calls_.visited(); }
+  [[nodiscard]] const std::vector<Call>& calls() const noexcept { return calls_.table().calls(); }
+  [[nodiscard]] ConnectionCounters counters() const noexcept;
   // Octets from the peer: escape them before printing.
   [[nodiscard]] std::string_view peer_host_name() const noexcept { return peer_host_name_; }
   [[nodiscard]] std::string_view peer_vendor_name() const noexcept { return peer_vendor_name_; }
   // Whether an OfferCall of this number waits for on_call_accepted or on_call_refused.
-  [[nodiscard]] bool awaits_answer(std::uint32_t offer) const noexcept;
+  [[nodiscard]] bool awaits_answer(std::uint32_t offer) const noexcept {
+    return calls_.awaits_answer(offer);
+  }
   // Empty unless established. Costs what all calls cost: for tests, an audit, and a store that must
   // be written anew.
   [[nodiscard]] std::optional<ConnectionSnapshot> snapshot() const;
@@ -229,46 +166,13 @@ class ControlConnection {
 
  private:
   using Actions = model::ConnectionActions;
-  // What an event brings along for the actions of its cell.
-  struct Cause {
-    EndReason reason = EndReason::kNone;
-    TimePoint now{};
-    const wire::pptp::Message* message = nullptr;  // received, or to be sent
-    CallStatistics statistics{};
-    model::PeerCodes codes{};
-  };
-
-  // One event of the connection's machine, and of one call's.
+  // One event of the connection's machine.
   void step(ConnectionEvent event, const Cause& cause, Actions& out);
   void perform(ConnectionAction action, const Cause& cause, Actions& out);
-  void step(std::uint32_t number, CallEvent event, const Cause& cause, Actions& out);
-  void perform(Call& call, CallAction action, const Cause& cause, Actions& out);
-
-  // Which call a message means; then its step.
-  void on(const wire::pptp::OutgoingCallRequest& request, const Cause& cause, Actions& out);
-  void on(const wire::pptp::OutgoingCallReply& reply, const Cause& cause, Actions& out);
-  void on(const wire::pptp::IncomingCallRequest& request, const Cause& cause, Actions& out);
-  void on(const wire::pptp::IncomingCallReply& reply, const Cause& cause, Actions& out);
-  void on(const wire::pptp::IncomingCallConnected& connected, const Cause& cause, Actions& out);
-  void on(const wire::pptp::CallClearRequest& request, const Cause& cause, Actions& out);
-  void on(const wire::pptp::CallDisconnectNotify& notify, const Cause& cause, Actions& out);
-  void on(const wire::pptp::WanErrorNotify& notify, const Cause& cause, Actions& out);
-  void on(const wire::pptp::SetLinkInfo& info, const Cause& cause, Actions& out);
-  template <class NotOfCalls>
-  void on(const NotOfCalls& message, const Cause& cause, Actions& out);
-  // A request of the peer for a new call.
-  void on_request(Call call, std::uint16_t call_id, const Cause& cause, Actions& out);
-  // A Reply to a request of ours.
-  void on_reply(model::CallKind kind, OurCallId id, PeerCallId peer_call_id, bool accepting,
-                const Cause& cause, Actions& out);
-  [[nodiscard]] Actions ask(model::CallKind kind, OurCallId our_call_id,
-                            wire::pptp::Message request, TimePoint now);
-
   [[nodiscard]] ConnectionEvent event_of(const wire::pptp::Message& message) const noexcept;
   [[nodiscard]] EndReason reason_of(ConnectionEvent event) const noexcept;
   [[nodiscard]] bool take_token(TimePoint now) noexcept;
   void draw_silence() noexcept;
-  void drop_calls(CallEvent event, const Cause& cause, Actions& out);
 
   SharedSettings settings_;
   const ConnectionMachine* machine_ = &kReceiver;
@@ -279,10 +183,9 @@ class ControlConnection {
   Duration silence_;                    // before our next Echo-Request
   std::uint32_t echo_random_ = 0;       // 0: the silence is always the same
   std::uint32_t next_echo_identifier_ = 1;
-  std::uint16_t next_serial_number_ = 1;
   EndReason stop_reason_ = EndReason::kNone;
 
-  CallTable calls_;
+  Calls calls_;
   bool established_ = false;  // since take_changes() was called last
 
   TokenBucket messages_;  // of the peer, whatever their type
@@ -290,7 +193,8 @@ class ControlConnection {
   std::string peer_host_name_;
   std::string peer_vendor_name_;
   std::uint16_t peer_firmware_revision_ = 0;
-  ConnectionCounters counters_;
+  std::uint64_t messages_received_ = 0;
+  std::uint64_t messages_ignored_ = 0;
 };
 
 }  // namespace pns::pptp

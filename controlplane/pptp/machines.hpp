@@ -3,7 +3,7 @@
 // The state machines of RFC 2637 §3 as tables: rows are events, columns are states, both with the
 // RFC's words. Two machines of the control connection (§3.1.1 originator, §3.1.2 receiver) and four
 // of a call (§3.2.3.1, §3.2.3.2, §3.2.4.1, §3.2.4.2). The tables alone; what an action does is in
-// control_connection.cpp. constexpr data, any thread.
+// control_connection.cpp and calls.cpp. constexpr data, any thread.
 //
 // The RFC draws what should happen; a server must also have an answer to what should not. Rows that
 // it has not: Clear and Disconnect from a peer in the wrong role, Timeout (§3.2.1 in words), Lost

@@ -508,7 +508,7 @@ TEST_CASE("connection: a call costs the same among a thousand as alone", "[pptp]
     REQUIRE(connection.place_call(OurCallId(50'000), {}, clock.now()).size() == 1);
     REQUIRE(connection.place_call(OurCallId(50'001), {}, clock.now()).size() == 1);
     (void)connection.take_changes();
-    const auto before = connection.calls_visited();
+    const auto before = connection.counters().calls_visited;
     // A subscriber's call with everything that may be said of it.
     REQUIRE(open_call(connection, clock, 7, OurCallId(100)));
     REQUIRE(connection.take_changes().calls.size() == 1);
@@ -526,7 +526,7 @@ TEST_CASE("connection: a call costs the same among a thousand as alone", "[pptp]
     (void)connection.on_message(CallDisconnectNotify{.call_id = 8}, clock.now());
     REQUIRE(connection.take_changes().calls.size() == 3);
     CHECK(connection.calls().size() == others);
-    return connection.calls_visited() - before;
+    return connection.counters().calls_visited - before;
   };
   const auto alone = visited(2);
   CHECK(alone > 10);  // it counts
@@ -535,7 +535,7 @@ TEST_CASE("connection: a call costs the same among a thousand as alone", "[pptp]
 
 TEST_CASE("connection: many connections share their settings", "[pptp][memory]") {
   // There may be 20,000 of them. The settings are another 160 octets, and their names.
-  CHECK(sizeof(ControlConnection) <= 560);
+  CHECK(sizeof(ControlConnection) <= 352);
   FakeClock clock;
   const SharedSettings settings(ConnectionSettings{.host_name = "shared", .maximum_channels = 7});
   for (int i = 0; i < 2; ++i) {
