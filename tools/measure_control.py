@@ -105,9 +105,10 @@ def cpu_ms(pid):
     return total / 1e6
 
 
-def resident_kib(pid):
+def resident_kib(pid, name="VmRSS"):
+    """VmRSS is all of it: RssAnon, the process's own, and what it maps, RssFile and RssShmem."""
     text = pathlib.Path(f"/proc/{pid}/status").read_text()
-    return int(re.search(r"VmRSS:\s+(\d+) kB", text)[1])
+    return int(re.search(rf"{name}:\s+(\d+) kB", text)[1])
 
 
 def load_average():
@@ -350,10 +351,15 @@ class Measurement:
         time.sleep(1)
         count = self.options.sessions
         before = resident_kib(self.control)
+        parts = ("RssAnon", "RssShmem")
+        parts_before = {part: resident_kib(self.control, part) for part in parts}
         process = self.clients(count)
         self.wait_up(process, count)
         full = resident_kib(self.control)
-        self.tell("memory", f"{count} calls: VmRSS for each", f"{(full - before) / count:.1f}", "KiB")
+        self.tell("memory", f"{count} calls: VmRSS for each", f"{(full - before) / count:.2f}", "KiB")
+        for part in parts:
+            used = resident_kib(self.control, part) - parts_before[part]
+            self.tell("memory", f"{count} calls: {part} for each", f"{used / count:.2f}", "KiB")
         self.tell("memory", f"{count} calls: VmRSS", full, "KiB")
         self.finish(process)
         # Memory goes back some seconds after the sessions.
@@ -361,7 +367,10 @@ class Measurement:
         while time.monotonic() < deadline and resident_kib(self.control) > before + (full - before) / 3:
             time.sleep(0.5)
         self.tell("memory", "after they have hung up: VmRSS", resident_kib(self.control), "KiB")
+        self.tell("memory", "after they have hung up: RssAnon",
+                  resident_kib(self.control, "RssAnon"), "KiB")
         self.tell("memory", "before they dialled: VmRSS", before, "KiB")
+        self.tell("memory", "before they dialled: RssAnon", parts_before["RssAnon"], "KiB")
 
 
 def main():
