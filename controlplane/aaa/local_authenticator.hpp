@@ -40,7 +40,7 @@ struct LocalUser {
 
 class LocalAuthenticator final : public Authenticator {
  public:
-  // `random` makes the hash that unknown users are checked against. Of two users with one name the
+  // `random` makes the hash that unknown users are checked against. If two users have one name, the
   // first counts (pns/config refuses such a file).
   LocalAuthenticator(std::vector<LocalUser> users, RandomSource& random);
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// What the PPP link asks of AAA and what it gets back. Plain values; no secrets leave in a printer.
+// The questions of the PPP link to AAA, and the answers. Plain values; no secrets leave in a
+// printer.
 #pragma once
 
 #include <array>
@@ -28,7 +29,7 @@ enum class AuthMethod : std::uint8_t { kNone, kPap, kChapMd5, kMsChap, kMsChapV2
   return kNames[static_cast<std::size_t>(method)];
 }
 
-// What the peer has shown, by method. EAP shows one of these too, inside its own packets.
+// The credentials of the peer, by method. EAP shows one of these too, inside its own packets.
 
 // RFC 1334 §2.2.1.
 struct PapCredentials {
@@ -101,7 +102,7 @@ struct MppeKeys {
   Weak weak = Weak::kLeadingOctets;
   Secret<16> weak_key{};  // kOwn: both directions, 8 octets
 
-  // What the dataplane is to be armed with. `key_bits` below 128 must not be asked of kNone.
+  // The keys for the dataplane. `key_bits` below 128 must not be asked of kNone.
   [[nodiscard]] MppeKeys for_strength(unsigned key_bits) const noexcept {
     if (key_bits == 128 || weak != Weak::kOwn) return *this;
     return {.send = weak_key, .receive = weak_key};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Who asked for a call and which part we play in it (RFC 2637 §3.2.3, §3.2.4), and what the PAC of
-// a call reports about its line (§2.14). Plain values.
+// The side that asked for a call, our part in it (RFC 2637 §3.2.3, §3.2.4), and the reports of a
+// PAC about the line of a call (§2.14). Plain values.
 #pragma once
 
 #include <array>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// What a pptp::ControlConnection asks its caller (subscriber::CallControl) to do, in order. It does
-// no I/O.
+// The actions that a pptp::ControlConnection asks of its caller (subscriber::CallControl), in
+// order. It does no I/O.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// What a ppp::Link asks its caller (subscriber::CallControl) to do, in order. The link does no I/O.
+// The actions that a ppp::Link asks of its caller (subscriber::Session), in order. It does no I/O.
 #pragma once
 
 #include <cstddef>
@@ -37,7 +37,7 @@ struct SendFrame {
   std::vector<std::byte> frame;
 };
 
-// What the dataplane must know of LCP. Sent when LCP opens (open = true) and when it leaves Opened.
+// The dataplane must know this of LCP. Sent when LCP opens (open = true) and when it leaves Opened.
 struct ConfigureLink {
   bool open = false;
   std::uint32_t our_magic = 0;  // for Echo-Reply; 0 when not negotiated
@@ -91,14 +91,14 @@ using LinkAction = std::variant<SendFrame, ConfigureLink, ArmMppe, DisarmMppe, O
                                 OpenIpv6, CloseIpv6, Authenticate, PhaseChanged, LinkEnded>;
 using LinkActions = std::vector<LinkAction>;
 
-// What the subscriber is told in Router Advertisements (RFC 4861, RFC 8106).
+// The content of Router Advertisements for the subscriber (RFC 4861, RFC 8106).
 struct Ipv6Parameters {
   Ipv6Prefix prefix;                 // a /64, the session's own
   std::array<Ipv6Address, 3> dns{};  // unspecified: not offered
   friend bool operator==(const Ipv6Parameters&, const Ipv6Parameters&) = default;
 };
 
-// What the network phase offers the subscriber. From the pool and the configuration.
+// The offer of the network phase to the subscriber. From the pool and the configuration.
 struct NetworkParameters {
   Ipv4Address our_address;               // the gateway's address in IPCP
   Ipv4Address subscriber_address;        // the lease

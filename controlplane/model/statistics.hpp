@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// What the control process counts. Written by the event loop, read by the metrics thread at scrape
+// Counters of the control process. Written by the event loop, read by the metrics thread at scrape
 // time and by the management interface: every field is a relaxed atomic with one writer.
 #pragma once
 
@@ -54,8 +54,8 @@ inline constexpr std::size_t kStartPhases = static_cast<std::size_t>(StartPhase:
 inline constexpr std::array<std::string_view, kStartPhases> kStartPhaseNames = {
     "store", "take_over", "attach", "users"};
 
-// What decided the worker of a new session: the predicted queue of its packets; the number of
-// sessions alone, where nothing is predicted; that number, against the prediction.
+// The ground on which a new session got its worker: the predicted queue of its packets; the number
+// of sessions alone, where nothing is predicted; that number, against the prediction.
 enum class SteeredBy : std::uint8_t { kPrediction, kBalance, kAgainstPrediction, kCount };
 inline constexpr std::size_t kSteeredBy = static_cast<std::size_t>(SteeredBy::kCount);
 inline constexpr std::array<std::string_view, kSteeredBy> kSteeredByNames = {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// PoolSet: every pool of the server by name, and the fixed addresses of accounts. What it hands out
-// is a model::Lease, and no address is leased twice whichever way it was asked for. No I/O, one
+// PoolSet: every pool of the server by name, and the fixed addresses of accounts. It hands out
+// model::Lease objects, and no address is leased twice whichever way it was asked for. No I/O, one
 // thread (the event loop).
 #pragma once
 

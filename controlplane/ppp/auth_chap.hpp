@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// CHAP, the server's side (RFC 1994 §4): Challenge, Response, Success or Failure. What the three
-// algorithms have in common is ChapAuthenticator; an algorithm says what a challenge is, what a
+// CHAP, the server's side (RFC 1994 §4): Challenge, Response, Success or Failure. The three
+// algorithms have ChapAuthenticator in common; an algorithm says what a challenge is, what a
 // Response asks of AAA, and what the verdict's text is. The response is judged by AAA, not here.
 //
 // MS-CHAP adds another try on the same call: a Failure with R=1 carries a new challenge, and the

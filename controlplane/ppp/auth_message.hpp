@@ -25,7 +25,7 @@ inline constexpr std::size_t kMaximumOurName = 64;
   return {reinterpret_cast<const char*>(octets.data()), octets.size()};
 }
 
-// What a Failure packet tells a person (RFC 2759 §6).
+// The text of a Failure packet for a person (RFC 2759 §6).
 [[nodiscard]] std::string_view failure_text(std::uint16_t ms_chap_error) noexcept;
 
 // "E=eee R=r C=… V=v M=…" (RFC 2433 §6 with version 2 and 8 octets of challenge, RFC 2759 §6 with

@@ -21,7 +21,7 @@ namespace pns::ppp {
 class CompressionOption : public ConfigOption {
  public:
   using ConfigOption::ConfigOption;
-  // What the peer's committed request comes to; empty when it did not name this method.
+  // The agreement that the peer's committed request makes; empty when it did not name this method.
   [[nodiscard]] virtual std::optional<CompressionAgreement> peers_agreement() const = 0;
 
  protected:
@@ -50,7 +50,7 @@ class MppeOption final : public CompressionOption {
   [[nodiscard]] std::optional<CompressionAgreement> peers_agreement() const override {
     return peers_ ? std::optional<CompressionAgreement>(*peers_) : std::nullopt;
   }
-  // What our request says, and what the peer's committed one said.
+  // The content of our request, and of the peer's committed one.
   [[nodiscard]] const MppeAgreement& ours() const noexcept { return ours_; }
   [[nodiscard]] const std::optional<MppeAgreement>& peers() const noexcept { return peers_; }
   // commit() has changed ours() after it was requested.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// What the protocol machines of a link share while one event is handled: the time, randomness,
-// where actions go, and whom to tell of what happened. Made by Link for each call from outside;
-// nobody keeps it. Event-loop thread.
+// Context: shared by the protocol machines of a link while one event is handled. It has the time,
+// randomness, the list of actions, and the observer. Made by Link for each call from outside; no
+// machine keeps it. Event-loop thread.
 #pragma once
 
 #include <cstdint>

@@ -58,7 +58,7 @@ class Ipcp final : public NetworkProtocol {
   void settle(bool possible, std::uint16_t inner_mtu, Context& context) override;
   // DHCPINFORM is answered; the dataplane forwards every other packet.
   void on_data(Bytes packet, Context& context) override;
-  // What is below IPCP is agreed: a peer that misses an answer of it asks again
+  // The layers below IPCP are agreed: a peer that misses an answer of it asks again
   // (docs/decisions/0013).
   void restore(const LinkSnapshot&, std::uint16_t, TimePoint now) override;
   void save(LinkSnapshot& snapshot) const override;

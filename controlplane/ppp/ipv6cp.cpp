@@ -39,7 +39,7 @@ void InterfaceIdOption::restart(Context& context) {
 void InterfaceIdOption::on_nak(const wire::Option& option, Context& context) {
   const auto wanted = InterfaceIdentifier::parse(option.data);
   if (++naks_ > kUselessNaks) return fail(EndReason::ncp_no_convergence);
-  // What the peer suggests, unless it is no identifier or the peer's own.
+  // The peer's suggestion, unless it is no identifier or the peer's own.
   const bool usable =
       wanted && wanted->value != 0 && wanted->value != peers_ && wanted->value != ours_;
   ours_ = usable ? wanted->value : random_identifier(context.random);

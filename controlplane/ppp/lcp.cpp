@@ -100,7 +100,7 @@ void AuthOption::on_nak(const wire::Option& option, Context&) {
   } else if (methods_.empty() || ++useless_naks_ >= kUselessNaks + methods_.size() - 1) {
     fail(EndReason::auth_no_common_method);
   } else {
-    // It names only what it likes best. What it can do besides shows when asked for.
+    // It names only what it likes best. Its other methods show when they are asked for.
     chosen_ = (chosen_ + 1) % methods_.size();
   }
 }

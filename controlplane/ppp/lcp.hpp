@@ -15,7 +15,7 @@
 
 namespace pns::ppp {
 
-// What both ends have agreed on while LCP is open.
+// The agreement of both ends while LCP is open.
 struct LcpAgreement {
   std::uint32_t our_magic = 0;  // 0: not negotiated
   std::uint32_t peer_magic = 0;

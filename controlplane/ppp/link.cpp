@@ -139,7 +139,7 @@ model::LinkActions Link::on_frame(Bytes ppp_frame, TimePoint now) {
 
   Run run(*this, now);
   const bool network = phase_ == LinkPhase::kNetwork || phase_ == LinkPhase::kOpen;
-  // Of the authentication protocols, only the one that LCP agreed on is looked at. An open link
+  // Only the authentication protocol that LCP agreed on is looked at. An open link
   // that was taken over has no authenticator, and nothing to say to a late packet of its method.
   const bool is_auth = frame->protocol == (auth_ ? static_cast<std::uint16_t>(auth_->protocol())
                                                  : protocol_of(auth_method_));
@@ -687,7 +687,8 @@ void Link::disarm(Run& run) {
 }
 
 void Link::encryption_refused(EndReason reason, Run& run) {
-  // What was armed was acknowledged: the peer may be open and encrypt, and would not be understood.
+  // The armed method was acknowledged: the peer may be open and encrypt, and would not be
+  // understood.
   if (settings_.mppe == MppePolicy::kRequire || was_encrypted_ || armed_) {
     terminate(reason, run);
     return;

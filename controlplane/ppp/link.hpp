@@ -4,10 +4,10 @@
 // MPPE (RFC 3078), then a list of network control protocols: IPCP and, where a prefix was leased,
 // IPV6CP (RFC 5072). It joins the protocol machines of this folder. Sans-I/O: each call returns the
 // actions its caller (subscriber::Session) must perform, in order. One thread (the event loop);
-// memory is bounded. Of network data only Router Solicitations come here: the dataplane forwards
+// memory is bounded. Router Solicitations are the only network data here: the dataplane forwards
 // the rest.
 //
-// What keeps set-up free of waiting:
+// The set-up is free of waiting, because:
 //  - the link is in its Network phase before CHAP Success leaves, so NCPs that follow it are heard;
 //  - while MPPE is wanted, network protocols are held until CCP is settled, and a peer's requests
 //    that come earlier are kept and answered then;
@@ -63,7 +63,7 @@ class Link {
 
   // The call is up: LCP opens and its first Configure-Request goes out.
   [[nodiscard]] model::LinkActions start(TimePoint now);
-  // What the dataplane was told may be lost, keys among it: LCP begins anew.
+  // Commands to the dataplane may be lost, keys among them: LCP begins anew.
   [[nodiscard]] model::LinkActions start_over(TimePoint now);
 
   // One frame from the peer, beginning with FF 03 or with its protocol field, one or two octets.
@@ -102,8 +102,8 @@ class Link {
   [[nodiscard]] model::LinkActions on_deadline(TimePoint now);
 
   [[nodiscard]] model::LinkPhase phase() const noexcept { return phase_; }
-  // What the peer was refused, should it leave by itself now: its last credentials, as long as it
-  // has shown no others, or the link, which we have begun to end. kNone: nothing.
+  // The reason of the end, should the peer leave by itself now: its last credentials were refused
+  // and it has shown no others, or we have begun to end the link. kNone: neither.
   [[nodiscard]] EndReason refused() const noexcept {
     if (denied_ != EndReason::kNone || end_reason_ == EndReason::peer_disconnected) return denied_;
     return end_reason_;
@@ -163,7 +163,7 @@ class Link {
   // The network phase begins: makes the machines that it needs and has not had before.
   void offer_networks(const model::NetworkParameters& network);
   [[nodiscard]] bool knows(std::uint16_t control) const noexcept;
-  // Of the protocols that are offered; null: none.
+  // One of the protocols that are offered; null: none.
   [[nodiscard]] NetworkProtocol* offered(wire::PppProtocol control) noexcept;
   [[nodiscard]] NetworkProtocol* offered_for_data(std::uint16_t data) noexcept;
   // Network protocols may be open now: authenticated, encryption settled, not ending.

@@ -16,7 +16,7 @@
 
 namespace pns::ppp {
 
-// What `pns show` tells of a link.
+// The facts of a link that `pns show` prints.
 struct LinkStatus {
   model::LinkPhase phase = model::LinkPhase::kDead;
   model::AuthMethod auth = model::AuthMethod::kNone;  // none until authenticated

@@ -2,7 +2,7 @@
 //
 // ConfigOption: one configuration option of LCP, CCP or IPCP as a small object. ControlProtocol
 // walks the packets and calls the verbs; an option knows its own value and nothing of packets,
-// timers or states. What the peer wants takes effect only at commit(), when our Configure-Ack
+// timers or states. The wish of the peer takes effect only at commit(), when our Configure-Ack
 // leaves.
 #pragma once
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// What the configuration says about PPP (key `ppp`). Plain values, made once and shared
+// Settings of PPP, from the configuration (key `ppp`). Plain values, made once and shared
 // by all links.
 #pragma once
 

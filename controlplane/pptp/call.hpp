@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // Call: what a control connection knows of one of its calls, of whichever kind (RFC 2637 §3.2.3,
-// §3.2.4). What happens to it stands in the tables of machines.hpp. Plain data.
+// §3.2.4). The tables of machines.hpp say what happens to it. Plain data.
 #pragma once
 
 #include <cstdint>

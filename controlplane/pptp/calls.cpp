@@ -219,7 +219,7 @@ bool Calls::step(std::uint32_t number, CallEvent event, const Cause& cause, Acti
     return std::ranges::find(transition->actions, action) != transition->actions.end();
   };
   for (const CallAction action : transition->actions) {
-    // What is refused has its reason in RefuseCall: a call ends once.
+    // A refused call has its reason in RefuseCall: a call ends once.
     if (action == CallAction::kWithdraw)
       out.push_back(
           model::WithdrawOffer{number, has(CallAction::kRefuse) ? EndReason::kNone : cause.reason});

@@ -50,7 +50,7 @@ struct ConnectionSnapshot {
   friend bool operator==(const ConnectionSnapshot&, const ConnectionSnapshot&) = default;
 };
 
-// What must be stored before the actions that came with it are performed.
+// Changes that must be stored before the actions that came with them are performed.
 struct ConnectionChanges {
   bool established = false;  // the connection itself must be stored, for the first time
   std::vector<Calls::Change> calls{};
@@ -159,7 +159,7 @@ class ControlConnection {
   // Empty unless established. Costs what all calls cost: for tests, an audit, and a store that must
   // be written anew.
   [[nodiscard]] std::optional<ConnectionSnapshot> snapshot() const;
-  // What has changed since this was called last, each call once, as it is now; nothing of calls
+  // The changes since this was called last, each call once, as it is now; nothing of calls
   // that came and went in between. Empty unless established: a connection that is being stopped
   // stays in the store as it was until it is closed.
   [[nodiscard]] ConnectionChanges take_changes();

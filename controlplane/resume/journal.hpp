@@ -4,10 +4,10 @@
 // hold. Whose session it is, which connection it belongs to, what was negotiated.
 //
 // Changes of one turn of the event loop are collected and written in one transaction at its end.
-// What tells somebody else of a change is passed to when_stored(): it runs after that transaction
-// (docs/decisions/0008: stored before told, stored before consumed). The collected changes keep the
-// last value of each record alone, so a record that came and went within a turn is never written,
-// and a record that equals the stored one is not written again.
+// An action that tells another party of a change is passed to when_stored(): it runs after that
+// transaction (docs/decisions/0008: stored before told, stored before consumed). The collected
+// changes keep the last value of each record alone, so a record that came and went within a turn is
+// never written, and a record that equals the stored one is not written again.
 //
 // A turn that could not be written is reported, and what waited for it runs all the same: calls go
 // on. The owner takes no new calls, and puts everything again when probe() succeeds.
@@ -36,7 +36,7 @@
 
 namespace pns::resume {
 
-// Of the running kernel; empty where it has none.
+// The boot id of the running kernel; empty where it has none.
 [[nodiscard]] std::string boot_id();
 
 class Journal {
@@ -56,7 +56,7 @@ class Journal {
     std::size_t changes = 0;
   };
 
-  // What an earlier process left.
+  // The records that an earlier process left.
   struct Contents {
     std::vector<StoredConnection> connections;  // by id, each with its calls
     std::vector<StoredSession> sessions;        // by slot
@@ -94,10 +94,10 @@ class Journal {
   void on_failure(std::function<void(const Failure&)> failed) { failed_ = std::move(failed); }
 
   // ---- Changes of this turn. The last one of a record counts.
-  // Everything of a connection: its own record, its place in the stream, each of its calls. What
-  // else was stored of it goes.
+  // Everything of a connection: its own record, its place in the stream, each of its calls. Other
+  // records of it go.
   void put(const StoredConnection& connection);
-  // What changed of its calls, and with it the place in the stream that the changes belong to.
+  // The changes of its calls, and with them the place in the stream that the changes belong to.
   void put(ConnectionId id, const pptp::ConnectionChanges& changes, std::uint64_t handled_up_to);
   // Everything of a connection goes.
   void erase(ConnectionId id);

@@ -117,8 +117,8 @@ class FieldReader {
   }
   void fail() { ok_ = false; }
 
-  // Passes each optional field to `read`, with its tag and a reader of its value. What `read` does
-  // not take of a value is skipped.
+  // Passes each optional field to `read`, with its tag and a reader of its value. The octets that
+  // `read` does not take of a value are skipped.
   template <class Tag, class Read>
   void fields(Read read) {
     while (ok_ && !at_end()) {

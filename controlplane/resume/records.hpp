@@ -10,7 +10,7 @@
 //
 // All numbers are little-endian. A reader skips tags that it does not know, and the octets of a
 // value beyond those that it knows. A new field is a new tag or an addition at the end of a value;
-// it raises kStoreVersion alone. Any other change raises kStoreMinCompatible too.
+// it raises kStoreVersion alone. Every other change raises kStoreMinCompatible too.
 //
 // Reading trusts nothing: octets that are not one whole record of a compatible version give an
 // empty result. No keys are stored.

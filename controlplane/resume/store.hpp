@@ -56,7 +56,7 @@ struct Key {
   }
 };
 
-// What one transaction changes. First everything of the connections, then the records.
+// The changes of one transaction. First everything of the connections, then the records.
 struct Batch {
   std::set<ConnectionId> gone;                   // connection, position and every call
   std::map<Key, std::optional<Octets>> records;  // none: erased

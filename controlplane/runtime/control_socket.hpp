@@ -12,8 +12,8 @@
 // together, when the owner says that they may be (Owner::when_handled), and nothing more is looked
 // at before.
 // Writing: each message is one send() marked end-of-record, so that the kernel never glues two into
-// one segment (NAT helpers parse one message per segment). What the peer does not read is bounded;
-// while it waits, nothing more is read from that peer.
+// one segment (NAT helpers parse one message per segment). The octets that the peer does not read
+// are bounded; while they wait, nothing more is read from that peer.
 //
 // Event-loop thread only. Never blocks. The owner may destroy it inside a handler.
 #pragma once

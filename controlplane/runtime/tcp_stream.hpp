@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// What the kernel knows of a TCP stream that glibc's tcp_info does not show. Any thread.
+// Facts of a TCP stream that the kernel knows and glibc's tcp_info does not show. Any thread.
 #pragma once
 
 #include <cstdint>

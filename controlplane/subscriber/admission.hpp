@@ -71,7 +71,7 @@ class Admission {
 
   // ---- Set-ups. Not refused here: calls that we place ourselves count, and do not wait.
   [[nodiscard]] Ticket begin(Ipv4Address source, TimePoint now);
-  // The link is open or the call is over. What is not in flight (any more) is ignored.
+  // The link is open or the call is over. A ticket that is not in flight (any more) is ignored.
   void end(Ticket ticket);
 
   // When next() or next_overdue() may have something that they have not now; empty: not by time.

@@ -85,7 +85,7 @@ class CallControl final : public ConnectionTable::Owner,
   // Adds a session that an earlier process left. False: its Call ID or its lease is taken.
   [[nodiscard]] bool adopt(Connection& connection, const Session::Call& call,
                            const resume::StoredSession& stored);
-  // What the dataplane published of its workers may have changed.
+  // The published workers of the dataplane may have changed.
   void read_steering();
   // Called after each connection that has closed.
   void on_connection_closed(std::function<void()> closed) { closed_ = std::move(closed); }

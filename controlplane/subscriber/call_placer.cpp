@@ -90,7 +90,7 @@ void CallPlacer::on_established(ConnectionId id, Ipv4Address peer) {
 void CallPlacer::on_closed(ConnectionId id, Ipv4Address peer, EndReason reason) {
   const auto found = attempts_.find(peer);
   if (found == attempts_.end()) {
-    // What waits without an attempt of ours waits for the winner of a collision.
+    // A request that waits without an attempt of ours waits for the winner of a collision.
     if (reason != EndReason::collision_lost) fail_waiting(peer, reason);
     return;
   }
@@ -160,7 +160,7 @@ void CallPlacer::fail_waiting(Ipv4Address pac, EndReason reason) {
   for (const std::uint64_t number : waiting_for(pac)) fail(number, reason);
 }
 
-// Of a call without a session.
+// The result of a call without a session.
 void CallPlacer::fail(std::uint64_t number, EndReason reason) {
   if (!placed_.contains(number)) return;
   hooks_.count_end(reason);

@@ -40,7 +40,7 @@ struct PlaceRequest {
   Milliseconds timeout{60'000};  // from the request to an open PPP link
 };
 
-// What came of it.
+// The result of a request.
 struct PlacedCall {
   EndReason failure = EndReason::kNone;  // kNone: the link is open
   model::PeerCodes codes{};              // of the PAC, when it refused or ended the call

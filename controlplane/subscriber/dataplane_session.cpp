@@ -53,7 +53,7 @@ void DataplaneSession::send(std::size_t octets, Command command) {
 }
 
 void DataplaneSession::on_refused(control::IpcError error) {
-  // What is said while there is no dataplane is said again when there is one.
+  // Commands while there is no dataplane are repeated when there is one.
   if (error == control::IpcError::kDetached) return;
   log::warn("command to the dataplane lost",
             {{"session", to_text(session_.id())}, {"why", control::name_of(error)}});

@@ -133,7 +133,7 @@ class Session : public std::enable_shared_from_this<Session> {
   }
   [[nodiscard]] const DataplaneSession& dataplane() const noexcept { return dataplane_; }
   [[nodiscard]] SessionView view() const;
-  // What a successor process needs; empty: it cannot resume the link.
+  // The record for a successor process; empty: it cannot resume the link.
   [[nodiscard]] std::optional<resume::StoredSession> stored_record() const;
 
   // ---- Life.

@@ -74,7 +74,7 @@ ppp::LinkSettings make_link_settings(const config::Config& config) {
   std::ranges::transform(config.ppp.auth, std::back_inserter(settings.auth), method_of);
   std::ranges::transform(config.ppp.eap, std::back_inserter(settings.eap), eap_method_of);
   if (config.ppp.mppe.policy == config::MppePolicy::kRequire) {
-    // What gives no keys could only end in no_mppe_keys, after a password was sent for nothing.
+    // A method without keys could only end in no_mppe_keys, after a password was sent for nothing.
     std::erase(settings.eap, ppp::EapMethod::kMd5);
     std::erase_if(settings.auth, [&settings](model::AuthMethod method) {
       return method == model::AuthMethod::kPap || method == model::AuthMethod::kChapMd5 ||

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // Steering: which worker a new session is given to, and by that the buckets that its Call ID and
-// its inner address come from. What the dataplane published of its ports is copied here when it has
+// its inner address come from. The published ports of the dataplane are copied here when it has
 // attached: a restarted one may have other workers, another hash and other tables. Event loop.
 #pragma once
 
@@ -41,7 +41,7 @@ class Steering {
   struct Choice {
     WorkerId worker;
     std::optional<WorkerId> predicted;  // where the peer's GRE packets arrive
-    // What to count when the session is with `owner`.
+    // The counter for a session that is with `owner`.
     [[nodiscard]] model::SteeredBy by(WorkerId owner) const noexcept {
       if (!predicted) return model::SteeredBy::kBalance;
       return owner == *predicted ? model::SteeredBy::kPrediction

@@ -76,7 +76,7 @@ struct EndView {  // one of the last calls that ended
   std::uint64_t duration_s = 0;
 };
 
-// What an audit counted, and every contradiction it found.
+// The counts of an audit, and every contradiction that it found.
 struct AuditView {
   struct Finding {
     std::string what;  // as record_without_session

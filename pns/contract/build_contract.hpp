@@ -55,14 +55,14 @@ struct BuildContract {
   };
   static constexpr std::string_view kHandOver = "handover";  // counts between supervisors only
   std::array<Format, 5> formats;
-  // Sizes of what lies in session memory: they must be equal. What is added takes reserved octets.
+  // Sizes of what lies in session memory: they must be equal. Additions take reserved octets.
   using Size = std::pair<std::string_view, std::uint64_t>;
   std::array<Size, 4> sizes;
 };
 
 struct SessionMemoryHeader;
 
-// Of the executable this is linked into.
+// The contract of the executable that this is linked into.
 [[nodiscard]] BuildContract build_contract() noexcept;
 // The same, together with whatever has written this session memory and the store beside it.
 [[nodiscard]] BuildContract contract_with(const SessionMemoryHeader& header) noexcept;

@@ -22,7 +22,7 @@ struct FormatVersion {
   return one.version >= other.min_compatible && other.version >= one.min_compatible;
 }
 
-// Of data that both have written: who fits this fits either of them.
+// The versions of data that both have written: a reader that fits them fits both writers.
 [[nodiscard]] constexpr FormatVersion together(FormatVersion one, FormatVersion other) noexcept {
   return {.version = std::min(one.version, other.version),
           .min_compatible = std::max(one.min_compatible, other.min_compatible)};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// What the planes say to each other over a Channel: a closed list of commands (control →
+// The messages of the planes to each other over a Channel: a closed list of commands (control →
 // dataplane) and events (dataplane → control). Each is a MessageHeader, then the body struct that
 // its type names, then, for frames, the octets of a PPP frame. Trivially copyable; copied out of
 // the ring once and validated before use. Commands of one session are carried out in the order

@@ -48,8 +48,8 @@ struct PortSteering {
 [[nodiscard]] PortSteering checked(const PortSteering& copy, std::uint32_t workers) noexcept;
 
 // The worker at whose queue packets between these addresses arrive. Empty unless the way is kRss,
-// and for a packet of which only the destination is known unless that alone is hashed. Of a checked
-// PortSteering.
+// and for a packet of which only the destination is known unless that alone is hashed. The
+// PortSteering is a checked one.
 [[nodiscard]] std::optional<WorkerId> predict(const PortSteering& steering, Ipv4Address source,
                                               Ipv4Address destination) noexcept;
 [[nodiscard]] std::optional<WorkerId> predict(const PortSteering& steering,

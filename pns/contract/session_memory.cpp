@@ -21,7 +21,7 @@ constexpr std::size_t kHugePageSize = 2 * 1024 * 1024;
 constexpr std::size_t round_up(std::size_t value, std::size_t unit) noexcept {
   return (value + unit - 1) / unit * unit;
 }
-// What is added takes reserved octets.
+// Additions take reserved octets.
 static_assert(sizeof(SessionMemoryHeader) == 90816);
 constexpr std::size_t kHeaderSpan = round_up(sizeof(SessionMemoryHeader), kPageSize);
 constexpr std::size_t kWorkersSpan = round_up(sizeof(WorkerCounters) * kMaxWorkers, kPageSize);

@@ -49,7 +49,7 @@ static_assert(kPuntClassCount <= kPuntClassRoom);
 
 enum class PortRole : std::uint8_t { kAccess = 0, kCore = 1 };
 
-// What one worker counted on one port. Worker: writes; metrics: reads. Never reset by a restart.
+// Counters of one worker for one port. Worker: writes; metrics: reads. Never reset by a restart.
 struct PortCounters {
   Counter rx_packets, rx_bytes;  // frames taken from the port, bytes with the Ethernet header
   Counter tx_packets, tx_bytes;  // frames the port accepted
@@ -252,7 +252,7 @@ struct DropReasonName {
 // Whether the device of a port has a link.
 enum class PortLink : std::uint64_t { kUnknown = 0, kDown = 1, kUp = 2 };
 
-// What the supervisor knows of one process. Supervisor: writes; control: reads.
+// State of one process, as the supervisor knows it. Supervisor: writes; control: reads.
 struct ProcessInfo {
   std::atomic<std::uint32_t> starts{0};  // the first included
   std::atomic<std::uint32_t> serves{0};  // the number of the start that was last ready
@@ -267,7 +267,7 @@ struct StartFailure {
   std::array<char, 248> reason{};         // NUL-terminated
 };
 
-// What MPPE is computed with, chosen when the dataplane starts (dataplane::MppeChoice). Dataplane
+// The MPPE engine, chosen when the dataplane starts (dataplane::MppeChoice). Dataplane
 // main: writes before its workers start; control: reads, to show it.
 struct MppeKernelInfo {
   static constexpr std::size_t kStreams = 6;

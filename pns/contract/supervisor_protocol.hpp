@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// What the supervisor and a plane say to each other over the SEQPACKET socket that the plane
+// The messages of the supervisor and a plane to each other over the SEQPACKET socket that the plane
 // inherits (--supervisor-fd N). Fixed-size messages, at most one descriptor with each.
 //
 // Start: the supervisor sends every grant the plane needs, then kGrantsComplete. The plane answers
@@ -70,7 +70,7 @@ struct SupervisorMessage {
   std::uint32_t within_s = 0;    // how long the asker waits; 0: kRestartSeconds
   std::array<std::uint8_t, 60> reserved{};
 
-  // Of this protocol, and of a version that fits.
+  // It belongs to this protocol, and its version fits.
   [[nodiscard]] bool is_readable() const noexcept {
     return magic == kSupervisorMagic &&
            fit({version, min_compatible}, {kSupervisorVersion, kSupervisorMinCompatible});

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The enhanced GRE header of PPTP (RFC 2637 §4.1), GRE version 1. Any other GRE is refused with a
-// reason. Pure functions, any thread.
+// The enhanced GRE header of PPTP (RFC 2637 §4.1), GRE version 1. Every other kind is refused with
+// a reason. Pure functions, any thread.
 #pragma once
 
 #include <cstddef>
@@ -67,7 +67,7 @@ struct GreHeader {
   friend bool operator==(const GreHeader&, const GreHeader&) noexcept = default;
 };
 
-// What is wrong with the header at the front of `packet`, which ends where the IPv4 packet ends:
+// The fault of the header at the front of `packet`, which ends where the IPv4 packet ends:
 // the payload is the payload_length octets after size(); surplus behind them is padding. kNone ·
 // gre_truncated · gre_version · gre_protocol · gre_flags · gre_payload_length.
 [[nodiscard]] inline DropReason check_gre(Bytes packet) noexcept {
@@ -88,7 +88,7 @@ struct GreHeader {
     return DropReason::gre_payload_length;
   return DropReason::kNone;
 }
-// Of a packet that check_gre() has accepted.
+// Precondition: check_gre() has accepted the packet.
 [[nodiscard]] inline GreHeader read_gre(Bytes packet) noexcept {
   const auto words = load_be<std::uint64_t>(packet.data());
   GreHeader header;
@@ -110,12 +110,12 @@ struct GreHeader {
   return read_gre(packet);
 }
 
-// Of a header of 8 octets or more, unchecked.
+// Precondition: the header has 8 octets or more; it need not be checked.
 [[nodiscard]] inline std::uint16_t call_id_of(Bytes packet) noexcept {
   return load_be<std::uint16_t>(packet.data() + offsetof(GreWireHeader, call_id));
 }
 
-// Likewise.
+// The same precondition.
 [[nodiscard]] inline bool has_ack(Bytes packet) noexcept {
   return (load_be<std::uint16_t>(packet.data()) & kGreAck) != 0;
 }

@@ -21,7 +21,7 @@ Bytes whole(Bytes packet, const Ipv6Header& header) noexcept {
   return packet.first(std::min<std::size_t>(packet.size(), header.total_length()));
 }
 
-// What both solicitations must satisfy; `options_at` counts from the front of the packet.
+// The conditions for both solicitations; `options_at` counts from the front of the packet.
 bool is_valid_discovery(Bytes packet, const Ipv6Header& header, std::size_t options_at) noexcept {
   if (header.next_header != kIpProtocolIcmpv6 || header.hop_limit != kDiscoveryHopLimit ||
       packet.size() < options_at || packet[kIpv6HeaderSize + 1] != std::byte{0} ||

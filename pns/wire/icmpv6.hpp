@@ -52,7 +52,8 @@ inline constexpr std::size_t kMaxIcmpv6Error = kIpv6MinimumMtu;
 // A Neighbor Advertisement without options, IPv6 header included.
 inline constexpr std::size_t kNeighborAdvertisementSize = kIpv6HeaderSize + 24;
 
-// Of every Neighbor Discovery packet: proof that no router was between (RFC 4861 §3.1).
+// The hop limit of every Neighbor Discovery packet: proof that no router was between (RFC 4861
+// §3.1).
 inline constexpr std::uint8_t kDiscoveryHopLimit = 255;
 
 struct Icmpv6Error {

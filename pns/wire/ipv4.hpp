@@ -98,8 +98,8 @@ struct Ipv4Words {
   [[nodiscard]] std::uint16_t total_length() const noexcept {
     return static_cast<std::uint16_t>(first >> 32);
   }
-  // Of a header without options. A one's complement sum of 16-bit words is the value of all words
-  // together modulo 0xffff; it cannot be 0 with a version in it.
+  // The checksum of a header without options. A one's complement sum of 16-bit words is the value
+  // of all words together modulo 0xffff; it cannot be 0 with a version in it.
   [[nodiscard]] bool sum_is_right() const noexcept {
     constexpr std::uint64_t kLow = 0xffffffff;
     const std::uint64_t sum =
@@ -139,7 +139,7 @@ namespace detail {
 }
 }  // namespace detail
 
-// What is wrong with the header at the front of `packet`, which may be longer than Total Length
+// The fault of the header at the front of `packet`, which may be longer than Total Length
 // (padding). kNone · frame_truncated · ip_version · ip_header_length · ip_total_length ·
 // ip_checksum.
 [[nodiscard, gnu::always_inline]] inline DropReason check_ipv4(Bytes packet) noexcept {
@@ -151,7 +151,7 @@ namespace detail {
     return DropReason::ip_total_length;
   return words.sum_is_right() ? DropReason::kNone : DropReason::ip_checksum;
 }
-// Of a packet that check_ipv4() has accepted, now or before.
+// Precondition: check_ipv4() has accepted the packet, now or before.
 [[nodiscard]] inline Ipv4Header read_ipv4(Bytes packet) noexcept {
   return packet.size() < kIpv4HeaderSize ? Ipv4Header{} : Ipv4Words(packet.data()).header();
 }

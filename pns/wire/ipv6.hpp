@@ -110,7 +110,7 @@ inline void decrement_hop_limit(MutableBytes packet) noexcept {
   at = static_cast<std::byte>(std::to_integer<unsigned>(at) - 1);
 }
 
-// What follows the extension headers.
+// The protocol behind the extension headers.
 struct UpperLayer {
   std::uint8_t protocol = kIpv6NoNextHeader;
   std::uint16_t offset = 0;     // octets from the front of the packet

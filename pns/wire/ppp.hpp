@@ -45,7 +45,8 @@ inline constexpr std::size_t kPppHeaderMaximum = 4;
 
 namespace detail {
 [[nodiscard]] std::expected<PppHeader, DropReason> parse_short_ppp(Bytes frame) noexcept;
-// Of the first four octets: whether Address and Control are there; two octets from the Protocol on.
+// Reads the first four octets: whether Address and Control are there; two octets from the Protocol
+// on.
 [[nodiscard]] constexpr bool is_framed(std::uint32_t word) noexcept {
   return (word >> 16) == (kPppAddress << 8 | kPppControl);
 }
@@ -54,7 +55,7 @@ namespace detail {
 }
 }  // namespace detail
 
-// What is wrong with the header of a frame, with or without FF 03 and with either Protocol size,
+// The fault of the header of a frame, with or without FF 03 and with either Protocol size,
 // whatever was negotiated (RFC 1661 §6.5, §6.6). kNone · ppp_truncated · ppp_protocol.
 [[nodiscard]] inline DropReason check_ppp(Bytes frame) noexcept {
   if (frame.size() < kPppHeaderMaximum) {
@@ -64,7 +65,7 @@ namespace detail {
   const std::uint16_t field = detail::protocol_of(load_be<std::uint32_t>(frame.data()));
   return (field & 0x0101) != 0 ? DropReason::kNone : DropReason::ppp_protocol;
 }
-// Of a frame that check_ppp() has accepted.
+// Precondition: check_ppp() has accepted the frame.
 [[nodiscard]] inline PppHeader read_ppp(Bytes frame) noexcept {
   if (frame.size() < kPppHeaderMaximum) return detail::parse_short_ppp(frame).value_or(PppHeader{});
   const auto word = load_be<std::uint32_t>(frame.data());
@@ -97,7 +98,7 @@ inline std::size_t write_ppp(MutableBytes out, const PppHeader& header) noexcept
   return header.size();
 }
 
-// What to send: the sizes that the peer's options permit. LCP always goes uncompressed.
+// For sending: the sizes that the peer's options permit. LCP always goes uncompressed.
 [[nodiscard]] constexpr PppHeader ppp_header_for(std::uint16_t protocol, bool acfc,
                                                  bool pfc) noexcept {
   PppHeader header;

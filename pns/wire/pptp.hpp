@@ -5,7 +5,7 @@
 // (controlplane/pptp/control_connection.hpp). Pure functions, any thread, no allocation, no throw.
 //
 // Fields carry the RFC's names and are in host byte order. Reserved fields have no member: they are
-// ignored on input and zero on output. What every message starts with:
+// ignored on input and zero on output. Every message starts with:
 //
 //    0                   1                   2                   3
 //    0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1

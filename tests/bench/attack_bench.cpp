@@ -54,7 +54,7 @@ struct Case {
   }
 };
 
-// What is measured unless all are asked for.
+// The cases that are measured unless all are asked for.
 constexpr std::array kMain{"stateless/far/2000/all/1:10/64", "stateless/far/2000/all/1:10/imix",
                            "stateless/far/2000/all/1:10/1400", "stateless/far/2000/one/1:10/imix",
                            "stateless/far/2000/all/1:2/imix", "stateless/far/2000/all/1:1/imix",

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// What pns-bench attack measured, judged and written down.
+// The results of pns-bench attack, judged and written down.
 #pragma once
 
 #include <cstdint>
@@ -49,7 +49,7 @@ struct AttackReport : Machine {
   std::vector<FloodRow> floods;
 };
 
-// What is wrong whatever the machine's noise is: empty, or a line for each.
+// Faults that no noise of the machine explains: empty, or a line for each.
 [[nodiscard]] std::vector<std::string> broken_rules(const AttackReport& report);
 
 // Tables on stdout. Result: whether every goal was met.

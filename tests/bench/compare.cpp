@@ -120,7 +120,7 @@ struct Line {
   std::optional<Cost> normalised;
   Verdict verdict = Verdict::kSame;
   [[nodiscard]] const Cost& judged() const { return normalised ? *normalised : raw; }
-  // What the minimum and the median both grant: above 1 slower.
+  // The ratio that the minimum and the median both grant: above 1 slower.
   [[nodiscard]] double agreed() const {
     if (verdict == Verdict::kReference) return 1;
     const Cost& cost = judged();

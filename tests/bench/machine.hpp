@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// What must be known of a machine to compare figures of two runs.
+// The facts of a machine that a comparison of two runs needs.
 #pragma once
 
 #include <span>
@@ -17,7 +17,7 @@ struct CpuIdentity {
 };
 [[nodiscard]] CpuIdentity cpu_identity();
 
-// Of today, in UTC, as 2026-11-28.
+// The date of today, in UTC, as 2026-11-28.
 [[nodiscard]] std::string today();
 
 // Core cycles a TSC cycle, measured now.
@@ -26,7 +26,7 @@ struct CpuIdentity {
 // Stays on one CPU from here on. Throws std::system_error.
 void pin(int cpu);
 
-// What others use of some CPUs from here on.
+// The share of some CPUs that other processes use from here on.
 class Others {
  public:
   explicit Others(std::span<const int> cpus);

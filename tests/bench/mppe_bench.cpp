@@ -206,7 +206,7 @@ class ScalarContender final : public Contender {
   std::vector<MutableBytes> frames_;
 };
 
-// What the start of the process chose for a variant, in words of a line.
+// The choice for a variant at the start of the process, in words of a line.
 std::string text_of(const dataplane::MppeChoice& choice) {
   const auto counts = [](unsigned words) {
     std::string text;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// What the burst engine is to reach, as ratios within one run.
+// The goals of the burst engine, as ratios within one run.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +19,7 @@ struct Measured {
   std::uint64_t median = 0;
 };
 
-// How often as fast. Of several cases the worst counts.
+// How often as fast. The worst of several cases counts.
 struct MppeGoal {
   std::string name;
   double wanted;
@@ -29,7 +29,7 @@ struct MppeGoal {
   [[nodiscard]] bool met() const { return measured_min >= wanted && measured_p10 >= wanted; }
 };
 
-// What was measured of a contender in a case; nothing when it was not part of the run.
+// The measurement of a contender in a case; nothing when it was not part of the run.
 using MppeResults =
     std::function<std::optional<Measured>(const std::string& name, const std::string& contender)>;
 

@@ -27,7 +27,7 @@ struct Goal {
 Spread each(const Spread& a, const Spread& b, const std::function<double(double, double)>& with) {
   return {with(a.min, b.min), with(a.p10, b.p10), with(a.median, b.median)};
 }
-// What the worker adds to its ports.
+// The cost that the worker adds to its ports.
 Spread work(const PipelineRow& row) { return each(row.whole, row.echo, std::minus<>()); }
 
 std::vector<Goal> judge(const PipelineReport& report) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// What pns-bench pipeline measured, judged and written down.
+// The results of pns-bench pipeline, judged and written down.
 #pragma once
 
 #include <cstdint>

@@ -148,7 +148,7 @@ class Rig {
     return worker_->poll_once(Tsc{now_tsc()}, now_ns).packets;
   }
   [[nodiscard]] std::uint64_t now_ns() const;
-  // What the worker has counted.
+  // The counters of the worker.
   [[nodiscard]] const contract::WorkerCounters& counters() const {
     return ground_->memory.workers()[worker_->id().value];
   }
@@ -160,7 +160,7 @@ class Rig {
   [[nodiscard]] std::uint64_t carried() const { return carried_; }  // packets, settled
   [[nodiscard]] std::uint64_t acks() const { return acks_; }        // stand-alone, made meanwhile
 
-  // What setting them up made resident, in octets a session.
+  // The resident memory that their set-up took, in octets a session.
   struct Resident {
     double records = 0, table = 0, worker = 0;  // session memory, SessionTable, Worker
     bool huge_pages = false;                    // under the records

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// What the burst engine is measured against: MPPE of one packet at a time, with the SHA-1 and RC4
+// The reference for the burst engine: MPPE of one packet at a time, with the SHA-1 and RC4
 // of others. Each keeps its own sessions. They do less than a server must: no plausibility check,
 // no gap, no journal; so they are flattered.
 #pragma once

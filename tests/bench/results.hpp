@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// What the benches are told and write down alike.
+// Options and results that all benches have alike.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>

@@ -28,13 +28,13 @@ std::vector<double> sum_of(const std::vector<double>& a, const std::vector<doubl
   return sum;
 }
 
-// What the first cost more, for each packet handed over.
+// The extra cost of the first, for each packet handed over.
 Extra extra_of(std::vector<double> here, std::vector<double> base, double packets_a_handed) {
   std::vector<double> pairs(here.size());
   std::ranges::transform(here, base, pairs.begin(), std::minus<>());
   const double median = spread_of(pairs).median;  // sorts
   const double middle_half = pairs[pairs.size() * 3 / 4] - pairs[pairs.size() / 4];
-  // Of normal deviates: sigma is the middle half by 1.35, and a median errs 1.25 times a mean.
+  // For normal deviates: sigma is the middle half by 1.35, and a median errs 1.25 times a mean.
   const double error = middle_half * 1.25 / 1.35 / std::sqrt(static_cast<double>(pairs.size()));
   return {(spread_of(here).p10 - spread_of(base).p10) * packets_a_handed, median * packets_a_handed,
           error * packets_a_handed};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// What a packet costs more that arrives at the wrong one of two workers. All shares of such packets
-// take turns, a batch each, so that what disturbs the machine disturbs all of them alike.
+// The extra cost of a packet that arrives at the wrong one of two workers. All shares of such
+// packets take turns, a batch each, so that what disturbs the machine disturbs all of them alike.
 #pragma once
 
 #include <array>

@@ -12,7 +12,7 @@ namespace {
 
 constexpr double kGoal = 0.9;  // of as many workers as there are: 1.8 of two
 
-// What the machine gave to work that shares nothing: the better of both, for it is a bar.
+// The machine's figure for work that shares nothing: the better of both, for it is a bar.
 double machine_factor(const ScaleReport& report) {
   const auto row = std::ranges::find(report.rows, "alu", &ScaleRow::name);
   return row == report.rows.end()
@@ -31,7 +31,7 @@ double wanted(const ScaleReport& report) {
 bool meets(const ScaleReport& report, const ScaleRow& row) {
   return row.factor(&Spread::p10) >= wanted(report);
 }
-// What a simulation of more workers takes: the smallest packets in the clear, two threads.
+// The input of a simulation of more workers: the smallest packets in the clear, two threads.
 const HandoverRow* split_of(const ScaleReport& report) {
   const auto row = std::ranges::find_if(report.handovers, [](const HandoverRow& each) {
     return each.one_way && each.threads == 2 && each.name == "clear/up/64";

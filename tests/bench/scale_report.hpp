@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// What pns-bench scale measured, judged and written down.
+// The results of pns-bench scale, judged and written down.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +21,7 @@ struct ScaleRow {
   [[nodiscard]] double factor(double Spread::*of) const;
 };
 
-// What something cost more than something else in the same rounds.
+// The extra cost of one thing over another in the same rounds.
 struct Extra {
   double p10 = 0;     // between the tenth percentiles
   double median = 0;  // of the differences within rounds

@@ -378,7 +378,7 @@ TEST_CASE("rfc2637 §3.1.3: who loses a collision closes without another word", 
   const auto given_way = ours.on_collision(clock.now());
   CHECK(given_way.size() == 1);
   CHECK(closes_with(given_way) == EndReason::collision_lost);
-  // Who wins says nothing on the loser's connection.
+  // The winner says nothing on the loser's connection.
   ControlConnection theirs(ConnectionSettings{}, clock.now());
   CHECK(theirs.on_collision(clock.now()).empty());
   CHECK(theirs.state() == ConnectionState::kIdle);

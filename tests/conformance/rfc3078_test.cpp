@@ -130,7 +130,7 @@ TEST_CASE("rfc3078 §2.1: whatever is offered, the link ends up with one strengt
     pair.start();
     CAPTURE(offer);
     REQUIRE(pair.link.phase() == model::LinkPhase::kOpen);
-    // What we acknowledge is one strength, and what the dataplane is armed with.
+    // We acknowledge one strength, and the dataplane is armed with it.
     const Octets agreed = packets(pair.actions, kCcp, kConfAck).back().data;
     const auto* const armed = find<model::ArmMppe>(pair.actions);
     REQUIRE(armed != nullptr);

@@ -28,7 +28,7 @@ struct Hand {
     pair.start();
     request = packets(pair.actions, kEap, kEapRequest).back();
   }
-  // What the link does upon a Response; `request` is the latest Request.
+  // The link's actions upon a Response; `request` is the latest Request.
   model::LinkActions respond(std::string_view data_hex) {
     return respond_as(request.identifier, data_hex);
   }

@@ -140,7 +140,7 @@ TEST_CASE("rfc4861 §6.1.1: an option is as long as it says, and no option is en
   CHECK(wire::parse_router_solicitation(with_option(200, 1)));  // unknown ones are passed over
   for (const unsigned length : {0u, 2u, 255u})
     CHECK_FALSE(wire::parse_router_solicitation(with_option(1, length)));
-  // Who has no address yet has no link address to tell either.
+  // A peer without an address has no link address to tell either.
   constexpr std::string_view kUnspecified = "00000000000000000000000000000000";
   CHECK_FALSE(wire::parse_router_solicitation(with_option(1, 1, kUnspecified)));
   CHECK(wire::parse_router_solicitation(with_option(200, 1, kUnspecified)));

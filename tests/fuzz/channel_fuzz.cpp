@@ -20,7 +20,7 @@ using Outcome = RingConsumer::Outcome;
 
 using Ring = std::array<std::byte, kRingCapacity>;
 
-// What a plane reads of a message: a body only when it has its size at least.
+// A plane reads this of a message: a body only when it has its size at least.
 template <class Body>
 void body_as(const ReceivedMessage& message) {
   PNS_CLAIM(message.body_as<Body>().has_value() ==

@@ -100,7 +100,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     // No more than a ring of the ports holds.
     if (step % 16 == 15) world.run();
   }
-  // What waits for an acknowledgement leaves one by one in the end.
+  // The acknowledgements that wait leave one by one in the end.
   for (int i = 0; i <= (options.send_window.adaptive ? kMostSteps : 0); ++i) {
     world.run();
     world.advance(3'001'000'000);

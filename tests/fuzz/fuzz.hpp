@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// What fuzz targets share: a claim that holds in every build, and a way to take inputs apart.
+// Shared by the fuzz targets: a claim that holds in every build, and a way to take inputs apart.
 #pragma once
 
 #include <cstddef>

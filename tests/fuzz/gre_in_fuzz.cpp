@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// What a stranger on the access side reaches first: IPv4, GRE, PPP and the inner packet, each
-// parsed from what the layer before left. Checks what the stages rely on: lengths stay inside, what
-// parses is written back alike, walks end.
+// The code that a stranger on the access side reaches first: IPv4, GRE, PPP and the inner packet,
+// each parsed from what the layer before left. Checks what the stages rely on: lengths stay inside,
+// what parses is written back alike, walks end.
 #include <cstdint>
 #include <cstdlib>
 #include <vector>

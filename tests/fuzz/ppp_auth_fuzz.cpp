@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // The decoders of authentication packets, and what AAA does with what they yield. First octet:
-// which one. The rest is a packet's data. What is read must be within the packet, what is written
-// again must read as the same, and no user comes in that does not know the password.
+// which one. The rest is a packet's data. All that is read must be within the packet, what is
+// written again must read as the same, and no user comes in that does not know the password.
 #include <algorithm>
 #include <array>
 

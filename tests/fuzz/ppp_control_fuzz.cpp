@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // The decoders of PPP control packets: frame, header, the option walker and every option of LCP,
-// IPCP, IPV6CP and CCP, and the bodies of Protocol-Reject, Echo and CHAP. What is read must lie
+// IPCP, IPV6CP and CCP, and the bodies of Protocol-Reject, Echo and CHAP. All that is read must lie
 // within the packet, what is written again must be what was read, and walks end.
 #include <algorithm>
 #include <vector>

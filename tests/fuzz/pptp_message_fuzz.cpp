@@ -2,7 +2,7 @@
 //
 // One PPTP control message (RFC 2637 §2) out of any octets, all fifteen types. First octet: when
 // its top bit is set, the rest is the body of that type and gets the right header in front, so that
-// a fuzzer need not find the cookie. What is refused must be refused for what is in the octets;
+// a fuzzer need not find the cookie. A refusal must have its reason in the octets;
 // what is read must survive being written, and nothing behind its fixed length may matter.
 #include <algorithm>
 #include <vector>

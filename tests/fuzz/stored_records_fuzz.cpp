@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Records of the resume store. First octet: of which kind. What is read must be written again as
-// what it was, and what is made from it, a connection or an open link, must come to an end by the
-// same rules as any other. Calls come as many records, each behind one octet that is its length.
+// Records of the resume store. First octet: of which kind. A record that is read must be written
+// again as what it was, and what is made from it, a connection or an open link, must come to an end
+// by the same rules as any other. Calls come as many records, each behind one octet that is its
+// length.
 #include <algorithm>
 #include <vector>
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// What a plane reads from the socket that it inherits. The input is a list of steps, each an octet
-// that says what comes and what goes with it: a message of any octets, one whose header is right,
-// with a descriptor or without. Each message is read alone first, then the same ones as the grants
-// of a start. Descriptors must never be lost: as many are open afterwards as before.
+// The messages that a plane reads from the socket that it inherits. The input is a list of steps,
+// each an octet that says what comes and what goes with it: a message of any octets, one whose
+// header is right, with a descriptor or without. Each message is read alone first, then the same
+// ones as the grants of a start. Descriptors must never be lost: as many are open afterwards as
+// before.
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <unistd.h>

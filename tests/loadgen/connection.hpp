@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // Connection: one control connection of a run and the sessions whose calls are on it, whichever the
-// role. What Run drives. One thread.
+// role. Run drives it. One thread.
 #pragma once
 
 #include "pns/base/time.hpp"

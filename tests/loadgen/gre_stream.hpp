@@ -52,7 +52,7 @@ class GreStream {
     drain(deliver);
   }
 
-  // What is due by now: frames that have waited long enough are delivered.
+  // Delivers the frames that have waited long enough by now.
   template <class Deliver>
   void release(TimePoint now, Deliver&& deliver) {
     if (waiting_.empty() || waiting_.begin()->second.until > now) return;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // ImpairedLine: one direction of one session's GRE, made worse on purpose. Each packet may be lost,
-// sent twice, or held back until later ones have overtaken it. What happens to the n-th packet
+// sent twice, or held back until later ones have overtaken it. The treatment of the n-th packet
 // depends on the seed and n alone, so a run can be repeated. Owns the packets it holds; time is a
 // parameter. One thread.
 #pragma once

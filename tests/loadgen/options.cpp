@@ -350,7 +350,7 @@ void add_options(CLI::App& app, Words& words, Options& out) {
       ->capture_default_str();
 }
 
-// What the words mean together. Throws CLI::ValidationError.
+// Checks the words together. Throws CLI::ValidationError.
 void finish(const Words& words, Options& out) {
   out.role = words.role == "pac"      ? Role::kPac
              : words.role == "listen" ? Role::kListen

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// What the command line says, as validated values. Made once, read only.
+// The command line as validated values. Made once, read only.
 #pragma once
 
 #include <cstdint>
@@ -27,14 +27,14 @@ enum class Role : std::uint8_t {
 };
 [[nodiscard]] std::string_view name_of(Role role) noexcept;
 
-// What a listening PAC says to an Outgoing-Call-Request.
+// The answer of a listening PAC to an Outgoing-Call-Request.
 struct Answer {
   wire::pptp::OutgoingCallResult result = wire::pptp::OutgoingCallResult::kConnected;
   bool silent = false;  // nothing, ever
   Duration delay{};
 };
 
-// What becomes of sessions at the end instead of a farewell.
+// The end of sessions without a farewell.
 enum class DeathKind : std::uint8_t {
   kVanish,       // nothing is sent, nothing is read; TCP stays
   kReset,        // RST

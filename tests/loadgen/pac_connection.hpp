@@ -17,7 +17,7 @@
 
 namespace pns::loadgen {
 
-// What listening PACs of a run have answered, together.
+// The answers of all listening PACs of a run.
 struct AnswerCounts {
   std::uint64_t asked = 0;      // Outgoing-Call-Requests
   std::uint64_t refused = 0;    // as --answer says

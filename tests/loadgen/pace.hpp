@@ -27,7 +27,7 @@ class Pace {
 // together.
 [[nodiscard]] Duration jittered(Duration wait, RandomSource& random) noexcept;
 
-// Of so many numbers from 0, the first one that belongs to the part of the highest.
+// Among so many numbers from 0, the first one that belongs to the part of the highest.
 [[nodiscard]] std::size_t first_of_share(std::size_t count, double share) noexcept;
 
 // How many of `count` first dials are to have begun, when they are spread over `ramp`; at least

@@ -5,8 +5,8 @@
 // server and none of its machines. No I/O: frames in, frames out by way of Owner; time is a
 // parameter. One thread.
 //
-// Not a real client: it insists on what its settings say or fails, with one reason. What is lost on
-// the way is asked for again, as its profile does.
+// Not a real client: it insists on what its settings say or fails, with one reason. A packet that
+// is lost on the way is asked for again, as its profile does.
 #pragma once
 
 #include <array>
@@ -136,7 +136,7 @@ class PppClient {
   Negotiation lcp_{wire::PppProtocol::kLcp};
   Negotiation ccp_{wire::PppProtocol::kCcp};
   Negotiation ipcp_{wire::PppProtocol::kIpcp};
-  // What our next requests hold: as the profile says, without what the server rejected.
+  // The content of our next requests: as the profile says, without what the server rejected.
   bool asks_accm_, asks_pfc_, asks_acfc_, asks_callback_;
   bool asks_magic_ = true;
   std::uint16_t mru_;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// What a run found, as JSON (docs/loadgen.md) and as an exit status.
+// The result of a run, as JSON (docs/loadgen.md) and as an exit status.
 #pragma once
 
 #include <string>

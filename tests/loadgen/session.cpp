@@ -22,7 +22,7 @@ std::string numbered(std::string text, std::uint32_t number) {
   return text;
 }
 
-// What no other session of the run has; the first ones have their numbers.
+// A number that no other session of the run has; the first ones have their numbers.
 std::uint64_t instance_of(const Options& options, std::uint32_t number, unsigned attempt) {
   return number + std::uint64_t{attempt} * options.sessions;
 }

@@ -11,7 +11,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-// What is not known yet is null.
+// A value that is not known yet is null.
 Json json_of(const Site& site, const Session& session) {
   const bool has_address = session.address() != Ipv4Address();
   return {{"number", session.number()},

@@ -50,7 +50,7 @@ class Site {
   }
   // Sessions that are not over.
   [[nodiscard]] std::size_t alive() const noexcept;
-  // Of all sessions that were there and are.
+  // The counts of all sessions that were there and are.
   [[nodiscard]] TrafficCounts traffic() const;
   // Packets that our own raw sockets had no room for.
   [[nodiscard]] std::uint64_t socket_drops() const noexcept;
@@ -95,7 +95,7 @@ class Site {
   std::vector<Source> sources;
   std::vector<std::unique_ptr<Session>> sessions;  // by number: the present ones
 
-  // What became of a number, over all its sessions.
+  // The history of a number, over all its sessions.
   struct History {
     std::size_t source = 0;
     unsigned sessions = 0;

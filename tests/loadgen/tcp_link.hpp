@@ -32,7 +32,7 @@ class TcpLink : public std::enable_shared_from_this<TcpLink> {
 
   void handle(Handlers handlers) { handlers_ = std::move(handlers); }
   void connect(Ipv4Address from, Ipv4Address to);
-  // Of an accepted socket: begins to read.
+  // For an accepted socket: begins to read.
   void start();
   // One message in one segment. False: the kernel did not take it.
   bool send(const wire::pptp::Message& message);

@@ -14,8 +14,8 @@ namespace pns::loadgen {
 
 class Timeline {
  public:
-  // What a row says beside its time. Traffic: of the run so far; the row has what came since the
-  // one before.
+  // The content of a row beside its time. Traffic: of the run so far; the row has what came since
+  // the one before.
   struct Counts {
     std::size_t dialling = 0;
     std::size_t waiting_call = 0;

@@ -2,7 +2,7 @@
 //
 // PppClient: a subscriber that answers every packet at once, as a fast client does; and LinkPair,
 // which joins it to a ppp::Link with local users behind it, and lets frames run to and fro without
-// any time passing. What the client sends is written down by hand here, not taken from our own
+// any time passing. The client's packets are written down by hand here, not taken from our own
 // machines.
 #pragma once
 
@@ -44,7 +44,7 @@ class PppClient {
   std::string ipv6cp_options;     // empty text: it is answered with Protocol-Reject
   bool ncps_upon_success = true;  // CCP and IPCP go out together, right after CHAP Success
 
-  // What came of it.
+  // The results.
   bool authenticated = false;  // Success came, and its S= (if the method has one) was right
   std::string failure;         // the text of the last Failure or Nak
   bool ccp_open = false;
@@ -292,7 +292,7 @@ class PppClient {
     return frame(kPap, kAuthReq, 0x60, body);
   }
 
-  // What its restart timers send: requests that came to nothing (RFC 1661 §4.1, TO+).
+  // The packets of its restart timers: requests that came to nothing (RFC 1661 §4.1, TO+).
   std::vector<Octets> ask_again() {
     if (lcp_asked_) return {frame(kLcp, kConfReq, 0x10, lcp_options)};
     std::vector<Octets> out;

@@ -424,12 +424,12 @@ TEST_CASE("channel: a body that has grown is read by both sides", "[contract][ch
   const After after{7, 8};
   const auto old_message = message_with(std::as_bytes(std::span(&before, 1)));
   const auto new_message = message_with(std::as_bytes(std::span(&after, 1)));
-  // What an older sender lacks has its default.
+  // A field that an older sender lacks has its default.
   REQUIRE(old_message.body_as<After>());
   CHECK(old_message.body_as<After>()->first == 7);
   CHECK(old_message.body_as<After>()->added == 42);
   CHECK(new_message.body_as<After>()->added == 8);
-  // What an older reader does not know is left out.
+  // A field that an older reader does not know is left out.
   REQUIRE(new_message.body_as<Before>());
   CHECK(new_message.body_as<Before>()->first == 7);
   // Shorter than it ever was.

@@ -256,7 +256,7 @@ TEST_CASE("supervisor protocol: grants are collected until they are complete", "
   CHECK(grants->connections[0].peer == Ipv4Address(0xc6336402));
   CHECK(grants->connections[0].tcp_port == 5555);
   CHECK(grants->dataplane_serves);
-  // What came after is still there.
+  // The next message is still there.
   CHECK(receive_supervisor_message(pair.there.get())->message.type == SupervisorMessageType::kStop);
 }
 

@@ -289,7 +289,7 @@ TEST_CASE("management: the socket is its owner's alone and goes with the server"
 TEST_CASE("management: long lines, noise and large bodies are refused, and it goes on serving",
           "[management][conformance-76]") {
   World world;
-  // What comes back to these octets; empty when it closes without a word.
+  // The answer to these octets; empty when it closes without a word.
   const auto answer_to = [&world](const std::string& octets) {
     const UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
     sockaddr_un address{};

@@ -9,7 +9,7 @@ using namespace pns::control;
 
 namespace {
 
-// What a watch with this limit says while it measures these values, one at each look.
+// The events of a watch with this limit while it measures these values, one at each look.
 std::vector<bool> changes(std::uint64_t limit, const std::vector<std::uint64_t>& measured) {
   std::vector<bool> out;
   asio::io_context loop{1};

@@ -59,7 +59,7 @@ Octets sealed(mppe::DirectionState& state, const Octets& inner) {
   return frame;
 }
 
-// What opening a packet gives: the inner frame, or the reason.
+// The result of opening a packet: the inner frame, or the reason.
 std::string opened(mppe::DirectionState& state, Octets packet) {
   const auto inner = mppe::open(state, packet);
   return inner ? hex(*inner) : std::string(name_of(inner.error()));

@@ -66,7 +66,7 @@ LinkSettings relayed() {
   return settings;
 }
 
-// A server: `rounds` challenges, then a grant. What it was asked is kept.
+// A server: `rounds` challenges, then a grant. Its questions are kept.
 class Server final : public aaa::Authenticator {
  public:
   explicit Server(unsigned rounds) : rounds_(rounds) {}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// What is special to this server. What RFC 2637 demands is in tests/conformance/rfc2637_test.cpp.
+// Tests of this server's own choices. tests/conformance/rfc2637_test.cpp has RFC 2637's demands.
 #include "controlplane/pptp/control_connection.hpp"
 
 #include <map>
@@ -429,7 +429,7 @@ TEST_CASE("connection: what changed is told once, each call as it is now", "[ppt
   }
 }
 
-// What became of a snapshot that is kept up to date by the changes alone.
+// A snapshot that is kept up to date by the changes alone.
 TEST_CASE("connection: the changes make of an old snapshot the new one", "[pptp][resume]") {
   FakeClock clock;
   ConnectionSettings settings;

@@ -878,7 +878,7 @@ TEST_CASE("subscriber: an audit finds nothing where nothing is wrong, and names 
   other.start(control);
   other.dial(9);
   REQUIRE(open_calls(control, 2));
-  // What was set up less than a second ago is not compared with session memory yet.
+  // A call that is less than a second old is not compared with session memory yet.
   CHECK(audit_of(*control.service).in_motion == 2);
   const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(1100);
   (void)control.until([&] { return std::chrono::steady_clock::now() > until; });

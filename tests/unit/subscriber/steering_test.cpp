@@ -35,7 +35,7 @@ PortSteering rss(std::uint16_t workers, HashedAddresses hashed, std::uint8_t sal
   return out;
 }
 
-// What a dataplane writes when it starts.
+// The values that a dataplane writes when it starts.
 void publish(contract::SessionMemoryHeader& header, std::uint16_t workers,
              const PortSteering& access, const PortSteering& core = {}) {
   header.worker_count = workers;
@@ -44,7 +44,7 @@ void publish(contract::SessionMemoryHeader& header, std::uint16_t workers,
   header.port_steering = {access, core};
 }
 
-// What the control process then knows.
+// The values that the control process then knows.
 Steering published(Host& host, std::uint16_t workers, const PortSteering& access) {
   publish(host.memory.header(), workers, access);
   Steering steering;
@@ -104,7 +104,7 @@ TEST_CASE("steering: the predicted worker is taken until it has too much to do",
   sessions = {1000, 999, 1370, 1000};
   sessions.resize(contract::kMaxWorkers);
   CHECK(choose().worker == WorkerId(1));
-  // What lies beyond the workers that there are does not count.
+  // An entry beyond the workers that there are does not count.
   sessions = {10, 10, 10, 10, 0, 100000};
   sessions.resize(contract::kMaxWorkers);
   CHECK(choose().worker == WorkerId(2));

@@ -40,7 +40,7 @@ void FakeDataplane::die() {
   channel_ = Channel();
   control_.reset();
   held_.clear();
-  // What SessionTable::adopt() does at the next start.
+  // As SessionTable::adopt() does at the next start.
   for (auto& record : memory_.sessions())
     if (record.state == SlotState::kRemoving) record.state = SlotState::kFree;
 }

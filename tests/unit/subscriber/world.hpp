@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// What a Service needs around it, in one process and one thread: a fake dataplane that speaks the
+// The surroundings of a Service, in one process and one thread: a fake dataplane that speaks the
 // real Channel over a unix socket and keeps session memory as the real one does, subscribers on
 // loopback TCP with a PPP client behind each call, a fake supervisor that keeps what it is given.
 // Host outlives Control, so that a test may end one control process and start the next.
@@ -75,7 +75,7 @@ class FakeDataplane {
   bool pushed_ = false;
 };
 
-// What outlives a control process.
+// The parts that outlive a control process.
 struct Host {
   explicit Host(std::uint32_t max_sessions = 8);
 
@@ -130,7 +130,7 @@ class Control {
   [[nodiscard]] std::int64_t ended(EndReason reason) const {
     return statistics.call_ends[static_cast<std::size_t>(reason)].get();
   }
-  // What the next process reads, resting Call IDs of any age.
+  // The records for the next process, resting Call IDs of any age.
   [[nodiscard]] resume::Journal::Contents stored() const { return journal->load(0); }
   [[nodiscard]] std::size_t leases() const { return pools.status().front().in_use; }
   // No call, slot or lease is in use.

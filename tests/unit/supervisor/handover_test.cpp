@@ -79,7 +79,7 @@ void check_equal(const HandOver::Plane& a, const HandOver::Plane& b) {
     CHECK(std::memcmp(&a.waiting[i], &b.waiting[i], sizeof(a.waiting[i])) == 0);
 }
 
-// What decode says of the full state after `change`.
+// The answer of decode to the full state after `change`.
 std::string refusal_of(const std::function<void(Json&)>& change) {
   Json json = Json::parse(encode(full_state()));
   change(json);

@@ -494,7 +494,7 @@ TEST_CASE("supervisor: it restarts itself and goes on with everything it held", 
   // The run directory is still its own.
   CHECK(lab.wait_exit(lab.start(".second")) == 1);
 
-  // What was stored before and what is stored now both reach a successor of control.
+  // Records from before and records from now both reach a successor of control.
   Client later;
   REQUIRE(later.ask("who") == control);
   REQUIRE(::kill(std::stoi(control), SIGKILL) == 0);

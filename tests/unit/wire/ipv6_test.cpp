@@ -12,8 +12,8 @@ using namespace pns::test;
 
 namespace {
 
-// What Linux 6.18 sent over a veth pair between fe80::1 and fe80::2, read from a packet socket: the
-// answer to a ping of 8 octets, a Router Solicitation, and the solicitation of its duplicate
+// Packets of Linux 6.18 over a veth pair between fe80::1 and fe80::2, read from a packet socket:
+// the answer to a ping of 8 octets, a Router Solicitation, and the solicitation of its duplicate
 // address detection, with the nonce of RFC 7527.
 const Octets kEchoReply = octets(
     "600d3641 0010 3a40 fe800000000000000000000000000002 fe800000000000000000000000000001"
