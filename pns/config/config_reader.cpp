@@ -175,7 +175,7 @@ std::string_view word_of(const Word<T> (&words)[N], T value) noexcept {
   return "invalid";
 }
 
-// What the file format has a word for but this version cannot do yet. Such a word is refused, so
+// Key words of the file format that this version cannot do yet. Such a word is refused, so
 // that nobody believes in a setting that has no effect.
 constexpr AaaSource kAvailableAaaSources[] = {AaaSource::kLocal};
 

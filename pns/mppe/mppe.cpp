@@ -101,7 +101,7 @@ std::expected<MutableBytes, DropReason> open_stateful_with(DirectionState& state
   return data;
 }
 
-// What can be said of a packet without key work; kNone: it is to be decrypted.
+// The verdict on a packet without key work; kNone: it is to be decrypted.
 DropReason refusal(const DirectionState& state, Bytes packet) noexcept {
   if (state.mode == Mode::kOff) return DropReason::mppe_not_open;
   if (packet.size() <= kHeaderSize) return DropReason::mppe_truncated;

@@ -77,7 +77,7 @@ class Crowd(theme.Theme):
     def start(self, *words, user="alice", password="wonderland", source=SOURCES[0]):
         command = [str(self.lab.binaries / "pns-loadgen"), "--server", SERVER, "--source", source,
                    "--user", user, "--password", password, *map(str, words)]
-        # What it says lies with the lab's other files: loadgen.PID.log, and .json for its result.
+        # Its output lies with the lab's other files: loadgen.PID.log, and .json for its result.
         with tempfile.NamedTemporaryFile("w", dir=self.lab.directory, delete=False) as log:
             process = self.lab.start_in(self.lab.inet, *command, stdout=subprocess.PIPE, stderr=log,
                                         text=True)

@@ -280,7 +280,7 @@ class Store(Exhaustion):
         self.assertEqual(len(self.lines('event="store recovered"')), 1)
         self.audit()
         self.comes_up()
-        # What had not been stored meanwhile has been since: a successor finds every call.
+        # The changes of that time have been stored since: a successor finds every call.
         pnslab.wait_until(lambda: self.audit()["in_motion"] == 0, 10, "calls settle")
         open_now = {s["id"]: s["our_call_id"] for s in self.server.sessions() if s["state"] == "open"}
         self.starts = self.starts[0] + 1, self.starts[1]

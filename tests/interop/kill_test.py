@@ -144,7 +144,7 @@ class Kill(crowd.Crowd):
         self.assertEqual((status, result["up"], result["lost_calls"]), (0, SESSIONS, 0))
         self.assertEqual(result["traffic"]["lost"], 0)
         self.assertEqual(result["farewells_unanswered"], 0)
-        # What was known of a call before is in the line that its end leaves.
+        # The facts of a call from before are in the line that its end leaves.
         ends = [line for line in self.server.log_file.read_text(errors="replace").splitlines()
                 if 'event="call ended"' in line]
         last = dict(re.findall(r"(\w+)=(\S+)", ends[-1]))

@@ -69,7 +69,7 @@ class Pacs(theme.Theme):
             self.assertEqual(session["peer_call_id"], 77)
             connection = self.server.show("connections")[0]
             self.assertEqual((connection["role"], connection["incoming_calls"]), ("accepted", 1))
-            # What it tells of its line (§2.14) is shown and counted.
+            # Its report of the line (§2.14) is shown and counted.
             pac.send(peer.message(14, struct.pack(">HHIIIIII", call.server_call_id, 0, 1, 2, 3, 4, 5, 6)))
             self.assertTrue(self.alive(pac))
             self.assertEqual(list(self.server.show("session", "alice")[0]["wan_errors"].values()),

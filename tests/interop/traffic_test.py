@@ -16,7 +16,7 @@ class Traffic(theme.Theme):
         report = json.loads(self.guest.run(f"iperf3 -c {HOST} -t {SECONDS} -i 1 -J {direction}",
                                            timeout=SECONDS + 30))
         self.assertNotIn("error", report)
-        # What arrived, second by second; the receiver's side is the guest's only with -R.
+        # The octets that arrived, second by second; the receiver's side is the guest's only with -R.
         moved = [interval["sum"]["bytes"] for interval in report["intervals"]
                  if interval["sum"]["seconds"] > 0.5]
         self.assertGreaterEqual(len(moved), SECONDS - 1)

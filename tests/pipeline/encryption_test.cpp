@@ -227,7 +227,7 @@ TEST_CASE("pipeline: forged stateful flushes are limited too", "[pipeline][mppe]
     world.run();
     world.advance(1'000'000);
   }
-  // What the bucket of short gaps holds, and what comes in for it in 0.1 s.
+  // The content of the bucket of short gaps, and its refill in 0.1 s.
   const std::uint64_t steps = world.counted().at("mppe_key_steps");
   CHECK(steps > 3'000);
   CHECK(steps <= 4'096 + 25 * kRounds);

@@ -138,7 +138,8 @@ TEST_CASE("ipv6: encrypted both ways", "[pipeline][ipv6][mppe]") {
     REQUIRE(back.size() == 1);
     REQUIRE(peer.open(back[0]) == "0057" + hex(down(s, 30 + n, 63)));
   }
-  // What the control process says on the network protocol is encrypted too: a Router Advertisement.
+  // A packet of the control process on the network protocol is encrypted too: a Router
+  // Advertisement.
   world.inject(s, "ff03 0057 6000 0000 0000 3aff");
   world.run();
   const auto out = world.sent(kAccess);
@@ -336,7 +337,7 @@ TEST_CASE("ipv6: a ping to one of our own addresses is answered down the same se
                 "inner_destination");
   world.refused("UDP to the subnet-router address", up(world.s, 8, 64, "2001:db8:64:2::"),
                 "inner_destination");
-  // What is for the server itself and no ping is the kernel's, hop limit 1 and all.
+  // A packet for the server itself that is no ping is the kernel's, also with hop limit 1.
   world.send(up(world.s, 20, 1, kOurs6));
   world.run();
   const auto out = world.punted(kCore);
@@ -515,7 +516,7 @@ TEST_CASE("ipv6: everything else on the core port is the kernel's", "[pipeline][
   world.run();
   CHECK(world.punted(kCore) == std::vector<Octets>{advertisement, solicitation, nobody});
   CHECK(world.punted(kAccess) == std::vector<Octets>{access});
-  // What the kernel sends to a subscriber goes into the tunnel, the rest out of the port.
+  // The kernel's packets to a subscriber go into the tunnel, the rest out of the port.
   (void)world.counted();
   world.from_twin(kCore, ethernet("020000000099", kCoreMac, 0x86dd, down(world.s)));
   world.from_twin(kCore, advertisement);

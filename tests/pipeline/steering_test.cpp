@@ -23,7 +23,7 @@ namespace {
 constexpr unsigned kSubscribers = 200;
 constexpr unsigned kPackets = 4;  // of each, in each direction
 
-// What a NIC knows: a key, and a table with queues in no order.
+// The state of a NIC: a key, and a table with queues in no order.
 struct Nic {
   Nic(std::uint16_t queues, std::uint32_t seed) {
     std::mt19937 random(seed);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// What waits in a worker: GRE packets that came early, fragments of outer packets, packets beyond
-// the peer's window.
+// The packets that wait in a worker: GRE packets that came early, fragments of outer packets,
+// packets beyond the peer's window.
 #include <catch2/catch.hpp>
 
 #include "tests/pipeline/world.hpp"
@@ -21,7 +21,7 @@ Octets numbered(const Subscriber& s, std::uint32_t sequence) {
   return from_peer(s, sequence, ppp("0021", data(s, sequence & 0xffff)));
 }
 
-// Likewise, encrypted. Each call is the peer's next packet, whether it arrives or not.
+// The same, encrypted. Each call is the peer's next packet, whether it arrives or not.
 Octets sealed(ArmedPeer& peer, const Subscriber& s, std::uint32_t sequence) {
   return from_peer(s, sequence, peer.seal(concat({octets("0021"), data(s, sequence & 0xffff)})));
 }

@@ -139,7 +139,7 @@ rte_mbuf* try_make_packet(Bytes frame) {
     return nullptr;
   }
   std::memcpy(room, frame.data(), frame.size());
-  // What a driver leaves in the private area is not ours to trust.
+  // Octets that a driver leaves in the private area are not to be trusted.
   std::memset(rte_mbuf_to_priv(packet), 0xa5, kMbufPrivateSize);
   return packet;
 }
@@ -175,7 +175,7 @@ World::World(WorldOptions options)
 }
 
 World::~World() {
-  // What waits behind a gap is given up.
+  // The packets that wait behind a gap are given up.
   advance(2 * dataplane::GapQueue::kMaxWaitNs);
   run();
   for (const auto port : {kAccess, kCore}) {

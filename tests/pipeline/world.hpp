@@ -178,7 +178,7 @@ class World {
   void add(Subscriber& s, bool open, bool mppe_required);
   [[nodiscard]] rte_ring* make_ring();
   [[nodiscard]] rte_ring* make_ring(unsigned size);
-  // What the workers gave to main for this, in order; the rest is kept for later.
+  // The messages of the workers to main for this, in order; the rest is kept for later.
   [[nodiscard]] std::vector<rte_mbuf*> take_from_main(dataplane::Lane lane);
   void lead_to_session(const dataplane::SessionTable::Binding& binding, bool bound);
   void set_route(const Ipv6Prefix& route, bool exists);

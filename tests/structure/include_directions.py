@@ -18,7 +18,7 @@ CONTRACT = BASE + ["pns/contract", "pns/mppe/state.hpp"]
 PNS_FOR_PLANES = ["pns/base", "pns/wire", "pns/crypto", "pns/mppe", "pns/config", "pns/contract", "pns/log",
                   "pns/host", "pns/netlink", "pns/privilege"]
 MODEL = ["controlplane/model"]
-# What the stages of a packet stand on. Only the worker joins them with ports, and only main with the rest.
+# The folders below the stages of a packet. Only the worker joins them with ports, and only main with the rest.
 BELOW_PIPELINE = PNS_FOR_PLANES + ["dataplane/packet", "dataplane/mppe", "dataplane/gre", "dataplane/session",
                                    "dataplane/routing"]
 ALLOWED = {

@@ -44,8 +44,8 @@ struct KernelSet {
   MppeKernels kernels;
 };
 
-// Every variant with every form of RC4. Of the best variant also forms that differ by the number of
-// streams, and what the start of the dataplane would choose.
+// Every variant with every form of RC4. The best variant also has forms that differ by the number
+// of streams, and what the start of the dataplane would choose.
 std::vector<KernelSet> kernel_sets() {
   std::vector<KernelSet> all;
   for (const auto variant : {MppeVariant::kPortable, MppeVariant::kAvx2, MppeVariant::kAvx512}) {

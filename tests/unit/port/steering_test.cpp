@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// What drivers without a NIC say of their hash, against what is published of it; the rules by GRE
+// The hash of drivers without a NIC, against that which is published; the rules by GRE
 // key as octets; and our hash against DPDK's. No driver here takes the rules.
 #include "dataplane/port/steering.hpp"
 

@@ -195,7 +195,7 @@ TEST_CASE("routes: a neighbour counts only where the kernel would reach it direc
           "[dataplane][routes]") {
   fresh_network();
   World world;
-  // What the kernel holds after an ARP request that claimed a core server's address on the access
+  // The kernel's state after an ARP request that claimed a core server's address on the access
   // side.
   run("neigh add 10.0.0.53 lladdr 02:66:66:66:66:66 dev t-access nud stale");
   run("neigh add 203.0.113.5 lladdr 02:66:66:66:66:66 dev t-access nud stale");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// A plane for the supervisor's tests, both of them by its name (pns-control, pns-dataplane). What
-// it does is in RUN_DIR/fake-NAME, read at start:
+// A plane for the supervisor's tests, both of them by its name (pns-control, pns-dataplane). Its
+// orders are in RUN_DIR/fake-NAME, read at start:
 //   (absent)      become ready, beat, obey kStop
 //   never-ready   end with status 3 before kReady
 //   stubborn      become ready and ignore kStop and kLeave
