@@ -108,7 +108,31 @@ void Journal::put(const StoredSession& session) {
 
 void Journal::erase(SlotId slot) { set({Table::kSession, slot.value}, std::nullopt); }
 
-void Journal::put(const RestingCallId& id) { set(key_of(id), encode_number(id.until_ns)); }
+void Journal::put(const RestingCallId& id) {
+  set(key_of(id), encode_number(id.until_ns));
+  resting_.push_back(id);
+}
+
+void Journal::forget_rested(std::uint64_t now_ns) {
+  const auto is_over = [&](std::size_t at) {
+    return at < resting_.size() && resting_[at].until_ns <= now_ns;
+  };
+  if (!is_over(kRestedAtOnce - 1)) return;
+  constexpr std::size_t kMost = 4 * kRestedAtOnce;  // in one turn
+  for (std::size_t n = 0; n < kMost && is_over(0); ++n) {
+    const Key key = key_of(resting_.front());
+    resting_.pop_front();
+    // An id may rest again by now.
+    if (batch_.records.contains(key)) continue;
+    const auto record = store_.get(key);
+    const auto until = record ? decode_number(*record) : std::nullopt;
+    if (until && *until <= now_ns) set(key, std::nullopt);
+  }
+}
+
+void Journal::remember(std::span<const RestingCallId> resting) {
+  resting_.insert(resting_.end(), resting.begin(), resting.end());
+}
 
 void Journal::put_to_rest(SlotId slot, const RestingCallId& id) {
   erase(slot);

@@ -106,6 +106,12 @@ class Journal {
   void put(const RestingCallId& id);
   // The end of a call: its session goes, its Call ID is kept until it has rested.
   void put_to_rest(SlotId slot, const RestingCallId& id);
+  // Erases the records of ids whose rest is over, once there are kRestedAtOnce: an id that is drawn
+  // again only after hours would keep its record that long.
+  static constexpr std::size_t kRestedAtOnce = 64;
+  void forget_rested(std::uint64_t now_ns);  // CLOCK_MONOTONIC
+  // Records that an earlier process put, the first to end first; before any of this one.
+  void remember(std::span<const RestingCallId> resting);
   void put(const StoredDrain& drain);
   void erase_drain();
   // Erases what is stored of other connections and sessions, and these keys. Records that stay, and
@@ -164,6 +170,7 @@ class Journal {
   Limits limits_;
   std::function<void(const Failure&)> failed_;
   Batch batch_;
+  std::deque<RestingCallId> resting_;  // as they were put; those of an id more than once
   std::deque<Held> held_;
   std::size_t released_ = 0;  // of held_, from the front: what they wait for is stored
   std::size_t octets_ = 0;    // of held_

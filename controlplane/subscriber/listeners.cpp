@@ -123,7 +123,9 @@ void StoreListener::erase(const Session& session) {
   const auto& call = session.call();
   // An id that never carried GRE may be used again before a successor process could.
   if (!session.carried_gre()) return services_.journal.erase(call.slot);
-  const TimePoint until = services_.loop.now() + pptp::CallIdAllocator::kQuarantine;
+  const TimePoint now = services_.loop.now();
+  const TimePoint until = now + pptp::CallIdAllocator::kQuarantine;
+  services_.journal.forget_rested(monotonic_ns(now));
   services_.journal.put_to_rest(call.slot, {call.local, call.our_call_id, monotonic_ns(until)});
 }
 

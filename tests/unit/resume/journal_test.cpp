@@ -261,6 +261,39 @@ TEST_CASE("journal: a call that ended leaves its Call ID to rest", "[resume]") {
   CHECK(world.stored(0).resting == std::vector{first});
 }
 
+TEST_CASE("journal: Call IDs that have rested leave the store", "[resume]") {
+  World world;
+  auto& journal = *world.journal;
+  constexpr std::uint16_t kMany = Journal::kRestedAtOnce;
+  const auto id = [](std::uint16_t number, std::uint64_t until) {
+    return RestingCallId{Ipv4Address(0xc6336401), OurCallId(number), until};
+  };
+  for (std::uint16_t n = 1; n <= 2 * kMany; ++n) journal.put_to_rest(SlotId(n), id(n, 1000U + n));
+  world.turns.end();
+  // One short of what is worth a write.
+  journal.forget_rested(1000 + kMany - 1);
+  world.turns.end();
+  CHECK(world.stored(0).resting.size() == 2 * kMany);
+  // The first one was drawn again and rests anew; the second does so in this very turn.
+  journal.put_to_rest(SlotId(1), id(1, 5000));
+  world.turns.end();
+  journal.put_to_rest(SlotId(2), id(2, 6000));
+  journal.forget_rested(1000 + kMany);
+  world.turns.end();
+  const auto left = world.stored(0).resting;
+  REQUIRE(left.size() == kMany + 2);
+  CHECK(left.front() == id(kMany + 1, 1000 + kMany + 1));
+  CHECK(left[kMany] == id(1, 5000));
+  CHECK(left[kMany + 1] == id(2, 6000));
+  // A successor knows those of the process before it.
+  world.journal = nullptr;
+  world.journal = world.open("this boot");
+  world.journal->remember(world.stored(0).resting);
+  world.journal->forget_rested(7000);
+  world.turns.end();
+  CHECK(world.stored(0).resting.empty());
+}
+
 TEST_CASE("journal: nothing of an earlier boot is left", "[resume]") {
   World world;
   const RestingCallId resting{Ipv4Address(0xc6336401), OurCallId(9), UINT64_MAX};
