@@ -57,11 +57,10 @@ std::vector<Ipv4Prefix> addresses_of(const config::Port& port, const Host& host)
   return host.network.addresses_of(interface_of(port));
 }
 
-// The interface of the default route that the kernel prefers. Empty text: there is none.
-std::string default_interface(const config::Config& config, const Host& host) {
-  for (const config::Port* port : {&config.ports.access, &config.ports.core})
-    if (port->has_twin() && port->gateway && host.network.find(port->twin) == nullptr)
-      return port->twin;
+// The interface by which the kernel answers from an address of the port when no other route leads
+// to the destination. Empty text: there is none. A twin with a gateway has a table of its own.
+std::string default_interface(const config::Port& port, const Host& host) {
+  if (port.has_twin() && port.gateway) return port.twin;
   const KernelRoute* best = nullptr;
   for (const KernelRoute& route : host.network.routes)
     if (route.to.length == 0 && (best == nullptr || route.metric < best->metric)) best = &route;
@@ -142,8 +141,8 @@ Finding conflict(const PoolRange& pool, const KernelRoute& route, const Host& ho
 
 Findings check_rp_filter(const config::Config& config, const Host& host) {
   Findings out;
-  const std::string default_route = default_interface(config, host);
   for (const config::Port* port : {&config.ports.access, &config.ports.core}) {
+    const std::string default_route = default_interface(*port, host);
     const std::string& interface = interface_of(*port);
     const auto own = setting(host, "ipv4", *port, "rp_filter");
     if (!own) {
@@ -267,12 +266,22 @@ Findings check_routes(const config::Config& config, const Host& host) {
   Findings out;
   const std::string& access = interface_of(config.ports.access);
   const std::string& core = interface_of(config.ports.core);
-  if (default_interface(config, host).empty())
+  const std::string way = default_interface(config.ports.access, host);
+  // An xdp: interface with a table of its own may have the route there.
+  const bool is_elsewhere = !config.ports.access.has_twin() && config.ports.access.table != 0;
+  if (way != access && !is_elsewhere)
     out.push_back(
-        {Verdict::kWarning, "no default route: only clients of connected networks are answered",
+        {Verdict::kWarning,
+         way.empty() ? "no default route: only clients of connected networks are answered"
+                     : fmt::format("the default route leaves by {}: GRE reaches only clients of "
+                                   "networks with a route by {}",
+                                   way, access),
          config.ports.access.has_twin()
              ? Remedy{.configure = "ports.access.gateway: the router of the access network"}
-             : Remedy{.run = {fmt::format("ip route add default via GATEWAY dev {}", access)}}});
+         : way.empty()
+             ? Remedy{.run = {fmt::format("ip route add default via GATEWAY dev {}", access)}}
+             : Remedy{.configure = "ports.access.table: 1723",
+                      .advice = fmt::format("a default route by {} in that table", access)}});
   const auto own = addresses_of(config.ports.core, host);
   if (own.empty())
     out.push_back(

@@ -68,11 +68,11 @@ class RouteWriter {
   RouteWriter(nl_sock* socket, std::string interface, int index)
       : socket_(socket), interface_(std::move(interface)), index_(index) {}
 
-  // `via`: null for a network of the link, with `own` as the source.
+  // `via`: null for a network of the link. No route names a source, so that none goes with an
+  // address.
   template <class Prefix, class Host>
   [[nodiscard]] std::expected<void, std::string> add(std::uint32_t table, const Prefix& to,
-                                                     const Host* via, const Host* own,
-                                                     bool may_exist) const {
+                                                     const Host* via, bool may_exist) const {
     constexpr bool kIpv6 = std::is_same_v<Host, Ipv6Address>;
     constexpr int kHostBits = kIpv6 ? 128 : 32;
     const NetlinkRoute route(rtnl_route_alloc());
@@ -82,10 +82,6 @@ class RouteWriter {
     rtnl_route_set_protocol(route.get(), RTPROT_STATIC);
     rtnl_route_set_scope(route.get(), via == nullptr ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE);
     rtnl_route_set_dst(route.get(), destination.get());
-    if (own != nullptr) {
-      const Address source = make_address(*own, kHostBits);
-      rtnl_route_set_pref_src(route.get(), source.get());
-    }
     rtnl_nexthop* hop = rtnl_route_nh_alloc();
     rtnl_route_nh_set_ifindex(hop, index_);
     if (via != nullptr) {
@@ -123,21 +119,20 @@ std::expected<void, std::string> add_routes(const RouteWriter& writer, const con
   constexpr const Host* kNone = nullptr;
   for (const Prefix& own : addresses) {
     if (own.length == (std::is_same_v<Host, Ipv6Address> ? 128 : 32)) continue;
-    // Two addresses of one network: the first is the source, as in the main table.
+    // Two addresses of one network have one route.
     const bool repeated = std::ranges::any_of(addresses, [&](const Prefix& other) {
       return &other < &own && other.length == own.length && other.network() == own.network();
     });
     if (repeated) continue;
-    if (auto added = writer.add(port.table, own, kNone, &own.address, may_exist); !added)
-      return added;
+    if (auto added = writer.add(port.table, own, kNone, may_exist); !added) return added;
   }
   for (const auto& to : routes) {
-    if (auto added = writer.add(port.table, to.to, &to.via, kNone, may_exist); !added) return added;
+    if (auto added = writer.add(port.table, to.to, &to.via, may_exist); !added) return added;
     if (!to_main) continue;
-    if (auto added = writer.add(RT_TABLE_MAIN, to.to, &to.via, kNone, true); !added) return added;
+    if (auto added = writer.add(RT_TABLE_MAIN, to.to, &to.via, true); !added) return added;
   }
   if (!gateway) return {};
-  return writer.add(port.table, Prefix{}, &*gateway, kNone, may_exist);
+  return writer.add(port.table, Prefix{}, &*gateway, may_exist);
 }
 
 template <class Prefix>
@@ -239,7 +234,7 @@ std::expected<void, std::string> configure_twin(const config::Port& port, contra
   // Packets to link-local addresses must not take the default route of the table.
   if (!port.ipv6_addresses.empty()) {
     constexpr const Ipv6Address* kNone = nullptr;
-    if (auto added = writer.add(port.table, kLinkLocal, kNone, kNone, routes_may_exist); !added)
+    if (auto added = writer.add(port.table, kLinkLocal, kNone, routes_may_exist); !added)
       return added;
   }
   if (auto added = add_routes(writer, port, to_main, routes_may_exist, port.ipv6_addresses,

@@ -60,7 +60,7 @@ TEST_CASE("doctor: rp_filter, strict on the core interface", "[doctor]") {
   CHECK(finding.remedy.run == Commands{"sysctl -w net.ipv4.conf.core0.rp_filter=2"});
 }
 
-TEST_CASE("doctor: rp_filter, a twin that is not there yet has the default", "[doctor]") {
+TEST_CASE("doctor: rp_filter, a twin with a gateway has a default route of its own", "[doctor]") {
   FakeHost fake;
   fake.use_taps();
   fake.write(kConf + "default/rp_filter", "1\n");
@@ -69,6 +69,9 @@ TEST_CASE("doctor: rp_filter, a twin that is not there yet has the default", "[d
   CHECK(finding.remedy.run == Commands{"sysctl -w net.ipv4.conf.default.rp_filter=2"});
   fake.config.ports.access.gateway = address("198.51.100.254");
   CHECK(with(check_rp_filter(fake.config, fake.host), "pns-access: 1").verdict == Verdict::kOk);
+  // The other twin may have one too, and the main table a third.
+  fake.config.ports.core.gateway = address("10.0.0.254");
+  check_ok(check_rp_filter(fake.config, fake.host));
 }
 
 TEST_CASE("doctor: rp_filter, an interface with a dot in its name", "[doctor]") {
@@ -175,6 +178,22 @@ TEST_CASE("doctor: routes, no default route and no core address", "[doctor]") {
   fake.host.network.addresses.pop_back();
   CHECK(with(check_routes(fake.config, fake.host), "core0 has no IPv4 address").verdict ==
         Verdict::kError);
+}
+
+TEST_CASE("doctor: routes, a default route that GRE does not take", "[doctor]") {
+  FakeHost fake;
+  fake.host.network.routes[0].interface = "core0";
+  const Finding finding = only(check_routes(fake.config, fake.host));
+  CHECK(finding.verdict == Verdict::kWarning);
+  CHECK_THAT(finding.text, Catch::Contains("the default route leaves by core0"));
+  CHECK(finding.remedy.run.empty());
+  fake.config.ports.access.table = 1723;
+  check_ok(check_routes(fake.config, fake.host));
+  fake.use_taps();
+  CHECK(with(check_routes(fake.config, fake.host), "the default route").remedy.configure ==
+        "ports.access.gateway: the router of the access network");
+  fake.config.ports.access.gateway = address("198.51.100.254");
+  check_ok(check_routes(fake.config, fake.host));
 }
 
 TEST_CASE("doctor: proxy arp, a pool in the core network", "[doctor]") {
