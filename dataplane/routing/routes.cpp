@@ -187,17 +187,20 @@ std::expected<void, std::string> Routes::start() {
   return {};
 }
 
-// One next hop of an IPv6 route may go alone. The kernel tells so, and libnl's cache (3.7) keeps
-// it.
+// The caches miss two things. One next hop of an IPv6 route may go alone: the kernel tells so, and
+// libnl 3.7 keeps it. Routes may go with an address, after the kernel has told of that and without
+// a word of their own.
 int Routes::on_event(nl_msg* message, void* self) {
+  Routes& routes = *static_cast<Routes*>(self);
   const nlmsghdr* const header = nlmsg_hdr(message);
-  if (header->nlmsg_type != RTM_DELROUTE || nlmsg_datalen(header) < static_cast<int>(sizeof(rtmsg)))
-    return NL_OK;
-  rtmsg route{};
-  std::memcpy(&route, nlmsg_data(header), sizeof(route));
-  if (route.rtm_family == AF_INET6 && route.rtm_table != RT_TABLE_LOCAL) {
-    static_cast<Routes*>(self)->routes_stale_ = true;
-    static_cast<Routes*>(self)->changed_ = true;
+  if (header->nlmsg_type == RTM_DELADDR) {
+    routes.address_gone_ = true;
+  } else if (header->nlmsg_type == RTM_DELROUTE &&
+             nlmsg_datalen(header) >= static_cast<int>(sizeof(rtmsg))) {
+    rtmsg route{};
+    std::memcpy(&route, nlmsg_data(header), sizeof(route));
+    if (route.rtm_family == AF_INET6 && route.rtm_table != RT_TABLE_LOCAL)
+      routes.routes_stale_ = routes.changed_ = true;
   }
   return NL_OK;
 }
@@ -420,6 +423,7 @@ void Routes::release_resolved() {
 
 bool Routes::on_timer(std::uint64_t now_ns) {
   resolving_.on_timer(now_ns);
+  if (std::exchange(address_gone_, false)) routes_stale_ = changed_ = true;
   return rebuild_if_due(now_ns);
 }
 

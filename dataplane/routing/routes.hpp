@@ -172,6 +172,7 @@ class Routes {
   std::uint64_t queue_full_count_ = 0;
   bool changed_ = false;       // routes or addresses
   bool routes_stale_ = false;  // the cache of routes is not what the kernel has
+  bool address_gone_ = false;  // since the last on_timer()
   std::uint64_t next_rebuild_ns_ = 0;
   std::uint64_t rebuilds_ = 0;
 };

@@ -268,6 +268,21 @@ TEST_CASE("routes: a port's own table comes before the main one, and is no other
   flush();
 }
 
+TEST_CASE("routes: those that the kernel drops with an address are gone here too",
+          "[dataplane][routes]") {
+  fresh_network();
+  (void)!std::system("ip route flush table 1724 2> /dev/null");
+  run("route add 10.0.0.0/24 dev t-core table 1724");
+  run("route add default via 10.0.0.254 table 1724");
+  World world;
+  REQUIRE(world.to("8.8.8.8").gateway == ip("10.0.0.254"));
+  run("addr del 10.0.0.1/24 dev t-core");
+  CHECK(world.until([&] { return world.to("8.8.8.8").kind == NextHopKind::kUnreachable; }));
+  CHECK(world.to("10.0.0.9").kind == NextHopKind::kUnreachable);
+  run("addr add 10.0.0.1/24 dev t-core");
+  CHECK(world.until([&] { return world.to("10.0.0.9").kind == NextHopKind::kGlean; }));
+}
+
 TEST_CASE("routes: on request the inside has the routes of the access port, behind the core's",
           "[dataplane][routes]") {
   fresh_network();
