@@ -177,14 +177,16 @@ void forward_ipv4(Burst& burst, StageContext& stage) noexcept {
     PacketContext& context = context_of(packet);
     SessionRecord* const from = context.session;
     NextHopId id = NextHops::id_of(found[n]);
-    if (NextHops::is_group(id)) id = routes.member(id, flow_of_ipv4(octets_of(packet)));
+    if (NextHops::is_group(id)) [[unlikely]]
+      id = routes.member(id, flow_of_ipv4(octets_of(packet)));
     if (id != hop_id) {
       hop_id = id;
       hop = routes.get(hop_id);
     }
-    const FoundSession other =
-        hop.asks_sessions() ? stage.sessions.find_by_address(context.destination) : FoundSession{};
-    if (other) {
+    FoundSession other;
+    if (hop.asks_sessions()) [[unlikely]]
+      other = stage.sessions.find_by_address(context.destination);
+    if (other) [[unlikely]] {
       if (!decrement_ttl_or_drop(stage, packet, context)) continue;
       attach(context, other.slot, *other.session);
       prefetch_downstream(*other.session);

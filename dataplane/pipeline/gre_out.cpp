@@ -122,7 +122,8 @@ void gre_out(Burst& burst, StageContext& stage) noexcept {
     rte_mbuf* packet = burst.packets[at[n]];
     PacketContext& context = context_of(packet);
     NextHopId id = NextHops::id_of(found[n]);
-    if (NextHops::is_group(id)) id = routes.member(id, flow_of_gre(*context.session));
+    if (NextHops::is_group(id)) [[unlikely]]
+      id = routes.member(id, flow_of_gre(*context.session));
     if (id != hop_id) {
       hop_id = id;
       hop = routes.get(hop_id);
