@@ -57,6 +57,7 @@ class Theme(unittest.TestCase):
         if self.failed():
             print(f"--- {self.id()}: server log\n{self.server.log_tail()}", file=sys.stderr)
             print(f"--- kernel losses\n{self.lab.kernel_losses()}", file=sys.stderr)
+            print(f"--- packets that the server dropped\n{self.drops()}", file=sys.stderr)
             print(f"--- machine since the lab began: {self.lab.load.since()}", file=sys.stderr)
             for guest in self.lab.guests:
                 print(f"--- {guest.name}: " + ", ".join(map(str, guest.sessions)), file=sys.stderr)
@@ -74,6 +75,17 @@ class Theme(unittest.TestCase):
         """Whether this case has failed so far."""
         outcome = self._outcome.result
         return any(case is self for case, _ in outcome.failures + outcome.errors)
+
+    def drops(self):
+        """A line for each reason with packets."""
+        try:
+            lines = self.server.metrics().splitlines()
+        except (pnslab.LabError, OSError) as error:
+            return f"unknown: {error}"
+        lost = [line for line in lines
+                if line.startswith(("pns_dataplane_drops_total", "pns_neighbour_lost_packets_total"))
+                and not line.endswith((" 0", " 0.0"))]
+        return "\n".join(lost) or "none"
 
     def keep_logs(self, name):
         """Copies all the lab's files so far; returns where they lie."""
