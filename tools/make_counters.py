@@ -18,7 +18,7 @@ INTRO = """# Counters and reasons
 Made by `tools/make_counters.py` from `drop_reasons.def`, `punt_classes.def`, `port_losses.def` and `end_reasons.def` of `pns/base`;
 do not edit.
 All metrics are at `GET /metrics` (configuration key `metrics.listen`). Their names begin with `pns_`, and each has a help text
-there. This page explains these lists. [packet-loss.md](packet-loss.md) says how to tell losses apart and how to
+there. Those with `exposer_` are of the library that serves the page. This page explains these lists. [packet-loss.md](packet-loss.md) says how to tell losses apart and how to
 act on them.
 
 ## Where a packet can end
