@@ -294,7 +294,7 @@ void Dataplane::open_ports() {
   }
   for (const Port& opened : ports_) {
     port_losses_.emplace_back(opened, memory_.header());
-    links_.emplace_back(opened);
+    links_.add(opened);
     log_port(opened);
     warn_of_numa(opened, config_.dataplane.cores.workers);
   }
@@ -532,6 +532,7 @@ WorkerLoop::Settings Dataplane::loop_settings(const WorkerConfig& worker) const 
 void Dataplane::launch() {
   need(endpoint_->listen(std::move(control_socket_), control_uid_));
   twins_->start();
+  links_.start();
   for (const auto& place : places_)
     if (rte_eal_remote_launch(run_worker, place->loop.get(), place->lcore) != 0)
       fail(fmt::format("lcore {} cannot be started", place->lcore));
@@ -590,15 +591,14 @@ void Dataplane::run_timers(std::uint64_t now_ns) {
 
 // The twin follows its port: the kernel and routing daemons see the carrier.
 void Dataplane::poll_links() {
-  for (LinkState& link : links_) {
-    const auto changed = link.poll();
+  for (const PortRole role : kRoles) {
+    const auto changed = links_.changed(role);
     if (!changed) continue;
-    const Port& changed_port = port(link.role());
-    if (changed_port.has_twin) twins_->set_carrier(link.role(), *changed);
-    memory_.header().port_link[index_of(link.role())].set(
+    if (port(role).has_twin) twins_->set_carrier(role, *changed);
+    memory_.header().port_link[index_of(role)].set(
         static_cast<std::uint64_t>(*changed ? contract::PortLink::kUp : contract::PortLink::kDown));
-    log::info("port link", {{"port", role_name(link.role())},
-                            {"device", changed_port.device},
+    log::info("port link", {{"port", role_name(role)},
+                            {"device", port(role).device},
                             {"state", *changed ? "up" : "down"}});
   }
 }
@@ -609,7 +609,7 @@ void Dataplane::leave_faulty_device() {
   const DeviceFaults::Fault fault = device_faults_.first();
   if (fault.kind == DeviceFaults::Kind::kNone) return;
   const auto found = std::ranges::find(ports_, fault.ethdev_id, &Port::ethdev_id);
-  if (found == ports_.end()) return;
+  if (found == ports_.end()) return device_faults_.ignore_first();
   fail(
       fmt::format("port {} ({}): the device {}", role_name(found->role), found->device,
                   fault.kind == DeviceFaults::Kind::kRemoved ? "was removed" : "asks for a reset"));

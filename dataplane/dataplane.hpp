@@ -184,7 +184,7 @@ class Dataplane {
   EventBucket unanswered_reports_{100, 100};
   std::uint32_t key_change_ns_ = 0;  // time of one MPPE key change on this CPU
   std::list<PortLossWatch> port_losses_;
-  std::vector<LinkState> links_;
+  LinkWatch links_;
   DeviceFaults device_faults_;
   std::vector<pollfd> polled_;
   std::uint64_t next_watchdog_ns_ = 0;  // CLOCK_MONOTONIC, as the next two

@@ -3,8 +3,11 @@
 
 #include <rte_ethdev.h>
 
+#include <chrono>
+
 #include "dataplane/port/port.hpp"
 #include "pns/host/devices.hpp"
+#include "pns/privilege/confinement.hpp"
 
 namespace pns::dataplane {
 namespace {
@@ -16,6 +19,7 @@ int on_event(std::uint16_t id, rte_eth_event_type event, void* faults, void*) no
   return 0;
 }
 
+constexpr std::chrono::seconds kInterval{1};
 constexpr rte_eth_event_type kEvents[] = {RTE_ETH_EVENT_INTR_RESET, RTE_ETH_EVENT_INTR_RMV};
 
 }  // namespace
@@ -36,6 +40,41 @@ std::optional<bool> LinkState::poll() {
   if (!now || up_ == now) return std::nullopt;
   up_ = now;
   return now;
+}
+
+void LinkWatch::start() {
+  thread_ = std::thread([this] { run(); });
+}
+
+LinkWatch::~LinkWatch() {
+  {
+    const std::lock_guard lock(mutex_);
+    stop_ = true;
+  }
+  wake_.notify_all();
+  if (thread_.joinable()) thread_.join();
+}
+
+void LinkWatch::run() {
+  privilege::drop_capabilities();
+  std::unique_lock lock(mutex_);
+  while (!stop_) {
+    lock.unlock();
+    for (LinkState& link : links_)
+      if (const auto up = link.poll())
+        seen_[static_cast<std::size_t>(link.role())] =
+            *up ? contract::PortLink::kUp : contract::PortLink::kDown;
+    lock.lock();
+    wake_.wait_for(lock, kInterval, [this] { return stop_; });
+  }
+}
+
+std::optional<bool> LinkWatch::changed(contract::PortRole role) noexcept {
+  const auto index = static_cast<std::size_t>(role);
+  const contract::PortLink now = seen_[index].load();
+  if (now == told_[index]) return std::nullopt;
+  told_[index] = now;
+  return now == contract::PortLink::kUp;
 }
 
 bool DeviceFaults::watch() noexcept {

@@ -1,14 +1,21 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// LinkState: whether the device of a port has a link. DeviceFaults: devices that ask for a reset,
-// or are gone. A virtual function asks when its physical function has been reset; it carries
-// nothing until it is opened again. Main thread; the events come on a thread of DPDK.
+// LinkState: whether the device of a port has a link. LinkWatch: asks all of them once a second, on
+// a thread of its own, because some drivers wait for the hardware (ixgbe without a time limit).
+// DeviceFaults: devices that ask for a reset, or are gone. A virtual function asks when its
+// physical function has been reset; it carries nothing until it is opened again. The events come on
+// a thread of DPDK.
 #pragma once
 
+#include <array>
 #include <atomic>
+#include <condition_variable>
 #include <cstdint>
+#include <mutex>
 #include <optional>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include "pns/contract/session_memory.hpp"
 
@@ -36,6 +43,31 @@ class LinkState {
   std::optional<bool> up_;
 };
 
+class LinkWatch {
+ public:
+  LinkWatch() = default;
+  LinkWatch(const LinkWatch&) = delete;
+  LinkWatch& operator=(const LinkWatch&) = delete;
+  ~LinkWatch();  // stops the thread
+
+  // Before start().
+  void add(const Port& port) { links_.emplace_back(port); }
+  void start();
+  // Empty: as it was told before, or unknown. Main thread.
+  [[nodiscard]] std::optional<bool> changed(contract::PortRole role) noexcept;
+
+ private:
+  void run();
+
+  std::vector<LinkState> links_;
+  std::array<std::atomic<contract::PortLink>, contract::kPorts> seen_{};  // by PortRole
+  std::array<contract::PortLink, contract::kPorts> told_{};
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  bool stop_ = false;
+  std::thread thread_;
+};
+
 class DeviceFaults {
  public:
   enum class Kind : std::uint32_t { kNone, kReset, kRemoved };
@@ -53,6 +85,8 @@ class DeviceFaults {
   [[nodiscard]] bool watch() noexcept;
   // The first fault; kNone: there was none. Main thread.
   [[nodiscard]] Fault first() const noexcept;
+  // That fault is of another device than ours: the next one counts.
+  void ignore_first() noexcept { first_.store(0); }
   // Any thread.
   void note(std::uint16_t ethdev_id, Kind kind) noexcept;
 

@@ -148,7 +148,8 @@ std::expected<void, std::string> start_ethdev(Port& port, std::uint16_t workers,
   int configured = rte_eth_dev_configure(id, rx_queues, tx_queues, &conf);
   if (configured != 0 && (conf.rx_adv_conf.rss_conf.rss_hf & RTE_ETH_RSS_L3_DST_ONLY) != 0) {
     // Offered, but not in this combination.
-    conf.rx_adv_conf.rss_conf.rss_hf &= ~RTE_ETH_RSS_L3_DST_ONLY;
+    conf.rx_adv_conf.rss_conf.rss_hf =
+        wanted_rss(port.role, info.flow_type_rss_offloads & ~RTE_ETH_RSS_L3_DST_ONLY, steering);
     configured = rte_eth_dev_configure(id, rx_queues, tx_queues, &conf);
   }
   if (const int error = configured; error != 0)

@@ -40,7 +40,9 @@ privilege::SyscallList dataplane_syscalls() {
   privilege::SyscallList list{.allowed = privilege::common_calls(),
                               .failing = privilege::common_failing_calls()};
   // syslog(3) of DPDK's log looks for its daemon again and again.
-  list.failing.push_back({__NR_connect, EACCES});
+  list.failing.push_back({__NR_connect, EACCES, {}});
+  // glibc names a thread by a file of /proc, which a driver's thread need not have.
+  list.failing.push_back({__NR_openat, EACCES, {{2, O_ACCMODE, O_RDWR}}});
   const std::vector<privilege::CallGroup> own = {
       {"how long workers sleep", {{__NR_prctl, {{0, kAll, PR_SET_TIMERSLACK}}}}},
       {"events of the kernel that DPDK's interrupt thread waits for",
@@ -55,8 +57,9 @@ privilege::SyscallList dataplane_syscalls() {
        {socket_of(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE), {__NR_bind}}},
       {"names and counters of interfaces",
        {socket_of(AF_UNIX, SOCK_DGRAM, 0), socket_of(AF_INET, SOCK_DGRAM, 0),
-        ioctl_of(SIOCGIFINDEX), ioctl_of(SIOCGIFFLAGS), ioctl_of(SIOCETHTOOL), ioctl_of(TUNGETIFF),
-        ioctl_of(TUNGETDEVNETNS)}},
+        ioctl_of(SIOCGIFINDEX), ioctl_of(SIOCGIFNAME), ioctl_of(SIOCGIFFLAGS),
+        ioctl_of(SIOCETHTOOL), ioctl_of(TUNGETIFF), ioctl_of(TUNGETDEVNETNS)}},
+      {"threads of drivers choose their CPUs", {{__NR_sched_setaffinity}}},
       {"carrier of the twins", {ioctl_of(TUNSETCARRIER)}},
       {"files that anybody may read: counters of devices, this process's network namespace",
        {{__NR_openat, {{2, O_ACCMODE, O_RDONLY}}},

@@ -27,12 +27,12 @@ std::uint32_t default_action(FilterMode mode) noexcept {
   return mode == FilterMode::kLog ? SCMP_ACT_LOG : SCMP_ACT_KILL_PROCESS;
 }
 
-int add(void* context, const AllowedCall& call) {
+int add(void* context, std::uint32_t action, int number, const std::vector<ArgumentCheck>& when) {
   std::vector<scmp_arg_cmp> checks;
-  for (const ArgumentCheck& check : call.when)
+  for (const ArgumentCheck& check : when)
     checks.push_back({check.argument, SCMP_CMP_MASKED_EQ, check.mask, check.value});
-  return seccomp_rule_add_array(context, SCMP_ACT_ALLOW, call.number,
-                                static_cast<unsigned>(checks.size()), checks.data());
+  return seccomp_rule_add_array(context, action, number, static_cast<unsigned>(checks.size()),
+                                checks.data());
 }
 
 }  // namespace
@@ -69,13 +69,12 @@ std::expected<void, std::string> install(const SyscallList& list, FilterMode mod
     if (const int error = seccomp_attr_set(context.get(), attribute, value); error != 0)
       return failed("seccomp_attr_set", error);
   for (const FailingCall& call : list.failing)
-    if (const int error =
-            seccomp_rule_add(context.get(), SCMP_ACT_ERRNO(call.error), call.number, 0);
+    if (const int error = add(context.get(), SCMP_ACT_ERRNO(call.error), call.number, call.when);
         error != 0)
       return failed(fmt::format("call {}", call.number), error);
   for (const CallGroup& group : list.allowed)
     for (const AllowedCall& call : group.calls)
-      if (const int error = add(context.get(), call); error != 0)
+      if (const int error = add(context.get(), SCMP_ACT_ALLOW, call.number, call.when); error != 0)
         return failed(fmt::format("call {} ({})", call.number, group.reason), error);
   if (const int error = seccomp_load(context.get()); error != 0) return failed("load", error);
   return {};
@@ -161,6 +160,6 @@ std::vector<CallGroup> common_calls() {
   };
 }
 
-std::vector<FailingCall> common_failing_calls() { return {{__NR_clone3, ENOSYS}}; }
+std::vector<FailingCall> common_failing_calls() { return {{__NR_clone3, ENOSYS, {}}}; }
 
 }  // namespace pns::privilege

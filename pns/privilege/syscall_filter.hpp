@@ -35,7 +35,8 @@ struct CallGroup {
 // A call that fails with an error and does not kill: a library tries it and has another way.
 struct FailingCall {
   int number = 0;
-  int error = 0;  // errno
+  int error = 0;                      // errno
+  std::vector<ArgumentCheck> when{};  // all must hold; none: always
 };
 
 struct SyscallList {
