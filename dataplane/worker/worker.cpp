@@ -23,7 +23,10 @@
 #include "dataplane/session/session_commands.hpp"
 #include "pns/mppe/mppe.hpp"
 #include "pns/wire/ethernet.hpp"
+#include "pns/wire/ipv4.hpp"
+#include "pns/wire/ipv6.hpp"
 #include "pns/wire/ppp.hpp"
+#include "pns/wire/pptp.hpp"
 
 namespace pns::dataplane {
 namespace {
@@ -88,6 +91,31 @@ bool ring_waits(const rte_ring* ring) noexcept {
 std::uint32_t control_burst(const WorkerConfig& config, std::uint32_t sixteenths) noexcept {
   const rte_ring* const ring = config.to_main[static_cast<std::size_t>(MainRing::kControl)];
   return std::max(1024U, ring == nullptr ? 0U : rte_ring_get_capacity(ring)) / 16 * sixteenths;
+}
+
+// Whether a frame that the kernel sends out of the access port belongs into a tunnel: an answer of
+// this host to a subscriber, whose way the kernel does not know. It comes from an address that
+// subscribers reach. TCP 1723 and GRE are of the outer network.
+bool answers_subscriber(const StageContext& stage, Bytes frame) noexcept {
+  const auto header = wire::parse_ethernet(frame);
+  if (!header) return false;
+  const NextHops& inner = stage.routing.inner;
+  const auto is_ours = [&](const auto& source) {
+    return inner.get(inner.lookup(source)).kind == NextHopKind::kLocal;
+  };
+  const Bytes packet = frame.subspan(wire::kEthernetHeaderSize);
+  if (header->type.host() == wire::kEtherTypeIpv6) {
+    const auto ip = wire::parse_ipv6(packet);
+    return ip && is_ours(ip->source);
+  }
+  const auto ip = wire::parse_ipv4(packet);
+  if (header->type.host() != wire::kEtherTypeIpv4 || !ip || ip->protocol == wire::kIpProtocolGre)
+    return false;
+  const bool from_listener =
+      ip->protocol == wire::kIpProtocolTcp && !ip->is_fragment() &&
+      packet.size() >= ip->header_length + sizeof(std::uint16_t) &&
+      load_be<std::uint16_t>(packet.data() + ip->header_length) == wire::pptp::kTcpPort;
+  return !from_listener && is_ours(ip->source);
 }
 
 // Whether any packet has stages of the downstream half before it.
@@ -355,7 +383,7 @@ void Worker::send_frame(rte_mbuf* packet, PortRole port, Burst& frames) noexcept
   context.lane = Lane::kTransmit;
   (void)frames.append(packet);
   // An outer address may be a subscriber's inner one too, and is not his for that.
-  if (context.port == PortRole::kAccess) return;
+  if (context.port == PortRole::kAccess && !answers_subscriber(stage_, octets_of(packet))) return;
   if (const ForSubscriber found = subscriber_of(sessions_, octets_of(packet)); found) {
     rte_pktmbuf_adj(packet, wire::kEthernetHeaderSize);
     attach(context, found.session.slot, *found.session.session);

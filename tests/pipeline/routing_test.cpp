@@ -155,6 +155,32 @@ TEST_CASE("routing: the kernel's frames for the access side never enter a tunnel
   CHECK(world.record(inside).downstream.gre_packets.get() == 1);
 }
 
+TEST_CASE("routing: an answer of this host to a subscriber never leaves in the clear",
+          "[pipeline][routing]") {
+  World world;
+  const Subscriber inside = world.add(2);
+  const auto from_access_twin = [&](std::string_view source, unsigned protocol, Bytes payload) {
+    world.from_twin(
+        kAccess,
+        ethernet(
+            kAccessRouterMac, kAccessMac, 0x0800,
+            ip({.source = source, .destination = inside.address, .protocol = protocol}, payload)));
+    world.run();
+    const auto out = world.sent(kAccess);
+    REQUIRE(out.size() == 1);
+    return get16(out[0], 12) == 0x0800 && std::to_integer<unsigned>(out[0][23]) == 47;
+  };
+  // The kernel's default route leads to the access side; the address is one that subscribers reach.
+  constexpr std::string_view kOwn = "10.0.0.1";
+  CHECK(from_access_twin(kOwn, 17, pattern(20)));
+  CHECK(from_access_twin(kOwn, 1, pattern(20)));
+  CHECK(from_access_twin(kOwn, 6, pattern(20)));
+  // A client of TCP 1723 with the same outer address, and GRE to it.
+  CHECK_FALSE(from_access_twin(kOwn, 6, concat({octets("06bb c000"), pattern(16)})));
+  CHECK_FALSE(from_access_twin(kLocal, 17, pattern(20)));
+  CHECK_FALSE(from_access_twin("10.0.0.9", 17, pattern(20)));
+}
+
 TEST_CASE("routing: a subscriber reaches nothing on the access side", "[pipeline][routing]") {
   World world;
   const Subscriber s = world.add(2);
