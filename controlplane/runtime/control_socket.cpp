@@ -47,7 +47,10 @@ bool ControlSocket::skip_handled(std::uint64_t up_to) {
   return true;
 }
 
-void ControlSocket::start() { wait_readable(); }
+void ControlSocket::start() {
+  set_low_water(1);
+  wait_readable();
+}
 
 void ControlSocket::set_low_water(std::size_t octets) {
   if (octets == low_water_) return;

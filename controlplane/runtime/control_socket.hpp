@@ -78,7 +78,7 @@ class ControlSocket final : public MessageTransport,
   Owner& owner_;
   ConnectionId id_;
   UniqueFd fd_;
-  std::uint32_t low_water_ = 1;
+  std::uint32_t low_water_ = 0;  // 0: unknown; a process before this one may have set it
   std::unique_ptr<asio::steady_timer> flush_timer_;  // null: it has sent everything
   std::vector<std::vector<std::byte>> unsent_;       // oldest first
   std::size_t unsent_octets_ = 0;

@@ -156,6 +156,18 @@ TEST_CASE("control socket: half a message stays in the kernel for the next proce
   CHECK(successor.messages[0] == "found by its successor");
 }
 
+TEST_CASE("control socket: a process before this one has waited for a longer message",
+          "[runtime]") {
+  TcpPair pair;
+  // The low-water mark belongs to the socket, which outlives the process.
+  const int left = 100;
+  REQUIRE(::setsockopt(pair.ours.get(), SOL_SOCKET, SO_RCVLOWAT, &left, sizeof(left)) == 0);
+  Receiver receiver(std::move(pair.ours));
+  put(pair.theirs, message("short"));
+  REQUIRE(until(receiver.loop, [&] { return !receiver.messages.empty(); }));
+  CHECK(receiver.messages.front() == "short");
+}
+
 TEST_CASE("control socket: a message is consumed after it was handled, and not handled twice",
           "[runtime]") {
   // The process dies inside the handler: before its effect was stored, or after.
