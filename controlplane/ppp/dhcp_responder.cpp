@@ -16,14 +16,15 @@ const std::vector<Ipv4Prefix>& InformSettings::routes_of(Ipv4Address subscriber)
 }
 
 std::vector<std::byte> answer_dhcp_inform(Bytes packet, const model::NetworkParameters& network,
-                                          const InformSettings& settings) {
+                                          const InformSettings& settings, std::uint16_t inner_mtu) {
   const auto inform = wire::parse_dhcp_inform(packet);
   if (!inform || inform->client != network.subscriber_address) return {};
   const wire::DhcpAck ack{.server = network.our_address,
                           .dns = network.dns,
                           .wins = network.wins,
                           .domain = settings.domain,
-                          .routes = settings.routes_of(network.subscriber_address)};
+                          .routes = settings.routes_of(network.subscriber_address),
+                          .mtu = inner_mtu};
   std::vector<std::byte> frame(wire::kPppFrameHeaderLength + wire::kLongestDhcpAck);
   Writer header(frame);
   header.write_u8(wire::kPppAddress);

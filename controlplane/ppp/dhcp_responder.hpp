@@ -27,9 +27,10 @@ struct InformSettings {
 };
 
 // The PPP frame that answers `packet`, from the Address field on; empty when it is no DHCPINFORM of
-// the subscriber.
+// the subscriber. `inner_mtu`: octets of IP that the link carries.
 [[nodiscard]] std::vector<std::byte> answer_dhcp_inform(Bytes packet,
                                                         const model::NetworkParameters& network,
-                                                        const InformSettings& settings);
+                                                        const InformSettings& settings,
+                                                        std::uint16_t inner_mtu);
 
 }  // namespace pns::ppp

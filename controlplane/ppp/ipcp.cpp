@@ -80,7 +80,8 @@ std::span<ConfigOption* const> Ipcp::options() {
   return options_->list;
 }
 
-void Ipcp::settle(bool possible, std::uint16_t, Context& context) {
+void Ipcp::settle(bool possible, std::uint16_t inner_mtu, Context& context) {
+  inner_mtu_ = inner_mtu;
   const bool wanted = possible && acknowledged();
   if (wanted == flows()) return;
   set_flows(wanted);
@@ -95,13 +96,15 @@ void Ipcp::on_data(Bytes packet, Context& context) {
                                          .subscriber_address = offer_.lease,
                                          .dns = offer_.dns,
                                          .wins = offer_.wins};
-  std::vector<std::byte> answer = answer_dhcp_inform(packet, network, settings().inform);
+  std::vector<std::byte> answer =
+      answer_dhcp_inform(packet, network, settings().inform, inner_mtu_);
   if (!answer.empty())
     context.actions.emplace_back(std::in_place_type<model::SendFrame>,
                                  model::SendFrame{std::move(answer)});
 }
 
-void Ipcp::restore(const LinkSnapshot&, std::uint16_t, TimePoint now) {
+void Ipcp::restore(const LinkSnapshot&, std::uint16_t inner_mtu, TimePoint now) {
+  inner_mtu_ = inner_mtu;
   restore_opened(now);
   set_flows(true);
 }

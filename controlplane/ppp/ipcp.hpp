@@ -87,6 +87,7 @@ class Ipcp final : public NetworkProtocol {
   void forget_options() noexcept override { options_.reset(); }
 
   Offer offer_;
+  std::uint16_t inner_mtu_ = 0;       // octets of IP
   std::unique_ptr<Options> options_;  // null: at rest, or not asked for yet
 };
 

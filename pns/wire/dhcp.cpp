@@ -204,8 +204,9 @@ std::size_t write_dhcp_ack(MutableBytes out, const DhcpInform& inform,
   if (out.size() < kHeaders + kMinMaxSize) return 0;
   // Option 57 counts the message alone in some clients and the whole packet in others; a packet of
   // that size is right for both.
-  const std::size_t size = std::clamp<std::size_t>(inform.max_size, kHeaders + kMinMaxSize,
-                                                   std::min(out.size(), kLongestDhcpAck));
+  const std::size_t asked = std::clamp<std::size_t>(inform.max_size, kHeaders + kMinMaxSize,
+                                                    std::min(out.size(), kLongestDhcpAck));
+  const std::size_t size = std::max(std::min(asked, ack.mtu), kHeaders + kMinBootpSize);
   Writer message(out.subspan(kHeaders));
   write_message(message, size - kHeaders, inform, ack);
   if (!message.ok()) return 0;

@@ -70,6 +70,7 @@ struct DhcpAck {
   std::array<Ipv4Address, 2> wins;  // as dns
   std::string_view domain;          // empty: none
   std::span<const Ipv4Prefix> routes;
+  std::size_t mtu = 1'500;  // octets of the longest packet; below 576 options may be left out
 };
 
 // Octets that fit into every answer: a client takes at least 576 octets (RFC 2131 §2).

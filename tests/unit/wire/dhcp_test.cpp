@@ -171,6 +171,21 @@ TEST_CASE("dhcp: the longest answer fits into what every client takes", "[wire][
   CHECK(answer_to(packet(message("350108 3902 0010 ff")), ack).options.contains(121));
 }
 
+TEST_CASE("dhcp: no answer is longer than the link's MTU", "[wire][rfc2131-2]") {
+  std::vector<Ipv4Prefix> routes;
+  for (std::uint32_t n = 0; n < 21; ++n) routes.push_back({Ipv4Address(0x0a000000 + (n << 8)), 24});
+  DhcpAck ack = full_ack();
+  ack.routes = routes;
+  const Octets question = packet(message("350108 3902 05dc ff"));
+  CHECK(answer_to(question, ack).ip.total_length > 600);
+  for (const std::size_t mtu : {572U, 400U, 328U}) {
+    ack.mtu = mtu;
+    const Answer answer = answer_to(question, ack);
+    CHECK(answer.ip.total_length <= mtu);
+    CHECK(answer.options.contains(54));
+  }
+}
+
 TEST_CASE("dhcp: no other message passes for a DHCPINFORM", "[wire][rfc2131-4.3.5]") {
   const auto refused = [](const Octets& question) { return !parse_dhcp_inform(question); };
   const Octets good = packet(message());
