@@ -87,10 +87,13 @@ bool TakeOver::adopt(const resume::StoredSession& stored) {
 void TakeOver::quarantine_call_ids(const std::vector<resume::RestingCallId>& resting) {
   const TimePoint now = parts_.services.loop.now();
   const TimePoint until = now + pptp::CallIdAllocator::kQuarantine;
-  parts_.services.journal.remember(resting);
   // A record that says more is of another clock, and must not keep the ids behind it.
-  for (const auto& id : resting)
-    parts_.call_ids.quarantine(id.local, id.id, std::min(until, from_monotonic_ns(id.until_ns)));
+  std::vector<resume::RestingCallId> believed = resting;
+  for (auto& id : believed) {
+    id.until_ns = std::min(id.until_ns, monotonic_ns(until));
+    parts_.call_ids.quarantine(id.local, id.id, from_monotonic_ns(id.until_ns));
+  }
+  parts_.services.journal.remember(believed);
   for (const SlotId slot : orphans_) {
     const auto& record = parts_.services.memory.sessions()[slot.value];
     if (record.local.is_unspecified()) continue;
