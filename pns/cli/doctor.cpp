@@ -47,7 +47,9 @@ int run_doctor(const ClientOptions& options, const DoctorOptions& asked) {
   }
   doctor::Host host = doctor::read_host(config->file, options.run_dir);
   if (host.server.runs()) {
-    const auto response = request(socket_of(options), Method::kGet, "/v1/stats");
+    const bool configured = !options.socket && !config->management.socket.empty();
+    const auto response = request(configured ? config->management.socket : socket_of(options),
+                                  Method::kGet, "/v1/stats");
     if (!response)
       host.server.stats = std::unexpected(response.error());
     else if (response->status != 200)
@@ -68,7 +70,8 @@ int run_doctor(const ClientOptions& options, const DoctorOptions& asked) {
       fmt::print("{:<8} {:<13} {}{}{}\n", doctor::name_of(finding.verdict), finding.check,
                  escaped(finding.text), remedy.empty() ? "" : "; ", escaped(remedy));
     }
-    fmt::print("{}: {} errors, {} warnings\n", asked.config_file.string(), errors, warnings);
+    fmt::print("{}: {} error{}, {} warning{}\n", asked.config_file.string(), errors,
+               errors == 1 ? "" : "s", warnings, warnings == 1 ? "" : "s");
   }
   return errors == 0 ? kDone : kRefused;
 }

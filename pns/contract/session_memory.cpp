@@ -109,11 +109,15 @@ SessionMemory::~SessionMemory() {
   if (base_ != nullptr) ::munmap(base_, size_);
 }
 
+std::size_t SessionMemory::size(std::uint32_t max_sessions) noexcept {
+  return round_up(content_size(max_sessions), kHugePageSize);
+}
+
 std::expected<UniqueFd, std::string> SessionMemory::create(std::uint32_t max_sessions,
                                                            bool huge_pages, std::uint64_t now_ns) {
   if (max_sessions == 0) return std::unexpected("session memory: max_sessions is 0");
   const std::size_t wanted = content_size(max_sessions);
-  std::size_t size = round_up(wanted, kHugePageSize);
+  std::size_t size = SessionMemory::size(max_sessions);
   std::expected<UniqueFd, std::string> fd = std::unexpected(std::string());
   if (huge_pages) fd = make_memfd(size, MFD_HUGETLB | MFD_HUGE_2MB);
   if (!fd) {

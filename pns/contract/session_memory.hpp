@@ -347,6 +347,8 @@ class SessionMemory {
   SessionMemory& operator=(SessionMemory&& other) noexcept;
   ~SessionMemory();
 
+  // Octets of the memory for `max_sessions` sessions, in whole huge pages of 2 MiB.
+  [[nodiscard]] static std::size_t size(std::uint32_t max_sessions) noexcept;
   // Makes a sealed memfd for `max_sessions` sessions, on huge pages when `huge_pages` and the host
   // has them free, and initialises it. Error: text naming the call that failed.
   [[nodiscard]] static std::expected<UniqueFd, std::string> create(std::uint32_t max_sessions,

@@ -39,6 +39,7 @@ struct KernelRoute {
   Ipv4Prefix to;
   std::string interface;
   std::uint32_t metric = 0;
+  std::uint32_t table = 254;  // the main one
 };
 
 // IPv4 of one network namespace, at one moment.
@@ -77,6 +78,7 @@ struct Server {
 
 struct Host {
   std::filesystem::path root = "/";  // of /proc, /sys and /dev
+  std::filesystem::path run_dir{};
   bool is_root = true;
   Network network{};
   PacketFilter filter{};

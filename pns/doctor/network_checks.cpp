@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <ranges>
 #include <vector>
 
 #include "pns/base/ip_ranges.hpp"
@@ -31,6 +32,16 @@ struct Setting {
   std::string key;  // for sysctl(8)
   std::uint64_t value = 0;
 };
+
+// sysctl(8) takes a slash for a dot of an interface's name when the rest has slashes.
+std::string sysctl_key(const std::string& family, const std::string& interface,
+                       const std::string& name) {
+  const bool dotted = interface.find('.') != std::string::npos;
+  std::string key = fmt::format("net/{}/conf/{}/{}", family, interface, name);
+  if (!dotted) std::ranges::replace(key, '/', '.');
+  return key;
+}
+
 std::optional<Setting> setting(const Host& host, const std::string& family,
                                const config::Port& port, const std::string& name) {
   const std::string& interface = interface_of(port);
@@ -40,11 +51,7 @@ std::optional<Setting> setting(const Host& host, const std::string& family,
   const auto value =
       host.read_number(std::filesystem::path("proc/sys/net") / family / "conf" / whose / name);
   if (!value) return std::nullopt;
-  // sysctl(8) takes a slash for a dot of an interface's name when the rest has slashes.
-  const bool dotted = whose.find('.') != std::string::npos;
-  std::string key = fmt::format("net/{}/conf/{}/{}", family, whose, name);
-  if (!dotted) std::ranges::replace(key, '/', '.');
-  return Setting{std::move(key), *value};
+  return Setting{sysctl_key(family, whose, name), *value};
 }
 
 std::uint64_t of_all(const Host& host, const std::string& name) {
@@ -57,14 +64,32 @@ std::vector<Ipv4Prefix> addresses_of(const config::Port& port, const Host& host)
   return host.network.addresses_of(interface_of(port));
 }
 
-// The interface by which the kernel answers from an address of the port when no other route leads
-// to the destination. Empty text: there is none. A twin with a gateway has a table of its own.
-std::string default_interface(const config::Port& port, const Host& host) {
-  if (port.has_twin() && port.gateway) return port.twin;
+constexpr std::uint32_t kMainTable = 254;
+
+// The routes of the main table.
+auto main_routes(const Host& host) {
+  return host.network.routes |
+         std::views::filter([](const KernelRoute& route) { return route.table == kMainTable; });
+}
+
+// The interface of a table's default route. Empty text: there is none.
+std::string default_of(std::uint32_t table, const Host& host) {
   const KernelRoute* best = nullptr;
   for (const KernelRoute& route : host.network.routes)
-    if (route.to.length == 0 && (best == nullptr || route.metric < best->metric)) best = &route;
+    if (route.table == table && route.to.length == 0 &&
+        (best == nullptr || route.metric < best->metric))
+      best = &route;
   return best == nullptr ? std::string() : best->interface;
+}
+
+// The interface by which the kernel answers from an address of the port when no other route leads
+// to the destination. Empty text: there is none. The port's own table stands before the main one; a
+// twin's is filled from its gateway.
+std::string default_interface(const config::Port& port, const Host& host) {
+  if (port.has_twin() && port.gateway) return port.twin;
+  if (!port.has_twin() && port.table != 0)
+    if (std::string own = default_of(port.table, host); !own.empty()) return own;
+  return default_of(kMainTable, host);
 }
 
 struct PoolRange {
@@ -99,7 +124,7 @@ std::vector<PoolRange> ranges_in_core(const config::Config& config, const Host& 
 // Whether the kernel answers ARP for this range on the core port: its route leaves elsewhere.
 bool has_route_elsewhere(const Ipv4Prefix& wanted, const std::string& core, const Host& host) {
   const KernelRoute* best = nullptr;
-  for (const KernelRoute& route : host.network.routes)
+  for (const KernelRoute& route : main_routes(host))
     if (route.to.length <= wanted.length && route.to.contains(wanted.address) &&
         (best == nullptr || route.to.length > best->to.length))
       best = &route;
@@ -199,7 +224,8 @@ Findings check_forwarding(const config::Config& config, const Host& host) {
                "the kernel forwards packets of {}, which the dataplane forwards too: each arrives "
                "twice",
                interface),
-           Remedy{.run = {fmt::format("sysctl -w net.ipv4.conf.{}.forwarding=0", interface)}}});
+           Remedy{.run = {fmt::format("sysctl -w {}=0",
+                                      sysctl_key("ipv4", interface, "forwarding"))}}});
   }
   const bool has_ipv6 = std::ranges::any_of(
       config.pools, [](const auto& pool) { return !pool.second.ipv6_prefixes.empty(); });
@@ -240,8 +266,15 @@ Findings check_mtu(const config::Config& config, const Host& host) {
                                                     port->has_twin() ? "there while the server runs"
                                                                      : "no interface")});
     } else if (link->mtu < needed) {
-      Remedy remedy{.run = {fmt::format("ip link set {} mtu {}", interface, needed)}};
-      if (access && link->mtu >= kOverhead + kLeastMtu)
+      // A twin takes its MTU from the device: of ports.*.mtu, or of the interface below it.
+      const std::string below = packet_interface(port->device.text);
+      Remedy remedy;
+      if (port->has_twin() && below.empty())
+        remedy.configure = fmt::format("ports.{}.mtu: {}", access ? "access" : "core", needed);
+      else
+        remedy.run = {
+            fmt::format("ip link set {} mtu {}", below.empty() ? interface : below, needed)};
+      if (access && remedy.configure.empty() && link->mtu >= kOverhead + kLeastMtu)
         remedy.configure = fmt::format("ppp.mtu: {}", link->mtu - kOverhead);
       out.push_back(
           {Verdict::kWarning,
@@ -267,9 +300,7 @@ Findings check_routes(const config::Config& config, const Host& host) {
   const std::string& access = interface_of(config.ports.access);
   const std::string& core = interface_of(config.ports.core);
   const std::string way = default_interface(config.ports.access, host);
-  // An xdp: interface with a table of its own may have the route there.
-  const bool is_elsewhere = !config.ports.access.has_twin() && config.ports.access.table != 0;
-  if (way != access && !is_elsewhere)
+  if (way != access)
     out.push_back(
         {Verdict::kWarning,
          way.empty() ? "no default route: only clients of connected networks are answered"
@@ -292,7 +323,7 @@ Findings check_routes(const config::Config& config, const Host& host) {
              ? Remedy{.configure = "ports.core.addresses: [ADDRESS/LENGTH]"}
              : Remedy{.run = {fmt::format("ip address add ADDRESS/LENGTH dev {}", core)}}});
   for (const PoolRange& pool : pool_ranges(config))
-    for (const KernelRoute& route : host.network.routes)
+    for (const KernelRoute& route : main_routes(host))
       if (route.to.length != 0 && route.interface != core && !swallows(route.interface, host) &&
           range_of(route.to).overlaps(pool.range))
         out.push_back(conflict(pool, route, host));

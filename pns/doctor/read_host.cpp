@@ -86,13 +86,13 @@ Network read_network() {
   if (rtnl_route_alloc_cache(socket->get(), AF_INET, 0, &raw) == 0)
     for_each<rtnl_route>(Cache(raw), [&](rtnl_route* route) {
       const auto to = prefix_of(rtnl_route_get_dst(route));
-      if (!to || rtnl_route_get_table(route) != RT_TABLE_MAIN ||
+      if (!to || rtnl_route_get_table(route) == RT_TABLE_LOCAL ||
           rtnl_route_get_type(route) != RTN_UNICAST)
         return;
       for (int i = 0; i < rtnl_route_get_nnexthops(route); ++i)
         network.routes.push_back({*to,
                                   names[rtnl_route_nh_get_ifindex(rtnl_route_nexthop_n(route, i))],
-                                  rtnl_route_get_priority(route)});
+                                  rtnl_route_get_priority(route), rtnl_route_get_table(route)});
     });
   return network;
 }
@@ -150,6 +150,7 @@ pid_t living(const supervisor::RunDirectory& run_dir, std::string_view name) {
 
 Host read_host(const std::filesystem::path& config_file, const std::filesystem::path& run_dir) {
   Host host;
+  host.run_dir = run_dir;
   host.is_root = ::geteuid() == 0;
   host.network = read_network();
   host.clock = read_clock();

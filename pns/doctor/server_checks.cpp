@@ -44,7 +44,8 @@ Findings check_privileges(const config::Config&, const Host& host) {
 }
 
 Findings check_start(const config::Config& config, const Host& host) {
-  const Remedy remedy{.run = {fmt::format("pns check --config {}", config.file.string())},
+  const Remedy remedy{.run = {fmt::format("pns check --config {} --run-dir {}",
+                                          config.file.string(), host.run_dir.string())},
                       .advice = "it prints all of them"};
   if (!host.is_root)
     return {{Verdict::kSkipped, "only root can carry out the steps of a start", remedy}};

@@ -119,7 +119,8 @@ void check_listeners(const config::Config& config, Objections& out) {
 
 HugePageNeed huge_page_need(const config::Dataplane& dataplane) noexcept {
   return {
-      .sessions = (dataplane.max_sessions * sizeof(contract::SessionRecord) >> 21) + 2,
+      .sessions = contract::SessionMemory::size(dataplane.max_sessions) /
+                  (std::uint64_t{kHugeKilobytes} * 1024),
       .buffers = (std::uint64_t{dataplane.memory.megabytes} + 1) / kHugeMegabytes,
   };
 }

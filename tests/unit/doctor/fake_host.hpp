@@ -33,7 +33,7 @@ struct FakeHost {
   FakeHost() {
     config.file = "/etc/pns/pns.yaml";
     config.dataplane.cores = {.main = 0, .workers = {1}};
-    config.dataplane.max_sessions = 1024;
+    config.dataplane.max_sessions = 4000;
     config.ports.access.device = {config::DeviceKind::kXdp, "xdp:access0", "access0"};
     config.ports.core.device = {config::DeviceKind::kXdp, "xdp:core0", "core0"};
     config.ports.access.twin = "pns-access";
@@ -41,6 +41,7 @@ struct FakeHost {
     config.pools["default"].ranges = {{address("10.64.0.2"), address("10.64.63.254")}};
 
     host.root = scratch_.path;
+    host.run_dir = "/run/pns";
     host.network = {
         .links = {{.name = "lo", .up = true, .carrier = true, .mtu = 65536},
                   {.name = "access0", .up = true, .carrier = true, .mtu = 1500, .kind = "veth"},

@@ -52,6 +52,19 @@ TEST_CASE("doctor: rp_filter, the default route that the kernel prefers", "[doct
   CHECK(with(check_rp_filter(fake.config, fake.host), "access0").verdict == Verdict::kError);
 }
 
+TEST_CASE("doctor: an xdp: port's own table stands before the main one", "[doctor]") {
+  FakeHost fake;
+  fake.write(kConf + "access0/rp_filter", "1\n");
+  fake.host.network.routes[0].interface = "core0";
+  fake.config.ports.access.table = 1723;
+  CHECK(with(check_rp_filter(fake.config, fake.host), "access0").verdict == Verdict::kError);
+  CHECK(with(check_routes(fake.config, fake.host), "the default route leaves by core0").verdict ==
+        Verdict::kWarning);
+  fake.host.network.routes.push_back({prefix("0.0.0.0/0"), "access0", 0, 1723});
+  CHECK(with(check_rp_filter(fake.config, fake.host), "access0").verdict == Verdict::kOk);
+  check_ok(check_routes(fake.config, fake.host));
+}
+
 TEST_CASE("doctor: rp_filter, strict on the core interface", "[doctor]") {
   FakeHost fake;
   fake.write(kConf + "core0/rp_filter", "1\n");
@@ -135,6 +148,11 @@ TEST_CASE("doctor: mtu, of a twin only while it is there", "[doctor]") {
   CHECK(with(check_mtu(fake.config, fake.host), "pns-access").verdict == Verdict::kSkipped);
   fake.host.network.links.push_back({.name = "pns-access", .mtu = 1500});
   CHECK(with(check_mtu(fake.config, fake.host), "pns-access").verdict == Verdict::kOk);
+  // Its MTU is that of the device.
+  fake.link_of("pns-access").mtu = 1300;
+  const Finding finding = with(check_mtu(fake.config, fake.host), "pns-access: MTU 1300");
+  CHECK(finding.remedy.run.empty());
+  CHECK(finding.remedy.configure == "ports.access.mtu: 1440");
 }
 
 TEST_CASE("doctor: routes, what the next router needs", "[doctor]") {
@@ -187,8 +205,6 @@ TEST_CASE("doctor: routes, a default route that GRE does not take", "[doctor]") 
   CHECK(finding.verdict == Verdict::kWarning);
   CHECK_THAT(finding.text, Catch::Contains("the default route leaves by core0"));
   CHECK(finding.remedy.run.empty());
-  fake.config.ports.access.table = 1723;
-  check_ok(check_routes(fake.config, fake.host));
   fake.use_taps();
   CHECK(with(check_routes(fake.config, fake.host), "the default route").remedy.configure ==
         "ports.access.gateway: the router of the access network");

@@ -17,7 +17,7 @@ constexpr const char* kFree = "sys/kernel/mm/hugepages/hugepages-2048kB/free_hug
 TEST_CASE("doctor: huge pages, enough or too few for the configuration", "[doctor]") {
   FakeHost fake;
   check_ok(check_huge_pages(fake.config, fake.host));
-  // 2 pages for 1,024 sessions, 256 for 512 MiB.
+  // 2 pages for 4,000 sessions, 256 for 512 MiB.
   fake.write(kFree, "258");
   check_ok(check_huge_pages(fake.config, fake.host));
   fake.write(kFree, "255");

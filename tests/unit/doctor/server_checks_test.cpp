@@ -37,7 +37,7 @@ TEST_CASE("doctor: start, what pns check finds", "[doctor]") {
   const Finding finding = only(check_start(fake.config, fake.host));
   CHECK(finding.verdict == Verdict::kError);
   CHECK(finding.text == "the server does not start, for 2 reasons, first: this host: first");
-  CHECK(finding.remedy.run == Commands{"pns check --config /etc/pns/pns.yaml"});
+  CHECK(finding.remedy.run == Commands{"pns check --config /etc/pns/pns.yaml --run-dir /run/pns"});
   fake.host.is_root = false;
   CHECK(only(check_start(fake.config, fake.host)).verdict == Verdict::kSkipped);
 }
