@@ -117,7 +117,7 @@ def record(report):
     how = "It ran to its end" if r["ended_early"] is None else f"It was stopped early ({r['ended_early']})"
     result = "It passed." if not r["complaints"] else "It failed:"
     lines = [
-        f"{r['hours']:.3g} hours, {r['calls']:,} calls, `--ports {r['ports']}`, seed {r['seed']}, on {r['date']}. "
+        f"{r['hours']:.3g} hour{'' if r['hours'] == 1 else 's'}, {r['calls']:,} calls, `--ports {r['ports']}`, seed {r['seed']}, on {r['date']}. "
         f"The machine is {r['cpu']}, {r['cpus']} CPUs, kernel {r['kernel']}. Its load average was "
         f"{r['load_average']:.1f} (median). {how}. {result}", ""]
     lines += [f"- {words}" for words in r["complaints"]] + ([""] if r["complaints"] else [])
