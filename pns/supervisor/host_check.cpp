@@ -11,10 +11,12 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <cstring>
 #include <fstream>
 #include <string_view>
+#include <thread>
 #include <utility>
 
 #include "pns/base/unique_fd.hpp"
@@ -127,6 +129,31 @@ HugePageNeed huge_page_need(const config::Dataplane& dataplane) noexcept {
 
 std::uint64_t free_huge_pages(const std::filesystem::path& sys) {
   return free_pages(kHugeKilobytes, sys);
+}
+
+void await_huge_pages(const config::Config& config) {
+  using Clock = std::chrono::steady_clock;
+  constexpr auto kLongest = std::chrono::seconds(5);
+  constexpr auto kQuiet = std::chrono::milliseconds(500);
+  constexpr auto kInterval = std::chrono::milliseconds(20);
+  const auto is_xdp = [](const config::Port& port) {
+    return port.device.kind == config::DeviceKind::kXdp;
+  };
+  const config::HugePages wanted = config.dataplane.memory.hugepages;
+  const bool needed =
+      wanted == config::HugePages::kOn || is_xdp(config.ports.access) || is_xdp(config.ports.core);
+  if (!needed || wanted == config::HugePages::kOff) return;
+  const std::uint64_t need = huge_page_need(config.dataplane).total();
+  const auto begun = Clock::now();
+  auto grown = begun;
+  for (std::uint64_t free = free_huge_pages(); free < need;) {
+    if (Clock::now() - begun > kLongest || Clock::now() - grown > kQuiet) return;
+    std::this_thread::sleep_for(kInterval);
+    if (const std::uint64_t now = free_huge_pages(); now != free) {
+      free = now;
+      grown = Clock::now();
+    }
+  }
 }
 
 bool sessions_on_huge_pages(const config::Dataplane& dataplane) {

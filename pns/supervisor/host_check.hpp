@@ -42,6 +42,9 @@ struct HugePageNeed {
 };
 [[nodiscard]] HugePageNeed huge_page_need(const config::Dataplane& dataplane) noexcept;
 // Free pages of 2 MiB. `sys`: where sysfs is mounted.
+// Waits while fewer are free than are needed and the number still grows: the processes of a server
+// that was killed a moment ago give theirs back one by one. Half a second when nothing changes.
+void await_huge_pages(const config::Config& config);
 [[nodiscard]] std::uint64_t free_huge_pages(const std::filesystem::path& sys = "/sys");
 
 // Whether the supervisor of this run directory runs.

@@ -81,6 +81,7 @@ config::Findings check_start(const PreflightOptions& options) {
   const auto is_asked = [&](std::string_view process) {
     return options.process.empty() || options.process == process;
   };
+  if (mode == CheckMode::kStart) await_huge_pages(*config);
   for (const char* plane : {"control", "dataplane"})
     if (is_asked(plane)) found.add(check_plane(plane, options, source, mode));
   if (!options.host) return found;
