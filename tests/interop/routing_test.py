@@ -6,6 +6,7 @@ address of INTERNET: whoever answers tells which way a packet went.
 
     guest ── home router (access gateway) ── access │ server │ core ── intranet host (core gateway)
     192.168.7.11       198.51.100.200                                10.0.0.53, INTERNET, TWIN"""
+import pathlib
 import shutil
 import subprocess
 import sys
@@ -36,6 +37,14 @@ XDP_PORTS = f"""ports:
   access: {{device: "xdp:access0"}}
   core: {{device: "xdp:core0", table: {CORE_TABLE}}}
 """
+
+
+def is_over(pid):
+    """Whether a process has given its memory back."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+    except OSError:
+        return True
 
 
 class Routing(theme.Theme):
@@ -131,8 +140,10 @@ class Routing(theme.Theme):
                     if "proto 172" in line]
         wanted = 6 if self.lab.ports == "tap" else 0
         self.assertEqual(len(rules()), wanted)
+        planes = [self.server.pid_of(plane) for plane in ("control", "dataplane")]
         self.server.process.kill()
         self.server.process.wait(10)
+        pnslab.wait_until(lambda: all(map(is_over, planes)), 10, "the planes have gone with it")
         self.assertEqual(len(rules()), wanted)
         server = self.lab.start_server(self.users, self.changes, "successor")
         self.assertEqual(len(rules()), wanted)
