@@ -166,8 +166,15 @@ std::expected<UniqueFd, std::string> open_tap(const std::string& name) {
   ifreq request{};
   request.ifr_flags = IFF_TAP | IFF_NO_PI;
   name.copy(request.ifr_name, IFNAMSIZ - 1);
-  if (::ioctl(fd.get(), TUNSETIFF, &request) != 0) {
-    const int error = errno;
+  // The planes of a supervisor that was killed a moment ago may still hold it.
+  constexpr int kTries = 40;
+  constexpr auto kPause = std::chrono::milliseconds(50);
+  int error = ::ioctl(fd.get(), TUNSETIFF, &request) == 0 ? 0 : errno;
+  for (int tries = 0; error == EBUSY && tries < kTries; ++tries) {
+    std::this_thread::sleep_for(kPause);
+    error = ::ioctl(fd.get(), TUNSETIFF, &request) == 0 ? 0 : errno;
+  }
+  if (error != 0) {
     const char* hint = error == EBUSY    ? " (another program uses the interface)"
                        : error == EINVAL ? " (an interface of another kind has the name)"
                        : error == EPERM  ? " (CAP_NET_ADMIN is needed)"

@@ -40,11 +40,13 @@ XDP_PORTS = f"""ports:
 
 
 def is_over(pid):
-    """Whether a process has given its memory back."""
+    """Whether a process has given its memory and descriptors back: its last thread has ended."""
     try:
-        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+        threads = [thread.name for thread in pathlib.Path(f"/proc/{pid}/task").iterdir()]
+        state = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:
         return True
+    return len(threads) <= 1 and state in "ZX"
 
 
 class Routing(theme.Theme):
