@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -82,5 +83,9 @@ struct CloseConnection {
 using ConnectionAction = std::variant<SendMessage, OfferCall, WithdrawOffer, RefuseCall,
                                       ConnectCall, EndCall, ReportWanErrors, CloseConnection>;
 using ConnectionActions = std::vector<ConnectionAction>;
+
+inline void send(ConnectionActions& out, wire::pptp::Message message) {
+  out.push_back(SendMessage{std::move(message)});
+}
 
 }  // namespace pns::model

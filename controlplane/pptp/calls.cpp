@@ -12,21 +12,6 @@ namespace {
 namespace pptp_wire = wire::pptp;
 using model::CallKind;
 
-constexpr std::uint32_t kAnyFraming = pptp_wire::kFramingAsync | pptp_wire::kFramingSync;
-constexpr std::uint32_t kAnyBearer = pptp_wire::kBearerAnalog | pptp_wire::kBearerDigital;
-
-template <class Enum>
-constexpr std::uint8_t octet(Enum value) noexcept {
-  return static_cast<std::uint8_t>(value);
-}
-
-void send(model::ConnectionActions& out, pptp_wire::Message message) {
-  out.push_back(model::SendMessage{std::move(message)});
-}
-
-// RFC 2637 gives success as 1; some PACs send 0.
-bool is_success(std::uint8_t result_code) noexcept { return result_code <= 1; }
-
 pptp_wire::Text<128> statistics_text(const CallStatistics& s) {
   if (s.rx_packets == 0 && s.rx_bytes == 0 && s.tx_packets == 0 && s.tx_bytes == 0) return {};
   return pptp_wire::to_text<128>(
@@ -127,8 +112,8 @@ Calls::Actions Calls::place(OurCallId our_call_id, const OutgoingCall& call, Tim
                                      .call_serial_number = next_serial_number_,
                                      .minimum_bps = call.minimum_bps,
                                      .maximum_bps = call.maximum_bps,
-                                     .bearer_type = kAnyBearer,
-                                     .framing_type = kAnyFraming,
+                                     .bearer_type = pptp_wire::kAnyBearer,
+                                     .framing_type = pptp_wire::kAnyFraming,
                                      .packet_recv_window_size = settings_->receive_window,
                                      .phone_number_length = length_of(call.phone_number),
                                      .phone_number = pptp_wire::to_text<64>(call.phone_number),
@@ -250,29 +235,31 @@ void Calls::perform(Call& call, CallAction action, const Cause& cause, Actions& 
       return send(out, *cause.message);
     case CallAction::kSendReply:
       if (incoming)
-        return send(out, pptp_wire::IncomingCallReply{
-                             .call_id = our_call_id.value,
-                             .peers_call_id = peer_call_id.value,
-                             .result_code = octet(pptp_wire::IncomingCallResult::kConnect),
-                             .packet_recv_window_size = settings_->receive_window});
-      return send(out, pptp_wire::OutgoingCallReply{
-                           .call_id = our_call_id.value,
-                           .peers_call_id = peer_call_id.value,
-                           .result_code = octet(pptp_wire::OutgoingCallResult::kConnected),
-                           .connect_speed = std::min(call.maximum_bps, settings_->connect_speed),
-                           .packet_recv_window_size = settings_->receive_window});
+        return send(out,
+                    pptp_wire::IncomingCallReply{
+                        .call_id = our_call_id.value,
+                        .peers_call_id = peer_call_id.value,
+                        .result_code = std::to_underlying(pptp_wire::IncomingCallResult::kConnect),
+                        .packet_recv_window_size = settings_->receive_window});
+      return send(out,
+                  pptp_wire::OutgoingCallReply{
+                      .call_id = our_call_id.value,
+                      .peers_call_id = peer_call_id.value,
+                      .result_code = std::to_underlying(pptp_wire::OutgoingCallResult::kConnected),
+                      .connect_speed = std::min(call.maximum_bps, settings_->connect_speed),
+                      .packet_recv_window_size = settings_->receive_window});
     case CallAction::kRefuse:
       ++counters_.calls_refused;
       if (incoming) {
         const auto codes = incoming_reply_codes(cause.reason);
         send(out, pptp_wire::IncomingCallReply{.peers_call_id = peer_call_id.value,
-                                               .result_code = octet(codes.result),
-                                               .error_code = octet(codes.error)});
+                                               .result_code = std::to_underlying(codes.result),
+                                               .error_code = std::to_underlying(codes.error)});
       } else {
         const auto codes = outgoing_reply_codes(cause.reason);
         send(out, pptp_wire::OutgoingCallReply{.peers_call_id = peer_call_id.value,
-                                               .result_code = octet(codes.result),
-                                               .error_code = octet(codes.error)});
+                                               .result_code = std::to_underlying(codes.result),
+                                               .error_code = std::to_underlying(codes.error)});
       }
       out.push_back(model::RefuseCall{cause.reason});
       return;
@@ -288,8 +275,8 @@ void Calls::perform(Call& call, CallAction action, const Cause& cause, Actions& 
       const auto codes = disconnect_codes(cause.reason);
       return send(out, pptp_wire::CallDisconnectNotify{
                            .call_id = our_call_id.value,
-                           .result_code = octet(codes.result),
-                           .error_code = octet(codes.error),
+                           .result_code = std::to_underlying(codes.result),
+                           .error_code = std::to_underlying(codes.error),
                            .call_statistics = statistics_text(cause.statistics)});
     }
     case CallAction::kLearn:

@@ -11,21 +11,6 @@ namespace {
 
 namespace pptp_wire = wire::pptp;
 
-constexpr std::uint32_t kAnyFraming = pptp_wire::kFramingAsync | pptp_wire::kFramingSync;
-constexpr std::uint32_t kAnyBearer = pptp_wire::kBearerAnalog | pptp_wire::kBearerDigital;
-
-template <class Enum>
-constexpr std::uint8_t octet(Enum value) noexcept {
-  return static_cast<std::uint8_t>(value);
-}
-
-void send(model::ConnectionActions& out, pptp_wire::Message message) {
-  out.push_back(model::SendMessage{std::move(message)});
-}
-
-// RFC 2637 gives success as 1; some PACs send 0.
-bool is_success(std::uint8_t result_code) noexcept { return result_code <= 1; }
-
 // Major version 1: a Reply that names another speaks what we do not.
 bool is_our_version(std::uint16_t protocol_version) noexcept {
   return protocol_version >> 8 == pptp_wire::kProtocolVersion >> 8;
@@ -34,8 +19,8 @@ bool is_our_version(std::uint16_t protocol_version) noexcept {
 // A Start-Control-Connection-Request or -Reply that says who we are (RFC 2637 §2.1, §2.2).
 template <class Start>
 Start introduced(Start start, const ConnectionSettings& settings) {
-  start.framing_capabilities = kAnyFraming;
-  start.bearer_capabilities = kAnyBearer;
+  start.framing_capabilities = pptp_wire::kAnyFraming;
+  start.bearer_capabilities = pptp_wire::kAnyBearer;
   start.maximum_channels = settings.maximum_channels;
   start.firmware_revision = settings.firmware_revision;
   start.host_name = pptp_wire::to_text<64>(settings.host_name);
@@ -284,17 +269,18 @@ void ControlConnection::perform(ConnectionAction action, const Cause& cause, Act
                      ? pptp_wire::StartResult::kBadVersion
                      : pptp_wire::StartResult::kChannelExists;
       return send(out,
-                  introduced(pptp_wire::StartControlConnectionReply{.result_code = octet(result)},
+                  introduced(pptp_wire::StartControlConnectionReply{.result_code =
+                                                                        std::to_underlying(result)},
                              *settings_));
     }
     case ConnectionAction::kSendStopRequest:
       stop_reason_ = cause.reason;
       state_deadline_ = cause.now + settings_->stop_timeout;
       return send(out, pptp_wire::StopControlConnectionRequest{
-                           .reason = octet(stop_reason_code(cause.reason))});
+                           .reason = std::to_underlying(stop_reason_code(cause.reason))});
     case ConnectionAction::kSendStopReply:
       return send(out, pptp_wire::StopControlConnectionReply{
-                           .result_code = octet(pptp_wire::StopResult::kOk)});
+                           .result_code = std::to_underlying(pptp_wire::StopResult::kOk)});
     case ConnectionAction::kSendEchoRequest:
       if (!echo_sent_) echo_sent_ = cause.now;
       draw_silence();
@@ -303,7 +289,7 @@ void ControlConnection::perform(ConnectionAction action, const Cause& cause, Act
       return send(out,
                   pptp_wire::EchoReply{
                       .identifier = std::get<pptp_wire::EchoRequest>(*cause.message).identifier,
-                      .result_code = octet(pptp_wire::EchoResult::kOk)});
+                      .result_code = std::to_underlying(pptp_wire::EchoResult::kOk)});
     case ConnectionAction::kHandToCall:
       return calls_.on_message(cause, out);
     case ConnectionAction::kClearCalls:

@@ -148,8 +148,10 @@ enum class DisconnectResult : std::uint8_t {  // §2.13
 // Capability and type bits (§2.1, §2.7).
 inline constexpr std::uint32_t kFramingAsync = 1;
 inline constexpr std::uint32_t kFramingSync = 2;
+inline constexpr std::uint32_t kAnyFraming = kFramingAsync | kFramingSync;
 inline constexpr std::uint32_t kBearerAnalog = 1;
 inline constexpr std::uint32_t kBearerDigital = 2;
+inline constexpr std::uint32_t kAnyBearer = kBearerAnalog | kBearerDigital;
 
 // ---- The messages. Members in the order of the wire. The enums of codes above are not used as
 // members: a peer may send any octet.
