@@ -3,8 +3,8 @@
 
 #include <algorithm>
 
+#include "controlplane/ppp/frame.hpp"
 #include "pns/wire/dhcp.hpp"
-#include "pns/wire/ppp_control.hpp"
 
 namespace pns::ppp {
 
@@ -25,14 +25,9 @@ std::vector<std::byte> answer_dhcp_inform(Bytes packet, const model::NetworkPara
                           .domain = settings.domain,
                           .routes = settings.routes_of(network.subscriber_address),
                           .mtu = inner_mtu};
-  std::vector<std::byte> frame(wire::kPppFrameHeaderLength + wire::kLongestDhcpAck);
-  Writer header(frame);
-  header.write_u8(wire::kPppAddress);
-  header.write_u8(wire::kPppControl);
-  header.write_u16(static_cast<std::uint16_t>(wire::PppProtocol::kIpv4));
-  frame.resize(
-      wire::kPppFrameHeaderLength +
-      wire::write_dhcp_ack(MutableBytes(frame).subspan(wire::kPppFrameHeaderLength), *inform, ack));
+  std::vector<std::byte> frame = make_frame(wire::PppProtocol::kIpv4, wire::kLongestDhcpAck);
+  frame.resize(wire::kPppFrameHeaderLength +
+               wire::write_dhcp_ack(information_of(frame), *inform, ack));
   return frame;
 }
 

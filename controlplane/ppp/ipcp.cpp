@@ -98,9 +98,7 @@ void Ipcp::on_data(Bytes packet, Context& context) {
                                          .wins = offer_.wins};
   std::vector<std::byte> answer =
       answer_dhcp_inform(packet, network, settings().inform, inner_mtu_);
-  if (!answer.empty())
-    context.actions.emplace_back(std::in_place_type<model::SendFrame>,
-                                 model::SendFrame{std::move(answer)});
+  if (!answer.empty()) context.add(model::SendFrame{std::move(answer)});
 }
 
 void Ipcp::restore(const LinkSnapshot&, std::uint16_t inner_mtu, TimePoint now) {

@@ -5,8 +5,8 @@
 #include <utility>
 #include <vector>
 
+#include "controlplane/ppp/frame.hpp"
 #include "pns/wire/ipv6.hpp"
-#include "pns/wire/ppp_control.hpp"
 #include "pns/wire/router_advertisement.hpp"
 
 namespace pns::ppp {
@@ -65,16 +65,11 @@ void RouterAdvertiser::send(Context& context) {
                                      .mtu = mtu_,
                                      .dns = parameters_.dns,
                                      .dns_lifetime = kRouterLifetime};
-  std::vector<std::byte> frame(wire::kPppFrameHeaderLength + wire::kLongestRouterAdvertisement);
-  Writer header(frame);
-  header.write_u8(wire::kPppAddress);
-  header.write_u8(wire::kPppControl);
-  header.write_u16(static_cast<std::uint16_t>(wire::PppProtocol::kIpv6));
+  std::vector<std::byte> frame =
+      make_frame(wire::PppProtocol::kIpv6, wire::kLongestRouterAdvertisement);
   frame.resize(wire::kPppFrameHeaderLength +
-               wire::write_router_advertisement(
-                   MutableBytes(frame).subspan(wire::kPppFrameHeaderLength), ra));
-  context.actions.emplace_back(std::in_place_type<model::SendFrame>,
-                               model::SendFrame{std::move(frame)});
+               wire::write_router_advertisement(information_of(frame), ra));
+  context.add(model::SendFrame{std::move(frame)});
   ++sent_;
   last_sent_ = context.now;
   due_ = context.now + (sent_ < kInitialCount ? kInitialInterval : random_interval(context.random));
