@@ -5,7 +5,6 @@
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
-#include <netlink/cache.h>
 #include <netlink/errno.h>
 #include <netlink/msg.h>
 #include <netlink/netlink.h>
@@ -21,6 +20,7 @@
 
 #include "dataplane/routing/mapped_address.hpp"
 #include "pns/log/log.hpp"
+#include "pns/netlink/cache.hpp"
 
 namespace pns::dataplane {
 namespace {
@@ -76,13 +76,6 @@ std::optional<MacAddress> usable_mac(rtnl_neigh* entry) noexcept {
   std::memcpy(octets.data(), nl_addr_get_binary_addr(mac), octets.size());
   if ((octets[0] & 1) != 0) return std::nullopt;
   return octets;
-}
-
-template <class Object, class Visit>
-void for_each(nl_cache* cache, Visit visit) {
-  for (nl_object* object = nl_cache_get_first(cache); object != nullptr;
-       object = nl_cache_get_next(object))
-    visit(reinterpret_cast<Object*>(object));
 }
 
 // The next hops of a kernel's route that leave by `ifindex`. Those whose link is gone count only
@@ -255,7 +248,7 @@ std::optional<Routes::Neighbour> Routes::neighbour_of(rtnl_neigh* entry) const n
 void Routes::read_neighbours() {
   links_.neighbours.clear();
   changed_neighbours_.clear();
-  for_each<rtnl_neigh>(neighbour_cache_, [&](rtnl_neigh* entry) {
+  netlink::for_each<rtnl_neigh>(neighbour_cache_, [&](rtnl_neigh* entry) {
     const auto neighbour = neighbour_of(entry);
     const auto mac = usable_mac(entry);
     if (neighbour && mac) links_.neighbours[*neighbour] = *mac;
@@ -286,7 +279,7 @@ void Routes::find_interfaces() {
 void Routes::read_addresses() {
   for (auto& list : addresses_) list.clear();
   for (auto& list : ipv6_addresses_) list.clear();
-  for_each<rtnl_addr>(address_cache_, [&](rtnl_addr* entry) {
+  netlink::for_each<rtnl_addr>(address_cache_, [&](rtnl_addr* entry) {
     contract::PortRole port{};
     const auto address = address_of(rtnl_addr_get_local(entry));
     if (!address || address->is_link_local() || !port_of(rtnl_addr_get_ifindex(entry), port))
@@ -301,7 +294,7 @@ void Routes::read_addresses() {
 // The kernel's routes by port, the best of each prefix.
 std::array<Routes::Candidates, contract::kPorts> Routes::read_routes() const {
   std::array<Candidates, contract::kPorts> found;
-  for_each<rtnl_route>(route_cache_, [&](rtnl_route* route) {
+  netlink::for_each<rtnl_route>(route_cache_, [&](rtnl_route* route) {
     const int family = rtnl_route_get_family(route);
     if (family != AF_INET && family != AF_INET6) return;
     const Ipv6Prefix prefix = prefix_of(route);

@@ -3,7 +3,6 @@
 
 #include <fmt/format.h>
 #include <net/if.h>
-#include <netlink/cache.h>
 #include <netlink/netlink.h>
 #include <netlink/route/addr.h>
 #include <netlink/route/link.h>
@@ -21,9 +20,9 @@
 #include <cstring>
 #include <ctime>
 #include <map>
-#include <memory>
 #include <optional>
 
+#include "pns/netlink/cache.hpp"
 #include "pns/netlink/route_socket.hpp"
 #include "pns/privilege/identity.hpp"
 #include "pns/supervisor/preflight.hpp"
@@ -31,20 +30,6 @@
 
 namespace pns::doctor {
 namespace {
-
-struct FreeCache {
-  void operator()(nl_cache* cache) const noexcept { nl_cache_free(cache); }
-};
-using Cache = std::unique_ptr<nl_cache, FreeCache>;
-
-// Calls `each` with every object of a cache; without one: not at all.
-template <class Object>
-void for_each(const Cache& cache, auto each) {
-  if (!cache) return;
-  for (nl_object* object = nl_cache_get_first(cache.get()); object != nullptr;
-       object = nl_cache_get_next(object))
-    each(reinterpret_cast<Object*>(object));
-}
 
 std::optional<Ipv4Prefix> prefix_of(nl_addr* address) {
   if (address == nullptr || nl_addr_get_family(address) != AF_INET) return std::nullopt;
@@ -64,7 +49,7 @@ Network read_network() {
   std::map<int, std::string> names;
   nl_cache* raw = nullptr;
   if (rtnl_link_alloc_cache(socket->get(), AF_UNSPEC, &raw) == 0)
-    for_each<rtnl_link>(Cache(raw), [&](rtnl_link* link) {
+    netlink::for_each<rtnl_link>(netlink::Cache(raw).get(), [&](rtnl_link* link) {
       const char* name = rtnl_link_get_name(link);
       const char* kind = rtnl_link_get_type(link);
       if (name == nullptr) return;
@@ -78,13 +63,13 @@ Network read_network() {
     });
   raw = nullptr;
   if (rtnl_addr_alloc_cache(socket->get(), &raw) == 0)
-    for_each<rtnl_addr>(Cache(raw), [&](rtnl_addr* address) {
+    netlink::for_each<rtnl_addr>(netlink::Cache(raw).get(), [&](rtnl_addr* address) {
       if (const auto own = prefix_of(rtnl_addr_get_local(address)))
         network.addresses.push_back({names[rtnl_addr_get_ifindex(address)], *own});
     });
   raw = nullptr;
   if (rtnl_route_alloc_cache(socket->get(), AF_INET, 0, &raw) == 0)
-    for_each<rtnl_route>(Cache(raw), [&](rtnl_route* route) {
+    netlink::for_each<rtnl_route>(netlink::Cache(raw).get(), [&](rtnl_route* route) {
       const auto to = prefix_of(rtnl_route_get_dst(route));
       if (!to || rtnl_route_get_table(route) == RT_TABLE_LOCAL ||
           rtnl_route_get_type(route) != RTN_UNICAST)

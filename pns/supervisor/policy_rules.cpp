@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 #include <linux/fib_rules.h>
 #include <net/if.h>
-#include <netlink/cache.h>
 #include <netlink/netlink.h>
 #include <netlink/route/rule.h>
 #include <sys/socket.h>
@@ -15,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include "pns/netlink/cache.hpp"
 #include "pns/netlink/route_socket.hpp"
 #include "pns/supervisor/netlink_address.hpp"
 
@@ -30,11 +30,6 @@ struct FreeRule {
   void operator()(rtnl_rule* rule) const noexcept { rtnl_rule_put(rule); }
 };
 using Rule = std::unique_ptr<rtnl_rule, FreeRule>;
-
-struct FreeCache {
-  void operator()(nl_cache* cache) const noexcept { nl_cache_free(cache); }
-};
-using Cache = std::unique_ptr<nl_cache, FreeCache>;
 
 Rule make_rule(int family, std::uint32_t priority, std::uint32_t table) {
   Rule rule(rtnl_rule_alloc());
@@ -53,9 +48,9 @@ bool is_ours(rtnl_rule* rule) noexcept {
 
 template <class Visit>
 void for_each_of_ours(nl_cache* cache, Visit visit) {
-  for (nl_object* object = nl_cache_get_first(cache); object != nullptr;
-       object = nl_cache_get_next(object))
-    if (auto* const rule = reinterpret_cast<rtnl_rule*>(object); is_ours(rule)) visit(rule);
+  netlink::for_each<rtnl_rule>(cache, [&visit](rtnl_rule* rule) {
+    if (is_ours(rule)) visit(rule);
+  });
 }
 
 // Tables of other servers that run here: the twin of each is there.
@@ -113,7 +108,7 @@ void remove_rules(const std::array<std::string, contract::kPorts>& our_twins) no
   if (!socket) return;
   nl_cache* found = nullptr;
   if (rtnl_rule_alloc_cache(socket->get(), AF_UNSPEC, &found) < 0) return;
-  const Cache cache(found);
+  const netlink::Cache cache(found);
   const std::set<std::uint32_t> kept = tables_of_others(cache.get(), our_twins);
   for_each_of_ours(cache.get(), [&](rtnl_rule* rule) {
     if (!kept.contains(rtnl_rule_get_table(rule))) (void)rtnl_rule_delete(socket->get(), rule, 0);
