@@ -60,20 +60,12 @@ std::string pci_objection(const std::string& address, const path& sys) {
 }
 
 std::string vdev_objection(const std::string& text, const path& sys) {
-  const std::string interface = interface_of_vdev(text);
+  const std::string interface = host::interface_of_vdev(text);
   return interface.empty() || host::has_interface(interface, sys) ? std::string()
                                                                   : no_interface(interface);
 }
 
 }  // namespace
-
-std::string interface_of_vdev(const std::string& text) {
-  constexpr std::string_view kKey = ",iface=";
-  const auto at = text.find(kKey);
-  if (at == std::string::npos) return {};
-  const auto from = at + kKey.size();
-  return text.substr(from, text.find(',', from) - from);
-}
 
 std::string role_name(contract::PortRole role) {
   return role == contract::PortRole::kAccess ? "access" : "core";

@@ -18,9 +18,6 @@ namespace pns::dataplane {
 [[nodiscard]] std::string device_objection(contract::PortRole role, const config::Config& config,
                                            const std::filesystem::path& sys = "/sys");
 
-// The interface in "net_af_packet0,iface=eth1,framecnt=4096"; empty: none.
-[[nodiscard]] std::string interface_of_vdev(const std::string& text);
-
 // The compiled XDP program lies beside the executable: bin/pns-xdp-access.o, bin/pns-xdp-core.o.
 [[nodiscard]] std::filesystem::path xdp_program(contract::PortRole role);
 

@@ -205,7 +205,8 @@ std::expected<void, std::string> start_ethdev(Port& port, std::uint16_t workers,
 // The kernel interface that a device shares with it; empty: none.
 std::string shared_interface(const config::Device& device) {
   if (device.kind == config::DeviceKind::kXdp) return device.interface;
-  return device.kind == config::DeviceKind::kVdev ? interface_of_vdev(device.text) : std::string();
+  return device.kind == config::DeviceKind::kVdev ? host::interface_of_vdev(device.text)
+                                                  : std::string();
 }
 
 // The XDP program is attached and its sockets are bound.

@@ -166,7 +166,7 @@ void check_pci(const std::string& key, const std::string& written, const Host& h
 }
 
 void check_vdev(const std::string& key, const std::string& text, const Host& host, Findings& out) {
-  const std::string interface = packet_interface(text);
+  const std::string interface = host::interface_of_vdev(text);
   if (interface.empty()) {
     out.push_back({Verdict::kSkipped, fmt::format("{}: only DPDK knows what {} needs", key, text)});
     return;

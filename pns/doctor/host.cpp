@@ -48,12 +48,4 @@ const std::string& interface_of(const config::Port& port) noexcept {
   return port.has_twin() ? port.twin : port.device.interface;
 }
 
-std::string packet_interface(std::string_view device) {
-  constexpr std::string_view kKey = ",iface=";
-  const auto at = device.find(kKey);
-  if (at == std::string_view::npos) return {};
-  const auto from = at + kKey.size();
-  return std::string(device.substr(from, device.find(',', from) - from));
-}
-
 }  // namespace pns::doctor

@@ -34,12 +34,15 @@ struct InterfaceAddress {
   Ipv4Prefix own;
 };
 
-// A route of the main table. One with several next hops is several of these.
+// The kernel's number of its table "main" (RT_TABLE_MAIN).
+inline constexpr std::uint32_t kMainTable = 254;
+
+// A route of any table but "local". One with several next hops is several of these.
 struct KernelRoute {
   Ipv4Prefix to;
   std::string interface;
   std::uint32_t metric = 0;
-  std::uint32_t table = 254;  // the main one
+  std::uint32_t table = kMainTable;
 };
 
 // IPv4 of one network namespace, at one moment.
@@ -97,9 +100,5 @@ struct Host {
 
 // The interface that carries a port's addresses: the device, or the twin.
 [[nodiscard]] const std::string& interface_of(const config::Port& port) noexcept;
-
-// The kernel's interface below a device of net_af_packet: "net_af_packet0,iface=eth1". Empty text:
-// the device is another one.
-[[nodiscard]] std::string packet_interface(std::string_view device);
 
 }  // namespace pns::doctor

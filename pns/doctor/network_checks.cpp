@@ -9,6 +9,7 @@
 
 #include "pns/base/ip_ranges.hpp"
 #include "pns/doctor/checks.hpp"
+#include "pns/host/devices.hpp"
 #include "pns/wire/gre.hpp"
 #include "pns/wire/icmp.hpp"
 #include "pns/wire/ipv4.hpp"
@@ -63,8 +64,6 @@ std::vector<Ipv4Prefix> addresses_of(const config::Port& port, const Host& host)
   if (port.has_twin()) return port.addresses;
   return host.network.addresses_of(interface_of(port));
 }
-
-constexpr std::uint32_t kMainTable = 254;
 
 // The routes of the main table.
 auto main_routes(const Host& host) {
@@ -213,7 +212,7 @@ Findings check_rp_filter(const config::Config& config, const Host& host) {
 Findings check_forwarding(const config::Config& config, const Host& host) {
   Findings out;
   for (const config::Port* port : {&config.ports.access, &config.ports.core}) {
-    const std::string interface = packet_interface(port->device.text);
+    const std::string interface = host::interface_of_vdev(port->device.text);
     if (port->device.kind != DeviceKind::kVdev || interface.empty()) continue;
     const auto forwards = host.read_number(std::filesystem::path("proc/sys/net/ipv4/conf") /
                                            interface / "forwarding");
@@ -267,7 +266,7 @@ Findings check_mtu(const config::Config& config, const Host& host) {
                                                                      : "no interface")});
     } else if (link->mtu < needed) {
       // A twin takes its MTU from the device: of ports.*.mtu, or of the interface below it.
-      const std::string below = packet_interface(port->device.text);
+      const std::string below = host::interface_of_vdev(port->device.text);
       Remedy remedy;
       if (port->has_twin() && below.empty())
         remedy.configure = fmt::format("ports.{}.mtu: {}", access ? "access" : "core", needed);

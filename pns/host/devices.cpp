@@ -38,6 +38,14 @@ std::optional<bool> has_carrier(const std::string& interface, const path& sys) {
   return file >> carrier && carrier != 0;  // the kernel has no answer for one that is down
 }
 
+std::string interface_of_vdev(std::string_view device) {
+  constexpr std::string_view kKey = ",iface=";
+  const auto at = device.find(kKey);
+  if (at == std::string_view::npos) return {};
+  const auto from = at + kKey.size();
+  return std::string(device.substr(from, device.find(',', from) - from));
+}
+
 std::optional<std::string> pci_driver(const std::string& address, const path& sys) {
   std::error_code error;
   const path device = sys / "bus/pci/devices" / address;

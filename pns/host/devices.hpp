@@ -15,8 +15,10 @@ namespace pns::host {
 [[nodiscard]] bool has_interface(const std::string& name,
                                  const std::filesystem::path& sys = "/sys");
 
-// The receive queues of an interface; at least 1. An xdp: port serves at most kMaxXdpQueues.
+// An xdp: port serves at most so many receive queues of its interface.
 inline constexpr std::size_t kMaxXdpQueues = 64;
+
+// The receive queues of an interface; at least 1.
 [[nodiscard]] std::size_t rx_queues(const std::string& interface,
                                     const std::filesystem::path& sys = "/sys");
 
@@ -27,6 +29,10 @@ inline constexpr std::size_t kMaxXdpQueues = 64;
 // Whether an interface is up and has a carrier; empty: no such interface.
 [[nodiscard]] std::optional<bool> has_carrier(const std::string& interface,
                                               const std::filesystem::path& sys = "/sys");
+
+// The interface below a virtual device of DPDK: "eth1" of
+// "net_af_packet0,iface=eth1,framecnt=4096". Empty text: it names none.
+[[nodiscard]] std::string interface_of_vdev(std::string_view device);
 
 // The driver of a PCI device, "0000:3b:00.1"; empty text: it has none. Empty: no such device.
 [[nodiscard]] std::optional<std::string> pci_driver(const std::string& address,

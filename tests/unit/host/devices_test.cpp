@@ -35,3 +35,9 @@ TEST_CASE("devices: MTU, carrier and receive queues of an interface", "[host]") 
   CHECK(host::rx_queues("eth9", scratch.path) == 1);
   CHECK(host::has_interface("eth0", scratch.path));
 }
+
+TEST_CASE("devices: the interface below a virtual device", "[host]") {
+  CHECK(host::interface_of_vdev("net_af_packet0,iface=eth1") == "eth1");
+  CHECK(host::interface_of_vdev("net_af_packet0,iface=eth1,framecnt=4096") == "eth1");
+  CHECK(host::interface_of_vdev("net_pcap0,rx_pcap=calls.pcap").empty());
+}
