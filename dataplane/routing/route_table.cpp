@@ -16,6 +16,16 @@ constexpr Ipv6Prefix host_route(const Ipv6Address& address) noexcept { return {a
 
 }  // namespace
 
+std::optional<NextHopId> RouteTable::IdRange::take() {
+  if (!returned_.empty()) {
+    const NextHopId id = returned_.back();
+    returned_.pop_back();
+    return id;
+  }
+  if (next_ == end_) return std::nullopt;
+  return NextHopId(next_++);
+}
+
 RouteTable::RouteTable(std::string name, NextHops& next_hops, const Links& links,
                        std::vector<Ipv6Prefix> pools)
     : name_(std::move(name)), next_hops_(next_hops), links_(links), pools_(std::move(pools)) {
@@ -81,17 +91,10 @@ NextHopId RouteTable::id_of(const Hop& hop) {
   // Without a route, and not in a pool: nobody need look at a next hop.
   if (hop.kind == NextHopKind::kUnreachable && !hop.in_pool) return NextHopId(0);
   if (const auto known = ids_.find(hop); known != ids_.end()) return known->second;
-  NextHopId id;
-  if (!free_ids_.empty()) {
-    id = free_ids_.back();
-    free_ids_.pop_back();
-  } else if (next_id_ < NextHops::kMaxNextHops) {
-    id = NextHopId(next_id_++);
-  } else {
-    return NextHopId(0);
-  }
-  ids_[hop] = id;
-  return id;
+  const auto id = hop_range_.take();
+  if (!id) return NextHopId(0);
+  ids_[hop] = *id;
+  return *id;
 }
 
 NextHopId RouteTable::write(const Hop& hop) {
@@ -104,17 +107,10 @@ NextHopId RouteTable::id_of(const Way& way) {
   if (way.members.empty()) return id_of(way.hop);
   if (const auto known = group_ids_.find(way.members); known != group_ids_.end())
     return known->second;
-  NextHopId id;
-  if (!free_group_ids_.empty()) {
-    id = free_group_ids_.back();
-    free_group_ids_.pop_back();
-  } else if (next_group_id_ < NextHops::kMaxIds) {
-    id = NextHopId(next_group_id_++);
-  } else {
-    return id_of(way.members.front().hop);
-  }
-  group_ids_[way.members] = id;
-  return id;
+  const auto id = group_range_.take();
+  if (!id) return id_of(way.members.front().hop);
+  group_ids_[way.members] = *id;
+  return *id;
 }
 
 NextHopId RouteTable::write(const Way& way) {
@@ -160,7 +156,7 @@ void RouteTable::release_id(const Hop& hop) {
   const auto entry = ids_.find(hop);
   if (entry == ids_.end()) return;
   (void)next_hops_.set(entry->second, NextHop{});
-  free_ids_.push_back(entry->second);
+  hop_range_.give_back(entry->second);
   ids_.erase(entry);
 }
 
@@ -168,13 +164,13 @@ void RouteTable::release_unused(const std::set<Hop>& hops,
                                 const std::set<std::vector<Member>>& groups) {
   std::erase_if(group_ids_, [&](const auto& entry) {
     if (groups.contains(entry.first)) return false;
-    free_group_ids_.push_back(entry.second);
+    group_range_.give_back(entry.second);
     return true;
   });
   std::erase_if(ids_, [&](const auto& entry) {
     if (hops.contains(entry.first)) return false;
     (void)next_hops_.set(entry.second, NextHop{});
-    free_ids_.push_back(entry.second);
+    hop_range_.give_back(entry.second);
     return true;
   });
 }

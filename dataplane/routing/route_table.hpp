@@ -82,6 +82,19 @@ class RouteTable {
   [[nodiscard]] std::size_t size() const noexcept { return installed_.size(); }
 
  private:
+  // Gives out the ids from `next` to below `end`. The last one that came back goes out first.
+  class IdRange {
+   public:
+    IdRange(std::uint16_t next, std::uint16_t end) noexcept : next_(next), end_(end) {}
+    [[nodiscard]] std::optional<NextHopId> take();  // empty: none is left
+    void give_back(NextHopId id) { returned_.push_back(id); }
+
+   private:
+    std::uint16_t next_;
+    std::uint16_t end_;
+    std::vector<NextHopId> returned_;
+  };
+
   void mark_pools(Wanted& routes) const;
   [[nodiscard]] std::optional<Hop> host_hop(const Neighbour& neighbour) const;
   [[nodiscard]] NextHop next_hop_of(const Hop& hop) const;
@@ -111,11 +124,9 @@ class RouteTable {
   std::set<Neighbour> gateways_;      // next hops of base_
   std::set<Hop> gateway_hops_;
   std::map<Hop, NextHopId> ids_;
-  std::vector<NextHopId> free_ids_;
-  std::uint16_t next_id_ = 1;
+  IdRange hop_range_{1, NextHops::kMaxNextHops};
   std::map<std::vector<Member>, NextHopId> group_ids_;
-  std::vector<NextHopId> free_group_ids_;
-  std::uint16_t next_group_id_ = NextHops::kMaxNextHops;
+  IdRange group_range_{NextHops::kMaxNextHops, NextHops::kMaxIds};
   std::size_t refused_ = 0;  // routes that found no room
 };
 
