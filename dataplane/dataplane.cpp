@@ -288,7 +288,7 @@ void Dataplane::open_ports() {
     port(role) =
         need(open_port(role, config_, std::move(grants_.wires[index_of(role)]), packet_pool_));
   pool_prefixes_ = prefixes_of_pools(config_);
-  if (const Port& core = port(PortRole::kCore); !core.has_twin) {
+  if (const Port& core = port(PortRole::kCore); !core.has_twin && !core.leads_to_host) {
     xdp_prefixes_ = need(XdpPrefixes::open(core.kernel_interface));
     need(xdp_prefixes_->add(pool_prefixes_));
   }
@@ -353,7 +353,7 @@ void Dataplane::make_routes() {
   Routes::Settings settings;
   for (const Port& opened : ports_)
     settings.ports[index_of(opened.role)] = {opened.kernel_interface, opened.mac,
-                                             settings_of(opened.role).table};
+                                             settings_of(opened.role).table, opened.leads_to_host};
   settings.pools = routes_of(pool_prefixes_);
   settings.access_from_inside = config_.ports.access.reachable_by_subscribers;
   Routes::Tell tell;
@@ -436,6 +436,7 @@ void Dataplane::connect_twins() {
       settings.mac = opened.mac;
       settings.mtu = opened.mtu;
       settings.has_twin = opened.has_twin;
+      settings.leads_to_host = opened.leads_to_host;
       if (!opened.has_twin) continue;
       for (std::size_t n = 0; n < kPuntClassCount; ++n) {
         rte_ring* const ring = need(make_ring(

@@ -131,7 +131,7 @@ bool forward_one(StageContext& stage, rte_mbuf* packet, PacketContext& context,
       return false;  // in the books already
     }
   } else {
-    if (!decrement_hop_limit_or_drop(stage, packet, context)) return false;
+    if (!hop.keeps_ttl() && !decrement_hop_limit_or_drop(stage, packet, context)) return false;
     const std::uint16_t mtu = stage.port(hop.port).mtu;
     if (packet->data_len > mtu) {
       report_to_sender(stage, context, {wire::kIcmpv6PacketTooBig, 0, mtu}, octets_of(packet));
@@ -200,8 +200,7 @@ void forward_ipv4(Burst& burst, StageContext& stage) noexcept {
       // answered here too, the rest is the twin's.
       if (hop.kind == NextHopKind::kLocal && from != nullptr && answer_ping(stage, packet, context))
         continue;
-      if (hop.kind != NextHopKind::kLocal && !decrement_ttl_or_drop(stage, packet, context))
-        continue;
+      if (!hop.keeps_ttl() && !decrement_ttl_or_drop(stage, packet, context)) continue;
       if (packet->data_len > stage.port(hop.port).mtu && hop.kind != NextHopKind::kLocal) {
         if (!send_in_fragments(burst, stage, packet, context, hop)) continue;
       } else {

@@ -16,8 +16,8 @@ constexpr std::uint16_t kIpv4Protocol = static_cast<std::uint16_t>(wire::PppProt
 constexpr Ipv4Address kLimitedBroadcast(0xffffffff);
 
 // Packets that do not leave the link: to the limited broadcast address, or to our side of the link,
-// which is no interface of the kernel's. The control process answers DHCPINFORM; pings are answered
-// here.
+// which is no interface of the kernel's but with a core port into the host's own stack. The control
+// process answers DHCPINFORM; pings are answered here.
 [[gnu::noinline]] void take_link_scope(StageContext& stage, rte_mbuf* packet,
                                        PacketContext& context,
                                        const wire::Ipv4Header& header) noexcept {
@@ -26,6 +26,10 @@ constexpr Ipv4Address kLimitedBroadcast(0xffffffff);
     if (!wire::parse_dhcp_inform(octets)) return drop_upstream(context, DropReason::dhcp_refused);
     return punt_to_control(stage, packet, context, kIpv4Protocol, 0);
   }
+  // The host has the address, and its own rules for who reaches it.
+  if (header.destination == context.session->gateway &&
+      stage.port(contract::PortRole::kCore).leads_to_host)
+    return;
   if (header.destination != context.session->gateway || !answer_ping(stage, packet, context))
     drop_upstream(context, DropReason::inner_destination);
 }

@@ -30,6 +30,7 @@ namespace pns::dataplane {
 struct PortSettings {
   MacAddress mac{};
   bool has_twin = false;
+  bool leads_to_host = false;                     // into the host's own IP stack
   std::uint16_t mtu = 1500;                       // octets of IP
   std::array<EventBucket, kPuntClassCount> punt;  // by PuntClass
 };

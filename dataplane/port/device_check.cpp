@@ -32,22 +32,27 @@ bool may_lock_memory() {
          (data[0].effective >> CAP_IPC_LOCK & 1) != 0;
 }
 
-std::string xdp_objection(contract::PortRole role, const config::Port& port, const path& sys) {
-  const std::string& interface = port.device.interface;
-  if (!host::has_interface(interface, sys)) return no_interface(interface);
-  if (const std::size_t queues = host::rx_queues(interface, sys); queues > host::kMaxXdpQueues)
-    return fmt::format(
-        "the interface has {} receive queues and at most {} can be served: ethtool -L {} combined "
-        "{}",
-        queues, host::kMaxXdpQueues, interface, host::kMaxXdpQueues);
+// Whatever the interface.
+std::string af_xdp_objection(contract::PortRole role, const config::Device& device) {
   std::error_code error;
-  if (const path program = xdp_program(role); !std::filesystem::exists(program, error))
+  if (const path program = xdp_program(role, device); !std::filesystem::exists(program, error))
     return fmt::format("{} is not beside the executable", program.filename().string());
   if (!may_lock_memory())
     return "RLIMIT_MEMLOCK bounds the memory of AF_XDP (LimitMEMLOCK=infinity of the unit, ulimit "
            "-l "
            "unlimited)";
   return {};
+}
+
+std::string xdp_objection(contract::PortRole role, const config::Device& device, const path& sys) {
+  const std::string& interface = device.interface;
+  if (!host::has_interface(interface, sys)) return no_interface(interface);
+  if (const std::size_t queues = host::rx_queues(interface, sys); queues > host::kMaxXdpQueues)
+    return fmt::format(
+        "the interface has {} receive queues and at most {} can be served: ethtool -L {} combined "
+        "{}",
+        queues, host::kMaxXdpQueues, interface, host::kMaxXdpQueues);
+  return af_xdp_objection(role, device);
 }
 
 // A PCI device is DPDK's when a driver for user space has it; one of Mellanox stays with its own.
@@ -71,9 +76,9 @@ std::string role_name(contract::PortRole role) {
   return role == contract::PortRole::kAccess ? "access" : "core";
 }
 
-path xdp_program(contract::PortRole role) {
-  return std::filesystem::read_symlink("/proc/self/exe").parent_path() /
-         ("pns-xdp-" + role_name(role) + ".o");
+path xdp_program(contract::PortRole role, const config::Device& device) {
+  const std::string name = device.kind == config::DeviceKind::kKernel ? "kernel" : role_name(role);
+  return std::filesystem::read_symlink("/proc/self/exe").parent_path() / ("pns-xdp-" + name + ".o");
 }
 
 std::string device_objection(contract::PortRole role, const config::Config& config,
@@ -83,7 +88,10 @@ std::string device_objection(contract::PortRole role, const config::Config& conf
   std::string why;
   switch (port.device.kind) {
     case config::DeviceKind::kXdp:
-      why = xdp_objection(role, port, sys);
+      why = xdp_objection(role, port.device, sys);
+      break;
+    case config::DeviceKind::kKernel:
+      why = af_xdp_objection(role, port.device);  // the supervisor makes the interface
       break;
     case config::DeviceKind::kPci:
       why = pci_objection(port.device.text, sys);

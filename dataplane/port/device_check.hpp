@@ -19,6 +19,7 @@ namespace pns::dataplane {
                                            const std::filesystem::path& sys = "/sys");
 
 // The compiled XDP program lies beside the executable: bin/pns-xdp-access.o, bin/pns-xdp-core.o.
-[[nodiscard]] std::filesystem::path xdp_program(contract::PortRole role);
+[[nodiscard]] std::filesystem::path xdp_program(contract::PortRole role,
+                                                const config::Device& device);
 
 }  // namespace pns::dataplane

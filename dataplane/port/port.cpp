@@ -13,6 +13,7 @@
 #include <rte_errno.h>
 #include <rte_ethdev.h>
 #include <rte_lcore.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -68,20 +69,37 @@ std::expected<std::uint16_t, std::string> probe_vdev(const Port& port, const std
   return id;
 }
 
-std::expected<std::uint16_t, std::string> probe_xdp(const Port& port, std::uint16_t queues) {
-  const auto index = static_cast<int>(::if_nametoindex(port.kernel_interface.c_str()));
-  const auto program = xdp_program(port.role);
+// Sets an interface up. AF_XDP binds to no other.
+std::expected<void, std::string> set_up(const Port& port) {
+  const UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  ifreq request{};
+  port.xdp_interface.copy(request.ifr_name, IFNAMSIZ - 1);
+  bool done = socket && ::ioctl(socket.get(), SIOCGIFFLAGS, &request) == 0;
+  request.ifr_flags |= IFF_UP;
+  done = done && ::ioctl(socket.get(), SIOCSIFFLAGS, &request) == 0;
+  if (!done)
+    return failed(port, fmt::format("{} up: {}", port.xdp_interface, std::strerror(errno)));
+  return {};
+}
+
+std::expected<std::uint16_t, std::string> probe_xdp(const Port& port, const config::Device& device,
+                                                    std::uint16_t queues) {
+  const auto index = static_cast<int>(::if_nametoindex(port.xdp_interface.c_str()));
+  const auto program = xdp_program(port.role, device);
+  // The supervisor leaves its peer down, so that nothing comes before there is a program.
+  if (port.leads_to_host)
+    if (auto done = set_up(port); !done) return std::unexpected(done.error());
   // A dataplane that was killed left its program attached, and the driver refuses to replace one.
   (void)bpf_xdp_detach(index, 0, nullptr);
   auto id =
       probe_vdev(port, fmt::format("net_af_xdp{}", static_cast<int>(port.role)),
                  fmt::format("iface={},start_queue=0,queue_count={},busy_budget=0,xdp_prog={}",
-                             port.kernel_interface, queues, program.string()));
+                             port.xdp_interface, queues, program.string()));
   // DPDK asks for combined channels, which virtual interfaces do not have.
   if (!id && queues > 1)
     return std::unexpected(
         fmt::format("{}; {} receive queues must be combined channels: ethtool -l {}", id.error(),
-                    queues, port.kernel_interface));
+                    queues, port.xdp_interface));
   return id;
 }
 
@@ -89,7 +107,8 @@ std::expected<std::uint16_t, std::string> probe_device(const Port& port, const c
                                                        std::uint16_t queues) {
   switch (config.device.kind) {
     case config::DeviceKind::kXdp:
-      return probe_xdp(port, queues);
+    case config::DeviceKind::kKernel:
+      return probe_xdp(port, config.device, queues);
     case config::DeviceKind::kPci: {
       std::uint16_t id = 0;
       if (rte_eth_dev_get_port_by_name(config.device.text.c_str(), &id) != 0)
@@ -204,7 +223,7 @@ std::expected<void, std::string> start_ethdev(Port& port, std::uint16_t workers,
 
 // The kernel interface that a device shares with it; empty: none.
 std::string shared_interface(const config::Device& device) {
-  if (device.kind == config::DeviceKind::kXdp) return device.interface;
+  if (device.uses_xdp()) return device.xdp_interface();
   return device.kind == config::DeviceKind::kVdev ? host::interface_of_vdev(device.text)
                                                   : std::string();
 }
@@ -213,7 +232,7 @@ std::string shared_interface(const config::Device& device) {
 void read_xdp_mode(Port& port) {
   bpf_xdp_query_opts query{};
   query.sz = sizeof(query);
-  const auto index = static_cast<int>(::if_nametoindex(port.kernel_interface.c_str()));
+  const auto index = static_cast<int>(::if_nametoindex(port.xdp_interface.c_str()));
   if (bpf_xdp_query(index, 0, &query) != 0) return;
   port.xdp_mode = query.attach_mode == XDP_ATTACHED_DRV  ? "native"
                   : query.attach_mode == XDP_ATTACHED_HW ? "hardware"
@@ -258,7 +277,9 @@ std::expected<Port, std::string> open_port(contract::PortRole role, const config
   port.role = role;
   port.device = settings.device.text;
   port.has_twin = settings.has_twin();
-  port.kernel_interface = port.has_twin ? settings.twin : settings.device.interface;
+  port.leads_to_host = settings.device.kind == config::DeviceKind::kKernel;
+  port.kernel_interface = settings.kernel_interface();
+  port.xdp_interface = settings.device.xdp_interface();
 
   if (settings.device.kind == config::DeviceKind::kTap) {
     if (!wire) return failed(port, "the supervisor granted no TAP");
@@ -278,10 +299,10 @@ std::expected<Port, std::string> open_port(contract::PortRole role, const config
 
   if (std::string why = device_objection(role, config); !why.empty())
     return std::unexpected(std::move(why));
-  const bool xdp = settings.device.kind == config::DeviceKind::kXdp;
+  const bool xdp = settings.device.uses_xdp();
   // The XDP program drops what arrives on a queue without a socket, so each queue gets one.
   const auto rx_queues =
-      static_cast<std::uint16_t>(xdp ? host::rx_queues(port.kernel_interface) : workers);
+      static_cast<std::uint16_t>(xdp ? host::rx_queues(port.xdp_interface) : workers);
   const auto others = packet_sockets();
   auto id = probe_device(port, settings, rx_queues);
   if (!id) return std::unexpected(id.error());

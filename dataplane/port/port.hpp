@@ -31,10 +31,12 @@ struct PortCapabilities {
 struct Port {
   contract::PortRole role{};
   std::string device;            // as configured, for logs
-  std::string kernel_interface;  // the twin, or the interface of xdp:; its addresses are ours
+  std::string kernel_interface;  // the twin, or that of xdp: or kernel:; its addresses are ours
+  std::string xdp_interface;     // has our XDP program; empty: none
   MacAddress mac{};
   std::uint16_t mtu = 1500;  // octets of IP
   bool has_twin = false;
+  bool leads_to_host = false;    // kernel: the host's IP stack takes every packet
   std::string shared_interface;  // that the device shares with the kernel; empty: none
   PortCapabilities capabilities;
   std::vector<RxQueue> rx_queues;  // index modulo workers = worker

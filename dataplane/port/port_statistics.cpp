@@ -115,14 +115,14 @@ void PortStatistics::read_xdp(PortReading& out) {
     for (const auto& [loss, value] : counters)
       out.losses.push_back({queue, loss, value, Since::kProcess});
   }
-  if (const auto link = interfaces_.of_interface(port_.kernel_interface)) {
+  if (const auto link = interfaces_.of_interface(port_.xdp_interface)) {
     out.losses.push_back(
         {PortReading::kWholePort, PortLoss::missed, link->rx_missed_errors, Since::kHost});
     out.losses.push_back(
         {PortReading::kWholePort, PortLoss::damaged, link->rx_errors, Since::kHost});
     add_interface(out, *link);
   }
-  for (const auto& [name, value] : interfaces_.of_driver(port_.kernel_interface))
+  for (const auto& [name, value] : interfaces_.of_driver(port_.xdp_interface))
     if (speaks_of_loss(name)) out.device.push_back({"driver_" + name, value, Since::kHost});
 }
 

@@ -14,13 +14,14 @@ namespace {
 
 using Words = std::array<std::uint64_t, 4>;
 constexpr unsigned kInPoolBit = 48;  // of the second word, behind the source
+constexpr unsigned kIsHostBit = 49;
 
 Words pack(const NextHop& hop) noexcept {
   Words words{};
   words[0] = static_cast<std::uint64_t>(hop.kind) | static_cast<std::uint64_t>(hop.port) << 8;
   std::memcpy(reinterpret_cast<std::byte*>(&words[0]) + 2, hop.destination.data(), 6);
   std::memcpy(&words[1], hop.source.data(), 6);
-  words[1] |= std::uint64_t{hop.in_pool} << kInPoolBit;
+  words[1] |= std::uint64_t{hop.in_pool} << kInPoolBit | std::uint64_t{hop.is_host} << kIsHostBit;
   words[2] = hop.gateway.high;
   words[3] = hop.gateway.low;
   return words;
@@ -38,6 +39,7 @@ NextHop unpack(const Words& words) noexcept {
   std::memcpy(hop.source.data(), &words[1], 6);
   hop.gateway = {words[2], words[3]};
   hop.in_pool = (words[1] >> kInPoolBit & 1) != 0;
+  hop.is_host = (words[1] >> kIsHostBit & 1) != 0;
   return hop;
 }
 

@@ -76,6 +76,7 @@ NextHop RouteTable::next_hop_of(const Hop& hop) const {
   made.port = hop.port;
   made.source = links_.ours[static_cast<std::size_t>(hop.port)];
   made.in_pool = hop.in_pool;
+  made.is_host = hop.address == kHost;
   if (hop.kind != NextHopKind::kGlean) return made;
   made.gateway = hop.address;
   if (hop.address.is_unspecified()) return made;

@@ -49,6 +49,9 @@ class RouteTable {
     bool in_pool = false;
     friend auto operator<=>(const Hop&, const Hop&) = default;
   };
+  // The neighbour behind a port that leads into the host's own IP stack. No interface has it as an
+  // address: fe80::/10 but for its first 64 bits is unused (RFC 4291 §2.5.6).
+  static constexpr Ipv6Address kHost{0xfe80'0000'0000'0001, 0};
   // One of several next hops of equal cost.
   struct Member {
     Hop hop;

@@ -334,6 +334,13 @@ RouteTable::Wanted Routes::routes_of(contract::PortRole port, const Candidates& 
   return wanted;
 }
 
+RouteTable::Wanted Routes::routes_to_host(contract::PortRole port) {
+  links_.neighbours[{port, RouteTable::kHost}] =
+      settings_.ports[static_cast<std::size_t>(port)].mac;
+  const RouteTable::Way host{{NextHopKind::kGlean, port, RouteTable::kHost}};
+  return {{Ipv6Prefix{mapped(Ipv4Address()), kMappedBits}, host}, {Ipv6Prefix{}, host}};
+}
+
 void Routes::rebuild(std::uint64_t now_ns) {
   ++rebuilds_;
   find_interfaces();
@@ -341,6 +348,7 @@ void Routes::rebuild(std::uint64_t now_ns) {
   read_addresses();
   const auto found = read_routes();
   const auto of = [&](contract::PortRole port) {
+    if (settings_.ports[static_cast<std::size_t>(port)].leads_to_host) return routes_to_host(port);
     return routes_of(port, found[static_cast<std::size_t>(port)]);
   };
   RouteTable::Wanted outer = of(contract::PortRole::kAccess);

@@ -57,6 +57,8 @@ class Routes {
     std::string kernel_interface;
     MacAddress mac{};
     std::uint32_t table = 0;  // of the kernel, before the main one; 0: none
+    // Every packet goes to `mac`: the host's IP stack, which has the routes. None are read.
+    bool leads_to_host = false;
   };
   // A held packet whose destination MAC has been written; the callee owns it.
   using Release = std::function<void(contract::PortRole, rte_mbuf*)>;
@@ -141,6 +143,8 @@ class Routes {
   [[nodiscard]] std::array<Candidates, contract::kPorts> read_routes() const;
   [[nodiscard]] RouteTable::Wanted routes_of(contract::PortRole port,
                                              const Candidates& found) const;
+  // Everything to the host, which has no address of its own there: kHostHop stands for it.
+  [[nodiscard]] RouteTable::Wanted routes_to_host(contract::PortRole port);
   [[nodiscard]] bool port_of(int ifindex, contract::PortRole& port) const noexcept;
   [[nodiscard]] bool is_gateway(const Neighbour& neighbour) const {
     return outer_.gateways().contains(neighbour) || inner_.gateways().contains(neighbour);

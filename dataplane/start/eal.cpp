@@ -36,8 +36,7 @@ void add_device(std::vector<std::string>& arguments, const config::Port& port) {
 }  // namespace
 
 bool uses_xdp(const config::Config& config) noexcept {
-  return config.ports.access.device.kind == config::DeviceKind::kXdp ||
-         config.ports.core.device.kind == config::DeviceKind::kXdp;
+  return config.ports.access.device.uses_xdp() || config.ports.core.device.uses_xdp();
 }
 
 unsigned further_xdp_queues(const config::Config& config, const std::filesystem::path& sys) {

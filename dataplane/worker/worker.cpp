@@ -50,6 +50,7 @@ std::array<PortSettings, contract::kPorts> settings_of(const WorkerConfig& confi
         port.has_twin && std::ranges::all_of(port.punt, [](const PuntQueue& queue) {
           return queue.ring != nullptr;
         });
+    settings[i].leads_to_host = port.leads_to_host;
     settings[i].mtu = port.mtu;
     std::ranges::transform(port.punt, settings[i].punt.begin(), [](const PuntQueue& queue) {
       return EventBucket(queue.rate, queue.burst);

@@ -54,7 +54,8 @@ struct WorkerConfig {
     TxQueue tx_queue;
     MacAddress mac{};
     bool has_twin = false;
-    std::uint16_t mtu = 1500;  // octets of IP
+    bool leads_to_host = false;  // into the host's own IP stack
+    std::uint16_t mtu = 1500;    // octets of IP
     // Towards the twin, by PuntClass.
     std::array<PuntQueue, kPuntClassCount> punt;
     rte_ring* from_twin = nullptr;  // in: Ethernet frames from the kernel; null: none

@@ -79,12 +79,26 @@ enum class DeviceKind : std::uint8_t {
   kTap,   // "tap:IFACE": a TAP that the supervisor makes is the wire
   kPci,   // "0000:3b:00.1"
   kVdev,  // any other DPDK device string
+  // "kernel:IFACE": the host's own IP stack, by an interface that the supervisor makes
+  kKernel,
 };
 
 struct Device {
   DeviceKind kind = DeviceKind::kVdev;
   std::string text;       // as written
-  std::string interface;  // kXdp, kTap: the name after the colon; else empty
+  std::string interface;  // kXdp, kTap, kKernel: the name after the colon; else empty
+
+  [[nodiscard]] bool uses_xdp() const noexcept {
+    return kind == DeviceKind::kXdp || kind == DeviceKind::kKernel;
+  }
+  // The interface that has the XDP program and its sockets; empty: none. A kernel: device is a pair
+  // of interfaces, and this is the one that the host does not use.
+  [[nodiscard]] std::string xdp_interface() const {
+    return kind == DeviceKind::kXdp      ? interface
+           : kind == DeviceKind::kKernel ? interface + std::string(kPeerSuffix)
+                                         : std::string();
+  }
+  static constexpr std::string_view kPeerSuffix = "-dp";
 };
 
 struct Route {
@@ -102,20 +116,25 @@ inline constexpr std::uint16_t kMaxPortMtu = 2000;
 
 struct Port {
   Device device;
-  // The rest is for devices that take every packet (all but xdp:, where it is empty).
+  // The rest is for devices that take every packet (all but xdp:, where it is empty). A kernel:
+  // device has addresses and an MTU alone.
   std::string twin;                        // name of the TAP twin
-  std::vector<Ipv4Prefix> addresses;       // put on the twin; host bits kept
+  std::vector<Ipv4Prefix> addresses;       // put on the twin, or on kernel:IFACE; host bits kept
   std::vector<Ipv6Prefix> ipv6_addresses;  // of the same list
   std::vector<Route> routes;
   std::vector<Ipv6Route> ipv6_routes;  // of the same list
   std::optional<Ipv4Address> gateway;  // default route through this port
   std::optional<Ipv6Address> ipv6_gateway;
   std::uint16_t mtu = 0;  // octets of IP; 0: the device's
-  // The kernel's routing table of this port alone. 0, only with xdp: there is none.
+  // The kernel's routing table of this port alone. 0, only with xdp: and kernel:, there is none.
   std::uint32_t table = 0;
   bool reachable_by_subscribers = false;  // access port, of every kind: inner packets may take it
 
-  [[nodiscard]] bool has_twin() const noexcept { return device.kind != DeviceKind::kXdp; }
+  [[nodiscard]] bool has_twin() const noexcept { return !device.uses_xdp(); }
+  // The interface of the kernel that has this port's addresses.
+  [[nodiscard]] const std::string& kernel_interface() const noexcept {
+    return has_twin() ? twin : device.interface;
+  }
 };
 
 struct Ports {

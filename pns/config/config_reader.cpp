@@ -135,6 +135,7 @@ constexpr Word<Steering> kSteerings[] = {{"auto", Steering::kAuto},
                                          {"none", Steering::kNone}};
 constexpr Word<DeviceKind> kDeviceKinds[] = {{"xdp", DeviceKind::kXdp},
                                              {"tap", DeviceKind::kTap},
+                                             {"kernel", DeviceKind::kKernel},
                                              {"pci", DeviceKind::kPci},
                                              {"vdev", DeviceKind::kVdev}};
 constexpr Word<SendWindow> kSendWindows[] = {{"ignore", SendWindow::kIgnore},
@@ -342,6 +343,7 @@ class ConfigReader {
     read_pptp(top.section("pptp"), config.pptp);
     read_ppp(top.section("ppp"), config.ppp);
     read_pools(top, config.pools);
+    add_gateways(config);
     read_aaa(top, config.aaa);
     MaybeEndpoint metrics{config.metrics.listen};
     top.section("metrics").read("listen", metrics, parse_endpoint_or_off);
@@ -398,6 +400,14 @@ class ConfigReader {
                          fmt::format("{} is the access port's table already", out.core.table));
     ports.section("access").read("reachable_by_subscribers", out.access.reachable_by_subscribers,
                                  one_of(kTrueOrFalse));
+    if (out.access.device.kind == DeviceKind::kKernel)
+      document_.error_at("ports.access.device",
+                         "kernel: is for the core port: the clients' packets come by a NIC");
+    if (out.core.device.kind == DeviceKind::kKernel)
+      for (const std::string& name : {out.core.device.interface, out.core.device.xdp_interface()})
+        if (name == out.access.device.interface || name == out.access.twin)
+          document_.error_at("ports.core.device",
+                             fmt::format("{} is an interface of the access port already", name));
     if (!out.access.device.text.empty() && out.access.device.text == out.core.device.text)
       document_.error_at("ports.core.device",
                          fmt::format("{} is the access port already", out.core.device.text));
@@ -430,6 +440,16 @@ class ConfigReader {
     section.read("mtu", out.mtu, integer(576, kMaxPortMtu));
     section.read("table", out.table, parse_table);
     if (out.device.text.empty()) return;
+    if (out.device.kind == DeviceKind::kKernel) {
+      for (const char* key : {"twin", "routes", "gateway", "ipv6_gateway", "table"})
+        if (section.has(key))
+          document_.error_at(section.path(key),
+                             fmt::format("not with {}: the kernel routes its packets (ip route, "
+                                         "ip rule add iif {})",
+                                         out.device.text, out.device.interface));
+      out.twin.clear();
+      return;
+    }
     if (!out.has_twin()) {
       for (const char* key : {"twin", "addresses", "routes", "gateway", "ipv6_gateway", "mtu"})
         if (section.has(key))
@@ -594,6 +614,17 @@ class ConfigReader {
     if (!out.contains("default")) document_.error_at("pools.default", "must be given");
   }
 
+  // Subscribers take the gateway of their pool for this host.
+  static void add_gateways(Config& config) {
+    Port& core = config.ports.core;
+    if (core.device.kind != DeviceKind::kKernel || !core.addresses.empty()) return;
+    for (const auto& [name, pool] : config.pools) {
+      const Ipv4Prefix gateway{pool.gateway, 32};
+      if (std::find(core.addresses.begin(), core.addresses.end(), gateway) == core.addresses.end())
+        core.addresses.push_back(gateway);
+    }
+  }
+
   void read_aaa(const Section& top, Aaa& out) {
     const Section aaa = top.section("aaa");
     aaa.read_list("order", out.order, if_available(kAvailableAaaSources, one_of(kAaaSources)));
@@ -672,7 +703,9 @@ class ConfigReader {
     const auto& [access, core] = config.ports;
     for (const Ipv4Prefix& a : access.addresses)
       for (const Ipv4Prefix& b : core.addresses)
-        if (a.contains(b.network()) || b.contains(a.network()))
+        if (core.device.kind == DeviceKind::kKernel && b.length == 32)
+          continue;  // an address of this host, and no network
+        else if (a.contains(b.network()) || b.contains(a.network()))
           document_.error_at("ports.core.addresses",
                              fmt::format("{} and {} of ports.access.addresses are one network",
                                          b.to_string(), a.to_string()));

@@ -45,6 +45,11 @@ constexpr auto kPrintWord = [](auto value) { return text(name_of(value)); };
 Json port_json(const Port& port) {
   Json json{{"device", port.device.text}};
   if (port.table != 0) json["table"] = port.table;
+  if (port.device.kind == DeviceKind::kKernel) {
+    json["addresses"] =
+        joined(list(port.addresses, kPrintSelf), list(port.ipv6_addresses, kPrintSelf));
+    if (port.mtu != 0) json["mtu"] = port.mtu;
+  }
   if (!port.has_twin()) return json;
   json["twin"] = port.twin;
   const auto print_route = [](const auto& route) {

@@ -12,6 +12,8 @@
 namespace pns::config {
 namespace {
 
+constexpr std::size_t kLongestInterface = 15;  // IFNAMSIZ - 1
+
 bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
 bool is_hex(char c) noexcept {
   return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
@@ -198,11 +200,10 @@ Parsed<Endpoint> parse_endpoint(std::string_view text) {
 }
 
 Parsed<std::string> parse_interface_name(std::string_view text) {
-  constexpr std::size_t kLongest = 15;  // IFNAMSIZ - 1
   const bool bad_octet = std::any_of(text.begin(), text.end(), [](char c) {
     return c <= ' ' || c == '/' || c == ':' || c == 0x7f || c == '%';
   });
-  if (text.empty() || text.size() > kLongest || bad_octet || text == "." || text == "..")
+  if (text.empty() || text.size() > kLongestInterface || bad_octet || text == "." || text == "..")
     return std::unexpected(fmt::format("'{}' is not a name for a network interface", text));
   return std::string(text);
 }
@@ -211,10 +212,16 @@ Parsed<Device> parse_device(std::string_view text) {
   Device device;
   device.text = text;
   for (const auto& [prefix, kind] : {std::pair{std::string_view("xdp:"), DeviceKind::kXdp},
-                                     std::pair{std::string_view("tap:"), DeviceKind::kTap}}) {
+                                     std::pair{std::string_view("tap:"), DeviceKind::kTap},
+                                     std::pair{std::string_view("kernel:"), DeviceKind::kKernel}}) {
     if (!text.starts_with(prefix)) continue;
     auto name = parse_interface_name(text.substr(prefix.size()));
     if (!name) return std::unexpected(name.error());
+    if (kind == DeviceKind::kKernel &&
+        name->size() + Device::kPeerSuffix.size() > kLongestInterface)
+      return std::unexpected(
+          fmt::format("'{}' is too long: {}{} is an interface too, and the kernel takes {} octets",
+                      *name, *name, Device::kPeerSuffix, kLongestInterface));
     device.kind = kind;
     device.interface = std::move(*name);
     return device;
@@ -226,8 +233,8 @@ Parsed<Device> parse_device(std::string_view text) {
   const bool bad_octet = std::any_of(text.begin(), text.end(), [](char c) { return c <= ' '; });
   if (!text.starts_with("net_") || bad_octet)
     return std::unexpected(
-        fmt::format("'{}' is not a device: xdp:IFACE, tap:IFACE, a PCI address (0000:3b:00.1) or a "
-                    "DPDK device string (net_…)",
+        fmt::format("'{}' is not a device: xdp:IFACE, kernel:IFACE, tap:IFACE, a PCI address "
+                    "(0000:3b:00.1) or a DPDK device string (net_…)",
                     text));
   device.kind = DeviceKind::kVdev;
   return device;

@@ -165,6 +165,20 @@ void check_pci(const std::string& key, const std::string& written, const Host& h
                  fmt::format("{}: {} has driver vfio-pci, IOMMU group {}", key, address, group)});
 }
 
+// pns makes the pair; nothing else may have its names.
+void check_kernel(const std::string& key, const config::Device& device, const Host& host,
+                  Findings& out) {
+  for (const std::string& name : {device.interface, device.xdp_interface()})
+    if (const Link* link = host.network.find(name); link != nullptr && link->kind != "veth") {
+      out.push_back({Verdict::kError,
+                     fmt::format("{}: {} is an interface of another kind already", key, name),
+                     Remedy{.configure = key + ": kernel:NAME, a name that is free"}});
+      return;
+    }
+  out.push_back(
+      {Verdict::kOk, fmt::format("{}: {} is an interface that pns makes", key, device.interface)});
+}
+
 void check_vdev(const std::string& key, const std::string& text, const Host& host, Findings& out) {
   const std::string interface = host::interface_of_vdev(text);
   if (interface.empty()) {
@@ -198,6 +212,9 @@ Findings check_devices(const config::Config& config, const Host& host) {
         break;
       case DeviceKind::kVdev:
         check_vdev(key, device.text, host, out);
+        break;
+      case DeviceKind::kKernel:
+        check_kernel(key, device, host, out);
         break;
       case DeviceKind::kTap:
         if (host.exists("dev/net/tun"))

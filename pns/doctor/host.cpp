@@ -45,7 +45,7 @@ bool Host::exists(const std::filesystem::path& file) const {
 }
 
 const std::string& interface_of(const config::Port& port) noexcept {
-  return port.has_twin() ? port.twin : port.device.interface;
+  return port.kernel_interface();
 }
 
 }  // namespace pns::doctor

@@ -28,7 +28,7 @@ constexpr const char* kPoolInterface = "pns-pool";
 constexpr std::size_t kOverhead =
     wire::kPppHeaderMaximum + wire::kGreMaximumSize + wire::kIpv4HeaderSize;
 
-// A setting of an interface. A twin that is not there yet will have the default.
+// A setting of an interface. One that pns makes and that is not there yet will have the default.
 struct Setting {
   std::string key;  // for sysctl(8)
   std::uint64_t value = 0;
@@ -43,11 +43,18 @@ std::string sysctl_key(const std::string& family, const std::string& interface,
   return key;
 }
 
+bool leads_to_host(const config::Port& port) noexcept {
+  return port.device.kind == DeviceKind::kKernel;
+}
+
+// Whether pns makes the interface, which is there while the server runs.
+bool is_made(const config::Port& port) noexcept { return port.has_twin() || leads_to_host(port); }
+
 std::optional<Setting> setting(const Host& host, const std::string& family,
                                const config::Port& port, const std::string& name) {
   const std::string& interface = interface_of(port);
   const bool there = host.network.find(interface) != nullptr;
-  if (!there && !port.has_twin()) return std::nullopt;
+  if (!there && !is_made(port)) return std::nullopt;
   const std::string whose = there ? interface : "default";
   const auto value =
       host.read_number(std::filesystem::path("proc/sys/net") / family / "conf" / whose / name);
@@ -59,9 +66,9 @@ std::uint64_t of_all(const Host& host, const std::string& name) {
   return host.read_number(std::filesystem::path("proc/sys/net/ipv4/conf/all") / name).value_or(0);
 }
 
-// The addresses of a port: the kernel's, or those that pns will give the twin.
+// The addresses of a port: the kernel's, or those that pns will give the interface.
 std::vector<Ipv4Prefix> addresses_of(const config::Port& port, const Host& host) {
-  if (port.has_twin()) return port.addresses;
+  if (is_made(port)) return port.addresses;
   return host.network.addresses_of(interface_of(port));
 }
 
@@ -161,6 +168,19 @@ Finding conflict(const PoolRange& pool, const KernelRoute& route, const Host& ho
   return finding;
 }
 
+// A kernel: port hands every packet to the kernel, which routes.
+void check_host_forwards(bool has_ipv6, const Host& host, Findings& out) {
+  if (host.read_number("proc/sys/net/ipv4/ip_forward").value_or(1) == 0)
+    out.push_back({Verdict::kError,
+                   "net.ipv4.ip_forward is 0: subscribers reach this host and nothing beyond it",
+                   Remedy{.run = {"sysctl -w net.ipv4.ip_forward=1"}}});
+  if (has_ipv6 && host.read_number("proc/sys/net/ipv6/conf/all/forwarding").value_or(1) == 0)
+    out.push_back({Verdict::kError,
+                   "net.ipv6.conf.all.forwarding is 0: subscribers reach nothing beyond this host "
+                   "by IPv6",
+                   Remedy{.run = {"sysctl -w net.ipv6.conf.all.forwarding=1"}}});
+}
+
 }  // namespace
 
 Findings check_rp_filter(const config::Config& config, const Host& host) {
@@ -182,6 +202,10 @@ Findings check_rp_filter(const config::Config& config, const Host& host) {
       continue;
     }
     const bool access = port == &config.ports.access;
+    if (leads_to_host(*port)) {
+      out.push_back({Verdict::kOk, values + ", and subscribers are reached by this interface"});
+      continue;
+    }
     // The kernel takes a client for real only where the answer leaves by the same interface.
     if (access && (default_route.empty() || default_route == interface)) {
       out.push_back({Verdict::kOk, values + ", and clients are reached by this interface"});
@@ -228,6 +252,13 @@ Findings check_forwarding(const config::Config& config, const Host& host) {
   }
   const bool has_ipv6 = std::ranges::any_of(
       config.pools, [](const auto& pool) { return !pool.second.ipv6_prefixes.empty(); });
+  if (leads_to_host(config.ports.core)) {
+    check_host_forwards(has_ipv6, host, out);
+    if (out.empty())
+      out.push_back({Verdict::kOk, fmt::format("the kernel routes what comes by {}",
+                                               config.ports.core.device.interface)});
+    return out;
+  }
   // pns sets it on a twin itself.
   if (has_ipv6 && !config.ports.core.has_twin())
     if (const auto own = setting(host, "ipv6", config.ports.core, "forwarding");
@@ -261,14 +292,14 @@ Findings check_mtu(const config::Config& config, const Host& host) {
     const Link* link = host.network.find(interface);
     const bool access = port == &config.ports.access;
     if (link == nullptr) {
-      out.push_back({Verdict::kSkipped, fmt::format("{}; {} is {}", why, interface,
-                                                    port->has_twin() ? "there while the server runs"
-                                                                     : "no interface")});
+      out.push_back({Verdict::kSkipped,
+                     fmt::format("{}; {} is {}", why, interface,
+                                 is_made(*port) ? "there while the server runs" : "no interface")});
     } else if (link->mtu < needed) {
       // A twin takes its MTU from the device: of ports.*.mtu, or of the interface below it.
       const std::string below = host::interface_of_vdev(port->device.text);
       Remedy remedy;
-      if (port->has_twin() && below.empty())
+      if (is_made(*port) && below.empty())
         remedy.configure = fmt::format("ports.{}.mtu: {}", access ? "access" : "core", needed);
       else
         remedy.run = {
@@ -327,6 +358,14 @@ Findings check_routes(const config::Config& config, const Host& host) {
           range_of(route.to).overlaps(pool.range))
         out.push_back(conflict(pool, route, host));
   if (!out.empty()) return out;
+  if (leads_to_host(config.ports.core)) {
+    out.push_back(
+        {Verdict::kOk, fmt::format("every pool is routed to {} while the server runs; the "
+                                   "routers of other networks need routes to the pools, "
+                                   "or this host translates addresses (docs/one-nic.md)",
+                                   core)});
+    return out;
+  }
   const auto inside = ranges_in_core(config, host);
   std::vector<std::string> wanted;
   for (const PoolRange& pool : pool_ranges(config)) {

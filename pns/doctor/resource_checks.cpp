@@ -23,6 +23,10 @@ bool any_port(const config::Config& config, DeviceKind kind) noexcept {
   return config.ports.access.device.kind == kind || config.ports.core.device.kind == kind;
 }
 
+bool uses_xdp(const config::Config& config) noexcept {
+  return config.ports.access.device.uses_xdp() || config.ports.core.device.uses_xdp();
+}
+
 constexpr std::uint64_t kNoLimit = std::numeric_limits<std::uint64_t>::max();
 
 // The hard limit of /proc/PID/limits by its name. Empty: it is not there.
@@ -55,7 +59,7 @@ bool contains(const std::vector<unsigned>& list, unsigned value) {
 
 Findings check_huge_pages(const config::Config& config, const Host& host) {
   const auto& memory = config.dataplane.memory;
-  const bool is_xdp = any_port(config, DeviceKind::kXdp);
+  const bool is_xdp = uses_xdp(config);
   if (memory.hugepages == config::HugePages::kOff) {
     if (!is_xdp) return {{Verdict::kOk, "not used: dataplane.memory.hugepages is off"}};
     return {{Verdict::kError, "dataplane.memory.hugepages is off, and xdp: ports need huge pages",
@@ -141,7 +145,7 @@ Findings check_cpus(const config::Config& config, const Host& host) {
          remedy});
   }
   // A port of a lab has no load that this matters for.
-  if (!shared.empty() && (any_port(config, DeviceKind::kXdp) || any_port(config, DeviceKind::kPci)))
+  if (!shared.empty() && (uses_xdp(config) || any_port(config, DeviceKind::kPci)))
     out.push_back(
         {Verdict::kWarning,
          fmt::format("other programs may run on the workers' cores {}", fmt::join(shared, ",")),
@@ -173,8 +177,7 @@ Findings check_limits(const config::Config& config, const Host& host) {
          Remedy{.configure = fmt::format(
                     "LimitNOFILE={} in the unit, or a lower pptp.max_connections", wanted)}});
   const auto locked = hard_limit(limits.value_or(""), "Max locked memory");
-  if (locked && *locked != kNoLimit && any_port(config, DeviceKind::kXdp) &&
-      (runs || !host.is_root))
+  if (locked && *locked != kNoLimit && uses_xdp(config) && (runs || !host.is_root))
     out.push_back(
         {Verdict::kError,
          fmt::format("{} may lock {} octets of memory: AF_XDP needs more", whose, *locked),

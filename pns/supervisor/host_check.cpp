@@ -22,6 +22,7 @@
 #include "pns/base/unique_fd.hpp"
 #include "pns/contract/session_memory.hpp"
 #include "pns/supervisor/kernel_net.hpp"
+#include "pns/supervisor/kernel_port.hpp"
 #include "pns/supervisor/run_directory.hpp"
 
 namespace pns::supervisor {
@@ -104,6 +105,12 @@ void check_taps(const config::Ports& ports, Objections& out) {
         std::strerror(errno)));
 }
 
+void check_kernel_port(const config::Port& core, Objections& out) {
+  if (core.device.kind != config::DeviceKind::kKernel) return;
+  if (const std::string why = kernel_port_objection(core); !why.empty())
+    out.push_back("ports.core.device: " + why);
+}
+
 void check_listeners(const config::Config& config, Objections& out) {
   const auto addresses = listen_addresses(config);
   if (!addresses) return out.push_back("pptp.listen: " + addresses.error());
@@ -136,12 +143,9 @@ void await_huge_pages(const config::Config& config) {
   constexpr auto kLongest = std::chrono::seconds(5);
   constexpr auto kQuiet = std::chrono::milliseconds(500);
   constexpr auto kInterval = std::chrono::milliseconds(20);
-  const auto is_xdp = [](const config::Port& port) {
-    return port.device.kind == config::DeviceKind::kXdp;
-  };
   const config::HugePages wanted = config.dataplane.memory.hugepages;
-  const bool needed =
-      wanted == config::HugePages::kOn || is_xdp(config.ports.access) || is_xdp(config.ports.core);
+  const bool needed = wanted == config::HugePages::kOn || config.ports.access.device.uses_xdp() ||
+                      config.ports.core.device.uses_xdp();
   if (!needed || wanted == config::HugePages::kOff) return;
   const std::uint64_t need = huge_page_need(config.dataplane).total();
   const auto begun = Clock::now();
@@ -209,6 +213,7 @@ std::vector<std::string> host_objections(const config::Config& config,
   Objections out = run_directory_objections(run_dir);
   check_memory(config.dataplane, out);
   check_taps(config.ports, out);
+  check_kernel_port(config.ports.core, out);
   check_listeners(config, out);
   return out;
 }

@@ -202,6 +202,51 @@ void allow_ipv6(const std::string& interface) {
   write_sysctl(directory + "forwarding", "1");  // others may take us for their router
 }
 
+void enable_ipv6(const std::string& interface) {
+  const std::string directory = "/proc/sys/net/ipv6/conf/" + interface + "/";
+  write_sysctl(directory + "dad_transmits", "0");
+  write_sysctl(directory + "disable_ipv6", "0");
+}
+
+void accept_own_addresses(const std::string& interface) {
+  write_sysctl("/proc/sys/net/ipv4/conf/" + interface + "/accept_local", "1");
+}
+
+void keep_host_off(const std::string& interface) {
+  write_sysctl("/proc/sys/net/ipv4/conf/" + interface + "/forwarding", "0");
+  write_sysctl("/proc/sys/net/ipv4/conf/" + interface + "/rp_filter", "1");
+  write_sysctl("/proc/sys/net/ipv6/conf/" + interface + "/disable_ipv6", "1");
+}
+
+std::expected<void, std::string> add_addresses(const std::string& interface,
+                                               const std::vector<Ipv4Prefix>& ipv4,
+                                               const std::vector<Ipv6Prefix>& ipv6) {
+  const auto socket = netlink::open_route_socket();
+  if (!socket) return std::unexpected(socket.error());
+  const auto index = static_cast<int>(::if_nametoindex(interface.c_str()));
+  for (const Ipv4Prefix& own : ipv4)
+    if (auto added = add_address(socket->get(), interface, index, own); !added) return added;
+  for (const Ipv6Prefix& own : ipv6)
+    if (auto added = add_address(socket->get(), interface, index, own); !added) return added;
+  return {};
+}
+
+std::expected<void, std::string> add_link_routes(const std::string& interface, std::uint32_t table,
+                                                 const std::vector<Ipv4Prefix>& ipv4,
+                                                 const std::vector<Ipv6Prefix>& ipv6) {
+  const auto socket = netlink::open_route_socket();
+  if (!socket) return std::unexpected(socket.error());
+  const RouteWriter writer(socket->get(), interface,
+                           static_cast<int>(::if_nametoindex(interface.c_str())));
+  constexpr const Ipv4Address* kNoGateway = nullptr;
+  constexpr const Ipv6Address* kNoIpv6Gateway = nullptr;
+  for (const Ipv4Prefix& to : ipv4)
+    if (auto added = writer.add(table, to, kNoGateway, true); !added) return added;
+  for (const Ipv6Prefix& to : ipv6)
+    if (auto added = writer.add(table, to, kNoIpv6Gateway, true); !added) return added;
+  return {};
+}
+
 std::expected<void, std::string> configure_twin(const config::Port& port, contract::PortRole role,
                                                 const MacAddress& mac, std::uint32_t mtu,
                                                 bool routes_may_exist) {

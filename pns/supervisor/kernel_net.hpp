@@ -31,6 +31,28 @@ void quiet_ipv6(const std::string& interface);
 // routes and addresses that pns gives it alone.
 void allow_ipv6(const std::string& interface);
 
+// For an interface without neighbours: IPv6, and no address or route that pns does not give it.
+void enable_ipv6(const std::string& interface);
+
+// Lets packets come from an address of this host: the dataplane's own ICMP errors do.
+void accept_own_addresses(const std::string& interface);
+
+// Keeps the host from taking packets that arrive on an interface: it forwards none and has no IPv6
+// there. An address it must not have.
+void keep_host_off(const std::string& interface);
+
+// Addresses of an interface; those that are there already stay.
+[[nodiscard]] std::expected<void, std::string> add_addresses(const std::string& interface,
+                                                             const std::vector<Ipv4Prefix>& ipv4,
+                                                             const std::vector<Ipv6Prefix>& ipv6);
+
+// Routes without a gateway out of an interface. A route to the same network that is there already
+// stays, whoever has set it.
+[[nodiscard]] std::expected<void, std::string> add_link_routes(const std::string& interface,
+                                                               std::uint32_t table,
+                                                               const std::vector<Ipv4Prefix>& ipv4,
+                                                               const std::vector<Ipv6Prefix>& ipv6);
+
 // MAC, MTU, addresses, up, routes, default route, rules: in this order. Routes stand in the port's
 // table, with the networks of its addresses; policy_rules.hpp leads to it. The main table has the
 // networks too, and the core port's routes for programs of this host, but never a default route.

@@ -26,6 +26,7 @@
 #include "pns/privilege/confinement.hpp"
 #include "pns/privilege/run_places.hpp"
 #include "pns/supervisor/kernel_net.hpp"
+#include "pns/supervisor/kernel_port.hpp"
 #include "pns/supervisor/policy_rules.hpp"
 #include "pns/supervisor/supervisor_parts.hpp"
 
@@ -231,7 +232,10 @@ void Supervisor::on_ready(Plane& plane) {
   info.serves.store(info.starts.load(std::memory_order_relaxed), std::memory_order_release);
   const auto took = std::chrono::duration_cast<milliseconds>(plane.ready_at - plane.started);
   log::info("plane ready", {{"plane", plane.name}, {"pid", plane.pid}, {"start_ms", took.count()}});
-  if (&plane == &dataplane_) tell_plane_state();
+  if (&plane == &dataplane_) {
+    tell_plane_state();
+    refresh_kernel_port();
+  }
   if (phase_ != Phase::kStarting || control_.state != PlaneState::kReady ||
       dataplane_.state != PlaneState::kReady)
     return;
@@ -239,6 +243,16 @@ void Supervisor::on_ready(Plane& plane) {
   std::fputs("ready\n", stdout);
   std::fflush(stdout);
   (void)::sd_notify(0, "READY=1\nSTATUS=serving");
+}
+
+// A dataplane may have come with pools that were not there before.
+void Supervisor::refresh_kernel_port() {
+  if (config_.ports.core.device.kind != config::DeviceKind::kKernel || !dataplane_.configuration)
+    return;
+  const auto now = config::load(dataplane_.configuration->source());
+  if (!now) return;  // only the planes can read it
+  if (auto done = configure_kernel_port(*now); !done)
+    log::error("kernel port not configured", {{"reason", done.error()}});
 }
 
 void Supervisor::on_set_twin(const SupervisorMessage& message) {
@@ -281,8 +295,7 @@ void Supervisor::on_ask_neighbour(const SupervisorMessage& message) {
     return;
   }
   const config::Port& asked = port(message.port);
-  const std::string& interface = asked.has_twin() ? asked.twin : asked.device.interface;
-  const auto index = static_cast<int>(::if_nametoindex(interface.c_str()));
+  const auto index = static_cast<int>(::if_nametoindex(asked.kernel_interface().c_str()));
   const auto verb =
       message.value == 0 ? netlink::NeighbourVerb::kAsk : netlink::NeighbourVerb::kForget;
   if (ipv4)
@@ -444,6 +457,8 @@ void Supervisor::remove_what_is_left() {
     (void)::unlink(socket.c_str());
   run_dir_.remove_pid("supervisor");
   remove_rules(twin_names());
+  if (config_.ports.core.device.kind == config::DeviceKind::kKernel)
+    remove_kernel_port(config_.ports.core);
   if (!dataplane_.was_ready) return;
   for (const config::Port* each : {&config_.ports.access, &config_.ports.core})
     if (each->device.kind == config::DeviceKind::kXdp) detach_xdp(each->device.interface);

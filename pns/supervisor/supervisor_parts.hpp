@@ -96,6 +96,7 @@ class Supervisor {
   void receive(Plane& plane, std::size_t limit);
   void on_message(Plane& plane, contract::ReceivedSupervisorMessage received);
   void on_ready(Plane& plane);
+  void refresh_kernel_port();
   void on_set_twin(const contract::SupervisorMessage& message);
   void on_ask_neighbour(const contract::SupervisorMessage& message);
   void on_store(contract::ReceivedSupervisorMessage received);

@@ -16,6 +16,7 @@
 #include "pns/log/log.hpp"
 #include "pns/supervisor/host_check.hpp"
 #include "pns/supervisor/kernel_net.hpp"
+#include "pns/supervisor/kernel_port.hpp"
 #include "pns/supervisor/policy_rules.hpp"
 #include "pns/supervisor/supervisor_parts.hpp"
 
@@ -52,6 +53,10 @@ Result Supervisor::prepare() {
   if (auto done = make_session_memory(); !done) return done;
   remove_rules(twin_names());  // of a run that was killed
   if (auto done = open_taps(); !done) return done;
+  if (const auto& core = config_.ports.core; core.device.kind == config::DeviceKind::kKernel) {
+    if (auto done = make_kernel_port(core); !done) return done;
+    if (auto done = configure_kernel_port(config_); !done) return done;
+  }
   if (auto done = open_neighbour_requests(); !done) return done;
   auto guard = open_gre_guard();
   if (!guard) return std::unexpected(guard.error());

@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What the kinds of ports without a NIC carry, one beside the other, on veth pairs: `pns run` with xdp: and
 with net_af_packet ports (and tap: ones, which are no veth), clients of pns-loadgen, every datagram echoed.
+kernel: is xdp: for access and the host's own IP stack for core. --tcp measures TCP of real clients instead.
 A measurement, not a test: docs/real-nics.md has its numbers. Needs root, huge pages and a quiet machine.
 
-usage: port_speed.py [--kinds xdp,af_packet,tap] [--sizes 128,1396] [--seconds 8] [--json FILE]
+usage: port_speed.py [--kinds xdp,af_packet,tap,kernel] [--sizes 128,1396] [--seconds 8] [--json FILE]
+       port_speed.py --tcp 1,32 [--kinds xdp,kernel] [--seconds 8]
 
 The offered rate rises from step to step, until more than --most-loss of the datagrams have no answer. Of
 each step: packets a second through the server (up and down are two), loss, CPU time of the dataplane in all and
@@ -34,6 +36,10 @@ AF_PACKET = f"""ports:
   access: {{device: "net_af_packet0,iface=access0,framecnt=4096,blocksz=65536", addresses: [{SERVER}/24]}}
   core: {{device: "net_af_packet1,iface=core0,framecnt=4096,blocksz=65536", addresses: [{labs.CORE}/24]}}
 """
+KERNEL = """ports:
+  access: {device: "xdp:access0"}
+  core: {device: "kernel:pns0"}
+"""
 # The kernel must not answer on the interfaces themselves for the addresses of the twins beside them.
 # Packet sockets are served before this hook.
 SILENCE = """table netdev silence {
@@ -44,12 +50,15 @@ SILENCE = """table netdev silence {
 
 
 class Bench:
-    """A lab with a server on one kind of ports."""
+    """A lab with a server on one kind of ports. `clients`: of a guest, instead of pns-loadgen."""
 
-    def __init__(self, kind, binaries):
+    def __init__(self, kind, binaries, clients=0):
         self.lab = pnslab.Lab("tap" if kind == "tap" else "xdp", binaries)
         try:
             changes = dict(CONFIG)
+            if kind == "kernel":
+                changes["ports"] = KERNEL
+                self.lab.pns.sysctl("net/ipv4/ip_forward", "1")
             if kind == "af_packet":
                 changes["ports"] = AF_PACKET
                 for interface, address in (("access0", SERVER), ("core0", labs.CORE)):
@@ -58,6 +67,10 @@ class Bench:
                 rules.write_text(SILENCE)
                 self.lab.pns.run("nft", "-f", str(rules))
             self.server = self.lab.start_server({"alice": "wonderland"}, changes)
+            if clients:
+                self.guest = self.lab.start_guest(clients)
+                self.guest.wait_boot()
+                return
             self.lab.inet.ip("address", "add", f"{SOURCE}/24", "dev", "br0")
             echo = self.lab.start_in(self.lab.intranet, str(self.lab.binaries / "pns-loadgen"), "echo",
                                      "--listen", ECHO, stdout=subprocess.PIPE)
@@ -124,6 +137,34 @@ def measure(kind, options):
         bench.lab.close()
 
 
+def measure_tcp(kind, options):
+    """Clients whose kernel carries GRE and MPPE, each with one TCP connection at a time."""
+    for clients in options.tcp:
+        bench = Bench(kind, options.binaries, clients)
+        try:
+            sessions = [bench.guest.dial("alice", "wonderland", ("lcp-max-configure", "30"), bind=address,
+                                         kernel_mode=True) for address in bench.guest.addresses]
+            for session in sessions:
+                session.wait_up(60)
+            for n in range(clients):
+                bench.lab.start_in(bench.lab.intranet, "iperf3", "-s", "-B", labs.HOST, "-p", str(5201 + n),
+                                   stdout=subprocess.DEVNULL)
+            pnslab.wait_until(lambda: bench.lab.intranet.run("ss", "-Hltn").stdout.count(":52") >= clients,
+                              20, "iperf3 listens")
+            for way, word in (("up", ""), ("down", "-R")):
+                begun = bench.sample()
+                jobs = [bench.guest.start(f"iperf3 -J -c {labs.HOST} -p {5201 + n} -B {session.address} "
+                                          f"-t {options.seconds} {word}")
+                        for n, session in enumerate(sessions)]
+                reports = [json.loads(job.wait(options.seconds + 60)[1]) for job in jobs]
+                bits = sum(report["end"]["sum_received"]["bits_per_second"] for report in reports)
+                seconds, packets, dataplane = (now - then for then, now in zip(begun, bench.sample()))
+                print(f"| {kind} | {clients} | {way} | {bits / 1e6:.0f} | {packets / seconds:,.0f} | "
+                      f"{dataplane / seconds:.0%} |", flush=True)
+        finally:
+            bench.lab.close()
+
+
 def row_text(row):
     latency, idle = row["latency_ms"], row["idle_ping_ms"]
     return (f"| {row['kind']} | {row['size']} | {row['offered']:,} | {row['packets_per_s']:,.0f} | "
@@ -140,11 +181,18 @@ def main():
     parser.add_argument("--most-loss", type=float, default=0.01)
     parser.add_argument("--binaries", help="directory of pns and its planes")
     parser.add_argument("--json", help="rows, to this file")
+    parser.add_argument("--tcp", type=lambda text: [int(n) for n in text.split(",")],
+                        help="numbers of clients with a TCP connection each")
     options = parser.parse_args()
-    if unknown := set(options.kinds) - {"xdp", "af_packet", "tap"}:
+    if unknown := set(options.kinds) - {"xdp", "af_packet", "tap", "kernel"}:
         parser.error(f"no such kind: {', '.join(unknown)}")
     if options.seconds < 4:
         parser.error("--seconds: at least 4")
+    if options.tcp:
+        print("| core | clients | way | TCP Mbit/s | packets/s | dataplane CPU |\n" + "|---" * 6 + "|")
+        for kind in options.kinds:
+            measure_tcp(kind, options)
+        return 0
     print("| port | octets | datagrams/s offered | packets/s carried | loss | dataplane CPU | its µs a packet | "
           "round trip ms, p50 / p99 | idle ping ms |\n" + "|---" * 9 + "|")
     rows = []

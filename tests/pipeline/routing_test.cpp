@@ -126,6 +126,28 @@ TEST_CASE("routing: an outer address may be another subscriber's inner address",
   CHECK(world.drops().empty());
 }
 
+TEST_CASE("routing: the host's own stack counts the hop, not the dataplane",
+          "[pipeline][routing]") {
+  World world;
+  NextHop host = by_core_router();
+  host.is_host = true;
+  const ScopedRoute way(world.routing().inner, "203.0.113.0/24", host);
+  const Subscriber s = world.add(2);
+  (void)world.counted();
+  // A packet that arrives with a TTL of 1 is for the host, or the host answers it.
+  std::uint32_t sequence = 0;
+  for (const unsigned ttl : {64U, 1U}) {
+    const Octets packet =
+        ip({.source = s.address, .destination = "203.0.113.9", .ttl = ttl}, pattern(20));
+    world.receive(kAccess, from_peer(s, sequence++, ppp("0021", packet)));
+    world.run();
+    const auto sent = world.sent(kCore);
+    REQUIRE(sent.size() == 1);
+    CHECK(hex(Octets(sent[0].begin() + 14, sent[0].end())) == hex(packet));
+  }
+  CHECK(world.drops().empty());
+}
+
 TEST_CASE("routing: the kernel's frames for the access side never enter a tunnel",
           "[pipeline][routing]") {
   World world;

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * The XDP program of an xdp: port. It takes what the dataplane serves into the AF_XDP socket of the
+ * The XDP program of an xdp: or kernel: port. It takes what the dataplane serves into the AF_XDP socket of the
  * receive queue and leaves everything else to the kernel, which keeps addresses, ARP, TCP 1723, SSH.
- * Built twice with clang:
+ * Built three times with clang:
  *   PNS_PORT_ACCESS  every IPv4 packet of protocol 47 (GRE), fragments included
  *   PNS_PORT_CORE    every IPv4 packet whose destination is in pns_prefixes (subscriber prefixes), and
  *                    every IPv6 packet whose destination is in pns_prefixes6
+ *   PNS_PORT_KERNEL  everything: what the host sends out of kernel:IFACE arrives at its peer, where the host
+ *                    has no business
  * DPDK's net_af_xdp loads the file and fills xsks_map; the dataplane fills the prefixes after that.
  * While no dataplane is there, what is ours is dropped and not passed on: the kernel would answer GRE
  * with ICMP protocol unreachable, and clients hang up on that. Lost packets they survive.
@@ -64,6 +66,7 @@ static __always_inline int is_subscriber6(void *packet, void *end) {
 
 SEC("xdp")
 int pns_redirect(struct xdp_md *ctx) {
+#ifndef PNS_PORT_KERNEL
   void *data = (void *)(long)ctx->data;
   void *end = (void *)(long)ctx->data_end;
   struct ethhdr *ethernet = data;
@@ -80,6 +83,7 @@ int pns_redirect(struct xdp_md *ctx) {
 #else
   struct prefix_key key = {.length = 32, .address = ip->daddr};
   if (!bpf_map_lookup_elem(&pns_prefixes, &key)) return XDP_PASS;
+#endif
 #endif
   return bpf_redirect_map(&xsks_map, ctx->rx_queue_index, XDP_DROP);
 }

@@ -286,6 +286,46 @@ log: {level: debug, format: json}
   CHECK(config->log.format == LogFormat::kJson);
 }
 
+TEST_CASE("config: a core port into the host's own stack has addresses and an mtu alone",
+          "[config]") {
+  const auto file = [](const std::string& core) {
+    std::string text = kMinimal;
+    const std::string device = R"(core: {device: "xdp:eth1"})";
+    text.replace(text.find(device), device.size(), core);
+    return text;
+  };
+  const auto config = parse(file(R"(core: {device: "kernel:pns0"})"), "pns.yaml");
+  REQUIRE(config);
+  const Port& core = config->ports.core;
+  CHECK(core.device.kind == DeviceKind::kKernel);
+  CHECK_FALSE(core.has_twin());
+  CHECK(core.kernel_interface() == "pns0");
+  CHECK(core.table == 0);
+  // Subscribers find the host at the gateway of their pool.
+  CHECK(core.addresses == std::vector{Ipv4Prefix{ip("10.64.0.1"), 32}});
+  const auto own = parse(
+      file(
+          R"(core: {device: "kernel:pns0", addresses: [10.9.0.1/24, "2001:db8::1/64"], mtu: 1400})"),
+      "pns.yaml");
+  REQUIRE(own);
+  CHECK(own->ports.core.addresses == std::vector{Ipv4Prefix{ip("10.9.0.1"), 24}});
+  CHECK(own->ports.core.ipv6_addresses.size() == 1);
+  CHECK(own->ports.core.mtu == 1400);
+  CHECK_THAT(dump_json(*own), Catch::Contains("10.9.0.1/24") && Catch::Contains("\"mtu\": 1400"));
+
+  for (const char* key : {"twin: t", "gateway: 10.9.0.2", "table: 9", "ipv6_gateway: 'fe80::1'"}) {
+    INFO(key);
+    CHECK_THAT(error_of(file(R"(core: {device: "kernel:pns0", )" + std::string(key) + "}")),
+               Catch::Contains("not with kernel:pns0: the kernel routes its packets"));
+  }
+  CHECK_THAT(error_of(file(R"(core: {device: "kernel:eth0"})")),
+             Catch::Contains("ports.core.device: eth0 is an interface of the access port already"));
+  std::string swapped = kMinimal;
+  swapped.replace(swapped.find("xdp:eth0"), 8, "kernel:pns0");
+  CHECK_THAT(error_of(swapped),
+             Catch::Contains("ports.access.device: kernel: is for the core port"));
+}
+
 TEST_CASE("config: an error names file, line, key and reason", "[config]") {
   CHECK(error_of(kMinimal + "ppp:\n  lcp_echo:\n    interval: soon\n") ==
         "pns.yaml:10: ppp.lcp_echo.interval: 'soon' is not a duration (a number with us, ms, s, m, "
@@ -415,8 +455,8 @@ TEST_CASE("config: one error for each thing that is wrong", "[config]") {
       {replaced(kMinimal, R"(device: "xdp:eth1")", ""),
        "pns.yaml:3: ports.core.device: must be given"},
       {replaced(kMinimal, "xdp:eth1", "eth1"),
-       "pns.yaml:3: ports.core.device: 'eth1' is not a device: xdp:IFACE, tap:IFACE, a PCI address "
-       "(0000:3b:00.1) or a DPDK device string (net_…)"},
+       "pns.yaml:3: ports.core.device: 'eth1' is not a device: xdp:IFACE, kernel:IFACE, "
+       "tap:IFACE, a PCI address (0000:3b:00.1) or a DPDK device string (net_…)"},
       {replaced(kMinimal, "xdp:eth1", "xdp:a-name-far-too-long"),
        "pns.yaml:3: ports.core.device: 'a-name-far-too-long' is not a name for a network "
        "interface"},

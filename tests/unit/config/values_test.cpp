@@ -34,6 +34,11 @@ TEST_CASE("values: rates are bits per second in powers of 1,000", "[config]") {
 
 TEST_CASE("values: devices", "[config]") {
   CHECK(parse_device("xdp:eth0")->kind == DeviceKind::kXdp);
+  CHECK(parse_device("kernel:pns0")->kind == DeviceKind::kKernel);
+  CHECK(parse_device("kernel:pns0")->xdp_interface() == "pns0-dp");
+  CHECK(parse_device("kernel:abcdefghijkl")->interface == "abcdefghijkl");
+  CHECK_FALSE(parse_device("kernel:abcdefghijklm"));  // with "-dp" longer than the kernel takes
+  CHECK_FALSE(parse_device("kernel:"));
   CHECK(parse_device("tap:w0")->interface == "w0");
   CHECK(parse_device("0000:3b:00.1")->kind == DeviceKind::kPci);
   CHECK(parse_device("3b:00.1")->kind == DeviceKind::kPci);

@@ -46,6 +46,19 @@ TEST_CASE("doctor: devices, an interface that is missing, down or without carrie
   CHECK(of_access(fake).text == "ports.access.device: no interface eth9");
 }
 
+TEST_CASE("doctor: devices, the pair of a kernel: port may have no name that is taken",
+          "[doctor]") {
+  FakeHost fake;
+  fake.use_kernel_core();
+  check_ok(check_devices(fake.config, fake.host));
+  fake.host.network.links.push_back({.name = "pns0", .up = true, .kind = "veth"});
+  check_ok(check_devices(fake.config, fake.host));  // a server runs
+  fake.host.network.links.push_back({.name = "pns0-dp", .up = true, .kind = "dummy"});
+  const Finding finding = with(check_devices(fake.config, fake.host), "ports.core.device");
+  CHECK(finding.verdict == Verdict::kError);
+  CHECK(finding.text == "ports.core.device: pns0-dp is an interface of another kind already");
+}
+
 TEST_CASE("doctor: devices, receive queues that workers share unequally, and too many",
           "[doctor]") {
   FakeHost fake;

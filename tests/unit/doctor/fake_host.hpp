@@ -109,6 +109,14 @@ struct FakeHost {
     write("dev/net/tun", "");
   }
 
+  // A core port into this host's own stack, which routes.
+  void use_kernel_core() {
+    config.ports.core.device = {config::DeviceKind::kKernel, "kernel:pns0", "pns0"};
+    config.ports.core.twin.clear();
+    config.ports.core.addresses = {prefix("10.64.0.1/32")};
+    write("proc/sys/net/ipv4/ip_forward", "1\n");
+  }
+
   config::Config config;
   doctor::Host host;
 

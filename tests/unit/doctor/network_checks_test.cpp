@@ -108,6 +108,23 @@ TEST_CASE("doctor: forwarding, not needed but for IPv6 neighbours", "[doctor]") 
   check_ok(check_forwarding(fake.config, fake.host));
 }
 
+TEST_CASE("doctor: forwarding, needed where the core port leads into the kernel", "[doctor]") {
+  FakeHost fake;
+  fake.use_kernel_core();
+  check_ok(check_forwarding(fake.config, fake.host));
+  check_ok(check_rp_filter(fake.config, fake.host));
+  check_ok(check_routes(fake.config, fake.host));
+  fake.write("proc/sys/net/ipv4/ip_forward", "0\n");
+  const Finding finding = only(check_forwarding(fake.config, fake.host));
+  CHECK(finding.verdict == Verdict::kError);
+  CHECK(finding.remedy.run == Commands{"sysctl -w net.ipv4.ip_forward=1"});
+  fake.write("proc/sys/net/ipv4/ip_forward", "1\n");
+  fake.config.pools["default"].ipv6_prefixes = {*Ipv6Prefix::parse("2001:db8:100::/48")};
+  fake.write("proc/sys/net/ipv6/conf/all/forwarding", "0\n");
+  CHECK(only(check_forwarding(fake.config, fake.host)).remedy.run ==
+        Commands{"sysctl -w net.ipv6.conf.all.forwarding=1"});
+}
+
 TEST_CASE("doctor: forwarding, a kernel that forwards the packets of net_af_packet too",
           "[doctor]") {
   FakeHost fake;

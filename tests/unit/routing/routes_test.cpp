@@ -70,13 +70,15 @@ struct World {
   unsigned unanswered = 0;
   std::uint64_t now_ns = 1;
 
-  explicit World(std::vector<Ipv6Prefix> pools = {}, bool access_from_inside = false) {
+  explicit World(std::vector<Ipv6Prefix> pools = {}, bool access_from_inside = false,
+                 bool core_leads_to_host = false) {
     static int number = 0;
     const std::string name = "t" + std::to_string(number++);
     outer = NextHops::create((name + "o").c_str(), {1024, 0}).value();
     inner = NextHops::create((name + "i").c_str(), {1024, 1024}).value();
     Routes::Settings settings;
-    settings.ports = {Routes::PortInfo{"t-access", kAccessMac, 1723}, {"t-core", kCoreMac, 1724}};
+    settings.ports = {Routes::PortInfo{"t-access", kAccessMac, 1723},
+                      {"t-core", kCoreMac, 1724, core_leads_to_host}};
     settings.pools = std::move(pools);
     settings.access_from_inside = access_from_inside;
     routes = std::make_unique<Routes>(
@@ -361,6 +363,36 @@ TEST_CASE("routes: an address that a session has outside the pools leads to it m
   CHECK(world.until([&] { return world.to("2001:db8:7:7:8::1").asks_sessions(); }));
   world.routes->remove_subscriber(prefix);
   CHECK(world.to("2001:db8:7:7::1").kind == NextHopKind::kUnreachable);
+}
+
+TEST_CASE("routes: a port into the host's own stack takes everything but the pools' packets",
+          "[dataplane][routes]") {
+  fresh_network();
+  run("route add 192.0.2.0/24 via 10.0.0.254 dev t-core");
+  run("neigh add 10.0.0.7 lladdr 02:00:00:00:00:07 dev t-core");
+  World world({{ip("10.64.0.0"), 96 + 16}}, false, true);
+  // The kernel's own routes, addresses and neighbours there are its own business.
+  for (const char* anywhere : {"203.0.113.1", "192.0.2.1", "10.0.0.1", "10.0.0.7", "2001:db8::1"}) {
+    INFO(anywhere);
+    const NextHop hop = world.to(anywhere);
+    CHECK(hop.kind == NextHopKind::kResolved);
+    CHECK(hop.port == PortRole::kCore);
+    CHECK(hop.destination == kCoreMac);
+    CHECK(hop.source == kCoreMac);
+    CHECK(hop.is_host);
+    CHECK(hop.keeps_ttl());
+    CHECK_FALSE(hop.asks_sessions());
+  }
+  CHECK(world.to("10.64.3.4").kind == NextHopKind::kPool);
+  // The outer table is the access port's, as ever, and no hop of it is the host.
+  CHECK(world.out("198.51.100.9").port == PortRole::kAccess);
+  CHECK_FALSE(world.out("198.51.100.9").is_host);
+  CHECK(world.routes->addresses(PortRole::kCore) == std::vector{unmapped(ip("10.0.0.1"))});
+  // It stays when the kernel's routes change.
+  const auto before = world.routes->rebuilds();
+  run("route del 192.0.2.0/24");
+  CHECK(world.until([&] { return world.routes->rebuilds() > before; }));
+  CHECK(world.to("192.0.2.1").is_host);
 }
 
 TEST_CASE("routes: the better metric wins, and what is blackholed is unreachable",

@@ -3,6 +3,7 @@
 // Every case makes interfaces in a fresh network namespace of this process.
 #include "pns/supervisor/kernel_net.hpp"
 
+#include "pns/supervisor/kernel_port.hpp"
 #include "pns/supervisor/policy_rules.hpp"
 
 #include <arpa/inet.h>
@@ -296,4 +297,67 @@ TEST_CASE("kernel net: the largest backlog is what the kernel's parameter says",
 
 TEST_CASE("kernel net: an interface that is not there has no addresses", "[supervisor]") {
   CHECK(interface_addresses("no-such-if").empty());
+}
+
+TEST_CASE("kernel port: a pair whose far end the host has no business with", "[kernel]") {
+  enter_fresh_namespace();
+  config::Config config;
+  config.ports.core.device = {config::DeviceKind::kKernel, "kernel:pns0", "pns0"};
+  config.ports.core.addresses = {{*Ipv4Address::parse("10.64.0.1"), 32}};
+  config.ports.core.ipv6_addresses = {*Ipv6Prefix::parse("2001:db8::1/128")};
+  auto& pool = config.pools["default"];
+  pool.ranges = {{*Ipv4Address::parse("10.64.0.2"), *Ipv4Address::parse("10.64.0.7")}};
+  pool.ipv6_prefixes = {*Ipv6Prefix::parse("2001:db8:100::/48")};
+  CHECK(kernel_port_objection(config.ports.core).empty());
+
+  REQUIRE(make_kernel_port(config.ports.core));
+  REQUIRE(configure_kernel_port(config));
+  REQUIRE(configure_kernel_port(config));  // may be repeated
+  CHECK(kernel_port_objection(config.ports.core).empty());
+  const std::string link = ip("-d link show pns0");
+  CHECK_THAT(link, Catch::Contains("pns0@pns0-dp") && Catch::Contains("NOARP") &&
+                       Catch::Contains("UP") && Catch::Contains("mtu 1500"));
+  const std::string peer = ip("link show pns0-dp");
+  CHECK_THAT(peer, Catch::Contains("state DOWN"));  // until a dataplane has it
+  const auto mac_in = [](const std::string& text) {
+    const auto at = text.find("link/ether ");
+    return at == std::string::npos ? std::string() : text.substr(at, 28);
+  };
+  CHECK_FALSE(mac_in(link).empty());
+  CHECK(mac_in(link) == mac_in(peer));
+  CHECK(contents_of("/proc/sys/net/ipv4/conf/pns0-dp/forwarding") == "0\n");
+  CHECK(ip("-6 -o address show dev pns0-dp").empty());
+  CHECK_THAT(ip("-o address show dev pns0"), Catch::Contains("10.64.0.1/32") &&
+                                                 Catch::Contains("2001:db8::1/128") &&
+                                                 !Catch::Contains("fe80"));
+  CHECK(ip("route show dev pns0") ==
+        "10.64.0.2/31 proto static scope link linkdown \n"
+        "10.64.0.4/30 proto static scope link linkdown \n");
+  CHECK_THAT(ip("-6 route show dev pns0"), Catch::Contains("2001:db8:100::/48"));
+
+  // The pair of a killed server is made anew: an address of its configuration is not kept.
+  config.ports.core.addresses = {{*Ipv4Address::parse("10.64.0.9"), 32}};
+  REQUIRE(make_kernel_port(config.ports.core));
+  REQUIRE(configure_kernel_port(config));
+  CHECK_THAT(ip("-o address show dev pns0"), !Catch::Contains("10.64.0.1/32"));
+  remove_kernel_port(config.ports.core);
+  CHECK(ip("link show pns0").empty());
+  CHECK(ip("link show pns0-dp").empty());
+}
+
+TEST_CASE("kernel port: a name that is taken is refused, and its interface stays", "[kernel]") {
+  enter_fresh_namespace();
+  config::Port core;
+  core.device = {config::DeviceKind::kKernel, "kernel:pns0", "pns0"};
+  ip("link add pns0 type bridge");
+  CHECK(kernel_port_objection(core) ==
+        "pns0 is an interface already, and no pair of veth with pns0-dp (choose another name)");
+  CHECK_FALSE(make_kernel_port(core));
+  remove_kernel_port(core);
+  CHECK_FALSE(ip("link show pns0").empty());
+  // Two pairs that have the names by chance are no pair.
+  ip("link delete pns0");
+  ip("link add pns0 type veth peer name a1");
+  ip("link add pns0-dp type veth peer name b1");
+  CHECK_FALSE(kernel_port_objection(core).empty());
 }

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pns/supervisor/kernel_port.hpp"
+
+#include <fmt/format.h>
+#include <linux/ethtool.h>
+#include <linux/rtnetlink.h>
+#include <linux/sockios.h>
+#include <net/if.h>
+#include <netlink/netlink.h>
+#include <netlink/route/link.h>
+#include <netlink/route/link/veth.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <memory>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "pns/base/ip_ranges.hpp"
+#include "pns/base/unique_fd.hpp"
+#include "pns/netlink/route_socket.hpp"
+#include "pns/supervisor/kernel_net.hpp"
+
+namespace pns::supervisor {
+namespace {
+
+using Result = std::expected<void, std::string>;
+
+struct PutLink {
+  void operator()(rtnl_link* link) const noexcept { rtnl_link_put(link); }
+};
+using Link = std::unique_ptr<rtnl_link, PutLink>;
+struct PutAddress {
+  void operator()(nl_addr* address) const noexcept { nl_addr_put(address); }
+};
+
+constexpr std::uint32_t kDefaultMtu = 1500;
+
+std::unexpected<std::string> failed(const std::string& interface, std::string_view what,
+                                    int nl_error) {
+  return std::unexpected(fmt::format("{}: {}: {}", interface, what, nl_geterror(nl_error)));
+}
+
+Link find_link(nl_sock* socket, const std::string& name) {
+  rtnl_link* found = nullptr;
+  (void)rtnl_link_get_kernel(socket, 0, name.c_str(), &found);
+  return Link(found);
+}
+
+bool is_veth(rtnl_link* link) {
+  const char* const type = rtnl_link_get_type(link);
+  return type != nullptr && std::string_view(type) == "veth";
+}
+
+// Locally administered, and the same at each start.
+MacAddress mac_of(std::string_view interface) noexcept {
+  std::uint32_t hash = 2166136261U;  // FNV-1a
+  for (const char c : interface) hash = (hash ^ static_cast<std::uint8_t>(c)) * 16777619U;
+  const auto octet = [hash](unsigned shift) { return static_cast<std::uint8_t>(hash >> shift); };
+  return {0x02, 0x4b, octet(24), octet(16), octet(8), octet(0)};
+}
+
+Result create_pair(nl_sock* socket, const std::string& name, const std::string& peer) {
+  const Link pair(rtnl_link_veth_alloc());
+  rtnl_link_set_name(pair.get(), name.c_str());
+  rtnl_link* const other = rtnl_link_veth_get_peer(pair.get());  // a reference of its own
+  rtnl_link_set_name(other, peer.c_str());
+  // DPDK opens one queue of an interface without combined channels.
+  for (rtnl_link* const each : {pair.get(), other}) {
+    rtnl_link_set_num_tx_queues(each, 1);
+    rtnl_link_set_num_rx_queues(each, 1);
+  }
+  const int error = rtnl_link_add(socket, pair.get(), NLM_F_CREATE | NLM_F_EXCL);
+  rtnl_link_put(other);
+  return error < 0 ? Result(failed(name, "veth", error)) : Result();
+}
+
+// One feature of an interface; a kernel that does not know it needs nothing.
+Result set_feature(int socket, const std::string& interface, std::uint32_t command, bool on) {
+  ethtool_value value{command, on ? 1U : 0U};
+  ifreq request{};
+  interface.copy(request.ifr_name, IFNAMSIZ - 1);
+  request.ifr_data = reinterpret_cast<char*>(&value);
+  if (::ioctl(socket, SIOCETHTOOL, &request) != 0 && errno != EOPNOTSUPP)
+    return std::unexpected(
+        fmt::format("{}: ethtool command {:#x}: {}", interface, command, std::strerror(errno)));
+  return {};
+}
+
+// Packets for subscribers leave the host whole: the dataplane computes no checksum and cuts no
+// segments. Those of subscribers are put together by the kernel before it routes them (GRO), which
+// it does where the peer has no segmentation either.
+Result set_features(const std::string& name, const std::string& peer) {
+  const UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  if (!socket) return std::unexpected(fmt::format("socket: {}", std::strerror(errno)));
+  for (const auto& [interface, command, on] : {std::tuple{&name, ETHTOOL_STXCSUM, false},
+                                               {&name, ETHTOOL_STSO, false},
+                                               {&name, ETHTOOL_SGSO, false},
+                                               {&peer, ETHTOOL_STSO, false},
+                                               {&name, ETHTOOL_SGRO, true}})
+    if (auto done = set_feature(socket.get(), *interface, static_cast<std::uint32_t>(command), on);
+        !done)
+      return done;
+  return {};
+}
+
+Result change(nl_sock* socket, const std::string& name, const MacAddress& mac, std::uint32_t mtu,
+              unsigned flags) {
+  const Link link = find_link(socket, name);
+  if (!link) return std::unexpected(name + ": no such interface");
+  const Link wanted(rtnl_link_alloc());
+  const std::unique_ptr<nl_addr, PutAddress> hardware(
+      nl_addr_build(AF_LLC, mac.data(), mac.size()));
+  rtnl_link_set_addr(wanted.get(), hardware.get());
+  rtnl_link_set_mtu(wanted.get(), mtu);
+  rtnl_link_set_flags(wanted.get(), flags);
+  if (const int error = rtnl_link_change(socket, link.get(), wanted.get(), 0); error < 0)
+    return failed(name, fmt::format("MAC {}, MTU {}", to_string(mac), mtu), error);
+  return {};
+}
+
+}  // namespace
+
+std::string kernel_port_objection(const config::Port& port) {
+  const std::string& name = port.device.interface;
+  const std::string peer = port.device.xdp_interface();
+  const auto socket = netlink::open_route_socket();
+  if (!socket) return socket.error();
+  const Link link = find_link(socket->get(), name);
+  const Link other = find_link(socket->get(), peer);
+  if (!link && !other) return {};
+  if (link && other && is_veth(link.get()) && is_veth(other.get()) &&
+      rtnl_link_get_link(link.get()) == rtnl_link_get_ifindex(other.get()))
+    return {};
+  return fmt::format(
+      "{} is an interface already, and no pair of veth with {} (choose another name)",
+      link ? name : peer, link ? peer : name);
+}
+
+Result make_kernel_port(const config::Port& port) {
+  const std::string& name = port.device.interface;
+  const std::string peer = port.device.xdp_interface();
+  if (std::string why = kernel_port_objection(port); !why.empty())
+    return std::unexpected(std::move(why));
+  remove_kernel_port(port);
+  const auto opened = netlink::open_route_socket();
+  if (!opened) return std::unexpected(opened.error());
+  nl_sock* const socket = opened->get();
+  if (auto done = create_pair(socket, name, peer); !done) return done;
+  keep_host_off(peer);
+  accept_own_addresses(name);
+  quiet_ipv6(name);
+  const MacAddress mac = mac_of(name);
+  const std::uint32_t mtu = port.mtu != 0 ? port.mtu : kDefaultMtu;
+  if (auto done = set_features(name, peer); !done) return done;
+  if (auto done = change(socket, peer, mac, mtu, 0); !done) return done;
+  return change(socket, name, mac, mtu, IFF_UP | IFF_NOARP);
+}
+
+Result configure_kernel_port(const config::Config& config) {
+  const config::Port& port = config.ports.core;
+  const std::string& name = port.device.interface;
+  std::vector<Ipv4Prefix> ipv4;
+  std::vector<Ipv6Prefix> ipv6;
+  for (const auto& [pool_name, pool] : config.pools) {
+    for (const Ipv4Range& range : pool.ranges)
+      std::ranges::copy(prefixes_of(range), std::back_inserter(ipv4));
+    std::ranges::copy(pool.ipv6_prefixes, std::back_inserter(ipv6));
+  }
+  if (!ipv6.empty() || !port.ipv6_addresses.empty()) enable_ipv6(name);
+  if (auto done = add_addresses(name, port.addresses, port.ipv6_addresses); !done) return done;
+  return add_link_routes(name, RT_TABLE_MAIN, ipv4, ipv6);
+}
+
+void remove_kernel_port(const config::Port& port) noexcept {
+  if (!kernel_port_objection(port).empty()) return;
+  const auto socket = netlink::open_route_socket();
+  if (!socket) return;
+  if (const Link link = find_link(socket->get(), port.device.interface); link)
+    (void)rtnl_link_delete(socket->get(), link.get());
+}
+
+}  // namespace pns::supervisor
