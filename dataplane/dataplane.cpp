@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/dataplane.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/capability.h>
 #include <rte_cycles.h>
@@ -194,6 +195,7 @@ void log_port(const Port& port) {
                           {"multicast", port.no_multicast.empty() ? "all" : port.no_multicast},
                           {"xdp", port.xdp_mode.empty() ? "-" : port.xdp_mode},
                           {"zero_copy", port.zero_copy},
+                          {"vlan", port.vlan.count == 0 ? "-" : port.vlan.to_string()},
                           {"twin", port.has_twin ? port.kernel_interface : "none"}});
 }
 
@@ -285,8 +287,10 @@ void Dataplane::start_dpdk() {
 void Dataplane::open_ports() {
   if (!device_faults_.watch()) fail("DPDK takes no callback for device events");
   for (const PortRole role : kRoles)
-    port(role) =
-        need(open_port(role, config_, std::move(grants_.wires[index_of(role)]), packet_pool_));
+    port(role) = role == PortRole::kCore && config_.ports.one_device()
+                     ? port_on_device_of(port(PortRole::kAccess), config_)
+                     : need(open_port(role, config_, std::move(grants_.wires[index_of(role)]),
+                                      packet_pool_));
   pool_prefixes_ = prefixes_of_pools(config_);
   if (const Port& core = port(PortRole::kCore); !core.has_twin && !core.leads_to_host) {
     xdp_prefixes_ = need(XdpPrefixes::open(core.kernel_interface));
@@ -303,7 +307,8 @@ void Dataplane::open_ports() {
 // The supervisor gives the twins our MACs and their addresses.
 void Dataplane::announce_twins() {
   for (const Port& opened : ports_) {
-    if (!opened.has_twin) continue;
+    // One link has one twin.
+    if (!opened.has_twin || (opened.role == PortRole::kCore && config_.ports.one_link())) continue;
     contract::SupervisorMessage message;
     message.type = contract::SupervisorMessageType::kSetTwin;
     message.port = static_cast<std::uint32_t>(opened.role);
@@ -401,6 +406,7 @@ void Dataplane::make_worker_places() {
     place.config.id = WorkerId(i);
     place.config.worker_count = worker_count();
     place.config.pool = packet_pool_;
+    place.config.one_device = config_.ports.one_device();
     place.config.commands = need(make_ring(fmt::format("commands{}", i), kRingSize));
     // A storm of 5,000 clients sends as much while a worker waits for a core.
     const unsigned control_frames = std::clamp(
@@ -427,6 +433,10 @@ void Dataplane::connect_twins() {
     const std::size_t index = index_of(opened.role);
     TwinBridge::Twin& twin = twins[index];
     twin.fd = std::move(grants_.twins[index]);
+    // The twin of one link: the access port reads it, and both write.
+    const bool only_writes = opened.role == PortRole::kCore && config_.ports.one_link();
+    if (only_writes && opened.has_twin)
+      twin.fd.reset(::fcntl(twins[index_of(PortRole::kAccess)].fd.get(), F_DUPFD_CLOEXEC, 0));
     if (opened.has_twin && !twin.fd) fail("the supervisor granted no twin for " + opened.device);
     for (std::size_t i = 0; i < places_.size(); ++i) {
       WorkerConfig::Port& settings = places_[i]->config.ports[index];
@@ -434,6 +444,7 @@ void Dataplane::connect_twins() {
         settings.rx_queues.push_back(opened.rx_queues[queue]);
       settings.tx_queue = opened.tx_queues[i];
       settings.mac = opened.mac;
+      settings.vlan = opened.vlan;
       settings.mtu = opened.mtu;
       settings.has_twin = opened.has_twin;
       settings.leads_to_host = opened.leads_to_host;
@@ -445,7 +456,7 @@ void Dataplane::connect_twins() {
         settings.punt[n] = {kPuntClasses[n].rate, rte_ring_get_capacity(ring), ring};
         twin.from_workers.push_back(ring);
       }
-      if (i != 0) continue;
+      if (i != 0 || only_writes) continue;
       settings.from_twin = need(make_ring(fmt::format("from-twin{}", index), kRingSize));
       twin.to_worker = settings.from_twin;
       twin.worker_doorbell = &places_.front()->doorbell;

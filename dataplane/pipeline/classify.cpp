@@ -141,6 +141,28 @@ void find_records(const Burst& burst, Lookups& lookups, PortRole port,
 
 }  // namespace
 
+PortRole port_of_frame(const StageContext& stage, Bytes frame) noexcept {
+  const auto ethernet = wire::parse_ethernet(frame);
+  if (!ethernet || wire::is_multicast(ethernet->destination)) return PortRole::kAccess;
+  const NextHops& inner = stage.routing.inner;
+  const auto core_if = [](bool is_for_core) {
+    return is_for_core ? PortRole::kCore : PortRole::kAccess;
+  };
+  const Bytes packet = frame.subspan(wire::kEthernetHeaderSize);
+  if (ethernet->type.host() == wire::kEtherTypeIpv4) {
+    const auto header = wire::parse_ipv4(packet);
+    if (!header ||
+        (header->protocol == wire::kIpProtocolGre &&
+         stage.sessions.local_index(header->destination) != SessionTable::kMaxLocalAddresses))
+      return PortRole::kAccess;
+    return core_if(inner.get(inner.lookup(header->destination)).asks_sessions());
+  }
+  if (ethernet->type.host() == wire::kEtherTypeIpv6)
+    if (const auto header = wire::parse_ipv6(packet))
+      return core_if(inner.get(inner.lookup(header->destination)).asks_sessions());
+  return PortRole::kAccess;
+}
+
 ForSubscriber subscriber_of(const SessionTable& sessions, Bytes frame) noexcept {
   const auto ethernet = wire::parse_ethernet(frame);
   if (!ethernet) return {};

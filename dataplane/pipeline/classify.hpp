@@ -12,6 +12,11 @@ namespace pns::dataplane {
 // taken off. The rest → kPunt, or a drop where the port has no twin.
 void classify(Burst& burst, contract::PortRole port, StageContext& stage) noexcept;
 
+// The port that a frame belongs to where both ports are one link: the core port has what is for
+// subscribers, and for addresses of the pools that no session has. GRE for us is the access port's,
+// and so is all that the kernel gets.
+[[nodiscard]] contract::PortRole port_of_frame(const StageContext& stage, Bytes frame) noexcept;
+
 // The session that an Ethernet frame is for, by inner destination, and the lane of such packets;
 // empty for anything else.
 struct ForSubscriber {

@@ -33,9 +33,9 @@ bool may_lock_memory() {
 }
 
 // Whatever the interface.
-std::string af_xdp_objection(contract::PortRole role, const config::Device& device) {
+std::string af_xdp_objection(contract::PortRole role, const config::Ports& ports) {
   std::error_code error;
-  if (const path program = xdp_program(role, device); !std::filesystem::exists(program, error))
+  if (const path program = xdp_program(role, ports); !std::filesystem::exists(program, error))
     return fmt::format("{} is not beside the executable", program.filename().string());
   if (!may_lock_memory())
     return "RLIMIT_MEMLOCK bounds the memory of AF_XDP (LimitMEMLOCK=infinity of the unit, ulimit "
@@ -44,15 +44,20 @@ std::string af_xdp_objection(contract::PortRole role, const config::Device& devi
   return {};
 }
 
-std::string xdp_objection(contract::PortRole role, const config::Device& device, const path& sys) {
-  const std::string& interface = device.interface;
+std::string xdp_objection(contract::PortRole role, const config::Ports& ports, const path& sys) {
+  const config::Port& port = role == contract::PortRole::kAccess ? ports.access : ports.core;
+  const std::string& interface = port.device.interface;
+  if (!port.vlan.empty() && !host::has_interface(interface, sys))
+    return fmt::format("no VLAN interface {}: ip link add link {} name {} type vlan id {}, and up",
+                       interface, interface.substr(0, interface.rfind('.')), interface,
+                       port.vlan.back());
   if (!host::has_interface(interface, sys)) return no_interface(interface);
   if (const std::size_t queues = host::rx_queues(interface, sys); queues > host::kMaxXdpQueues)
     return fmt::format(
         "the interface has {} receive queues and at most {} can be served: ethtool -L {} combined "
         "{}",
         queues, host::kMaxXdpQueues, interface, host::kMaxXdpQueues);
-  return af_xdp_objection(role, device);
+  return af_xdp_objection(role, ports);
 }
 
 // A PCI device is DPDK's when a driver for user space has it; one of Mellanox stays with its own.
@@ -76,8 +81,11 @@ std::string role_name(contract::PortRole role) {
   return role == contract::PortRole::kAccess ? "access" : "core";
 }
 
-path xdp_program(contract::PortRole role, const config::Device& device) {
-  const std::string name = device.kind == config::DeviceKind::kKernel ? "kernel" : role_name(role);
+path xdp_program(contract::PortRole role, const config::Ports& ports) {
+  const config::Port& port = role == contract::PortRole::kAccess ? ports.access : ports.core;
+  const std::string name = port.device.kind == config::DeviceKind::kKernel ? "kernel"
+                           : ports.one_link()                              ? "link"
+                                                                           : role_name(role);
   return std::filesystem::read_symlink("/proc/self/exe").parent_path() / ("pns-xdp-" + name + ".o");
 }
 
@@ -88,10 +96,10 @@ std::string device_objection(contract::PortRole role, const config::Config& conf
   std::string why;
   switch (port.device.kind) {
     case config::DeviceKind::kXdp:
-      why = xdp_objection(role, port.device, sys);
+      why = xdp_objection(role, config.ports, sys);
       break;
     case config::DeviceKind::kKernel:
-      why = af_xdp_objection(role, port.device);  // the supervisor makes the interface
+      why = af_xdp_objection(role, config.ports);  // the supervisor makes the interface
       break;
     case config::DeviceKind::kPci:
       why = pci_objection(port.device.text, sys);

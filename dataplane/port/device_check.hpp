@@ -18,8 +18,9 @@ namespace pns::dataplane {
 [[nodiscard]] std::string device_objection(contract::PortRole role, const config::Config& config,
                                            const std::filesystem::path& sys = "/sys");
 
-// The compiled XDP program lies beside the executable: bin/pns-xdp-access.o, bin/pns-xdp-core.o.
+// The compiled XDP program of a port lies beside the executable: pns-xdp-access.o, -core.o,
+// -kernel.o, and -link.o where both ports are one interface.
 [[nodiscard]] std::filesystem::path xdp_program(contract::PortRole role,
-                                                const config::Device& device);
+                                                const config::Ports& ports);
 
 }  // namespace pns::dataplane

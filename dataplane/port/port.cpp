@@ -82,10 +82,10 @@ std::expected<void, std::string> set_up(const Port& port) {
   return {};
 }
 
-std::expected<std::uint16_t, std::string> probe_xdp(const Port& port, const config::Device& device,
+std::expected<std::uint16_t, std::string> probe_xdp(const Port& port, const config::Ports& ports,
                                                     std::uint16_t queues) {
   const auto index = static_cast<int>(::if_nametoindex(port.xdp_interface.c_str()));
-  const auto program = xdp_program(port.role, device);
+  const auto program = xdp_program(port.role, ports);
   // The supervisor leaves its peer down, so that nothing comes before there is a program.
   if (port.leads_to_host)
     if (auto done = set_up(port); !done) return std::unexpected(done.error());
@@ -103,12 +103,13 @@ std::expected<std::uint16_t, std::string> probe_xdp(const Port& port, const conf
   return id;
 }
 
-std::expected<std::uint16_t, std::string> probe_device(const Port& port, const config::Port& config,
+std::expected<std::uint16_t, std::string> probe_device(const Port& port, const config::Ports& ports,
                                                        std::uint16_t queues) {
+  const config::Port& config = port.role == contract::PortRole::kAccess ? ports.access : ports.core;
   switch (config.device.kind) {
     case config::DeviceKind::kXdp:
     case config::DeviceKind::kKernel:
-      return probe_xdp(port, config.device, queues);
+      return probe_xdp(port, ports, queues);
     case config::DeviceKind::kPci: {
       std::uint16_t id = 0;
       if (rte_eth_dev_get_port_by_name(config.device.text.c_str(), &id) != 0)
@@ -144,9 +145,31 @@ void steer(Port& port, std::uint16_t rx_queues, std::uint16_t workers, std::uint
     port.steering = {};
 }
 
+// The tags of a device's frames that the device takes off and puts on, if it can.
+enum class DeviceTags : std::uint8_t {
+  kByHand,  // none, or two: devices differ in which of two they mean
+  kSingle,
+};
+
+DeviceTags device_tags(const config::Ports& ports, contract::PortRole role) {
+  std::size_t most = (role == contract::PortRole::kAccess ? ports.access : ports.core).vlan.size();
+  if (ports.one_device()) most = std::max(ports.access.vlan.size(), ports.core.vlan.size());
+  return most == 1 ? DeviceTags::kSingle : DeviceTags::kByHand;
+}
+
+// One port's own tags.
+VlanTags tags_of(const config::Port& settings, const Port& device) {
+  // The kernel's VLAN interface has them.
+  if (settings.device.uses_xdp()) return {};
+  VlanTags tags = VlanTags::of(settings.vlan);
+  tags.device_inserts = device.device_inserts_tags && tags.count == 1;
+  return tags;
+}
+
 std::expected<void, std::string> start_ethdev(Port& port, std::uint16_t workers,
                                               std::uint16_t rx_queues, config::Steering steering,
-                                              std::uint16_t mtu, rte_mempool* pool) {
+                                              std::uint16_t mtu, DeviceTags tags,
+                                              rte_mempool* pool) {
   const std::uint16_t id = port.ethdev_id;
   rte_eth_dev_info info{};
   if (rte_eth_dev_info_get(id, &info) != 0) return failed(port, "no device information");
@@ -163,6 +186,11 @@ std::expected<void, std::string> start_ethdev(Port& port, std::uint16_t workers,
       return failed(
           port, fmt::format("mtu {}: the device takes {} to {}", mtu, info.min_mtu, info.max_mtu));
     conf.rxmode.mtu = mtu;
+  }
+  if (tags == DeviceTags::kSingle) {
+    conf.rxmode.offloads |= info.rx_offload_capa & RTE_ETH_RX_OFFLOAD_VLAN_STRIP;
+    conf.txmode.offloads |= info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_VLAN_INSERT;
+    port.device_inserts_tags = (info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_VLAN_INSERT) != 0;
   }
   int configured = rte_eth_dev_configure(id, rx_queues, tx_queues, &conf);
   if (configured != 0 && (conf.rx_adv_conf.rss_conf.rss_hf & RTE_ETH_RSS_L3_DST_ONLY) != 0) {
@@ -289,6 +317,7 @@ std::expected<Port, std::string> open_port(contract::PortRole role, const config
     port.mac = tap_mac(config.node.name, role);
     if (settings.mtu != 0) port.mtu = settings.mtu;
     port.capabilities.can_wait = true;
+    port.vlan = tags_of(settings, port);
     port.rx_queues.push_back(RxQueue::tap(wire.get(), pool));
     for (std::uint16_t worker = 0; worker < workers; ++worker)
       port.tx_queues.push_back(TxQueue::tap(wire.get()));
@@ -304,16 +333,18 @@ std::expected<Port, std::string> open_port(contract::PortRole role, const config
   const auto rx_queues =
       static_cast<std::uint16_t>(xdp ? host::rx_queues(port.xdp_interface) : workers);
   const auto others = packet_sockets();
-  auto id = probe_device(port, settings, rx_queues);
+  auto id = probe_device(port, config.ports, rx_queues);
   if (!id) return std::unexpected(id.error());
   port.ethdev_id = *id;
   // DPDK does not ask the kernel for the MTU of an interface that it shares.
   port.shared_interface = shared_interface(settings.device);
   const std::optional<std::uint32_t> kernel_mtu = host::mtu(port.shared_interface);
-  if (auto started = start_ethdev(port, workers, rx_queues, config.dataplane.steering,
-                                  kernel_mtu ? 0 : settings.mtu, pool);
+  if (auto started =
+          start_ethdev(port, workers, rx_queues, config.dataplane.steering,
+                       kernel_mtu ? 0 : settings.mtu, device_tags(config.ports, role), pool);
       !started)
     return std::unexpected(started.error());
+  port.vlan = tags_of(settings, port);
   if (kernel_mtu)
     port.mtu = static_cast<std::uint16_t>(std::min<std::uint32_t>(
         settings.mtu != 0 ? settings.mtu : *kernel_mtu, config::kMaxPortMtu));
@@ -325,7 +356,32 @@ std::expected<Port, std::string> open_port(contract::PortRole role, const config
   return port;
 }
 
+Port port_on_device_of(const Port& access, const config::Config& config) {
+  const config::Port& settings = config.ports.core;
+  Port port;
+  port.role = contract::PortRole::kCore;
+  port.device = settings.device.text;
+  port.has_twin = settings.has_twin();
+  port.kernel_interface = settings.kernel_interface();
+  port.xdp_interface = access.xdp_interface;
+  port.shared_interface = access.shared_interface;
+  port.mac = access.mac;
+  port.mtu = access.mtu;
+  port.capabilities = access.capabilities;
+  port.tx_queues = access.tx_queues;
+  port.ethdev_id = access.ethdev_id;
+  port.on_others_device = true;
+  port.device_inserts_tags = access.device_inserts_tags;
+  port.vlan = tags_of(settings, access);
+  port.no_multicast = access.no_multicast;
+  port.xdp_mode = access.xdp_mode;
+  port.zero_copy = access.zero_copy;
+  port.numa_node = access.numa_node;
+  return port;
+}
+
 void close_port(Port& port) noexcept {
+  if (port.on_others_device) return;
   if (port.ethdev_id != UINT16_MAX) {
     (void)rte_eth_dev_stop(port.ethdev_id);
     (void)rte_eth_dev_close(port.ethdev_id);

@@ -14,6 +14,7 @@
 
 #include "dataplane/port/queue.hpp"
 #include "dataplane/port/steering.hpp"
+#include "dataplane/port/vlan.hpp"
 #include "pns/base/ip_address.hpp"
 #include "pns/base/unique_fd.hpp"
 #include "pns/config/config.hpp"
@@ -45,9 +46,13 @@ struct Port {
   std::vector<int> xdp_sockets;    // xdp: only; by receive queue, not owned
   UniqueFd wire;                   // tap: only
   std::uint16_t ethdev_id = UINT16_MAX;  // other kinds
-  contract::PortSteering steering;       // how packets find their worker
-  std::string no_key_rules;              // why the driver has no rules by GRE key; empty: not tried
-  std::string no_multicast;  // why the driver still filters multicast; empty: it does not
+  VlanTags vlan;
+  bool device_inserts_tags = false;
+  bool on_others_device =
+      false;  // the access port has the queues, and counts what the device loses
+  contract::PortSteering steering;  // how packets find their worker
+  std::string no_key_rules;         // why the driver has no rules by GRE key; empty: not tried
+  std::string no_multicast;         // why the driver still filters multicast; empty: it does not
   // How the kernel runs the XDP program ("native", "generic", "hardware") and whether it copies
   // packets; empty: not xdp:.
   std::string xdp_mode;
@@ -60,6 +65,10 @@ struct Port {
 [[nodiscard]] std::expected<Port, std::string> open_port(contract::PortRole role,
                                                          const config::Config& config,
                                                          UniqueFd wire, rte_mempool* pool);
+
+// The core port where it is the access port's device: it sends by the same queues and receives by
+// none.
+[[nodiscard]] Port port_on_device_of(const Port& access, const config::Config& config);
 
 // The descriptors that a worker waits on: those of its own receive queues, so that packets of one
 // worker wake no other. All of them where the device has not one for each queue.

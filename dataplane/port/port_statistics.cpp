@@ -77,6 +77,7 @@ std::vector<std::pair<std::string, std::uint64_t>> PortStatistics::driver_counte
 
 PortReading PortStatistics::read() {
   PortReading out;
+  if (port_.on_others_device) return out;
   if (port_.wire)
     read_tap(out);
   else if (!port_.xdp_sockets.empty())

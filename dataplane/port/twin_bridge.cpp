@@ -70,6 +70,7 @@ unsigned TwinBridge::to_kernel(Twin& twin) noexcept {
 }
 
 unsigned TwinBridge::from_kernel(Twin& twin) noexcept {
+  if (twin.to_worker == nullptr) return 0;  // another twin of the same TAP reads it
   const unsigned room = std::min(kBatch, rte_ring_free_count(twin.to_worker));
   unsigned moved = 0;
   while (moved < room) {
@@ -91,9 +92,10 @@ void TwinBridge::wait() noexcept {
   wait[0] = {doorbell_.fd(), POLLIN, 0};
   int limit = kWaitMs;
   for (std::size_t i = 0; i < twins_.size(); ++i) {
-    const bool full = twins_[i].fd && rte_ring_full(twins_[i].to_worker) == 1;
+    const bool reads = twins_[i].fd && twins_[i].to_worker != nullptr;
+    const bool full = reads && rte_ring_full(twins_[i].to_worker) == 1;
     if (full) limit = kFullRingWaitMs;
-    wait[i + 1] = {full ? -1 : twins_[i].fd.get(), POLLIN, 0};  // -1 is ignored by poll
+    wait[i + 1] = {full || !reads ? -1 : twins_[i].fd.get(), POLLIN, 0};  // -1 is ignored by poll
   }
   (void)::poll(wait.data(), wait.size(), limit);
 }

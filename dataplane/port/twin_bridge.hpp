@@ -26,7 +26,8 @@ class TwinBridge {
   struct Twin {
     UniqueFd fd;                          // TAP, one frame per read and write
     std::vector<rte_ring*> from_workers;  // SPSC, one per worker
-    rte_ring* to_worker = nullptr;        // SPSC, to the worker that sends for this port
+    // SPSC, to the worker that sends for this port; null: the TAP is only written.
+    rte_ring* to_worker = nullptr;
     Doorbell* worker_doorbell = nullptr;
   };
 

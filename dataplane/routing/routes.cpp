@@ -228,47 +228,46 @@ bool Routes::rebuild_if_due(std::uint64_t now_ns) {
   return true;
 }
 
-bool Routes::port_of(int ifindex, contract::PortRole& port) const noexcept {
-  for (std::size_t i = 0; i < ifindex_.size(); ++i)
-    if (ifindex_[i] == ifindex && ifindex != 0) {
-      port = static_cast<contract::PortRole>(i);
-      return true;
-    }
-  return false;
+std::vector<contract::PortRole> Routes::ports_of(int ifindex) const {
+  std::vector<contract::PortRole> ports;
+  for (const contract::PortRole port : kRoles)
+    if (ifindex != 0 && ifindex_[static_cast<std::size_t>(port)] == ifindex) ports.push_back(port);
+  return ports;
 }
 
-std::optional<Routes::Neighbour> Routes::neighbour_of(rtnl_neigh* entry) const noexcept {
-  contract::PortRole port{};
+std::vector<Routes::Neighbour> Routes::neighbours_of(rtnl_neigh* entry) const {
+  std::vector<Neighbour> all;
   const auto address = address_of(rtnl_neigh_get_dst(entry));
-  if (!address || is_multicast(*address) || !port_of(rtnl_neigh_get_ifindex(entry), port))
-    return std::nullopt;
-  return Neighbour{port, *address};
+  if (!address || is_multicast(*address)) return all;
+  for (const contract::PortRole port : ports_of(rtnl_neigh_get_ifindex(entry)))
+    all.emplace_back(port, *address);
+  return all;
 }
 
 void Routes::read_neighbours() {
   links_.neighbours.clear();
   changed_neighbours_.clear();
   netlink::for_each<rtnl_neigh>(neighbour_cache_, [&](rtnl_neigh* entry) {
-    const auto neighbour = neighbour_of(entry);
     const auto mac = usable_mac(entry);
-    if (neighbour && mac) links_.neighbours[*neighbour] = *mac;
+    if (!mac) return;
+    for (const Neighbour& neighbour : neighbours_of(entry)) links_.neighbours[neighbour] = *mac;
   });
 }
 
 void Routes::on_neighbour(rtnl_neigh* entry, bool gone) {
-  const auto neighbour = neighbour_of(entry);
-  if (!neighbour) return;
   const auto mac = gone ? std::nullopt : usable_mac(entry);
-  const auto known = links_.neighbours.find(*neighbour);
-  // Most events tell that the kernel has seen a neighbour again.
-  if (mac ? known != links_.neighbours.end() && known->second == *mac
-          : known == links_.neighbours.end())
-    return;
-  if (mac)
-    links_.neighbours[*neighbour] = *mac;
-  else
-    links_.neighbours.erase(known);
-  changed_neighbours_.insert(*neighbour);
+  for (const Neighbour& neighbour : neighbours_of(entry)) {
+    const auto known = links_.neighbours.find(neighbour);
+    // Most events tell that the kernel has seen a neighbour again.
+    if (mac ? known != links_.neighbours.end() && known->second == *mac
+            : known == links_.neighbours.end())
+      continue;
+    if (mac)
+      links_.neighbours[neighbour] = *mac;
+    else
+      links_.neighbours.erase(known);
+    changed_neighbours_.insert(neighbour);
+  }
 }
 
 void Routes::find_interfaces() {
@@ -280,14 +279,13 @@ void Routes::read_addresses() {
   for (auto& list : addresses_) list.clear();
   for (auto& list : ipv6_addresses_) list.clear();
   netlink::for_each<rtnl_addr>(address_cache_, [&](rtnl_addr* entry) {
-    contract::PortRole port{};
     const auto address = address_of(rtnl_addr_get_local(entry));
-    if (!address || address->is_link_local() || !port_of(rtnl_addr_get_ifindex(entry), port))
-      return;
-    if (is_mapped(*address))
-      addresses_[static_cast<std::size_t>(port)].push_back(unmapped(*address));
-    else
-      ipv6_addresses_[static_cast<std::size_t>(port)].push_back(*address);
+    if (!address || address->is_link_local()) return;
+    for (const contract::PortRole port : ports_of(rtnl_addr_get_ifindex(entry)))
+      if (is_mapped(*address))
+        addresses_[static_cast<std::size_t>(port)].push_back(unmapped(*address));
+      else
+        ipv6_addresses_[static_cast<std::size_t>(port)].push_back(*address);
   });
 }
 

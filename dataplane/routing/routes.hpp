@@ -136,7 +136,7 @@ class Routes {
   // Applies a change of a neighbour.
   void update(const Neighbour& neighbour, std::uint64_t now_ns);
   void on_neighbour(rtnl_neigh* entry, bool gone);
-  [[nodiscard]] std::optional<Neighbour> neighbour_of(rtnl_neigh* entry) const noexcept;
+  [[nodiscard]] std::vector<Neighbour> neighbours_of(rtnl_neigh* entry) const;
   void find_interfaces();
   void read_neighbours();
   void read_addresses();
@@ -145,7 +145,8 @@ class Routes {
                                              const Candidates& found) const;
   // Everything to the host, which has no address of its own there: kHostHop stands for it.
   [[nodiscard]] RouteTable::Wanted routes_to_host(contract::PortRole port);
-  [[nodiscard]] bool port_of(int ifindex, contract::PortRole& port) const noexcept;
+  // The ports whose interface this is: both where they are one link.
+  [[nodiscard]] std::vector<contract::PortRole> ports_of(int ifindex) const;
   [[nodiscard]] bool is_gateway(const Neighbour& neighbour) const {
     return outer_.gateways().contains(neighbour) || inner_.gateways().contains(neighbour);
   }

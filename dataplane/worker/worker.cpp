@@ -133,6 +133,10 @@ Worker::Worker(WorkerConfig config, SessionTable& sessions, RoutingTables routin
     : config_(std::move(config)),
       sessions_(sessions),
       counters_(sessions.memory().workers()[config_.id.value]),
+      sorts_(config_.one_device || std::ranges::any_of(config_.ports,
+                                                       [](const WorkerConfig::Port& port) {
+                                                         return port.vlan.count != 0;
+                                                       })),
       ports_(settings_of(config_)),
       acks_(sessions.memory().sessions()),
       reassembly_(config_.reassembly),
@@ -266,20 +270,79 @@ void Worker::run_from(Stage first, Burst& burst) noexcept {
 }
 
 void Worker::receive(PortRole role) noexcept {
-  contract::PortCounters& port = counters_.ports[index_of(role)];
   for (RxQueue& queue : config_.ports[index_of(role)].rx_queues) {
     Burst burst;
     burst.count = queue.rx_burst(std::span(burst.packets).first(Burst::kReceive));
     if (burst.count == 0) continue;
     result_.packets += burst.count;
-    std::uint64_t octets = 0;
-    for (const rte_mbuf* packet : burst.all()) octets += packet->pkt_len;
-    port.rx_packets.add(burst.count);
-    port.rx_bytes.add(octets);
-    classify(burst, role, stage_);
-    run_from(role == PortRole::kAccess ? Stage::kGreIn : Stage::kIpv4Out, burst);
-    follow_up();
+    if (sorts_) [[unlikely]]
+      sort(role, burst);
+    else
+      enter(role, burst);
   }
+}
+
+void Worker::enter(PortRole role, Burst& burst) noexcept {
+  contract::PortCounters& port = counters_.ports[index_of(role)];
+  std::uint64_t octets = 0;
+  for (const rte_mbuf* packet : burst.all()) octets += packet->pkt_len;
+  port.rx_packets.add(burst.count);
+  port.rx_bytes.add(octets);
+  classify(burst, role, stage_);
+  run_from(role == PortRole::kAccess ? Stage::kGreIn : Stage::kIpv4Out, burst);
+  follow_up();
+}
+
+// Frames with tags of no port are counted as the access port's where both ports are one device.
+void Worker::sort(PortRole role, Burst& received) noexcept {
+  std::array<Burst, contract::kPorts> frames;
+  Burst strangers;
+  for (rte_mbuf* packet : received.all()) {
+    if (const auto port = port_of(role, packet)) {
+      (void)frames[index_of(*port)].append(packet);
+      continue;
+    }
+    contract::PortCounters& counters = counters_.ports[index_of(role)];
+    counters.rx_packets.add(1);
+    counters.rx_bytes.add(packet->pkt_len);
+    PacketContext& context = context_of(packet);
+    context = PacketContext{};
+    context.port = role;
+    drop(context, DropReason::vlan_unknown);
+    (void)strangers.append(packet);
+  }
+  for (const PortRole each : kRoles)
+    if (frames[index_of(each)].count != 0) enter(each, frames[index_of(each)]);
+  if (strangers.count != 0) finish(strangers);
+}
+
+std::optional<PortRole> Worker::port_of(PortRole role, rte_mbuf* packet) noexcept {
+  const auto vlan_of = [this](PortRole port) -> const VlanTags& {
+    return config_.ports[index_of(port)].vlan;
+  };
+  const FrameTags tags = read_tags(packet);
+  if (!tags.are(vlan_of(role))) {
+    if (!config_.one_device || !tags.are(vlan_of(PortRole::kCore))) return std::nullopt;
+    role = PortRole::kCore;
+  } else if (config_.one_device && tags.are(vlan_of(PortRole::kCore))) {
+    strip_tags(packet, tags);
+    return port_of_frame(stage_, octets_of(packet));
+  }
+  strip_tags(packet, tags);
+  return role;
+}
+
+std::span<rte_mbuf*> Worker::tag(const VlanTags& tags, std::span<rte_mbuf*> packets) noexcept {
+  std::size_t tagged = 0;
+  for (rte_mbuf* packet : packets) {
+    if (insert_tags(packet, tags)) {
+      packets[tagged++] = packet;
+    } else {
+      count_drops(DropReason::no_headroom, 1);
+      rte_pktmbuf_free(packet);
+    }
+  }
+  return packets.first(tagged);
 }
 
 // What packets that came in have made due at once.
@@ -547,6 +610,8 @@ void Worker::expire_fragments(std::uint64_t now_ns) noexcept {
 
 void Worker::transmit(PortRole role, std::span<rte_mbuf*> packets) noexcept {
   contract::PortCounters& counters = counters_.ports[index_of(role)];
+  if (const VlanTags& tags = config_.ports[index_of(role)].vlan; tags.count != 0) [[unlikely]]
+    packets = tag(tags, packets);
   std::uint64_t octets = 0;
   for (const rte_mbuf* packet : packets) octets += packet->pkt_len;
   const std::uint16_t sent = config_.ports[index_of(role)].tx_queue.tx_burst(packets);

@@ -13,6 +13,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -21,6 +22,7 @@
 #include "dataplane/packet/doorbell.hpp"
 #include "dataplane/pipeline/stage_context.hpp"
 #include "dataplane/port/queue.hpp"
+#include "dataplane/port/vlan.hpp"
 #include "dataplane/routing/next_hops.hpp"
 #include "dataplane/session/session_table.hpp"
 #include "dataplane/worker/worker_command.hpp"
@@ -56,11 +58,15 @@ struct WorkerConfig {
     bool has_twin = false;
     bool leads_to_host = false;  // into the host's own IP stack
     std::uint16_t mtu = 1500;    // octets of IP
+    VlanTags vlan;               // of its frames on the wire
     // Towards the twin, by PuntClass.
     std::array<PuntQueue, kPuntClassCount> punt;
     rte_ring* from_twin = nullptr;  // in: Ethernet frames from the kernel; null: none
     Doorbell* twin_doorbell = nullptr;
   };
+
+  // Both ports are one device, whose queues the access port has.
+  bool one_device = false;
 
   WorkerId id;
   std::uint16_t worker_count = 1;
@@ -127,6 +133,15 @@ class Worker {
 
  private:
   void receive(contract::PortRole role) noexcept;
+  // Takes a burst of one port's frames through the stages.
+  void enter(contract::PortRole role, Burst& burst) noexcept;
+  // Takes the tags off, and has each frame enter by the port that it belongs to.
+  void sort(contract::PortRole role, Burst& received) noexcept;
+  [[nodiscard]] std::optional<contract::PortRole> port_of(contract::PortRole role,
+                                                          rte_mbuf* packet) noexcept;
+  // Puts the port's tags on. Result: the frames that have them; the others are dropped.
+  [[nodiscard]] std::span<rte_mbuf*> tag(const VlanTags& tags,
+                                         std::span<rte_mbuf*> packets) noexcept;
   void take_commands() noexcept;
   void take_from_twins() noexcept;
   void take_handed_over() noexcept;
@@ -162,6 +177,7 @@ class Worker {
   WorkerConfig config_;
   SessionTable& sessions_;
   contract::WorkerCounters& counters_;
+  bool sorts_ = false;  // ports have tags, or share a device
   std::array<PortSettings, contract::kPorts> ports_;
   AckList acks_;
   Reassembly reassembly_;

@@ -114,8 +114,13 @@ struct Ipv6Route {
 // The largest packet of IP, in octets, that fits into one packet buffer.
 inline constexpr std::uint16_t kMaxPortMtu = 2000;
 
+// VLAN tags of a port's frames, the outermost first. IEEE 802.1Q; two: 802.1ad.
+inline constexpr std::size_t kMaxVlanTags = 2;
+inline constexpr std::uint16_t kMaxVlanId = 4094;
+
 struct Port {
   Device device;
+  std::vector<std::uint16_t> vlan;  // at most kMaxVlanTags; empty: untagged frames
   // The rest is for devices that take every packet (all but xdp:, where it is empty). A kernel:
   // device has addresses and an MTU alone.
   std::string twin;                        // name of the TAP twin
@@ -140,6 +145,15 @@ struct Port {
 struct Ports {
   Port access;
   Port core;
+
+  // Both ports are one device. An xdp: port with tags is the kernel's VLAN interface, a device of
+  // its own.
+  [[nodiscard]] bool one_device() const noexcept {
+    return access.device.text == core.device.text &&
+           access.device.interface == core.device.interface;
+  }
+  // They are one link too: a packet's kind says which port it is for.
+  [[nodiscard]] bool one_link() const noexcept { return one_device() && access.vlan == core.vlan; }
 };
 
 // The reorder stage of GRE (RFC 2637 §4.3), before MPPE.

@@ -39,6 +39,7 @@ constexpr auto kKeys = std::to_array<std::string_view>({
     "ports.access.ipv6_gateway",
     "ports.access.mtu",
     "ports.access.table",
+    "ports.access.vlan",
     "ports.access.reachable_by_subscribers",
     "ports.core.device",
     "ports.core.twin",
@@ -49,6 +50,7 @@ constexpr auto kKeys = std::to_array<std::string_view>({
     "ports.core.ipv6_gateway",
     "ports.core.mtu",
     "ports.core.table",
+    "ports.core.vlan",
     "pptp.listen",
     "pptp.echo_interval",
     "pptp.max_connections",
@@ -393,8 +395,8 @@ class ConfigReader {
 
   void read_ports(const Section& top, Ports& out) {
     const Section ports = top.section("ports");
-    read_port(ports.section("access"), out.access, {"pns-access", kAccessTable});
-    read_port(ports.section("core"), out.core, {"pns-core", kCoreTable});
+    read_port(ports.section("access"), out.access, {"pns-access", kAccessTable}, nullptr);
+    read_port(ports.section("core"), out.core, {"pns-core", kCoreTable}, &out.access);
     if (out.access.table != 0 && out.access.table == out.core.table)
       document_.error_at("ports.core.table",
                          fmt::format("{} is the access port's table already", out.core.table));
@@ -408,10 +410,7 @@ class ConfigReader {
         if (name == out.access.device.interface || name == out.access.twin)
           document_.error_at("ports.core.device",
                              fmt::format("{} is an interface of the access port already", name));
-    if (!out.access.device.text.empty() && out.access.device.text == out.core.device.text)
-      document_.error_at("ports.core.device",
-                         fmt::format("{} is the access port already", out.core.device.text));
-    if (!out.access.twin.empty() && out.access.twin == out.core.twin)
+    if (!out.access.twin.empty() && out.access.twin == out.core.twin && !out.one_link())
       document_.error_at("ports.core.twin",
                          fmt::format("{} is the access port's twin already", out.core.twin));
     for (const Port* port : {&out.access, &out.core})
@@ -422,17 +421,58 @@ class ConfigReader {
               fmt::format("{} is the interface of a port's device already", port->twin));
   }
 
+  // One link has one interface in the kernel, which is the access port's.
+  void join_link(const Section& section, const Port& access, Port& core) {
+    for (const char* key : {"twin", "addresses", "mtu"})
+      if (section.has(key))
+        document_.error_at(section.path(key),
+                           "both ports are one link: give it to ports.access alone");
+    core.twin = access.twin;
+    core.addresses = access.addresses;
+    core.ipv6_addresses = access.ipv6_addresses;
+    core.mtu = access.mtu;
+  }
+
+  void read_vlan(const Section& section, Port& out) {
+    if (section.is_list("vlan"))
+      section.read_list("vlan", out.vlan, integer(1, kMaxVlanId));
+    else if (std::uint16_t tag = 0; section.has("vlan")) {
+      section.read("vlan", tag, integer(1, kMaxVlanId));
+      if (tag != 0) out.vlan = {tag};
+    }
+    if (out.vlan.size() > kMaxVlanTags || section.is_empty_list("vlan"))
+      document_.error_at(section.path("vlan"), "one tag, or [OUTER, INNER]");
+    if (out.vlan.empty()) return;
+    if (out.device.kind == DeviceKind::kKernel)
+      return document_.error_at(section.path("vlan"), "kernel: has no wire");
+    // The kernel has an interface for each VLAN, which keeps its addresses and its tags.
+    if (out.device.kind != DeviceKind::kXdp) return;
+    for (const std::uint16_t tag : out.vlan) out.device.interface += fmt::format(".{}", tag);
+    if (auto name = parse_interface_name(out.device.interface); !name)
+      document_.error_at(
+          section.path("vlan"),
+          fmt::format("{} is longer than the kernel takes: use xdp: with the name of "
+                      "the VLAN interface",
+                      out.device.interface));
+  }
+
   struct PortDefaults {
     const char* twin;
     std::uint32_t table;
   };
 
-  void read_port(const Section& section, Port& out, const PortDefaults& defaults) {
+  // `other`: the port that may have the same device.
+  void read_port(const Section& section, Port& out, const PortDefaults& defaults,
+                 const Port* other) {
     section.require("device");
     section.read("device", out.device, parse_device);
+    read_vlan(section, out);
     section.read("twin", out.twin, parse_interface_name);
     read_families(section, "addresses", out.addresses, out.ipv6_addresses, parse_interface_address,
                   parse_ipv6_interface_address);
+    if (other != nullptr && !out.device.text.empty() && Ports{*other, out}.one_link() &&
+        out.has_twin())
+      join_link(section, *other, out);
     for (const Section& item : section.list_sections("routes")) read_route(item, out);
     section.read("gateway", out.gateway, [](auto text) { return parse_host_address(text); });
     section.read("ipv6_gateway", out.ipv6_gateway,
@@ -703,8 +743,8 @@ class ConfigReader {
     const auto& [access, core] = config.ports;
     for (const Ipv4Prefix& a : access.addresses)
       for (const Ipv4Prefix& b : core.addresses)
-        if (core.device.kind == DeviceKind::kKernel && b.length == 32)
-          continue;  // an address of this host, and no network
+        if (config.ports.one_link() || (core.device.kind == DeviceKind::kKernel && b.length == 32))
+          continue;  // of the same link; an address of this host, and no network
         else if (a.contains(b.network()) || b.contains(a.network()))
           document_.error_at("ports.core.addresses",
                              fmt::format("{} and {} of ports.access.addresses are one network",

@@ -45,6 +45,7 @@ constexpr auto kPrintWord = [](auto value) { return text(name_of(value)); };
 Json port_json(const Port& port) {
   Json json{{"device", port.device.text}};
   if (port.table != 0) json["table"] = port.table;
+  if (!port.vlan.empty()) json["vlan"] = port.vlan;
   if (port.device.kind == DeviceKind::kKernel) {
     json["addresses"] =
         joined(list(port.addresses, kPrintSelf), list(port.ipv6_addresses, kPrintSelf));

@@ -161,6 +161,11 @@ std::string Section::known_here() const {
 
 bool Section::has(const std::string& key) const { return children_.contains(key); }
 
+bool Section::is_list(const std::string& key) const {
+  const auto node = find(key);
+  return node && node->IsSequence();
+}
+
 bool Section::is_empty_list(const std::string& key) const {
   const auto node = find(key);
   return node && node->IsSequence() && node->size() == 0;

@@ -261,8 +261,12 @@ void Supervisor::on_set_twin(const SupervisorMessage& message) {
     return;
   }
   const bool before = twin_configured_[message.port];
-  auto done = configure_twin(port(message.port), static_cast<contract::PortRole>(message.port),
-                             message.mac, message.value, before);
+  const auto role = static_cast<contract::PortRole>(message.port);
+  auto done = configure_twin(port(message.port), role, message.mac, message.value, before);
+  // The one twin of one link has the routes of both ports.
+  if (done && role == contract::PortRole::kAccess && config_.ports.one_link())
+    done = configure_twin(config_.ports.core, contract::PortRole::kCore, message.mac, message.value,
+                          before);
   if (!done) {
     if (!before) return fail(done.error());
     log::error("twin failed", {{"reason", done.error()}});

@@ -127,12 +127,14 @@ Result Supervisor::make_session_memory() {
 Result Supervisor::open_taps() {
   for (std::uint32_t role = 0; role < contract::kPorts; ++role) {
     const config::Port& settings = port(role);
-    if (settings.device.kind == config::DeviceKind::kTap) {
+    const bool is_first = role == static_cast<std::uint32_t>(contract::PortRole::kAccess);
+    if ((is_first || !config_.ports.one_device()) &&
+        settings.device.kind == config::DeviceKind::kTap) {
       auto wire = open_tap(settings.device.interface);
       if (!wire) return std::unexpected(wire.error());
       wires_[role] = std::move(*wire);
     }
-    if (settings.has_twin()) {
+    if (settings.has_twin() && (is_first || !config_.ports.one_link())) {
       auto twin = open_tap(settings.twin);
       if (!twin) return std::unexpected(twin.error());
       quiet_ipv6(settings.twin);

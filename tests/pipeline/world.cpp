@@ -226,7 +226,9 @@ void World::start(std::uint16_t count) {
       const auto queue = static_cast<std::uint16_t>(w);
       port.rx_queues = {RxQueue::ethdev(ports().id[p], queue)};
       port.tx_queue = TxQueue::ethdev(ports().id[p], queue);
-      port.mac = mac(p == 0 ? kAccessMac : kCoreMac);
+      port.mac = mac(p == 0 || options_.one_device ? kAccessMac : kCoreMac);
+      port.vlan = dataplane::VlanTags::of(options_.vlans[p]);
+      if (p == 1 && options_.one_device) port.rx_queues.clear();
       port.has_twin = options_.twins;
       port.mtu = options_.mtu;
       if (options_.twins) {
@@ -241,6 +243,7 @@ void World::start(std::uint16_t count) {
         from_twin_[p].push_back(port.from_twin);
       }
     }
+    config.one_device = options_.one_device;
     config.pool = ports().pool;
     config.commands = make_ring();
     commands_.push_back(config.commands);

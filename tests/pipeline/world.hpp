@@ -71,6 +71,8 @@ struct WorldOptions {
   std::uint32_t punt_rate = 0;       // of every class
   std::uint32_t punt_burst = 1;
   std::uint16_t mtu = 1500;
+  std::array<std::vector<std::uint16_t>, 2> vlans{};  // tags of the access and of the core port
+  bool one_device = false;  // all frames come by the access port's queues, for its MAC address
   std::uint32_t max_sessions = 64;  // at most 250: subscribers are numbered by an octet
   dataplane::Reassembly::Settings reassembly{};
   dataplane::Reorder::Settings reorder{};

@@ -2,12 +2,13 @@
  *
  * The XDP program of an xdp: or kernel: port. It takes what the dataplane serves into the AF_XDP socket of the
  * receive queue and leaves everything else to the kernel, which keeps addresses, ARP, TCP 1723, SSH.
- * Built three times with clang:
+ * Built four times with clang:
  *   PNS_PORT_ACCESS  every IPv4 packet of protocol 47 (GRE), fragments included
  *   PNS_PORT_CORE    every IPv4 packet whose destination is in pns_prefixes (subscriber prefixes), and
  *                    every IPv6 packet whose destination is in pns_prefixes6
  *   PNS_PORT_KERNEL  everything: what the host sends out of kernel:IFACE arrives at its peer, where the host
  *                    has no business
+ *   PNS_PORT_LINK    what the first two take: both ports are this interface
  * DPDK's net_af_xdp loads the file and fills xsks_map; the dataplane fills the prefixes after that.
  * While no dataplane is there, what is ours is dropped and not passed on: the kernel would answer GRE
  * with ICMP protocol unreachable, and clients hang up on that. Lost packets they survive.
@@ -20,6 +21,11 @@
 
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
+
+#ifdef PNS_PORT_LINK
+#define PNS_PORT_ACCESS
+#define PNS_PORT_CORE
+#endif
 
 struct {
   __uint(type, BPF_MAP_TYPE_XSKMAP);
@@ -78,12 +84,15 @@ int pns_redirect(struct xdp_md *ctx) {
   if (ethernet->h_proto != bpf_htons(ETH_P_IP)) return XDP_PASS;
   struct iphdr *ip = (void *)(ethernet + 1);
   if ((void *)(ip + 1) > end) return XDP_PASS;
+  int ours = 0;
 #ifdef PNS_PORT_ACCESS
-  if (ip->protocol != IPPROTO_GRE) return XDP_PASS;
-#else
-  struct prefix_key key = {.length = 32, .address = ip->daddr};
-  if (!bpf_map_lookup_elem(&pns_prefixes, &key)) return XDP_PASS;
+  ours = ip->protocol == IPPROTO_GRE;
 #endif
+#ifdef PNS_PORT_CORE
+  struct prefix_key key = {.length = 32, .address = ip->daddr};
+  if (!ours) ours = bpf_map_lookup_elem(&pns_prefixes, &key) != 0;
+#endif
+  if (!ours) return XDP_PASS;
 #endif
   return bpf_redirect_map(&xsks_map, ctx->rx_queue_index, XDP_DROP);
 }

@@ -207,8 +207,10 @@ class Lab:
         server.wait_ready()
         if self.ports == "tap":
             self.pns.ip("link", "set", "wire0", "netns", self.inet.name)
-            self.pns.ip("link", "set", "wire1", "netns", self.intranet.name)
             self.inet.ip("link", "set", "wire0", "txqueuelen", str(WIRE_QUEUE))
+            if "tap:wire1" not in config_file.read_text():  # one device: the test plugs it in
+                return server
+            self.pns.ip("link", "set", "wire1", "netns", self.intranet.name)
             self.intranet.ip("link", "set", "wire1", "txqueuelen", str(WIRE_QUEUE))
             self._plug("wire0", "wire1")
         return server

@@ -326,6 +326,64 @@ TEST_CASE("config: a core port into the host's own stack has addresses and an mt
              Catch::Contains("ports.access.device: kernel: is for the core port"));
 }
 
+TEST_CASE("config: vlan tags, and two ports on one device", "[config]") {
+  const auto file = [](const std::string& access, const std::string& core) {
+    std::string text = kMinimal;
+    for (const auto& [from, to] : {std::pair{std::string(R"({device: "xdp:eth0"})"), access},
+                                   {R"({device: "xdp:eth1"})", core}})
+      text.replace(text.find(from), from.size(), to);
+    return text;
+  };
+  const std::string nic = R"(device: "0000:3b:00.0", )";
+  // The kernel's VLAN interfaces are devices of their own.
+  const auto xdp =
+      parse(file(R"({device: "xdp:eth0", vlan: 10})", R"({device: "xdp:eth0", vlan: [100, 20]})"),
+            "pns.yaml");
+  REQUIRE(xdp);
+  CHECK(xdp->ports.access.device.interface == "eth0.10");
+  CHECK(xdp->ports.core.kernel_interface() == "eth0.100.20");
+  CHECK_FALSE(xdp->ports.one_device());
+  const auto link = parse(file(R"({device: "xdp:eth0"})", R"({device: "xdp:eth0"})"), "pns.yaml");
+  REQUIRE(link);
+  CHECK(link->ports.one_link());
+  // A device of DPDK's with two VLANs has two twins.
+  const auto tagged =
+      parse(file("{" + nic + "vlan: 10, addresses: [198.51.100.1/24]}",
+                 "{" + nic + "vlan: 20, addresses: [10.0.0.1/24], gateway: 10.0.0.2}"),
+            "pns.yaml");
+  REQUIRE(tagged);
+  CHECK(tagged->ports.one_device());
+  CHECK_FALSE(tagged->ports.one_link());
+  CHECK(tagged->ports.access.vlan == std::vector<std::uint16_t>{10});
+  CHECK(tagged->ports.core.twin == "pns-core");
+  CHECK_THAT(dump_json(*tagged), Catch::Contains("\"vlan\""));
+  // One link has one twin, whose addresses are the access port's.
+  const auto plain = parse(file("{" + nic + "addresses: [198.51.100.1/24], gateway: 198.51.100.2}",
+                                "{" + nic + "gateway: 198.51.100.3}"),
+                           "pns.yaml");
+  REQUIRE(plain);
+  CHECK(plain->ports.one_link());
+  CHECK(plain->ports.core.twin == "pns-access");
+  CHECK(plain->ports.core.addresses == plain->ports.access.addresses);
+  CHECK(plain->ports.core.table == 1724);
+  CHECK_THAT(error_of(file("{" + nic + "addresses: [198.51.100.1/24]}",
+                           "{" + nic + "addresses: [198.51.100.9/24]}")),
+             Catch::Contains("ports.core.addresses: both ports are one link"));
+
+  const auto wrong = [&](const std::string& vlan) {
+    return error_of(file(R"({device: "xdp:eth0", vlan: )" + vlan + "}", R"({device: "xdp:eth1"})"));
+  };
+  CHECK_THAT(wrong("4095"), Catch::Contains("ports.access.vlan"));
+  CHECK_THAT(wrong("0"), Catch::Contains("ports.access.vlan"));
+  CHECK_THAT(wrong("[1, 2, 3]"), Catch::Contains("one tag, or [OUTER, INNER]"));
+  CHECK_THAT(wrong("[]"), Catch::Contains("one tag, or [OUTER, INNER]"));
+  CHECK_THAT(
+      error_of(file(R"({device: "xdp:a-long-nic-name", vlan: 10})", R"({device: "xdp:eth1"})")),
+      Catch::Contains("longer than the kernel takes"));
+  CHECK_THAT(error_of(file(R"({device: "xdp:eth0"})", R"({device: "kernel:pns0", vlan: 10})")),
+             Catch::Contains("kernel: has no wire"));
+}
+
 TEST_CASE("config: an error names file, line, key and reason", "[config]") {
   CHECK(error_of(kMinimal + "ppp:\n  lcp_echo:\n    interval: soon\n") ==
         "pns.yaml:10: ppp.lcp_echo.interval: 'soon' is not a duration (a number with us, ms, s, m, "
@@ -460,8 +518,6 @@ TEST_CASE("config: one error for each thing that is wrong", "[config]") {
       {replaced(kMinimal, "xdp:eth1", "xdp:a-name-far-too-long"),
        "pns.yaml:3: ports.core.device: 'a-name-far-too-long' is not a name for a network "
        "interface"},
-      {replaced(kMinimal, "xdp:eth1", "xdp:eth0"),
-       "pns.yaml:3: ports.core.device: xdp:eth0 is the access port already"},
       {replaced(kMinimal, R"({device: "xdp:eth1"})", R"({device: "xdp:eth1", twin: t})"),
        "pns.yaml:3: ports.core.twin: not with xdp:eth1: that interface is the kernel's, which "
        "keeps "
