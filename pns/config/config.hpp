@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "pns/base/ip_address.hpp"
+#include "pns/base/networks.hpp"
 #include "pns/base/secret.hpp"
 
 namespace pns::config {
@@ -370,6 +371,7 @@ struct LocalUser {
   std::optional<Secret<16>> nt_hash;  // MD4 of the UTF-16LE password (RFC 2759 §8.3)
   std::optional<Ipv4Address> address;
   std::optional<Ipv6Prefix> ipv6_prefix{};  // a /64
+  Networks routes{};                        // networks behind this user
   std::optional<std::string> pool;          // absent: "default"
   std::optional<std::uint64_t> rate_bits_per_second;
   std::vector<std::string> groups;
@@ -384,7 +386,8 @@ struct LocalUser {
 
 // Reads config.aaa.local.users_file and checks it against the configuration too: pools that exist,
 // fixed addresses that are nobody's gateway, interface, network or broadcast address, fixed
-// prefixes that hold no interface address, and a method for each user.
+// prefixes that hold no interface address, routes to networks that are nobody else's, and a method
+// for each user.
 [[nodiscard]] std::expected<std::vector<LocalUser>, std::vector<ConfigError>> load_users(
     const Config& config, std::vector<ConfigError>* warnings = nullptr);
 

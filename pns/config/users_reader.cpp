@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The users file: user → {password | nt_hash, address?, ipv6_prefix?, pool?, rate?, groups?,
-// disabled?, password_expired?}. No value of a secret is ever repeated in an error.
+// The users file: user → {password | nt_hash, address?, ipv6_prefix?, routes?, pool?, rate?,
+// groups?, disabled?, password_expired?}. No value of a secret is ever repeated in an error.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -11,13 +11,14 @@
 #include "pns/config/config.hpp"
 #include "pns/config/reader.hpp"
 #include "pns/config/source.hpp"
+#include "pns/config/user_routes.hpp"
 
 namespace pns::config {
 namespace {
 
 constexpr auto kKeys = std::to_array<std::string_view>(
-    {"*.password", "*.nt_hash", "*.address", "*.ipv6_prefix", "*.pool", "*.rate", "*.groups",
-     "*.disabled", "*.password_expired"});
+    {"*.password", "*.nt_hash", "*.address", "*.ipv6_prefix", "*.routes", "*.pool", "*.rate",
+     "*.groups", "*.disabled", "*.password_expired"});
 
 Parsed<SecretText> parse_password(std::string_view text) {
   constexpr std::size_t kLongest = 256;  // RFC 2759 §8.3: 0 to 256 unicode characters
@@ -51,6 +52,7 @@ LocalUser read_user(Document& document, const std::string& name, const Section& 
   section.read("nt_hash", user.nt_hash, parse_nt_hash);
   section.read("address", user.address, [](auto text) { return parse_host_address(text); });
   section.read("ipv6_prefix", user.ipv6_prefix, parse_user_prefix);
+  read_user_routes(document, section, user.routes);
   section.read("pool", user.pool, parse_text);
   section.read("rate", user.rate_bits_per_second, parse_rate);
   section.read_list("groups", user.groups, parse_text);
@@ -80,6 +82,7 @@ void check_duplicates(Document& document, const std::vector<LocalUser>& users) {
     check(owners, user.address, "address", user);
     check(prefix_owners, user.ipv6_prefix, "ipv6_prefix", user);
   }
+  check_user_routes(document, users);
 }
 
 // Whether somebody with nt_hash alone can come in by some method: CHAP with MD5, also inside EAP,
@@ -149,6 +152,7 @@ void check_against(Document& document, const Config& config, const std::vector<L
             document.error_at(user.name + ".ipv6_prefix",
                               fmt::format("holds {}, which is of ports.{}.addresses",
                                           own.address.to_string(), role));
+    check_user_routes(document, config, user);
   }
 }
 
