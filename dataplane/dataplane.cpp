@@ -133,6 +133,15 @@ SubscriberPrefixes prefixes_of(const SessionTable::Binding& binding) {
   return all;
 }
 
+SubscriberPrefixes prefixes_of(const Ipv6Prefix& network) {
+  SubscriberPrefixes all;
+  if (is_mapped(network.address))
+    all.ipv4.push_back(unmapped(network));
+  else
+    all.ipv6.push_back(network);
+  return all;
+}
+
 // As routes are written.
 std::vector<Ipv6Prefix> routes_of(const SubscriberPrefixes& prefixes) {
   std::vector<Ipv6Prefix> all = prefixes.ipv6;
@@ -378,6 +387,13 @@ void Dataplane::adopt_sessions() {
   sessions_->watch({.bound = [this](const auto& binding) { take_subscriber(binding); },
                     .unbound = [this](const auto& binding) { leave_subscriber(binding); }});
   adopted_ = sessions_->adopt();
+  // Networks behind subscribers are told by the control process once it has attached.
+  networks_.emplace(SessionNetworks::Watcher{
+      .added = [this](const auto& network,
+                      SlotId session) { return take_network(network, session); },
+      .removed = [this](const auto& network) { leave_network(network); },
+      .forgotten = [this](SlotId session) { routes_->forget_session(session); }});
+  memory_.header().networks.set(0);
 }
 
 void Dataplane::take_subscriber(const SessionTable::Binding& binding) {
@@ -395,6 +411,23 @@ void Dataplane::leave_subscriber(const SessionTable::Binding& binding) {
   for (const Ipv6Prefix& route : routes_of(subscriber)) routes_->remove_subscriber(route);
   if (!xdp_prefixes_) return;
   if (const auto removed = xdp_prefixes_->remove(subscriber); !removed)
+    log::warn("subscriber packets not left to the kernel", {{"error", removed.error()}});
+}
+
+bool Dataplane::take_network(const Ipv6Prefix& network, SlotId session) {
+  if (!routes_->add_network(network, session)) return false;
+  if (!xdp_prefixes_) return true;
+  const auto added = xdp_prefixes_->add(prefixes_of(network));
+  if (added) return true;
+  log::warn("subscriber packets left to the kernel", {{"error", added.error()}});
+  routes_->remove_network(network);
+  return false;
+}
+
+void Dataplane::leave_network(const Ipv6Prefix& network) {
+  routes_->remove_network(network);
+  if (!xdp_prefixes_) return;
+  if (const auto removed = xdp_prefixes_->remove(prefixes_of(network)); !removed)
     log::warn("subscriber packets not left to the kernel", {{"error", removed.error()}});
 }
 
@@ -469,7 +502,7 @@ void Dataplane::connect_control() {
   std::vector<Endpoint::WorkerLine> lines;
   for (const auto& place : places_)
     lines.push_back({place->config.commands, place->config.to_main, &place->doorbell});
-  endpoint_.emplace(*sessions_, std::move(lines), command_pool_, random_,
+  endpoint_.emplace(*sessions_, *networks_, std::move(lines), command_pool_, random_,
                     [this](PortRole role, const Ipv6Address& next_hop, rte_mbuf* packet) {
                       routes_->hold(role, next_hop, packet, monotonic_ns());
                     });
@@ -656,7 +689,7 @@ void Dataplane::report_unanswered(PortRole role, rte_mbuf* packet) {
       port(role).mac, {ipv4_source(*routes_, config_), ipv6_source(*routes_, config_)});
   made->data_len = static_cast<std::uint16_t>(length);
   made->pkt_len = static_cast<std::uint32_t>(length);
-  if (length != 0 && subscriber_of(*sessions_, octets_of(made)))
+  if (length != 0 && subscriber_of(*sessions_, *inner_, octets_of(made)))
     endpoint_->transmit(PortRole::kCore, made);
   else
     rte_pktmbuf_free(made);

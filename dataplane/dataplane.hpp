@@ -30,6 +30,7 @@
 #include "dataplane/port/xdp/xdp_prefixes.hpp"
 #include "dataplane/routing/next_hops.hpp"
 #include "dataplane/routing/routes.hpp"
+#include "dataplane/session/session_networks.hpp"
 #include "dataplane/session/session_table.hpp"
 #include "dataplane/start/eal.hpp"
 #include "dataplane/start/mppe_start.hpp"
@@ -112,6 +113,9 @@ class Dataplane {
   // it, and its packets are taken from the kernel too.
   void take_subscriber(const SessionTable::Binding& binding);
   void leave_subscriber(const SessionTable::Binding& binding);
+  // So do networks behind subscribers. False: there is no room.
+  [[nodiscard]] bool take_network(const Ipv6Prefix& network, SlotId session);
+  void leave_network(const Ipv6Prefix& network);
   // GRE to our own addresses is ours before the first session exists.
   void take_local_addresses();
 
@@ -173,6 +177,7 @@ class Dataplane {
   std::unique_ptr<NextHops> inner_;
   std::optional<Routes> routes_;
   std::unique_ptr<SessionTable> sessions_;
+  std::optional<SessionNetworks> networks_;
   std::uint32_t adopted_ = 0;  // sessions in service at the start
   std::vector<std::unique_ptr<WorkerPlace>> places_;
   std::optional<TwinBridge> twins_;

@@ -11,6 +11,8 @@
 #include <cstring>
 #include <utility>
 
+#include "dataplane/routing/mapped_address.hpp"
+#include "pns/base/networks.hpp"
 #include "pns/log/log.hpp"
 
 namespace pns::dataplane {
@@ -29,9 +31,11 @@ constexpr std::size_t kReplyReserve =
 
 }  // namespace
 
-Endpoint::Endpoint(SessionTable& sessions, std::vector<WorkerLine> workers,
-                   rte_mempool* command_pool, RandomSource& random, Resolve resolve)
+Endpoint::Endpoint(SessionTable& sessions, SessionNetworks& networks,
+                   std::vector<WorkerLine> workers, rte_mempool* command_pool, RandomSource& random,
+                   Resolve resolve)
     : sessions_(sessions),
+      networks_(networks),
       header_(sessions.memory().header()),
       workers_(std::move(workers)),
       backlog_(workers_.size()),
@@ -197,6 +201,8 @@ void Endpoint::handle(const contract::ReceivedMessage& message, std::uint64_t no
   }
   switch (header.type) {
     case MessageType::kRemoveSession:
+      networks_.unlink(header.slot);
+      header_.networks.set(networks_.size());
       removals_.push_back(
           {header.slot, header.generation, header.request, sessions_.unlink(header.slot)});
       return;
@@ -220,6 +226,11 @@ void Endpoint::handle(const contract::ReceivedMessage& message, std::uint64_t no
     case MessageType::kCloseIpv6:
       sessions_.unbind_prefix(header.slot);
       return forward(message);
+    case MessageType::kSetNetworks: {
+      const auto result = set_networks(message);
+      if (result == ReplyResult::kDone) forward(message);
+      return reply(header, result, header.generation);
+    }
     case MessageType::kConfigureLink:
     case MessageType::kArmMppe:
     case MessageType::kDisarmMppe:
@@ -229,6 +240,32 @@ void Endpoint::handle(const contract::ReceivedMessage& message, std::uint64_t no
       header_.channel_commands_invalid.add(1);
       return reply(header, ReplyResult::kBadMessage, 0);
   }
+}
+
+ReplyResult Endpoint::set_networks(const contract::ReceivedMessage& message) {
+  const auto body = message.body_as<contract::SetNetworks>();
+  const Bytes payload = message.payload();
+  std::vector<Ipv6Prefix> networks;
+  bool valid = body && body->count <= kMaxNetworks &&
+               payload.size() == body->count * sizeof(contract::SessionNetwork);
+  for (std::size_t i = 0; valid && i < body->count; ++i) {
+    contract::SessionNetwork entry;
+    std::memcpy(&entry, payload.data() + i * sizeof(entry), sizeof(entry));
+    const Ipv4Prefix ipv4{Ipv4Address(static_cast<std::uint32_t>(entry.address.low)), entry.length};
+    const Ipv6Prefix ipv6{entry.address, entry.length};
+    const bool is_ipv4 = entry.family == 4;
+    valid = is_ipv4 ? entry.address.high == 0 && entry.address.low >> 32 == 0 &&
+                          may_be_behind_subscriber(ipv4)
+                    : entry.family == 6 && may_be_behind_subscriber(ipv6);
+    networks.push_back(valid && is_ipv4 ? mapped(ipv4) : ipv6);
+  }
+  if (!valid) {
+    header_.channel_commands_invalid.add(1);
+    return ReplyResult::kBadMessage;
+  }
+  const ReplyResult result = networks_.set(message.header.slot, networks);
+  header_.networks.set(networks_.size());
+  return result;
 }
 
 // Hands a command to the session's owner.
@@ -258,13 +295,19 @@ void Endpoint::forward(const contract::ReceivedMessage& message) {
     case MessageType::kOpenIpv6:
       command.body.open_ipv6 = *message.body_as<contract::OpenIpv6>();
       break;
+    case MessageType::kSetNetworks:
+      command.body.set_networks = *message.body_as<contract::SetNetworks>();
+      break;
     case MessageType::kInjectFrame:
       valid = !message.payload().empty();
       break;
     default:
       break;
   }
-  rte_mbuf* packet = valid ? make_command(command_pool_, command, message.payload()) : nullptr;
+  const bool has_frame = header.type == MessageType::kInjectFrame;
+  rte_mbuf* packet =
+      valid ? make_command(command_pool_, command, has_frame ? message.payload() : Bytes())
+            : nullptr;
   wipe(std::as_writable_bytes(std::span(&command, 1)));
   if (packet == nullptr) {
     header_.channel_commands_invalid.add(1);
@@ -294,6 +337,7 @@ void Endpoint::finish_removals() {
   std::erase_if(removals_, [this](const Removal& removal) {
     if (removal.token != 0 && !sessions_.quiescent(removal.token)) return false;
     sessions_.release(removal.slot);
+    networks_.release(removal.slot);
     if (removal.request != 0) {
       contract::MessageHeader command;
       command.request = removal.request;

@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "dataplane/packet/doorbell.hpp"
+#include "dataplane/session/session_networks.hpp"
 #include "dataplane/session/session_table.hpp"
 #include "dataplane/worker/worker.hpp"
 #include "dataplane/worker/worker_command.hpp"
@@ -45,8 +46,8 @@ class Endpoint {
 
   // `command_pool` must hold more buffers than all command rings together.
   // `random`: where the outer identification of a session's packets begins.
-  Endpoint(SessionTable& sessions, std::vector<WorkerLine> workers, rte_mempool* command_pool,
-           RandomSource& random, Resolve resolve);
+  Endpoint(SessionTable& sessions, SessionNetworks& networks, std::vector<WorkerLine> workers,
+           rte_mempool* command_pool, RandomSource& random, Resolve resolve);
   ~Endpoint();
   Endpoint(const Endpoint&) = delete;
   Endpoint& operator=(const Endpoint&) = delete;
@@ -93,6 +94,7 @@ class Endpoint {
   void take_commands(std::uint64_t now_ns);
   void handle(const contract::ReceivedMessage& message, std::uint64_t now_ns);
   void forward(const contract::ReceivedMessage& message);
+  [[nodiscard]] contract::ReplyResult set_networks(const contract::ReceivedMessage& message);
   void finish_removals();
   void take_from_workers();
   void take_from(rte_ring& ring);
@@ -104,6 +106,7 @@ class Endpoint {
   [[nodiscard]] bool backlogged() const noexcept;
 
   SessionTable& sessions_;
+  SessionNetworks& networks_;
   contract::SessionMemoryHeader& header_;
   std::vector<WorkerLine> workers_;
   std::vector<std::deque<rte_mbuf*>> backlog_;  // by worker: commands its ring had no room for

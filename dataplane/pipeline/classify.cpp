@@ -6,6 +6,7 @@
 #include <array>
 
 #include "dataplane/pipeline/egress.hpp"
+#include "dataplane/pipeline/networks.hpp"
 #include "pns/wire/ethernet.hpp"
 #include "pns/wire/gre.hpp"
 #include "pns/wire/ipv4.hpp"
@@ -22,7 +23,7 @@ void classify_ipv6(StageContext& stage, rte_mbuf* packet, PacketContext& context
   const auto header = wire::parse_ipv6(inner);
   if (!header) return drop(context, header.error());
   const FoundSession found = stage.sessions.find_by_prefix(header->destination.high);
-  if (!found) return refuse_subscriber(stage, packet, context, header->destination);
+  if (!found) return take_no_subscriber(stage, packet, context, header->destination);
   if (wire::is_unforwardable(header->source)) return drop(context, DropReason::inner_scope);
   narrow(packet, wire::kEthernetHeaderSize, header->total_length());
   attach(context, found.slot, *found.session);
@@ -124,7 +125,7 @@ void find_records(const Burst& burst, Lookups& lookups, PortRole port,
     PacketContext& context = context_of(burst.packets[i]);
     if (entries[i] == 0) {
       if (context.lane == Lane::kSubscriber)
-        refuse_subscriber(stage, burst.packets[i], context, context.destination);
+        take_no_subscriber(stage, burst.packets[i], context, context.destination);
       continue;
     }
     const FoundSession found = stage.sessions.at(entries[i]);
@@ -163,19 +164,24 @@ PortRole port_of_frame(const StageContext& stage, Bytes frame) noexcept {
   return PortRole::kAccess;
 }
 
-ForSubscriber subscriber_of(const SessionTable& sessions, Bytes frame) noexcept {
+ForSubscriber subscriber_of(const SessionTable& sessions, const NextHops& inner,
+                            Bytes frame) noexcept {
   const auto ethernet = wire::parse_ethernet(frame);
   if (!ethernet) return {};
   const Bytes packet = frame.subspan(wire::kEthernetHeaderSize);
   if (ethernet->type.host() == wire::kEtherTypeIpv4) {
     const auto header = wire::parse_ipv4(packet);
     if (!header) return {};
-    return {sessions.find_by_address(header->destination), Lane::kDownstreamIpv4};
+    const FoundSession own = sessions.find_by_address(header->destination);
+    return {own ? own : session_behind(sessions, inner, header->destination),
+            Lane::kDownstreamIpv4};
   }
   if (ethernet->type.host() == wire::kEtherTypeIpv6) {
     const auto header = wire::parse_ipv6(packet);
     if (!header) return {};
-    return {sessions.find_by_prefix(header->destination.high), Lane::kDownstreamIpv6};
+    const FoundSession own = sessions.find_by_prefix(header->destination.high);
+    return {own ? own : session_behind(sessions, inner, header->destination),
+            Lane::kDownstreamIpv6};
   }
   return {};
 }

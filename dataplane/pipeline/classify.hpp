@@ -17,13 +17,14 @@ void classify(Burst& burst, contract::PortRole port, StageContext& stage) noexce
 // and so is all that the kernel gets.
 [[nodiscard]] contract::PortRole port_of_frame(const StageContext& stage, Bytes frame) noexcept;
 
-// The session that an Ethernet frame is for, by inner destination, and the lane of such packets;
-// empty for anything else.
+// The session that an Ethernet frame is for, by inner destination, which may lie in a network
+// behind its subscriber, and the lane of such packets; empty for anything else.
 struct ForSubscriber {
   FoundSession session;
   Lane lane = Lane::kDownstreamIpv4;
   [[nodiscard]] explicit operator bool() const noexcept { return static_cast<bool>(session); }
 };
-[[nodiscard]] ForSubscriber subscriber_of(const SessionTable& sessions, Bytes frame) noexcept;
+[[nodiscard]] ForSubscriber subscriber_of(const SessionTable& sessions, const NextHops& inner,
+                                          Bytes frame) noexcept;
 
 }  // namespace pns::dataplane

@@ -3,6 +3,7 @@
 
 #include <type_traits>
 
+#include "dataplane/pipeline/networks.hpp"
 #include "dataplane/pipeline/punt_class.hpp"
 #include "dataplane/routing/mapped_address.hpp"
 #include "pns/wire/ethernet.hpp"
@@ -95,7 +96,8 @@ void send_frame(StageContext& stage, rte_mbuf* packet, const NextHop& hop,
     case NextHopKind::kPool:
       return drop(context, DropReason::pool_address_unused);
     case NextHopKind::kUnreachable:
-    case NextHopKind::kResolved:  // not here
+    case NextHopKind::kResolved:  // not here, as the next one
+    case NextHopKind::kSession:
     default:
       return drop(context, DropReason::no_route);
   }
@@ -103,12 +105,36 @@ void send_frame(StageContext& stage, rte_mbuf* packet, const NextHop& hop,
   if (!written) drop(context, DropReason::no_headroom);
 }
 
+// Leaves the inner packet of a frame, for a session that was not known before.
+bool unwrap(rte_mbuf* packet, PacketContext& context, Ipv4Address) noexcept {
+  narrow(packet, wire::kEthernetHeaderSize, context.inner_length);
+  context.lane = Lane::kDownstreamIpv4;
+  return true;
+}
+
+bool unwrap(rte_mbuf* packet, PacketContext& context, const Ipv6Address&) noexcept {
+  const wire::Ipv6Header header =
+      wire::read_ipv6(Bytes(octets_of(packet)).subspan(wire::kEthernetHeaderSize));
+  if (wire::is_unforwardable(header.source)) {
+    drop(context, DropReason::inner_scope);
+    return false;
+  }
+  narrow(packet, wire::kEthernetHeaderSize, header.total_length());
+  context.lane = Lane::kDownstreamIpv6;
+  return true;
+}
+
 template <class Address>
-void refuse(StageContext& stage, rte_mbuf* packet, PacketContext& context,
-            const Address& destination) noexcept {
+void take(StageContext& stage, rte_mbuf* packet, PacketContext& context,
+          const Address& destination) noexcept {
   const NextHops& routes = stage.routing.inner;
-  if (routes.get(routes.lookup(destination)).kind == NextHopKind::kPool)
-    return drop(context, DropReason::pool_address_unused);
+  const NextHop hop = routes.get(routes.lookup(destination));
+  if (hop.kind == NextHopKind::kPool) return drop(context, DropReason::pool_address_unused);
+  if (const FoundSession found = session_of(stage.sessions, hop)) {
+    prefetch_downstream(*found.session);
+    if (unwrap(packet, context, destination)) attach(context, found.slot, *found.session);
+    return;
+  }
   punt_to_kernel(stage, packet, context, contract::PortRole::kCore, DropReason::no_session);
 }
 
@@ -151,14 +177,14 @@ void punt_to_kernel(StageContext& stage, rte_mbuf* packet, PacketContext& contex
   punt(stage, context, port, punt_class_of(octets_of(packet)));
 }
 
-void refuse_subscriber(StageContext& stage, rte_mbuf* packet, PacketContext& context,
-                       Ipv4Address destination) noexcept {
-  refuse(stage, packet, context, destination);
+void take_no_subscriber(StageContext& stage, rte_mbuf* packet, PacketContext& context,
+                        Ipv4Address destination) noexcept {
+  take(stage, packet, context, destination);
 }
 
-void refuse_subscriber(StageContext& stage, rte_mbuf* packet, PacketContext& context,
-                       const Ipv6Address& destination) noexcept {
-  refuse(stage, packet, context, destination);
+void take_no_subscriber(StageContext& stage, rte_mbuf* packet, PacketContext& context,
+                        const Ipv6Address& destination) noexcept {
+  take(stage, packet, context, destination);
 }
 
 void detail::send_unresolved(StageContext& stage, rte_mbuf* packet, const NextHop& hop,

@@ -29,13 +29,14 @@ namespace pns::dataplane {
 void punt_to_kernel(StageContext& stage, rte_mbuf* packet, PacketContext& context,
                     contract::PortRole port, DropReason otherwise) noexcept;
 
-// A frame from the core port, data at its Ethernet header, to a `destination` (of either family)
-// that no session has. An address of the pools is nobody else's: dropped without an answer. Others
-// go to the kernel (no_session where there is no twin).
-void refuse_subscriber(StageContext& stage, rte_mbuf* packet, PacketContext& context,
-                       Ipv4Address destination) noexcept;
-void refuse_subscriber(StageContext& stage, rte_mbuf* packet, PacketContext& context,
-                       const Ipv6Address& destination) noexcept;
+// A frame from the core port, data at its Ethernet header, checked, to a `destination` (of either
+// family) that no session has. One in a network behind a subscriber goes down his session. An
+// address of the pools is nobody else's: dropped without an answer. Others go to the kernel
+// (no_session where there is no twin).
+void take_no_subscriber(StageContext& stage, rte_mbuf* packet, PacketContext& context,
+                        Ipv4Address destination) noexcept;
+void take_no_subscriber(StageContext& stage, rte_mbuf* packet, PacketContext& context,
+                        const Ipv6Address& destination) noexcept;
 
 namespace detail {
 

@@ -7,6 +7,7 @@
 #include "dataplane/pipeline/flow_hash.hpp"
 #include "dataplane/pipeline/fragment.hpp"
 #include "dataplane/pipeline/local_delivery.hpp"
+#include "dataplane/pipeline/networks.hpp"
 #include "pns/wire/icmp.hpp"
 #include "pns/wire/icmpv6.hpp"
 #include "pns/wire/ipv4.hpp"
@@ -16,6 +17,11 @@ namespace pns::dataplane {
 namespace {
 
 using contract::SessionRecord;
+
+// Packets with such a next hop, and no session to go to, go nowhere.
+constexpr bool is_nowhere(NextHopKind kind) noexcept {
+  return kind == NextHopKind::kUnreachable || kind >= NextHopKind::kPool;
+}
 
 // --- IPv4 ---
 
@@ -28,7 +34,8 @@ void drop_and_report(StageContext& stage, PacketContext& context, DropReason rea
 }
 
 // Nothing leads to the destination, or it is an address of a pool that no session has. Sent out of
-// the core port, the latter would come back by the route to the pools.
+// the core port, the latter would come back by the route to the pools. Or a session has it that has
+// just ended.
 void report_unreachable(StageContext& stage, PacketContext& context, NextHopKind kind,
                         Bytes packet) noexcept {
   const bool pool = kind == NextHopKind::kPool;
@@ -50,6 +57,18 @@ void report_unreachable(StageContext& stage, PacketContext& context, NextHopKind
   wire::decrement_ttl(octets_of(packet));
   context.flags |= kPacketTtlDone;
   return true;
+}
+
+// The session of a network behind a subscriber; empty: it has just ended. False: the packet comes
+// from that session, and is dropped: the subscriber's router would send it back for ever.
+bool find_behind(StageContext& stage, rte_mbuf* packet, PacketContext& context, const NextHop& hop,
+                 FoundSession& found) noexcept {
+  found = session_of(stage.sessions, hop);
+  if (!found || found.session != context.session) return true;
+  drop_and_report(stage, context, DropReason::inner_destination,
+                  {wire::kIcmpDestinationUnreachable, wire::kIcmpCodeHostUnreachable, 0},
+                  octets_of(packet));
+  return false;
 }
 
 // A packet that exceeds the MTU of the port its next hop is on: a report to the sender when it
@@ -104,8 +123,20 @@ bool forward_one(StageContext& stage, rte_mbuf* packet, PacketContext& context,
   const NextHops& routes = stage.routing.inner;
   if (NextHops::is_group(id)) id = routes.member(id, flow_of_ipv6(octets_of(packet)));
   const NextHop hop = routes.get(id);
-  const FoundSession other =
-      hop.asks_sessions() ? stage.sessions.find_by_prefix(destination.high) : FoundSession{};
+  FoundSession other;
+  if (hop.asks_sessions()) {
+    other = hop.kind == NextHopKind::kSession ? session_of(stage.sessions, hop)
+                                              : stage.sessions.find_by_prefix(destination.high);
+    if (hop.kind == NextHopKind::kSession && other && other.session == from) {
+      // Nothing goes back onto the link it came from (RFC 4443 §3.1).
+      report_to_sender(
+          stage, context,
+          {wire::kIcmpv6DestinationUnreachable, wire::kIcmpv6CodeAddressUnreachable, 0},
+          octets_of(packet));
+      drop_upstream(context, DropReason::inner_destination);
+      return false;
+    }
+  }
   if (other) {
     if (!decrement_hop_limit_or_drop(stage, packet, context)) return false;
     attach(context, other.slot, *other.session);
@@ -113,7 +144,7 @@ bool forward_one(StageContext& stage, rte_mbuf* packet, PacketContext& context,
     context.lane = Lane::kDownstreamIpv6;
     return true;
   }
-  if (hop.kind == NextHopKind::kUnreachable || hop.kind == NextHopKind::kPool) {
+  if (is_nowhere(hop.kind)) {
     const bool pool = hop.kind == NextHopKind::kPool;
     report_to_sender(stage, context,
                      {wire::kIcmpv6DestinationUnreachable,
@@ -184,15 +215,19 @@ void forward_ipv4(Burst& burst, StageContext& stage) noexcept {
       hop = routes.get(hop_id);
     }
     FoundSession other;
-    if (hop.asks_sessions()) [[unlikely]]
-      other = stage.sessions.find_by_address(context.destination);
+    if (hop.asks_sessions()) [[unlikely]] {
+      if (hop.kind != NextHopKind::kSession)
+        other = stage.sessions.find_by_address(context.destination);
+      else if (!find_behind(stage, packet, context, hop, other))
+        continue;
+    }
     if (other) [[unlikely]] {
       if (!decrement_ttl_or_drop(stage, packet, context)) continue;
       attach(context, other.slot, *other.session);
       prefetch_downstream(*other.session);
       context.lane = Lane::kDownstreamIpv4;
     } else {
-      if (hop.kind == NextHopKind::kUnreachable || hop.kind == NextHopKind::kPool) {
+      if (is_nowhere(hop.kind)) {
         report_unreachable(stage, context, hop.kind, octets_of(packet));
         continue;
       }

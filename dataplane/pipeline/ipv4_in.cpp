@@ -2,6 +2,7 @@
 #include "dataplane/pipeline/ipv4_in.hpp"
 
 #include "dataplane/pipeline/local_delivery.hpp"
+#include "dataplane/pipeline/networks.hpp"
 #include "pns/wire/dhcp.hpp"
 #include "pns/wire/ipv4.hpp"
 #include "pns/wire/ppp_protocol.hpp"
@@ -39,7 +40,8 @@ void admit_ipv4(StageContext& stage, rte_mbuf* packet, PacketContext& context) n
   if (const DropReason why = wire::check_ipv4(octets_of(packet)); why != DropReason::kNone)
     return drop_upstream(context, inner_reason(why));
   const wire::Ipv4Header header = wire::read_ipv4(octets_of(packet));
-  if (header.source != session.subscriber) return drop_upstream(context, DropReason::inner_source);
+  if (header.source != session.subscriber && !is_behind(stage, context, header.source))
+    return drop_upstream(context, DropReason::inner_source);
   const bool broadcast = header.destination == kLimitedBroadcast;
   if (wire::is_unforwardable(header.destination) && !broadcast)
     return drop_upstream(context, DropReason::inner_destination);

@@ -45,7 +45,7 @@ void confirm_subscriber(StageContext& stage, rte_mbuf* packet, PacketContext& co
   const SessionRecord& session = *context.session;
   if (load_shared(session.subscriber) != context.destination) {
     context.session = nullptr;
-    return refuse_subscriber(stage, packet, context, context.destination);
+    return take_no_subscriber(stage, packet, context, context.destination);
   }
   context.generation = session.generation.load(std::memory_order_relaxed);
   narrow(packet, wire::kEthernetHeaderSize, context.inner_length);

@@ -3,6 +3,7 @@
 
 #include "dataplane/pipeline/egress.hpp"
 #include "dataplane/pipeline/local_delivery.hpp"
+#include "dataplane/pipeline/networks.hpp"
 #include "pns/wire/icmpv6.hpp"
 #include "pns/wire/ppp_protocol.hpp"
 #include "pns/wire/tcp.hpp"
@@ -83,7 +84,7 @@ void admit_ipv6(StageContext& stage, rte_mbuf* packet, PacketContext& context) n
   if (!header) return drop_upstream(context, inner_reason(header.error()));
   const bool multicast = header->destination.is_multicast();
   const bool link_scope = multicast || header->destination.is_link_local();
-  if (!is_source_right(session, *header, link_scope))
+  if (!is_source_right(session, *header, link_scope) && !is_behind(stage, context, header->source))
     return drop_upstream(context, DropReason::inner_source);
   if (!link_scope && wire::is_unforwardable(header->destination))
     return drop_upstream(context, DropReason::inner_destination);

@@ -15,11 +15,15 @@ namespace {
 using Words = std::array<std::uint64_t, 4>;
 constexpr unsigned kInPoolBit = 48;  // of the second word, behind the source
 constexpr unsigned kIsHostBit = 49;
+constexpr unsigned kSlotAt = 16;     // bit of the first word, in the place of the destination
 
 Words pack(const NextHop& hop) noexcept {
   Words words{};
   words[0] = static_cast<std::uint64_t>(hop.kind) | static_cast<std::uint64_t>(hop.port) << 8;
-  std::memcpy(reinterpret_cast<std::byte*>(&words[0]) + 2, hop.destination.data(), 6);
+  if (hop.kind == NextHopKind::kSession)
+    words[0] |= std::uint64_t{hop.slot.value} << kSlotAt;
+  else
+    std::memcpy(reinterpret_cast<std::byte*>(&words[0]) + 2, hop.destination.data(), 6);
   std::memcpy(&words[1], hop.source.data(), 6);
   words[1] |= std::uint64_t{hop.in_pool} << kInPoolBit | std::uint64_t{hop.is_host} << kIsHostBit;
   words[2] = hop.gateway.high;
@@ -35,7 +39,10 @@ NextHop unpack(const Words& words) noexcept {
   NextHop hop;
   hop.kind = kind_of(words);
   hop.port = static_cast<contract::PortRole>((words[0] >> 8) & 0xff);
-  std::memcpy(hop.destination.data(), reinterpret_cast<const std::byte*>(&words[0]) + 2, 6);
+  if (hop.kind == NextHopKind::kSession)
+    hop.slot = SlotId(static_cast<std::uint32_t>(words[0] >> kSlotAt));
+  else
+    std::memcpy(hop.destination.data(), reinterpret_cast<const std::byte*>(&words[0]) + 2, 6);
   std::memcpy(hop.source.data(), &words[1], 6);
   hop.gateway = {words[2], words[3]};
   hop.in_pool = (words[1] >> kInPoolBit & 1) != 0;

@@ -20,6 +20,7 @@
 #include <span>
 #include <string>
 
+#include "pns/base/ids.hpp"
 #include "pns/base/ip_address.hpp"
 #include "pns/contract/session_memory.hpp"
 
@@ -37,6 +38,7 @@ enum class NextHopKind : std::uint8_t {
   kGlean = 2,        // on link, MAC not known: main resolves `gateway`, or the destination when 0
   kLocal = 3,        // one of our own addresses on `port`: to its twin
   kPool = 4,         // an address of a pool: only a session may have it
+  kSession = 5,      // a network behind a subscriber: to the session in `slot`
 };
 
 struct NextHop {
@@ -48,9 +50,10 @@ struct NextHop {
   bool in_pool = false;      // the route lies inside a pool: a session may have the address
   bool is_host = false;      // the host's own IP stack, which is the router: TTL is its business
   [[nodiscard]] bool keeps_ttl() const noexcept { return is_host || kind == NextHopKind::kLocal; }
+  SlotId slot{};             // kSession
   // Whether a destination that leads here may be a session's.
   [[nodiscard]] bool asks_sessions() const noexcept {
-    return in_pool || kind == NextHopKind::kPool;
+    return in_pool || kind >= NextHopKind::kPool;
   }
   friend bool operator==(const NextHop&, const NextHop&) noexcept = default;
 };

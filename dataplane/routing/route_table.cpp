@@ -12,6 +12,10 @@ namespace {
 
 constexpr RouteTable::Hop kPoolHop{NextHopKind::kPool, contract::PortRole::kCore, {}, true};
 
+constexpr RouteTable::Hop session_hop(SlotId session) noexcept {
+  return {NextHopKind::kSession, contract::PortRole::kCore, {}, false, session};
+}
+
 constexpr Ipv6Prefix host_route(const Ipv6Address& address) noexcept { return {address, 128}; }
 
 }  // namespace
@@ -45,7 +49,9 @@ void RouteTable::mark_pools(Wanted& routes) const {
       if (route->first.length >= pool.length) mark_way(route->second);
   };
   for (const Ipv6Prefix& pool : pools_) mark(pool);
-  for (const Ipv6Prefix& subscriber : subscribers_) mark(subscriber);
+  // Addresses that a subscriber has himself; networks behind him ask no index.
+  for (const auto& [subscriber, hop] : subscribers_)
+    if (hop.kind == NextHopKind::kPool) mark(subscriber);
 }
 
 // The host route of a neighbour. Only one that the kernel reaches directly gets one: the kernel
@@ -77,6 +83,7 @@ NextHop RouteTable::next_hop_of(const Hop& hop) const {
   made.source = links_.ours[static_cast<std::size_t>(hop.port)];
   made.in_pool = hop.in_pool;
   made.is_host = hop.address == kHost;
+  made.slot = hop.slot;
   if (hop.kind != NextHopKind::kGlean) return made;
   made.gateway = hop.address;
   if (hop.address.is_unspecified()) return made;
@@ -195,10 +202,10 @@ void RouteTable::replace(Wanted routes) {
   Wanted wanted = base_;
   for (const auto& [neighbour, mac] : links_.neighbours)
     if (const auto hop = host_hop(neighbour)) wanted[host_route(neighbour.second)] = {*hop};
-  for (const Ipv6Prefix& subscriber : subscribers_) wanted[subscriber] = {kPoolHop};
+  for (const auto& [subscriber, hop] : subscribers_) wanted[subscriber] = {hop};
 
   // Next hops first, so that a route never leads to one that is not written yet.
-  std::set<Hop> hops;
+  std::set<Hop> hops = session_hops_;
   std::set<std::vector<Member>> groups;
   for (const auto& [prefix, way] : wanted) {
     if (way.members.empty()) {
@@ -277,10 +284,23 @@ void RouteTable::uninstall(const Ipv6Prefix& prefix) {
 }
 
 bool RouteTable::add_subscriber(const Ipv6Prefix& subscriber) {
-  if (!subscribers_.insert(subscriber).second) return true;
+  if (!subscribers_.emplace(subscriber, kPoolHop).second) return true;
   const auto longer = base_.upper_bound(subscriber);
   const bool has_longer = longer != base_.end() && subscriber.contains(longer->first.address);
   return install(subscriber, {kPoolHop}) && !has_longer;
+}
+
+bool RouteTable::add_network(const Ipv6Prefix& network, SlotId session) {
+  const Hop hop = session_hop(session);
+  session_hops_.insert(hop);
+  if (id_of(hop).value == 0 || !install(network, {hop})) return false;
+  subscribers_.insert_or_assign(network, hop);
+  return true;
+}
+
+void RouteTable::forget_session(SlotId session) {
+  const Hop hop = session_hop(session);
+  if (session_hops_.erase(hop) != 0) release_id(hop);
 }
 
 void RouteTable::remove_subscriber(const Ipv6Prefix& subscriber) {

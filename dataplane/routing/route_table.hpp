@@ -2,8 +2,8 @@
 //
 // RouteTable: the routes of one routing table, kept in a NextHops. Beside the kernel's routes it
 // holds host routes of the neighbours that the kernel reaches directly, the prefixes of the address
-// pools, and the fixed addresses that sessions have outside all pools. Both families alike: IPv4 is
-// written as mapped addresses.
+// pools, the fixed addresses that sessions have outside all pools, and the networks behind
+// subscribers. Both families alike: IPv4 is written as mapped addresses.
 //
 // A destination inside a pool, or at a fixed address, may be a session's: its next hop says so, and
 // no other packet asks the session index. An address there without a session is nobody's. A route
@@ -47,6 +47,7 @@ class RouteTable {
     contract::PortRole port{};
     Ipv6Address address;
     bool in_pool = false;
+    SlotId slot{};  // kSession
     friend auto operator<=>(const Hop&, const Hop&) = default;
   };
   // The neighbour behind a port that leads into the host's own IP stack. No interface has it as an
@@ -79,6 +80,13 @@ class RouteTable {
   // its route, or longer ones are concerned: replace() does what is left.
   [[nodiscard]] bool add_subscriber(const Ipv6Prefix& subscriber);
   void remove_subscriber(const Ipv6Prefix& subscriber);
+  // A network is behind a subscriber: it leads to his session, instead of where the kernel's routes
+  // say. False: there is no room for its route.
+  [[nodiscard]] bool add_network(const Ipv6Prefix& network, SlotId session);
+  void remove_network(const Ipv6Prefix& network) { remove_subscriber(network); }
+  // No worker can look for networks of this session any more. Until then its next hop is nobody
+  // else's.
+  void forget_session(SlotId session);
 
   // Next hops of the routes, resolved or not.
   [[nodiscard]] const std::set<Neighbour>& gateways() const noexcept { return gateways_; }
@@ -121,10 +129,11 @@ class RouteTable {
   NextHops& next_hops_;
   const Links& links_;
   std::vector<Ipv6Prefix> pools_;
-  std::set<Ipv6Prefix> subscribers_;  // outside the pools
-  Wanted base_;                       // the kernel's routes, our addresses, the pools
-  Wanted installed_;                  // those, subscribers, and host routes of neighbours
-  std::set<Neighbour> gateways_;      // next hops of base_
+  std::map<Ipv6Prefix, Hop> subscribers_;  // outside the pools, and networks behind them
+  std::set<Hop> session_hops_;             // kSession
+  Wanted base_;                            // the kernel's routes, our addresses, the pools
+  Wanted installed_;                       // those, subscribers, and host routes of neighbours
+  std::set<Neighbour> gateways_;           // next hops of base_
   std::set<Hop> gateway_hops_;
   std::map<Hop, NextHopId> ids_;
   IdRange hop_range_{1, NextHops::kMaxNextHops};

@@ -21,6 +21,7 @@
 #include "dataplane/routing/mapped_address.hpp"
 #include "pns/log/log.hpp"
 #include "pns/netlink/cache.hpp"
+#include "pns/netlink/subscriber_routes.hpp"
 
 namespace pns::dataplane {
 namespace {
@@ -296,7 +297,9 @@ std::array<Routes::Candidates, contract::kPorts> Routes::read_routes() const {
     const int family = rtnl_route_get_family(route);
     if (family != AF_INET && family != AF_INET6) return;
     const Ipv6Prefix prefix = prefix_of(route);
-    if (prefix.address.is_link_local() || is_multicast(prefix.address)) return;
+    if (prefix.address.is_link_local() || is_multicast(prefix.address) ||
+        rtnl_route_get_protocol(route) == netlink::kSubscriberRouteProtocol)
+      return;
     const bool refusal = is_refusal(route);
     if (!refusal && rtnl_route_get_type(route) != RTN_UNICAST) return;
     for (const contract::PortRole port : kRoles) {

@@ -10,10 +10,12 @@
 // everything. Link-local IPv6 addresses are next hops, never destinations.
 // The kernel stays the one place where routing is configured: ip(8), FRR and BIRD need nothing new.
 // A port's routes are those with its interface in the port's own kernel table, and then those in
-// the main table. Routes out of other interfaces are not ours. One without an interface (blackhole,
-// unreachable, prohibit) counts for both ports when it is in the main table.
-// A neighbour that changes costs its own host route and next hop. After other netlink events all
-// routes are computed and the difference applied, with pauses that grow with their number.
+// the main table. Those that the supervisor sets for networks behind subscribers are for other
+// programs (pns/netlink/subscriber_routes.hpp). Routes out of other interfaces are not ours. One
+// without an interface (blackhole, unreachable, prohibit) counts for both ports when it is in the
+// main table. A neighbour that changes costs its own host route and next hop. After other netlink
+// events all routes are computed and the difference applied, with pauses that grow with their
+// number.
 //
 // Packets whose next hop has no MAC address yet wait in a ResolveQueue while the kernel resolves
 // it. Neighbours we use are marked managed, so the kernel keeps them fresh although it sees none of
@@ -101,6 +103,12 @@ class Routes {
   // too.
   void add_subscriber(const Ipv6Prefix& subscriber);
   void remove_subscriber(const Ipv6Prefix& subscriber);
+  // A network is behind a subscriber, and no more; at last his session is gone (RouteTable).
+  [[nodiscard]] bool add_network(const Ipv6Prefix& network, SlotId session) {
+    return inner_.add_network(network, session);
+  }
+  void remove_network(const Ipv6Prefix& network) { inner_.remove_network(network); }
+  void forget_session(SlotId session) { inner_.forget_session(session); }
 
   // Our own addresses on a port's kernel interface, in the kernel's order.
   [[nodiscard]] const std::vector<Ipv4Address>& addresses(contract::PortRole port) const noexcept {

@@ -70,4 +70,8 @@ void close_ipv6(SessionRecord& session) noexcept {
   store_shared(session.ipv6_prefix, std::uint64_t{0});
 }
 
+void set_networks(SessionRecord& session, const contract::SetNetworks& networks) noexcept {
+  set_flags(session, networks.count != 0 ? contract::kFlagNetworks : 0, contract::kFlagNetworks);
+}
+
 }  // namespace pns::dataplane

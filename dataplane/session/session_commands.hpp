@@ -24,4 +24,7 @@ void close_ipv4(contract::SessionRecord& session) noexcept;
 void open_ipv6(contract::SessionRecord& session, const contract::OpenIpv6& open) noexcept;
 void close_ipv6(contract::SessionRecord& session) noexcept;
 
+// Whether networks are behind the subscriber.
+void set_networks(contract::SessionRecord& session, const contract::SetNetworks& networks) noexcept;
+
 }  // namespace pns::dataplane

@@ -406,6 +406,9 @@ void Worker::execute(rte_mbuf* packet, Burst& frames) noexcept {
       case WorkerCommandType::kCloseIpv6:
         close_ipv6(session);
         break;
+      case WorkerCommandType::kSetNetworks:
+        set_networks(session, command.body.set_networks);
+        break;
       case WorkerCommandType::kInjectFrame:
       case WorkerCommandType::kSendFrame:
       default:
@@ -448,7 +451,8 @@ void Worker::send_frame(rte_mbuf* packet, PortRole port, Burst& frames) noexcept
   (void)frames.append(packet);
   // An outer address may be a subscriber's inner one too, and is not his for that.
   if (context.port == PortRole::kAccess && !answers_subscriber(stage_, octets_of(packet))) return;
-  if (const ForSubscriber found = subscriber_of(sessions_, octets_of(packet)); found) {
+  if (const ForSubscriber found = subscriber_of(sessions_, stage_.routing.inner, octets_of(packet));
+      found) {
     rte_pktmbuf_adj(packet, wire::kEthernetHeaderSize);
     attach(context, found.session.slot, *found.session.session);
     context.lane = found.lane;

@@ -30,18 +30,18 @@ inline constexpr std::uint32_t kTrial = 0;
 inline constexpr std::uint32_t kSessionMemoryVersion = PNS_TEST_CONTRACT_VERSION;
 inline constexpr std::uint32_t kSessionMemoryMinCompatible = PNS_TEST_CONTRACT_VERSION;
 #else
-inline constexpr std::uint32_t kSessionMemoryVersion = 8 + kTrial;
+inline constexpr std::uint32_t kSessionMemoryVersion = 9 + kTrial;
 inline constexpr std::uint32_t kSessionMemoryMinCompatible = 6;
 #endif
 // ---- The channel between the planes (channel.hpp, messages.hpp).
-inline constexpr std::uint32_t kChannelVersion = 4 + kTrial;
+inline constexpr std::uint32_t kChannelVersion = 5 + kTrial;
 inline constexpr std::uint32_t kChannelMinCompatible = 4;
 // ---- The supervisor's protocol (supervisor_protocol.hpp).
-inline constexpr std::uint32_t kSupervisorVersion = 5 + kTrial;
+inline constexpr std::uint32_t kSupervisorVersion = 6 + kTrial;
 inline constexpr std::uint32_t kSupervisorMinCompatible = 3;
 // ---- The records in the resume store. They are how a control process finds its calls again. A key
 // that a reader does not know is skipped, and one that is missing has its default.
-inline constexpr std::uint32_t kStoreVersion = 4 + kTrial;
+inline constexpr std::uint32_t kStoreVersion = 5 + kTrial;
 inline constexpr std::uint32_t kStoreMinCompatible = 4;
 // ---- What a supervisor leaves to the one that takes its place (pns/supervisor/handover.hpp).
 inline constexpr std::uint32_t kHandOverVersion = 3 + kTrial;

@@ -19,6 +19,7 @@
 
 #include "pns/base/ids.hpp"
 #include "pns/base/ip_address.hpp"
+#include "pns/base/networks.hpp"
 
 namespace pns::contract {
 
@@ -40,6 +41,7 @@ enum class MessageType : std::uint16_t {
   kPing = 9,            // answered; shows that the dataplane serves its channel
   kOpenIpv6 = 10,       // body OpenIpv6
   kCloseIpv6 = 11,      // no body
+  kSetNetworks = 12,    // body SetNetworks; payload: so many of SessionNetwork; answered
   // dataplane → control
   kReply = 64,  // body Reply; request as in the command
   // payload: PPP frame from the Protocol field on (FF 03 removed): a control frame, or a decrypted
@@ -107,12 +109,27 @@ struct OpenIpv6 {
   std::array<std::uint8_t, 6> reserved{};
 };
 
+// The networks behind the subscriber from now on, all of them: none takes the earlier ones away.
+struct SetNetworks {
+  std::uint16_t count = 0;  // at most kMaxNetworks
+  std::array<std::uint8_t, 6> reserved{};
+};
+
+struct SessionNetwork {
+  Ipv6Address address;      // IPv4: `low` is the address in host order
+  std::uint8_t family = 0;  // 4 or 6
+  std::uint8_t length = 0;  // bits
+  std::array<std::uint8_t, 6> reserved{};
+};
+static_assert(sizeof(SessionNetwork) == 24);
+static_assert(kMaxNetworks * sizeof(SessionNetwork) <= kMaxFrame);
+
 enum class ReplyResult : std::uint32_t {
   kDone = 0,
   kBadSlot = 1,        // out of range or not free
   kBadGeneration = 2,  // the session is another one by now
   kCallIdInUse = 3,
-  kAddressInUse = 4,
+  kAddressInUse = 4,      // or a network
   kTooManyAddresses = 5,  // local addresses
   kBadMessage = 6,
   kNoMemory = 7,
@@ -136,7 +153,8 @@ struct PathDead {
   std::array<std::uint8_t, 7> reserved{};
 };
 
-static_assert(std::is_trivially_copyable_v<PathDead>);
+static_assert(std::is_trivially_copyable_v<PathDead> && std::is_trivially_copyable_v<SetNetworks> &&
+              std::is_trivially_copyable_v<SessionNetwork>);
 static_assert(std::is_trivially_copyable_v<InstallSession> &&
               std::is_trivially_copyable_v<ConfigureLink> &&
               std::is_trivially_copyable_v<ArmMppe> && std::is_trivially_copyable_v<OpenIpv4> &&

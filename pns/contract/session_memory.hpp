@@ -104,6 +104,7 @@ inline constexpr std::uint32_t kFlagSendAcfc = 1U << 3;      // leave out FF 03 
 inline constexpr std::uint32_t kFlagSendPfc = 1U << 4;       // one-octet protocols when sending
 inline constexpr std::uint32_t kFlagIpv6Open = 1U << 6;      // IPv6 may pass
 inline constexpr std::uint32_t kFlagMppe = 1U << 7;          // a direction's MPPE mode is not kOff
+inline constexpr std::uint32_t kFlagNetworks = 1U << 8;      // networks are behind the subscriber
 
 // The receive half. Owner: writes; control and metrics: read the counters. First line: what every
 // packet touches.
@@ -326,7 +327,8 @@ struct alignas(64) SessionMemoryHeader {
   Counter packet_buffers, packet_buffers_in_use;
   StartFailure start_failure;
   std::array<Counter, kPorts> port_link;  // PortLink, by PortRole; set, not summed
-  std::array<std::uint64_t, 347> reserved2{};
+  Counter networks;                       // behind subscribers, in force; set, not summed
+  std::array<std::uint64_t, 346> reserved2{};
 };
 
 // A drop reason of this session memory, which may be of a newer program.

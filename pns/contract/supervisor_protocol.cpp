@@ -14,7 +14,7 @@ namespace {
 constexpr bool is_known(SupervisorMessageType type) noexcept {
   using Type = SupervisorMessageType;
   return (type >= Type::kGrantSessionMemory && type <= Type::kConnectionNotKept) ||
-         (type >= Type::kReady && type <= Type::kFailed);
+         (type >= Type::kReady && type <= Type::kSetRoute);
 }
 
 }  // namespace

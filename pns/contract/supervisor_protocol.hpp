@@ -51,6 +51,8 @@ enum class SupervisorMessageType : std::uint32_t {
   kAskNeighbour = 38,      // port; text: IPv4 or IPv6 address; value: 0 the      dataplane
                            // kernel is to find its MAC address, 1 to forget it (since version 4)
   kFailed = 39,            // text: why the plane ends (since version 5)          both
+  kSetRoute = 40,          // text: a network behind a subscriber; value: 1 it is control
+                           // in force, 0 no more (since version 6)
 };
 
 struct SupervisorMessage {
@@ -120,6 +122,7 @@ struct Grants {
   std::uint32_t supervisor_version = 0;  // of the supervisor's protocol
 };
 inline constexpr std::uint32_t kAskNeighbourSince = 4;  // the supervisor knows kAskNeighbour
+inline constexpr std::uint32_t kSetRouteSince = 6;      // the supervisor knows kSetRoute
 // Error: nothing came for timeout_ms, or something that is no grant. However many there are, each
 // one has that time.
 [[nodiscard]] std::expected<Grants, std::string> receive_grants(int socket, int timeout_ms);

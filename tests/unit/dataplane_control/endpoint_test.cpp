@@ -11,6 +11,7 @@
 
 #include <catch2/catch.hpp>
 #include <cstring>
+#include <map>
 #include <set>
 
 #include "pns/privilege/run_places.hpp"
@@ -43,10 +44,20 @@ struct World {
   Doorbell doorbell;
   Endpoint::WorkerLine line{ring(), {ring(), ring(), ring()}, &doorbell};
   SystemRandom random;
-  Endpoint endpoint{
-      *table, {line}, pool(), random, [](contract::PortRole, const Ipv6Address&, rte_mbuf* packet) {
-        rte_pktmbuf_free(packet);
-      }};
+  std::map<std::string, std::uint32_t> led;  // networks, by the slot that they lead to
+  std::vector<std::uint32_t> forgotten;      // slots
+  SessionNetworks networks{
+      {.added = [this](const Ipv6Prefix& network,
+                       SlotId slot) { return led.emplace(network.to_string(), slot.value).second; },
+       .removed = [this](const Ipv6Prefix& network) { led.erase(network.to_string()); },
+       .forgotten = [this](SlotId slot) { forgotten.push_back(slot.value); }}};
+  Endpoint endpoint{*table,
+                    networks,
+                    {line},
+                    pool(),
+                    random,
+                    [](contract::PortRole, const Ipv6Address&, rte_mbuf* packet) {
+        rte_pktmbuf_free(packet); }};
   UniqueFd control;
   contract::Channel channel;
   contract::RingProducer commands;
@@ -81,14 +92,15 @@ struct World {
   // Sends one command and gives its answer.
   template <class Body>
   contract::Reply ask(MessageType type, std::uint32_t slot, std::uint32_t generation,
-                      const Body& body) {
+                      const Body& body, Bytes payload = {}) {
     contract::MessageHeader header;
     header.type = type;
     header.body_size = sizeof(body);
+    header.payload_size = static_cast<std::uint32_t>(payload.size());
     header.request = ++request;
     header.slot = SlotId(slot);
     header.generation = generation;
-    REQUIRE(commands.push(header, std::as_bytes(std::span(&body, 1)), {}));
+    REQUIRE(commands.push(header, std::as_bytes(std::span(&body, 1)), payload));
     endpoint.turn(1);
     contract::ReceivedMessage message;
     REQUIRE(events.pop(message) == contract::RingConsumer::Outcome::kMessage);
@@ -200,4 +212,87 @@ TEST_CASE("endpoint: a descriptor that is not readable costs no system call",
   CHECK(readable.control);
   world.endpoint.turn(1, readable);
   CHECK_FALSE(world.endpoint.control_attached().load());
+}
+
+namespace {
+
+contract::SessionNetwork network4(const char* text) {
+  const Ipv4Prefix prefix = Ipv4Prefix::parse(text).value();
+  return {.address = {0, prefix.address.value}, .family = 4, .length = prefix.length};
+}
+contract::SessionNetwork network6(const char* text) {
+  const Ipv6Prefix prefix = Ipv6Prefix::parse(text).value();
+  return {.address = prefix.address, .family = 6, .length = prefix.length};
+}
+
+struct Sites : World {
+  ReplyResult set(std::uint32_t slot, std::uint32_t generation,
+                  const std::vector<contract::SessionNetwork>& list, int missing = 0) {
+    contract::SetNetworks body;
+    body.count = static_cast<std::uint16_t>(static_cast<int>(list.size()) + missing);
+    return ask(MessageType::kSetNetworks, slot, generation, body, std::as_bytes(std::span(list)))
+        .result;
+  }
+};
+using Led = std::map<std::string, std::uint32_t>;
+
+}  // namespace
+
+TEST_CASE("endpoint: networks lead to a session, are replaced as a whole, and go with it",
+          "[dataplane][endpoint][networks]") {
+  Sites world;
+  const std::uint32_t generation = world.install(1);
+  REQUIRE(world.set(1, generation, {network4("192.168.50.0/24"), network6("2001:db8:50::/48")}) ==
+          ReplyResult::kDone);
+  CHECK(world.led == Led{{"::ffff:192.168.50.0/120", 1}, {"2001:db8:50::/48", 1}});
+  CHECK(world.memory.header().networks.get() == 2);
+  const auto told = world.next();
+  REQUIRE(told);
+  CHECK(told->type == WorkerCommandType::kSetNetworks);
+  CHECK(told->body.set_networks.count == 2);
+  REQUIRE(world.set(1, generation, {network4("192.168.50.0/24"), network4("10.7.0.0/16")}) ==
+          ReplyResult::kDone);
+  CHECK(world.led == Led{{"::ffff:192.168.50.0/120", 1}, {"::ffff:10.7.0.0/112", 1}});
+
+  // Another session cannot have one of them, and gets none of its list.
+  const std::uint32_t other = world.install(2);
+  CHECK(world.set(2, other, {network4("172.16.0.0/12"), network4("10.7.0.0/16")}) ==
+        ReplyResult::kAddressInUse);
+  CHECK(world.led.size() == 2);
+  CHECK(world.set(2, other + 1, {}) == ReplyResult::kBadGeneration);
+
+  CHECK(world.ask(MessageType::kRemoveSession, 1, generation, contract::SetNetworks()).result ==
+        ReplyResult::kDone);
+  CHECK(world.led.empty());
+  CHECK(world.memory.header().networks.get() == 0);
+  CHECK(world.forgotten == std::vector<std::uint32_t>{1});
+  CHECK(world.set(2, other, {network4("10.7.0.0/16")}) == ReplyResult::kDone);
+}
+
+TEST_CASE("endpoint: networks that no subscriber can have are refused and counted",
+          "[dataplane][endpoint][networks]") {
+  Sites world;
+  const std::uint32_t generation = world.install(1);
+  auto unknown = network4("192.168.50.0/24");
+  unknown.family = 5;
+  auto wide = network4("192.168.50.0/24");
+  wide.address.high = 1;
+  const std::vector<std::vector<contract::SessionNetwork>> bad = {
+      {unknown},
+      {wide},
+      {network4("0.0.0.0/0")},
+      {network4("192.168.50.1/24")},
+      {network6("::/0")},
+      {network6("::ffff:0:0/96")},
+      {network6("fe80::/64")},
+      std::vector(kMaxNetworks + 1, network4("192.168.50.0/24"))};
+  std::uint64_t refused = 0;
+  for (const auto& list : bad) {
+    CHECK(world.set(1, generation, list) == ReplyResult::kBadMessage);
+    CHECK(world.memory.header().channel_commands_invalid.get() == ++refused);
+  }
+  // A count that is not that of the list.
+  CHECK(world.set(1, generation, {network4("192.168.50.0/24")}, 1) == ReplyResult::kBadMessage);
+  CHECK(world.set(1, generation, {network4("192.168.50.0/24")}, -1) == ReplyResult::kBadMessage);
+  CHECK(world.led.empty());
 }

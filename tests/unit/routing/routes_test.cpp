@@ -820,3 +820,80 @@ TEST_CASE("routes: ipv6: a real neighbour is found by the kernel", "[dataplane][
   CHECK(world.until([&] { return world.released.size() == 1; }));
   CHECK(world.to("2001:db8:c::9").kind == NextHopKind::kResolved);
 }
+
+TEST_CASE("routes: a network behind a subscriber leads to his session meanwhile",
+          "[dataplane][routes][networks]") {
+  fresh_network();
+  run("route add 192.168.0.0/16 via 10.0.0.3 dev t-core");
+  run("-6 addr add 2001:db8:c::1/64 dev t-core nodad");
+  run("-6 route add 2001:db8:50::/48 via 2001:db8:c::2");
+  World world;
+  const Ipv6Prefix lan = mapped(Ipv4Prefix::parse("192.168.50.0/24").value());
+  const Ipv6Prefix lan6 = Ipv6Prefix::parse("2001:db8:50::/48").value();
+  REQUIRE(world.routes->add_network(lan, SlotId(7)));
+  REQUIRE(world.routes->add_network(lan6, SlotId(7)));
+  for (const char* inside : {"192.168.50.1", "192.168.50.255", "2001:db8:50:9::1"}) {
+    CHECK(world.to(inside).kind == NextHopKind::kSession);
+    CHECK(world.to(inside).slot == SlotId(7));
+    CHECK(world.to(inside).asks_sessions());
+  }
+  CHECK(world.to("192.168.51.1").gateway == ip("10.0.0.3"));
+  CHECK(world.out("192.168.50.1").kind == NextHopKind::kUnreachable);
+
+  // The kernel's own route for redistribution does not stand in its way, nor do computations of all
+  // routes, neighbours and longer routes.
+  run("route add 192.168.50.0/24 dev t-core proto 173 metric 30000 table 1724");
+  run("route add 192.168.60.0/24 dev t-core proto 173 metric 30000");
+  run("neigh replace 192.168.50.9 lladdr 02:11:22:33:44:55 dev t-core nud reachable");
+  run("route add 192.168.50.128/25 via 10.0.0.4 dev t-core");
+  REQUIRE(world.until([&] { return world.to("192.168.50.200").gateway == ip("10.0.0.4"); }));
+  CHECK(world.to("192.168.50.9").slot == SlotId(7));
+  CHECK(world.to("192.168.60.1").gateway == ip("10.0.0.3"));
+
+  world.routes->remove_network(lan);
+  world.routes->remove_network(lan6);
+  CHECK(world.to("192.168.50.1").gateway == ip("10.0.0.3"));
+  CHECK(world.to("192.168.50.200").gateway == ip("10.0.0.4"));
+  CHECK(world.to("2001:db8:50:9::1").gateway == ip("2001:db8:c::2"));
+}
+
+TEST_CASE("routes: the next hop of a session is nobody else's before it is forgotten",
+          "[dataplane][routes][networks]") {
+  fresh_network();
+  World world;
+  const auto lan = [](unsigned n) {
+    return mapped(Ipv4Prefix{Ipv4Address(0xc0a80000 + (n << 8)), 24});
+  };
+  const auto id_of = [&](const char* address) {
+    return world.inner->lookup(unmapped(ip(address))).value;
+  };
+  REQUIRE(world.routes->add_network(lan(1), SlotId(1)));
+  const auto first = id_of("192.168.1.1");
+  world.routes->remove_network(lan(1));
+  REQUIRE(world.routes->add_network(lan(2), SlotId(2)));
+  CHECK(id_of("192.168.2.1") != first);
+  // A worker that has read the old route may still look at it.
+  CHECK(world.inner->get(NextHopId(first)).slot == SlotId(1));
+  run("route add 198.18.0.0/15 via 10.0.0.3 dev t-core");
+  REQUIRE(world.until([&] { return world.to("198.18.0.1").gateway == ip("10.0.0.3"); }));
+  CHECK(world.inner->get(NextHopId(first)).slot == SlotId(1));
+  world.routes->forget_session(SlotId(1));
+  CHECK(world.inner->get(NextHopId(first)).kind == NextHopKind::kUnreachable);
+  REQUIRE(world.routes->add_network(lan(3), SlotId(3)));
+  CHECK(id_of("192.168.3.1") == first);
+}
+
+TEST_CASE("routes: a network that finds no room says so", "[dataplane][routes][networks]") {
+  fresh_network();
+  World world;
+  bool full = false;
+  unsigned added = 0;
+  for (; added < 2048 && !full; ++added)
+    full = !world.routes->add_network(
+        mapped(Ipv4Prefix{Ipv4Address(0x0b000000 + (added << 8)), 24}), SlotId(added));
+  CHECK(full);
+  CHECK(added > 900);
+  // Nothing of it is left.
+  CHECK(world.inner->lookup(Ipv4Address(0x0b000000 + ((added - 1) << 8))).value == 0);
+  CHECK(world.inner->lookup(Ipv4Address(0x0b000000)).value != 0);
+}
