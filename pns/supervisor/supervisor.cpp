@@ -202,6 +202,11 @@ void Supervisor::on_message(Plane& plane, contract::ReceivedSupervisorMessage re
     case SupervisorMessageType::kAskNeighbour:
       if (!is_control) return on_ask_neighbour(received.message);
       break;
+    case SupervisorMessageType::kSetRoute:
+      if (is_control)
+        return session_routes_.set(received.message.text.data(), received.message.value != 0,
+                                   Clock::now());
+      break;
     case SupervisorMessageType::kStoreConnection:
       if (is_control) return on_store(std::move(received));
       break;
@@ -236,6 +241,7 @@ void Supervisor::on_ready(Plane& plane) {
     tell_plane_state();
     refresh_kernel_port();
   }
+  if (&plane == &control_) session_routes_.forget_others();
   if (phase_ != Phase::kStarting || control_.state != PlaneState::kReady ||
       dataplane_.state != PlaneState::kReady)
     return;
@@ -272,6 +278,8 @@ void Supervisor::on_set_twin(const SupervisorMessage& message) {
     log::error("twin failed", {{"reason", done.error()}});
   }
   twin_configured_[message.port] = true;
+  if (message.port == static_cast<std::uint32_t>(contract::PortRole::kCore))
+    session_routes_.repeat();
   SupervisorMessage answer;
   answer.type = SupervisorMessageType::kTwinReady;
   answer.port = message.port;
@@ -362,6 +370,7 @@ void Supervisor::on_end(Plane& plane, int status) {
   plane.kill_at.reset();
   run_dir_.remove_pid(plane.name);
   if (&plane == &dataplane_ && before == PlaneState::kReady) tell_plane_state();
+  if (&plane == &control_) session_routes_.expect_again();
   const std::string how = describe_wait_status(status);
   if (is_stopping()) {
     log::info("plane ended", {{"plane", plane.name}, {"pid", pid}, {"how", how}});
@@ -463,6 +472,7 @@ void Supervisor::remove_what_is_left() {
   remove_rules(twin_names());
   if (config_.ports.core.device.kind == config::DeviceKind::kKernel)
     remove_kernel_port(config_.ports.core);
+  session_routes_.remove_all();
   if (!dataplane_.was_ready) return;
   for (const config::Port* each : {&config_.ports.access, &config_.ports.core})
     if (each->device.kind == config::DeviceKind::kXdp) detach_xdp(each->device.interface);

@@ -162,6 +162,8 @@ Result Supervisor::resume(const HandOver& state) {
   // What came since the old program last looked is pending still: the signals stayed blocked.
   if (auto done = catch_signals(); !done) return done;
   if (auto done = open_neighbour_requests(); !done) return done;
+  if (auto done = open_session_routes(); !done) return done;
+  session_routes_.adopt();
   raise_descriptor_limit(config_.pptp.max_connections);
   compare_configuration(state);
   find_systemd_watchdog();

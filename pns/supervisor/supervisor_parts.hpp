@@ -32,6 +32,7 @@
 #include "pns/supervisor/plane.hpp"
 #include "pns/supervisor/probe.hpp"
 #include "pns/supervisor/run_directory.hpp"
+#include "pns/supervisor/session_routes.hpp"
 #include "pns/supervisor/snapshot.hpp"
 
 namespace pns::supervisor {
@@ -86,6 +87,7 @@ class Supervisor {
   [[nodiscard]] std::expected<void, std::string> open_listeners();
   [[nodiscard]] std::expected<void, std::string> open_listener(Ipv4Address address);
   [[nodiscard]] std::expected<void, std::string> open_neighbour_requests();
+  [[nodiscard]] std::expected<void, std::string> open_session_routes();
   void find_systemd_watchdog();
 
   void start(Plane& plane);
@@ -196,6 +198,8 @@ class Supervisor {
   std::optional<netlink::NeighbourRequests> neighbour_requests_;
   log::RateLimit neighbour_budget_{1000, std::chrono::seconds(1)};  // requests of the dataplane
   log::RateLimit neighbour_log_{1, std::chrono::seconds(1)};
+  NetlinkRoutes kernel_routes_;
+  SessionRoutes session_routes_{kernel_routes_};
   std::optional<Clock::duration> systemd_interval_;  // WATCHDOG=1 that often
   Clock::time_point systemd_next_{};
 };

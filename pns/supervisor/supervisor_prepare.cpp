@@ -58,6 +58,8 @@ Result Supervisor::prepare() {
     if (auto done = configure_kernel_port(config_); !done) return done;
   }
   if (auto done = open_neighbour_requests(); !done) return done;
+  if (auto done = open_session_routes(); !done) return done;
+  session_routes_.clean();  // of a run that was killed
   auto guard = open_gre_guard();
   if (!guard) return std::unexpected(guard.error());
   gre_guard_ = std::move(*guard);
@@ -149,6 +151,11 @@ Result Supervisor::open_neighbour_requests() {
   if (!opened) return std::unexpected(opened.error());
   neighbour_requests_ = std::move(*opened);
   return {};
+}
+
+Result Supervisor::open_session_routes() {
+  const config::Port& core = config_.ports.core;
+  return kernel_routes_.open({.interface = core.kernel_interface(), .table = core.table});
 }
 
 Result Supervisor::open_listeners() {
