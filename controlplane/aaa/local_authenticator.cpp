@@ -151,6 +151,7 @@ void LocalAuthenticator::authenticate(model::AuthRequest request, Done done) {
                          .mppe = std::move(proof.keys),
                          .address = known->address,
                          .ipv6_prefix = known->ipv6_prefix,
+                         .networks = known->networks,
                          .pool = known->pool,
                          .rate_bits_per_second = known->rate_bits_per_second,
                          .groups = known->groups};

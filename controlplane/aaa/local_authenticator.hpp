@@ -19,6 +19,7 @@
 
 #include "controlplane/aaa/authenticator.hpp"
 #include "pns/base/ip_address.hpp"
+#include "pns/base/networks.hpp"
 #include "pns/base/random.hpp"
 #include "pns/base/secret.hpp"
 
@@ -33,6 +34,7 @@ struct LocalUser {
   bool password_expired = false;
   std::optional<Ipv4Address> address;       // fixed; absent: from the pool
   std::optional<Ipv6Prefix> ipv6_prefix{};  // likewise, a /64
+  NetworksPointer networks{};               // behind this user
   std::string pool = "default";
   std::optional<std::uint64_t> rate_bits_per_second;
   std::vector<std::string> groups;

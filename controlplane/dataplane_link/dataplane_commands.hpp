@@ -11,6 +11,7 @@
 
 #include "pns/base/bytes.hpp"
 #include "pns/base/ids.hpp"
+#include "pns/base/networks.hpp"
 #include "pns/contract/messages.hpp"
 
 namespace pns::control {
@@ -64,6 +65,9 @@ class DataplaneCommands {
   [[nodiscard]] virtual Sent open_ipv6(SessionHandle session, const contract::OpenIpv6& open,
                                        Completion done) = 0;
   [[nodiscard]] virtual Sent close_ipv6(SessionHandle session) = 0;
+  // At most kMaxNetworks.
+  [[nodiscard]] virtual Sent set_networks(SessionHandle session, const Networks& networks,
+                                          Completion done) = 0;
   // A PPP frame, clear, from the Address field on; at most contract::kMaxFrame octets.
   [[nodiscard]] virtual Sent inject(SessionHandle session, Bytes frame) = 0;
 };

@@ -245,6 +245,19 @@ DataplaneLink::Sent DataplaneLink::close_ipv6(SessionHandle session) {
   return send(contract::MessageType::kCloseIpv6, session.slot, session.generation, {}, {}, nullptr);
 }
 
+DataplaneLink::Sent DataplaneLink::set_networks(SessionHandle session, const Networks& networks,
+                                                Completion done) {
+  std::vector<contract::SessionNetwork> list;
+  for (const Ipv4Prefix& network : networks.ipv4)
+    list.push_back({.address = {0, network.address.value}, .family = 4, .length = network.length});
+  for (const Ipv6Prefix& network : networks.ipv6)
+    list.push_back({.address = network.address, .family = 6, .length = network.length});
+  contract::SetNetworks body;
+  body.count = static_cast<std::uint16_t>(list.size());
+  return send(contract::MessageType::kSetNetworks, session.slot, session.generation,
+              octets_of(body), std::as_bytes(std::span(list)), &done);
+}
+
 DataplaneLink::Sent DataplaneLink::inject(SessionHandle session, Bytes frame) {
   return send(contract::MessageType::kInjectFrame, session.slot, session.generation, {}, frame,
               nullptr);

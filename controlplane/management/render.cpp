@@ -146,6 +146,9 @@ std::string render_sessions(const std::vector<subscriber::SessionView>& sessions
     ordered_json wan_errors = ordered_json::object();
     for (std::size_t i = 0; i < model::WanErrors::kCount; ++i)
       wan_errors[std::string(model::WanErrors::kNames[i])] = s.wan_errors.counts[i];
+    ordered_json routes = ordered_json::array();
+    for (const Ipv4Prefix& network : s.networks.ipv4) routes.push_back(network.to_string());
+    for (const Ipv6Prefix& network : s.networks.ipv6) routes.push_back(network.to_string());
     out.push_back({{"id", subscriber::to_text(s.id)},
                    {"slot", s.slot.value},
                    {"user", s.user},
@@ -154,6 +157,7 @@ std::string render_sessions(const std::vector<subscriber::SessionView>& sessions
                    {"local", s.local.to_string()},
                    {"address", s.address.is_unspecified() ? "" : s.address.to_string()},
                    {"ipv6_prefix", s.ipv6_prefix ? s.ipv6_prefix->to_string() : ""},
+                   {"routes", routes},
                    {"state", s.state},
                    {"kind", s.kind},
                    {"our_call_id", s.our_call_id.value},

@@ -416,6 +416,9 @@ std::vector<MetricFamily> Collector::Collect() const {
   out.push_back(std::move(link));
   out.push_back(single("pns_routes", "Routes known to the dataplane", MetricType::Gauge,
                        header.routes.get()));
+  out.push_back(single("pns_subscriber_networks",
+                       "Networks behind subscribers that the dataplane leads to their sessions",
+                       MetricType::Gauge, header.networks.get()));
   out.push_back(single("pns_neighbours", "Neighbours known to the dataplane", MetricType::Gauge,
                        header.neighbours.get()));
   out.push_back(single("pns_packet_buffers", "Packet buffers of the dataplane", MetricType::Gauge,

@@ -17,6 +17,7 @@
 
 #include "pns/base/end_reason.hpp"
 #include "pns/base/ip_address.hpp"
+#include "pns/base/networks.hpp"
 #include "pns/base/secret.hpp"
 
 namespace pns::model {
@@ -116,6 +117,7 @@ struct AuthGrant {
   std::optional<MppeKeys> mppe;             // absent: the method gives no keys
   std::optional<Ipv4Address> address;       // fixed address; absent: from the pool
   std::optional<Ipv6Prefix> ipv6_prefix{};  // fixed /64; absent: from the pool, where it has any
+  NetworksPointer networks{};               // behind the subscriber
   std::string pool = "default";
   std::optional<std::uint64_t> rate_bits_per_second;
   std::vector<std::string> groups;

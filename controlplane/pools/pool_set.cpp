@@ -101,7 +101,37 @@ void PoolSet::add_ipv6(model::Lease& lease, std::string_view pool,
     lease.ipv6_prefix = prefixes_[static_cast<std::size_t>(named - pools_.data())].allocate();
 }
 
+bool PoolSet::holds_own(const Networks& networks) const {
+  const auto has_own = [this](const Ipv4Prefix& network) {
+    return std::ranges::any_of(own_, [&](Ipv4Address own) { return network.contains(own); });
+  };
+  const auto has_own6 = [this](const Ipv6Prefix& network) {
+    return std::ranges::any_of(own_prefixes_,
+                               [&](const Ipv6Prefix& own) { return overlap(network, own); });
+  };
+  return std::ranges::any_of(networks.ipv4, has_own) ||
+         std::ranges::any_of(networks.ipv6, has_own6);
+}
+
+std::expected<void, PoolError> PoolSet::add_networks(model::Lease& lease,
+                                                     const NetworksPointer& networks) {
+  if (!networks) return {};
+  if (holds_own(*networks)) return std::unexpected(PoolError::kNotLeasable);
+  if (!networks_.add(*networks)) return std::unexpected(PoolError::kTaken);
+  lease.networks = networks;
+  return {};
+}
+
 bool PoolSet::restore(const model::Lease& lease) {
+  if (lease.networks && !networks_.add(*lease.networks)) return false;
+  model::Lease addresses = lease;
+  addresses.networks.reset();
+  if (restore_addresses(addresses)) return true;
+  if (lease.networks) networks_.remove(*lease.networks);
+  return false;
+}
+
+bool PoolSet::restore_addresses(const model::Lease& lease) {
   AddressPool* const inside = containing(lease.address);
   if (inside != nullptr ? !inside->claim(lease.address) : !outside_.insert(lease.address).second)
     return false;
@@ -115,6 +145,7 @@ bool PoolSet::restore(const model::Lease& lease) {
 }
 
 void PoolSet::release(const model::Lease& lease) {
+  if (lease.networks) networks_.remove(*lease.networks);
   if (lease.ipv6_prefix) {
     if (PrefixPool* const pool = containing(*lease.ipv6_prefix))
       pool->release(*lease.ipv6_prefix);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// PoolSet: every pool of the server by name, and the fixed addresses of accounts. It hands out
-// model::Lease objects, and no address is leased twice whichever way it was asked for. No I/O, one
-// thread (the event loop).
+// PoolSet: every pool of the server by name, the fixed addresses of accounts, and the networks
+// behind them. It hands out model::Lease objects, and no address is leased twice whichever way it
+// was asked for. No I/O, one thread (the event loop).
 #pragma once
 
 #include <cstdint>
@@ -13,6 +13,7 @@
 
 #include "controlplane/model/lease.hpp"
 #include "controlplane/pools/address_pool.hpp"
+#include "controlplane/pools/network_set.hpp"
 #include "controlplane/pools/prefix_pool.hpp"
 
 namespace pns::pools {
@@ -20,8 +21,8 @@ namespace pns::pools {
 enum class PoolError : std::uint8_t {
   kUnknownPool,  // no pool has this name
   kExhausted,    // every address of the pool is leased
-  kTaken,        // the fixed address is leased
-  kNotLeasable,  // the fixed address is our own, or not a unicast address
+  kTaken,        // the fixed address, or a network, is leased
+  kNotLeasable,  // the fixed address is our own, or not a unicast address; a network holds ours
 };
 
 struct PoolStatus {
@@ -65,6 +66,10 @@ class PoolSet {
   void add_ipv6(model::Lease& lease, std::string_view pool,
                 const std::optional<Ipv6Prefix>& fixed = std::nullopt);
 
+  // Adds the networks behind the subscriber to a lease, all of them or none.
+  [[nodiscard]] std::expected<void, PoolError> add_networks(model::Lease& lease,
+                                                            const NetworksPointer& networks);
+
   // Takes a lease again that lived through a restart, under its own address and gateway. False when
   // the address is taken. A pool that the configuration no longer has does not matter.
   [[nodiscard]] bool restore(const model::Lease& lease);
@@ -75,6 +80,8 @@ class PoolSet {
   [[nodiscard]] std::vector<PoolStatus> status() const;
   // IPv4 addresses that are leased, fixed ones of no pool included.
   [[nodiscard]] std::size_t leased() const noexcept;
+  // Networks behind subscribers that are leased.
+  [[nodiscard]] std::size_t leased_networks() const noexcept { return networks_.size(); }
 
  private:
   [[nodiscard]] AddressPool* find(std::string_view name) noexcept;
@@ -84,6 +91,8 @@ class PoolSet {
   void withhold(std::unordered_set<Ipv4Address>& known, const std::vector<Ipv4Address>& addresses,
                 AddressPool::Withheld why);
   void withhold_prefixes();
+  [[nodiscard]] bool holds_own(const Networks& networks) const;
+  [[nodiscard]] bool restore_addresses(const model::Lease& lease);
 
   std::vector<AddressPool> pools_;
   std::vector<PrefixPool> prefixes_;         // one beside each of pools_
@@ -93,6 +102,7 @@ class PoolSet {
   std::unordered_set<Ipv4Address> fixed_;
   std::vector<Ipv6Prefix> own_prefixes_;
   std::vector<Ipv6Prefix> fixed_prefixes_;
+  NetworkSet networks_;
 };
 
 }  // namespace pns::pools

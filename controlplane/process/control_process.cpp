@@ -111,7 +111,7 @@ ControlProcess::ControlProcess(config::Source source, const std::filesystem::pat
           [this](resume::Journal::Action action) { loop_.post(std::move(action)); }))),
       connector_(context_, CallPlacer::kMaxAttempts),
       socket_poller_(context_),
-      supervisor_(context_, std::move(supervisor_socket),
+      supervisor_(context_, std::move(supervisor_socket), grants_.supervisor_version,
                   {.stop = [this](Milliseconds within) { stop(within); },
                    .leave = [this](Milliseconds) { leave(); },
                    .lost = [this] { context_.stop(); },

@@ -3,8 +3,11 @@
 
 #include <algorithm>
 #include <limits>
+#include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "pns/contract/build_contract.hpp"
 
@@ -25,6 +28,8 @@ enum class SessionTag : std::uint16_t {
   kMppe = 6,
   kIpv6Dns = 7,  // present: IPV6CP is spoken
   kIpv6Ids = 8,
+  kIpv4Networks = 9,  // behind the subscriber
+  kIpv6Networks = 10,
 #ifdef PNS_CONTRACT_TRIAL  // pns/contract/build_contract.hpp
   kTrial = 0xffff,
 #endif
@@ -167,6 +172,43 @@ Ipv6Address read_ipv6(FieldReader& in) {
   return out;
 }
 
+void write(RecordWriter& out, const Networks& networks) {
+  if (!networks.ipv4.empty())
+    out.field(SessionTag::kIpv4Networks, [&] {
+      for (const Ipv4Prefix& network : networks.ipv4) {
+        out.address(network.address);
+        out.u8(network.length);
+      }
+    });
+  if (!networks.ipv6.empty())
+    out.field(SessionTag::kIpv6Networks, [&] {
+      for (const Ipv6Prefix& network : networks.ipv6) {
+        write(out, network.address);
+        out.u8(network.length);
+      }
+    });
+}
+
+Ipv4Prefix read_network4(FieldReader& in) {
+  const Ipv4Address address = in.address();
+  return {address, in.u8()};
+}
+
+Ipv6Prefix read_network6(FieldReader& in) {
+  const Ipv6Address address = read_ipv6(in);
+  return {address, in.u8()};
+}
+
+// Fails for a network that no subscriber can have, and for too many of them.
+template <class Prefix, class Read>
+void read_networks(FieldReader& in, std::vector<Prefix>& out, Read read) {
+  while (in.ok() && !in.at_end()) {
+    const Prefix network = read(in);
+    if (!may_be_behind_subscriber(network) || out.size() == kMaxNetworks) return in.fail();
+    out.push_back(network);
+  }
+}
+
 // Whether a call of this kind can be in this state, with or without a Call ID of ours.
 bool is_possible(const pptp::KnownCall& call) {
   using model::CallKind;
@@ -288,6 +330,7 @@ Octets encode(const StoredSession& session) {
   out.text(SessionTag::kPool, session.lease.pool);
   if (const auto& prefix = session.lease.ipv6_prefix)
     out.field(SessionTag::kIpv6Prefix, [&] { out.u64(prefix->address.high); });
+  if (const auto& networks = session.lease.networks) write(out, *networks);
   if (session.rate_bits_per_second)
     out.field(SessionTag::kRate, [&] { out.u64(*session.rate_bits_per_second); });
   if (!link.from_lcp)
@@ -338,6 +381,7 @@ std::optional<StoredSession> decode_session(Bytes record) {
   for (auto& server : link.network.wins) server = in->address();
   link.from_lcp = true;
   std::optional<decltype(model::Ipv6Parameters::dns)> ipv6_dns;
+  Networks networks;
   in->fields<SessionTag>([&](SessionTag tag, FieldReader& value) {
     switch (tag) {
 #ifdef PNS_CONTRACT_TRIAL
@@ -383,9 +427,14 @@ std::optional<StoredSession> decode_session(Bytes record) {
         link.ipv6->ours = value.u64();
         link.ipv6->peers = value.u64();
         return;
+      case SessionTag::kIpv4Networks:
+        return read_networks(value, networks.ipv4, read_network4);
+      case SessionTag::kIpv6Networks:
+        return read_networks(value, networks.ipv6, read_network6);
     }
   });
-  if (!in->ok()) return std::nullopt;
+  if (!in->ok() || networks.size() > kMaxNetworks) return std::nullopt;
+  if (!networks.empty()) out.lease.networks = std::make_shared<const Networks>(std::move(networks));
   // Without a prefix there is nothing to say in IPV6CP.
   if (ipv6_dns && out.lease.ipv6_prefix)
     link.network.ipv6 = model::Ipv6Parameters{.prefix = *out.lease.ipv6_prefix, .dns = *ipv6_dns};

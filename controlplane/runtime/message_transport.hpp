@@ -71,7 +71,7 @@ class MessageTransport {
   virtual bool skip_handled(std::uint64_t up_to) = 0;
 };
 
-// Holds each connection's socket for a successor of this process.
+// Holds what must outlive this process: each connection's socket, and routes of the kernel.
 class ConnectionKeeper {
  public:
   ConnectionKeeper() = default;
@@ -83,6 +83,8 @@ class ConnectionKeeper {
   virtual void store_connection(ConnectionId id, int fd, Ipv4Address local, Ipv4Address peer,
                                 std::uint16_t peer_port) = 0;
   virtual void forget_connection(ConnectionId id) = 0;
+  // A network behind a subscriber, of either family, is in force from now on, or no more.
+  virtual void set_route(const std::string& network, bool in_force) = 0;
 };
 
 }  // namespace pns::control

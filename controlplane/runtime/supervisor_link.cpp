@@ -28,8 +28,12 @@ Outcome try_send(int socket, const SupervisorMessage& message, int fd) noexcept 
 
 }  // namespace
 
-SupervisorLink::SupervisorLink(asio::io_context& context, UniqueFd socket, Events events)
-    : socket_(context, socket.release()), beat_timer_(context), events_(std::move(events)) {}
+SupervisorLink::SupervisorLink(asio::io_context& context, UniqueFd socket, std::uint32_t version,
+                               Events events)
+    : socket_(context, socket.release()),
+      beat_timer_(context),
+      version_(version),
+      events_(std::move(events)) {}
 
 void SupervisorLink::start() {
   socket_.non_blocking(true);
@@ -58,6 +62,15 @@ void SupervisorLink::forget_connection(ConnectionId id) {
   SupervisorMessage message;
   message.type = SupervisorMessageType::kForgetConnection;
   message.connection = id;
+  send(message, -1);
+}
+
+void SupervisorLink::set_route(const std::string& network, bool in_force) {
+  if (version_ < contract::kSetRouteSince) return;
+  SupervisorMessage message;
+  message.type = SupervisorMessageType::kSetRoute;
+  message.value = in_force ? 1 : 0;
+  network.copy(message.text.data(), message.text.size() - 1);
   send(message, -1);
 }
 

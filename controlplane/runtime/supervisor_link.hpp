@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // SupervisorLink: the control process's side of the socket it inherited. Stores each accepted TCP
-// socket with the supervisor, so that a SIGKILL of this process closes none of them; says that the
-// loop turns; hears when to stop. Event-loop thread only. Never blocks.
+// socket with the supervisor, so that a SIGKILL of this process closes none of them; has it set
+// routes; says that the loop turns; hears when to stop. Event-loop thread only. Never blocks.
 #pragma once
 
 #include <asio/io_context.hpp>
@@ -34,7 +34,8 @@ class SupervisorLink final : public ConnectionKeeper {
     std::function<void(ConnectionId id)> not_kept{};  // a connection that a successor would not get
   };
 
-  SupervisorLink(asio::io_context& context, UniqueFd socket, Events events);
+  // `version`: of the supervisor's protocol. One that knows no routes is not told of any.
+  SupervisorLink(asio::io_context& context, UniqueFd socket, std::uint32_t version, Events events);
   SupervisorLink(const SupervisorLink&) = delete;
   SupervisorLink& operator=(const SupervisorLink&) = delete;
 
@@ -45,6 +46,7 @@ class SupervisorLink final : public ConnectionKeeper {
   void store_connection(ConnectionId id, int fd, Ipv4Address local, Ipv4Address peer,
                         std::uint16_t peer_port) override;
   void forget_connection(ConnectionId id) override;
+  void set_route(const std::string& network, bool in_force) override;
 
   // Asks for a planned restart. `answer` is called once: with nothing when the supervisor accepts,
   // with the reason when it refuses.
@@ -52,7 +54,8 @@ class SupervisorLink final : public ConnectionKeeper {
   // `within`: how long the asker waits; 0: not told.
   void request_restart(contract::Process what, Seconds within, RestartAnswer answer);
 
-  // Messages that wait because the supervisor is slow; bounded by what connections there are.
+  // Messages that wait because the supervisor is slow; bounded by what connections
+  // and routes there are.
   [[nodiscard]] std::size_t backlog() const noexcept { return backlog_.size(); }
 
  private:
@@ -69,6 +72,7 @@ class SupervisorLink final : public ConnectionKeeper {
 
   asio::posix::stream_descriptor socket_;
   asio::steady_timer beat_timer_;
+  std::uint32_t version_;
   Events events_;
   std::deque<Pending> backlog_;
   std::map<std::uint32_t, RestartAnswer> restarts_;  // asked for, by number

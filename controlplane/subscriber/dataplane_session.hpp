@@ -37,6 +37,8 @@ class DataplaneSession {
   [[nodiscard]] bool carried_gre() const noexcept;
   // It has MPPE keys.
   [[nodiscard]] bool is_armed() const noexcept;
+  // IPV6CP lets data flow.
+  [[nodiscard]] bool ipv6_flows() const noexcept { return ipv6_.has_value(); }
 
   // ---- Commands. The session fails when one cannot be sent.
   void inject(const model::SendFrame& frame);

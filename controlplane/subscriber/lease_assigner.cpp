@@ -63,8 +63,19 @@ std::expected<model::Lease, LeaseAssigner::Obstacle> LeaseAssigner::take(
           ? pools.claim(*grant.address, grant.pool)
           : pools.allocate(grant.pool, call_ids_.address_buckets(session.call().our_call_id));
   if (lease) {
-    pools.add_ipv6(*lease, grant.pool, grant.ipv6_prefix);
-    return std::move(*lease);
+    const auto networks = pools.add_networks(*lease, grant.networks);
+    if (networks) {
+      pools.add_ipv6(*lease, grant.pool, grant.ipv6_prefix);
+      return std::move(*lease);
+    }
+    pools.release(*lease);
+    if (networks.error() == PoolError::kNotLeasable)
+      return std::unexpected(Obstacle{.reason = EndReason::route_not_leasable});
+    // Only sessions of the same account have the same networks, or those of an earlier users file.
+    Obstacle obstacle = others_of(session, grant.user, EndReason::route_in_use);
+    std::erase_if(obstacle.candidates,
+                  [](const Session* other) { return !other->lease()->networks; });
+    return std::unexpected(std::move(obstacle));
   }
   switch (lease.error()) {
     case PoolError::kUnknownPool:

@@ -34,6 +34,7 @@ Service::Service(const Services& services, CallControl::Network network,
       log_listener_(services.loop, limits_),
       store_listener_(services_),
       last_ends_(services.loop),
+      networks_(services_, sessions_),
       calls_({.services = services_,
               .sessions = sessions_,
               .call_ids = call_ids_,
@@ -60,6 +61,7 @@ Service::Service(const Services& services, CallControl::Network network,
   events_.add(statistics_listener_);
   events_.add(log_listener_);
   events_.add(last_ends_);
+  events_.add(networks_);
   events_.add(counters_);
   calls_.add_listeners();
   events_.add(shut_down_);
@@ -114,6 +116,7 @@ void Service::on_dataplane_attached() {
   log::info("dataplane attached");
   calls_.read_steering();
   sessions_.for_each([](Session& session) { session.reconcile(); });
+  networks_.on_attached();
   calls_.installer().on_attached();
   calls_.offers().admit_soon();
   take_over_.repeat_offers();

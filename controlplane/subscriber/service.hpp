@@ -37,6 +37,7 @@
 #include "controlplane/subscriber/source_limits.hpp"
 #include "controlplane/subscriber/store_contents.hpp"
 #include "controlplane/subscriber/store_health.hpp"
+#include "controlplane/subscriber/subscriber_networks.hpp"
 #include "controlplane/subscriber/take_over.hpp"
 #include "controlplane/subscriber/views.hpp"
 
@@ -112,6 +113,7 @@ class Service {
   LogListener log_listener_;
   StoreListener store_listener_;
   LastEnds last_ends_;
+  SubscriberNetworks networks_;
   CallControl calls_;
   CounterSchedule counters_;
   StoreContents contents_;

@@ -196,20 +196,38 @@ void Session::perform(const model::OpenIpv4& action) {
   mtu_ = link_->inner_mtu();
   dataplane_.open_ipv4(action.subscriber, lease_ ? lease_->gateway : Ipv4Address(), mtu_,
                        rate_bits_per_second_.value_or(0));
+  note_networks();
 }
 
 void Session::perform(const model::CloseIpv4&) {
   changed_ = now();
   dataplane_.close_ipv4();
+  note_networks();
 }
 
 void Session::perform(const model::OpenIpv6& action) {
   if (lease_ && lease_->ipv6_prefix)
     dataplane_.open_ipv6(*lease_->ipv6_prefix, action, link_->inner_mtu(),
                          rate_bits_per_second_.value_or(0));
+  note_networks();
 }
 
-void Session::perform(const model::CloseIpv6&) { dataplane_.close_ipv6(); }
+void Session::perform(const model::CloseIpv6&) {
+  dataplane_.close_ipv6();
+  note_networks();
+}
+
+void Session::note_networks() {
+  if (lease_ && lease_->networks) context_.events.changed(*this, {.kind = Kind::kNetworks});
+}
+
+Networks Session::networks_in_force() const {
+  Networks networks;
+  if (state_ != State::kUp || !link_ || !lease_ || !lease_->networks) return networks;
+  if (link_->ipv4_flows()) networks.ipv4 = lease_->networks->ipv4;
+  if (dataplane_.ipv6_flows()) networks.ipv6 = lease_->networks->ipv6;
+  return networks;
+}
 
 void Session::perform(const model::PhaseChanged& action) {
   const model::LinkPhase before = std::exchange(phase_, action.phase);
@@ -402,6 +420,7 @@ SessionView Session::view() const {
     view.mppe = status.mppe;
     view.ipv6_prefix = status.ipv6_prefix;
   }
+  view.networks = networks_in_force();
   view.worker = worker_;
   view.connection = call_.connection.value;
   view.uptime_s = static_cast<std::uint64_t>(

@@ -117,6 +117,8 @@ class Session : public std::enable_shared_from_this<Session> {
     return claimed_user_ ? *claimed_user_ : user_;
   }
   [[nodiscard]] const std::optional<model::Lease>& lease() const noexcept { return lease_; }
+  // The networks behind the subscriber: those of the families that flow now.
+  [[nodiscard]] Networks networks_in_force() const;
   // Null until the dataplane serves the call.
   [[nodiscard]] const ppp::Link* link() const noexcept { return link_.get(); }
   // Why the link is over; kNone: it is not.
@@ -183,6 +185,7 @@ class Session : public std::enable_shared_from_this<Session> {
   void perform(const model::PhaseChanged& action);
   void perform(const model::LinkEnded& action);
   void note_resumption(const model::LinkActions& actions);
+  void note_networks();
   void on_auth_result(const model::AuthResult& result);
   void take_account(const model::AuthGrant& grant);
   void on_lease(const model::AuthResult& result, Leases::Result lease);

@@ -34,6 +34,7 @@ struct SessionChange {
     kAddress,      // the leased IPv4 address was `address_before`; unspecified: there was none
     kResumption,   // the state from which a successor process resumes the link has changed
     kDestination,  // the peer's Call ID is known now
+    kNetworks,     // the networks behind the subscriber that are in force
   };
   Kind kind;
   model::SetupStage stage = model::SetupStage::kOffered;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <memory>
 #include <stdexcept>
 
 #include "pns/crypto/mschap.hpp"
@@ -189,6 +190,7 @@ std::vector<aaa::LocalUser> make_users(const std::vector<config::LocalUser>& use
     local.password_expired = user.password_expired;
     local.address = user.address;
     local.ipv6_prefix = user.ipv6_prefix;
+    if (!user.routes.empty()) local.networks = std::make_shared<const Networks>(user.routes);
     local.pool = user.pool.value_or("default");
     local.rate_bits_per_second = user.rate_bits_per_second;
     local.groups = user.groups;

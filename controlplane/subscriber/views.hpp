@@ -13,6 +13,7 @@
 #include "controlplane/model/call_kind.hpp"
 #include "pns/base/ids.hpp"
 #include "pns/base/ip_address.hpp"
+#include "pns/base/networks.hpp"
 
 namespace pns::subscriber {
 
@@ -25,6 +26,7 @@ struct SessionView {
   Ipv4Address local;
   Ipv4Address address;                    // unspecified until IPCP is open
   std::optional<Ipv6Prefix> ipv6_prefix;  // empty until IPV6CP is open
+  Networks networks;                      // behind the subscriber, in force
   std::string state;  // dialling, establish, authenticate, network, open, terminate, removing
   std::string kind;   // subscriber, incoming, placed
   OurCallId our_call_id;

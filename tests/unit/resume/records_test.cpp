@@ -98,6 +98,8 @@ TEST_CASE("records: a session is read as it was written", "[resume]") {
   CHECK(s.lease.gateway == wanted.lease.gateway);
   CHECK(s.lease.pool == wanted.lease.pool);
   CHECK(s.lease.ipv6_prefix == wanted.lease.ipv6_prefix);
+  REQUIRE(s.lease.networks);
+  CHECK(*s.lease.networks == *wanted.lease.networks);
   CHECK(s.started_ns == wanted.started_ns);
   CHECK(s.opened_ns == wanted.opened_ns);
   CHECK(s.mtu == wanted.mtu);
@@ -123,6 +125,7 @@ TEST_CASE("records: absent options stay absent", "[resume]") {
   s.rate_bits_per_second.reset();
   s.lease.pool.clear();
   s.lease.ipv6_prefix.reset();
+  s.lease.networks.reset();
   s.link.network.ipv6.reset();
   s.link.ipv6.reset();
   const auto got = decode_session(encode(s)).value();
@@ -130,10 +133,29 @@ TEST_CASE("records: absent options stay absent", "[resume]") {
   CHECK_FALSE(got.rate_bits_per_second);
   CHECK(got.lease.pool.empty());
   CHECK_FALSE(got.lease.ipv6_prefix);
+  CHECK_FALSE(got.lease.networks);
   CHECK_FALSE(got.link.network.ipv6);
   CHECK_FALSE(got.link.ipv6);
   const StoredDrain drain{.since_ns = 7, .calls_at_start = 9};
   CHECK(decode_drain(encode(drain)) == drain);
+}
+
+TEST_CASE("records: networks that no subscriber can have, or too many, are no record", "[resume]") {
+  auto s = stored_session(1);
+  const auto is_read = [&s](const Networks& networks) {
+    s.lease.networks = std::make_shared<const Networks>(networks);
+    return decode_session(encode(s)).has_value();
+  };
+  const Ipv4Prefix ipv4 = Ipv4Prefix::parse("192.168.50.0/24").value();
+  const Ipv6Prefix ipv6 = Ipv6Prefix::parse("2001:db8:50::/48").value();
+  CHECK(is_read({{ipv4}, {ipv6}}));
+  CHECK(is_read({std::vector(kMaxNetworks, ipv4), {}}));
+  CHECK_FALSE(is_read({std::vector(kMaxNetworks, ipv4), {ipv6}}));
+  CHECK_FALSE(is_read({std::vector(kMaxNetworks + 1, ipv4), {}}));
+  for (const char* bad : {"0.0.0.0/0", "192.168.50.1/24", "224.0.0.0/8", "127.0.0.0/8"})
+    CHECK_FALSE(is_read({{Ipv4Prefix::parse(bad).value()}, {}}));
+  for (const char* bad : {"::/0", "2001:db8::1/64", "fe80::/16", "ff00::/16", "::ffff:0:0/96"})
+    CHECK_FALSE(is_read({{}, {Ipv6Prefix::parse(bad).value()}}));
 }
 
 TEST_CASE("records: a link that begins with LCP has no LCP agreement, and is read as such",

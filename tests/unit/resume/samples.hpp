@@ -106,6 +106,9 @@ inline resume::StoredSession stored_session(std::uint32_t slot) {
                     .dns = {Ipv4Address(3), Ipv4Address(4)},
                     .wins = {Ipv4Address(5), Ipv4Address(6)}};
   s.lease.ipv6_prefix = Ipv6Prefix::parse("2001:db8:100:7::/64");
+  s.lease.networks = std::make_shared<const Networks>(Networks{
+      {Ipv4Prefix::parse("192.168.50.0/24").value(), Ipv4Prefix::parse("10.7.0.0/16").value()},
+      {Ipv6Prefix::parse("2001:db8:50::/48").value()}});
   s.link.network.ipv6 = model::Ipv6Parameters{
       .prefix = *s.lease.ipv6_prefix,
       .dns = {Ipv6Address::parse("2001:db8::53").value(), Ipv6Address(), Ipv6Address(1, 2)}};

@@ -60,6 +60,12 @@ class KeepsNothing final : public control::ConnectionKeeper {
  public:
   void store_connection(ConnectionId, int, Ipv4Address, Ipv4Address, std::uint16_t) override {}
   void forget_connection(ConnectionId) override {}
+  void set_route(const std::string& network, bool in_force) override {
+    in_force ? (void)routes.insert(network) : (void)routes.erase(network);
+    ++route_changes;
+  }
+  std::set<std::string> routes;  // of the kernel
+  int route_changes = 0;
 };
 
 class NoOpener final : public control::ConnectionOpener {
@@ -100,7 +106,12 @@ class FakeCommands final : public control::DataplaneCommands {
   Sent configure_link(control::SessionHandle, const contract::ConfigureLink&) override {
     return {};
   }
-  Sent arm_mppe(control::SessionHandle, contract::ArmMppe&) override { return {}; }
+  Sent arm_mppe(control::SessionHandle session, contract::ArmMppe&) override {
+    auto& record = memory_.sessions()[session.slot.value];
+    if (keeps_keys)
+      record.upstream.mppe.mode = record.downstream.mppe.mode = mppe::Mode::kStateless;
+    return {};
+  }
   Sent disarm_mppe(control::SessionHandle) override { return {}; }
   Sent open_ipv4(control::SessionHandle session, const contract::OpenIpv4& open,
                  Completion done) override {
@@ -120,6 +131,15 @@ class FakeCommands final : public control::DataplaneCommands {
     return {};
   }
   Sent close_ipv6(control::SessionHandle) override { return {}; }
+  Sent set_networks(control::SessionHandle session, const Networks& networks,
+                    Completion done) override {
+    if (!is_attached) return std::unexpected(control::IpcError::kDetached);
+    networks_of[session.slot.value] = networks;
+    loop_.post([this, done = std::move(done), generation = session.generation]() mutable {
+      done(contract::Reply{networks_result, generation});
+    });
+    return {};
+  }
   Sent inject(control::SessionHandle session, Bytes frame) override {
     const auto client = clients.find(session.slot.value);
     if (client == clients.end() || silent || silent_slots.contains(session.slot.value)) return {};
@@ -142,10 +162,13 @@ class FakeCommands final : public control::DataplaneCommands {
   std::map<std::uint32_t, PppClient> clients;  // by slot
   PppClient next_client;
   bool is_attached = true;
+  bool keeps_keys = false;               // session memory tells that it has them
   bool silent = false;                   // no client answers
   std::set<std::uint32_t> silent_slots;  // nor do the clients of these
   std::function<bool(Bytes)> lose;       // true: this frame of a client is lost
   std::function<void()> on_remove;
+  std::map<std::uint32_t, Networks> networks_of;  // by slot, as told last
+  contract::ReplyResult networks_result = contract::ReplyResult::kDone;
 
  private:
   void answer(Completion done, std::uint32_t generation) {
@@ -175,6 +198,14 @@ struct FakeWorld {
                                .gateway = Ipv4Address(0x0a400001)};
     if (change) change(config);
     memory.header().worker_count = 1;
+    make_service();
+    commands.is_attached = attached;
+    if (attached) service->on_dataplane_attached();
+  }
+
+  // The control process, over the session memory and the store of one before it.
+  void make_service() {
+    service.reset();
     pools.emplace(subscriber::make_pools(config));
     service.emplace(
         subscriber::Services{.loop = loop,
@@ -196,8 +227,6 @@ struct FakeWorld {
             .opener = opener},
         subscriber::SessionIdSource(1, [] { return 1'800'000'000'000; }));
     commands.service = &*service;
-    commands.is_attached = attached;
-    if (attached) service->on_dataplane_attached();
   }
 
   // A connection of this peer, established.
@@ -227,6 +256,12 @@ struct FakeWorld {
       if (account.name == user) account.address = address;
     authenticator.emplace(std::move(users), random);
     pools->set_fixed({address}, {});
+  }
+  void give_routes(std::string_view user, const Networks& networks) {
+    auto users = accounts();
+    for (auto& account : users)
+      if (account.name == user) account.networks = std::make_shared<const Networks>(networks);
+    authenticator.emplace(std::move(users), random);
   }
   [[nodiscard]] subscriber::SessionView only_session() const {
     const auto views = sessions_of(*service);
