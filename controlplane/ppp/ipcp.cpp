@@ -53,7 +53,7 @@ Judgement NameServerOption::judge(const wire::Option& option, Writer& nak, Conte
 
 Ipcp::Ipcp(const LinkSettings& settings)
     : NetworkProtocol(wire::PppProtocol::kIpcp, RestartSettings(settings),
-                      {EndReason::ipcp_timeout, EndReason::ncp_no_convergence}, Need::kRequired,
+                      {EndReason::ipcp_timeout, EndReason::ncp_no_convergence}, Need::kPrimary,
                       EndReason::ipcp_refused) {}
 
 void Ipcp::Options::set(const Offer& offer) noexcept {
@@ -101,13 +101,18 @@ void Ipcp::on_data(Bytes packet, Context& context) {
   if (!answer.empty()) context.add(model::SendFrame{std::move(answer)});
 }
 
-void Ipcp::restore(const LinkSnapshot&, std::uint16_t inner_mtu, TimePoint now) {
+void Ipcp::restore(const LinkSnapshot& snapshot, std::uint16_t inner_mtu, TimePoint now) {
   inner_mtu_ = inner_mtu;
+  if (!snapshot.ipv4) {
+    rejected = true;
+    return restore_stopped();
+  }
   restore_opened(now);
   set_flows(true);
 }
 
 void Ipcp::save(LinkSnapshot& snapshot) const {
+  snapshot.ipv4 = !rejected;
   snapshot.network.our_address = offer_.our_address;
   snapshot.network.subscriber_address = offer_.lease;
   snapshot.network.dns = offer_.dns;

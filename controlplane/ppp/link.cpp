@@ -315,7 +315,7 @@ std::optional<LinkSnapshot> Link::snapshot() const {
 
 bool Link::ipv4_flows() const noexcept {
   return std::ranges::any_of(networks_, [](const auto& ncp) {
-    return ncp->need() == NetworkProtocol::Need::kRequired && ncp->flows();
+    return ncp->need() == NetworkProtocol::Need::kPrimary && ncp->flows();
   });
 }
 
@@ -345,7 +345,12 @@ void Link::on_ccp(const wire::PppFrame& frame, const wire::ControlPacket& packet
 }
 
 void Link::on_ncp(NetworkProtocol& ncp, const wire::ControlPacket& packet, Run& run) {
-  if (encryption_ != Encryption::kPending) return ncp.on_packet(packet, run.context);
+  if (encryption_ != Encryption::kPending) {
+    ncp.on_packet(packet, run.context);
+    if (!ncp.rejected || ncp.state() < State::kReqSent) return;
+    ncp.rejected = false;  // it asks for what it has rejected
+    return settle_networks(run);
+  }
   // Held until CCP is settled. The peer's request is kept and answered then, so that it need not
   // wait for its timer; anything else can only belong to an older negotiation.
   if (packet.code == static_cast<std::uint8_t>(LcpCode::kConfigureRequest))
@@ -370,8 +375,11 @@ void Link::on_protocol_reject(Bytes data, Run& run) {
       ccp_.on_protocol_rejected(EndReason::mppe_refused, run.context);
       break;
     default:
-      if (NetworkProtocol* const ncp = offered(static_cast<PppProtocol>(reject->rejected_protocol)))
+      if (NetworkProtocol* const ncp =
+              offered(static_cast<PppProtocol>(reject->rejected_protocol))) {
+        ncp->rejected = true;
         ncp->on_protocol_rejected(ncp->rejected_reason(), run.context);
+      }
       break;
   }
 }
@@ -414,12 +422,13 @@ void Link::layer_down(PppProtocol layer, Event cause, Run& run) {
   if (layer == PppProtocol::kCcp) return ccp_down(cause, run);
   settle_networks(run);
   NetworkProtocol* const ncp = offered(layer);
-  if (ncp == nullptr || ncp->need() == NetworkProtocol::Need::kOptional) return;
+  if (ncp == nullptr || (cause != Event::kRtr && cause != Event::kRxjMinus)) return;
+  if (lives_without(*ncp)) return;
   if (cause == Event::kRtr) {
     ncp->acknowledge_terminate(run.context);
     terminate(EndReason::peer_disconnected, run);
-  } else if (cause == Event::kRxjMinus) {
-    terminate(ncp->rejected_reason(), run);
+  } else {
+    terminate(end_reason_without(*ncp, ncp->rejected_reason()), run);
   }
 }
 
@@ -456,8 +465,8 @@ void Link::layer_finished(PppProtocol layer, EndReason reason, Run& run) {
     return;
   }
   const NetworkProtocol* const ncp = offered(layer);
-  if (ncp != nullptr && ncp->need() == NetworkProtocol::Need::kRequired)
-    terminate(reason, run);
+  if (ncp != nullptr && !lives_without(*ncp))
+    terminate(end_reason_without(*ncp, reason), run);
   else
     settle_networks(run);
 }
@@ -465,9 +474,11 @@ void Link::layer_finished(PppProtocol layer, EndReason reason, Run& run) {
 void Link::layer_failed(PppProtocol layer, EndReason reason, Run& run) {
   if (layer == PppProtocol::kCcp) return encryption_refused(reason, run);
   NetworkProtocol* const ncp = offered(layer);
-  if (ncp == nullptr || ncp->need() == NetworkProtocol::Need::kRequired)
+  if (ncp == nullptr || ncp->need() != NetworkProtocol::Need::kOptional)
     return terminate(reason, run);
   ncp->close(run.context);
+  if (!ended_ && end_reason_ == EndReason::kNone && !lives_without(*ncp))
+    return terminate(end_reason_without(*ncp, reason), run);
   settle_networks(run);
 }
 
@@ -594,11 +605,39 @@ void Link::leave_network(Run& run) {
   for (const auto& ncp : networks_) {
     ncp->held_request = {};
     ncp->offered = false;
+    ncp->rejected = false;
   }
   keys_.reset();
   networks_offered_ = false;
   user_.clear();
   auth_method_ = model::AuthMethod::kNone;
+}
+
+bool Link::lives_without(const NetworkProtocol& ncp) const noexcept {
+  using Need = NetworkProtocol::Need;
+  const auto others = [&](auto condition) {
+    return std::ranges::any_of(networks_, [&](const auto& other) {
+      return other.get() != &ncp && other->offered && condition(*other);
+    });
+  };
+  const auto may_open = [](const NetworkProtocol& other) { return other.may_open(); };
+  switch (ncp.need()) {
+    case Need::kRequired:
+      return false;
+    case Need::kPrimary:
+      return ncp.rejected && others(may_open);
+    case Need::kOptional:
+      break;
+  }
+  return others(may_open) || !others([](const NetworkProtocol& other) { return other.rejected; });
+}
+
+EndReason Link::end_reason_without(const NetworkProtocol& ncp, EndReason reason) const noexcept {
+  using Need = NetworkProtocol::Need;
+  if (ncp.need() != Need::kOptional) return reason;
+  for (const auto& other : networks_)
+    if (other->need() == Need::kPrimary && other->rejected) return other->rejected_reason();
+  return reason;
 }
 
 bool Link::knows(std::uint16_t control) const noexcept {
@@ -654,24 +693,35 @@ bool Link::network_possible() const noexcept {
          phase_ != LinkPhase::kTerminate;
 }
 
-// The link is open while every required protocol is; the optional ones have no part in its phase.
+// The link is open while every required protocol is. The optional ones have a part in its phase
+// only where the peer has rejected the primary one: then one of them must be open.
 void Link::settle_networks(Run& run) {
   using Need = NetworkProtocol::Need;
   const bool possible = network_possible();
   bool open = possible;
+  bool rejected = false;
+  bool other_open = false;
   for (const auto& ncp : networks_) {
-    if (ncp->need() != Need::kRequired) continue;
+    if (ncp->need() == Need::kOptional) {
+      other_open |= ncp->offered && ncp->is_open();
+      continue;
+    }
     ncp->settle(possible, inner_mtu(), run.context);
     established_ |= ncp->flows();
-    open &= ncp->is_open();
+    rejected |= ncp->rejected;
+    open &= ncp->is_open() || ncp->rejected;
   }
+  open &= !rejected || other_open;
   if (open) {
     set_phase(LinkPhase::kOpen, run);
     settle_authentication();
   } else if (phase_ == LinkPhase::kOpen)
     set_phase(LinkPhase::kNetwork, run);
-  for (const auto& ncp : networks_)
-    if (ncp->need() == Need::kOptional) ncp->settle(possible, inner_mtu(), run.context);
+  for (const auto& ncp : networks_) {
+    if (ncp->need() != Need::kOptional) continue;
+    ncp->settle(possible, inner_mtu(), run.context);
+    established_ |= rejected && ncp->flows();
+  }
 }
 
 std::uint16_t Link::inner_mtu() const noexcept {

@@ -162,6 +162,11 @@ class Link {
   void settle_networks(Run& run);
   // The network phase begins: makes the machines that it needs and has not had before.
   void offer_networks(const model::NetworkParameters& network);
+  // Whether the link stays when a protocol that is offered is not, or no longer, to be had.
+  [[nodiscard]] bool lives_without(const NetworkProtocol& ncp) const noexcept;
+  // The end of a link that does not: with the primary protocol rejected, that one's reason.
+  [[nodiscard]] EndReason end_reason_without(const NetworkProtocol& ncp,
+                                             EndReason reason) const noexcept;
   [[nodiscard]] bool knows(std::uint16_t control) const noexcept;
   // One of the protocols that are offered; null: none.
   [[nodiscard]] NetworkProtocol* offered(wire::PppProtocol control) noexcept;

@@ -45,6 +45,7 @@ struct LinkSnapshot {
     std::uint64_t ours = 0;
     std::uint64_t peers = 0;
   };
+  bool ipv4 = true;                    // false: the peer has rejected IPCP
   std::optional<InterfaceIds> ipv6{};  // absent: the peer may not count IPV6CP as open
 };
 

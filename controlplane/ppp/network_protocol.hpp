@@ -28,7 +28,8 @@ class NetworkProtocol : public ControlProtocol {
   // The link's answer when the protocol cannot be negotiated or the peer closes it.
   enum class Need : std::uint8_t {
     kRequired,  // the link ends; it is open while every required protocol is
-    kOptional,  // the link stays
+    kPrimary,   // the same, but a peer that rejects it may have the link with an optional one alone
+    kOptional,  // the link stays while another protocol is open or may be
   };
 
   virtual ~NetworkProtocol() = default;
@@ -38,6 +39,12 @@ class NetworkProtocol : public ControlProtocol {
   [[nodiscard]] EndReason rejected_reason() const noexcept { return rejected_; }
   // Data of this protocol passes: OpenIpv4 or its like was sent.
   [[nodiscard]] bool flows() const noexcept { return flows_; }
+  // It is open, or it is being negotiated, or that is yet to begin.
+  [[nodiscard]] bool may_open() const noexcept {
+    return offered && !rejected &&
+           (state() == State::kInitial || state() == State::kStarting ||
+            state() >= State::kReqSent);
+  }
 
   // The network phase begins: what it offers the subscriber.
   virtual void set_network(const model::NetworkParameters& network) = 0;
@@ -65,12 +72,13 @@ class NetworkProtocol : public ControlProtocol {
 
   // ---- The peer's latest request while network protocols wait for CCP. Link's alone.
   std::vector<std::byte> held_request;
-  bool offered = false;  // in this network phase
+  bool offered = false;   // in this network phase
+  bool rejected = false;  // by the peer, by Protocol-Reject (RFC 1661 §5.7), in this network phase
 
  protected:
   NetworkProtocol(wire::PppProtocol protocol, const RestartSettings& restart,
-                  ProtocolReasons reasons, Need need, EndReason rejected) noexcept
-      : ControlProtocol(protocol, restart, reasons), need_(need), rejected_(rejected) {}
+                  ProtocolReasons reasons, Need need, EndReason refused) noexcept
+      : ControlProtocol(protocol, restart, reasons), need_(need), rejected_(refused) {}
   void set_flows(bool flows) noexcept { flows_ = flows; }
   // The data may pass as far as the automaton is concerned.
   [[nodiscard]] bool acknowledged() const noexcept { return state() >= State::kAckSent; }

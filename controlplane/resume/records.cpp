@@ -30,6 +30,7 @@ enum class SessionTag : std::uint16_t {
   kIpv6Ids = 8,
   kIpv4Networks = 9,  // behind the subscriber
   kIpv6Networks = 10,
+  kWithoutIpv4 = 11,  // present: the peer has rejected IPCP
 #ifdef PNS_CONTRACT_TRIAL  // pns/contract/build_contract.hpp
   kTrial = 0xffff,
 #endif
@@ -355,6 +356,7 @@ Octets encode(const StoredSession& session) {
       out.u64(link.ipv6->ours);
       out.u64(link.ipv6->peers);
     });
+  if (!link.ipv4) out.field(SessionTag::kWithoutIpv4, [] {});
   return out.take();
 }
 
@@ -431,6 +433,9 @@ std::optional<StoredSession> decode_session(Bytes record) {
         return read_networks(value, networks.ipv4, read_network4);
       case SessionTag::kIpv6Networks:
         return read_networks(value, networks.ipv6, read_network6);
+      case SessionTag::kWithoutIpv4:
+        link.ipv4 = false;
+        return;
     }
   });
   if (!in->ok() || networks.size() > kMaxNetworks) return std::nullopt;

@@ -356,9 +356,10 @@ void Session::reconcile() {
   const auto keep = shared_from_this();
   if (!dataplane_.is_installed()) return fail(EndReason::dataplane_unavailable);
   // Between authentication and the first data the keys may be among what was lost.
-  const bool keys_lost = link_->ipv4_flows()
-                             ? !dataplane_.is_armed() && link_->status().mppe != "none"
-                             : phase_ == model::LinkPhase::kNetwork;
+  // A link that is open without IPv4 has IPv6 alone.
+  const bool data_flows = link_->ipv4_flows() || phase_ == model::LinkPhase::kOpen;
+  const bool keys_lost = data_flows ? !dataplane_.is_armed() && link_->status().mppe != "none"
+                                    : phase_ == model::LinkPhase::kNetwork;
   if (keys_lost) apply(link_->start_over(now()));
   if (state_ != State::kUp) return;
   const bool open = link_->ipv4_flows();
@@ -406,7 +407,8 @@ SessionView Session::view() const {
   view.claimed_user = claimed_user();
   view.peer = call_.peer;
   view.local = call_.local;
-  if (lease_ && phase_ == model::LinkPhase::kOpen) view.address = lease_->address;
+  if (lease_ && link_ && phase_ == model::LinkPhase::kOpen && link_->ipv4_flows())
+    view.address = lease_->address;
   view.state = state_ == State::kRemoving   ? "removing"
                : state_ == State::kDialling ? "dialling"
                                             : model::name_of(phase_);

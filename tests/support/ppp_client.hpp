@@ -41,7 +41,7 @@ class PppClient {
   std::string lcp_options = "01040578 0506aabbccdd 0702 0802";
   std::string ccp_options = "120601000040";  // empty text: CCP is answered but never asked for
   std::string ipcp_options = "030600000000 810600000000 830600000000";
-  std::string ipv6cp_options;     // empty text: it is answered with Protocol-Reject
+  std::string ipv6cp_options;     // empty text, as of IPCP: it is answered with Protocol-Reject
   bool ncps_upon_success = true;  // CCP and IPCP go out together, right after CHAP Success
 
   // The results.
@@ -76,7 +76,9 @@ class PppClient {
       case kCcp:
         return on_ncp(*packet, ccp_, ccp_options, ccp_open);
       case kIpcp:
-        return on_ncp(*packet, ipcp_, ipcp_options, ipcp_open);
+        if (!ipcp_options.empty()) return on_ncp(*packet, ipcp_, ipcp_options, ipcp_open);
+        return {frame(kLcp, kProtRej, 0x78,
+                      concat({octets("8021"), to_octets(whole_frame.subspan(4))}))};
       case kIpv6cp:
         if (!ipv6cp_options.empty()) return on_ncp(*packet, ipv6cp_, ipv6cp_options, ipv6cp_open);
         return {frame(kLcp, kProtRej, 0x77,
@@ -325,7 +327,7 @@ class PppClient {
   std::vector<Octets> start_ncps() {
     std::vector<Octets> out;
     if (!ccp_options.empty()) out.push_back(ask(kCcp, ccp_, ccp_options));
-    out.push_back(ask(kIpcp, ipcp_, ipcp_options));
+    if (!ipcp_options.empty()) out.push_back(ask(kIpcp, ipcp_, ipcp_options));
     if (!ipv6cp_options.empty()) out.push_back(ask(kIpv6cp, ipv6cp_, ipv6cp_options));
     return out;
   }

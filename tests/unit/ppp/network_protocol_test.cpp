@@ -81,6 +81,23 @@ constexpr auto kRequired = NetworkProtocol::Need::kRequired;
 
 const Octets kToyPacket = octets("ff030031c0ffee");
 
+// A client that rejects IPCP.
+struct Ipv6OnlyPair : LinkPair {
+  explicit Ipv6OnlyPair(const LinkSettings& settings = {}) : LinkPair(settings) {
+    network.ipv6 = model::Ipv6Parameters{.prefix = {{0x20010db800000001, 0}, 64}};
+    client.ipcp_options.clear();
+    client.ipv6cp_options = "010a02000000000000aa";
+  }
+  model::LinkActions reject(std::string_view protocol) {
+    return link.on_frame(frame(kLcp, kProtRej, 1, std::string(protocol) + "0101000400"),
+                         clock.now());
+  }
+  model::LinkActions send(std::uint16_t protocol, std::uint8_t code, std::uint8_t id,
+                          std::string_view options = "") {
+    return link.on_frame(frame(protocol, code, id, options), clock.now());
+  }
+};
+
 }  // namespace
 
 TEST_CASE("networks: a third protocol opens next to IPCP and IPV6CP", "[ppp]") {
@@ -148,6 +165,93 @@ TEST_CASE("networks: the link is open when every required protocol is", "[ppp]")
     CHECK(pair.link.phase() == LinkPhase::kTerminate);
     CHECK(pair.link.refused() == EndReason::ncp_no_convergence);
   }
+}
+
+TEST_CASE("networks: a peer that rejects IPCP has a link with IPv6 alone", "[ppp][rfc1661-5.7]") {
+  Ipv6OnlyPair pair;
+  pair.start();
+  CHECK(pair.link.phase() == LinkPhase::kOpen);
+  CHECK_FALSE(ended(pair.actions));
+  CHECK(find<model::OpenIpv6>(pair.actions) != nullptr);
+  CHECK(find<model::OpenIpv4>(pair.actions) == nullptr);
+  CHECK_FALSE(pair.link.ipv4_flows());
+  CHECK(pair.link.status().address.is_unspecified());
+  CHECK(pair.link.status().ipv6_prefix.has_value());
+  CHECK(pair.client.advertisements.size() == 1);
+  // We send no more of what was rejected.
+  pair.advance(Seconds(60));
+  CHECK(packets(pair.actions, kIpcp, kConfReq).size() == 1);
+  CHECK(packets(pair.actions, kIpcp, kTermReq).empty());
+  CHECK(pair.link.phase() == LinkPhase::kOpen);
+  CHECK(pair.link.resume() == Link::Resume::kAsOpen);
+
+  SECTION("which ends when IPV6CP is rejected too") {
+    const auto actions = pair.reject("8057");
+    CHECK(pair.link.phase() == LinkPhase::kTerminate);
+    CHECK(pair.link.refused() == EndReason::ipcp_refused);
+    CHECK(find<model::CloseIpv6>(actions) != nullptr);
+  }
+  SECTION("which ends when the peer closes IPV6CP") {
+    const auto actions = pair.send(kIpv6cp, kTermReq, 9);
+    CHECK(packet(actions, kIpv6cp, kTermAck).identifier == 9);
+    CHECK(pair.link.phase() == LinkPhase::kTerminate);
+  }
+  SECTION("which gets IPv4 when the peer asks for it after all") {
+    auto actions = pair.send(kIpcp, kConfReq, 7, "03060a400005");
+    CHECK(packet(actions, kIpcp, kConfAck).identifier == 7);
+    CHECK(find<model::OpenIpv4>(actions) != nullptr);
+    const auto request = packet(actions, kIpcp, kConfReq);
+    (void)pair.send(kIpcp, kConfAck, request.identifier, hex(request.data));
+    CHECK(pair.link.phase() == LinkPhase::kOpen);
+    CHECK(pair.link.ipv4_flows());
+  }
+  SECTION("which the next process has without IPv4, too") {
+    const auto snapshot = pair.link.snapshot();
+    REQUIRE(snapshot.has_value());
+    CHECK_FALSE(snapshot->ipv4);
+    LinkPair next({}, *snapshot);
+    CHECK(next.link.phase() == LinkPhase::kOpen);
+    CHECK_FALSE(next.link.ipv4_flows());
+    CHECK(next.link.status().ipv6_prefix.has_value());
+    const auto actions =
+        next.link.on_frame(frame(kLcp, kProtRej, 1, "80570101000400"), next.clock.now());
+    CHECK(next.link.refused() == EndReason::ipcp_refused);
+    CHECK(find<model::CloseIpv6>(actions) != nullptr);
+  }
+  SECTION("which starts over with both") {
+    pair.client.ipcp_options = "030600000000";
+    pair.run(pair.link.start_over(pair.clock.now()));
+    CHECK(pair.link.phase() == LinkPhase::kOpen);
+    CHECK(pair.link.ipv4_flows());
+  }
+}
+
+TEST_CASE("networks: a link without any network protocol ends with IPCP's reason", "[ppp]") {
+  Ipv6OnlyPair pair;
+  SECTION("both are rejected") { pair.client.ipv6cp_options.clear(); }
+  SECTION("IPv6 is not offered") { pair.network.ipv6.reset(); }
+  SECTION("IPV6CP gets no answer") {
+    pair.drop_to_client = [](const Octets& f) {
+      return !is_ipv6(f) && parse(f)->protocol == kIpv6cp;
+    };
+    pair.drop_from_client = pair.drop_to_client;
+  }
+  pair.start();
+  pair.advance(Seconds(60));
+  CHECK(ended(pair.actions) == EndReason::ipcp_refused);
+}
+
+TEST_CASE("networks: IPCP that is open may be rejected while IPv6 is open", "[ppp]") {
+  Ipv6OnlyPair pair;
+  pair.client.ipcp_options = "030600000000";
+  pair.start();
+  REQUIRE(pair.link.ipv4_flows());
+  const auto actions = pair.reject("8021");
+  CHECK(find<model::CloseIpv4>(actions) != nullptr);
+  CHECK(find<model::CloseIpv6>(actions) == nullptr);
+  CHECK(pair.link.phase() == LinkPhase::kOpen);
+  pair.advance(Seconds(60));
+  CHECK(pair.link.phase() == LinkPhase::kOpen);
 }
 
 TEST_CASE("networks: a protocol that is not in the list is rejected", "[ppp]") {

@@ -117,6 +117,13 @@ TEST_CASE("records: a session is read as it was written", "[resume]") {
   REQUIRE(s.link.ipv6);
   CHECK(s.link.ipv6->ours == 1);
   CHECK(s.link.ipv6->peers == 0xffffffffffffffff);
+  CHECK(s.link.ipv4);
+}
+
+TEST_CASE("records: a link without IPv4 is read as one", "[resume]") {
+  auto s = stored_session(1);
+  s.link.ipv4 = false;
+  CHECK_FALSE(decode_session(encode(s))->link.ipv4);
 }
 
 TEST_CASE("records: absent options stay absent", "[resume]") {
