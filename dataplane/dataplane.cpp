@@ -109,7 +109,8 @@ unsigned punt_ring_size(PuntClass punt_class, PortRole role, const rte_mempool& 
   constexpr unsigned kMaxOnCore = 256;  // no clients dial there
   constexpr unsigned kMin = 64;
   const unsigned listed = kPuntClasses[static_cast<std::size_t>(punt_class)].ring;
-  const unsigned wanted = role == PortRole::kAccess ? listed : std::min(listed, kMaxOnCore);
+  const bool few = role == PortRole::kCore && punt_class != PuntClass::service;
+  const unsigned wanted = few ? std::min(listed, kMaxOnCore) : listed;
   const unsigned share = std::min(pool.size / workers, kBuffers);
   return std::max(kMin, std::bit_floor(wanted * share / kBuffers));
 }
@@ -370,6 +371,7 @@ void Dataplane::make_routes() {
                                              settings_of(opened.role).table, opened.leads_to_host};
   settings.pools = routes_of(pool_prefixes_);
   settings.access_from_inside = config_.ports.access.reachable_by_subscribers;
+  if (has_services()) settings.services_interface = config_.ports.core.services.interface;
   Routes::Tell tell;
   if (supervisor_asks())
     tell = [this](PortRole role, const Ipv6Address& neighbour, netlink::NeighbourVerb verb) {
@@ -400,6 +402,7 @@ void Dataplane::take_subscriber(const SessionTable::Binding& binding) {
   const SubscriberPrefixes subscriber = prefixes_of(binding);
   if (is_within(pool_prefixes_, subscriber)) return;
   for (const Ipv6Prefix& route : routes_of(subscriber)) routes_->add_subscriber(route);
+  tell_of_subscriber(subscriber, true);
   if (!xdp_prefixes_) return;
   if (const auto added = xdp_prefixes_->add(subscriber); !added)
     log::warn("subscriber packets left to the kernel", {{"error", added.error()}});
@@ -409,6 +412,7 @@ void Dataplane::leave_subscriber(const SessionTable::Binding& binding) {
   const SubscriberPrefixes subscriber = prefixes_of(binding);
   if (is_within(pool_prefixes_, subscriber)) return;
   for (const Ipv6Prefix& route : routes_of(subscriber)) routes_->remove_subscriber(route);
+  tell_of_subscriber(subscriber, false);
   if (!xdp_prefixes_) return;
   if (const auto removed = xdp_prefixes_->remove(subscriber); !removed)
     log::warn("subscriber packets not left to the kernel", {{"error", removed.error()}});
@@ -461,7 +465,7 @@ void Dataplane::make_worker_places() {
 // The queues of the ports go to the workers, and rings join workers and twins. The first worker
 // sends what the kernel has for a port.
 void Dataplane::connect_twins() {
-  std::array<TwinBridge::Twin, contract::kPorts> twins;
+  std::array<TwinBridge::Twin, TwinBridge::kTwins> twins;
   for (const Port& opened : ports_) {
     const std::size_t index = index_of(opened.role);
     TwinBridge::Twin& twin = twins[index];
@@ -483,6 +487,7 @@ void Dataplane::connect_twins() {
       settings.leads_to_host = opened.leads_to_host;
       if (!opened.has_twin) continue;
       for (std::size_t n = 0; n < kPuntClassCount; ++n) {
+        if (static_cast<PuntClass>(n) == PuntClass::service) continue;
         rte_ring* const ring = need(make_ring(
             fmt::format("twin{}-{}-{}", index, i, n),
             punt_ring_size(static_cast<PuntClass>(n), opened.role, *packet_pool_, worker_count())));
@@ -495,7 +500,27 @@ void Dataplane::connect_twins() {
       twin.worker_doorbell = &places_.front()->doorbell;
     }
   }
+  connect_services(twins[TwinBridge::kServices]);
   twins_.emplace(std::move(twins), packet_pool_, memory_.header());
+}
+
+// Services of the host are PuntClass::service of the core port, whatever device that is.
+void Dataplane::connect_services(TwinBridge::Twin& services) {
+  if (!has_services()) return;
+  services.fd = std::move(grants_.services);
+  constexpr auto kClass = static_cast<std::size_t>(PuntClass::service);
+  for (std::size_t i = 0; i < places_.size(); ++i) {
+    rte_ring* const ring = need(make_ring(
+        fmt::format("services{}", i),
+        punt_ring_size(PuntClass::service, PortRole::kCore, *packet_pool_, worker_count())));
+    places_[i]->config.ports[index_of(PortRole::kCore)].punt[kClass] = {
+        kPuntClasses[kClass].rate, rte_ring_get_capacity(ring), ring};
+    services.from_workers.push_back(ring);
+  }
+  WorkerConfig& first = places_.front()->config;
+  first.from_services = need(make_ring("from-services", kRingSize));
+  services.to_worker = first.from_services;
+  services.worker_doorbell = &places_.front()->doorbell;
 }
 
 void Dataplane::connect_control() {
@@ -524,6 +549,32 @@ void Dataplane::tell_of_neighbour(PortRole role, const Ipv6Address& neighbour,
       is_mapped(neighbour) ? unmapped(neighbour).to_string() : neighbour.to_string();
   text.copy(message.text.data(), message.text.size() - 1);
   (void)contract::send_supervisor_message(supervisor_.get(), message);
+}
+
+// The kernel's way back from services of the host. Changes wait while the socket is full: a start
+// may adopt many sessions.
+void Dataplane::tell_of_subscriber(const SubscriberPrefixes& subscriber, bool bound) {
+  if (grants_.supervisor_version < contract::kSubscriberRouteSince ||
+      !config_.ports.core.services.enabled)
+    return;
+  for (const Ipv4Prefix& prefix : subscriber.ipv4)
+    route_changes_.push_back({prefix.address.to_string(), bound});
+  for (const Ipv6Prefix& prefix : subscriber.ipv6)
+    route_changes_.push_back({prefix.address.to_string(), bound});
+  tell_route_changes();
+}
+
+void Dataplane::tell_route_changes() {
+  contract::SupervisorMessage message;
+  message.type = contract::SupervisorMessageType::kSubscriberRoute;
+  while (!route_changes_.empty()) {
+    const auto& [subscriber, bound] = route_changes_.front();
+    message.value = bound ? 0 : 1;
+    message.text.fill('\0');
+    subscriber.copy(message.text.data(), message.text.size() - 1);
+    if (!contract::send_supervisor_message(supervisor_.get(), message)) return;
+    route_changes_.pop_front();
+  }
 }
 
 void Dataplane::take_local_addresses() {
@@ -623,6 +674,7 @@ void Dataplane::run_timers(std::uint64_t now_ns) {
   if (now_ns >= next_route_timer_ns_) {
     if (routes_->on_timer(now_ns)) publish_routes();
     publish_lost();
+    tell_route_changes();
     next_route_timer_ns_ = now_ns + kRouteTimerNs;
   }
   if (now_ns >= next_port_losses_ns_) {

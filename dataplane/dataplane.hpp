@@ -13,6 +13,7 @@
 
 #include <array>
 #include <cstdint>
+#include <deque>
 #include <filesystem>
 #include <list>
 #include <memory>
@@ -95,6 +96,7 @@ class Dataplane {
   void adopt_sessions();
   void make_worker_places();
   void connect_twins();
+  void connect_services(TwinBridge::Twin& services);
   void connect_control();
   void start_routes();
   void make_workers();
@@ -107,6 +109,10 @@ class Dataplane {
   [[nodiscard]] bool supervisor_asks() const noexcept {
     return grants_.supervisor_version >= contract::kAskNeighbourSince;
   }
+  // Whether subscribers reach programs of the host. Until connect_twins().
+  [[nodiscard]] bool has_services() const noexcept {
+    return config_.ports.core.services.enabled && static_cast<bool>(grants_.services);
+  }
   void configure_worker(WorkerConfig& worker);
   [[nodiscard]] WorkerLoop::Settings loop_settings(const WorkerConfig& worker) const;
   // A subscriber's fixed address or prefix outside all pools has a route as long as a session has
@@ -116,6 +122,8 @@ class Dataplane {
   // So do networks behind subscribers. False: there is no room.
   [[nodiscard]] bool take_network(const Ipv6Prefix& network, SlotId session);
   void leave_network(const Ipv6Prefix& network);
+  void tell_of_subscriber(const SubscriberPrefixes& subscriber, bool bound);
+  void tell_route_changes();
   // GRE to our own addresses is ours before the first session exists.
   void take_local_addresses();
 
@@ -178,6 +186,9 @@ class Dataplane {
   std::optional<Routes> routes_;
   std::unique_ptr<SessionTable> sessions_;
   std::optional<SessionNetworks> networks_;
+  // Subscribers outside the pools that the supervisor has not been told of: as text, and whether a
+  // session has them.
+  std::deque<std::pair<std::string, bool>> route_changes_;
   std::uint32_t adopted_ = 0;  // sessions in service at the start
   std::vector<std::unique_ptr<WorkerPlace>> places_;
   std::optional<TwinBridge> twins_;

@@ -101,6 +101,9 @@ void add_worker_families(std::vector<MetricFamily>& out, const contract::Session
   auto classes =
       family("pns_punt_class_frames_total",
              "Frames for the kernel, by class and what became of them", MetricType::Counter);
+  auto answers = family("pns_neighbour_answers_total",
+                        "Answers to ARP and Neighbor Solicitations for addresses of subscribers",
+                        MetricType::Counter);
   auto packets = family("pns_tunnel_packets_total", "Inner packets carried, by direction",
                         MetricType::Counter);
   auto bytes = family("pns_tunnel_bytes_total", "Bytes of inner IP carried, by direction",
@@ -152,6 +155,7 @@ void add_worker_families(std::vector<MetricFamily>& out, const contract::Session
       add(classes, {{"class", name}, {"result", "policed"}, {"worker", id}},
           w.punt_classes[c].policed.get());
     }
+    add(answers, {{"worker", id}}, w.neighbour_answers.get());
     add(packets, {{"direction", "upstream"}, {"worker", id}}, w.upstream_packets.get());
     add(packets, {{"direction", "downstream"}, {"worker", id}}, w.downstream_packets.get());
     add(bytes, {{"direction", "upstream"}, {"worker", id}}, w.upstream_bytes.get());
@@ -188,9 +192,9 @@ void add_worker_families(std::vector<MetricFamily>& out, const contract::Session
         {{"direction", "both"}, {"reason", std::string(name_of(reason))}, {"worker", "main"}},
         header.main_drops[static_cast<std::size_t>(reason)].get());
   for (auto* f :
-       {&rx_packets, &rx_bytes,    &tx_packets, &tx_bytes,       &punts, &classes, &packets,
-        &bytes,      &drops,       &handovers,  &port_handovers, &acks,  &gaps,    &steps,
-        &waited,     &reassembled, &window,     &polls,          &busy,  &other})
+       {&rx_packets, &rx_bytes, &tx_packets,  &tx_bytes,  &punts,          &classes, &answers,
+        &packets,    &bytes,    &drops,       &handovers, &port_handovers, &acks,    &gaps,
+        &steps,      &waited,   &reassembled, &window,    &polls,          &busy,    &other})
     out.push_back(std::move(*f));
 }
 

@@ -46,7 +46,7 @@ enum class Lane : std::uint8_t {
   kGreOut,          // PPP frame; empty: acknowledgement only
   // --- fates, carried out by finish() ---
   kTransmit,  // Ethernet, complete; port
-  kPunt,      // Ethernet, to the twin of port
+  kPunt,      // Ethernet, to the twin of port; PuntClass::service: IP, to the host's services
   kControl,   // PPP frame from the Protocol field, for the control process
   kResolve,   // Ethernet without destination; main finds the MAC of next_hop on port
   kHandOver,  // as resume says, for worker
@@ -72,6 +72,8 @@ inline constexpr std::uint16_t kPacketPathDead = 1U << 6;
 inline constexpr std::uint16_t kPacketOpenedOnce = 1U << 7;  // PathDead::opened_since_armed
 inline constexpr std::uint16_t kPacketForGateway = 1U << 9;  // kResolve: next_hop is a gateway
 inline constexpr std::uint16_t kPacketOuter = 1U << 10;      // kResolve: GRE, of the outer network
+// From a program of this host, or forwarded by it.
+inline constexpr std::uint16_t kPacketFromHost = 1U << 11;
 
 struct alignas(64) PacketContext {
   Lane lane = Lane::kReceived;

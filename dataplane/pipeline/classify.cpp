@@ -164,26 +164,31 @@ PortRole port_of_frame(const StageContext& stage, Bytes frame) noexcept {
   return PortRole::kAccess;
 }
 
-ForSubscriber subscriber_of(const SessionTable& sessions, const NextHops& inner,
-                            Bytes frame) noexcept {
-  const auto ethernet = wire::parse_ethernet(frame);
-  if (!ethernet) return {};
-  const Bytes packet = frame.subspan(wire::kEthernetHeaderSize);
-  if (ethernet->type.host() == wire::kEtherTypeIpv4) {
-    const auto header = wire::parse_ipv4(packet);
-    if (!header) return {};
+ForSubscriber subscriber_of_packet(const SessionTable& sessions, const NextHops& inner,
+                                   Bytes packet) noexcept {
+  if (const auto header = wire::parse_ipv4(packet)) {
     const FoundSession own = sessions.find_by_address(header->destination);
     return {own ? own : session_behind(sessions, inner, header->destination),
             Lane::kDownstreamIpv4};
   }
-  if (ethernet->type.host() == wire::kEtherTypeIpv6) {
-    const auto header = wire::parse_ipv6(packet);
-    if (!header) return {};
+  if (const auto header = wire::parse_ipv6(packet)) {
     const FoundSession own = sessions.find_by_prefix(header->destination.high);
     return {own ? own : session_behind(sessions, inner, header->destination),
             Lane::kDownstreamIpv6};
   }
   return {};
+}
+
+ForSubscriber subscriber_of(const SessionTable& sessions, const NextHops& inner,
+                            Bytes frame) noexcept {
+  const auto ethernet = wire::parse_ethernet(frame);
+  if (!ethernet) return {};
+  const std::uint16_t type = ethernet->type.host();
+  const ForSubscriber found =
+      subscriber_of_packet(sessions, inner, frame.subspan(wire::kEthernetHeaderSize));
+  const std::uint16_t wanted =
+      found.lane == Lane::kDownstreamIpv4 ? wire::kEtherTypeIpv4 : wire::kEtherTypeIpv6;
+  return type == wanted ? found : ForSubscriber{};
 }
 
 namespace {

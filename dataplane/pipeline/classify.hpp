@@ -26,5 +26,8 @@ struct ForSubscriber {
 };
 [[nodiscard]] ForSubscriber subscriber_of(const SessionTable& sessions, const NextHops& inner,
                                           Bytes frame) noexcept;
+// The same of a packet of IP.
+[[nodiscard]] ForSubscriber subscriber_of_packet(const SessionTable& sessions,
+                                                 const NextHops& inner, Bytes packet) noexcept;
 
 }  // namespace pns::dataplane

@@ -24,16 +24,9 @@ constexpr std::uint64_t kResolveBurstNs = 16 * kResolveCostNs;
 // neighbours that do not exist.
 bool may_resolve(StageContext& stage, const PacketContext& context, bool gateway) noexcept {
   if (gateway) return stage.resolve_gateway.admit_one(stage.now_ns);
-  if (context.session != nullptr) {
-    contract::SessionExtension& extension =
-        stage.sessions.memory().extensions()[context.slot.value];
-    if (extension.generation.load(std::memory_order_relaxed) != context.generation) {
-      extension.resolve_spent_ns = 0;
-      extension.generation.store(context.generation, std::memory_order_relaxed);
-    }
-    if (!admit(extension.resolve_spent_ns, stage.now_ns, kResolveCostNs, kResolveBurstNs))
-      return false;
-  }
+  if (context.session != nullptr && !admit(extension_of(stage, context).resolve_spent_ns,
+                                           stage.now_ns, kResolveCostNs, kResolveBurstNs))
+    return false;
   return stage.resolve.admit_one(stage.now_ns);
 }
 
@@ -138,6 +131,14 @@ void take(StageContext& stage, rte_mbuf* packet, PacketContext& context,
   punt_to_kernel(stage, packet, context, contract::PortRole::kCore, DropReason::no_session);
 }
 
+// The kernel takes no packet from one of its own addresses: a report to a program of this host
+// comes from the subscriber.
+template <class Address>
+const Address& report_source(const PacketContext& context, const Address& usual,
+                             const Address& destination) noexcept {
+  return (context.flags & kPacketFromHost) != 0 ? destination : usual;
+}
+
 template <class Error, class Header, class Address>
 bool make_icmp_report(StageContext& stage, contract::SessionRecord& session,
                       const PacketContext& context, const Error& error, const Address& from,
@@ -200,13 +201,17 @@ void detail::send_unresolved(StageContext& stage, rte_mbuf* packet, const NextHo
 bool send_icmp_error(StageContext& stage, contract::SessionRecord& session,
                      const PacketContext& context, const wire::IcmpError& error,
                      const wire::Ipv4Header& header, Bytes packet) noexcept {
-  return make_icmp_report(stage, session, context, error, stage.icmp_source, header, packet);
+  return make_icmp_report(stage, session, context, error,
+                          report_source(context, stage.icmp_source, header.destination), header,
+                          packet);
 }
 
 bool send_icmp_error(StageContext& stage, contract::SessionRecord& session,
                      const PacketContext& context, const wire::Icmpv6Error& error,
                      const wire::Ipv6Header& header, Bytes packet) noexcept {
-  return make_icmp_report(stage, session, context, error, stage.icmp_source_ipv6, header, packet);
+  return make_icmp_report(stage, session, context, error,
+                          report_source(context, stage.icmp_source_ipv6, header.destination),
+                          header, packet);
 }
 
 }  // namespace pns::dataplane

@@ -23,6 +23,21 @@ constexpr bool is_nowhere(NextHopKind kind) noexcept {
   return kind == NextHopKind::kUnreachable || kind >= NextHopKind::kPool;
 }
 
+// A packet for one of our own addresses, of either family: to the host's services. The addresses of
+// an access port with a twin, which are reached on request only, are the twin's. So are reports
+// that were made here while there are no services. False: those are off.
+template <class Address>
+bool deliver_local(StageContext& stage, rte_mbuf* packet, PacketContext& context,
+                   const NextHop& hop, const Address& destination) noexcept {
+  const bool has_services = stage.port(contract::PortRole::kCore).has_services;
+  const bool of_access = hop.port == contract::PortRole::kAccess && stage.port(hop.port).has_twin;
+  if (of_access || (!has_services && context.session == nullptr)) {
+    send_to_next_hop(stage, packet, hop, destination);
+    return true;
+  }
+  return send_to_host(stage, context);
+}
+
 // --- IPv4 ---
 
 // Drops a packet, and tells its sender why.
@@ -43,6 +58,11 @@ void report_unreachable(StageContext& stage, PacketContext& context, NextHopKind
                   {wire::kIcmpDestinationUnreachable,
                    pool ? wire::kIcmpCodeHostUnreachable : wire::kIcmpCodeNetUnreachable, 0},
                   packet);
+}
+
+void refuse_services(StageContext& stage, PacketContext& context, Bytes packet) noexcept {
+  drop_and_report(stage, context, DropReason::services_off,
+                  {wire::kIcmpDestinationUnreachable, wire::kIcmpCodeProhibited, 0}, packet);
 }
 
 // True when the packet may go on, with its TTL decremented.
@@ -154,12 +174,18 @@ bool forward_one(StageContext& stage, rte_mbuf* packet, PacketContext& context,
     return false;
   }
   if (hop.kind == NextHopKind::kLocal) {
-    // The kernel has no route back to a subscriber: a ping to the server's own addresses is
-    // answered here too, the rest is the twin's.
+    // As with IPv4.
     if (from != nullptr &&
         wire::answer_echo(octets_of(packet), wire::read_ipv6(octets_of(packet)))) {
       send_back(stage, context, Lane::kDownstreamIpv6);
       return false;  // in the books already
+    }
+    if (!deliver_local(stage, packet, context, hop, destination)) {
+      report_to_sender(stage, context,
+                       {wire::kIcmpv6DestinationUnreachable, wire::kIcmpv6CodeProhibited, 0},
+                       octets_of(packet));
+      drop_upstream(context, DropReason::services_off);
+      return false;
     }
   } else {
     if (!hop.keeps_ttl() && !decrement_hop_limit_or_drop(stage, packet, context)) return false;
@@ -169,8 +195,8 @@ bool forward_one(StageContext& stage, rte_mbuf* packet, PacketContext& context,
       drop_upstream(context, DropReason::too_big);
       return false;
     }
+    send_to_next_hop(stage, packet, hop, destination);
   }
-  send_to_next_hop(stage, packet, hop, destination);
   if (context.lane != Lane::kDrop) return true;
   if (from != nullptr) from->upstream.drops.add(1);
   return false;
@@ -231,15 +257,20 @@ void forward_ipv4(Burst& burst, StageContext& stage) noexcept {
         report_unreachable(stage, context, hop.kind, octets_of(packet));
         continue;
       }
-      // The kernel has no route back to a subscriber: a ping to the server's own addresses is
-      // answered here too, the rest is the twin's.
-      if (hop.kind == NextHopKind::kLocal && from != nullptr && answer_ping(stage, packet, context))
-        continue;
-      if (!hop.keeps_ttl() && !decrement_ttl_or_drop(stage, packet, context)) continue;
-      if (packet->data_len > stage.port(hop.port).mtu && hop.kind != NextHopKind::kLocal) {
-        if (!send_in_fragments(burst, stage, packet, context, hop)) continue;
+      if (hop.kind == NextHopKind::kLocal) [[unlikely]] {
+        // A whole ping is answered here, whether there are services or not.
+        if (from != nullptr && answer_ping(stage, packet, context)) continue;
+        if (!deliver_local(stage, packet, context, hop, context.destination)) {
+          refuse_services(stage, context, octets_of(packet));
+          continue;
+        }
       } else {
-        send_to_next_hop(stage, packet, hop, context.destination);
+        if (!hop.keeps_ttl() && !decrement_ttl_or_drop(stage, packet, context)) continue;
+        if (packet->data_len > stage.port(hop.port).mtu) {
+          if (!send_in_fragments(burst, stage, packet, context, hop)) continue;
+        } else {
+          send_to_next_hop(stage, packet, hop, context.destination);
+        }
       }
     }
     if (from == nullptr) continue;

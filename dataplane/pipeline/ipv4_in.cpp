@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/pipeline/ipv4_in.hpp"
 
+#include "dataplane/pipeline/egress.hpp"
 #include "dataplane/pipeline/local_delivery.hpp"
 #include "dataplane/pipeline/networks.hpp"
 #include "pns/wire/dhcp.hpp"
+#include "pns/wire/icmp.hpp"
 #include "pns/wire/ipv4.hpp"
 #include "pns/wire/ppp_protocol.hpp"
 #include "pns/wire/tcp.hpp"
@@ -16,9 +18,10 @@ using contract::SessionRecord;
 constexpr std::uint16_t kIpv4Protocol = static_cast<std::uint16_t>(wire::PppProtocol::kIpv4);
 constexpr Ipv4Address kLimitedBroadcast(0xffffffff);
 
-// Packets that do not leave the link: to the limited broadcast address, or to our side of the link,
-// which is no interface of the kernel's but with a core port into the host's own stack. The control
-// process answers DHCPINFORM; pings are answered here.
+// Packets that do not leave the link: to the limited broadcast address, or to our side of the link.
+// The control process answers DHCPINFORM; pings are answered here. The rest is for services of the
+// host, where the gateway is an address of it. Behind a core port into the host's own stack the
+// host answers all but DHCPINFORM, by its own rules.
 [[gnu::noinline]] void take_link_scope(StageContext& stage, rte_mbuf* packet,
                                        PacketContext& context,
                                        const wire::Ipv4Header& header) noexcept {
@@ -27,12 +30,16 @@ constexpr Ipv4Address kLimitedBroadcast(0xffffffff);
     if (!wire::parse_dhcp_inform(octets)) return drop_upstream(context, DropReason::dhcp_refused);
     return punt_to_control(stage, packet, context, kIpv4Protocol, 0);
   }
-  // The host has the address, and its own rules for who reaches it.
-  if (header.destination == context.session->gateway &&
-      stage.port(contract::PortRole::kCore).leads_to_host)
-    return;
-  if (header.destination != context.session->gateway || !answer_ping(stage, packet, context))
-    drop_upstream(context, DropReason::inner_destination);
+  if (header.destination != context.session->gateway)
+    return drop_upstream(context, DropReason::inner_destination);
+  if (stage.port(contract::PortRole::kCore).leads_to_host) return;
+  if (answer_ping(stage, packet, context) || is_local(stage, header.destination)) return;
+  if (stage.port(contract::PortRole::kCore).has_services)
+    return drop_upstream(context, DropReason::inner_destination);
+  send_icmp_error(stage, *context.session, context,
+                  {wire::kIcmpDestinationUnreachable, wire::kIcmpCodeProhibited, 0}, header,
+                  octets);
+  drop_upstream(context, DropReason::services_off);
 }
 
 void admit_ipv4(StageContext& stage, rte_mbuf* packet, PacketContext& context) noexcept {

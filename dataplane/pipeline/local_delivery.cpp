@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/pipeline/local_delivery.hpp"
 
+#include "dataplane/routing/next_hops.hpp"
 #include "pns/wire/icmp.hpp"
 #include "pns/wire/ipv4.hpp"
 
@@ -10,6 +11,19 @@ namespace {
 // Frames to the control process: 200 a second, 100 at once, per session.
 constexpr std::uint64_t kPuntCostNs = 5'000'000;
 constexpr std::uint64_t kPuntBurstNs = 100 * kPuntCostNs;
+
+// Packets to services of the host: 10,000 a second, 256 at once, per session.
+constexpr std::uint64_t kServiceCostNs = 100'000;
+constexpr std::uint64_t kServiceBurstNs = 256 * kServiceCostNs;
+
+bool may_use_services(StageContext& stage, const PacketContext& context) noexcept {
+  if (context.session != nullptr && !admit(extension_of(stage, context).service_spent_ns,
+                                           stage.now_ns, kServiceCostNs, kServiceBurstNs))
+    return false;
+  return stage.port(contract::PortRole::kCore)
+      .punt[static_cast<std::size_t>(PuntClass::service)]
+      .admit_one(stage.now_ns);
+}
 
 }  // namespace
 
@@ -57,6 +71,25 @@ bool answer_ping(StageContext& stage, rte_mbuf* packet, PacketContext& context) 
   const MutableBytes data = octets_of(packet);
   if (!wire::answer_echo(data, wire::read_ipv4(data))) return false;
   send_back(stage, context, Lane::kDownstreamIpv4);
+  return true;
+}
+
+bool is_local(const StageContext& stage, Ipv4Address address) noexcept {
+  const NextHops& routes = stage.routing.inner;
+  return routes.get(routes.lookup(address)).kind == NextHopKind::kLocal;
+}
+
+bool send_to_host(StageContext& stage, PacketContext& context) noexcept {
+  constexpr auto kClass = static_cast<std::size_t>(PuntClass::service);
+  if (!stage.port(contract::PortRole::kCore).has_services) return false;
+  if (!may_use_services(stage, context)) {
+    stage.counters.punt_classes[kClass].policed.add(1);
+    drop(context, DropReason::punt_policed);
+    return true;
+  }
+  context.port = contract::PortRole::kCore;
+  context.punt_class = PuntClass::service;
+  context.lane = Lane::kPunt;
   return true;
 }
 

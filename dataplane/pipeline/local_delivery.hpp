@@ -9,6 +9,8 @@
 
 #include "dataplane/packet/burst.hpp"
 #include "dataplane/pipeline/stage_context.hpp"
+#include "dataplane/routing/next_hops.hpp"
+#include "pns/base/ip_address.hpp"
 #include "pns/wire/ppp.hpp"
 
 namespace pns::dataplane {
@@ -36,6 +38,13 @@ void refuse_network_data(StageContext& stage, rte_mbuf* packet, PacketContext& c
 // no ping.
 [[nodiscard]] bool answer_ping(StageContext& stage, rte_mbuf* packet,
                                PacketContext& context) noexcept;
+
+// Whether an address is one of this host's that subscribers reach.
+[[nodiscard]] bool is_local(const StageContext& stage, Ipv4Address address) noexcept;
+
+// Sends an inner packet for one of our own addresses to the host, within the rate of its session
+// and of PuntClass::service. False: the host's services are off, and nothing has happened.
+[[nodiscard]] bool send_to_host(StageContext& stage, PacketContext& context) noexcept;
 
 // Sends a packet that was turned into its own answer back down its session, in `lane`, and enters
 // the question in the books.

@@ -31,6 +31,7 @@ struct PortSettings {
   MacAddress mac{};
   bool has_twin = false;
   bool leads_to_host = false;                     // into the host's own IP stack
+  bool has_services = false;                      // core: packets may go to programs of this host
   std::uint16_t mtu = 1500;                       // octets of IP
   std::array<EventBucket, kPuntClassCount> punt;  // by PuntClass
 };
@@ -107,6 +108,18 @@ struct StageContext {
     return counters.ports[static_cast<std::size_t>(role)];
   }
 };
+
+// The extension of a packet's session; the fields are the session's own.
+[[nodiscard]] inline contract::SessionExtension& extension_of(
+    StageContext& stage, const PacketContext& context) noexcept {
+  contract::SessionExtension& extension = stage.sessions.memory().extensions()[context.slot.value];
+  if (extension.generation.load(std::memory_order_relaxed) != context.generation) {
+    extension.resolve_spent_ns = 0;
+    extension.service_spent_ns = 0;
+    extension.generation.store(context.generation, std::memory_order_relaxed);
+  }
+  return extension;
+}
 
 // Octets of the largest IPv6 packet a session takes. Never below what every link must carry (RFC
 // 8200 §5): every PPP peer takes 1,500 octets (RFC 1661 §6.1), and what is larger than the outer

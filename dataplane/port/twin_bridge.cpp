@@ -24,7 +24,7 @@ constexpr int kFullRingWaitMs = 1;  // nobody rings when there is room again
 
 }  // namespace
 
-TwinBridge::TwinBridge(std::array<Twin, contract::kPorts> twins, rte_mempool* pool,
+TwinBridge::TwinBridge(std::array<Twin, kTwins> twins, rte_mempool* pool,
                        contract::SessionMemoryHeader& header)
     : twins_(std::move(twins)), pool_(pool), header_(header) {
   for (const Twin& twin : twins_)
@@ -88,7 +88,7 @@ void TwinBridge::wait() noexcept {
   for (const Twin& twin : twins_)
     for (const rte_ring* ring : twin.from_workers)
       if (rte_ring_empty(ring) == 0) return;
-  std::array<pollfd, contract::kPorts + 1> wait{};
+  std::array<pollfd, kTwins + 1> wait{};
   wait[0] = {doorbell_.fd(), POLLIN, 0};
   int limit = kWaitMs;
   for (std::size_t i = 0; i < twins_.size(); ++i) {

@@ -274,15 +274,22 @@ void Routes::on_neighbour(rtnl_neigh* entry, bool gone) {
 void Routes::find_interfaces() {
   for (std::size_t i = 0; i < ifindex_.size(); ++i)
     ifindex_[i] = static_cast<int>(::if_nametoindex(settings_.ports[i].kernel_interface.c_str()));
+  services_ifindex_ =
+      settings_.services_interface.empty()
+          ? 0
+          : static_cast<int>(::if_nametoindex(settings_.services_interface.c_str()));
 }
 
 void Routes::read_addresses() {
   for (auto& list : addresses_) list.clear();
   for (auto& list : ipv6_addresses_) list.clear();
+  service_addresses_.clear();
   netlink::for_each<rtnl_addr>(address_cache_, [&](rtnl_addr* entry) {
     const auto address = address_of(rtnl_addr_get_local(entry));
     if (!address || address->is_link_local()) return;
-    for (const contract::PortRole port : ports_of(rtnl_addr_get_ifindex(entry)))
+    const int ifindex = rtnl_addr_get_ifindex(entry);
+    if (ifindex == services_ifindex_) service_addresses_.push_back(*address);
+    for (const contract::PortRole port : ports_of(ifindex))
       if (is_mapped(*address))
         addresses_[static_cast<std::size_t>(port)].push_back(unmapped(*address));
       else
@@ -332,6 +339,8 @@ RouteTable::Wanted Routes::routes_of(contract::PortRole port, const Candidates& 
   };
   for (const Ipv4Address own : addresses(port)) add_own(mapped(own));
   for (const Ipv6Address& own : ipv6_addresses(port)) add_own(own);
+  if (port == contract::PortRole::kCore)
+    for (const Ipv6Address& own : service_addresses_) add_own(own);
   return wanted;
 }
 

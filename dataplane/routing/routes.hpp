@@ -77,6 +77,8 @@ class Routes {
     std::vector<Ipv6Prefix> pools{};
     // The inner table has the access port's routes too.
     bool access_from_inside = false;
+    // Its addresses are ours in the inner table, beside the core port's; empty: none.
+    std::string services_interface{};
   };
 
   // Without `tell` this object tells the kernel itself, which needs CAP_NET_ADMIN.
@@ -165,6 +167,8 @@ class Routes {
 
   Settings settings_;
   std::array<int, contract::kPorts> ifindex_{};
+  int services_ifindex_ = 0;
+  std::vector<Ipv6Address> service_addresses_;  // IPv4 mapped
   std::array<std::vector<Ipv4Address>, contract::kPorts> addresses_;
   std::array<std::vector<Ipv6Address>, contract::kPorts> ipv6_addresses_;
   Release release_;

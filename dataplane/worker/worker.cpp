@@ -46,10 +46,11 @@ std::array<PortSettings, contract::kPorts> settings_of(const WorkerConfig& confi
   for (std::size_t i = 0; i < settings.size(); ++i) {
     const WorkerConfig::Port& port = config.ports[i];
     settings[i].mac = port.mac;
-    settings[i].has_twin =
-        port.has_twin && std::ranges::all_of(port.punt, [](const PuntQueue& queue) {
-          return queue.ring != nullptr;
-        });
+    constexpr auto kService = static_cast<std::size_t>(PuntClass::service);
+    settings[i].has_twin = port.has_twin;
+    for (std::size_t n = 0; n < port.punt.size(); ++n)
+      settings[i].has_twin &= n == kService || port.punt[n].ring != nullptr;
+    settings[i].has_services = port.punt[kService].ring != nullptr;
     settings[i].leads_to_host = port.leads_to_host;
     settings[i].mtu = port.mtu;
     std::ranges::transform(port.punt, settings[i].punt.begin(), [](const PuntQueue& queue) {
@@ -193,6 +194,7 @@ PollResult Worker::poll_once(Tsc now, std::uint64_t now_ns) noexcept {
 
   take_commands();
   take_from_twins();
+  take_from_services();
   take_handed_over();
   take_deferred();
   for (const PortRole role : kRoles) receive(role);
@@ -216,7 +218,8 @@ PollResult Worker::poll_once(Tsc now, std::uint64_t now_ns) noexcept {
 }
 
 bool Worker::has_pending() const noexcept {
-  bool waits = deferred_.count != 0 || ring_waits(config_.commands);
+  bool waits =
+      deferred_.count != 0 || ring_waits(config_.commands) || ring_waits(config_.from_services);
   for (const WorkerConfig::Port& port : config_.ports) waits |= ring_waits(port.from_twin);
   for (std::size_t i = 0; i < config_.worker_count; ++i)
     waits |= ring_waits(config_.handover_in[i]);
@@ -472,6 +475,31 @@ void Worker::take_from_twins() noexcept {
     for (rte_mbuf* packet : received.all()) send_frame(packet, role, frames);
     run_from(Stage::kIpv4Out, frames);
   }
+}
+
+// Packets of the kernel's to subscribers. It has decremented the TTL of those that it forwards.
+void Worker::take_from_services() noexcept {
+  if (config_.from_services == nullptr) return;
+  Burst packets;
+  packets.count = static_cast<std::uint16_t>(rte_ring_sc_dequeue_burst(
+      config_.from_services, as_objects(packets.packets.data()), Burst::kReceive, nullptr));
+  if (packets.count == 0) return;
+  result_.packets += packets.count;
+  counters_.injected.add(packets.count);
+  for (rte_mbuf* packet : packets.all()) {
+    PacketContext& context = context_of(packet);
+    context = PacketContext{};
+    context.flags = kPacketTtlDone | kPacketFromHost;
+    const ForSubscriber found =
+        subscriber_of_packet(sessions_, stage_.routing.inner, octets_of(packet));
+    if (!found) {
+      drop(context, DropReason::no_session);
+      continue;
+    }
+    attach(context, found.session.slot, *found.session.session);
+    context.lane = found.lane;
+  }
+  run_from(Stage::kIpv4Out, packets);
 }
 
 void Worker::take_handed_over() noexcept {

@@ -43,7 +43,7 @@ inline constexpr std::size_t kMainRings = 3;
 struct PuntQueue {
   std::uint32_t rate = 0;    // frames a second that the worker lets through; 0: all
   std::uint32_t burst = 1;   // and how many at once
-  rte_ring* ring = nullptr;  // out: Ethernet frames for the kernel; null: no twin
+  rte_ring* ring = nullptr;  // out: frames for the kernel; null: no twin, or no services
 };
 
 // What main sees in a packet from one of the Worker's to_main rings, in context_of(packet).lane:
@@ -71,6 +71,9 @@ struct WorkerConfig {
   WorkerId id;
   std::uint16_t worker_count = 1;
   std::array<Port, contract::kPorts> ports;
+  // Packets of IP to and from services of the host. They leave as PuntClass::service of the core
+  // port, whose ring is null where there are none.
+  rte_ring* from_services = nullptr;
   rte_mempool* pool = nullptr;   // private area kMbufPrivateSize, headroom RTE_PKTMBUF_HEADROOM
   rte_ring* commands = nullptr;  // in, from main: WorkerCommand
   std::array<rte_ring*, kMainRings> to_main{};  // out, by MainRing
@@ -144,6 +147,7 @@ class Worker {
                                          std::span<rte_mbuf*> packets) noexcept;
   void take_commands() noexcept;
   void take_from_twins() noexcept;
+  void take_from_services() noexcept;
   void take_handed_over() noexcept;
   void take_deferred() noexcept;
   void execute(rte_mbuf* packet, Burst& frames) noexcept;

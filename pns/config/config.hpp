@@ -118,6 +118,12 @@ inline constexpr std::uint16_t kMaxPortMtu = 2000;
 // VLAN tags of a port's frames, the outermost first. IEEE 802.1Q; two: 802.1ad.
 inline constexpr std::size_t kMaxVlanTags = 2;
 inline constexpr std::uint16_t kMaxVlanId = 4094;
+// The way of subscribers to programs of this host: a TUN interface (docs/decisions/0022).
+struct Services {
+  bool enabled = true;
+  std::string interface = "pns-services";
+  std::uint32_t table = 1725;  // the kernel's routing table with the way back
+};
 
 struct Port {
   Device device;
@@ -135,6 +141,7 @@ struct Port {
   // The kernel's routing table of this port alone. 0, only with xdp: and kernel:, there is none.
   std::uint32_t table = 0;
   bool reachable_by_subscribers = false;  // access port, of every kind: inner packets may take it
+  Services services;                      // core port, of every kind
 
   [[nodiscard]] bool has_twin() const noexcept { return !device.uses_xdp(); }
   // The interface of the kernel that has this port's addresses.

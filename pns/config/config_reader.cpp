@@ -51,6 +51,9 @@ constexpr auto kKeys = std::to_array<std::string_view>({
     "ports.core.mtu",
     "ports.core.table",
     "ports.core.vlan",
+    "ports.core.services.enabled",
+    "ports.core.services.interface",
+    "ports.core.services.table",
     "pptp.listen",
     "pptp.echo_interval",
     "pptp.max_connections",
@@ -410,6 +413,7 @@ class ConfigReader {
         if (name == out.access.device.interface || name == out.access.twin)
           document_.error_at("ports.core.device",
                              fmt::format("{} is an interface of the access port already", name));
+    read_services(ports.section("core").section("services"), out);
     if (!out.access.twin.empty() && out.access.twin == out.core.twin && !out.one_link())
       document_.error_at("ports.core.twin",
                          fmt::format("{} is the access port's twin already", out.core.twin));
@@ -454,6 +458,37 @@ class ConfigReader {
           fmt::format("{} is longer than the kernel takes: use xdp: with the name of "
                       "the VLAN interface",
                       out.device.interface));
+  }
+
+  void read_services(const Section& section, Ports& ports) {
+    Services& out = ports.core.services;
+    section.read("enabled", out.enabled, one_of(kTrueOrFalse));
+    section.read("interface", out.interface, parse_interface_name);
+    section.read("table", out.table, parse_table);
+    if (ports.core.device.kind == DeviceKind::kKernel) {
+      for (const char* key : {"enabled", "interface", "table"})
+        if (section.has(key))
+          document_.error_at(
+              section.path(key),
+              "not with kernel:, where the host's firewall says what subscribers reach");
+      out.enabled = false;
+      return;
+    }
+    if (!out.enabled) {
+      for (const char* key : {"interface", "table"})
+        if (section.has(key))
+          document_.error_at(section.path(key), "has no meaning with enabled: false");
+      return;
+    }
+    for (const auto& [role, port] :
+         {std::pair{"access", &ports.access}, std::pair{"core", &ports.core}}) {
+      if (out.interface == port->twin || out.interface == port->device.interface)
+        document_.error_at(section.path("interface"),
+                           fmt::format("{} is of the {} port already", out.interface, role));
+      if (out.table == port->table)
+        document_.error_at(section.path("table"),
+                           fmt::format("{} is the {} port's table already", out.table, role));
+    }
   }
 
   struct PortDefaults {

@@ -167,6 +167,13 @@ std::string dump_json(const Config& config) {
                    {"core", port_json(config.ports.core)}};
   json["ports"]["access"]["reachable_by_subscribers"] =
       config.ports.access.reachable_by_subscribers;
+  const Services& services = config.ports.core.services;
+  Json& services_json = json["ports"]["core"]["services"];
+  services_json["enabled"] = services.enabled;
+  if (services.enabled) {
+    services_json["interface"] = services.interface;
+    services_json["table"] = services.table;
+  }
   json["pptp"] = {{"listen", list(config.pptp.listen, kPrintSelf)},
                   {"echo_interval", duration_text(config.pptp.echo_interval)},
                   {"max_connections", config.pptp.max_connections},

@@ -44,7 +44,7 @@ inline constexpr std::uint32_t kSupervisorMinCompatible = 3;
 inline constexpr std::uint32_t kStoreVersion = 5 + kTrial;
 inline constexpr std::uint32_t kStoreMinCompatible = 4;
 // ---- What a supervisor leaves to the one that takes its place (pns/supervisor/handover.hpp).
-inline constexpr std::uint32_t kHandOverVersion = 3 + kTrial;
+inline constexpr std::uint32_t kHandOverVersion = 4 + kTrial;
 inline constexpr std::uint32_t kHandOverMinCompatible = 2;
 
 struct BuildContract {

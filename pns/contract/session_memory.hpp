@@ -85,7 +85,8 @@ struct alignas(64) WorkerCounters {
       upstream_bytes;  // inner packets delivered to the core, bytes of inner IP
   Counter downstream_packets, downstream_bytes;                // inner packets sent to subscribers
   std::array<PuntClassCounters, kPuntClassRoom> punt_classes;  // by PuntClass
-  std::array<Counter, 16> reserved;
+  Counter neighbour_answers;  // ARP and Neighbor Discovery, for addresses of subscribers
+  std::array<Counter, 15> reserved;
   std::array<Counter, kDropReasonRoom> drops;  // by DropReason
 };
 static_assert(sizeof(WorkerCounters) == 1600);
@@ -223,7 +224,9 @@ struct SessionExtension {
   std::array<std::uint8_t, 4> reserved{};
   // Owner only: time until which requests for neighbours are paid for (CLOCK_MONOTONIC).
   std::uint64_t resolve_spent_ns = 0;
-  std::array<std::uint8_t, 16> reserved2{};
+  // Owner only: the same of packets to services of the host.
+  std::uint64_t service_spent_ns = 0;
+  std::array<std::uint8_t, 8> reserved2{};
 };
 static_assert(sizeof(SessionExtension) == 32);
 static_assert(offsetof(SessionExtension, resolve_spent_ns) == 8);

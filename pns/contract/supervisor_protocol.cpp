@@ -13,8 +13,8 @@ namespace {
 
 constexpr bool is_known(SupervisorMessageType type) noexcept {
   using Type = SupervisorMessageType;
-  return (type >= Type::kGrantSessionMemory && type <= Type::kConnectionNotKept) ||
-         (type >= Type::kReady && type <= Type::kSetRoute);
+  return (type >= Type::kGrantSessionMemory && type <= Type::kGrantServices) ||
+         (type >= Type::kReady && type <= Type::kSubscriberRoute);
 }
 
 }  // namespace
@@ -109,6 +109,9 @@ std::expected<Grants, std::string> receive_grants(int socket, int timeout_ms) {
       case SupervisorMessageType::kGrantTwin:
         if (message.port < grants.twins.size())
           grants.twins[message.port] = std::move(received->fd);
+        break;
+      case SupervisorMessageType::kGrantServices:
+        grants.services = std::move(received->fd);
         break;
       case SupervisorMessageType::kGrantListener:
         grants.listeners.push_back({std::move(received->fd), message.local, message.tcp_port});

@@ -41,6 +41,7 @@ enum class SupervisorMessageType : std::uint32_t {
   kRestartAccepted = 11,    // answers kRequestRestart: request; value: Process    control
   kRestartRefused = 12,     // likewise; text: why                                 control
   kConnectionNotKept = 13,  // connection: would not outlive the process           control
+  kGrantServices = 14,      // fd: TUN of the host's services (since version 6)    dataplane
   // plane → supervisor
   kReady = 32,             // serves
   kSetTwin = 33,           // port; mac; value: MTU in octets                     dataplane
@@ -53,6 +54,8 @@ enum class SupervisorMessageType : std::uint32_t {
   kFailed = 39,            // text: why the plane ends (since version 5)          both
   kSetRoute = 40,          // text: a network behind a subscriber; value: 1 it is control
                            // in force, 0 no more (since version 6)
+  kSubscriberRoute = 41,   // text: IPv4 address or IPv6 /64, outside the pools;  dataplane
+                           // value: 0 a session has it, 1 no more (since version 6)
 };
 
 struct SupervisorMessage {
@@ -104,6 +107,7 @@ struct Grants {
   UniqueFd session_memory;
   std::array<UniqueFd, 2> wires;  // by PortRole
   std::array<UniqueFd, 2> twins;
+  UniqueFd services;  // empty: they are off, or the supervisor is older
   struct Listener {
     UniqueFd fd;
     Ipv4Address local;
@@ -121,8 +125,9 @@ struct Grants {
   bool dataplane_serves = false;
   std::uint32_t supervisor_version = 0;  // of the supervisor's protocol
 };
-inline constexpr std::uint32_t kAskNeighbourSince = 4;  // the supervisor knows kAskNeighbour
-inline constexpr std::uint32_t kSetRouteSince = 6;      // the supervisor knows kSetRoute
+inline constexpr std::uint32_t kAskNeighbourSince = 4;     // the supervisor knows kAskNeighbour
+inline constexpr std::uint32_t kSetRouteSince = 6;         // the supervisor knows kSetRoute
+inline constexpr std::uint32_t kSubscriberRouteSince = 6;  // likewise kSubscriberRoute
 // Error: nothing came for timeout_ms, or something that is no grant. However many there are, each
 // one has that time.
 [[nodiscard]] std::expected<Grants, std::string> receive_grants(int socket, int timeout_ms);

@@ -146,8 +146,8 @@ HandOver::Plane plane_from(const Json& json, std::size_t configurations) {
 }  // namespace
 
 std::vector<int> HandOver::descriptors() const {
-  std::vector<int> all = {run_dir_lock, session_memory, gre_guard, control.socket,
-                          dataplane.socket};
+  std::vector<int> all = {run_dir_lock,   session_memory,   gre_guard,
+                          control.socket, dataplane.socket, services.fd};
   for (const Port& port : ports) all.insert(all.end(), {port.wire, port.twin});
   for (const Listener& listener : listeners) all.push_back(listener.fd);
   for (const Connection& connection : connections) all.push_back(connection.fd);
@@ -181,6 +181,7 @@ std::string encode(const HandOver& state) {
                      {"run_dir_lock", state.run_dir_lock},
                      {"session_memory", state.session_memory},
                      {"gre_guard", state.gre_guard},
+                     {"services", {{"fd", state.services.fd}, {"name", state.services.name}}},
                      {"ports", std::move(ports)},
                      {"listeners", std::move(listeners)},
                      {"connections", std::move(connections)},
@@ -218,6 +219,10 @@ std::expected<HandOver, std::string> decode(std::string_view text) {
     state.run_dir_lock = fd_of(json.at("run_dir_lock"));
     state.session_memory = fd_of(json.at("session_memory"));
     state.gre_guard = fd_of(json.at("gre_guard"));
+    // An older supervisor has none.
+    if (const auto services = json.find("services"); services != json.end())
+      state.services = {.fd = fd_of(services->at("fd"), true),
+                        .name = services->at("name").get<std::string>()};
     const Json& ports = list_of(json.at("ports"));
     if (ports.size() != state.ports.size()) return refused("another number of ports");
     for (std::size_t i = 0; i < state.ports.size(); ++i)

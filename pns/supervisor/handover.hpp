@@ -74,6 +74,11 @@ struct HandOver {
   int run_dir_lock = -1;
   int session_memory = -1;
   int gre_guard = -1;
+  struct Services {
+    int fd = -1;       // -1: none
+    std::string name;  // as in the configuration that was in effect
+    bool operator==(const Services&) const = default;
+  } services;
   std::array<Port, contract::kPorts> ports;
   std::vector<Listener> listeners;
   std::vector<Connection> connections;

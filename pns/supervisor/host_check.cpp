@@ -99,6 +99,10 @@ void check_taps(const config::Ports& ports, Objections& out) {
     if (port->has_twin()) check_tap(fmt::format("ports.{}.twin", role), port->twin, out);
     any = any || is_tap || port->has_twin();
   }
+  if (const config::Services& services = ports.core.services; services.enabled) {
+    check_tap("ports.core.services.interface", services.interface, out);
+    any = true;
+  }
   if (any && !UniqueFd(::open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC)))
     out.push_back(fmt::format(
         "ports: TAPs need /dev/net/tun: {} (load the module tun; allow the device to the service)",

@@ -157,14 +157,18 @@ void write_sysctl(const std::string& path, std::string_view value) noexcept {
 
 }  // namespace
 
-std::expected<UniqueFd, std::string> open_tap(const std::string& name) {
+namespace {
+
+// `kind`: IFF_TAP or IFF_TUN; `word`: it, for messages.
+std::expected<UniqueFd, std::string> open_virtual(const std::string& name, int kind,
+                                                  std::string_view word) {
   UniqueFd fd(::open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC));
   if (!fd)
     return std::unexpected(
-        fmt::format("TAP {}: /dev/net/tun: {} (CAP_NET_ADMIN and the tun module are needed)", name,
-                    std::strerror(errno)));
+        fmt::format("{} {}: /dev/net/tun: {} (CAP_NET_ADMIN and the tun module are needed)", word,
+                    name, std::strerror(errno)));
   ifreq request{};
-  request.ifr_flags = IFF_TAP | IFF_NO_PI;
+  request.ifr_flags = static_cast<short>(kind | IFF_NO_PI);
   name.copy(request.ifr_name, IFNAMSIZ - 1);
   // The planes of a supervisor that was killed a moment ago may still hold it.
   constexpr int kTries = 40;
@@ -179,9 +183,23 @@ std::expected<UniqueFd, std::string> open_tap(const std::string& name) {
                        : error == EINVAL ? " (an interface of another kind has the name)"
                        : error == EPERM  ? " (CAP_NET_ADMIN is needed)"
                                          : "";
-    return std::unexpected(fmt::format("TAP {}: {}{}", name, std::strerror(error), hint));
+    return std::unexpected(fmt::format("{} {}: {}{}", word, name, std::strerror(error), hint));
   }
   return fd;
+}
+
+}  // namespace
+
+std::expected<UniqueFd, std::string> open_tap(const std::string& name) {
+  return open_virtual(name, IFF_TAP, "TAP");
+}
+
+std::expected<UniqueFd, std::string> open_tun(const std::string& name) {
+  return open_virtual(name, IFF_TUN, "TUN");
+}
+
+void take_ipv6(const std::string& interface) {
+  write_sysctl("/proc/sys/net/ipv6/conf/" + interface + "/disable_ipv6", "0");
 }
 
 void quiet_ipv6(const std::string& interface) {

@@ -23,6 +23,12 @@ namespace pns::supervisor {
 // does. Takes over a persistent TAP of that name; refuses one that is in use.
 [[nodiscard]] std::expected<UniqueFd, std::string> open_tap(const std::string& name);
 
+// The same for packets of IP, without Ethernet headers.
+[[nodiscard]] std::expected<UniqueFd, std::string> open_tun(const std::string& name);
+
+// IPv6 packets pass the interface, whatever the host's default is. No effect where IPv6 is off.
+void take_ipv6(const std::string& interface);
+
 // Keeps the kernel from giving an interface IPv6 addresses, and so from sending router
 // solicitations and multicast reports of its own accord. No effect where IPv6 is off.
 void quiet_ipv6(const std::string& interface);

@@ -12,10 +12,10 @@
 // (kRuleProtocol): those that a killed supervisor left are found by it. Supervisor thread only.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <expected>
 #include <string>
+#include <vector>
 
 #include "pns/config/config.hpp"
 #include "pns/contract/session_memory.hpp"
@@ -28,8 +28,14 @@ inline constexpr std::uint8_t kRuleProtocol = 172;  // FRA_PROTOCOL; RTPROT_* ha
 [[nodiscard]] std::expected<void, std::string> add_rules(const config::Port& port,
                                                          contract::PortRole role);
 
-// Removes our rules: all that no other server on this host uses, whose twin is there and has none
-// of these names.
-void remove_rules(const std::array<std::string, contract::kPorts>& our_twins) noexcept;
+// The rules of services_interface.hpp. `keep_listener`: answers on TCP 1723 take the main table.
+// `need_ipv6`: it is an error when the kernel has none. May be repeated.
+[[nodiscard]] std::expected<void, std::string> add_services_rules(const config::Services& services,
+                                                                  bool keep_listener,
+                                                                  bool need_ipv6);
+
+// Removes our rules: all that no other server on this host uses, one of whose interfaces is there
+// and has none of these names.
+void remove_rules(const std::vector<std::string>& our_interfaces) noexcept;
 
 }  // namespace pns::supervisor

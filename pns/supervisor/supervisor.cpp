@@ -28,6 +28,7 @@
 #include "pns/supervisor/kernel_net.hpp"
 #include "pns/supervisor/kernel_port.hpp"
 #include "pns/supervisor/policy_rules.hpp"
+#include "pns/supervisor/services_interface.hpp"
 #include "pns/supervisor/supervisor_parts.hpp"
 
 namespace pns::supervisor {
@@ -83,6 +84,16 @@ void Supervisor::start(Plane& plane) {
   info_of(plane).pid.store(plane.pid, std::memory_order_relaxed);
   log::info("plane started", {{"plane", plane.name}, {"pid", plane.pid}});
   outbox_of(plane).clear();
+  if (&plane == &dataplane_ && services_) {
+    // Routes of sessions that ended meanwhile go; the dataplane asks for the others again.
+    subscriber_routes_.clear();
+    config::Config config = config_;
+    const Snapshot::Pointer& of = plane.candidate ? plane.candidate : plane.configuration;
+    if (auto theirs = of ? config::load(of->source()) : config::load(config_.file); theirs)
+      config.pools = std::move(theirs->pools);
+    if (auto done = configure_services(config, OldRoutes::kRemove); !done)
+      log::error("services failed", {{"reason", done.error()}});
+  }
   grant(plane);
 }
 
@@ -116,6 +127,7 @@ void Supervisor::grant(Plane& plane) {
         send(plane, message);
       }
     }
+    if (services_) send(plane, make(SupervisorMessageType::kGrantServices));
   } else {
     for (const Listener& listener : listeners_) {
       auto message = make(SupervisorMessageType::kGrantListener);
@@ -146,6 +158,8 @@ int Supervisor::fd_for(const SupervisorMessage& message) const {
       return wires_.at(message.port).get();
     case SupervisorMessageType::kGrantTwin:
       return twins_.at(message.port).get();
+    case SupervisorMessageType::kGrantServices:
+      return services_.get();
     case SupervisorMessageType::kGrantListener:
       for (const Listener& listener : listeners_)
         if (listener.local == message.local) return listener.fd.get();
@@ -206,6 +220,9 @@ void Supervisor::on_message(Plane& plane, contract::ReceivedSupervisorMessage re
       if (is_control)
         return session_routes_.set(received.message.text.data(), received.message.value != 0,
                                    Clock::now());
+      break;
+    case SupervisorMessageType::kSubscriberRoute:
+      if (!is_control) return on_subscriber_route(received.message);
       break;
     case SupervisorMessageType::kStoreConnection:
       if (is_control) return on_store(std::move(received));
@@ -314,6 +331,43 @@ void Supervisor::on_ask_neighbour(const SupervisorMessage& message) {
     neighbour_requests_->send(verb, index, *ipv4);
   else
     neighbour_requests_->send(verb, index, *ipv6);
+}
+
+// The way back from services of the host. Routes stand in tables of ours and lead out of an
+// interface of ours. There are never more than sessions.
+void Supervisor::on_subscriber_route(const SupervisorMessage& message) {
+  if (!services_) return;
+  const std::string_view text(message.text.data());
+  const auto ipv4 = Ipv4Address::parse(text);
+  const auto ipv6 = Ipv6Address::parse(text);
+  const auto may_be_one = [](const auto& address) {
+    return !address.is_unspecified() && !address.is_loopback() && !address.is_multicast();
+  };
+  const bool good = message.value <= 1 && ((ipv4 && may_be_one(*ipv4)) ||
+                                           (ipv6 && may_be_one(*ipv6) && !ipv6->is_link_local()));
+  const std::size_t limit = 2 * std::size_t{session_memory_.header().max_sessions};
+  if (!good || (message.value == 0 && subscriber_routes_.size() >= limit)) {
+    if (neighbour_log_.allow(Clock::now()))
+      log::warn("subscriber route refused", {{"reason", good ? "too many" : "malformed"},
+                                             {"suppressed", neighbour_log_.take_suppressed()}});
+    return;
+  }
+  const config::Port& core = config_.ports.core;
+  const auto change = [&](const auto& subscriber) {
+    if (message.value == 1) {
+      subscriber_routes_.erase(subscriber.to_string());
+      return remove_subscriber_route(core, subscriber);
+    }
+    subscriber_routes_.insert(subscriber.to_string());
+    if (const auto added = add_subscriber_route(core, subscriber);
+        !added && neighbour_log_.allow(Clock::now()))
+      log::warn("subscriber route failed",
+                {{"reason", added.error()}, {"suppressed", neighbour_log_.take_suppressed()}});
+  };
+  if (ipv4)
+    change(Ipv4Prefix{*ipv4, 32});
+  else
+    change(Ipv6Prefix{*ipv6, 64});
 }
 
 void Supervisor::on_store(contract::ReceivedSupervisorMessage received) {
@@ -469,7 +523,7 @@ void Supervisor::remove_what_is_left() {
   if (const auto& socket = config_.management.socket; !socket.empty())
     (void)::unlink(socket.c_str());
   run_dir_.remove_pid("supervisor");
-  remove_rules(twin_names());
+  remove_rules(our_interfaces());
   if (config_.ports.core.device.kind == config::DeviceKind::kKernel)
     remove_kernel_port(config_.ports.core);
   session_routes_.remove_all();

@@ -12,6 +12,7 @@
 
 #include "pns/base/time.hpp"
 #include "pns/log/log.hpp"
+#include "pns/supervisor/services_interface.hpp"
 #include "pns/supervisor/supervisor_parts.hpp"
 
 namespace pns::supervisor {
@@ -55,6 +56,7 @@ HandOver Supervisor::describe() const {
   state.run_dir_lock = run_dir_.lock_fd();
   state.session_memory = session_memory_fd_.get();
   state.gre_guard = gre_guard_.get();
+  state.services = {.fd = services_.get(), .name = config_.ports.core.services.interface};
   for (std::uint32_t role = 0; role < contract::kPorts; ++role)
     state.ports[role] = {.wire = wires_[role].get(),
                          .twin = twins_[role].get(),
@@ -141,6 +143,7 @@ Result Supervisor::resume(const HandOver& state) {
   // Everything has an owner before anything can fail.
   session_memory_fd_.reset(state.session_memory);
   gre_guard_.reset(state.gre_guard);
+  services_.reset(state.services.fd);
   for (std::uint32_t role = 0; role < contract::kPorts; ++role) {
     wires_[role].reset(state.ports[role].wire);
     twins_[role].reset(state.ports[role].twin);
@@ -166,6 +169,7 @@ Result Supervisor::resume(const HandOver& state) {
   session_routes_.adopt();
   raise_descriptor_limit(config_.pptp.max_connections);
   compare_configuration(state);
+  resume_services(state);
   find_systemd_watchdog();
   phase_ = Phase::kServing;
   auto& self = session_memory_.header().process(contract::Process::kSupervisor);
@@ -179,6 +183,21 @@ Result Supervisor::resume(const HandOver& state) {
                                    {"after_ms", took.count()}});
   answer(state.request, contract::Process::kSupervisor, {});
   return {};
+}
+
+// Off and on take effect here; the dataplane follows at its next start. No call hangs on them: a
+// failure is logged.
+void Supervisor::resume_services(const HandOver& state) {
+  if (!config_.ports.core.services.enabled) {
+    services_.reset();
+    return;
+  }
+  const auto done = [&]() -> Result {
+    if (!services_) return open_services();
+    config_.ports.core.services.interface = state.services.name;
+    return configure_services(config_, OldRoutes::kKeep);
+  }();
+  if (!done) log::error("services failed", {{"reason", done.error()}});
 }
 
 // What calls hang on is not changed under them: it stays as it is, and the log says so.
@@ -197,6 +216,9 @@ void Supervisor::compare_configuration(const HandOver& state) {
     wanted->device.text = held->device;
     wanted->twin = held->twin_name;
   }
+  if (const config::Services& services = config_.ports.core.services;
+      state.services.fd >= 0 && services.enabled && services.interface != state.services.name)
+    kept("ports.core.services.interface", state.services.name);
   const auto& wanted = config_.pptp.listen;
   if (wanted.empty()) return;
   for (const Ipv4Address address : wanted)

@@ -13,6 +13,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -84,6 +85,7 @@ class Supervisor {
   [[nodiscard]] std::expected<void, std::string> find_programs();
   [[nodiscard]] std::expected<void, std::string> make_session_memory();
   [[nodiscard]] std::expected<void, std::string> open_taps();
+  [[nodiscard]] std::expected<void, std::string> open_services();
   [[nodiscard]] std::expected<void, std::string> open_listeners();
   [[nodiscard]] std::expected<void, std::string> open_listener(Ipv4Address address);
   [[nodiscard]] std::expected<void, std::string> open_neighbour_requests();
@@ -101,6 +103,7 @@ class Supervisor {
   void refresh_kernel_port();
   void on_set_twin(const contract::SupervisorMessage& message);
   void on_ask_neighbour(const contract::SupervisorMessage& message);
+  void on_subscriber_route(const contract::SupervisorMessage& message);
   void on_store(contract::ReceivedSupervisorMessage received);
   void refuse_to_keep(ConnectionId connection);
   void on_failed(Plane& plane, const contract::SupervisorMessage& message);
@@ -139,6 +142,7 @@ class Supervisor {
   // Executes the program anew. Returns only when that failed, with the reason.
   [[nodiscard]] std::string hand_over();
   void compare_configuration(const HandOver& state);
+  void resume_services(const HandOver& state);
 
   void read_signals();
   void reap();
@@ -157,8 +161,10 @@ class Supervisor {
     return role == static_cast<std::uint32_t>(contract::PortRole::kAccess) ? config_.ports.access
                                                                            : config_.ports.core;
   }
-  [[nodiscard]] std::array<std::string, contract::kPorts> twin_names() const {
-    return {config_.ports.access.twin, config_.ports.core.twin};
+  // That rules of ours name.
+  [[nodiscard]] std::vector<std::string> our_interfaces() const {
+    return {config_.ports.access.twin, config_.ports.core.twin,
+            config_.ports.core.services.interface};
   }
   [[nodiscard]] contract::ProcessInfo& info_of(const Plane& plane) const noexcept {
     return session_memory_.header().process(&plane == &control_ ? contract::Process::kControl
@@ -179,6 +185,8 @@ class Supervisor {
   std::array<UniqueFd, contract::kPorts> wires_;
   std::array<UniqueFd, contract::kPorts> twins_;
   std::array<bool, contract::kPorts> twin_configured_{};
+  UniqueFd services_;                        // empty: they are off
+  std::set<std::string> subscriber_routes_;  // of sessions, outside the pools
   UniqueFd gre_guard_;
   std::vector<Listener> listeners_;
   std::vector<Ipv4Address> new_listeners_;  // to be opened when control is started next

@@ -18,6 +18,7 @@
 #include "pns/supervisor/kernel_net.hpp"
 #include "pns/supervisor/kernel_port.hpp"
 #include "pns/supervisor/policy_rules.hpp"
+#include "pns/supervisor/services_interface.hpp"
 #include "pns/supervisor/supervisor_parts.hpp"
 
 namespace pns::supervisor {
@@ -51,12 +52,13 @@ Result Supervisor::prepare() {
     return std::unexpected(wrong.front());
   raise_descriptor_limit(config_.pptp.max_connections);
   if (auto done = make_session_memory(); !done) return done;
-  remove_rules(twin_names());  // of a run that was killed
+  remove_rules(our_interfaces());  // of a run that was killed
   if (auto done = open_taps(); !done) return done;
   if (const auto& core = config_.ports.core; core.device.kind == config::DeviceKind::kKernel) {
     if (auto done = make_kernel_port(core); !done) return done;
     if (auto done = configure_kernel_port(config_); !done) return done;
   }
+  if (auto done = open_services(); !done) return done;
   if (auto done = open_neighbour_requests(); !done) return done;
   if (auto done = open_session_routes(); !done) return done;
   session_routes_.clean();  // of a run that was killed
@@ -144,6 +146,15 @@ Result Supervisor::open_taps() {
     }
   }
   return {};
+}
+
+Result Supervisor::open_services() {
+  const config::Services& services = config_.ports.core.services;
+  if (!services.enabled) return {};
+  auto tun = open_tun(services.interface);
+  if (!tun) return std::unexpected(tun.error());
+  services_ = std::move(*tun);
+  return configure_services(config_, OldRoutes::kRemove);
 }
 
 Result Supervisor::open_neighbour_requests() {

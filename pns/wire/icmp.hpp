@@ -18,6 +18,7 @@ inline constexpr std::uint8_t kIcmpDestinationUnreachable = 3;
 inline constexpr std::uint8_t kIcmpCodeNetUnreachable = 0;
 inline constexpr std::uint8_t kIcmpCodeHostUnreachable = 1;
 inline constexpr std::uint8_t kIcmpCodeFragmentationNeeded = 4;
+inline constexpr std::uint8_t kIcmpCodeProhibited = 13;  // RFC 1812 §5.2.7.1
 inline constexpr std::uint8_t kIcmpSourceQuench = 4;
 inline constexpr std::uint8_t kIcmpRedirect = 5;
 inline constexpr std::uint8_t kIcmpEchoReply = 0;

@@ -19,6 +19,7 @@ namespace pns::wire {
 
 inline constexpr std::uint8_t kIcmpv6DestinationUnreachable = 1;
 inline constexpr std::uint8_t kIcmpv6CodeNoRoute = 0;
+inline constexpr std::uint8_t kIcmpv6CodeProhibited = 1;  // RFC 4443 §3.1
 inline constexpr std::uint8_t kIcmpv6CodeAddressUnreachable = 3;
 inline constexpr std::uint8_t kIcmpv6PacketTooBig = 2;
 inline constexpr std::uint8_t kIcmpv6TimeExceeded = 3;

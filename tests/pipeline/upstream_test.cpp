@@ -328,29 +328,6 @@ TEST_CASE("pipeline: everything else on a port is the kernel's", "[pipeline]") {
   CHECK(world.sent(kCore) == std::vector<Octets>{arp});
 }
 
-TEST_CASE("pipeline: a subscriber reaches this host, TTL 1 and all, and is answered",
-          "[pipeline]") {
-  World world;
-  const Subscriber s = world.add(2);
-  world.receive(kAccess, from_peer(s, 0, ppp("0021", data(s, 0, 1, "10.0.0.1"))));
-  world.run();
-  const auto out = world.punted(kCore);
-  REQUIRE(out.size() == 1);
-  CHECK(hex(out[0]) == hex(ethernet(kCoreMac, kCoreMac, 0x0800, data(s, 0, 1, "10.0.0.1"))));
-  // The kernel's answer comes through the twin and goes into the tunnel.
-  world.from_twin(
-      kCore, ethernet("020000000099", kCoreMac, 0x0800,
-                      ip({.source = "10.0.0.1", .destination = s.address, .ttl = 64}, pattern(8))));
-  world.run();
-  const auto answer = world.sent(kAccess);
-  REQUIRE(answer.size() == 1);
-  CHECK(hex(answer[0]) ==
-        hex(to_peer(s, 0, 0,
-                    ppp("0021", ip({.source = "10.0.0.1", .destination = s.address, .ttl = 63},
-                                   pattern(8))),
-                    0)));
-}
-
 TEST_CASE("pipeline: a next hop without MAC goes to main and comes back", "[pipeline][rfc826]") {
   World world;
   const Subscriber s = world.add(2);

@@ -231,19 +231,22 @@ void World::start(std::uint16_t count) {
       if (p == 1 && options_.one_device) port.rx_queues.clear();
       port.has_twin = options_.twins;
       port.mtu = options_.mtu;
+      for (std::size_t k = 0; k < kPuntClassCount; ++k) {
+        const bool service = static_cast<PuntClass>(k) == PuntClass::service;
+        if (service ? p == 0 || !options_.services : !options_.twins) continue;
+        const PuntClassInfo& listed = kPuntClasses[k];
+        port.punt[k] = options_.listed_punt_classes
+                           ? PuntQueue{listed.rate, listed.ring, make_ring(listed.ring)}
+                           : PuntQueue{options_.punt_rate, options_.punt_burst, make_ring()};
+        (service ? to_services_ : to_twin_[p]).push_back(port.punt[k].ring);
+      }
       if (options_.twins) {
-        for (std::size_t k = 0; k < kPuntClassCount; ++k) {
-          const PuntClassInfo& listed = kPuntClasses[k];
-          port.punt[k] = options_.listed_punt_classes
-                             ? PuntQueue{listed.rate, listed.ring, make_ring(listed.ring)}
-                             : PuntQueue{options_.punt_rate, options_.punt_burst, make_ring()};
-          to_twin_[p].push_back(port.punt[k].ring);
-        }
         port.from_twin = make_ring();
         from_twin_[p].push_back(port.from_twin);
       }
     }
     config.one_device = options_.one_device;
+    if (options_.services) from_services_.push_back(config.from_services = make_ring());
     config.pool = ports().pool;
     config.commands = make_ring();
     commands_.push_back(config.commands);
@@ -297,6 +300,8 @@ void World::stop() {
   rings_.clear();
   commands_.clear();
   to_main_.clear();
+  to_services_.clear();
+  from_services_.clear();
   for (unsigned p = 0; p < 2; ++p) {
     to_twin_[p].clear();
     from_twin_[p].clear();
@@ -452,6 +457,10 @@ void World::from_twin(contract::PortRole port, Bytes frame) {
   REQUIRE(rte_ring_enqueue(from_twin_[static_cast<std::size_t>(port)][0], make_packet(frame)) == 0);
 }
 
+void World::from_services(Bytes packet) {
+  REQUIRE(rte_ring_enqueue(from_services_[0], make_packet(packet)) == 0);
+}
+
 void World::run() {
   for (unsigned quiet = 0; quiet < 2;) {
     bool busy = false;
@@ -474,6 +483,13 @@ std::vector<Octets> World::punted(contract::PortRole port) {
   std::vector<Octets> out;
   for (rte_ring* ring : to_twin_[static_cast<std::size_t>(port)])
     for (auto& frame : drain(ring)) out.push_back(std::move(frame));
+  return out;
+}
+
+std::vector<Octets> World::to_services() {
+  std::vector<Octets> out;
+  for (rte_ring* ring : to_services_)
+    for (auto& packet : drain(ring)) out.push_back(std::move(packet));
   return out;
 }
 

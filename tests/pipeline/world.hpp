@@ -65,6 +65,7 @@ struct Subscriber {
 struct WorldOptions {
   std::uint16_t workers = 1;
   bool twins = true;
+  bool services = true;  // of the host
   bool control_attached = true;
   unsigned ring_size = 256;          // of every ring but the ports'
   bool listed_punt_classes = false;  // rates and rings of punt_classes.def, else as follows
@@ -146,11 +147,13 @@ class World {
   // An mbuf of the test's making.
   void receive_mbuf(contract::PortRole port, rte_mbuf* packet, unsigned queue = 0);
   void from_twin(contract::PortRole port, Bytes frame);
+  void from_services(Bytes packet);
   // Polls all workers in turn until they have been idle twice.
   void run();
   void advance(std::uint64_t ns) { now_ns_ += ns; }
   [[nodiscard]] std::vector<Octets> sent(contract::PortRole port);
   [[nodiscard]] std::vector<Octets> punted(contract::PortRole port);
+  [[nodiscard]] std::vector<Octets> to_services();  // packets of IP
   [[nodiscard]] std::vector<ControlFrame> control();
   // Among what control() has taken or would take.
   [[nodiscard]] std::vector<PathReport> path_reports();
@@ -199,6 +202,7 @@ class World {
   std::vector<rte_ring*> commands_;
   std::vector<rte_ring*> to_main_;  // of all workers, in the order of MainRing
   std::array<std::vector<rte_ring*>, 2> to_twin_, from_twin_;
+  std::vector<rte_ring*> to_services_, from_services_;
   std::vector<std::unique_ptr<dataplane::Doorbell>> doorbells_;
   std::vector<std::unique_ptr<dataplane::Worker>> workers_;
   std::atomic<bool> control_attached_;

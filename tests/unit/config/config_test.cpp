@@ -86,6 +86,9 @@ TEST_CASE("config: a minimal file has the documented defaults", "[config]") {
   CHECK(config->ports.access.device.interface == "eth0");
   CHECK_FALSE(config->ports.access.has_twin());
   CHECK(config->ports.access.twin.empty());
+  CHECK(config->ports.core.services.enabled);
+  CHECK(config->ports.core.services.interface == "pns-services");
+  CHECK(config->ports.core.services.table == 1725);
   CHECK(config->pptp.listen.empty());
   CHECK(config->pptp.echo_interval == 60s);
   CHECK(config->pptp.max_connections == 20000);
@@ -151,6 +154,7 @@ ports:
     addresses: [10.0.0.1/24, "2001:db8::1/64"]
     routes: [{to: 10.0.0.0/9, via: 10.0.0.254}, {to: "2001:db8:5::/48", via: "2001:db8::9"}]
     ipv6_gateway: "fe80::1"
+    services: {interface: own, table: 7}
 pptp:
   listen: [198.51.100.2]
   echo_interval: 2m
@@ -220,6 +224,9 @@ log: {level: debug, format: json}
   CHECK(core.ipv6_routes[0].to.to_string() == "2001:db8:5::/48");
   CHECK(core.ipv6_routes[0].via.to_string() == "2001:db8::9");
   CHECK(core.ipv6_gateway == Ipv6Address::parse("fe80::1"));
+  CHECK(core.services.enabled);
+  CHECK(core.services.interface == "own");
+  CHECK(core.services.table == 7);
   CHECK(config->pptp.gre.reorder.packets == 4);
   CHECK(config->pptp.gre.reorder.wait == 30ms);
   CHECK(config->pptp.gre.send_window == SendWindow::kAdaptive);
@@ -550,6 +557,16 @@ TEST_CASE("config: one error for each thing that is wrong", "[config]") {
        "pns.yaml:3: ports.core.table: 1723 is the access port's table already"},
       {replaced(kTwins, R"("tap:w1")", R"("tap:w1", table: 254)"),
        "pns.yaml:3: ports.core.table: 253 to 255 are the kernel's own: default, main, local"},
+      {replaced(kTwins, R"("tap:w1")", R"("tap:w1", services: {enabled: maybe})"),
+       "pns.yaml:3: ports.core.services.enabled: 'maybe' is not one of true, false"},
+      {replaced(kTwins, R"("tap:w1")", R"("tap:w1", services: {enabled: false, table: 7})"),
+       "pns.yaml:3: ports.core.services.table: has no meaning with enabled: false"},
+      {replaced(kTwins, R"("tap:w1")", R"("tap:w1", services: {table: 1724})"),
+       "pns.yaml:3: ports.core.services.table: 1724 is the core port's table already"},
+      {replaced(kTwins, R"("tap:w1")", R"("tap:w1", services: {interface: pns-access})"),
+       "pns.yaml:3: ports.core.services.interface: pns-access is of the access port already"},
+      {replaced(kTwins, R"("tap:w1")", R"("tap:w1", services: {interface: w1})"),
+       "pns.yaml:3: ports.core.services.interface: w1 is of the core port already"},
       {replaced(kTwins, R"("tap:w1")", R"("tap:w1", twin: w0)"),
        "pns.yaml:3: ports.core.twin: w0 is the interface of a port's device already"},
       {replaced(kTwins, "[10.0.0.1/24]", R"([10.0.0.1/24, "fe80::1/64"])"),

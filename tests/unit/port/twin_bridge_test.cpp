@@ -64,7 +64,7 @@ TEST_CASE("punt: frames from the kernel wait in its queue while the worker's rin
   Doorbell worker;
   auto header = std::make_unique<contract::SessionMemoryHeader>();
   {
-    std::array<TwinBridge::Twin, contract::kPorts> twins;
+    std::array<TwinBridge::Twin, TwinBridge::kTwins> twins;
     twins[0].fd.reset(ends[1]);
     twins[0].from_workers = {out.get()};
     twins[0].to_worker = in.get();

@@ -32,6 +32,7 @@ HandOver full_state() {
   state.run_dir_lock = 3;
   state.session_memory = 4;
   state.gre_guard = 5;
+  state.services = {.fd = 16, .name = "services0"};
   state.ports[0] = {
       .wire = 6, .twin = 7, .twin_configured = true, .device = "tap:a", .twin_name = "ta"};
   state.ports[1] = {
@@ -97,6 +98,7 @@ TEST_CASE("hand-over: what was encoded comes back", "[supervisor]") {
   CHECK(decoded->run_dir_lock == 3);
   CHECK(decoded->session_memory == 4);
   CHECK(decoded->gre_guard == 5);
+  CHECK(decoded->services == state.services);
   CHECK(decoded->ports == state.ports);
   CHECK(decoded->listeners == state.listeners);
   CHECK(decoded->connections == state.connections);
@@ -106,7 +108,8 @@ TEST_CASE("hand-over: what was encoded comes back", "[supervisor]") {
   check_equal(decoded->dataplane, state.dataplane);
   CHECK(decoded->request == state.request);
   CHECK(decoded->asked == state.asked);
-  CHECK(decoded->descriptors() == std::vector<int>{3, 4, 5, 12, 6, 7, 8, 9, 10, 11, 13, 14, 15});
+  CHECK(decoded->descriptors() ==
+        std::vector<int>{3, 4, 5, 12, 16, 6, 7, 8, 9, 10, 11, 13, 14, 15});
 }
 
 TEST_CASE("hand-over: no part of one is taken for a whole", "[supervisor]") {
@@ -121,12 +124,12 @@ TEST_CASE("hand-over: every item is needed, and refused with another type", "[su
     for (const auto& [key, value] : whole[at].items()) {
       CAPTURE(key);
       // An earlier supervisor does not have it.
-      const bool added = key == "configuration";
+      const bool added = key == "configuration" || key == "services";
       CHECK((refusal_of([&](Json& json) { json[at].erase(key); }) == "taken") == added);
       CHECK(refusal_of([&](Json& json) { json[at][key] = Json::object(); }) != "taken");
     }
   };
-  for (const char* at : {"", "/control", "/dataplane", "/ports/0", "/listeners/1"})
+  for (const char* at : {"", "/control", "/dataplane", "/services", "/ports/0", "/listeners/1"})
     try_all(Json::json_pointer(at));
 }
 
@@ -134,7 +137,7 @@ TEST_CASE("hand-over: values that cannot be are refused", "[supervisor]") {
   REQUIRE(refusal_of([](Json&) {}) == "taken");
   CHECK(refusal_of([](Json& j) { j["version"] = 99; }) == "taken");  // compatible from ours
   CHECK(refusal_of([](Json& j) { j["version"] = j["min_compatible"] = 99; }) ==
-        "hand-over: version is 99 (compatible from 99), this program has 3 (compatible from 2); "
+        "hand-over: version is 99 (compatible from 99), this program has 4 (compatible from 2); "
         "see docs/upgrade.md");
   CHECK_THAT(refusal_of([](Json& j) { j["supervisor_protocol_version"] = 1; }),
              Catch::StartsWith("hand-over: supervisor_protocol_version is 1 (compatible"));

@@ -6,6 +6,7 @@
 #include "pns/netlink/subscriber_routes.hpp"
 #include "pns/supervisor/kernel_port.hpp"
 #include "pns/supervisor/policy_rules.hpp"
+#include "pns/supervisor/services_interface.hpp"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -217,6 +218,120 @@ TEST_CASE("kernel net: rules of a killed server go, those of another server stay
   remove_rules({"other0", "twin1"});
   CHECK(our_rules().empty());
   CHECK_THAT(ip("-N rule show"), Catch::Contains("from 192.0.2.7 lookup 1723"));
+}
+
+namespace {
+
+config::Config services_config(bool access_has_twin) {
+  config::Config config;
+  config.ports.access.device.kind =
+      access_has_twin ? config::DeviceKind::kTap : config::DeviceKind::kXdp;
+  config.ports.core.device = {config::DeviceKind::kXdp, "xdp:eth1", "eth1"};
+  config.ports.core.services = {true, "services0", 5725};
+  config::Pool& pool = config.pools["default"];
+  pool.ranges = {{*Ipv4Address::parse("10.64.0.2"), *Ipv4Address::parse("10.64.0.7")}};
+  pool.gateway = *Ipv4Address::parse("10.64.0.1");
+  pool.ipv6_prefixes = {*Ipv6Prefix::parse("2001:db8:100::/48")};
+  return config;
+}
+
+}  // namespace
+
+TEST_CASE("kernel net: services have a TUN with gateways, and the way back is its own table's",
+          "[supervisor]") {
+  enter_fresh_namespace();
+  const auto tun = open_tun("services0");
+  REQUIRE(tun);
+  const config::Config config = services_config(false);
+  for (int twice = 0; twice < 2; ++twice) {
+    const auto done = configure_services(config, OldRoutes::kRemove);
+    if (!done) FAIL(done.error());
+    CHECK(ask_interface("services0", SIOCGIFMTU).ifr_mtu == 1396);
+    const short flags = ask_interface("services0", SIOCGIFFLAGS).ifr_flags;
+    CHECK((flags & (IFF_UP | IFF_POINTOPOINT | IFF_NOARP)) ==
+          (IFF_UP | IFF_POINTOPOINT | IFF_NOARP));
+    CHECK((flags & IFF_MULTICAST) == 0);
+    REQUIRE(interface_addresses("services0").size() == 1);
+    CHECK(interface_addresses("services0")[0].to_string() == "10.64.0.1");
+    CHECK(ip("route show table 5725") ==
+          "10.64.0.2/31 dev services0 proto 172 scope link \n"
+          "10.64.0.4/30 dev services0 proto 172 scope link \n");
+    CHECK(ip("-6 route show table 5725") ==
+          "2001:db8:100::/48 dev services0 proto 172 metric 1024 pref medium\n");
+    CHECK(ip("route show table main").empty());
+    CHECK(our_rules() ==
+          "17232:\tfrom all oif services0 lookup 5725 proto 172\n"
+          "17233:\tfrom all iif lo ipproto tcp sport 1723 lookup 254 proto 172\n"
+          "17234:\tfrom all iif lo lookup 5725 proto 172\n"
+          "17232:\tfrom all oif services0 lookup 5725 proto 172\n"
+          "17234:\tfrom all iif lo lookup 5725 proto 172\n");
+  }
+  // Packets of this host go there, and answers on TCP 1723 do not.
+  const UniqueFd control(::socket(AF_INET, SOCK_DGRAM, 0));
+  ifreq up = ask_interface("lo", SIOCGIFFLAGS);
+  up.ifr_flags = static_cast<short>(up.ifr_flags | IFF_UP);
+  REQUIRE(::ioctl(control.get(), SIOCSIFFLAGS, &up) == 0);
+  CHECK_THAT(ip("route get 10.64.0.5"), Catch::Contains("dev services0"));
+  CHECK_THAT(ip("route get 10.64.0.5 ipproto tcp sport 99"), Catch::Contains("dev services0"));
+  (void)ip("route add 10.64.0.0/24 dev lo");
+  CHECK_THAT(ip("route get 10.64.0.5 ipproto tcp sport 1723"), Catch::Contains("dev lo"));
+  remove_rules({"services0"});
+  CHECK(our_rules().empty());
+}
+
+TEST_CASE("kernel net: fixed addresses have a way back until the next start", "[supervisor]") {
+  enter_fresh_namespace();
+  const auto tun = open_tun("services0");
+  REQUIRE(tun);
+  config::Config config = services_config(true);
+  config.ports.core.table = 5724;  // of an operator's, whose own routes stay
+  REQUIRE(configure_services(config, OldRoutes::kRemove));
+  CHECK_THAT(our_rules(), !Catch::Contains("sport"));
+  (void)ip("route add 10.9.0.0/16 dev services0 table 5724");
+  const config::Port& core = config.ports.core;
+  const auto fixed = *Ipv4Prefix::parse("10.77.0.7/32");
+  const auto fixed6 = *Ipv6Prefix::parse("2001:db8:200:7::/64");
+  for (int twice = 0; twice < 2; ++twice) {
+    REQUIRE(add_subscriber_route(core, fixed));
+    REQUIRE(add_subscriber_route(core, fixed6));
+  }
+  for (const char* table : {"5724", "5725"}) {
+    INFO(table);
+    CHECK_THAT(ip(std::string("route show table ") + table), Catch::Contains("10.77.0.7 dev"));
+    CHECK_THAT(ip(std::string("-6 route show table ") + table),
+               Catch::Contains("2001:db8:200:7::/64 dev"));
+  }
+  remove_subscriber_route(core, fixed);
+  remove_subscriber_route(core, fixed);
+  CHECK_THAT(ip("route show table 5724"), !Catch::Contains("10.77.0.7"));
+  CHECK_THAT(ip("route show table 5725"), !Catch::Contains("10.77.0.7"));
+  config.pools["default"].ranges = {
+      {*Ipv4Address::parse("10.65.0.2"), *Ipv4Address::parse("10.65.0.3")}};
+  REQUIRE(configure_services(config, OldRoutes::kKeep));
+  CHECK_THAT(ip("-6 route show table 5725"), Catch::Contains("2001:db8:200:7::"));
+  REQUIRE(configure_services(config, OldRoutes::kRemove));
+  CHECK(ip("route show table 5725") == "10.65.0.2/31 dev services0 proto 172 scope link \n");
+  CHECK_THAT(ip("-6 route show table 5725"), !Catch::Contains("2001:db8:200:7::"));
+  CHECK_THAT(ip("route show table 5724"), Catch::Contains("10.9.0.0/16 dev services0"));
+}
+
+TEST_CASE("kernel net: a gateway that is a next hop, or an address of the core port, is left alone",
+          "[supervisor]") {
+  enter_fresh_namespace();
+  const auto tun = open_tun("services0");
+  const auto core = open_tap("eth1");
+  REQUIRE((tun && core));
+  (void)ip("address add 10.64.0.1/32 dev eth1");
+  (void)ip("address add 192.0.2.1/24 dev eth1");
+  (void)ip("link set eth1 up");
+  (void)ip("route add 10.9.0.0/16 via 192.0.2.9");
+  config::Config config = services_config(true);
+  for (const auto& [name, gateway] : {std::pair{"b", "192.0.2.9"}, {"c", "192.0.2.8"}})
+    config.pools[name].gateway = *Ipv4Address::parse(gateway);
+  const auto done = configure_services(config, OldRoutes::kRemove);
+  if (!done) FAIL(done.error());
+  REQUIRE(interface_addresses("services0").size() == 1);
+  CHECK(interface_addresses("services0")[0].to_string() == "192.0.2.8");
 }
 
 TEST_CASE("kernel net: a route of somebody else in the port's table is not taken over",

@@ -62,7 +62,8 @@ class Lab {
   Lab() {
     std::ofstream(directory_ / "users.yaml") << "alice: {password: x}\n";
     std::ofstream(directory_ / "pns.yaml")
-        << "ports:\n  access: {device: 'xdp:lo'}\n  core: {device: 'xdp:none'}\n"
+        << "ports:\n  access: {device: 'xdp:lo'}\n"
+        << "  core: {device: 'xdp:none', services: {enabled: false}}\n"
         << "pptp: {listen: [" << loopback_address() << "]}\n"
         << "pools: {default: {ranges: [10.64.0.2-10.64.0.9], gateway: 10.64.0.1}}\n"
         << "aaa: {local: {users_file: users.yaml}}\n"
