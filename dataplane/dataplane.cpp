@@ -399,6 +399,7 @@ void Dataplane::adopt_sessions() {
 }
 
 void Dataplane::take_subscriber(const SessionTable::Binding& binding) {
+  if (binding.prefix == 0) announcer_.add(binding.address);
   const SubscriberPrefixes subscriber = prefixes_of(binding);
   if (is_within(pool_prefixes_, subscriber)) return;
   for (const Ipv6Prefix& route : routes_of(subscriber)) routes_->add_subscriber(route);
@@ -671,6 +672,7 @@ void Dataplane::run_timers(std::uint64_t now_ns) {
     tell_supervisor(contract::SupervisorMessageType::kWatchdog);
     next_watchdog_ns_ = now_ns + kWatchdogNs;
   }
+  announce_addresses(now_ns);
   if (now_ns >= next_route_timer_ns_) {
     if (routes_->on_timer(now_ns)) publish_routes();
     publish_lost();
@@ -684,6 +686,22 @@ void Dataplane::run_timers(std::uint64_t now_ns) {
     publish_buffers();
     next_port_losses_ns_ = now_ns + kPortLossesNs;
   }
+}
+
+// To the hosts of the core network whose addresses these are: they may know them elsewhere.
+void Dataplane::announce_addresses(std::uint64_t now_ns) {
+  const MacAddress& mac = port(PortRole::kCore).mac;
+  announcer_.take_due(
+      now_ns, [this](Ipv4Address address) { return routes_->is_on_link(PortRole::kCore, address); },
+      [&](Ipv4Address address) {
+        rte_mbuf* const made = rte_pktmbuf_alloc(command_pool_);
+        if (made == nullptr) return;
+        const std::size_t length = write_announcement(
+            {rte_pktmbuf_mtod(made, std::byte*), rte_pktmbuf_tailroom(made)}, address, mac);
+        made->data_len = static_cast<std::uint16_t>(length);
+        made->pkt_len = static_cast<std::uint32_t>(length);
+        endpoint_->transmit(PortRole::kCore, made);
+      });
 }
 
 // The twin follows its port: the kernel and routing daemons see the carrier.

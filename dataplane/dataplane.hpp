@@ -20,6 +20,7 @@
 #include <optional>
 #include <vector>
 
+#include "dataplane/control/announcer.hpp"
 #include "dataplane/control/endpoint.hpp"
 #include "dataplane/packet/doorbell.hpp"
 #include "dataplane/packet/policer.hpp"
@@ -131,6 +132,7 @@ class Dataplane {
   [[nodiscard]] End serve();
   void run_timers(std::uint64_t now_ns);
   // Into session memory: how many packet buffers are in use, and packets that main has given up.
+  void announce_addresses(std::uint64_t now_ns);
   void poll_links();
   void leave_faulty_device();
   void publish_buffers();
@@ -189,6 +191,7 @@ class Dataplane {
   // Subscribers outside the pools that the supervisor has not been told of: as text, and whether a
   // session has them.
   std::deque<std::pair<std::string, bool>> route_changes_;
+  Announcer announcer_;
   std::uint32_t adopted_ = 0;  // sessions in service at the start
   std::vector<std::unique_ptr<WorkerPlace>> places_;
   std::optional<TwinBridge> twins_;

@@ -6,9 +6,11 @@
 #include <array>
 
 #include "dataplane/pipeline/egress.hpp"
+#include "dataplane/pipeline/neighbour_answer.hpp"
 #include "dataplane/pipeline/networks.hpp"
 #include "pns/wire/ethernet.hpp"
 #include "pns/wire/gre.hpp"
+#include "pns/wire/icmpv6.hpp"
 #include "pns/wire/ipv4.hpp"
 #include "pns/wire/ipv6.hpp"
 
@@ -17,11 +19,21 @@ namespace {
 
 using contract::PortRole;
 
+// Group frames and ARP from the core. Without a twin, the XDP program takes only what asks for an
+// address of the pools.
+void take_core_frame(StageContext& stage, rte_mbuf* packet, PacketContext& context) noexcept {
+  if (answer_neighbour(stage, packet, context)) return;
+  punt_to_kernel(stage, packet, context, PortRole::kCore, DropReason::pool_address_unused);
+}
+
 // IPv6 from the core. Group traffic (Neighbor Discovery, Router Advertisements) is the kernel's.
 void classify_ipv6(StageContext& stage, rte_mbuf* packet, PacketContext& context) noexcept {
   const Bytes inner = Bytes(octets_of(packet)).subspan(wire::kEthernetHeaderSize);
   const auto header = wire::parse_ipv6(inner);
   if (!header) return drop(context, header.error());
+  // A host asks again for an address that it knows (RFC 4861 §7.3.3).
+  if (header->hop_limit == wire::kDiscoveryHopLimit && answer_neighbour(stage, packet, context))
+    return;
   const FoundSession found = stage.sessions.find_by_prefix(header->destination.high);
   if (!found) return take_no_subscriber(stage, packet, context, header->destination);
   if (wire::is_unforwardable(header->source)) return drop(context, DropReason::inner_scope);
@@ -55,6 +67,7 @@ struct Lookup {
   if (to_all || ethernet->type.host() != wire::kEtherTypeIpv4) {
     if (!to_all && ethernet->type.host() == wire::kEtherTypeIpv6 && port == PortRole::kCore)
       return classify_ipv6(stage, packet, context);
+    if (port == PortRole::kCore) return take_core_frame(stage, packet, context);
     return punt_to_kernel(stage, packet, context, port, DropReason::not_ip);
   }
 
@@ -144,13 +157,17 @@ void find_records(const Burst& burst, Lookups& lookups, PortRole port,
 
 PortRole port_of_frame(const StageContext& stage, Bytes frame) noexcept {
   const auto ethernet = wire::parse_ethernet(frame);
-  if (!ethernet || wire::is_multicast(ethernet->destination)) return PortRole::kAccess;
+  if (!ethernet) return PortRole::kAccess;
+  const std::uint16_t type = ethernet->type.host();
+  if (type == wire::kEtherTypeArp) return PortRole::kCore;
+  if (wire::is_multicast(ethernet->destination))
+    return type == wire::kEtherTypeIpv6 ? PortRole::kCore : PortRole::kAccess;
   const NextHops& inner = stage.routing.inner;
   const auto core_if = [](bool is_for_core) {
     return is_for_core ? PortRole::kCore : PortRole::kAccess;
   };
   const Bytes packet = frame.subspan(wire::kEthernetHeaderSize);
-  if (ethernet->type.host() == wire::kEtherTypeIpv4) {
+  if (type == wire::kEtherTypeIpv4) {
     const auto header = wire::parse_ipv4(packet);
     if (!header ||
         (header->protocol == wire::kIpProtocolGre &&
@@ -158,7 +175,7 @@ PortRole port_of_frame(const StageContext& stage, Bytes frame) noexcept {
       return PortRole::kAccess;
     return core_if(inner.get(inner.lookup(header->destination)).asks_sessions());
   }
-  if (ethernet->type.host() == wire::kEtherTypeIpv6)
+  if (type == wire::kEtherTypeIpv6)
     if (const auto header = wire::parse_ipv6(packet))
       return core_if(inner.get(inner.lookup(header->destination)).asks_sessions());
   return PortRole::kAccess;

@@ -13,8 +13,8 @@ namespace pns::dataplane {
 void classify(Burst& burst, contract::PortRole port, StageContext& stage) noexcept;
 
 // The port that a frame belongs to where both ports are one link: the core port has what is for
-// subscribers, and for addresses of the pools that no session has. GRE for us is the access port's,
-// and so is all that the kernel gets.
+// subscribers, for addresses of the pools that no session has, and what may ask for them (ARP, IPv6
+// group traffic). GRE for us is the access port's, and so is the rest.
 [[nodiscard]] contract::PortRole port_of_frame(const StageContext& stage, Bytes frame) noexcept;
 
 // The session that an Ethernet frame is for, by inner destination, which may lie in a network

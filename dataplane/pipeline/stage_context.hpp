@@ -84,6 +84,9 @@ struct StageContext {
   // itself, after the session has paid (egress.cpp), and of gateways, which many sessions share.
   EventBucket resolve{2'000, 256};
   EventBucket resolve_gateway{1'000, 128};
+  // ARP and Neighbor Discovery of the core network, for addresses of subscribers: as many as of
+  // PuntClass::neighbour.
+  EventBucket neighbour_answers{10'000, 256};
   // PPP control frames to the control process, beside each session's own rate. Calls that are being
   // set up and calls that are open have a bucket each, and both bursts fit into the ring together:
   // ten thousand open sessions that flood keep no new call from being set up. The bursts are large

@@ -283,17 +283,28 @@ void Routes::find_interfaces() {
 void Routes::read_addresses() {
   for (auto& list : addresses_) list.clear();
   for (auto& list : ipv6_addresses_) list.clear();
+  for (auto& list : networks_) list.clear();
   service_addresses_.clear();
   netlink::for_each<rtnl_addr>(address_cache_, [&](rtnl_addr* entry) {
     const auto address = address_of(rtnl_addr_get_local(entry));
     if (!address || address->is_link_local()) return;
     const int ifindex = rtnl_addr_get_ifindex(entry);
     if (ifindex == services_ifindex_) service_addresses_.push_back(*address);
-    for (const contract::PortRole port : ports_of(ifindex))
-      if (is_mapped(*address))
-        addresses_[static_cast<std::size_t>(port)].push_back(unmapped(*address));
-      else
+    for (const contract::PortRole port : ports_of(ifindex)) {
+      if (!is_mapped(*address)) {
         ipv6_addresses_[static_cast<std::size_t>(port)].push_back(*address);
+        continue;
+      }
+      addresses_[static_cast<std::size_t>(port)].push_back(unmapped(*address));
+      networks_[static_cast<std::size_t>(port)].push_back(
+          {unmapped(*address), static_cast<std::uint8_t>(rtnl_addr_get_prefixlen(entry))});
+    }
+  });
+}
+
+bool Routes::is_on_link(contract::PortRole port, Ipv4Address address) const noexcept {
+  return std::ranges::any_of(networks_[static_cast<std::size_t>(port)], [&](const Ipv4Prefix& own) {
+    return own.length < 32 && own.contains(address);
   });
 }
 

@@ -121,6 +121,8 @@ class Routes {
       contract::PortRole port) const noexcept {
     return ipv6_addresses_[static_cast<std::size_t>(port)];
   }
+  // Whether hosts of a port's link take the address for one of theirs.
+  [[nodiscard]] bool is_on_link(contract::PortRole port, Ipv4Address address) const noexcept;
   [[nodiscard]] std::size_t neighbours() const noexcept { return links_.neighbours.size(); }
   [[nodiscard]] std::size_t routes() const noexcept { return outer_.size() + inner_.size(); }
   [[nodiscard]] std::uint64_t rebuilds() const noexcept { return rebuilds_; }  // of all routes
@@ -171,6 +173,7 @@ class Routes {
   std::vector<Ipv6Address> service_addresses_;  // IPv4 mapped
   std::array<std::vector<Ipv4Address>, contract::kPorts> addresses_;
   std::array<std::vector<Ipv6Address>, contract::kPorts> ipv6_addresses_;
+  std::array<std::vector<Ipv4Prefix>, contract::kPorts> networks_;  // of addresses_
   Release release_;
   netlink::RouteSocket events_;
   nl_cache_mngr* manager_ = nullptr;  // reads events_

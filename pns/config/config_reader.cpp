@@ -764,11 +764,13 @@ class ConfigReader {
         if (range.range.contains(pool.gateway))
           document_.error_at(fmt::format("pools.{}.gateway", name),
                              fmt::format("{} is inside {}", pool.gateway.to_string(), range.key));
-      for (const auto& [role, port] : named_ports(config))
+      for (const auto& [role, port] : named_ports(config)) {
         for (const Ipv4Prefix& own : port->addresses)
           if (range.range.contains(own.address))
             document_.error_at(range.key, fmt::format("contains {}, which is of ports.{}.addresses",
                                                       own.address.to_string(), role));
+        if (role == "core") check_core_network(range.range, range.key, *port);
+      }
       for (const Ipv4Address listen : config.pptp.listen)
         if (range.range.contains(listen))
           document_.error_at(
@@ -790,6 +792,17 @@ class ConfigReader {
                          "must be given when pptp.listen is not: there is no address to listen on");
   }
 
+  // A pool may lie in the core network, whose routers keep their addresses.
+  void check_core_network(const Ipv4Range& range, const std::string& key, const Port& core) {
+    if (core.gateway && range.contains(*core.gateway))
+      document_.error_at(
+          key, fmt::format("contains {}, which is ports.core.gateway", core.gateway->to_string()));
+    for (const Route& route : core.routes)
+      if (range.contains(route.via))
+        document_.error_at(key, fmt::format("contains {}, which is a next hop of ports.core.routes",
+                                            route.via.to_string()));
+  }
+
   void check_ipv6_addresses(const Config& config) {
     const auto overlap = [](const Ipv6Prefix& a, const Ipv6Prefix& b) {
       return a.contains(b.address) || b.contains(a.address);
@@ -804,7 +817,9 @@ class ConfigReader {
             document_.error_at(key, fmt::format("overlaps {} of {}", other.to_string(), other_key));
         for (const auto& [role, port] : named_ports(config))
           for (const Ipv6Prefix& own : port->ipv6_addresses)
-            if (overlap(prefix, own))
+            // A pool may be a part of the core network that has none of our addresses.
+            if (overlap(prefix, own) &&
+                (role != "core" || own.length >= prefix.length || prefix.contains(own.address)))
               document_.error_at(
                   key, fmt::format("overlaps {} of ports.{}.addresses", own.to_string(), role));
         placed.emplace_back(prefix, key);

@@ -23,7 +23,6 @@ using config::DeviceKind;
 constexpr unsigned kEthernetMtu = 1500;
 constexpr std::size_t kPingHeader = 8;  // RFC 792
 constexpr unsigned kLeastMtu = 576;     // of ppp.mtu
-constexpr const char* kPoolInterface = "pns-pool";
 // The octets around ppp.mtu, which MPPE is part of, in the longest packet that the server sends.
 constexpr std::size_t kOverhead =
     wire::kPppHeaderMaximum + wire::kGreMaximumSize + wire::kIpv4HeaderSize;
@@ -137,10 +136,10 @@ bool has_route_elsewhere(const Ipv4Prefix& wanted, const std::string& core, cons
   return best != nullptr && best->interface != core;
 }
 
-// Whether an interface takes no packets: the remedy's own for routes to pools, or one like it.
+// Whether an interface takes no packets.
 bool swallows(const std::string& interface, const Host& host) {
   const Link* link = host.network.find(interface);
-  return interface == kPoolInterface || (link != nullptr && link->kind == "dummy");
+  return link != nullptr && link->kind == "dummy";
 }
 
 // A route of the kernel by another interface than the core port's.
@@ -386,45 +385,36 @@ Findings check_routes(const config::Config& config, const Host& host) {
   return out;
 }
 
+// The server answers ARP for the addresses that sessions have. A kernel that answers too does so
+// for all of them, and while no server runs.
 Findings check_proxy_arp(const config::Config& config, const Host& host) {
   const auto inside = ranges_in_core(config, host);
   if (inside.empty())
     return {{Verdict::kOk, "not needed: no pool lies in a network of the core port"}};
   const std::string& core = interface_of(config.ports.core);
   std::vector<std::string> names;
-  Remedy remedy;
-  std::vector<std::string> routes;
+  bool has_way = false;
   for (const PoolRange& pool : inside) {
     names.push_back(pool.to_string());
     for (const Ipv4Prefix& prefix : prefixes_of(pool.range))
-      if (!has_route_elsewhere(prefix, core, host))
-        routes.push_back(fmt::format("ip route add {} dev {}", prefix.to_string(), kPoolInterface));
+      has_way = has_way || has_route_elsewhere(prefix, core, host);
   }
   const std::string where = fmt::format("{} lies in a network of {}", fmt::join(names, ", "), core);
-  if (host.network.find(core) == nullptr)
-    return {
-        {Verdict::kSkipped,
-         fmt::format("{}, whose hosts ask for it by ARP; ask again while the server runs", where),
-         Remedy{.configure = "pools.*.ranges: addresses of no other network"}}};
   const auto proxy = setting(host, "ipv4", config.ports.core, "proxy_arp");
   const auto forwards = setting(host, "ipv4", config.ports.core, "forwarding");
-  const bool answers = (proxy && proxy->value != 0) || of_all(host, "proxy_arp") != 0;
+  const bool of_core = proxy && proxy->value != 0;
+  const bool of_host = of_all(host, "proxy_arp") != 0;
   // The kernel answers only where it forwards, and where its own route leaves by another interface.
-  if (!routes.empty() && host.network.find(kPoolInterface) == nullptr)
-    remedy.run = {fmt::format("ip link add {} type dummy", kPoolInterface),
-                  fmt::format("ip link set {} up", kPoolInterface)};
-  std::ranges::move(routes, std::back_inserter(remedy.run));
-  if (forwards && forwards->value == 0)
-    remedy.run.push_back(fmt::format("sysctl -w {}=1", forwards->key));
-  if (proxy && !answers) remedy.run.push_back(fmt::format("sysctl -w {}=1", proxy->key));
-  if (remedy.run.empty())
-    return {{Verdict::kOk, fmt::format("{}, and the kernel answers ARP for it", where)}};
-  remedy.configure = "pools.*.ranges: addresses of no other network";
-  return {{Verdict::kError,
-           fmt::format("{}: its hosts ask for subscribers by ARP, and the kernel does not answer "
-                       "(proxy_arp {}, "
-                       "forwarding {})",
-                       where, answers ? 1 : 0, forwards ? forwards->value : 0),
+  if (!has_way || !forwards || forwards->value == 0 || (!of_core && !of_host))
+    return {
+        {Verdict::kOk, fmt::format("{}, and the server answers ARP for addresses in use", where)}};
+  Remedy remedy;
+  if (of_core) remedy.run.push_back(fmt::format("sysctl -w {}=0", proxy->key));
+  if (of_host) remedy.run.emplace_back("sysctl -w net.ipv4.conf.all.proxy_arp=0");
+  return {{Verdict::kWarning,
+           fmt::format("{}: the kernel answers ARP for it too, also for addresses that no client "
+                       "has; the server needs no proxy_arp",
+                       where),
            std::move(remedy)}};
 }
 

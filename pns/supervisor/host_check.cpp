@@ -24,6 +24,7 @@
 #include "pns/supervisor/kernel_net.hpp"
 #include "pns/supervisor/kernel_port.hpp"
 #include "pns/supervisor/run_directory.hpp"
+#include "pns/supervisor/services_interface.hpp"
 
 namespace pns::supervisor {
 namespace {
@@ -113,6 +114,28 @@ void check_kernel_port(const config::Port& core, Objections& out) {
   if (core.device.kind != config::DeviceKind::kKernel) return;
   if (const std::string why = kernel_port_objection(core); !why.empty())
     out.push_back("ports.core.device: " + why);
+}
+
+// The kernel's addresses and next hops on an xdp: core interface, which a pool must not contain.
+// With a twin the configuration has them.
+void check_pools(const config::Config& config, Objections& out) {
+  const config::Port& core = config.ports.core;
+  if (core.device.kind != config::DeviceKind::kXdp) return;
+  const std::string& interface = core.device.interface;
+  const auto own = interface_addresses(interface);
+  const auto hops = next_hops_of(interface);
+  for (const auto& [name, pool] : config.pools)
+    for (std::size_t i = 0; i < pool.ranges.size(); ++i) {
+      const auto object = [&](Ipv4Address address, std::string_view what) {
+        if (pool.ranges[i].contains(address))
+          out.push_back(
+              fmt::format("pools.{}.ranges.{}: contains {}, {} {} (take it out of the "
+                          "range)",
+                          name, i, address.to_string(), what, interface));
+      };
+      for (const Ipv4Address address : own) object(address, "an address of");
+      for (const Ipv4Address hop : hops) object(hop, "a next hop of this host on");
+    }
 }
 
 void check_listeners(const config::Config& config, Objections& out) {
@@ -218,6 +241,7 @@ std::vector<std::string> host_objections(const config::Config& config,
   check_memory(config.dataplane, out);
   check_taps(config.ports, out);
   check_kernel_port(config.ports.core, out);
+  check_pools(config, out);
   check_listeners(config, out);
   return out;
 }

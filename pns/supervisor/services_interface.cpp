@@ -132,25 +132,13 @@ void remove_strays(nl_sock* socket, int index, const Wanted& wanted) noexcept {
 
 // The gateways of the pools that may be addresses of this host. A router that is a next hop has its
 // address already, and the host could not reach it any more.
-std::set<Ipv4Address> gateways_of(nl_sock* socket, const config::Config& config) {
+std::set<Ipv4Address> gateways_of(const config::Config& config) {
   std::set<Ipv4Address> hops;
   for (const config::Port* port : {&config.ports.access, &config.ports.core}) {
     if (port->gateway) hops.insert(*port->gateway);
     for (const config::Route& route : port->routes) hops.insert(route.via);
   }
-  nl_cache* found = nullptr;
-  if (rtnl_route_alloc_cache(socket, AF_INET, 0, &found) == 0) {
-    const netlink::Cache cache(found);
-    netlink::for_each<rtnl_route>(cache.get(), [&](rtnl_route* route) {
-      for (int n = 0; n < rtnl_route_get_nnexthops(route); ++n) {
-        nl_addr* const via = rtnl_route_nh_get_gateway(rtnl_route_nexthop_n(route, n));
-        if (via == nullptr || nl_addr_get_len(via) != sizeof(be32)) continue;
-        be32 wire;
-        std::memcpy(&wire, nl_addr_get_binary_addr(via), sizeof(wire));
-        hops.insert(Ipv4Address(wire));
-      }
-    });
-  }
+  hops.merge(next_hops_of({}));
   const config::Port& core = config.ports.core;
   std::set<Ipv4Address> own;
   for (const Ipv4Prefix& address : core.addresses) own.insert(address.address);
@@ -194,6 +182,30 @@ void remove_subscriber(const config::Port& core, const Prefix& subscriber) noexc
 
 }  // namespace
 
+std::set<Ipv4Address> next_hops_of(const std::string& interface) {
+  std::set<Ipv4Address> hops;
+  const int wanted = interface.empty() ? 0 : static_cast<int>(::if_nametoindex(interface.c_str()));
+  const auto socket = netlink::open_route_socket();
+  nl_cache* found = nullptr;
+  if (!socket || (!interface.empty() && wanted == 0) ||
+      rtnl_route_alloc_cache(socket->get(), AF_INET, 0, &found) < 0)
+    return hops;
+  const netlink::Cache cache(found);
+  netlink::for_each<rtnl_route>(cache.get(), [&](rtnl_route* route) {
+    for (int n = 0; n < rtnl_route_get_nnexthops(route); ++n) {
+      rtnl_nexthop* const hop = rtnl_route_nexthop_n(route, n);
+      nl_addr* const via = rtnl_route_nh_get_gateway(hop);
+      if (via == nullptr || nl_addr_get_len(via) != sizeof(be32) ||
+          (wanted != 0 && rtnl_route_nh_get_ifindex(hop) != wanted))
+        continue;
+      be32 wire;
+      std::memcpy(&wire, nl_addr_get_binary_addr(via), sizeof(wire));
+      hops.insert(Ipv4Address(wire));
+    }
+  });
+  return hops;
+}
+
 std::uint32_t services_mtu(const config::Config& config) noexcept {
   const bool may_encrypt = config.ppp.mppe.policy != config::MppePolicy::kOff;
   const std::uint32_t mtu = config.ppp.mtu - (may_encrypt ? kMppeOverhead : 0);
@@ -225,7 +237,7 @@ Result configure_services(const config::Config& config, OldRoutes old_routes) {
   if (const int error = rtnl_link_change(socket, link.get(), change.get(), 0); error < 0)
     return failed(name, fmt::format("MTU {}, up", mtu), error);
 
-  for (const Ipv4Address gateway : gateways_of(socket, config)) {
+  for (const Ipv4Address gateway : gateways_of(config)) {
     const InterfaceAddress address(rtnl_addr_alloc());
     const NetlinkAddress local = make_address(gateway, 32);
     rtnl_addr_set_ifindex(address.get(), index);

@@ -16,6 +16,7 @@
 
 #include <cstdint>
 #include <expected>
+#include <set>
 #include <string>
 
 #include "pns/base/ip_address.hpp"
@@ -40,6 +41,9 @@ enum class OldRoutes : std::uint8_t {
                                                                     const Ipv6Prefix& subscriber);
 void remove_subscriber_route(const config::Port& core, const Ipv4Prefix& subscriber) noexcept;
 void remove_subscriber_route(const config::Port& core, const Ipv6Prefix& subscriber) noexcept;
+
+// IPv4 next hops of the kernel's routes out of an interface; "" stands for any.
+[[nodiscard]] std::set<Ipv4Address> next_hops_of(const std::string& interface);
 
 // Octets of IP that the kernel puts into one packet to a subscriber.
 [[nodiscard]] std::uint32_t services_mtu(const config::Config& config) noexcept;

@@ -137,23 +137,54 @@ std::optional<Ipv6Address> neighbor_solicitation_target(Bytes packet,
   return target;
 }
 
-std::size_t write_neighbor_advertisement(MutableBytes out, const Ipv6Address& target,
-                                         const Ipv6Address& destination) noexcept {
-  if (out.size() < kNeighborAdvertisementSize) return 0;
-  constexpr std::uint32_t kRouterSolicited = 0xc0000000;
+namespace {
+
+constexpr std::uint32_t kRouter = 0x80000000;
+constexpr std::uint32_t kSolicited = 0x40000000;
+constexpr std::uint8_t kTargetLinkAddress = 2;  // RFC 4861 §4.6.1; of 8 octets
+
+// Without checksum. `size`: in all, with options that the caller has written.
+void write_advertisement(MutableBytes out, std::size_t size, std::uint32_t flags,
+                         const Ipv6Address& target, const Ipv6Address& destination) noexcept {
   Ipv6Header ip;
-  ip.payload_length = kNeighborAdvertisementSize - kIpv6HeaderSize;
+  ip.payload_length = static_cast<std::uint16_t>(size - kIpv6HeaderSize);
   ip.next_header = kIpProtocolIcmpv6;
   ip.hop_limit = kDiscoveryHopLimit;
   ip.source = target;
   ip.destination = destination;
   write_ipv6(out, ip);
-  const Icmpv6Header icmp{kIcmpv6NeighborAdvertisement, 0, {}, be32::from_host(kRouterSolicited)};
+  const Icmpv6Header icmp{kIcmpv6NeighborAdvertisement, 0, {}, be32::from_host(flags)};
   std::memcpy(out.data() + kIpv6HeaderSize, &icmp, sizeof(icmp));
   const auto octets = target.wire();
   std::memcpy(out.data() + kSolicitationTarget, octets.data(), octets.size());
-  put_icmpv6_checksum(out.first(kNeighborAdvertisementSize));
+  put_icmpv6_checksum(out.first(size));
+}
+
+}  // namespace
+
+std::size_t write_neighbor_advertisement(MutableBytes out, const Ipv6Address& target,
+                                         const Ipv6Address& destination) noexcept {
+  if (out.size() < kNeighborAdvertisementSize) return 0;
+  write_advertisement(out, kNeighborAdvertisementSize, kRouter | kSolicited, target, destination);
   return kNeighborAdvertisementSize;
+}
+
+std::size_t write_proxy_advertisement(MutableBytes out, const Ipv6Address& target,
+                                      const Ipv6Address& destination,
+                                      const MacAddress& mac) noexcept {
+  if (out.size() < kProxyAdvertisementSize) return 0;
+  std::byte* const option = out.data() + kNeighborAdvertisementSize;
+  option[0] = std::byte{kTargetLinkAddress};
+  option[1] = std::byte{1};
+  std::memcpy(option + 2, mac.data(), mac.size());
+  write_advertisement(out, kProxyAdvertisementSize, destination.is_multicast() ? 0 : kSolicited,
+                      target, destination);
+  return kProxyAdvertisementSize;
+}
+
+MacAddress group_mac(const Ipv6Address& group) noexcept {
+  const auto octets = group.wire();
+  return {0x33, 0x33, octets[12], octets[13], octets[14], octets[15]};
 }
 
 }  // namespace pns::wire

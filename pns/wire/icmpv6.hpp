@@ -104,4 +104,15 @@ bool answer_echo(MutableBytes packet, const Ipv6Header& header) noexcept;
 std::size_t write_neighbor_advertisement(MutableBytes out, const Ipv6Address& target,
                                          const Ipv6Address& destination) noexcept;
 
+// The same for an address of somebody else's on a link with link addresses, who has it behind `mac`
+// (RFC 4861 §7.2.8): no router, no override, target link-layer address; solicited unless
+// `destination` is a group. kProxyAdvertisementSize octets; 0 when they do not fit.
+inline constexpr std::size_t kProxyAdvertisementSize = kNeighborAdvertisementSize + 8;
+std::size_t write_proxy_advertisement(MutableBytes out, const Ipv6Address& target,
+                                      const Ipv6Address& destination,
+                                      const MacAddress& mac) noexcept;
+
+// The MAC address of a group (RFC 2464 §7).
+[[nodiscard]] MacAddress group_mac(const Ipv6Address& group) noexcept;
+
 }  // namespace pns::wire

@@ -553,6 +553,7 @@ std::map<std::string, std::uint64_t> World::totals() const {
     out["consumed"] += c.consumed.get();
     out["handed_out"] += c.handed_out.get();
     out["handed_in"] += c.handed_in.get();
+    out["neighbour_answers"] += c.neighbour_answers.get();
     out["acks_sent"] += c.acks_sent.get();
     out["acks_received"] += c.acks_received.get();
     out["sequence_gaps"] += c.sequence_gaps.get();

@@ -462,6 +462,16 @@ TEST_CASE("config: one error for each thing that is wrong", "[config]") {
                         R"({device: "tap:w0", addresses: [192.0.2.1/24]})"),
                R"({device: "xdp:eth1"})", R"({device: "tap:w1", addresses: [10.0.0.1/24]})");
   REQUIRE(parse(kTwins, "pns.yaml"));
+  // A pool in the core network.
+  const auto lan_pool = [&](const char* core) {
+    const std::string lan = replaced(kTwins, "10.64.0.2-10.64.0.254", "10.0.0.200-10.0.0.239");
+    REQUIRE(parse(lan, "pns.yaml"));
+    return replaced(lan, R"("tap:w1")", core);
+  };
+  REQUIRE(parse(replaced(replaced(kTwins, "gateway: 10.64.0.1",
+                                  R"(gateway: 10.64.0.1, ipv6_prefixes: ["2001:db8:100::/48"])"),
+                         "[10.0.0.1/24]", R"([10.0.0.1/24, "2001:db8::1/32"])"),
+                "pns.yaml"));
 
   const Row rows[] = {
       // keys
@@ -633,6 +643,16 @@ TEST_CASE("config: one error for each thing that is wrong", "[config]") {
        "pns.yaml:5: pools.default.ranges.0: overlaps 10.64.0.254-10.64.1.9 of pools.b.ranges.0"},
       {replaced(kTwins, "10.64.0.2-10.64.0.254", "10.0.0.0-10.0.0.9"),
        "pns.yaml:5: pools.default.ranges.0: contains 10.0.0.1, which is of ports.core.addresses"},
+      {replaced(replaced(kTwins, "gateway: 10.64.0.1",
+                         R"(gateway: 10.64.0.1, ipv6_prefixes: ["2001:db8::/48"])"),
+                "[10.0.0.1/24]", R"([10.0.0.1/24, "2001:db8::1/32"])"),
+       "pns.yaml:5: pools.default.ipv6_prefixes.0: overlaps 2001:db8::1/32 of "
+       "ports.core.addresses"},
+      {lan_pool(R"("tap:w1", gateway: 10.0.0.207)"),
+       "pns.yaml:5: pools.default.ranges.0: contains 10.0.0.207, which is ports.core.gateway"},
+      {lan_pool(R"("tap:w1", routes: [{to: 10.9.0.0/16, via: 10.0.0.208}])"),
+       "pns.yaml:5: pools.default.ranges.0: contains 10.0.0.208, which is a next hop of "
+       "ports.core.routes"},
       {kMinimal + "pptp: {listen: [10.64.0.7]}\n",
        "pns.yaml:5: pools.default.ranges.0: contains 10.64.0.7, which is of pptp.listen"},
       // aaa
@@ -699,6 +719,17 @@ TEST_CASE("config: the reader reads every key that it knows", "[config]") {
     INFO(yaml);
     CHECK(named);
   }
+}
+
+TEST_CASE("config: deploy/lan-addresses.yaml has a pool in the core network", "[config]") {
+  const auto config = parse(contents_of("deploy/lan-addresses.yaml"), "pns.yaml");
+  REQUIRE(config);
+  const Pool& pool = config->pools.at("default");
+  REQUIRE(pool.ranges.size() == 1);
+  const Ipv4Prefix lan = *Ipv4Prefix::parse("10.0.0.0/24");
+  CHECK(lan.contains(pool.ranges[0].first));
+  CHECK(lan.contains(pool.ranges[0].last));
+  CHECK(lan.contains(pool.gateway));
 }
 
 TEST_CASE("config: docs/configuration.md and deploy/pns.yaml name every key", "[config]") {
