@@ -77,6 +77,11 @@ class Service(unittest.TestCase):
         self.assertNotIn("iopl", permitted_calls())
         self.assertEqual(settings("SystemCallErrorNumber"), ["EPERM"])
 
+    def test_a_reload_leaves_the_run_directory_to_the_planes(self):
+        # systemd sets the mode again whenever it runs a command of the unit.
+        supervisor = (SOURCE / "pns/privilege/run_places.cpp").read_text()
+        self.assertIn(f"::fchmod(directory.get(), {settings('RuntimeDirectoryMode')[0]})", supervisor)
+
     def test_every_file_that_it_writes_to_can_be_written(self):
         self.assertEqual(settings("ReadWritePaths"), ["-/var/lib/pns", "-/proc/sys/net/ipv6"])
         for name in ("CAP_SYS_ADMIN", "CAP_DAC_OVERRIDE", "CAP_SYS_PTRACE", "CAP_SYS_MODULE"):
