@@ -28,7 +28,7 @@ class PrepareNic(unittest.TestCase):
         self.write("proc/net/route", "Iface\tDestination\tGateway\n" + LO)
         self.write("proc/net/if_inet6", "fe800000000000000000000000000001 02 40 20 80 ens1f0\n")
         self.write("proc/cmdline", "quiet\n")
-        for name in ("ixgbe", "vfio-pci", "mlx5_core", "ahci"):
+        for name in ("ixgbe", "vfio-pci", "uio_pci_generic", "mlx5_core", "ahci"):
             (self.sys / "bus/pci/drivers" / name).mkdir(parents=True)
         self.device(NIC, "0x020000", "ixgbe", 17, "ens1f0", node=1)
         self.device(OTHER, "0x020000", "ixgbe", 18, "ens1f1", node=1)
@@ -45,6 +45,7 @@ class PrepareNic(unittest.TestCase):
             self.write(f"sys/devices/system/cpu/cpu{core}/cpufreq/scaling_governor", "performance\n")
             (self.sys / f"devices/system/cpu/cpu{core}/node{core // 4}").mkdir()
         for name, act in (("drivers/ixgbe/unbind", self.lose), ("drivers/vfio-pci/unbind", self.lose),
+                          ("drivers/uio_pci_generic/unbind", self.lose),
                           ("drivers_probe", self.probe)):
             fifo = self.sys / "bus/pci" / name
             os.mkfifo(fifo)
@@ -63,6 +64,7 @@ class PrepareNic(unittest.TestCase):
         at.mkdir(parents=True)
         (at / "class").write_text(kind + "\n")
         (at / "numa_node").write_text(f"{node}\n")
+        (at / "irq").write_text("11\n")
         (at / "driver_override").write_text("(null)\n")
         (at / "driver").symlink_to(f"../../drivers/{driver}")
         if group is not None:
@@ -96,10 +98,12 @@ class PrepareNic(unittest.TestCase):
         link = self.devices / address / "driver"
         return os.path.basename(os.readlink(link)) if link.is_symlink() else None
 
-    def run_script(self, *words):
-        """(exit status, stdout, stderr)"""
+    def run_script(self, *words, path=""):
+        """(exit status, stdout, stderr). `path`: a directory before those of $PATH."""
         done = subprocess.run([SCRIPT, *words, "--sysfs", self.sys, "--procfs", self.proc, "--state",
-                               self.state], capture_output=True, text=True, timeout=60, check=False)
+                               self.state], capture_output=True, text=True, timeout=60, check=False,
+                              env={**os.environ, "PATH": f"{path}:{os.environ['PATH']}" if path else
+                                   os.environ["PATH"]})
         return done.returncode, done.stdout, done.stderr
 
     def ok(self, *words):
@@ -196,8 +200,59 @@ class PrepareNic(unittest.TestCase):
         self.assertIn("can read and write all of memory", err)
         self.assertEqual(self.read("sys/module/vfio/parameters/enable_unsafe_noiommu_mode"), "1")
 
+    def test_a_kernel_without_no_iommu_mode_is_told_before_any_warning(self):
+        (self.devices / NIC / "iommu_group").unlink()
+        (self.sys / "module/vfio/parameters/enable_unsafe_noiommu_mode").unlink()
+        for dry in ((), ("--dry-run",)):
+            self.refused("this kernel has no no-IOMMU mode", "bind", NIC, "--no-iommu", *dry)
+            self.assertNotIn("warning", self.run_script("bind", NIC, "--no-iommu", *dry)[2])
+        self.assertFalse(self.state.exists())
+
+    def test_uio_needs_no_mode_of_the_kernel(self):
+        self.refused(f"{NIC} is in an IOMMU group", "bind", NIC, "--uio")
+        (self.devices / NIC / "iommu_group").unlink()
+        (self.sys / "module/vfio/parameters/enable_unsafe_noiommu_mode").unlink()
+        (self.devices / NIC / "irq").write_text("0\n")
+        self.refused("has no interrupt line", "bind", NIC, "--uio")
+        (self.devices / NIC / "irq").write_text("11\n")
+        status, out, err = self.run_script("bind", NIC, "--uio")
+        self.assertEqual((status, self.driver(NIC)), (0, "uio_pci_generic"), err)
+        self.assertIn(f"{NIC}: ixgbe -> uio_pci_generic", out)
+        self.assertIn("can read and write all of memory", err)
+        self.assertIn("has uio_pci_generic already", self.ok("bind", NIC, "--uio"))
+        self.check(f"ok  {NIC}: uio_pci_generic", f"NO  {NIC}: no IOMMU")
+        (self.devices / NIC / "uio/uio3").mkdir(parents=True)
+        (self.proc / "4711/fd").mkdir(parents=True)
+        (self.proc / "4711/fd/9").symlink_to("/dev/uio3")
+        status, _, err = self.run_script("unbind", NIC)
+        self.assertEqual((status, self.driver(NIC)), (2, "uio_pci_generic"))
+        self.assertIn("in use by process 4711", err)
+        (self.proc / "4711/fd/9").unlink()
+        self.assertIn(f"{NIC}: uio_pci_generic -> ixgbe", self.ok("unbind", NIC))
+        self.assertEqual(self.driver(NIC), "ixgbe")
+
+    def test_unbind_runs_no_command_for_each_open_file(self):
+        count = self.root / "commands"
+        tools = self.root / "tools"
+        tools.mkdir()
+        for tool in ("readlink", "basename", "find"):
+            (tools / tool).write_text(f'#!/bin/sh\necho "{tool} $*" >>{count}\nPATH=${{PATH#*:}} exec {tool} "$@"\n')
+            (tools / tool).chmod(0o755)
+        commands = []
+        for files in (1, 300):
+            self.ok("bind", NIC)
+            (self.proc / "812/fd").mkdir(parents=True, exist_ok=True)
+            for number in range(files):
+                (self.proc / f"812/fd/{number}").unlink(missing_ok=True)
+                (self.proc / f"812/fd/{number}").symlink_to("/dev/null")
+            count.write_text("")
+            status, _, err = self.run_script("unbind", NIC, path=tools)
+            self.assertEqual(status, 0, err)
+            commands.append([line for line in count.read_text().splitlines() if "/812/fd" in line])
+        self.assertEqual([len(each) for each in commands], [1, 1], commands)
+
     def test_unbind_refuses_what_it_does_not_know_and_what_is_in_use(self):
-        self.refused("has driver 'ixgbe', not vfio-pci", "unbind", NIC)
+        self.refused("has driver 'ixgbe', not vfio-pci or uio_pci_generic", "unbind", NIC)
         self.ok("bind", NIC)
         (self.proc / "4711/fd").mkdir(parents=True)
         (self.proc / "4711/fd/9").symlink_to("/dev/vfio/17")
