@@ -607,14 +607,18 @@ void Dataplane::configure_worker(WorkerConfig& worker) {
   worker.gaps.step_ns = key_change_ns_;
 }
 
-WorkerLoop::Settings Dataplane::loop_settings(const WorkerConfig& worker) const {
-  WorkerLoop::Settings settings;
+config::IdleMode Dataplane::idle_mode(WorkerId worker) const {
   const config::IdleMode idle = resolve_idle_mode(config_, host_);
   // A port that nothing can be waited on must not nap for as long as the others may.
   const bool can_wait = std::ranges::all_of(ports_, [&](const Port& opened) {
-    return opened.rx_queues.size() <= worker.id.value || opened.capabilities.can_wait;
+    return opened.rx_queues.size() <= worker.value || opened.capabilities.can_wait;
   });
-  settings.mode = idle == config::IdleMode::kWait && !can_wait ? config::IdleMode::kSleep : idle;
+  return idle == config::IdleMode::kWait && !can_wait ? config::IdleMode::kSleep : idle;
+}
+
+WorkerLoop::Settings Dataplane::loop_settings(const WorkerConfig& worker) const {
+  WorkerLoop::Settings settings;
+  settings.mode = idle_mode(worker.id);
   settings.spin_polls = config_.dataplane.idle.spin_polls;
   settings.sleep = config_.dataplane.idle.sleep;
   settings.wait = config_.dataplane.idle.wait;
@@ -639,7 +643,7 @@ void Dataplane::report_start() {
   tell_supervisor(contract::SupervisorMessageType::kReady);
   log::info("dataplane serves", {{"sessions", adopted_},
                                  {"workers", worker_count()},
-                                 {"idle", config::name_of(resolve_idle_mode(config_, host_))},
+                                 {"idle", config::name_of(idle_mode(WorkerId{0}))},
                                  {"mppe", name_of(mppe_.variant)},
                                  {"key_change_ns", key_change_ns_},
                                  {"huge_pages", plan_.huge_pages},

@@ -115,6 +115,8 @@ class Dataplane {
     return config_.ports.core.services.enabled && static_cast<bool>(grants_.services);
   }
   void configure_worker(WorkerConfig& worker);
+  // Worker 0 has a receive queue of each port.
+  [[nodiscard]] config::IdleMode idle_mode(WorkerId worker) const;
   [[nodiscard]] WorkerLoop::Settings loop_settings(const WorkerConfig& worker) const;
   // A subscriber's fixed address or prefix outside all pools has a route as long as a session has
   // it, and its packets are taken from the kernel too.

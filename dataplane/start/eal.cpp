@@ -159,10 +159,15 @@ std::expected<void, std::string> start_eal(const EalPlan& plan) {
 }
 
 config::IdleMode resolve_idle_mode(const config::Config& config, const HostFacts& host) noexcept {
-  const auto mode = config.dataplane.idle.mode;
-  if (mode != config::IdleMode::kAuto) return mode;
-  const std::size_t lcores = 1 + config.dataplane.cores.workers.size();
-  return lcores >= host.online_cpus ? config::IdleMode::kWait : config::IdleMode::kSpin;
+  auto mode = config.dataplane.idle.mode;
+  if (mode == config::IdleMode::kAuto) {
+    const std::size_t lcores = 1 + config.dataplane.cores.workers.size();
+    mode = lcores >= host.online_cpus ? config::IdleMode::kWait : config::IdleMode::kSpin;
+  }
+  // A PCI device has no descriptor for poll(2).
+  const bool any_pci = config.ports.access.device.kind == config::DeviceKind::kPci ||
+                       config.ports.core.device.kind == config::DeviceKind::kPci;
+  return mode == config::IdleMode::kWait && any_pci ? config::IdleMode::kSleep : mode;
 }
 
 }  // namespace pns::dataplane

@@ -49,7 +49,8 @@ struct EalPlan {
 [[nodiscard]] unsigned further_xdp_queues(const config::Config& config,
                                           const std::filesystem::path& sys = "/sys");
 
-// True when workers must not spin: as many lcores as CPUs, or more (configuration: idle.mode auto).
+// idle.mode as configured. auto: kWait when there are as many lcores as CPUs, or more, else kSpin.
+// kSleep in place of kWait when a port is a PCI device.
 [[nodiscard]] config::IdleMode resolve_idle_mode(const config::Config& config,
                                                  const HostFacts& host) noexcept;
 

@@ -136,6 +136,15 @@ TEST_CASE("eal: auto waits when there are as many lcores as CPUs", "[dataplane][
   CHECK(resolve_idle_mode(config, {.online_cpus = 1}) == config::IdleMode::kSleep);
 }
 
+TEST_CASE("eal: no worker waits for a PCI device, which has no descriptor", "[dataplane][eal]") {
+  auto config = lab();
+  config.ports.core.device.kind = config::DeviceKind::kPci;
+  CHECK(resolve_idle_mode(config, {.online_cpus = 2}) == config::IdleMode::kSleep);
+  CHECK(resolve_idle_mode(config, {.online_cpus = 4}) == config::IdleMode::kSpin);
+  config.dataplane.idle.mode = config::IdleMode::kWait;
+  CHECK(resolve_idle_mode(config, {.online_cpus = 4}) == config::IdleMode::kSleep);
+}
+
 TEST_CASE("eal: a core that this process may not use is named", "[dataplane][eal]") {
   cpu_set_t before;
   REQUIRE(::sched_getaffinity(0, sizeof(before), &before) == 0);
