@@ -278,18 +278,22 @@ std::expected<void, std::string> configure_twin(const config::Port& port, contra
   const Link link(found);
   const int index = rtnl_link_get_ifindex(link.get());
 
-  if (port.ipv6_addresses.empty())
-    quiet_ipv6(name);
-  else
-    allow_ipv6(name);
   const Link change(rtnl_link_alloc());
   const Address hardware(nl_addr_build(AF_LLC, mac.data(), mac.size()));
   rtnl_link_set_addr(change.get(), hardware.get());
   rtnl_link_set_mtu(change.get(), mtu);
   rtnl_link_set_txqlen(change.get(), kTwinQueue);
-  rtnl_link_set_flags(change.get(), IFF_UP);
   if (const int error = rtnl_link_change(socket.get(), link.get(), change.get(), 0); error < 0)
-    return failed(name, fmt::format("MAC {}, MTU {}, up", to_string(mac), mtu), error);
+    return failed(name, fmt::format("MAC {}, MTU {}", to_string(mac), mtu), error);
+  // After the MAC: the kernel makes the link-local address out of it at once, and keeps it.
+  if (port.ipv6_addresses.empty())
+    quiet_ipv6(name);
+  else
+    allow_ipv6(name);
+  const Link up(rtnl_link_alloc());
+  rtnl_link_set_flags(up.get(), IFF_UP);
+  if (const int error = rtnl_link_change(socket.get(), link.get(), up.get(), 0); error < 0)
+    return failed(name, "up", error);
 
   for (const Ipv4Prefix& own : port.addresses)
     if (auto added = add_address(socket.get(), name, index, own); !added) return added;

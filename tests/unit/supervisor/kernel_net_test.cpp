@@ -145,6 +145,20 @@ TEST_CASE("kernel net: a twin gets MAC, MTU, addresses and routes, and twice is 
   }
 }
 
+TEST_CASE("kernel net: a twin has one link-local address, that of its MAC", "[supervisor]") {
+  enter_fresh_namespace();
+  const auto tap = open_tap("twin0");
+  REQUIRE(tap);
+  config::Port port = twin_port();
+  port.ipv6_addresses = {Ipv6Prefix::parse("2001:db8:a::1/64").value()};
+  REQUIRE(configure_twin(port, PortRole::kCore, kMac, 1500, false));
+  std::istringstream lines(ip("-6 -o address show dev twin0 scope link"));
+  std::vector<std::string> addresses;
+  for (std::string line; std::getline(lines, line);)
+    addresses.push_back(line.substr(line.find("fe80"), line.find('/') - line.find("fe80")));
+  CHECK(addresses == std::vector<std::string>{"fe80::50:1ff:fe02:304"});
+}
+
 TEST_CASE("kernel net: both twins have a default route, and answers leave where calls came in",
           "[supervisor]") {
   enter_fresh_namespace();
