@@ -52,12 +52,16 @@ ordered_json port_sums(const contract::SessionMemory& memory) {
     const auto& losses = memory.header().port_losses[port];
     std::uint64_t rx = 0;
     std::uint64_t tx = 0;
+    std::size_t receiving = 0;
     for (const auto& worker : memory.workers()) {
-      rx += worker.ports[port].rx_packets.get();
+      const std::uint64_t received = worker.ports[port].rx_packets.get();
+      rx += received;
+      receiving += received != 0 ? 1 : 0;
       tx += worker.ports[port].tx_packets.get();
     }
     out.push_back({{"port", std::string(kPortNames[port])},
                    {"rx_packets", rx},
+                   {"receiving_workers", receiving},
                    {"receive_lost", contract::sum_of(losses, PortLossKind::kReceive)},
                    {"tx_packets", tx},
                    {"transmit_lost", contract::sum_of(losses, PortLossKind::kTransmit)}});

@@ -574,11 +574,13 @@ TEST_CASE("port losses: the same numbers in the metrics, in stats and in ports",
   CHECK(stats.at("port_losses") == json{missed, full, twin});
   CHECK(stats.at("ports") == json{{{"port", "access"},
                                    {"rx_packets", 100},
+                                   {"receiving_workers", 1},
                                    {"receive_lost", 42},
                                    {"tx_packets", 0},
                                    {"transmit_lost", 0}},
                                   {{"port", "core"},
                                    {"rx_packets", 0},
+                                   {"receiving_workers", 0},
                                    {"receive_lost", 0},
                                    {"tx_packets", 0},
                                    {"transmit_lost", 5}}});
