@@ -78,9 +78,12 @@ class Service(unittest.TestCase):
         self.assertEqual(settings("SystemCallErrorNumber"), ["EPERM"])
 
     def test_a_reload_leaves_the_run_directory_to_the_planes(self):
-        # systemd sets the mode again whenever it runs a command of the unit.
+        # systemd sets owner, group and mode again whenever it runs a command of the unit.
         supervisor = (SOURCE / "pns/privilege/run_places.cpp").read_text()
         self.assertIn(f"::fchmod(directory.get(), {settings('RuntimeDirectoryMode')[0]})", supervisor)
+        self.assertIn("::fchown(directory.get(), 0, control.gid)", supervisor)
+        self.assertEqual((settings("User"), settings("Group")), ([], ["pns"]))
+        self.assertRegex((SOURCE / "deploy/pns.sysusers.conf").read_text(), r"(?m)^u pns ")
 
     def test_every_file_that_it_writes_to_can_be_written(self):
         self.assertEqual(settings("ReadWritePaths"), ["-/var/lib/pns", "-/proc/sys/net/ipv6"])
