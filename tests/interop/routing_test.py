@@ -7,13 +7,9 @@ address of INTERNET: whoever answers tells which way a packet went.
     guest ── home router (access gateway) ── access │ server │ core ── intranet host (core gateway)
     192.168.7.11       198.51.100.200                                10.0.0.53, INTERNET, TWIN"""
 import pathlib
-import shutil
-import subprocess
-import sys
 
 import pnslab
 import theme
-from session_test import TRANSFER
 from theme import HOST
 
 ACCESS_GATEWAY = pnslab.lab.HOME_WAN
@@ -92,17 +88,7 @@ class Routing(theme.Theme):
         session = self.dial()
         self.assertEqual(self.find(session)["peer"], GUEST)
         self.assertEqual(self.ping(self.guest, INTERNET), (3, 3))
-        count = 1 << 20
-        server = self.lab.start_in(self.lab.intranet, sys.executable, "-B", str(TRANSFER), "serve",
-                                   INTERNET, "5000", stdout=subprocess.PIPE, text=True)
-        self.assertEqual(server.stdout.readline(), "serving\n")
-        server.stdout.close()
-        shutil.copy(TRANSFER, self.guest.directory)
-        expected = pnslab.host.run([sys.executable, "-B", str(TRANSFER), "digest", str(count)]).stdout
-        for verb in ("upload", "download"):
-            digest = self.guest.run(
-                f"python3 -B /run/lab/{TRANSFER.name} {verb} {INTERNET} 5000 {count}")
-            self.assertEqual(digest, expected, verb)
+        self.assert_tcp(1 << 20, INTERNET)
         session.hang_up()
 
     def test_an_outer_network_and_an_inner_one_may_be_the_same(self):

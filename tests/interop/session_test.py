@@ -1,17 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
 """One Linux client: its life from dialling to hanging up, and the server's end."""
-import pathlib
 import re
-import shutil
 import subprocess
-import sys
 
 import pnslab
 import theme
 from theme import HOST
-
-TRANSFER = pathlib.Path(__file__).resolve().parent / "guest" / "transfer.py"
 
 GUEST = "198.51.100.11"
 MTU = 1396  # ppp.mtu 1400 less 4 for MPPE
@@ -44,18 +39,8 @@ class Session(theme.Theme):
         self.assertEqual(session.hang_up(), 5)
 
     def test_carries_tcp_both_ways_and_changes_no_octet(self):
-        count = 2 << 20
-        server = self.lab.start_in(self.lab.intranet, sys.executable, "-B", str(TRANSFER), "serve",
-                                   HOST, "5000", stdout=subprocess.PIPE, text=True)
-        self.assertEqual(server.stdout.readline(), "serving\n")
-        server.stdout.close()
         session = self.connect()
-        # By way of the guest's own directory: it may see nothing of the one the sources lie in.
-        shutil.copy(TRANSFER, self.guest.directory)
-        expected = pnslab.host.run([sys.executable, "-B", str(TRANSFER), "digest", str(count)]).stdout
-        for verb in ("upload", "download"):
-            digest = self.guest.run(f"python3 -B /run/lab/{TRANSFER.name} {verb} {HOST} 5000 {count}")
-            self.assertEqual(digest, expected, verb)
+        self.assert_tcp(2 << 20)
         session.hang_up()
 
     def test_refuses_a_wrong_password_and_keeps_no_session(self):

@@ -7,6 +7,8 @@ import argparse
 import contextlib
 import os
 import pathlib
+import shutil
+import subprocess
 import sys
 import unittest
 
@@ -125,6 +127,21 @@ class Theme(unittest.TestCase):
         output = guest.run(f"ping -c {count} {' '.join(options)} {target} || true", timeout=count + 30)
         return ping_counts(output)
 
+    def assert_tcp(self, count, address=None, timeout=60):
+        """TCP carries so many octets each way between the guest and the intranet, and changes none."""
+        address = address or HOST
+        server = self.lab.start_in(self.lab.intranet, sys.executable, "-B", str(TRANSFER), "serve", address, "5000",
+                                   stdout=subprocess.PIPE, text=True)
+        self.assertEqual(server.stdout.readline(), "serving\n")
+        server.stdout.close()
+        # By way of the guest's own directory: it may see nothing of the one the sources lie in.
+        shutil.copy(TRANSFER, self.guest.directory)
+        expected = pnslab.host.run([sys.executable, "-B", str(TRANSFER), "digest", str(count)]).stdout
+        for verb in ("upload", "download"):
+            digest = self.guest.run(f"python3 -B /run/lab/{TRANSFER.name} {verb} {address} 5000 {count}", timeout)
+            self.assertEqual(digest, expected, verb)
+        pnslab.end(server)
+
     def serve_iperf(self):
         """An iperf3 server on the intranet's host."""
         process = self.lab.start_in(self.lab.intranet, "iperf3", "-s", "-B", HOST,
@@ -135,6 +152,7 @@ class Theme(unittest.TestCase):
 
 
 HOST = "10.0.0.53"
+TRANSFER = pathlib.Path(__file__).resolve().parent / "guest" / "transfer.py"
 SERVER = "198.51.100.1"
 # pppd options, for `security` of connect(): MS-CHAPv2, and no encryption.
 CLEAR = ("refuse-pap", "refuse-chap", "refuse-mschap", "refuse-eap", "nomppe")
