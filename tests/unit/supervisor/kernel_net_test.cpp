@@ -275,7 +275,7 @@ TEST_CASE("kernel net: services have a TUN with gateways, and the way back is it
     CHECK(ip("route show table main").empty());
     CHECK(our_rules() ==
           "17232:\tfrom all oif services0 lookup 5725 proto 172\n"
-          "17233:\tfrom all iif lo ipproto tcp sport 1723 lookup 254 proto 172\n"
+          "17233:\tfrom all iif lo ipproto ipproto-6 sport 1723 lookup 254 proto 172\n"
           "17234:\tfrom all iif lo lookup 5725 proto 172\n"
           "17232:\tfrom all oif services0 lookup 5725 proto 172\n"
           "17234:\tfrom all iif lo lookup 5725 proto 172\n");

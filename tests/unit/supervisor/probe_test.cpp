@@ -81,11 +81,11 @@ TEST_CASE("contract: an executable of the same build may take over", "[superviso
     CHECK(contract_objection(program, contract_of(program), ours, true).empty());
   // A plane never sees what one supervisor leaves to the next.
   const std::string other = replaced(contract_of("pns"), "\"handover_min_compatible\":2",
-                                     "\"handover_min_compatible\":4");
+                                     "\"handover_min_compatible\":5");
   CHECK(contract_objection("pns", other, ours, false).empty());
   CHECK_THAT(
       contract_objection("pns", other, ours, true),
-      Catch::Contains("handover_version is 3 (compatible from 4) there and 3 (compatible from 2)"));
+      Catch::Contains("handover_version is 4 (compatible from 5) there and 4 (compatible from 2)"));
 }
 
 TEST_CASE("contract: a format of another version is taken when it fits", "[supervisor]") {
