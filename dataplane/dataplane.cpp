@@ -556,7 +556,7 @@ void Dataplane::tell_of_neighbour(PortRole role, const Ipv6Address& neighbour,
 // may adopt many sessions.
 void Dataplane::tell_of_subscriber(const SubscriberPrefixes& subscriber, bool bound) {
   if (grants_.supervisor_version < contract::kSubscriberRouteSince ||
-      !config_.ports.core.services.enabled)
+      (!config_.ports.core.services.enabled && !port(PortRole::kCore).leads_to_host))
     return;
   for (const Ipv4Prefix& prefix : subscriber.ipv4)
     route_changes_.push_back({prefix.address.to_string(), bound});

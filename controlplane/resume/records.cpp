@@ -30,7 +30,7 @@ enum class SessionTag : std::uint16_t {
   kIpv6Ids = 8,
   kIpv4Networks = 9,  // behind the subscriber
   kIpv6Networks = 10,
-  kWithoutIpv4 = 11,  // present: the peer has rejected IPCP
+  kWithoutIpv4 = 11,       // present: the peer has rejected IPCP
 #ifdef PNS_CONTRACT_TRIAL  // pns/contract/build_contract.hpp
   kTrial = 0xffff,
 #endif

@@ -15,7 +15,7 @@ namespace {
 using Words = std::array<std::uint64_t, 4>;
 constexpr unsigned kInPoolBit = 48;  // of the second word, behind the source
 constexpr unsigned kIsHostBit = 49;
-constexpr unsigned kSlotAt = 16;     // bit of the first word, in the place of the destination
+constexpr unsigned kSlotAt = 16;  // bit of the first word, in the place of the destination
 
 Words pack(const NextHop& hop) noexcept {
   Words words{};

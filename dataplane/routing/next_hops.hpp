@@ -50,7 +50,7 @@ struct NextHop {
   bool in_pool = false;      // the route lies inside a pool: a session may have the address
   bool is_host = false;      // the host's own IP stack, which is the router: TTL is its business
   [[nodiscard]] bool keeps_ttl() const noexcept { return is_host || kind == NextHopKind::kLocal; }
-  SlotId slot{};             // kSession
+  SlotId slot{};  // kSession
   // Whether a destination that leads here may be a session's.
   [[nodiscard]] bool asks_sessions() const noexcept {
     return in_pool || kind >= NextHopKind::kPool;

@@ -67,7 +67,13 @@ Route make_route(int index, std::uint32_t table, const Prefix& to) {
   return route;
 }
 
+// A kernel: port is itself the way back, in the main table.
+bool leads_to_host(const config::Port& core) noexcept {
+  return core.device.kind == config::DeviceKind::kKernel;
+}
+
 std::vector<std::uint32_t> tables_of(const config::Port& core) {
+  if (leads_to_host(core)) return {RT_TABLE_MAIN};
   std::vector<std::uint32_t> tables{core.services.table};
   if (core.table != 0) tables.push_back(core.table);
   return tables;
@@ -159,7 +165,9 @@ std::set<Ipv4Address> gateways_of(const config::Config& config) {
 }
 
 int index_of(const config::Port& core) {
-  return static_cast<int>(::if_nametoindex(core.services.interface.c_str()));
+  const std::string& interface =
+      leads_to_host(core) ? core.device.interface : core.services.interface;
+  return static_cast<int>(::if_nametoindex(interface.c_str()));
 }
 
 template <class Prefix>

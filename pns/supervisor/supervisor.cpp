@@ -84,6 +84,8 @@ void Supervisor::start(Plane& plane) {
   info_of(plane).pid.store(plane.pid, std::memory_order_relaxed);
   log::info("plane started", {{"plane", plane.name}, {"pid", plane.pid}});
   outbox_of(plane).clear();
+  if (&plane == &dataplane_ && config_.ports.core.device.kind == config::DeviceKind::kKernel)
+    remove_subscriber_routes();
   if (&plane == &dataplane_ && services_) {
     // Routes of sessions that ended meanwhile go; the dataplane asks for the others again.
     subscriber_routes_.clear();
@@ -335,8 +337,17 @@ void Supervisor::on_ask_neighbour(const SupervisorMessage& message) {
 
 // The way back from services of the host. Routes stand in tables of ours and lead out of an
 // interface of ours. There are never more than sessions.
+// The dataplane asks again for those of the sessions that it has.
+void Supervisor::remove_subscriber_routes() {
+  for (const std::string& text : std::exchange(subscriber_routes_, {}))
+    if (const auto ipv4 = Ipv4Prefix::parse(text))
+      remove_subscriber_route(config_.ports.core, *ipv4);
+    else if (const auto ipv6 = Ipv6Prefix::parse(text))
+      remove_subscriber_route(config_.ports.core, *ipv6);
+}
+
 void Supervisor::on_subscriber_route(const SupervisorMessage& message) {
-  if (!services_) return;
+  if (!services_ && config_.ports.core.device.kind != config::DeviceKind::kKernel) return;
   const std::string_view text(message.text.data());
   const auto ipv4 = Ipv4Address::parse(text);
   const auto ipv6 = Ipv6Address::parse(text);

@@ -103,6 +103,7 @@ class Supervisor {
   void refresh_kernel_port();
   void on_set_twin(const contract::SupervisorMessage& message);
   void on_ask_neighbour(const contract::SupervisorMessage& message);
+  void remove_subscriber_routes();
   void on_subscriber_route(const contract::SupervisorMessage& message);
   void on_store(contract::ReceivedSupervisorMessage received);
   void refuse_to_keep(ConnectionId connection);

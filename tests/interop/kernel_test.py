@@ -21,6 +21,8 @@ NIC = pnslab.lab.ACCESS
 INTERNET = "198.51.100.250"  # a host beyond the NIC
 ALICE = "10.64.0.10"
 GATEWAY = "10.64.0.1"
+OUTSIDE = "172.20.0.7"  # of no pool
+SITE = "192.168.50.0/24"  # behind it
 PORTS = """ports:
   access: {device: "xdp:access0"}
   core: {device: "kernel:pns0"%s}
@@ -63,7 +65,8 @@ print(s.recv(65535) == data)
 
 
 class KernelTheme(theme.Theme):
-    users = {"alice": f"{{password: wonderland, address: {ALICE}}}"}
+    users = {"alice": f"{{password: wonderland, address: {ALICE}}}",
+             "bob": f"{{password: builder, address: {OUTSIDE}, routes: [{SITE}]}}"}
     passwords = {"alice": "wonderland"}
     core = ""
 
@@ -158,6 +161,23 @@ class OneNic(KernelTheme):
         closed = self.lab.inet.run(sys.executable, "-c", ASK, NIC, "8081", check=False)
         self.assertIn("refused", closed.stdout)
         session.hang_up()
+
+    def test_the_host_has_routes_to_a_fixed_address_and_to_the_network_behind_it(self):
+        session = self.guest.dial("bob", "builder").wait_up()
+        pnslab.wait_until(lambda: self.find(session), 5, f"the server shows {session.address}")
+        def routes():
+            return self.lab.pns.run("ip", "route", "show", "dev", "pns0").stdout
+        for wanted in (OUTSIDE, SITE):
+            pnslab.wait_until(lambda: wanted in routes(), 5, f"a route to {wanted}")
+        self.guest.run("ip addr add 192.168.50.1/32 dev lo")
+        for target in (OUTSIDE, "192.168.50.1"):
+            down = self.lab.intranet
+            self.lab.intranet.ip("route", "replace", f"{target}/32", "via", pnslab.lab.CORE)
+            down = down.run("ping", "-c", "3", "-i", "0.2", target).stdout
+            self.assertEqual(theme.ping_counts(down), (3, 3), target)
+        session.hang_up()
+        for gone in (OUTSIDE, SITE):
+            pnslab.wait_until(lambda: gone not in routes(), 5, f"no route to {gone}")
 
     def test_ssh_on_the_nic_is_untouched(self):
         self.serve(self.lab.pns, TELL, NIC, "22")
