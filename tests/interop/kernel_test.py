@@ -14,8 +14,7 @@ import sys
 import ipv6_test
 import pnslab
 import theme
-from session_test import TRANSFER
-from theme import HOST
+from theme import HOST, TRANSFER
 
 NIC = pnslab.lab.ACCESS
 INTERNET = "198.51.100.250"  # a host beyond the NIC

@@ -12,8 +12,7 @@ import sys
 import pnslab
 import theme
 from routing_test import is_over
-from session_test import TRANSFER
-from theme import HOST
+from theme import HOST, TRANSFER
 
 LAN, LAN_HOST = "192.168.50.0/24", "192.168.50.1"
 LAN6, LAN_HOST6 = "2001:db8:50::/48", "2001:db8:50::1"

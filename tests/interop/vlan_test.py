@@ -11,8 +11,7 @@ import sys
 
 import pnslab
 import theme
-from session_test import TRANSFER
-from theme import HOST
+from theme import HOST, TRANSFER
 
 ACCESS = pnslab.lab.ACCESS
 NEIGHBOUR = "198.51.100.250"  # a host of the one link

@@ -24,13 +24,13 @@ struct World {
   std::vector<ConnectionId> not_kept;
   std::unique_ptr<SupervisorLink> link;
 
-  World() {
+  explicit World(std::uint32_t version = contract::kSupervisorVersion) {
     std::array<int, 2> fds{};
     REQUIRE(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds.data()) ==
             0);
     supervisor.reset(fds[0]);
     link = std::make_unique<SupervisorLink>(
-        loop, UniqueFd(fds[1]),
+        loop, UniqueFd(fds[1]), version,
         SupervisorLink::Events{.stop = [this](Milliseconds within) { stops.push_back(within); },
                                .leave = [this](Milliseconds within) { leaves.push_back(within); },
                                .lost = [this] { ++lost; },
@@ -64,6 +64,25 @@ TEST_CASE("supervisor link: beats, says ready, hears stop", "[runtime]") {
   REQUIRE(until(world.loop, [&] { return !world.stops.empty(); }));
   CHECK(world.stops[0] == Milliseconds(1234));
   CHECK(world.leaves.empty());
+}
+
+TEST_CASE("supervisor link: tells of routes where the supervisor knows them", "[runtime]") {
+  for (const std::uint32_t version : {contract::kSetRouteSince - 1, contract::kSetRouteSince}) {
+    CAPTURE(version);
+    World world(version);
+    world.link->set_route("192.0.2.0/24", true);
+    world.link->ready();
+    auto message = receive_supervisor_message(world.supervisor.get());
+    REQUIRE(message);
+    if (version >= contract::kSetRouteSince) {
+      CHECK(message->message.type == SupervisorMessageType::kSetRoute);
+      CHECK(message->message.value == 1);
+      CHECK(std::string_view(message->message.text.data()) == "192.0.2.0/24");
+      message = receive_supervisor_message(world.supervisor.get());
+      REQUIRE(message);
+    }
+    CHECK(message->message.type == SupervisorMessageType::kReady);
+  }
 }
 
 TEST_CASE("supervisor link: hears leave", "[runtime]") {

@@ -3,6 +3,8 @@
 
 #include <rte_mbuf.h>
 
+#include <algorithm>
+#include <array>
 #include <catch2/catch.hpp>
 #include <cstring>
 #include <string>
@@ -38,9 +40,10 @@ struct Packet {
 
 // Addresses, then `middle`, then IPv4 with three octets.
 Frame frame(const Frame& middle) {
-  Frame all = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12};
-  all.insert(all.end(), middle.begin(), middle.end());
-  all.insert(all.end(), {0x08, 0x00, 0xaa, 0xbb, 0xcc});
+  Frame all(12 + middle.size() + 5);
+  for (std::uint8_t n = 0; n < 12; ++n) all[n] = n;
+  std::ranges::copy(middle, all.begin() + 12);
+  std::ranges::copy(std::array<std::uint8_t, 5>{0x08, 0x00, 0xaa, 0xbb, 0xcc}, all.end() - 5);
   return all;
 }
 
