@@ -225,7 +225,8 @@ Control::Control(Host& the_host)
                            [this](resume::Journal::Action action) {
                              if (!hold_turns) asio::post(loop, std::move(action));
                            })),
-      supervisor(loop, supervisor_pair(supervisor_end), {.stop = {}, .lost = {}}),
+      supervisor(loop, supervisor_pair(supervisor_end), contract::kSupervisorVersion,
+                 {.stop = {}, .lost = {}}),
       dataplane(loop, host.directory / "dataplane.sock",
                 {.attached = [this] { service->on_dataplane_attached(); },
                  .detached = [this] { service->on_dataplane_detached(); },

@@ -490,49 +490,50 @@ TEST_CASE("kernel port: a name that is taken is refused, and its interface stays
   ip("link add pns0 type veth peer name a1");
   ip("link add pns0-dp type veth peer name b1");
   CHECK_FALSE(kernel_port_objection(core).empty());
-  TEST_CASE("kernel net: routes to networks behind subscribers come, are found again, and go",
-            "[supervisor][networks]") {
-    enter_fresh_namespace();
-    REQUIRE(ip("link add t-core type veth peer name t-far") == "");
-    REQUIRE(ip("link set t-core up") == "");
-    REQUIRE(ip("link set t-far up") == "");
-    REQUIRE(ip("address add 10.0.0.1/24 dev t-core") == "");
-    REQUIRE(ip("-6 address add 2001:db8::1/64 dev t-core nodad") == "");
-    const auto routes = netlink::SubscriberRoutes::open({.interface = "t-core", .table = 1724});
-    const auto other = netlink::SubscriberRoutes::open({.interface = "t-far", .table = 1724});
-    const auto main_table = netlink::SubscriberRoutes::open({.interface = "t-core"});
-    REQUIRE(routes);
-    REQUIRE(other);
-    REQUIRE(main_table);
-    const Ipv4Prefix lan = Ipv4Prefix::parse("192.168.50.0/24").value();
-    const Ipv4Prefix host = Ipv4Prefix::parse("192.168.60.7/32").value();
-    const Ipv6Prefix lan6 = Ipv6Prefix::parse("2001:db8:50::/48").value();
-    for (int twice = 0; twice < 2; ++twice) {
-      REQUIRE(routes->add(lan));
-      REQUIRE(routes->add(host));
-      REQUIRE(routes->add(lan6));
-    }
-    REQUIRE(other->add(Ipv4Prefix::parse("192.168.70.0/24").value()));
-    REQUIRE(main_table->add(Ipv4Prefix::parse("192.168.80.0/24").value()));
-    const std::string shown = ip("-N route show table 1724");
-    CHECK_THAT(shown,
-               Catch::Contains("192.168.50.0/24 dev t-core proto 173 scope 253 metric 30000"));
-    CHECK_THAT(shown, Catch::Contains("192.168.60.7 dev t-core proto 173"));
-    CHECK_THAT(ip("-N -6 route show table 1724"),
-               Catch::Contains("2001:db8:50::/48 dev t-core proto 173 metric 30000"));
-    // Those of others stay, and win.
-    REQUIRE(ip("route add 192.168.50.0/24 via 10.0.0.9 table 1724") == "");
-    CHECK(routes->list() == Networks{{lan, host}, {lan6}});
-    CHECK(main_table->list() == Networks{{Ipv4Prefix::parse("192.168.80.0/24").value()}, {}});
-    REQUIRE(routes->remove(lan));
-    REQUIRE(routes->remove(lan));
-    REQUIRE(routes->remove(lan6));
-    CHECK(routes->list() == Networks{{host}, {}});
-    CHECK_THAT(ip("-N route show table 1724"), Catch::Contains("192.168.50.0/24 via 10.0.0.9"));
-    CHECK(other->list()->size() == 1);
-    // They go with their interface, and then there is nothing to remove.
-    REQUIRE(ip("link delete t-core") == "");
-    CHECK(routes->list() == Networks{});
-    CHECK(routes->remove(host).has_value());
-    CHECK_FALSE(routes->add(host).has_value());
+}
+
+TEST_CASE("kernel net: routes to networks behind subscribers come, are found again, and go",
+          "[supervisor][networks]") {
+  enter_fresh_namespace();
+  REQUIRE(ip("link add t-core type veth peer name t-far") == "");
+  REQUIRE(ip("link set t-core up") == "");
+  REQUIRE(ip("link set t-far up") == "");
+  REQUIRE(ip("address add 10.0.0.1/24 dev t-core") == "");
+  REQUIRE(ip("-6 address add 2001:db8::1/64 dev t-core nodad") == "");
+  const auto routes = netlink::SubscriberRoutes::open({.interface = "t-core", .table = 1724});
+  const auto other = netlink::SubscriberRoutes::open({.interface = "t-far", .table = 1724});
+  const auto main_table = netlink::SubscriberRoutes::open({.interface = "t-core"});
+  REQUIRE(routes);
+  REQUIRE(other);
+  REQUIRE(main_table);
+  const Ipv4Prefix lan = Ipv4Prefix::parse("192.168.50.0/24").value();
+  const Ipv4Prefix host = Ipv4Prefix::parse("192.168.60.7/32").value();
+  const Ipv6Prefix lan6 = Ipv6Prefix::parse("2001:db8:50::/48").value();
+  for (int twice = 0; twice < 2; ++twice) {
+    REQUIRE(routes->add(lan));
+    REQUIRE(routes->add(host));
+    REQUIRE(routes->add(lan6));
   }
+  REQUIRE(other->add(Ipv4Prefix::parse("192.168.70.0/24").value()));
+  REQUIRE(main_table->add(Ipv4Prefix::parse("192.168.80.0/24").value()));
+  const std::string shown = ip("-N route show table 1724");
+  CHECK_THAT(shown, Catch::Contains("192.168.50.0/24 dev t-core proto 173 scope 253 metric 30000"));
+  CHECK_THAT(shown, Catch::Contains("192.168.60.7 dev t-core proto 173"));
+  CHECK_THAT(ip("-N -6 route show table 1724"),
+             Catch::Contains("2001:db8:50::/48 dev t-core proto 173 metric 30000"));
+  // Those of others stay, and win.
+  REQUIRE(ip("route add 192.168.50.0/24 via 10.0.0.9 table 1724") == "");
+  CHECK(routes->list() == Networks{{lan, host}, {lan6}});
+  CHECK(main_table->list() == Networks{{Ipv4Prefix::parse("192.168.80.0/24").value()}, {}});
+  REQUIRE(routes->remove(lan));
+  REQUIRE(routes->remove(lan));
+  REQUIRE(routes->remove(lan6));
+  CHECK(routes->list() == Networks{{host}, {}});
+  CHECK_THAT(ip("-N route show table 1724"), Catch::Contains("192.168.50.0/24 via 10.0.0.9"));
+  CHECK(other->list()->size() == 1);
+  // They go with their interface, and then there is nothing to remove.
+  REQUIRE(ip("link delete t-core") == "");
+  CHECK(routes->list() == Networks{});
+  CHECK(routes->remove(host).has_value());
+  CHECK_FALSE(routes->add(host).has_value());
+}
