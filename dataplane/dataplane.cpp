@@ -288,8 +288,9 @@ void Dataplane::start_dpdk() {
   plan_ = need(plan_eal(config_, host_));
   need(start_eal(plan_));
   const unsigned workers = worker_count();
-  const unsigned buffers = kBuffersInAll + workers * kBuffersPerWorker +
-                           further_xdp_queues(config_) * kBuffersPerFurtherQueue;
+  const unsigned buffers =
+      kBuffersInAll + workers * kBuffersPerWorker +
+      (further_xdp_queues(config_) + further_bond_queues(config_)) * kBuffersPerFurtherQueue;
   packet_pool_ = need(make_packet_pool("pns-packets", buffers, uses_xdp(config_)));
   command_pool_ = need(make_packet_pool("pns-commands", kRingSize * 3U * (workers + 1U), false));
 }
@@ -708,8 +709,13 @@ void Dataplane::announce_addresses(std::uint64_t now_ns) {
       });
 }
 
-// The twin follows its port: the kernel and routing daemons see the carrier.
+// The twin follows its port: the kernel and routing daemons see the carrier. A bond has a link as
+// long as one of its members has.
 void Dataplane::poll_links() {
+  while (const auto member = links_.member_changed())
+    log::warn("port member link", {{"port", role_name(member->role)},
+                                   {"member", member->name},
+                                   {"state", member->up ? "up" : "down"}});
   for (const PortRole role : kRoles) {
     const auto changed = links_.changed(role);
     if (!changed) continue;
@@ -727,7 +733,11 @@ void Dataplane::poll_links() {
 void Dataplane::leave_faulty_device() {
   const DeviceFaults::Fault fault = device_faults_.first();
   if (fault.kind == DeviceFaults::Kind::kNone) return;
-  const auto found = std::ranges::find(ports_, fault.ethdev_id, &Port::ethdev_id);
+  const auto found = std::ranges::find_if(ports_, [&](const Port& opened) {
+    return opened.ethdev_id == fault.ethdev_id ||
+           std::ranges::find(opened.members, fault.ethdev_id, &BondMember::ethdev_id) !=
+               opened.members.end();
+  });
   if (found == ports_.end()) return device_faults_.ignore_first();
   fail(
       fmt::format("port {} ({}): the device {}", role_name(found->role), found->device,

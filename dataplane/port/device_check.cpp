@@ -65,7 +65,7 @@ std::string pci_objection(const std::string& address, const path& sys) {
   const auto driver = host::pci_driver(address, sys);
   if (!driver) return "no such PCI device (lspci -D shows those of this host)";
   if (host::is_usable_by_dpdk(*driver)) return {};
-  return fmt::format("its driver is {}, which DPDK cannot use (dpdk-devbind.py -b vfio-pci {})",
+  return fmt::format("its driver is {}, which DPDK cannot use (prepare-nic bind {})",
                      driver->empty() ? "none" : *driver, address);
 }
 
@@ -106,6 +106,11 @@ std::string device_objection(contract::PortRole role, const config::Config& conf
       break;
     case config::DeviceKind::kVdev:
       why = vdev_objection(port.device.text, sys);
+      break;
+    case config::DeviceKind::kBond:
+      for (const std::string& member : port.device.members)
+        if (why.empty() && !member.starts_with("net_"))
+          if (why = pci_objection(member, sys); !why.empty()) why = member + ": " + why;
       break;
     case config::DeviceKind::kTap:
       break;

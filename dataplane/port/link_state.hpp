@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// LinkState: whether the device of a port has a link. LinkWatch: asks all of them once a second, on
-// a thread of its own, because some drivers wait for the hardware (ixgbe without a time limit).
-// DeviceFaults: devices that ask for a reset, or are gone. A virtual function asks when its
-// physical function has been reset; it carries nothing until it is opened again. The events come on
-// a thread of DPDK.
+// LinkState: whether the device of a port has a link. LinkWatch: asks all of them once a second,
+// and the members of bonds every 50 ms, on a thread of its own, because some drivers wait for the
+// hardware (ixgbe without a time limit). DeviceFaults: devices that ask for a reset, or are gone. A
+// virtual function asks when its physical function has been reset; it carries nothing until it is
+// opened again. The events come on a thread of DPDK.
 #pragma once
 
 #include <array>
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
+#include <deque>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -29,7 +30,7 @@ class LinkState {
   explicit LinkState(const Port& port);
 
   // Asks the device, or the kernel for an interface of its own: DPDK's drivers for those do not
-  // look. Empty: as before, or unknown.
+  // look. A bond has a link when a member has. Empty: as before, or unknown.
   [[nodiscard]] std::optional<bool> poll();
 
   [[nodiscard]] contract::PortRole role() const noexcept { return role_; }
@@ -38,28 +39,50 @@ class LinkState {
   [[nodiscard]] std::optional<bool> ask() const;
 
   contract::PortRole role_;
-  std::uint16_t ethdev_id_;
+  std::vector<std::uint16_t> ethdev_ids_;  // the device, or the members of a bond
   std::string shared_interface_;
   std::optional<bool> up_;
 };
 
 class LinkWatch {
  public:
+  struct MemberLink {
+    contract::PortRole role{};
+    std::string name;
+    bool up = false;
+  };
+
   LinkWatch() = default;
   LinkWatch(const LinkWatch&) = delete;
   LinkWatch& operator=(const LinkWatch&) = delete;
   ~LinkWatch();  // stops the thread
 
   // Before start().
-  void add(const Port& port) { links_.emplace_back(port); }
+  void add(const Port& port);
   void start();
   // Empty: as it was told before, or unknown. Main thread.
   [[nodiscard]] std::optional<bool> changed(contract::PortRole role) noexcept;
+  // The next member of a bond that lost its link or got it back. Main thread.
+  [[nodiscard]] std::optional<MemberLink> member_changed();
 
  private:
   void run();
 
+  struct WatchedMember {
+    MemberLink told;  // what was told last
+    std::uint16_t ethdev_id = 0;
+    unsigned polls_down = 0;  // that have found no link, one after the other
+  };
+  struct WatchedBond {
+    std::uint16_t ethdev_id = 0;
+    bool active_backup = false;
+    std::vector<WatchedMember> members;
+  };
+  void poll_bond(WatchedBond& bond);
+
   std::vector<LinkState> links_;
+  std::vector<WatchedBond> bonds_;
+  std::deque<MemberLink> members_changed_;  // under mutex_; at most kMaxWaiting
   std::array<std::atomic<contract::PortLink>, contract::kPorts> seen_{};  // by PortRole
   std::array<contract::PortLink, contract::kPorts> told_{};
   std::mutex mutex_;

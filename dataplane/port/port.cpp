@@ -103,7 +103,7 @@ std::expected<std::uint16_t, std::string> probe_xdp(const Port& port, const conf
   return id;
 }
 
-std::expected<std::uint16_t, std::string> probe_device(const Port& port, const config::Ports& ports,
+std::expected<std::uint16_t, std::string> probe_device(Port& port, const config::Ports& ports,
                                                        std::uint16_t queues) {
   const config::Port& config = port.role == contract::PortRole::kAccess ? ports.access : ports.core;
   switch (config.device.kind) {
@@ -115,6 +115,13 @@ std::expected<std::uint16_t, std::string> probe_device(const Port& port, const c
       if (rte_eth_dev_get_port_by_name(config.device.text.c_str(), &id) != 0)
         return failed(port, "DPDK has no driver for it, or it is not bound to vfio-pci");
       return id;
+    }
+    case config::DeviceKind::kBond: {
+      auto bond = make_bond(port.role, config.device);
+      if (!bond) return failed(port, bond.error());
+      port.members = std::move(bond->members);
+      port.lacp = config.device.bond_mode == config::BondMode::kLacp;
+      return bond->ethdev_id;
     }
     default: {
       const auto comma = config.device.text.find(',');
@@ -166,6 +173,32 @@ VlanTags tags_of(const config::Port& settings, const Port& device) {
   return tags;
 }
 
+// A bond has the queues that every member has.
+std::expected<void, std::string> limit_queues(const Port& port, rte_eth_dev_info& info) {
+  for (const BondMember& member : port.members) {
+    rte_eth_dev_info its{};
+    if (rte_eth_dev_info_get(member.ethdev_id, &its) != 0)
+      return failed(port, fmt::format("no device information of {}", member.name));
+    info.max_rx_queues = std::min(info.max_rx_queues, its.max_rx_queues);
+    info.max_tx_queues = std::min(info.max_tx_queues, its.max_tx_queues);
+  }
+  return {};
+}
+
+bool has_tap_member(const Port& port) {
+  return std::ranges::any_of(
+      port.members, [](const BondMember& member) { return member.name.starts_with("net_tap"); });
+}
+
+// Neighbor Solicitations, OSPF and VRRP are multicast, and NICs filter it. A bond passes the wish
+// to the member that is active at the moment, and not to the next one.
+std::string take_all_multicast(const Port& port) {
+  int error = rte_eth_allmulticast_enable(port.ethdev_id);
+  for (const BondMember& member : port.members)
+    if (const int its = rte_eth_allmulticast_enable(member.ethdev_id); its != 0) error = its;
+  return error == 0 ? std::string() : rte_strerror(-error);
+}
+
 std::expected<void, std::string> start_ethdev(Port& port, std::uint16_t workers,
                                               std::uint16_t rx_queues, config::Steering steering,
                                               std::uint16_t mtu, DeviceTags tags,
@@ -173,8 +206,13 @@ std::expected<void, std::string> start_ethdev(Port& port, std::uint16_t workers,
   const std::uint16_t id = port.ethdev_id;
   rte_eth_dev_info info{};
   if (rte_eth_dev_info_get(id, &info) != 0) return failed(port, "no device information");
+  if (auto limited = limit_queues(port, info); !limited) return limited;
   rx_queues = std::min(rx_queues, info.max_rx_queues);
-  const std::uint16_t tx_queues = std::min(workers, info.max_tx_queues);
+  // One for each worker, and one for LACP. net_tap has as many queues each way.
+  const auto wanted_tx = static_cast<std::uint16_t>(workers + (port.lacp ? 1 : 0));
+  const std::uint16_t most_tx = has_tap_member(port) ? rx_queues : info.max_tx_queues;
+  const std::uint16_t tx_queues = std::min(wanted_tx, most_tx);
+  const bool shared_tx = tx_queues < wanted_tx;
   rte_eth_conf conf{};
   if (rx_queues > 1) {
     conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
@@ -226,11 +264,9 @@ std::expected<void, std::string> start_ethdev(Port& port, std::uint16_t workers,
 
   if (const int error = rte_eth_dev_start(id); error != 0)
     return failed(port, fmt::format("start: {}", rte_strerror(-error)));
-  // Neighbor Solicitations, OSPF and VRRP are multicast, and NICs filter it. The kernel does not
-  // filter what it shares by XDP: its own interface has its own memberships.
-  if (port.has_twin)
-    if (const int error = rte_eth_allmulticast_enable(id); error != 0)
-      port.no_multicast = rte_strerror(-error);
+  // The kernel does not filter what it shares by XDP: its own interface has its own memberships.
+  if (port.has_twin) port.no_multicast = take_all_multicast(port);
+  if (port.lacp) start_lacp(port.role, id, static_cast<std::uint16_t>(tx_queues - 1), shared_tx);
   steer(port, rx_queues, workers, conf.rx_adv_conf.rss_conf.rss_hf, steering);
   // af_xdp opens its sockets in queue set-up, af_packet at probe: take all that nobody else has.
   // Both open them queue by queue, and each is given the lowest number that is free.
@@ -245,7 +281,7 @@ std::expected<void, std::string> start_ethdev(Port& port, std::uint16_t workers,
     port.rx_queues.push_back(RxQueue::ethdev(id, queue));
   for (std::uint16_t worker = 0; worker < workers; ++worker)
     port.tx_queues.push_back(
-        TxQueue::ethdev(id, static_cast<std::uint16_t>(worker % tx_queues), tx_queues < workers));
+        TxQueue::ethdev(id, static_cast<std::uint16_t>(worker % tx_queues), shared_tx));
   return {};
 }
 
@@ -383,6 +419,7 @@ Port port_on_device_of(const Port& access, const config::Config& config) {
 void close_port(Port& port) noexcept {
   if (port.on_others_device) return;
   if (port.ethdev_id != UINT16_MAX) {
+    if (port.lacp) stop_lacp(port.role);
     (void)rte_eth_dev_stop(port.ethdev_id);
     (void)rte_eth_dev_close(port.ethdev_id);
     port.ethdev_id = UINT16_MAX;

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "dataplane/port/bond.hpp"
 #include "dataplane/port/queue.hpp"
 #include "dataplane/port/steering.hpp"
 #include "dataplane/port/vlan.hpp"
@@ -48,8 +49,10 @@ struct Port {
   std::uint16_t ethdev_id = UINT16_MAX;  // other kinds
   VlanTags vlan;
   bool device_inserts_tags = false;
-  bool on_others_device =
-      false;  // the access port has the queues, and counts what the device loses
+  // The access port has the queues, and counts what the device loses.
+  bool on_others_device = false;
+  std::vector<BondMember> members;  // of a bond
+  bool lacp = false;                // the bond is IEEE 802.3ad
   contract::PortSteering steering;  // how packets find their worker
   std::string no_key_rules;         // why the driver has no rules by GRE key; empty: not tried
   std::string no_multicast;         // why the driver still filters multicast; empty: it does not

@@ -27,10 +27,17 @@ bool is_online(const HostFacts& host, unsigned cpu) {
 }
 
 void add_device(std::vector<std::string>& arguments, const config::Port& port) {
-  if (port.device.kind == config::DeviceKind::kPci) {
+  const auto add = [&arguments](const std::string& address) {
     arguments.emplace_back("-a");
-    arguments.push_back(port.device.text);
-  }
+    arguments.push_back(address);
+  };
+  if (port.device.kind == config::DeviceKind::kPci) add(port.device.text);
+  for (const std::string& member : port.device.members)
+    if (!member.starts_with("net_")) add(member);
+}
+
+bool any_pci(const config::Config& config) {
+  return config::has_pci(config.ports.access.device) || config::has_pci(config.ports.core.device);
 }
 
 }  // namespace
@@ -47,6 +54,14 @@ unsigned further_xdp_queues(const config::Config& config, const std::filesystem:
     const std::size_t queues = host::rx_queues(port->device.interface, sys);
     further += queues > workers ? queues - workers : 0;
   }
+  return static_cast<unsigned>(further);
+}
+
+unsigned further_bond_queues(const config::Config& config) noexcept {
+  std::size_t further = 0;
+  for (const config::Port* port : {&config.ports.access, &config.ports.core})
+    if (!port->device.members.empty())
+      further += (port->device.members.size() - 1) * config.dataplane.cores.workers.size();
   return static_cast<unsigned>(further);
 }
 
@@ -111,15 +126,14 @@ std::expected<EalPlan, std::string> plan_eal(const config::Config& config, const
        "--log-level=4",
        "-m",
        std::to_string(memory.megabytes)};
-  const bool any_pci = config.ports.access.device.kind == config::DeviceKind::kPci ||
-                       config.ports.core.device.kind == config::DeviceKind::kPci;
+  const bool pci = any_pci(config);
   // Without --no-pci EAL would probe (and could take over) the host's own interface.
-  if (!any_pci) a.emplace_back("--no-pci");
+  if (!pci) a.emplace_back("--no-pci");
   add_device(a, config.ports.access);
   add_device(a, config.ports.core);
   if (plan.huge_pages) {
     a.emplace_back("--in-memory");
-    if (!any_pci) a.emplace_back("--iova-mode=va");
+    if (!pci) a.emplace_back("--iova-mode=va");
   } else {
     a.insert(a.end(), {"--no-huge", "--no-shconf", "--iova-mode=va"});
   }
@@ -165,9 +179,7 @@ config::IdleMode resolve_idle_mode(const config::Config& config, const HostFacts
     mode = lcores >= host.online_cpus ? config::IdleMode::kWait : config::IdleMode::kSpin;
   }
   // A PCI device has no descriptor for poll(2).
-  const bool any_pci = config.ports.access.device.kind == config::DeviceKind::kPci ||
-                       config.ports.core.device.kind == config::DeviceKind::kPci;
-  return mode == config::IdleMode::kWait && any_pci ? config::IdleMode::kSleep : mode;
+  return mode == config::IdleMode::kWait && any_pci(config) ? config::IdleMode::kSleep : mode;
 }
 
 }  // namespace pns::dataplane

@@ -49,6 +49,9 @@ struct EalPlan {
 [[nodiscard]] unsigned further_xdp_queues(const config::Config& config,
                                           const std::filesystem::path& sys = "/sys");
 
+// The same of bonds: each member has as many queues as the bond.
+[[nodiscard]] unsigned further_bond_queues(const config::Config& config) noexcept;
+
 // idle.mode as configured. auto: kWait when there are as many lcores as CPUs, or more, else kSpin.
 // kSleep in place of kWait when a port is a PCI device.
 [[nodiscard]] config::IdleMode resolve_idle_mode(const config::Config& config,

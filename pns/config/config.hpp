@@ -82,12 +82,18 @@ enum class DeviceKind : std::uint8_t {
   kVdev,  // any other DPDK device string
   // "kernel:IFACE": the host's own IP stack, by an interface that the supervisor makes
   kKernel,
+  kBond,  // "bond:MODE": link aggregation over several devices
 };
+
+// Link aggregation. kActiveBackup: one member carries all, the others wait. kLacp: IEEE 802.3ad.
+enum class BondMode : std::uint8_t { kActiveBackup, kLacp };
 
 struct Device {
   DeviceKind kind = DeviceKind::kVdev;
-  std::string text;       // as written
+  std::string text;       // as written; kBond: with its members, "bond:MODE,0000:3b:00.0,…"
   std::string interface;  // kXdp, kTap, kKernel: the name after the colon; else empty
+  BondMode bond_mode = BondMode::kActiveBackup;  // kBond
+  std::vector<std::string> members = {};         // kBond: PCI addresses or DPDK device strings
 
   [[nodiscard]] bool uses_xdp() const noexcept {
     return kind == DeviceKind::kXdp || kind == DeviceKind::kKernel;
@@ -163,6 +169,9 @@ struct Ports {
   // They are one link too: a packet's kind says which port it is for.
   [[nodiscard]] bool one_link() const noexcept { return one_device() && access.vlan == core.vlan; }
 };
+
+// A port that is that PCI device, or a bond with one.
+[[nodiscard]] bool has_pci(const Device& device);
 
 // The reorder stage of GRE (RFC 2637 §4.3), before MPPE.
 struct Reorder {
@@ -422,6 +431,7 @@ struct LocalUser {
 [[nodiscard]] std::string_view name_of(MppeRc4 value) noexcept;
 [[nodiscard]] std::string_view name_of(Steering value) noexcept;
 [[nodiscard]] std::string_view name_of(DeviceKind value) noexcept;
+[[nodiscard]] std::string_view name_of(BondMode value) noexcept;
 [[nodiscard]] std::string_view name_of(SendWindow value) noexcept;
 [[nodiscard]] std::string_view name_of(AuthMethod value) noexcept;
 [[nodiscard]] std::string_view name_of(EapMethod value) noexcept;

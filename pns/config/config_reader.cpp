@@ -31,6 +31,7 @@ constexpr auto kKeys = std::to_array<std::string_view>({
     "dataplane.steering",
     "dataplane.max_sessions",
     "ports.access.device",
+    "ports.access.members",
     "ports.access.twin",
     "ports.access.addresses",
     "ports.access.routes.*.to",
@@ -42,6 +43,7 @@ constexpr auto kKeys = std::to_array<std::string_view>({
     "ports.access.vlan",
     "ports.access.reachable_by_subscribers",
     "ports.core.device",
+    "ports.core.members",
     "ports.core.twin",
     "ports.core.addresses",
     "ports.core.routes.*.to",
@@ -138,11 +140,11 @@ constexpr Word<Steering> kSteerings[] = {{"auto", Steering::kAuto},
                                          {"key", Steering::kKey},
                                          {"rss", Steering::kRss},
                                          {"none", Steering::kNone}};
-constexpr Word<DeviceKind> kDeviceKinds[] = {{"xdp", DeviceKind::kXdp},
-                                             {"tap", DeviceKind::kTap},
-                                             {"kernel", DeviceKind::kKernel},
-                                             {"pci", DeviceKind::kPci},
-                                             {"vdev", DeviceKind::kVdev}};
+constexpr Word<DeviceKind> kDeviceKinds[] = {
+    {"xdp", DeviceKind::kXdp}, {"tap", DeviceKind::kTap},   {"kernel", DeviceKind::kKernel},
+    {"pci", DeviceKind::kPci}, {"vdev", DeviceKind::kVdev}, {"bond", DeviceKind::kBond}};
+constexpr std::size_t kMinBondMembers = 2;
+constexpr std::size_t kMaxBondMembers = 8;
 constexpr Word<SendWindow> kSendWindows[] = {{"ignore", SendWindow::kIgnore},
                                              {"adaptive", SendWindow::kAdaptive}};
 constexpr Word<AuthMethod> kAuthMethods[] = {{"eap", AuthMethod::kEap},
@@ -414,6 +416,14 @@ class ConfigReader {
           document_.error_at("ports.core.device",
                              fmt::format("{} is an interface of the access port already", name));
     read_services(ports.section("core").section("services"), out);
+    const auto access_devices = devices_of(out.access.device);
+    for (const std::string& device : devices_of(out.core.device))
+      if (!out.one_device() && !device.empty() &&
+          std::ranges::find(access_devices, device) != access_devices.end())
+        document_.error_at(
+            out.core.device.kind == DeviceKind::kBond ? "ports.core.members" : "ports.core.device",
+            fmt::format("{} is {}the access port already", device,
+                        out.access.device.kind == DeviceKind::kBond ? "a member of " : ""));
     if (!out.access.twin.empty() && out.access.twin == out.core.twin && !out.one_link())
       document_.error_at("ports.core.twin",
                          fmt::format("{} is the access port's twin already", out.core.twin));
@@ -501,6 +511,7 @@ class ConfigReader {
                  const Port* other) {
     section.require("device");
     section.read("device", out.device, parse_device);
+    read_members(section, out.device);
     read_vlan(section, out);
     section.read("twin", out.twin, parse_interface_name);
     read_families(section, "addresses", out.addresses, out.ipv6_addresses, parse_interface_address,
@@ -543,6 +554,30 @@ class ConfigReader {
     if (out.ipv6_gateway && !on_link(out, *out.ipv6_gateway))
       document_.error_at(section.path("ipv6_gateway"),
                          out.ipv6_gateway->to_string() + " is in no network of this port");
+  }
+
+  void read_members(const Section& section, Device& device) {
+    section.read_list("members", device.members, parse_bond_member);
+    if (device.kind == DeviceKind::kBond)
+      section.require("members");
+    else if (section.has("members") && !device.text.empty())
+      document_.error_at(section.path("members"),
+                         fmt::format("not with {}: a bond alone has members", device.text));
+    if (device.kind != DeviceKind::kBond) return device.members.clear();
+    const std::size_t given = section.words("members").size();
+    if (section.has("members") && (given < kMinBondMembers || given > kMaxBondMembers))
+      document_.error_at(
+          section.path("members"),
+          fmt::format("a bond has {} to {} members, and {} given", kMinBondMembers, kMaxBondMembers,
+                      given == 1 ? "1 is" : fmt::format("{} are", given)));
+    for (const std::string& member : device.members) device.text += "," + member;
+  }
+
+  // A port's own device, or the members of its bond.
+  static std::vector<std::string> devices_of(const Device& device) {
+    if (device.kind == DeviceKind::kBond) return device.members;
+    // Each VLAN of an interface is an interface.
+    return {device.kind == DeviceKind::kXdp ? "xdp:" + device.interface : device.text};
   }
 
   static bool on_link(const Port& port, Ipv4Address address) {

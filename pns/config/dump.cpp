@@ -44,6 +44,10 @@ constexpr auto kPrintWord = [](auto value) { return text(name_of(value)); };
 
 Json port_json(const Port& port) {
   Json json{{"device", port.device.text}};
+  if (port.device.kind == DeviceKind::kBond) {
+    json["device"] = fmt::format("bond:{}", name_of(port.device.bond_mode));
+    json["members"] = port.device.members;
+  }
   if (port.table != 0) json["table"] = port.table;
   if (!port.vlan.empty()) json["vlan"] = port.vlan;
   if (port.device.kind == DeviceKind::kKernel) {

@@ -58,6 +58,10 @@ std::string print_duration(Microseconds value) {
 }
 
 // "[DDDD:]BB:DD.F" as in lspci.
+constexpr std::string_view kBondPrefix = "bond:";
+constexpr std::string_view kActiveBackup = "active-backup";
+constexpr std::string_view kLacp = "802.3ad";
+
 bool is_pci_address(std::string_view text) noexcept {
   constexpr auto matches = [](std::string_view pattern, std::string_view candidate) {
     return std::equal(pattern.begin(), pattern.end(), candidate.begin(), candidate.end(),
@@ -226,6 +230,15 @@ Parsed<Device> parse_device(std::string_view text) {
     device.interface = std::move(*name);
     return device;
   }
+  if (text.starts_with(kBondPrefix)) {
+    const auto mode = text.substr(kBondPrefix.size());
+    if (mode != kActiveBackup && mode != kLacp)
+      return std::unexpected(fmt::format("'{}' is not a bond: {}{} or {}{}", text, kBondPrefix,
+                                         kActiveBackup, kBondPrefix, kLacp));
+    device.kind = DeviceKind::kBond;
+    device.bond_mode = mode == kLacp ? BondMode::kLacp : BondMode::kActiveBackup;
+    return device;
+  }
   if (is_pci_address(text)) {
     device.kind = DeviceKind::kPci;
     return device;
@@ -234,10 +247,33 @@ Parsed<Device> parse_device(std::string_view text) {
   if (!text.starts_with("net_") || bad_octet)
     return std::unexpected(
         fmt::format("'{}' is not a device: xdp:IFACE, kernel:IFACE, tap:IFACE, a PCI address "
-                    "(0000:3b:00.1) or a DPDK device string (net_…)",
+                    "(0000:3b:00.1), bond:MODE or a DPDK device string (net_…)",
                     text));
   device.kind = DeviceKind::kVdev;
   return device;
+}
+
+Parsed<std::string> parse_bond_member(std::string_view text) {
+  auto device = parse_device(text);
+  if (!device) return std::unexpected(device.error());
+  // Drivers of kernel interfaces say that their link is up, always.
+  const bool tells_its_link = device->kind == DeviceKind::kPci || text.starts_with("net_tap");
+  if (!tells_its_link)
+    return std::unexpected(
+        fmt::format("'{}' cannot be a member: a PCI address can (and net_tap in labs), because its "
+                    "driver reports a link that fails",
+                    text));
+  return std::move(device->text);
+}
+
+bool has_pci(const Device& device) {
+  return device.kind == DeviceKind::kPci ||
+         std::any_of(device.members.begin(), device.members.end(),
+                     [](const std::string& member) { return is_pci_address(member); });
+}
+
+std::string_view name_of(BondMode value) noexcept {
+  return value == BondMode::kLacp ? kLacp : kActiveBackup;
 }
 
 Parsed<Secret<16>> parse_nt_hash(std::string_view text) {

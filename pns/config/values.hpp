@@ -51,6 +51,8 @@ using Parsed = std::expected<T, std::string>;  // error: the reason, ready to pr
 // A name that the kernel takes for an interface: 1..15 octets, no '/', ':' or white space.
 [[nodiscard]] Parsed<std::string> parse_interface_name(std::string_view text);
 [[nodiscard]] Parsed<Device> parse_device(std::string_view text);
+// A device that can be part of a bond: one that reports the state of its link.
+[[nodiscard]] Parsed<std::string> parse_bond_member(std::string_view text);
 
 // 32 hexadecimal digits.
 [[nodiscard]] Parsed<Secret<16>> parse_nt_hash(std::string_view text);

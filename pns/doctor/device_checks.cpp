@@ -216,6 +216,13 @@ Findings check_devices(const config::Config& config, const Host& host) {
       case DeviceKind::kKernel:
         check_kernel(key, device, host, out);
         break;
+      case DeviceKind::kBond:
+        for (const std::string& member : device.members)
+          if (member.starts_with("net_"))
+            check_vdev(key, member, host, out);
+          else
+            check_pci(key, member, host, out);
+        break;
       case DeviceKind::kTap:
         if (host.exists("dev/net/tun"))
           out.push_back({Verdict::kOk,

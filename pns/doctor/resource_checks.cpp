@@ -27,6 +27,10 @@ bool uses_xdp(const config::Config& config) noexcept {
   return config.ports.access.device.uses_xdp() || config.ports.core.device.uses_xdp();
 }
 
+bool any_pci(const config::Config& config) {
+  return config::has_pci(config.ports.access.device) || config::has_pci(config.ports.core.device);
+}
+
 constexpr std::uint64_t kNoLimit = std::numeric_limits<std::uint64_t>::max();
 
 // The hard limit of /proc/PID/limits by its name. Empty: it is not there.
@@ -88,7 +92,7 @@ Findings check_huge_pages(const config::Config& config, const Host& host) {
   const Remedy remedy{
       .run = {fmt::format("sysctl -w vm.nr_hugepages={}", wanted)},
       .advice = fmt::format("at each boot: hugepages={} on the kernel's command line", wanted)};
-  const bool buffers_need_them = is_xdp || any_port(config, DeviceKind::kPci);
+  const bool buffers_need_them = is_xdp || any_pci(config);
   if (memory.hugepages == config::HugePages::kOn || (buffers_need_them && all < need.buffers))
     return {{Verdict::kError, values, remedy}};
   return {{Verdict::kWarning, values + "; ordinary memory is used, and is slower", remedy}};
@@ -145,7 +149,7 @@ Findings check_cpus(const config::Config& config, const Host& host) {
          remedy});
   }
   // A port of a lab has no load that this matters for.
-  if (!shared.empty() && (uses_xdp(config) || any_port(config, DeviceKind::kPci)))
+  if (!shared.empty() && (uses_xdp(config) || any_pci(config)))
     out.push_back(
         {Verdict::kWarning,
          fmt::format("other programs may run on the workers' cores {}", fmt::join(shared, ",")),

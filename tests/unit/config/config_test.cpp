@@ -531,7 +531,23 @@ TEST_CASE("config: one error for each thing that is wrong", "[config]") {
        "pns.yaml:3: ports.core.device: must be given"},
       {replaced(kMinimal, "xdp:eth1", "eth1"),
        "pns.yaml:3: ports.core.device: 'eth1' is not a device: xdp:IFACE, kernel:IFACE, "
-       "tap:IFACE, a PCI address (0000:3b:00.1) or a DPDK device string (net_…)"},
+       "tap:IFACE, a PCI address (0000:3b:00.1), bond:MODE or a DPDK device string (net_…)"},
+      {replaced(kMinimal, "xdp:eth1", "bond:balance-rr"),
+       "pns.yaml:3: ports.core.device: 'bond:balance-rr' is not a bond: bond:active-backup or "
+       "bond:802.3ad"},
+      {replaced(kMinimal, "xdp:eth1", "bond:802.3ad"),
+       "pns.yaml:3: ports.core.members: must be given"},
+      {replaced(kMinimal, R"("xdp:eth1")", R"("bond:802.3ad", members: ["3b:00.0"])"),
+       "pns.yaml:3: ports.core.members: a bond has 2 to 8 members, and 1 is given"},
+      {replaced(kMinimal, R"("xdp:eth1")",
+                R"("bond:802.3ad", members: ["3b:00.0", "net_af_packet0,iface=eth2"])"),
+       "pns.yaml:3: ports.core.members.1: 'net_af_packet0,iface=eth2' cannot be a member: a PCI "
+       "address can (and net_tap in labs), because its driver reports a link that fails"},
+      {replaced(kMinimal, R"("xdp:eth1")", R"("xdp:eth1", members: ["3b:00.0", "3b:00.1"])"),
+       "pns.yaml:3: ports.core.members: not with xdp:eth1: a bond alone has members"},
+      {replaced(replaced(kMinimal, R"("xdp:eth0")", R"("3b:00.1", addresses: [192.0.2.1/24])"),
+                R"("xdp:eth1")", R"("bond:802.3ad", members: ["3b:00.0", "3b:00.1"])"),
+       "pns.yaml:3: ports.core.members: 3b:00.1 is the access port already"},
       {replaced(kMinimal, "xdp:eth1", "xdp:a-name-far-too-long"),
        "pns.yaml:3: ports.core.device: 'a-name-far-too-long' is not a name for a network "
        "interface"},
@@ -753,6 +769,24 @@ TEST_CASE("config: the samples in deploy/ load", "[config]") {
   const auto users = load_users(*config);
   if (!users) FAIL(users.error().front().to_string());
   CHECK(users->size() == 2);
+}
+
+TEST_CASE("config: a bond is read, and dumped as it was written", "[config]") {
+  const auto config =
+      parse(replaced(kMinimal, R"("xdp:eth1")",
+                     R"("bond:active-backup", members: ["0000:3b:00.0", "0000:3b:00.1"])"),
+            "pns.yaml");
+  REQUIRE(config);
+  const Device& device = config->ports.core.device;
+  CHECK(device.kind == DeviceKind::kBond);
+  CHECK(device.members == std::vector<std::string>{"0000:3b:00.0", "0000:3b:00.1"});
+  CHECK(device.text == "bond:active-backup,0000:3b:00.0,0000:3b:00.1");
+  CHECK(config->ports.core.has_twin());
+  const std::string json = dump_json(*config);
+  CHECK_THAT(json, Catch::Contains(R"("device": "bond:active-backup",)"));
+  const auto at = json.find(R"("members")");
+  REQUIRE(at != std::string::npos);
+  CHECK(json.find("0000:3b:00.0", at) < json.find("0000:3b:00.1", at));
 }
 
 TEST_CASE("config: the dump holds what is in effect and can be read as JSON", "[config]") {

@@ -48,6 +48,22 @@ TEST_CASE("values: devices", "[config]") {
     CHECK_FALSE(parse_device(bad));
 }
 
+TEST_CASE("values: bonds, and what can be a member", "[config]") {
+  CHECK(parse_device("bond:active-backup")->kind == DeviceKind::kBond);
+  CHECK(parse_device("bond:active-backup")->bond_mode == BondMode::kActiveBackup);
+  CHECK(parse_device("bond:802.3ad")->bond_mode == BondMode::kLacp);
+  for (const char* bad : {"bond:", "bond:balance-rr", "bond:1", "bond"})
+    CHECK_FALSE(parse_device(bad));
+  CHECK(*parse_bond_member("0000:3b:00.1") == "0000:3b:00.1");
+  CHECK(*parse_bond_member("net_tap0,iface=lag0") == "net_tap0,iface=lag0");
+  for (const char* bad :
+       {"", "eth0", "xdp:eth0", "tap:w0", "bond:802.3ad", "net_af_packet0,iface=eth0"})
+    CHECK_FALSE(parse_bond_member(bad));
+  CHECK(has_pci({DeviceKind::kPci, "3b:00.0", "", {}, {}}));
+  CHECK(has_pci({DeviceKind::kBond, "", "", {}, {"net_tap0", "3b:00.0"}}));
+  CHECK_FALSE(has_pci({DeviceKind::kBond, "", "", {}, {"net_tap0", "net_tap1"}}));
+}
+
 TEST_CASE("values: ranges include both ends and only hosts", "[config]") {
   CHECK(parse_range("10.0.0.1-10.0.0.1")->size() == 1);
   CHECK(parse_range("10.0.0.7")->size() == 1);

@@ -40,6 +40,8 @@ class Sys {
     return device_objection(contract::PortRole::kCore, config, root_);
   }
 
+  [[nodiscard]] const std::filesystem::path& root() const { return root_; }
+
  private:
   test::ScratchDirectory scratch_;
   std::filesystem::path root_ = scratch_.path;
@@ -62,6 +64,21 @@ TEST_CASE("device check: each kind of device that is not there, or not DPDK's", 
   CHECK_THAT(sys.objection(Kind::kVdev, "net_af_packet0,iface=eth9"),
              Catch::Contains("no such interface: eth9"));
   CHECK(sys.objection(Kind::kTap, "tap:eth9", "eth9").empty());
+}
+
+TEST_CASE("device check: each member of a bond is looked at", "[port]") {
+  const Sys sys;
+  const auto bond = [&](std::vector<std::string> members) {
+    config::Config config;
+    config.ports.core.device = {config::DeviceKind::kBond, "bond:802.3ad", "",
+                                config::BondMode::kLacp, std::move(members)};
+    return device_objection(contract::PortRole::kCore, config, sys.root());
+  };
+  CHECK(bond({"0000:01:00.0", "net_tap0,iface=lag0"}).empty());
+  CHECK_THAT(
+      bond({"0000:01:00.0", "0000:01:00.1"}),
+      Catch::Contains("0000:01:00.1: its driver is ixgbe, which DPDK cannot use (prepare-nic "
+                      "bind 0000:01:00.1)"));
 }
 
 TEST_CASE("device check: an interface with more queues than can be served", "[port]") {

@@ -145,6 +145,23 @@ TEST_CASE("eal: no worker waits for a PCI device, which has no descriptor", "[da
   CHECK(resolve_idle_mode(config, {.online_cpus = 4}) == config::IdleMode::kSleep);
 }
 
+TEST_CASE("eal: the members of a bond are devices of their own", "[dataplane][eal]") {
+  auto config = lab();
+  config.ports.core.device = {config::DeviceKind::kBond,
+                              "bond:802.3ad",
+                              "",
+                              config::BondMode::kLacp,
+                              {"0000:3b:00.0", "0000:3b:00.1", "net_tap0"}};
+  const auto plan = plan_eal(config, {.online_cpus = 4});
+  REQUIRE(plan);
+  CHECK(std::ranges::count(plan->arguments, "-a") == 2);
+  CHECK(std::ranges::count(plan->arguments, "0000:3b:00.1") == 1);
+  CHECK(std::ranges::count(plan->arguments, "--no-pci") == 0);
+  CHECK(further_bond_queues(config) == 2 * config.dataplane.cores.workers.size());
+  config.ports.core.device.members = {"net_tap0", "net_tap1"};
+  CHECK(std::ranges::count(plan_eal(config, {.online_cpus = 4})->arguments, "--no-pci") == 1);
+}
+
 TEST_CASE("eal: a core that this process may not use is named", "[dataplane][eal]") {
   cpu_set_t before;
   REQUIRE(::sched_getaffinity(0, sizeof(before), &before) == 0);
