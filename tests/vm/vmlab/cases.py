@@ -12,8 +12,8 @@ from pnslab import lab as labs
 from . import machine as machines
 from .lab import TAPS, VmLab, uio_drop_in
 
-PATIENCE = 60  # seconds; the machine is emulated, and shares its cores
-WATCHDOG_PATIENCE = 240
+PATIENCE = 120  # seconds; the machine is emulated, and shares its cores
+WATCHDOG_PATIENCE = 600
 TRANSFER = 1 << 20  # octets each way
 MPPE_MTU = 1396
 OSPF = 89  # protocol number
@@ -62,8 +62,9 @@ class Installed(theme.Theme):
             cls.server = cls.lab.install(cls.users, cls.changes, cls.drop_in_text)
             cls.server.wait_ready()
             guest.wait_boot()
-        except BaseException:
-            cls.print_journal()
+        except BaseException as error:
+            if isinstance(error, Exception):
+                cls.print_journal()
             cls.lab.close()
             raise
 

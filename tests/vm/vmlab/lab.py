@@ -16,9 +16,11 @@ from . import SOURCE
 from . import machine as machines
 
 TAPS = ("vm-access", "vm-core")
-MEMORY = 256  # MiB of packet buffers in the machine
-HUGE_PAGES = 400  # MiB: packet buffers, sessions, and room for a second dataplane's sessions
-START_SECONDS = 120
+MEMORY = 384  # MiB of packet buffers in the machine; without an IOMMU they are in pieces
+HUGE_PAGES = 560  # MiB: packet buffers, sessions, and room for a second dataplane's sessions
+START_SECONDS = 600
+# For the limits of the unit: other work of the host slows the emulator down.
+PATIENCE = "[Service]\nTimeoutStartSec=600\nTimeoutStopSec=60\n"
 
 CONFIG = {
     "dataplane": f"""dataplane:
@@ -143,18 +145,20 @@ class VmLab(pnslab.Lab):
         (conf / "users.yaml").write_text("".join(f"{user}: {{password: '{password}'}}\n"
                                                  for user, password in users.items()))
         (conf / "pns.yaml").write_text(self.config({**CONFIG, **(changes or {})}))
-        (conf / "drop-in.conf").write_text(drop_in_text or drop_in())
+        (conf / "drop-in.conf").write_text((drop_in_text or drop_in()) + PATIENCE)
         self.machine.run("/share/install")
         server = InstalledServer(self.machine)
         self.servers.append(server)
         return server
 
     def close(self):
+        if not self.directory.exists():  # closed already
+            return
         if self.machine is not None:
             if self.keep and self.machine.process.poll() is None:
                 with contextlib.suppress(pnslab.LabError, OSError):
                     (self.directory / "journal.log").write_text(
-                        self.machine.run("journalctl -q -b --no-pager; dmesg"))
+                        self.machine.run("journalctl -q -b --no-pager; dmesg", timeout=30))
             self.machine.end()
         for copied in ("bin", "deploy"):  # not into the logs
             shutil.rmtree(self.directory / "share" / copied, ignore_errors=True)
