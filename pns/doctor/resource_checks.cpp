@@ -17,12 +17,6 @@
 namespace pns::doctor {
 namespace {
 
-using config::DeviceKind;
-
-bool any_port(const config::Config& config, DeviceKind kind) noexcept {
-  return config.ports.access.device.kind == kind || config.ports.core.device.kind == kind;
-}
-
 bool uses_xdp(const config::Config& config) noexcept {
   return config.ports.access.device.uses_xdp() || config.ports.core.device.uses_xdp();
 }
