@@ -641,7 +641,13 @@ void Dataplane::launch() {
 }
 
 void Dataplane::report_start() {
-  tell_supervisor(contract::SupervisorMessageType::kReady);
+  contract::SupervisorMessage ready;
+  ready.type = contract::SupervisorMessageType::kReady;
+  // Requests of the start may have filled the socket. A supervisor that is gone shows in serve().
+  while (!contract::send_supervisor_message(supervisor_.get(), ready) && errno == EAGAIN) {
+    pollfd room{supervisor_.get(), POLLOUT, 0};
+    (void)::poll(&room, 1, kMaxWaitMs);
+  }
   log::info("dataplane serves", {{"sessions", adopted_},
                                  {"workers", worker_count()},
                                  {"idle", config::name_of(idle_mode(WorkerId{0}))},

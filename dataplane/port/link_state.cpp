@@ -52,7 +52,7 @@ std::optional<bool> LinkState::poll() {
 
 void LinkWatch::add(const Port& port) {
   links_.emplace_back(port);
-  if (port.members.empty()) return;
+  if (port.members.empty() || port.on_others_device) return;
   WatchedBond bond{port.ethdev_id, !port.lacp, {}};
   for (const BondMember& member : port.members)
     bond.members.push_back({{port.role, member.name, true}, member.ethdev_id});

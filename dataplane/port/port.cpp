@@ -407,6 +407,8 @@ Port port_on_device_of(const Port& access, const config::Config& config) {
   port.tx_queues = access.tx_queues;
   port.ethdev_id = access.ethdev_id;
   port.on_others_device = true;
+  port.members = access.members;
+  port.lacp = access.lacp;
   port.device_inserts_tags = access.device_inserts_tags;
   port.vlan = tags_of(settings, access);
   port.no_multicast = access.no_multicast;

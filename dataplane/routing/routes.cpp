@@ -345,13 +345,17 @@ RouteTable::Wanted Routes::routes_of(contract::PortRole port, const Candidates& 
   RouteTable::Wanted wanted;
   for (const auto& [prefix, candidate] : found)
     wanted.emplace_hint(wanted.end(), prefix, way_of(candidate.members));
+  // On one link the addresses are the access port's, which subscribers reach on request only.
+  const bool is_closed = port == contract::PortRole::kCore && ifindex_[0] != 0 &&
+                         ifindex_[0] == ifindex_[1] && !settings_.access_from_inside;
   const auto add_own = [&](const Ipv6Address& own) {
-    wanted[{own, 128}] = {{NextHopKind::kLocal, port, {}}};
+    wanted[{own, 128}] = {{is_closed ? NextHopKind::kUnreachable : NextHopKind::kLocal, port, {}}};
   };
   for (const Ipv4Address own : addresses(port)) add_own(mapped(own));
   for (const Ipv6Address& own : ipv6_addresses(port)) add_own(own);
   if (port == contract::PortRole::kCore)
-    for (const Ipv6Address& own : service_addresses_) add_own(own);
+    for (const Ipv6Address& own : service_addresses_)
+      wanted[{own, 128}] = {{NextHopKind::kLocal, port, {}}};
   return wanted;
 }
 

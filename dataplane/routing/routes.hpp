@@ -107,7 +107,10 @@ class Routes {
   void remove_subscriber(const Ipv6Prefix& subscriber);
   // A network is behind a subscriber, and no more; at last his session is gone (RouteTable).
   [[nodiscard]] bool add_network(const Ipv6Prefix& network, SlotId session) {
-    return inner_.add_network(network, session);
+    const bool added = inner_.add_network(network, session);
+    // Host routes of neighbours inside go.
+    changed_ |= added && network.length < 128;
+    return added;
   }
   void remove_network(const Ipv6Prefix& network) { inner_.remove_network(network); }
   void forget_session(SlotId session) { inner_.forget_session(session); }

@@ -120,10 +120,13 @@ void check_kernel_port(const config::Port& core, Objections& out) {
 // With a twin the configuration has them.
 void check_pools(const config::Config& config, Objections& out) {
   const config::Port& core = config.ports.core;
-  if (core.device.kind != config::DeviceKind::kXdp) return;
-  const std::string& interface = core.device.interface;
+  const bool leads_to_host = core.device.kind == config::DeviceKind::kKernel;
+  if (core.device.kind != config::DeviceKind::kXdp && !leads_to_host) return;
+  // Behind a kernel: port lie all networks of this host.
+  const std::string& interface =
+      leads_to_host ? config.ports.access.device.interface : core.device.interface;
   const auto own = interface_addresses(interface);
-  const auto hops = next_hops_of(interface);
+  const auto hops = next_hops_of(leads_to_host ? std::string() : interface);
   for (const auto& [name, pool] : config.pools)
     for (std::size_t i = 0; i < pool.ranges.size(); ++i) {
       const auto object = [&](Ipv4Address address, std::string_view what) {

@@ -17,14 +17,17 @@
 #include <cerrno>
 #include <cstring>
 #include <memory>
+#include <set>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "pns/base/ip_ranges.hpp"
 #include "pns/base/unique_fd.hpp"
+#include "pns/log/log.hpp"
 #include "pns/netlink/route_socket.hpp"
 #include "pns/supervisor/kernel_net.hpp"
+#include "pns/supervisor/services_interface.hpp"
 
 namespace pns::supervisor {
 namespace {
@@ -173,7 +176,17 @@ Result configure_kernel_port(const config::Config& config) {
     std::ranges::copy(pool.ipv6_prefixes, std::back_inserter(ipv6));
   }
   if (!ipv6.empty() || !port.ipv6_addresses.empty()) enable_ipv6(name);
-  if (auto done = add_addresses(name, port.addresses, port.ipv6_addresses); !done) return done;
+  // The address of a router that this host uses is not this host's.
+  const std::set<Ipv4Address> hops = next_hops_of({});
+  std::vector<Ipv4Prefix> own;
+  for (const Ipv4Prefix& address : port.addresses)
+    if (hops.contains(address.address))
+      log::warn("gateway of a pool not served", {{"pool", name},
+                                                 {"gateway", address.address},
+                                                 {"reason", "it is a next hop of this host"}});
+    else
+      own.push_back(address);
+  if (auto done = add_addresses(name, own, port.ipv6_addresses); !done) return done;
   return add_link_routes(name, RT_TABLE_MAIN, ipv4, ipv6);
 }
 

@@ -275,7 +275,8 @@ void Supervisor::refresh_kernel_port() {
   if (config_.ports.core.device.kind != config::DeviceKind::kKernel || !dataplane_.configuration)
     return;
   const auto now = config::load(dataplane_.configuration->source());
-  if (!now) return;  // only the planes can read it
+  // Only the planes can read it, or the port is another one.
+  if (!now || now->ports.core.device.text != config_.ports.core.device.text) return;
   if (auto done = configure_kernel_port(*now); !done)
     log::error("kernel port not configured", {{"reason", done.error()}});
 }
@@ -297,8 +298,7 @@ void Supervisor::on_set_twin(const SupervisorMessage& message) {
     log::error("twin failed", {{"reason", done.error()}});
   }
   twin_configured_[message.port] = true;
-  if (message.port == static_cast<std::uint32_t>(contract::PortRole::kCore))
-    session_routes_.repeat();
+  if (role == contract::PortRole::kCore || config_.ports.one_link()) session_routes_.repeat();
   SupervisorMessage answer;
   answer.type = SupervisorMessageType::kTwinReady;
   answer.port = message.port;

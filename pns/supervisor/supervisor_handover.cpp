@@ -167,6 +167,7 @@ Result Supervisor::resume(const HandOver& state) {
   if (auto done = open_neighbour_requests(); !done) return done;
   if (auto done = open_session_routes(); !done) return done;
   session_routes_.adopt();
+  if (!control_.runs()) session_routes_.expect_again();
   raise_descriptor_limit(config_.pptp.max_connections);
   compare_configuration(state);
   resume_services(state);
@@ -205,14 +206,23 @@ void Supervisor::compare_configuration(const HandOver& state) {
   const auto kept = [](const char* key, std::string_view what) {
     log::warn("not changed while calls live", {{"key", key}, {"kept", what}});
   };
+  std::optional<config::Config> theirs;
+  if (dataplane_.configuration)
+    if (auto loaded = config::load(dataplane_.configuration->source()); loaded)
+      theirs = std::move(*loaded);
   const std::uint32_t sessions = session_memory_.header().max_sessions;
   if (config_.dataplane.max_sessions != sessions)
     kept("dataplane.max_sessions", std::to_string(sessions));
   for (const auto& [key, held, wanted] :
        {std::tuple{"ports.access", &state.ports[0], &config_.ports.access},
         std::tuple{"ports.core", &state.ports[1], &config_.ports.core}}) {
-    if (held->device != wanted->device.text || held->twin_name != wanted->twin)
-      kept(key, held->device);
+    if (held->device == wanted->device.text && held->twin_name == wanted->twin) continue;
+    kept(key, held->device);
+    // All of the port is what the dataplane runs with, or at least its name.
+    const bool is_access = wanted == &config_.ports.access;
+    if (theirs &&
+        (is_access ? theirs->ports.access : theirs->ports.core).device.text == held->device)
+      *wanted = is_access ? theirs->ports.access : theirs->ports.core;
     wanted->device.text = held->device;
     wanted->twin = held->twin_name;
   }

@@ -135,7 +135,8 @@ std::string Supervisor::ports_objection() const {
   for (const auto& [key, held, wanted] :
        {std::tuple{"ports.access", &config_.ports.access, &now->ports.access},
         std::tuple{"ports.core", &config_.ports.core, &now->ports.core}})
-    if (held->device.text != wanted->device.text || held->twin != wanted->twin)
+    if (held->device.text != wanted->device.text ||
+        held->device.interface != wanted->device.interface || held->twin != wanted->twin)
       return fmt::format("{}: {} cannot become {} while calls live; see docs/upgrade.md", key,
                          held->device.text, wanted->device.text);
   // The supervisor fills the table that it knows, and the dataplane reads the one that it knows.

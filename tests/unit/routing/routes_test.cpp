@@ -71,14 +71,14 @@ struct World {
   std::uint64_t now_ns = 1;
 
   explicit World(std::vector<Ipv6Prefix> pools = {}, bool access_from_inside = false,
-                 bool core_leads_to_host = false) {
+                 bool core_leads_to_host = false, const char* core = "t-core") {
     static int number = 0;
     const std::string name = "t" + std::to_string(number++);
     outer = NextHops::create((name + "o").c_str(), {1024, 0}).value();
     inner = NextHops::create((name + "i").c_str(), {1024, 1024}).value();
     Routes::Settings settings;
     settings.ports = {Routes::PortInfo{"t-access", kAccessMac, 1723},
-                      {"t-core", kCoreMac, 1724, core_leads_to_host}};
+                      {core, kCoreMac, 1724, core_leads_to_host}};
     settings.pools = std::move(pools);
     settings.access_from_inside = access_from_inside;
     routes = std::make_unique<Routes>(
@@ -393,6 +393,27 @@ TEST_CASE("routes: a port into the host's own stack takes everything but the poo
   run("route del 192.0.2.0/24");
   CHECK(world.until([&] { return world.routes->rebuilds() > before; }));
   CHECK(world.to("192.0.2.1").is_host);
+}
+
+TEST_CASE("routes: on one link the link's own addresses are out of reach from inside",
+          "[dataplane][routes]") {
+  fresh_network();
+  for (const bool from_inside : {false, true}) {
+    CAPTURE(from_inside);
+    World world({}, from_inside, false, "t-access");
+    CHECK(world.to("198.51.100.1").kind ==
+          (from_inside ? NextHopKind::kLocal : NextHopKind::kUnreachable));
+    CHECK(world.out("198.51.100.1").kind == NextHopKind::kLocal);
+    // Its hosts are in reach from both sides, and known to both.
+    run("neigh replace 198.51.100.7 lladdr 02:00:00:00:00:07 dev t-access");
+    CHECK(world.until([&] {
+      return world.to("198.51.100.7").kind == NextHopKind::kResolved &&
+             world.out("198.51.100.7").kind == NextHopKind::kResolved;
+    }));
+    CHECK(world.to("198.51.100.7").port == PortRole::kCore);
+    CHECK(world.out("198.51.100.7").port == PortRole::kAccess);
+    run("neigh del 198.51.100.7 dev t-access");
+  }
 }
 
 TEST_CASE("routes: the better metric wins, and what is blackholed is unreachable",
