@@ -216,7 +216,7 @@ class Loss(theme.Theme):
         self.assertEqual(sum(row["count"] for row in rows), self.sums("access")["receive_lost"])
         text = self.server.show_text("ports")
         self.assertRegex(text, r"access\s+[0-9-]+\s+receive\s+(socket|tap)_full\s+[1-9]")
-        self.assertRegex(self.server.show_text("stats"), r"\nports:\nPORT +RX PACKETS +RECEIVE LOST")
+        self.assertRegex(self.server.show_text("stats"), r"\nports:\nPORT +RX PACKETS +RECEIVING WORKERS +RECEIVE LOST")
 
     def test_every_metric_of_the_alert_rules_is_there(self):
         names = set(re.findall(r"\bpns_[a-z_]+", RULES.read_text()))
