@@ -6,15 +6,12 @@ knows the way to the pool.
 
     guest ── access0 │ xdp: ── server ── pns0 │ the host's routes, nftables │── access0 (NAT), core0 (routed)"""
 import ipaddress
-import re
-import shutil
-import subprocess
 import sys
 
 import ipv6_test
 import pnslab
 import theme
-from theme import HOST, TRANSFER
+from theme import HOST
 
 NIC = pnslab.lab.ACCESS
 INTERNET = "198.51.100.250"  # a host beyond the NIC
@@ -85,31 +82,10 @@ class KernelTheme(theme.Theme):
         self.guest.run(f"ip route replace {INTERNET} dev {session.interface}")
         return session
 
-    def serve(self, namespace, script, *words):
-        server = self.lab.start_in(namespace, sys.executable, "-c", script, *words,
-                                   stdout=subprocess.PIPE, text=True)
-        self.assertEqual(server.stdout.readline(), "serving\n")
-        server.stdout.close()
-
     def in_guest(self, script, *words):
         path = self.guest.directory / f"script{len(script)}.py"
         path.write_text(script)
         return self.guest.run(f"python3 -B /run/lab/{path.name} {' '.join(words)}").strip()
-
-    def serve_transfer(self, namespace, address):
-        server = self.lab.start_in(namespace, sys.executable, "-B", str(TRANSFER), "serve", address,
-                                   "5000", stdout=subprocess.PIPE, text=True)
-        self.assertEqual(server.stdout.readline(), "serving\n")
-        server.stdout.close()
-
-    def transfer_both_ways(self, address):
-        """Known octets over TCP from the guest to a host and back."""
-        shutil.copy(TRANSFER, self.guest.directory)
-        expected = pnslab.host.run([sys.executable, "-B", str(TRANSFER), "digest", str(OCTETS)]).stdout
-        for verb in ("upload", "download"):
-            digest = self.guest.run(
-                f"python3 -B /run/lab/{TRANSFER.name} {verb} {address} 5000 {OCTETS}", timeout=60)
-            self.assertEqual(digest, expected, verb)
 
     def links(self):
         return [line.split(":")[1].strip().split("@")[0]
@@ -120,10 +96,9 @@ class OneNic(KernelTheme):
     def test_an_internet_host_sees_the_servers_address(self):
         session = self.dial()
         self.assertEqual(self.ping(self.guest, INTERNET), (3, 3))
-        self.serve(self.lab.inet, TELL, INTERNET, "6000")
+        self.serve(self.lab.inet, "-c", TELL, INTERNET, "6000")
         self.assertEqual(self.in_guest(ASK, INTERNET, "6000"), NIC)
-        self.serve_transfer(self.lab.inet, INTERNET)
-        self.transfer_both_ways(INTERNET)
+        self.assert_tcp(OCTETS, INTERNET, namespace=self.lab.inet)
         session.hang_up()
 
     def test_a_lan_that_routes_to_the_pool_reaches_subscribers_without_translation(self):
@@ -131,7 +106,7 @@ class OneNic(KernelTheme):
         self.lab.pns.run("nft", "insert", "rule", "ip", "pns_nat", "postrouting", "oifname", "core0",
                          "accept")
         session = self.dial()
-        self.serve(self.lab.intranet, TELL, HOST, "6000")
+        self.serve(self.lab.intranet, "-c", TELL, HOST, "6000")
         self.assertEqual(self.in_guest(ASK, HOST, "6000"), ALICE)
         down = self.lab.intranet.run("ping", "-c", "3", "-i", "0.2", ALICE).stdout
         self.assertEqual(theme.ping_counts(down), (3, 3))
@@ -179,7 +154,7 @@ class OneNic(KernelTheme):
             pnslab.wait_until(lambda: gone not in routes(), 5, f"no route to {gone}")
 
     def test_ssh_on_the_nic_is_untouched(self):
-        self.serve(self.lab.pns, TELL, NIC, "22")
+        self.serve(self.lab.pns, "-c", TELL, NIC, "22")
         self.assertEqual(self.lab.inet.run(sys.executable, "-c", ASK, NIC, "22").stdout.strip(),
                          INTERNET)
         session = self.dial()
@@ -189,7 +164,7 @@ class OneNic(KernelTheme):
 
     def test_a_service_on_the_gateway_answers_whole_and_in_fragments(self):
         session = self.dial()
-        self.serve(self.lab.pns, ECHO, GATEWAY, "53")
+        self.serve(self.lab.pns, "-c", ECHO, GATEWAY, "53")
         for octets in ("64", "4000"):
             self.assertEqual(self.in_guest(ASK_ECHO, GATEWAY, "53", octets), "True", octets)
         self.assertEqual(self.ping(self.guest, GATEWAY), (3, 3))
@@ -205,19 +180,15 @@ class OneNic(KernelTheme):
 
     def test_addresses_without_a_session_are_counted_and_go_nowhere(self):
         session = self.dial()
-        name = 'pns_dataplane_drops_total{reason="pool_address_unused"'
-        def dropped():
-            return sum(int(n) for n in re.findall(
-                r'^pns_dataplane_drops_total\{[^}]*reason="pool_address_unused"[^}]*\} (\d+)',
-                self.server.metrics(), re.MULTILINE))
-        before = dropped()
+        before = self.dropped("pool_address_unused")
         self.lab.pns.run("ping", "-c", "3", "-i", "0.2", "-W", "1", "10.64.0.99", check=False)
-        pnslab.wait_until(lambda: dropped() == before + 3, 5, f"{name}: 3 more than {before}")
+        pnslab.wait_until(lambda: self.dropped("pool_address_unused") == before + 3, 5,
+                          f"3 more than {before}")
         session.hang_up()
 
     def test_a_transfer_outlives_both_planes(self):
         session = self.dial()
-        self.serve(self.lab.inet, TELL, INTERNET, "6001")
+        self.serve(self.lab.inet, "-c", TELL, INTERNET, "6001")
         for plane in ("dataplane", "control"):
             pid = self.server.kill(plane)
             pnslab.wait_until(lambda: self.server.pid_of(plane) not in (None, pid), 20,

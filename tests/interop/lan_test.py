@@ -5,7 +5,6 @@ and by Neighbor Discovery, and nothing routes to them."""
 import json
 import re
 import shutil
-import subprocess
 import sys
 
 import pnslab
@@ -43,18 +42,10 @@ class Lan(theme.Theme):
             for guest in cls.lab.guests:
                 shutil.copy(SERVICE, guest.directory)
             ports = [str(port) for port in sorted({port for _, port in SHARING})]
-            cls.server_of_lan = cls.lab.start_in(cls.lab.intranet, sys.executable, "-B", str(SERVICE),
-                                                 "serve", *ports, stdout=subprocess.PIPE, text=True)
-            if cls.server_of_lan.stdout.readline() != "serving\n":
-                raise pnslab.LabError("the file server does not start")
+            cls.serve(cls.lab.intranet, str(SERVICE), "serve", *ports)
         except BaseException:
             cls.lab.close()
             raise
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.server_of_lan.stdout.close()
-        super().tearDownClass()
 
     def dial(self, user="alice", guest=None, options=("+ipv6",)):
         guest = guest or self.guest

@@ -6,8 +6,6 @@ stays out of reach. guest/service.py is both ends: a name server in miniature, a
 import pathlib
 import re
 import shutil
-import subprocess
-import sys
 
 import pnslab
 import theme
@@ -35,18 +33,10 @@ class ServiceTheme(theme.Theme):
         super().setUpClass()
         try:
             shutil.copy(SERVICE, cls.lab.guests[0].directory)
-            cls.listening = cls.lab.start_in(cls.lab.pns, sys.executable, "-B", str(SERVICE), "serve",
-                                             stdout=subprocess.PIPE, text=True)
-            if cls.listening.stdout.readline() != "serving\n":
-                raise pnslab.LabError("the service does not start")
+            cls.serve(cls.lab.pns, str(SERVICE), "serve")
         except BaseException:
             cls.lab.close()
             raise
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.listening.stdout.close()
-        super().tearDownClass()
 
     def dial(self, user="alice"):
         session = self.guest.dial(user, self.passwords[user], options=("+ipv6",)).wait_up()
@@ -62,11 +52,6 @@ class ServiceTheme(theme.Theme):
         option = f"--source {source}" if source else ""
         return self.guest.run(f"python3 -B /run/lab/{SERVICE.name} {kind} {address} {octets} {option}",
                               timeout=30).strip()
-
-    def dropped(self, reason):
-        found = re.findall(rf'pns_dataplane_drops_total\{{[^}}]*reason="{reason}"[^}}]*\}} (\d+)',
-                           self.server.metrics())
-        return sum(map(int, found))
 
 
 class Services(ServiceTheme):

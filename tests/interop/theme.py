@@ -7,6 +7,7 @@ import argparse
 import contextlib
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -127,13 +128,26 @@ class Theme(unittest.TestCase):
         output = guest.run(f"ping -c {count} {' '.join(options)} {target} || true", timeout=count + 30)
         return ping_counts(output)
 
-    def assert_tcp(self, count, address=None, timeout=60):
-        """TCP carries so many octets each way between the guest and the intranet, and changes none."""
+    @classmethod
+    def serve(cls, namespace, *words, ready="serving"):
+        """A Python program in a namespace that has said that it is ready. It ends with the lab."""
+        server = cls.lab.start_in(namespace, sys.executable, "-B", *words, stdout=subprocess.PIPE, text=True)
+        with server.stdout:
+            if server.stdout.readline() != f"{ready}\n":
+                raise pnslab.LabError(f"{words[0]} does not start")
+        return server
+
+    def dropped(self, reason):
+        """Packets that the dataplane has dropped for a reason."""
+        return sum(int(n) for n in re.findall(
+            rf'^pns_dataplane_drops_total\{{[^}}]*reason="{reason}"[^}}]*\}} (\d+)', self.server.metrics(),
+            re.MULTILINE))
+
+    def assert_tcp(self, count, address=None, timeout=60, namespace=None):
+        """TCP carries so many octets each way between the guest and a host, and changes none. `namespace`:
+        of the host; the intranet by default."""
         address = address or HOST
-        server = self.lab.start_in(self.lab.intranet, sys.executable, "-B", str(TRANSFER), "serve", address, "5000",
-                                   stdout=subprocess.PIPE, text=True)
-        self.assertEqual(server.stdout.readline(), "serving\n")
-        server.stdout.close()
+        server = self.serve(namespace or self.lab.intranet, str(TRANSFER), "serve", address, "5000")
         # By way of the guest's own directory: it may see nothing of the one the sources lie in.
         shutil.copy(TRANSFER, self.guest.directory)
         expected = pnslab.host.run([sys.executable, "-B", str(TRANSFER), "digest", str(count)]).stdout

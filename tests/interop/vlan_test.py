@@ -4,14 +4,11 @@
 OneLink: without tags. Clients, their servers and the core are one Ethernet.
 Tagged: the access port has VLAN 10 of a trunk, the core port VLAN 20 inside of VLAN 100 (802.1ad)."""
 import pathlib
-import re
-import shutil
-import subprocess
 import sys
 
 import pnslab
 import theme
-from theme import HOST, TRANSFER
+from theme import HOST
 
 ACCESS = pnslab.lab.ACCESS
 NEIGHBOUR = "198.51.100.250"  # a host of the one link
@@ -38,23 +35,8 @@ class OneDevice(theme.Theme):
         self.assertEqual(self.ping(self.guest, self.host), (3, 3))
         down = host.run("ping", "-c", "3", "-i", "0.2", session.address).stdout
         self.assertEqual(theme.ping_counts(down), (3, 3))
-        server = self.lab.start_in(host, sys.executable, "-B", str(TRANSFER), "serve", self.host, "5000",
-                                   stdout=subprocess.PIPE, text=True)
-        self.assertEqual(server.stdout.readline(), "serving\n")
-        server.stdout.close()
-        shutil.copy(TRANSFER, self.guest.directory)
-        expected = pnslab.host.run([sys.executable, "-B", str(TRANSFER), "digest", str(OCTETS)]).stdout
-        for verb in ("upload", "download"):
-            digest = self.guest.run(
-                f"python3 -B /run/lab/{TRANSFER.name} {verb} {self.host} 5000 {OCTETS}", timeout=90)
-            self.assertEqual(digest, expected, verb)
-        pnslab.host.end(server)
+        self.assert_tcp(OCTETS, self.host, 90, host)
         return session
-
-    def dropped(self, reason):
-        return sum(int(n) for n in re.findall(
-            r'^pns_dataplane_drops_total\{[^}]*reason="%s"[^}]*\} (\d+)' % reason,
-            self.server.metrics(), re.MULTILINE))
 
     def survive(self, session):
         """The dataplane is killed, and the call goes on."""
@@ -129,11 +111,7 @@ class Tagged(OneDevice):
                 lab.inet.ip("link", "set", near, "up")
             lab.inet.ip("link", "set", "core1", "netns", lab.intranet.name)
             lab._plug("access1", "core1")
-            trunk = lab.start_in(lab.inet, sys.executable, "-B", str(TRUNK), "wire0", "10=trunk10",
-                                 "100.20=trunk20", stdout=subprocess.PIPE, text=True)
-            if trunk.stdout.readline() != "ready\n":
-                raise pnslab.LabError("trunk.py is not ready")
-            trunk.stdout.close()
+            cls.serve(lab.inet, str(TRUNK), "wire0", "10=trunk10", "100.20=trunk20", ready="ready")
         except BaseException:
             lab.close()
             raise
