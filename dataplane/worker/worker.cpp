@@ -85,6 +85,14 @@ std::size_t take_group(std::span<rte_mbuf*> packets, Key key, PacketList& group)
 
 void** as_objects(rte_mbuf** packets) noexcept { return reinterpret_cast<void**>(packets); }
 
+// Takes a burst out of a ring that may be null. False: there was nothing.
+bool dequeue(rte_ring* ring, Burst& burst) noexcept {
+  if (ring == nullptr) return false;
+  burst.count = static_cast<std::uint16_t>(
+      rte_ring_sc_dequeue_burst(ring, as_objects(burst.packets.data()), Burst::kReceive, nullptr));
+  return burst.count != 0;
+}
+
 bool ring_waits(const rte_ring* ring) noexcept {
   return ring != nullptr && rte_ring_empty(ring) == 0;
 }
@@ -366,11 +374,8 @@ void Worker::follow_gaps() noexcept {
 }
 
 void Worker::take_commands() noexcept {
-  if (config_.commands == nullptr) return;
   Burst commands;
-  commands.count = static_cast<std::uint16_t>(rte_ring_sc_dequeue_burst(
-      config_.commands, as_objects(commands.packets.data()), Burst::kReceive, nullptr));
-  if (commands.count == 0) return;
+  if (!dequeue(config_.commands, commands)) return;
   result_.commands += commands.count;
   Burst frames;
   for (rte_mbuf* packet : commands.all()) execute(packet, frames);
@@ -464,12 +469,8 @@ void Worker::send_frame(rte_mbuf* packet, PortRole port, Burst& frames) noexcept
 
 void Worker::take_from_twins() noexcept {
   for (const PortRole role : kRoles) {
-    rte_ring* ring = config_.ports[index_of(role)].from_twin;
-    if (ring == nullptr) continue;
     Burst received;
-    received.count = static_cast<std::uint16_t>(rte_ring_sc_dequeue_burst(
-        ring, as_objects(received.packets.data()), Burst::kReceive, nullptr));
-    if (received.count == 0) continue;
+    if (!dequeue(config_.ports[index_of(role)].from_twin, received)) continue;
     result_.packets += received.count;
     Burst frames;
     for (rte_mbuf* packet : received.all()) send_frame(packet, role, frames);
@@ -479,11 +480,8 @@ void Worker::take_from_twins() noexcept {
 
 // Packets of the kernel's to subscribers. It has decremented the TTL of those that it forwards.
 void Worker::take_from_services() noexcept {
-  if (config_.from_services == nullptr) return;
   Burst packets;
-  packets.count = static_cast<std::uint16_t>(rte_ring_sc_dequeue_burst(
-      config_.from_services, as_objects(packets.packets.data()), Burst::kReceive, nullptr));
-  if (packets.count == 0) return;
+  if (!dequeue(config_.from_services, packets)) return;
   result_.packets += packets.count;
   counters_.injected.add(packets.count);
   for (rte_mbuf* packet : packets.all()) {
@@ -504,12 +502,8 @@ void Worker::take_from_services() noexcept {
 
 void Worker::take_handed_over() noexcept {
   for (std::size_t i = 0; i < config_.worker_count; ++i) {
-    rte_ring* ring = config_.handover_in[i];
-    if (ring == nullptr) continue;
     Burst burst;
-    burst.count = static_cast<std::uint16_t>(rte_ring_sc_dequeue_burst(
-        ring, as_objects(burst.packets.data()), Burst::kReceive, nullptr));
-    if (burst.count == 0) continue;
+    if (!dequeue(config_.handover_in[i], burst)) continue;
     result_.packets += burst.count;
     counters_.handed_in.add(burst.count);
     for (rte_mbuf* packet : burst.all()) {
