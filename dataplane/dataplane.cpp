@@ -31,7 +31,6 @@
 #include "dataplane/start/pools.hpp"
 #include "dataplane/start_check.hpp"
 #include "dataplane/worker/worker_clock.hpp"
-#include "pns/base/ip_ranges.hpp"
 #include "pns/log/log.hpp"
 #include "pns/privilege/identity.hpp"
 #include "pns/privilege/run_places.hpp"
@@ -113,16 +112,6 @@ unsigned punt_ring_size(PuntClass punt_class, PortRole role, const rte_mempool& 
   const unsigned wanted = few ? std::min(listed, kMaxOnCore) : listed;
   const unsigned share = std::min(pool.size / workers, kBuffers);
   return std::max(kMin, std::bit_floor(wanted * share / kBuffers));
-}
-
-SubscriberPrefixes prefixes_of_pools(const config::Config& config) {
-  SubscriberPrefixes all;
-  for (const auto& [name, pool] : config.pools) {
-    for (const Ipv4Range& range : pool.ranges)
-      for (const Ipv4Prefix& prefix : prefixes_of(range)) all.ipv4.push_back(prefix);
-    all.ipv6.insert(all.ipv6.end(), pool.ipv6_prefixes.begin(), pool.ipv6_prefixes.end());
-  }
-  return all;
 }
 
 SubscriberPrefixes prefixes_of(const SessionTable::Binding& binding) {
@@ -291,7 +280,7 @@ void Dataplane::start_dpdk() {
   const unsigned buffers =
       kBuffersInAll + workers * kBuffersPerWorker +
       (further_xdp_queues(config_) + further_bond_queues(config_)) * kBuffersPerFurtherQueue;
-  packet_pool_ = need(make_packet_pool("pns-packets", buffers, uses_xdp(config_)));
+  packet_pool_ = need(make_packet_pool("pns-packets", buffers, config_.ports.use_xdp()));
   command_pool_ = need(make_packet_pool("pns-commands", kRingSize * 3U * (workers + 1U), false));
 }
 
@@ -302,7 +291,7 @@ void Dataplane::open_ports() {
                      ? port_on_device_of(port(PortRole::kAccess), config_)
                      : need(open_port(role, config_, std::move(grants_.wires[index_of(role)]),
                                       packet_pool_));
-  pool_prefixes_ = prefixes_of_pools(config_);
+  pool_prefixes_ = config::prefixes_of_pools(config_);
   if (const Port& core = port(PortRole::kCore); !core.has_twin && !core.leads_to_host) {
     xdp_prefixes_ = need(XdpPrefixes::open(core.kernel_interface));
     need(xdp_prefixes_->add(pool_prefixes_));

@@ -83,9 +83,9 @@ std::string role_name(contract::PortRole role) {
 
 path xdp_program(contract::PortRole role, const config::Ports& ports) {
   const config::Port& port = role == contract::PortRole::kAccess ? ports.access : ports.core;
-  const std::string name = port.device.kind == config::DeviceKind::kKernel ? "kernel"
-                           : ports.one_link()                              ? "link"
-                                                                           : role_name(role);
+  const std::string name = port.leads_to_host() ? "kernel"
+                           : ports.one_link()   ? "link"
+                                                : role_name(role);
   return std::filesystem::read_symlink("/proc/self/exe").parent_path() / ("pns-xdp-" + name + ".o");
 }
 

@@ -321,15 +321,7 @@ std::vector<int> wait_fds_of(const Port& port, WorkerId worker, std::uint16_t wo
 }
 
 MacAddress tap_mac(const std::string& node, contract::PortRole role) noexcept {
-  std::uint32_t hash = 2166136261U;  // FNV-1a
-  for (const char c : node + role_name(role))
-    hash = (hash ^ static_cast<std::uint8_t>(c)) * 16777619U;
-  return {0x02,
-          0x50,
-          static_cast<std::uint8_t>(hash >> 24),
-          static_cast<std::uint8_t>(hash >> 16),
-          static_cast<std::uint8_t>(hash >> 8),
-          static_cast<std::uint8_t>(hash)};
+  return local_mac(0x50, node + role_name(role));
 }
 
 std::expected<Port, std::string> open_port(contract::PortRole role, const config::Config& config,
@@ -341,7 +333,7 @@ std::expected<Port, std::string> open_port(contract::PortRole role, const config
   port.role = role;
   port.device = settings.device.text;
   port.has_twin = settings.has_twin();
-  port.leads_to_host = settings.device.kind == config::DeviceKind::kKernel;
+  port.leads_to_host = settings.leads_to_host();
   port.kernel_interface = settings.kernel_interface();
   port.xdp_interface = settings.device.xdp_interface();
 
@@ -408,7 +400,6 @@ Port port_on_device_of(const Port& access, const config::Config& config) {
   port.ethdev_id = access.ethdev_id;
   port.on_others_device = true;
   port.members = access.members;
-  port.lacp = access.lacp;
   port.device_inserts_tags = access.device_inserts_tags;
   port.vlan = tags_of(settings, access);
   port.no_multicast = access.no_multicast;

@@ -42,10 +42,6 @@ bool any_pci(const config::Config& config) {
 
 }  // namespace
 
-bool uses_xdp(const config::Config& config) noexcept {
-  return config.ports.access.device.uses_xdp() || config.ports.core.device.uses_xdp();
-}
-
 unsigned further_xdp_queues(const config::Config& config, const std::filesystem::path& sys) {
   const std::size_t workers = config.dataplane.cores.workers.size();
   std::size_t further = 0;
@@ -101,7 +97,7 @@ std::expected<EalPlan, std::string> plan_eal(const config::Config& config, const
       plan.huge_pages = false;
       break;
   }
-  if (uses_xdp(config) && !plan.huge_pages)
+  if (config.ports.use_xdp() && !plan.huge_pages)
     return std::unexpected(fmt::format(
         "xdp: ports need huge pages: {} MiB wanted, {} MiB free (reserve them: "
         "echo {} > /sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages; or use tap: ports)",

@@ -43,8 +43,6 @@ struct EalPlan {
 // rte_eal_init with the plan. Error: DPDK's reason.
 [[nodiscard]] std::expected<void, std::string> start_eal(const EalPlan& plan);
 
-// True when a port shares a kernel interface by XDP.
-[[nodiscard]] bool uses_xdp(const config::Config& config) noexcept;
 // Receive queues of xdp: ports beyond one for each worker and port: each holds buffers of its own.
 [[nodiscard]] unsigned further_xdp_queues(const config::Config& config,
                                           const std::filesystem::path& sys = "/sys");

@@ -92,6 +92,13 @@ std::string Ipv6Prefix::to_string() const {
   return address.to_string() + "/" + std::to_string(length);
 }
 
+MacAddress local_mac(std::uint8_t second, std::string_view name) noexcept {
+  std::uint32_t hash = 2166136261U;  // FNV-1a
+  for (const char c : name) hash = (hash ^ static_cast<std::uint8_t>(c)) * 16777619U;
+  const auto octet = [hash](unsigned shift) { return static_cast<std::uint8_t>(hash >> shift); };
+  return {0x02, second, octet(24), octet(16), octet(8), octet(0)};
+}
+
 std::string to_string(const MacAddress& mac) {
   std::array<char, 18> text{};
   std::snprintf(text.data(), text.size(), "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2],

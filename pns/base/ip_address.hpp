@@ -138,6 +138,9 @@ struct Ipv6Prefix {
 
 using MacAddress = std::array<std::uint8_t, 6>;
 [[nodiscard]] std::string to_string(const MacAddress& mac);
+// A locally administered address, the same for the same name. `second`: its second octet, which
+// tells the uses of names apart.
+[[nodiscard]] MacAddress local_mac(std::uint8_t second, std::string_view name) noexcept;
 
 }  // namespace pns
 

@@ -124,6 +124,7 @@ inline constexpr std::uint16_t kMaxPortMtu = 2000;
 // VLAN tags of a port's frames, the outermost first. IEEE 802.1Q; two: 802.1ad.
 inline constexpr std::size_t kMaxVlanTags = 2;
 inline constexpr std::uint16_t kMaxVlanId = 4094;
+
 // The way of subscribers to programs of this host: a TUN interface (docs/decisions/0022).
 struct Services {
   bool enabled = true;
@@ -150,6 +151,8 @@ struct Port {
   Services services;                      // core port, of every kind
 
   [[nodiscard]] bool has_twin() const noexcept { return !device.uses_xdp(); }
+  // The host's own IP stack takes every packet, and routes.
+  [[nodiscard]] bool leads_to_host() const noexcept { return device.kind == DeviceKind::kKernel; }
   // The interface of the kernel that has this port's addresses.
   [[nodiscard]] const std::string& kernel_interface() const noexcept {
     return has_twin() ? twin : device.interface;
@@ -160,6 +163,9 @@ struct Ports {
   Port access;
   Port core;
 
+  [[nodiscard]] bool use_xdp() const noexcept {
+    return access.device.uses_xdp() || core.device.uses_xdp();
+  }
   // Both ports are one device. An xdp: port with tags is the kernel's VLAN interface, a device of
   // its own.
   [[nodiscard]] bool one_device() const noexcept {
@@ -360,6 +366,9 @@ struct Config {
   Management management;
   Log log;
 };
+
+// The prefixes of all pools, disjoint.
+[[nodiscard]] Networks prefixes_of_pools(const Config& config);
 
 // One thing wrong with a file.
 struct ConfigError {

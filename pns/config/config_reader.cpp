@@ -7,6 +7,7 @@
 #include <array>
 #include <variant>
 
+#include "pns/base/ip_ranges.hpp"
 #include "pns/config/config.hpp"
 #include "pns/config/reader.hpp"
 #include "pns/config/source_limits_reader.hpp"
@@ -407,10 +408,10 @@ class ConfigReader {
                          fmt::format("{} is the access port's table already", out.core.table));
     ports.section("access").read("reachable_by_subscribers", out.access.reachable_by_subscribers,
                                  one_of(kTrueOrFalse));
-    if (out.access.device.kind == DeviceKind::kKernel)
+    if (out.access.leads_to_host())
       document_.error_at("ports.access.device",
                          "kernel: is for the core port: the clients' packets come by a NIC");
-    if (out.core.device.kind == DeviceKind::kKernel)
+    if (out.core.leads_to_host())
       for (const std::string& name : {out.core.device.interface, out.core.device.xdp_interface()})
         if (name == out.access.device.interface || name == out.access.twin)
           document_.error_at("ports.core.device",
@@ -457,8 +458,7 @@ class ConfigReader {
     if (out.vlan.size() > kMaxVlanTags || section.is_empty_list("vlan"))
       document_.error_at(section.path("vlan"), "one tag, or [OUTER, INNER]");
     if (out.vlan.empty()) return;
-    if (out.device.kind == DeviceKind::kKernel)
-      return document_.error_at(section.path("vlan"), "kernel: has no wire");
+    if (out.leads_to_host()) return document_.error_at(section.path("vlan"), "kernel: has no wire");
     // The kernel has an interface for each VLAN, which keeps its addresses and its tags.
     if (out.device.kind != DeviceKind::kXdp) return;
     for (const std::uint16_t tag : out.vlan) out.device.interface += fmt::format(".{}", tag);
@@ -475,7 +475,7 @@ class ConfigReader {
     section.read("enabled", out.enabled, one_of(kTrueOrFalse));
     section.read("interface", out.interface, parse_interface_name);
     section.read("table", out.table, parse_table);
-    if (ports.core.device.kind == DeviceKind::kKernel) {
+    if (ports.core.leads_to_host()) {
       for (const char* key : {"enabled", "interface", "table"})
         if (section.has(key))
           document_.error_at(
@@ -526,7 +526,7 @@ class ConfigReader {
     section.read("mtu", out.mtu, integer(576, kMaxPortMtu));
     section.read("table", out.table, parse_table);
     if (out.device.text.empty()) return;
-    if (out.device.kind == DeviceKind::kKernel) {
+    if (out.leads_to_host()) {
       for (const char* key : {"twin", "routes", "gateway", "ipv6_gateway", "table"})
         if (section.has(key))
           document_.error_at(section.path(key),
@@ -727,7 +727,7 @@ class ConfigReader {
   // Subscribers take the gateway of their pool for this host.
   static void add_gateways(Config& config) {
     Port& core = config.ports.core;
-    if (core.device.kind != DeviceKind::kKernel || !core.addresses.empty()) return;
+    if (!core.leads_to_host() || !core.addresses.empty()) return;
     for (const auto& [name, pool] : config.pools) {
       const Ipv4Prefix gateway{pool.gateway, 32};
       if (std::find(core.addresses.begin(), core.addresses.end(), gateway) == core.addresses.end())
@@ -815,7 +815,7 @@ class ConfigReader {
     const auto& [access, core] = config.ports;
     for (const Ipv4Prefix& a : access.addresses)
       for (const Ipv4Prefix& b : core.addresses)
-        if (config.ports.one_link() || (core.device.kind == DeviceKind::kKernel && b.length == 32))
+        if (config.ports.one_link() || (core.leads_to_host() && b.length == 32))
           continue;  // of the same link; an address of this host, and no network
         else if (a.contains(b.network()) || b.contains(a.network()))
           document_.error_at("ports.core.addresses",
@@ -885,6 +885,16 @@ std::expected<Config, std::vector<ConfigError>> load(const std::filesystem::path
 }
 
 std::span<const std::string_view> known_keys() noexcept { return kKeys; }
+
+Networks prefixes_of_pools(const Config& config) {
+  Networks all;
+  for (const auto& [name, pool] : config.pools) {
+    for (const Ipv4Range& range : pool.ranges)
+      for (const Ipv4Prefix& prefix : prefixes_of(range)) all.ipv4.push_back(prefix);
+    all.ipv6.insert(all.ipv6.end(), pool.ipv6_prefixes.begin(), pool.ipv6_prefixes.end());
+  }
+  return all;
+}
 
 std::string_view name_of(HugePages value) noexcept { return word_of(kHugePages, value); }
 std::string_view name_of(IdleMode value) noexcept { return word_of(kIdleModes, value); }

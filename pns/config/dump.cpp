@@ -50,7 +50,7 @@ Json port_json(const Port& port) {
   }
   if (port.table != 0) json["table"] = port.table;
   if (!port.vlan.empty()) json["vlan"] = port.vlan;
-  if (port.device.kind == DeviceKind::kKernel) {
+  if (port.leads_to_host()) {
     json["addresses"] =
         joined(list(port.addresses, kPrintSelf), list(port.ipv6_addresses, kPrintSelf));
     if (port.mtu != 0) json["mtu"] = port.mtu;

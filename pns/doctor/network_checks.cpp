@@ -42,12 +42,8 @@ std::string sysctl_key(const std::string& family, const std::string& interface,
   return key;
 }
 
-bool leads_to_host(const config::Port& port) noexcept {
-  return port.device.kind == DeviceKind::kKernel;
-}
-
 // Whether pns makes the interface, which is there while the server runs.
-bool is_made(const config::Port& port) noexcept { return port.has_twin() || leads_to_host(port); }
+bool is_made(const config::Port& port) noexcept { return port.has_twin() || port.leads_to_host(); }
 
 std::optional<Setting> setting(const Host& host, const std::string& family,
                                const config::Port& port, const std::string& name) {
@@ -201,7 +197,7 @@ Findings check_rp_filter(const config::Config& config, const Host& host) {
       continue;
     }
     const bool access = port == &config.ports.access;
-    if (leads_to_host(*port)) {
+    if (port->leads_to_host()) {
       out.push_back({Verdict::kOk, values + ", and subscribers are reached by this interface"});
       continue;
     }
@@ -251,7 +247,7 @@ Findings check_forwarding(const config::Config& config, const Host& host) {
   }
   const bool has_ipv6 = std::ranges::any_of(
       config.pools, [](const auto& pool) { return !pool.second.ipv6_prefixes.empty(); });
-  if (leads_to_host(config.ports.core)) {
+  if (config.ports.core.leads_to_host()) {
     check_host_forwards(has_ipv6, host, out);
     if (out.empty())
       out.push_back({Verdict::kOk, fmt::format("the kernel routes what comes by {}",
@@ -357,7 +353,7 @@ Findings check_routes(const config::Config& config, const Host& host) {
           range_of(route.to).overlaps(pool.range))
         out.push_back(conflict(pool, route, host));
   if (!out.empty()) return out;
-  if (leads_to_host(config.ports.core)) {
+  if (config.ports.core.leads_to_host()) {
     out.push_back(
         {Verdict::kOk, fmt::format("every pool is routed to {} while the server runs; the "
                                    "routers of other networks need routes to the pools, "

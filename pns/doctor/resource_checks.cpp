@@ -17,10 +17,6 @@
 namespace pns::doctor {
 namespace {
 
-bool uses_xdp(const config::Config& config) noexcept {
-  return config.ports.access.device.uses_xdp() || config.ports.core.device.uses_xdp();
-}
-
 bool any_pci(const config::Config& config) {
   return config::has_pci(config.ports.access.device) || config::has_pci(config.ports.core.device);
 }
@@ -57,7 +53,7 @@ bool contains(const std::vector<unsigned>& list, unsigned value) {
 
 Findings check_huge_pages(const config::Config& config, const Host& host) {
   const auto& memory = config.dataplane.memory;
-  const bool is_xdp = uses_xdp(config);
+  const bool is_xdp = config.ports.use_xdp();
   if (memory.hugepages == config::HugePages::kOff) {
     if (!is_xdp) return {{Verdict::kOk, "not used: dataplane.memory.hugepages is off"}};
     return {{Verdict::kError, "dataplane.memory.hugepages is off, and xdp: ports need huge pages",
@@ -143,7 +139,7 @@ Findings check_cpus(const config::Config& config, const Host& host) {
          remedy});
   }
   // A port of a lab has no load that this matters for.
-  if (!shared.empty() && (uses_xdp(config) || any_pci(config)))
+  if (!shared.empty() && (config.ports.use_xdp() || any_pci(config)))
     out.push_back(
         {Verdict::kWarning,
          fmt::format("other programs may run on the workers' cores {}", fmt::join(shared, ",")),
@@ -175,7 +171,7 @@ Findings check_limits(const config::Config& config, const Host& host) {
          Remedy{.configure = fmt::format(
                     "LimitNOFILE={} in the unit, or a lower pptp.max_connections", wanted)}});
   const auto locked = hard_limit(limits.value_or(""), "Max locked memory");
-  if (locked && *locked != kNoLimit && uses_xdp(config) && (runs || !host.is_root))
+  if (locked && *locked != kNoLimit && config.ports.use_xdp() && (runs || !host.is_root))
     out.push_back(
         {Verdict::kError,
          fmt::format("{} may lock {} octets of memory: AF_XDP needs more", whose, *locked),

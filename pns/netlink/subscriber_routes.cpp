@@ -5,17 +5,13 @@
 #include <net/if.h>
 #include <netlink/msg.h>
 #include <netlink/netlink.h>
-#include <netlink/route/nexthop.h>
-#include <netlink/route/route.h>
 #include <netlink/socket.h>
 #include <sys/socket.h>
 
 #include <cstring>
-#include <memory>
-#include <type_traits>
 #include <utility>
 
-#include "pns/base/be.hpp"
+#include "pns/netlink/objects.hpp"
 
 namespace pns::netlink {
 namespace {
@@ -23,44 +19,20 @@ namespace {
 // More than any route of an operator or a routing daemon is likely to have.
 constexpr std::uint32_t kMetric = 30'000;
 
-struct FreeAddress {
-  void operator()(nl_addr* address) const noexcept { nl_addr_put(address); }
-};
-struct FreeRoute {
-  void operator()(rtnl_route* route) const noexcept { rtnl_route_put(route); }
-};
-using Route = std::unique_ptr<rtnl_route, FreeRoute>;
-
 std::uint32_t table_of(const SubscriberRoutes::Place& place) noexcept {
   return place.table == 0 ? std::uint32_t{RT_TABLE_MAIN} : place.table;
 }
 
-template <class Prefix>
-constexpr int family_of() noexcept {
-  return std::is_same_v<Prefix, Ipv6Prefix> ? AF_INET6 : AF_INET;
-}
-
 // Null: there is no such interface.
 template <class Prefix>
-Route make_route(const SubscriberRoutes::Place& place, const Prefix& network) {
+Route route_at(const SubscriberRoutes::Place& place, const Prefix& network) {
   const unsigned index = ::if_nametoindex(place.interface.c_str());
   if (index == 0) return nullptr;
-  constexpr int kFamily = family_of<Prefix>();
-  const auto wire = network.address.wire();
-  const std::unique_ptr<nl_addr, FreeAddress> destination(
-      nl_addr_build(kFamily, &wire, sizeof(wire)));
-  nl_addr_set_prefixlen(destination.get(), network.length);
-  Route route(rtnl_route_alloc());
-  rtnl_route_set_family(route.get(), static_cast<std::uint8_t>(kFamily));
-  rtnl_route_set_table(route.get(), table_of(place));
-  rtnl_route_set_protocol(route.get(), kSubscriberRouteProtocol);
-  rtnl_route_set_scope(route.get(), RT_SCOPE_LINK);
-  rtnl_route_set_priority(route.get(), kMetric);
-  rtnl_route_set_dst(route.get(), destination.get());
-  rtnl_nexthop* const hop = rtnl_route_nh_alloc();
-  rtnl_route_nh_set_ifindex(hop, static_cast<int>(index));
-  rtnl_route_add_nexthop(route.get(), hop);  // the route owns the hop now
-  return route;
+  return make_route({.interface = static_cast<int>(index),
+                     .table = table_of(place),
+                     .protocol = kSubscriberRouteProtocol,
+                     .metric = kMetric},
+                    network);
 }
 
 std::unexpected<std::string> failed(const std::string& text, int error) {
@@ -70,7 +42,7 @@ std::unexpected<std::string> failed(const std::string& text, int error) {
 template <class Prefix>
 std::expected<void, std::string> change(nl_sock* socket, const SubscriberRoutes::Place& place,
                                         const Prefix& network, bool add) {
-  const Route route = make_route(place, network);
+  const Route route = route_at(place, network);
   // Routes go with their interface.
   if (!route && !add) return {};
   if (!route) return std::unexpected(place.interface + ": no such interface");

@@ -111,7 +111,7 @@ void check_taps(const config::Ports& ports, Objections& out) {
 }
 
 void check_kernel_port(const config::Port& core, Objections& out) {
-  if (core.device.kind != config::DeviceKind::kKernel) return;
+  if (!core.leads_to_host()) return;
   if (const std::string why = kernel_port_objection(core); !why.empty())
     out.push_back("ports.core.device: " + why);
 }
@@ -120,13 +120,12 @@ void check_kernel_port(const config::Port& core, Objections& out) {
 // With a twin the configuration has them.
 void check_pools(const config::Config& config, Objections& out) {
   const config::Port& core = config.ports.core;
-  const bool leads_to_host = core.device.kind == config::DeviceKind::kKernel;
-  if (core.device.kind != config::DeviceKind::kXdp && !leads_to_host) return;
+  if (!core.device.uses_xdp()) return;
   // Behind a kernel: port lie all networks of this host.
   const std::string& interface =
-      leads_to_host ? config.ports.access.device.interface : core.device.interface;
+      core.leads_to_host() ? config.ports.access.device.interface : core.device.interface;
   const auto own = interface_addresses(interface);
-  const auto hops = next_hops_of(leads_to_host ? std::string() : interface);
+  const auto hops = next_hops_of(core.leads_to_host() ? std::string() : interface);
   for (const auto& [name, pool] : config.pools)
     for (std::size_t i = 0; i < pool.ranges.size(); ++i) {
       const auto object = [&](Ipv4Address address, std::string_view what) {
@@ -174,8 +173,7 @@ void await_huge_pages(const config::Config& config) {
   constexpr auto kQuiet = std::chrono::milliseconds(500);
   constexpr auto kInterval = std::chrono::milliseconds(20);
   const config::HugePages wanted = config.dataplane.memory.hugepages;
-  const bool needed = wanted == config::HugePages::kOn || config.ports.access.device.uses_xdp() ||
-                      config.ports.core.device.uses_xdp();
+  const bool needed = wanted == config::HugePages::kOn || config.ports.use_xdp();
   if (!needed || wanted == config::HugePages::kOff) return;
   const std::uint64_t need = huge_page_need(config.dataplane).total();
   const auto begun = Clock::now();

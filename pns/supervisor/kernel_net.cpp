@@ -34,8 +34,8 @@
 #include <utility>
 #include <vector>
 
+#include "pns/netlink/objects.hpp"
 #include "pns/netlink/route_socket.hpp"
-#include "pns/supervisor/netlink_address.hpp"
 #include "pns/supervisor/policy_rules.hpp"
 
 namespace pns::supervisor {
@@ -47,15 +47,11 @@ constexpr unsigned kTwinQueue = 16384;
 
 constexpr Ipv6Prefix kLinkLocal{{0xfe80'0000'0000'0000, 0}, 64};
 
-template <class T, void (*Free)(T*)>
-struct NlDeleter {
-  void operator()(T* object) const noexcept { Free(object); }
-};
-using Socket = std::unique_ptr<nl_sock, NlDeleter<nl_sock, nl_socket_free>>;
-using Link = std::unique_ptr<rtnl_link, NlDeleter<rtnl_link, rtnl_link_put>>;
-using InterfaceAddress = std::unique_ptr<rtnl_addr, NlDeleter<rtnl_addr, rtnl_addr_put>>;
-using NetlinkRoute = std::unique_ptr<rtnl_route, NlDeleter<rtnl_route, rtnl_route_put>>;
-using Address = NetlinkAddress;
+using netlink::Address;
+using netlink::InterfaceAddress;
+using netlink::Link;
+using netlink::make_address;
+using Socket = std::unique_ptr<nl_sock, netlink::Deleter<nl_sock, nl_socket_free>>;
 
 std::unexpected<std::string> failed(const std::string& interface, std::string_view what,
                                     int nl_error) {
@@ -68,27 +64,14 @@ class RouteWriter {
   RouteWriter(nl_sock* socket, std::string interface, int index)
       : socket_(socket), interface_(std::move(interface)), index_(index) {}
 
-  // `via`: null for a network of the link. No route names a source, so that none goes with an
-  // address.
+  // `via`: null for a network of the link.
   template <class Prefix, class Host>
   [[nodiscard]] std::expected<void, std::string> add(std::uint32_t table, const Prefix& to,
                                                      const Host* via, bool may_exist) const {
-    constexpr bool kIpv6 = std::is_same_v<Host, Ipv6Address>;
-    constexpr int kHostBits = kIpv6 ? 128 : 32;
-    const NetlinkRoute route(rtnl_route_alloc());
-    const Address destination = make_address(to.network(), to.length);
-    rtnl_route_set_family(route.get(), kIpv6 ? AF_INET6 : AF_INET);
-    rtnl_route_set_table(route.get(), table);
-    rtnl_route_set_protocol(route.get(), RTPROT_STATIC);
-    rtnl_route_set_scope(route.get(), via == nullptr ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE);
-    rtnl_route_set_dst(route.get(), destination.get());
-    rtnl_nexthop* hop = rtnl_route_nh_alloc();
-    rtnl_route_nh_set_ifindex(hop, index_);
-    if (via != nullptr) {
-      const Address gateway = make_address(*via, kHostBits);
-      rtnl_route_nh_set_gateway(hop, gateway.get());
-    }
-    rtnl_route_add_nexthop(route.get(), hop);  // the route owns the hop now
+    constexpr int kHostBits = std::is_same_v<Host, Ipv6Address> ? 128 : 32;
+    const Address gateway = via == nullptr ? nullptr : make_address(*via, kHostBits);
+    const netlink::Route route =
+        netlink::make_route({.interface = index_, .table = table}, to, gateway.get());
     const int error = rtnl_route_add(socket_, route.get(), NLM_F_EXCL);
     if (error == -NLE_EXIST) {
       if (may_exist) return {};
@@ -279,7 +262,7 @@ std::expected<void, std::string> configure_twin(const config::Port& port, contra
   const int index = rtnl_link_get_ifindex(link.get());
 
   const Link change(rtnl_link_alloc());
-  const Address hardware(nl_addr_build(AF_LLC, mac.data(), mac.size()));
+  const Address hardware = make_address(mac);
   rtnl_link_set_addr(change.get(), hardware.get());
   rtnl_link_set_mtu(change.get(), mtu);
   rtnl_link_set_txqlen(change.get(), kTwinQueue);

@@ -13,18 +13,16 @@
 #include <sys/socket.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <cstring>
-#include <memory>
 #include <set>
 #include <string_view>
 #include <utility>
 #include <vector>
 
-#include "pns/base/ip_ranges.hpp"
 #include "pns/base/unique_fd.hpp"
 #include "pns/log/log.hpp"
+#include "pns/netlink/objects.hpp"
 #include "pns/netlink/route_socket.hpp"
 #include "pns/supervisor/kernel_net.hpp"
 #include "pns/supervisor/services_interface.hpp"
@@ -34,13 +32,7 @@ namespace {
 
 using Result = std::expected<void, std::string>;
 
-struct PutLink {
-  void operator()(rtnl_link* link) const noexcept { rtnl_link_put(link); }
-};
-using Link = std::unique_ptr<rtnl_link, PutLink>;
-struct PutAddress {
-  void operator()(nl_addr* address) const noexcept { nl_addr_put(address); }
-};
+using netlink::Link;
 
 constexpr std::uint32_t kDefaultMtu = 1500;
 
@@ -58,14 +50,6 @@ Link find_link(nl_sock* socket, const std::string& name) {
 bool is_veth(rtnl_link* link) {
   const char* const type = rtnl_link_get_type(link);
   return type != nullptr && std::string_view(type) == "veth";
-}
-
-// Locally administered, and the same at each start.
-MacAddress mac_of(std::string_view interface) noexcept {
-  std::uint32_t hash = 2166136261U;  // FNV-1a
-  for (const char c : interface) hash = (hash ^ static_cast<std::uint8_t>(c)) * 16777619U;
-  const auto octet = [hash](unsigned shift) { return static_cast<std::uint8_t>(hash >> shift); };
-  return {0x02, 0x4b, octet(24), octet(16), octet(8), octet(0)};
 }
 
 Result create_pair(nl_sock* socket, const std::string& name, const std::string& peer) {
@@ -117,8 +101,7 @@ Result change(nl_sock* socket, const std::string& name, const MacAddress& mac, s
   const Link link = find_link(socket, name);
   if (!link) return std::unexpected(name + ": no such interface");
   const Link wanted(rtnl_link_alloc());
-  const std::unique_ptr<nl_addr, PutAddress> hardware(
-      nl_addr_build(AF_LLC, mac.data(), mac.size()));
+  const netlink::Address hardware = netlink::make_address(mac);
   rtnl_link_set_addr(wanted.get(), hardware.get());
   rtnl_link_set_mtu(wanted.get(), mtu);
   rtnl_link_set_flags(wanted.get(), flags);
@@ -158,7 +141,7 @@ Result make_kernel_port(const config::Port& port) {
   keep_host_off(peer);
   accept_own_addresses(name);
   quiet_ipv6(name);
-  const MacAddress mac = mac_of(name);
+  const MacAddress mac = local_mac(0x4b, name);
   const std::uint32_t mtu = port.mtu != 0 ? port.mtu : kDefaultMtu;
   if (auto done = set_features(name, peer); !done) return done;
   if (auto done = change(socket, peer, mac, mtu, 0); !done) return done;
@@ -168,14 +151,8 @@ Result make_kernel_port(const config::Port& port) {
 Result configure_kernel_port(const config::Config& config) {
   const config::Port& port = config.ports.core;
   const std::string& name = port.device.interface;
-  std::vector<Ipv4Prefix> ipv4;
-  std::vector<Ipv6Prefix> ipv6;
-  for (const auto& [pool_name, pool] : config.pools) {
-    for (const Ipv4Range& range : pool.ranges)
-      std::ranges::copy(prefixes_of(range), std::back_inserter(ipv4));
-    std::ranges::copy(pool.ipv6_prefixes, std::back_inserter(ipv6));
-  }
-  if (!ipv6.empty() || !port.ipv6_addresses.empty()) enable_ipv6(name);
+  const Networks pools = config::prefixes_of_pools(config);
+  if (!pools.ipv6.empty() || !port.ipv6_addresses.empty()) enable_ipv6(name);
   // The address of a router that this host uses is not this host's.
   const std::set<Ipv4Address> hops = next_hops_of({});
   std::vector<Ipv4Prefix> own;
@@ -187,7 +164,7 @@ Result configure_kernel_port(const config::Config& config) {
     else
       own.push_back(address);
   if (auto done = add_addresses(name, own, port.ipv6_addresses); !done) return done;
-  return add_link_routes(name, RT_TABLE_MAIN, ipv4, ipv6);
+  return add_link_routes(name, RT_TABLE_MAIN, pools.ipv4, pools.ipv6);
 }
 
 void remove_kernel_port(const config::Port& port) noexcept {

@@ -17,9 +17,9 @@
 #include <vector>
 
 #include "pns/netlink/cache.hpp"
+#include "pns/netlink/objects.hpp"
 #include "pns/netlink/route_socket.hpp"
 #include "pns/supervisor/kernel_net.hpp"
-#include "pns/supervisor/netlink_address.hpp"
 
 namespace pns::supervisor {
 namespace {
@@ -85,7 +85,7 @@ std::expected<void, std::string> add_rules(const config::Port& port, contract::P
   };
   const auto from = [&](int family, const auto& own, int bits) {
     const Rule rule = make_rule(family, kFromPriority, port.table);
-    const NetlinkAddress source = make_address(own.address, bits);
+    const netlink::Address source = netlink::make_address(own.address, bits);
     rtnl_rule_set_src(rule.get(), source.get());
     add(rule, "from " + own.address.to_string());
   };

@@ -6,26 +6,21 @@
 #include <net/if.h>
 #include <netlink/errno.h>
 #include <netlink/netlink.h>
-#include <netlink/route/addr.h>
 #include <netlink/route/link.h>
-#include <netlink/route/nexthop.h>
 #include <netlink/route/route.h>
 #include <sys/socket.h>
 
 #include <algorithm>
 #include <cstring>
-#include <memory>
 #include <set>
-#include <type_traits>
 #include <utility>
 #include <vector>
 
-#include "pns/base/ip_ranges.hpp"
 #include "pns/log/log.hpp"
 #include "pns/netlink/cache.hpp"
+#include "pns/netlink/objects.hpp"
 #include "pns/netlink/route_socket.hpp"
 #include "pns/supervisor/kernel_net.hpp"
-#include "pns/supervisor/netlink_address.hpp"
 #include "pns/supervisor/policy_rules.hpp"
 
 namespace pns::supervisor {
@@ -38,13 +33,7 @@ constexpr unsigned kQueue = 4096;
 constexpr std::uint32_t kMppeOverhead = 4;       // RFC 3078 §3.1, with its protocol field
 constexpr std::uint32_t kIpv6MinimumMtu = 1280;  // RFC 8200 §5
 
-template <class T, void (*Free)(T*)>
-struct NlDeleter {
-  void operator()(T* object) const noexcept { Free(object); }
-};
-using Link = std::unique_ptr<rtnl_link, NlDeleter<rtnl_link, rtnl_link_put>>;
-using InterfaceAddress = std::unique_ptr<rtnl_addr, NlDeleter<rtnl_addr, rtnl_addr_put>>;
-using Route = std::unique_ptr<rtnl_route, NlDeleter<rtnl_route, rtnl_route_put>>;
+using netlink::Link;
 
 std::unexpected<std::string> failed(const std::string& interface, const std::string& what,
                                     int nl_error) {
@@ -52,28 +41,13 @@ std::unexpected<std::string> failed(const std::string& interface, const std::str
 }
 
 template <class Prefix>
-Route make_route(int index, std::uint32_t table, const Prefix& to) {
-  constexpr bool kIpv6 = std::is_same_v<Prefix, Ipv6Prefix>;
-  Route route(rtnl_route_alloc());
-  const NetlinkAddress destination = make_address(to.network(), to.length);
-  rtnl_route_set_family(route.get(), kIpv6 ? AF_INET6 : AF_INET);
-  rtnl_route_set_table(route.get(), table);
-  rtnl_route_set_protocol(route.get(), kRuleProtocol);
-  rtnl_route_set_scope(route.get(), kIpv6 ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK);
-  rtnl_route_set_dst(route.get(), destination.get());
-  rtnl_nexthop* hop = rtnl_route_nh_alloc();
-  rtnl_route_nh_set_ifindex(hop, index);
-  rtnl_route_add_nexthop(route.get(), hop);  // the route owns the hop now
-  return route;
+netlink::Route make_route(int index, std::uint32_t table, const Prefix& to) {
+  return netlink::make_route({.interface = index, .table = table, .protocol = kRuleProtocol}, to);
 }
 
 // A kernel: port is itself the way back, in the main table.
-bool leads_to_host(const config::Port& core) noexcept {
-  return core.device.kind == config::DeviceKind::kKernel;
-}
-
 std::vector<std::uint32_t> tables_of(const config::Port& core) {
-  if (leads_to_host(core)) return {RT_TABLE_MAIN};
+  if (core.leads_to_host()) return {RT_TABLE_MAIN};
   std::vector<std::uint32_t> tables{core.services.table};
   if (core.table != 0) tables.push_back(core.table);
   return tables;
@@ -82,28 +56,13 @@ std::vector<std::uint32_t> tables_of(const config::Port& core) {
 template <class Prefix>
 Result add_routes(nl_sock* socket, int index, const config::Port& core, const Prefix& to) {
   for (const std::uint32_t table : tables_of(core)) {
-    const Route route = make_route(index, table, to);
+    const netlink::Route route = make_route(index, table, to);
     const int error = rtnl_route_add(socket, route.get(), NLM_F_EXCL);
     if (error < 0 && error != -NLE_EXIST)
       return failed(core.services.interface,
                     fmt::format("route {} table {}", to.to_string(), table), error);
   }
   return {};
-}
-
-struct Wanted {
-  std::set<Ipv4Prefix> ipv4;
-  std::set<Ipv6Prefix> ipv6;
-};
-
-Wanted prefixes_of_pools(const config::Config& config) {
-  Wanted all;
-  for (const auto& [name, pool] : config.pools) {
-    for (const Ipv4Range& range : pool.ranges)
-      for (const Ipv4Prefix& prefix : prefixes_of(range)) all.ipv4.insert(prefix);
-    all.ipv6.insert(pool.ipv6_prefixes.begin(), pool.ipv6_prefixes.end());
-  }
-  return all;
 }
 
 std::string text_of(nl_addr* destination) {
@@ -120,7 +79,7 @@ std::string text_of(nl_addr* destination) {
 }
 
 // Our routes out of the interface that nobody wants: of sessions of a dataplane that is gone.
-void remove_strays(nl_sock* socket, int index, const Wanted& wanted) noexcept {
+void remove_strays(nl_sock* socket, int index, const Networks& wanted) noexcept {
   std::set<std::string> kept;
   for (const Ipv4Prefix& prefix : wanted.ipv4) kept.insert(prefix.to_string());
   for (const Ipv6Prefix& prefix : wanted.ipv6) kept.insert(prefix.to_string());
@@ -166,7 +125,7 @@ std::set<Ipv4Address> gateways_of(const config::Config& config) {
 
 int index_of(const config::Port& core) {
   const std::string& interface =
-      leads_to_host(core) ? core.device.interface : core.services.interface;
+      core.leads_to_host() ? core.device.interface : core.services.interface;
   return static_cast<int>(::if_nametoindex(interface.c_str()));
 }
 
@@ -233,7 +192,7 @@ Result configure_services(const config::Config& config, OldRoutes old_routes) {
   const Link link(found);
   const int index = rtnl_link_get_ifindex(link.get());
 
-  const Wanted wanted = prefixes_of_pools(config);
+  const Networks wanted = config::prefixes_of_pools(config);
   quiet_ipv6(name);
   take_ipv6(name);
   const Link change(rtnl_link_alloc());
@@ -245,14 +204,9 @@ Result configure_services(const config::Config& config, OldRoutes old_routes) {
   if (const int error = rtnl_link_change(socket, link.get(), change.get(), 0); error < 0)
     return failed(name, fmt::format("MTU {}, up", mtu), error);
 
-  for (const Ipv4Address gateway : gateways_of(config)) {
-    const InterfaceAddress address(rtnl_addr_alloc());
-    const NetlinkAddress local = make_address(gateway, 32);
-    rtnl_addr_set_ifindex(address.get(), index);
-    rtnl_addr_set_local(address.get(), local.get());
-    if (const int error = rtnl_addr_add(socket, address.get(), 0); error < 0 && error != -NLE_EXIST)
-      return failed(name, "address " + gateway.to_string(), error);
-  }
+  std::vector<Ipv4Prefix> gateways;
+  for (const Ipv4Address gateway : gateways_of(config)) gateways.push_back({gateway, 32});
+  if (auto added = add_addresses(name, gateways, {}); !added) return added;
   if (old_routes == OldRoutes::kRemove) remove_strays(socket, index, wanted);
   for (const Ipv4Prefix& prefix : wanted.ipv4)
     if (auto added = add_routes(socket, index, core, prefix); !added) return added;

@@ -41,7 +41,8 @@ class SessionRoutes {
   explicit SessionRoutes(Kernel& kernel, std::size_t most = kMaxRoutes)
       : kernel_(kernel), most_(most) {}
 
-  // Takes away what a server that was killed has left.
+  // Takes all of them away: at the end of the server, and before one starts where another was
+  // killed.
   void clean();
   // The routes of an earlier program of this process are this one's.
   void adopt();
@@ -53,8 +54,6 @@ class SessionRoutes {
   void forget_others();
   // Routes go with a twin that goes down: sets them again.
   void repeat();
-  // The end of the server.
-  void remove_all() { clean(); }
 
   [[nodiscard]] std::size_t size() const noexcept { return routes_.size(); }
 

@@ -84,8 +84,7 @@ void Supervisor::start(Plane& plane) {
   info_of(plane).pid.store(plane.pid, std::memory_order_relaxed);
   log::info("plane started", {{"plane", plane.name}, {"pid", plane.pid}});
   outbox_of(plane).clear();
-  if (&plane == &dataplane_ && config_.ports.core.device.kind == config::DeviceKind::kKernel)
-    remove_subscriber_routes();
+  if (&plane == &dataplane_ && config_.ports.core.leads_to_host()) remove_subscriber_routes();
   if (&plane == &dataplane_ && services_) {
     // Routes of sessions that ended meanwhile go; the dataplane asks for the others again.
     subscriber_routes_.clear();
@@ -272,8 +271,7 @@ void Supervisor::on_ready(Plane& plane) {
 
 // A dataplane may have come with pools that were not there before.
 void Supervisor::refresh_kernel_port() {
-  if (config_.ports.core.device.kind != config::DeviceKind::kKernel || !dataplane_.configuration)
-    return;
+  if (!config_.ports.core.leads_to_host() || !dataplane_.configuration) return;
   const auto now = config::load(dataplane_.configuration->source());
   // Only the planes can read it, or the port is another one.
   if (!now || now->ports.core.device.text != config_.ports.core.device.text) return;
@@ -347,7 +345,7 @@ void Supervisor::remove_subscriber_routes() {
 }
 
 void Supervisor::on_subscriber_route(const SupervisorMessage& message) {
-  if (!services_ && config_.ports.core.device.kind != config::DeviceKind::kKernel) return;
+  if (!services_ && !config_.ports.core.leads_to_host()) return;
   const std::string_view text(message.text.data());
   const auto ipv4 = Ipv4Address::parse(text);
   const auto ipv6 = Ipv6Address::parse(text);
@@ -535,9 +533,8 @@ void Supervisor::remove_what_is_left() {
     (void)::unlink(socket.c_str());
   run_dir_.remove_pid("supervisor");
   remove_rules(our_interfaces());
-  if (config_.ports.core.device.kind == config::DeviceKind::kKernel)
-    remove_kernel_port(config_.ports.core);
-  session_routes_.remove_all();
+  if (config_.ports.core.leads_to_host()) remove_kernel_port(config_.ports.core);
+  session_routes_.clean();
   if (!dataplane_.was_ready) return;
   for (const config::Port* each : {&config_.ports.access, &config_.ports.core})
     if (each->device.kind == config::DeviceKind::kXdp) detach_xdp(each->device.interface);

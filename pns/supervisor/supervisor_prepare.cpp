@@ -54,7 +54,7 @@ Result Supervisor::prepare() {
   if (auto done = make_session_memory(); !done) return done;
   remove_rules(our_interfaces());  // of a run that was killed
   if (auto done = open_taps(); !done) return done;
-  if (const auto& core = config_.ports.core; core.device.kind == config::DeviceKind::kKernel) {
+  if (const auto& core = config_.ports.core; core.leads_to_host()) {
     if (auto done = make_kernel_port(core); !done) return done;
     if (auto done = configure_kernel_port(config_); !done) return done;
   }

@@ -6,17 +6,13 @@
 
 #include <expected>
 #include <string>
-#include <vector>
 
-#include "pns/base/ip_address.hpp"
+#include "pns/base/networks.hpp"
 #include "pns/base/unique_fd.hpp"
 
 namespace pns::dataplane {
 
-struct SubscriberPrefixes {
-  std::vector<Ipv4Prefix> ipv4;
-  std::vector<Ipv6Prefix> ipv6;
-};
+using SubscriberPrefixes = Networks;
 
 // What the XDP program of a core port takes for subscribers. Errors: libbpf's reason.
 class XdpPrefixes {

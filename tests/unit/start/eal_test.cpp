@@ -95,9 +95,9 @@ TEST_CASE("eal: huge pages that are demanded and missing are an error that says 
 
 TEST_CASE("eal: an xdp port without huge pages is refused", "[dataplane][eal]") {
   auto config = lab();
-  CHECK_FALSE(uses_xdp(config));
+  CHECK_FALSE(config.ports.use_xdp());
   config.ports.core.device = {config::DeviceKind::kXdp, "xdp:eth0", "eth0"};
-  CHECK(uses_xdp(config));
+  CHECK(config.ports.use_xdp());
   CHECK_FALSE(plan_eal(config, {.online_cpus = 4, .free_huge_megabytes = 0}));
   CHECK(plan_eal(config, {.online_cpus = 4, .free_huge_megabytes = 512}));
 }

@@ -125,6 +125,6 @@ TEST_CASE("session routes: a server that starts finds those of a killed one, and
   kernel.routes.clear();
   second.repeat();
   CHECK(kernel.routes == Routes{"2001:db8:1::/48"});
-  second.remove_all();
+  second.clean();
   CHECK(kernel.routes.empty());
 }
