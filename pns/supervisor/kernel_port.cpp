@@ -15,6 +15,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <iterator>
 #include <set>
 #include <string_view>
 #include <utility>
@@ -156,13 +157,14 @@ Result configure_kernel_port(const config::Config& config) {
   // The address of a router that this host uses is not this host's.
   const std::set<Ipv4Address> hops = next_hops_of({});
   std::vector<Ipv4Prefix> own;
-  for (const Ipv4Prefix& address : port.addresses)
-    if (hops.contains(address.address))
-      log::warn("gateway of a pool not served", {{"pool", name},
-                                                 {"gateway", address.address},
+  std::ranges::remove_copy_if(
+      port.addresses, std::back_inserter(own),
+      [&](const Ipv4Prefix& address) { return hops.contains(address.address); });
+  for (const auto& [pool_name, pool] : config.pools)
+    if (hops.contains(pool.gateway))
+      log::warn("gateway of a pool not served", {{"pool", pool_name},
+                                                 {"gateway", pool.gateway},
                                                  {"reason", "it is a next hop of this host"}});
-    else
-      own.push_back(address);
   if (auto done = add_addresses(name, own, port.ipv6_addresses); !done) return done;
   return add_link_routes(name, RT_TABLE_MAIN, pools.ipv4, pools.ipv6);
 }
