@@ -32,7 +32,7 @@ constexpr double kFarFrom = 1.1;  // for fewer streams
 // What the engine does for a lone stateful packet besides RC4, and for a lone stateless one: TSC
 // cycles.
 constexpr double kMaxScalar = 512;  // octets: beyond, a disturbance would speak for the reference
-constexpr double kStatefulDetour = 80;
+constexpr double kStatefulDetour = 50;
 constexpr double kStatelessDetour = 150;
 
 // Times of something. A single stream has good and bad moments, and neighbours disturb: half the

@@ -64,6 +64,7 @@ void MppeEngine::change_keys(std::span<const std::byte, 16> start_key,
 inline void MppeEngine::note(StackLow low) noexcept { stack_low_ = std::min(stack_low_, low); }
 
 void MppeEngine::run(std::span<MppeJob> jobs, const MppeGapRule* rule) noexcept {
+  if (jobs.size() == 1 && run_alone(jobs[0])) return;
   const unsigned count = static_cast<unsigned>(std::min(jobs.size(), kMaxJobs));
   scalar_ = kernels_.one_is_slow && count == 1;
   chain_count_ = 0;
@@ -119,6 +120,35 @@ void MppeEngine::run(std::span<MppeJob> jobs, const MppeGapRule* rule) noexcept 
   Chain& chain = chains_[chain_count_++];
   chain = {&state, state.coherency, state.coherency, 0, kNone, 0, kNone, kNone};
   return chain;
+}
+
+// A stateful packet that is in order, changes no key and has the burst to itself: the engine plans
+// nothing for it. False when it is not such a packet.
+bool MppeEngine::run_alone(MppeJob& job) noexcept {
+  DirectionState& state = *job.state;
+  if (state.mode != Mode::kStateful || state.flush_wanted || is_flag_packet(state.coherency))
+    return false;
+  const std::size_t size = job.packet.size() - mppe::kHeaderSize;
+  if (size - 1 >= kMaxOctets) return false;  // also a packet that is too short
+  if (job.work == MppeWork::kOpen) {
+    const std::uint16_t header = header_of(job.packet);
+    if ((header & (mppe::kEncrypted | mppe::kFlushed)) != mppe::kEncrypted) return false;
+    if (job.ahead == kAheadByCount ? (header & mppe::kCoherencyMask) != state.coherency
+                                   : job.ahead != 0)
+      return false;
+  }
+  if (size <= kernels_.few_octets) {
+    crypt_next(job, state.coherency);
+    return true;
+  }
+  RunningIndices at{};
+  load_running(state, 0, at);
+  note(kernels_.rc4.go_on[0](work_[0], &at, stream_[0], size));
+  crypt_running(job, size, state.coherency, 0, at);
+  work_used_ = lanes_used_ = 1;
+  octets_used_ = size;
+  wipe_used();
+  return true;
 }
 
 // Planning goes on from where the state is. A wave moves it by less than the count wraps.
@@ -499,12 +529,8 @@ void MppeEngine::stream_running() noexcept {
   unsigned first = 0;
   while (const unsigned size = groups.next()) {
     RunningIndices at{};
-    for (unsigned lane = 0; lane < size; ++lane) {
-      const DirectionState& state = *running_[order[first + lane]].job->state;
-      std::memcpy(work_[lane], state.rc4_s.data(), kRc4TableSize);
-      at.i[lane] = state.rc4_i;
-      at.j[lane] = state.rc4_j;
-    }
+    for (unsigned lane = 0; lane < size; ++lane)
+      load_running(*running_[order[first + lane]].job->state, lane, at);
     work_used_ = std::max(work_used_, size);
     lanes_used_ = std::max(lanes_used_, size);
     std::size_t done = 0;
@@ -515,31 +541,42 @@ void MppeEngine::stream_running() noexcept {
       done = until;
     }
     octets_used_ = std::max(octets_used_, done);
-    for (unsigned lane = 0; lane < size; ++lane)
-      crypt_running(running_[order[first + lane]], lane, at);
+    for (unsigned lane = 0; lane < size; ++lane) {
+      const Planned& planned = running_[order[first + lane]];
+      crypt_running(*planned.job, planned.size, planned.count, lane, at);
+    }
     first += size;
   }
 }
 
-void MppeEngine::crypt_running(Planned& planned, unsigned lane, const RunningIndices& at) noexcept {
-  MppeJob& job = *planned.job;
+[[gnu::always_inline]] inline void MppeEngine::load_running(const DirectionState& state,
+                                                            unsigned lane,
+                                                            RunningIndices& at) noexcept {
+  std::memcpy(work_[lane], state.rc4_s.data(), kRc4TableSize);
+  at.i[lane] = state.rc4_i;
+  at.j[lane] = state.rc4_j;
+}
+
+// The key stream is at stream_[lane], and the table behind it at work_[lane].
+void MppeEngine::crypt_running(MppeJob& job, std::size_t octets, std::uint16_t count, unsigned lane,
+                               const RunningIndices& at) noexcept {
   DirectionState& state = *job.state;
   std::byte* data = job.packet.data() + mppe::kHeaderSize;
   if (job.work == MppeWork::kSeal) {
-    state.coherency = next_count(planned.count);
-    kernels_.combine(data, data, stream_[lane], planned.size);
-    write_header(job.packet, mppe::kEncrypted | static_cast<unsigned>(planned.count));
+    state.coherency = next_count(count);
+    kernels_.combine(data, data, stream_[lane], octets);
+    write_header(job.packet, mppe::kEncrypted | static_cast<unsigned>(count));
     job.result = job.packet;
   } else {
     std::array<std::byte, mppe::kPlausibleHead> head;
-    const std::size_t size = std::min<std::size_t>(planned.size, head.size());
+    const std::size_t size = std::min<std::size_t>(octets, head.size());
     kernels_.combine(head.data(), data, stream_[lane], size);
-    if (!mppe::is_plausible(std::span(head).first(size), planned.size, job.certain)) {
+    if (!mppe::is_plausible(std::span(head).first(size), octets, job.certain)) {
       job.result = std::unexpected(DropReason::mppe_garbage);
       return;
     }
-    kernels_.combine(data, data, stream_[lane], planned.size);
-    state.coherency = next_count(planned.count);
+    kernels_.combine(data, data, stream_[lane], octets);
+    state.coherency = next_count(count);
     job.result = job.packet.subspan(mppe::kHeaderSize);
   }
   std::memcpy(state.rc4_s.data(), work_[lane], kRc4TableSize);

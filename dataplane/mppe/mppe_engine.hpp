@@ -119,7 +119,10 @@ class MppeEngine {
   void stream_running() noexcept;
   void crypt_fresh(Planned& planned, const std::byte* stream) noexcept;
   void open_fresh(Planned& planned, const std::byte* stream) noexcept;
-  void crypt_running(Planned& planned, unsigned lane, const RunningIndices& at) noexcept;
+  bool run_alone(MppeJob& job) noexcept;
+  void load_running(const mppe::DirectionState& state, unsigned lane, RunningIndices& at) noexcept;
+  void crypt_running(MppeJob& job, std::size_t octets, std::uint16_t count, unsigned lane,
+                     const RunningIndices& at) noexcept;
   void retire_opened() noexcept;
   void note(StackLow low) noexcept;
   void wipe_used() noexcept;
