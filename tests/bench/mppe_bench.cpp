@@ -37,6 +37,9 @@ constexpr unsigned kFewestRounds = 25;
 // Lone packets are timed one behind another: a short one takes no more than a few ticks of some
 // machines' clocks.
 constexpr std::size_t kFewestTimed = 16;
+// A case is measured in several passes over all cases: neighbours of the machine disturb it for
+// seconds on end, which must not hit one case alone.
+constexpr double kPassSeconds = 0.05;
 
 struct Case {
   Mode mode;
@@ -267,8 +270,12 @@ void fill(Packets& packets, std::mt19937_64& random) {
   }
 }
 
-std::vector<Measured> run_case(const Case& of, std::vector<std::unique_ptr<Contender>>& all,
-                               double seconds, unsigned rounds) {
+// Cycles a packet of each burst, by contender.
+using Samples = std::vector<std::vector<std::uint64_t>>;
+
+// Adds to `cycles`.
+void run_case(const Case& of, std::vector<std::unique_ptr<Contender>>& all, double seconds,
+              unsigned rounds, Samples& cycles) {
   std::mt19937_64 random(42);
   std::vector<mppe::DirectionState> sessions(of.sessions);
   for (auto& session : sessions) {
@@ -285,7 +292,7 @@ std::vector<Measured> run_case(const Case& of, std::vector<std::unique_ptr<Conte
   std::vector<Packets> own(all.size(), Packets(of));
   fill(clear, random);
   for (std::size_t n = 0; n < all.size(); ++n) all[n]->prepare(own[n]);
-  std::vector<std::vector<std::uint64_t>> cycles(all.size());
+  cycles.resize(all.size());
   std::vector<std::size_t> order(all.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
   const auto until = Clock::now() + std::chrono::duration<double>(seconds);
@@ -314,6 +321,9 @@ std::vector<Measured> run_case(const Case& of, std::vector<std::unique_ptr<Conte
         throw std::runtime_error(of.name() + ": wrong output from " + all[n]->name());
     }
   }
+}
+
+std::vector<Measured> measured_of(Samples& cycles) {
   std::vector<Measured> result;
   for (auto& each : cycles) {
     std::ranges::sort(each);
@@ -339,13 +349,22 @@ int run_mppe(const MppeOptions& options) {
   auto all = contenders(options.only, rc4);
   const auto begun = Clock::now();
   const std::uint64_t tsc = __rdtsc();
+  const unsigned passes =
+      options.rounds != 0
+          ? 1
+          : std::max(1U, static_cast<unsigned>(options.seconds /
+                                               (kPassSeconds * static_cast<double>(cases.size()))));
+  std::vector<Samples> samples(cases.size());
+  for (unsigned pass = 0; pass < passes; ++pass)
+    for (std::size_t n = 0; n < cases.size(); ++n) {
+      fmt::print(stderr, "\rpass {}/{} case {}/{} {:<40}", pass + 1, passes, n + 1, cases.size(),
+                 cases[n].name());
+      run_case(cases[n], all, options.seconds / static_cast<double>(cases.size()) / passes,
+               options.rounds, samples[n]);
+    }
+  fmt::print(stderr, "\r{:<80}\r", "");
   std::vector<std::vector<Measured>> measured;
-  for (std::size_t n = 0; n < cases.size(); ++n) {
-    fmt::print(stderr, "\r{}/{} {:<40}", n + 1, cases.size(), cases[n].name());
-    measured.push_back(run_case(cases[n], all, options.seconds / static_cast<double>(cases.size()),
-                                options.rounds));
-  }
-  fmt::print(stderr, "\r{:<60}\r", "");
+  for (Samples& each : samples) measured.push_back(measured_of(each));
   const double elapsed = std::chrono::duration<double>(Clock::now() - begun).count();
   const double ghz = static_cast<double>(__rdtsc() - tsc) / elapsed / 1e9;
   const Machine machine{.cpu = cpu_model(), .tsc_ghz = ghz, .core_ratio = core_ratio()};
