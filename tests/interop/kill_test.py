@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
 """Thousands of calls and one real client, while planes are killed with SIGKILL: no call is lost.
-PNS_KILLS: how many kills at random instants (default 200); PNS_KILL_SEED repeats a run.
+PNS_KILLS: how many kills at random instants (default 60; kill_series.py takes hundreds); PNS_KILL_SEED repeats a run.
 PNS_KILL_BUSY=1: every core has something else to do; PNS_KILL_LOSS=2%: GRE loses that much each way.
 What a failed case leaves lies in PNS_TEST_LOGS/kill-SEED (default build/test-logs): the logs of server,
 clients and guest, and kills.csv."""
@@ -25,7 +25,7 @@ from crowd import ECHO
 from theme import HOST
 
 SESSIONS = 2000
-KILLS = int(os.environ.get("PNS_KILLS", "200"))
+KILLS = int(os.environ.get("PNS_KILLS", "60"))
 BUSY = os.environ.get("PNS_KILL_BUSY", "0") != "0"
 LOSS = os.environ.get("PNS_KILL_LOSS", "")
 SEED = int(os.environ.get("PNS_KILL_SEED", "0")) or random.SystemRandom().randrange(1, 2**31)
