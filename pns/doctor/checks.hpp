@@ -27,6 +27,7 @@ Findings check_devices(const config::Config& config, const Host& host);
 
 // --- network_checks.cpp
 Findings check_rp_filter(const config::Config& config, const Host& host);
+Findings check_parameters(const config::Config& config, const Host& host);
 Findings check_forwarding(const config::Config& config, const Host& host);
 Findings check_mtu(const config::Config& config, const Host& host);
 Findings check_routes(const config::Config& config, const Host& host);

@@ -31,6 +31,7 @@ constexpr std::array kChecks = {
     Check{"conntrack", check_conntrack},
     Check{"rp-filter", check_rp_filter},
     Check{"forwarding", check_forwarding},
+    Check{"parameters", check_parameters},
     Check{"mtu", check_mtu},
     Check{"routes", check_routes},
     Check{"proxy-arp", check_proxy_arp},

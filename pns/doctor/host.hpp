@@ -88,7 +88,8 @@ struct Host {
   Clock clock{};
   bool has_control_user = true;
   bool has_dataplane_user = true;
-  config::Findings start{};  // of `pns check`
+  bool parameters_writable = true;  // /proc/sys/net
+  config::Findings start{};         // of `pns check`
   Server server{};
 
   [[nodiscard]] std::filesystem::path sys() const { return root / "sys"; }

@@ -10,6 +10,7 @@
 #include "pns/base/ip_ranges.hpp"
 #include "pns/doctor/checks.hpp"
 #include "pns/host/devices.hpp"
+#include "pns/supervisor/kernel_parameters.hpp"
 #include "pns/wire/gre.hpp"
 #include "pns/wire/icmp.hpp"
 #include "pns/wire/ipv4.hpp"
@@ -33,13 +34,16 @@ struct Setting {
   std::uint64_t value = 0;
 };
 
-// sysctl(8) takes a slash for a dot of an interface's name when the rest has slashes.
+// A path below /proc/sys for sysctl(8), which takes a slash for a dot of an interface's name when
+// the rest has slashes.
+std::string sysctl_text(std::string path) {
+  if (path.find('.') == std::string::npos) std::ranges::replace(path, '/', '.');
+  return path;
+}
+
 std::string sysctl_key(const std::string& family, const std::string& interface,
                        const std::string& name) {
-  const bool dotted = interface.find('.') != std::string::npos;
-  std::string key = fmt::format("net/{}/conf/{}/{}", family, interface, name);
-  if (!dotted) std::ranges::replace(key, '/', '.');
-  return key;
+  return sysctl_text(fmt::format("net/{}/conf/{}/{}", family, interface, name));
 }
 
 // Whether pns makes the interface, which is there while the server runs.
@@ -267,6 +271,40 @@ Findings check_forwarding(const config::Config& config, const Host& host) {
     out.push_back(
         {Verdict::kOk, fmt::format("not needed: the dataplane forwards (net.ipv4.ip_forward is {})",
                                    host.read_number("proc/sys/net/ipv4/ip_forward").value_or(0))});
+  return out;
+}
+
+// The parameters that pns sets on its own interfaces, which are there while the server runs.
+Findings check_parameters(const config::Config& config, const Host& host) {
+  Findings out;
+  const auto wanted = supervisor::parameters_of(config);
+  bool is_there = false;
+  for (const supervisor::KernelParameter& parameter : wanted) {
+    const auto value = host.read("proc/sys/" + parameter.path);
+    if (!value) continue;
+    is_there = true;
+    if (*value == parameter.value) continue;
+    const std::string key = sysctl_text(parameter.path);
+    out.push_back({Verdict::kWarning,
+                   fmt::format("{} is {}: {}; the server's log has `kernel parameter not set`, or "
+                               "it was changed since",
+                               key, *value, parameter.otherwise),
+                   Remedy{.run = {fmt::format("sysctl -w {}={}", key, parameter.value)}}});
+  }
+  if (!wanted.empty() && host.is_root && !host.parameters_writable)
+    out.push_back(
+        {out.empty() && is_there ? Verdict::kOk : Verdict::kWarning,
+         fmt::format("/proc/sys/net cannot be written: {} parameters of the server's interfaces "
+                     "stay as the kernel has them",
+                     wanted.size()),
+         out.empty() && is_there
+             ? Remedy{}
+             : Remedy{.advice = "mount /proc/sys for writing, or set `default` from outside"}});
+  if (out.empty())
+    out.push_back(is_there ? Finding{Verdict::kOk, "interfaces of the server have what they need"}
+                  : wanted.empty()
+                      ? Finding{Verdict::kOk, "the server makes no interface"}
+                      : Finding{Verdict::kOk, "the server can set those of its interfaces"});
   return out;
 }
 

@@ -141,6 +141,7 @@ Host read_host(const std::filesystem::path& config_file, const std::filesystem::
   host.clock = read_clock();
   host.has_control_user = privilege::find_identity(privilege::kControlUser).exists;
   host.has_dataplane_user = privilege::find_identity(privilege::kDataplaneUser).exists;
+  host.parameters_writable = ::access("/proc/sys/net/ipv4/conf/default/forwarding", W_OK) == 0;
   const auto directory = supervisor::RunDirectory::adopt(run_dir, UniqueFd());
   host.server.supervisor = living(directory, "supervisor");
   host.server.control = living(directory, "control");

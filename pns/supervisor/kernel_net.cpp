@@ -36,6 +36,7 @@
 
 #include "pns/netlink/objects.hpp"
 #include "pns/netlink/route_socket.hpp"
+#include "pns/supervisor/kernel_parameters.hpp"
 #include "pns/supervisor/policy_rules.hpp"
 
 namespace pns::supervisor {
@@ -132,16 +133,6 @@ std::expected<void, std::string> add_address(nl_sock* socket, const std::string&
   return {};
 }
 
-// Writes one word into a file of /proc/sys; a file that is not there is no error.
-void write_sysctl(const std::string& path, std::string_view value) noexcept {
-  const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
-  if (fd) (void)!::write(fd.get(), value.data(), value.size());
-}
-
-}  // namespace
-
-namespace {
-
 // `kind`: IFF_TAP or IFF_TUN; `word`: it, for messages.
 std::expected<UniqueFd, std::string> open_virtual(const std::string& name, int kind,
                                                   std::string_view word) {
@@ -179,44 +170,6 @@ std::expected<UniqueFd, std::string> open_tap(const std::string& name) {
 
 std::expected<UniqueFd, std::string> open_tun(const std::string& name) {
   return open_virtual(name, IFF_TUN, "TUN");
-}
-
-void take_ipv6(const std::string& interface) {
-  write_sysctl("/proc/sys/net/ipv6/conf/" + interface + "/disable_ipv6", "0");
-}
-
-void quiet_ipv6(const std::string& interface) {
-  const std::string directory = "/proc/sys/net/ipv6/conf/" + interface + "/";
-  write_sysctl(directory + "addr_gen_mode", "1");  // no link-local address, so nothing to announce
-  write_sysctl(directory + "accept_ra", "0");
-  write_sysctl(directory + "router_solicitations", "0");
-}
-
-void allow_ipv6(const std::string& interface) {
-  const std::string directory = "/proc/sys/net/ipv6/conf/" + interface + "/";
-  // Without a link-local address the kernel asks for no neighbour on the dataplane's behalf.
-  write_sysctl(directory + "dad_transmits", "0");
-  write_sysctl(directory + "addr_gen_mode", "0");
-  write_sysctl(directory + "disable_ipv6", "0");
-  write_sysctl(directory + "accept_ra", "0");
-  write_sysctl(directory + "router_solicitations", "0");
-  write_sysctl(directory + "forwarding", "1");  // others may take us for their router
-}
-
-void enable_ipv6(const std::string& interface) {
-  const std::string directory = "/proc/sys/net/ipv6/conf/" + interface + "/";
-  write_sysctl(directory + "dad_transmits", "0");
-  write_sysctl(directory + "disable_ipv6", "0");
-}
-
-void accept_own_addresses(const std::string& interface) {
-  write_sysctl("/proc/sys/net/ipv4/conf/" + interface + "/accept_local", "1");
-}
-
-void keep_host_off(const std::string& interface) {
-  write_sysctl("/proc/sys/net/ipv4/conf/" + interface + "/forwarding", "0");
-  write_sysctl("/proc/sys/net/ipv4/conf/" + interface + "/rp_filter", "1");
-  write_sysctl("/proc/sys/net/ipv6/conf/" + interface + "/disable_ipv6", "1");
 }
 
 std::expected<void, std::string> add_addresses(const std::string& interface,
@@ -269,10 +222,7 @@ std::expected<void, std::string> configure_twin(const config::Port& port, contra
   if (const int error = rtnl_link_change(socket.get(), link.get(), change.get(), 0); error < 0)
     return failed(name, fmt::format("MAC {}, MTU {}", to_string(mac), mtu), error);
   // After the MAC: the kernel makes the link-local address out of it at once, and keeps it.
-  if (port.ipv6_addresses.empty())
-    quiet_ipv6(name);
-  else
-    allow_ipv6(name);
+  set_parameters(port.ipv6_addresses.empty() ? ipv6_quiet(name) : ipv6_allowed(name));
   const Link up(rtnl_link_alloc());
   rtnl_link_set_flags(up.get(), IFF_UP);
   if (const int error = rtnl_link_change(socket.get(), link.get(), up.get(), 0); error < 0)

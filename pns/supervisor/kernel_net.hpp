@@ -26,27 +26,6 @@ namespace pns::supervisor {
 // The same for packets of IP, without Ethernet headers.
 [[nodiscard]] std::expected<UniqueFd, std::string> open_tun(const std::string& name);
 
-// IPv6 packets pass the interface, whatever the host's default is. No effect where IPv6 is off.
-void take_ipv6(const std::string& interface);
-
-// Keeps the kernel from giving an interface IPv6 addresses, and so from sending router
-// solicitations and multicast reports of its own accord. No effect where IPv6 is off.
-void quiet_ipv6(const std::string& interface);
-
-// For an interface that has IPv6 addresses: a link-local one of the kernel's beside them, and the
-// routes and addresses that pns gives it alone.
-void allow_ipv6(const std::string& interface);
-
-// For an interface without neighbours: IPv6, and no address or route that pns does not give it.
-void enable_ipv6(const std::string& interface);
-
-// Lets packets come from an address of this host: the dataplane's own ICMP errors do.
-void accept_own_addresses(const std::string& interface);
-
-// Keeps the host from taking packets that arrive on an interface: it forwards none and has no IPv6
-// there. An address it must not have.
-void keep_host_off(const std::string& interface);
-
 // Addresses of an interface; those that are there already stay.
 [[nodiscard]] std::expected<void, std::string> add_addresses(const std::string& interface,
                                                              const std::vector<Ipv4Prefix>& ipv4,

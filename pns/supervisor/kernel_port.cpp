@@ -26,6 +26,7 @@
 #include "pns/netlink/objects.hpp"
 #include "pns/netlink/route_socket.hpp"
 #include "pns/supervisor/kernel_net.hpp"
+#include "pns/supervisor/kernel_parameters.hpp"
 #include "pns/supervisor/services_interface.hpp"
 
 namespace pns::supervisor {
@@ -139,9 +140,9 @@ Result make_kernel_port(const config::Port& port) {
   if (!opened) return std::unexpected(opened.error());
   nl_sock* const socket = opened->get();
   if (auto done = create_pair(socket, name, peer); !done) return done;
-  keep_host_off(peer);
-  accept_own_addresses(name);
-  quiet_ipv6(name);
+  set_parameters(host_kept_off(peer));
+  set_parameters(own_addresses_accepted(name));
+  set_parameters(ipv6_quiet(name));
   const MacAddress mac = local_mac(0x4b, name);
   const std::uint32_t mtu = port.mtu != 0 ? port.mtu : kDefaultMtu;
   if (auto done = set_features(name, peer); !done) return done;
@@ -153,7 +154,7 @@ Result configure_kernel_port(const config::Config& config) {
   const config::Port& port = config.ports.core;
   const std::string& name = port.device.interface;
   const Networks pools = config::prefixes_of_pools(config);
-  if (!pools.ipv6.empty() || !port.ipv6_addresses.empty()) enable_ipv6(name);
+  if (!pools.ipv6.empty() || !port.ipv6_addresses.empty()) set_parameters(ipv6_enabled(name));
   // The address of a router that this host uses is not this host's.
   const std::set<Ipv4Address> hops = next_hops_of({});
   std::vector<Ipv4Prefix> own;

@@ -21,6 +21,7 @@
 #include "pns/netlink/objects.hpp"
 #include "pns/netlink/route_socket.hpp"
 #include "pns/supervisor/kernel_net.hpp"
+#include "pns/supervisor/kernel_parameters.hpp"
 #include "pns/supervisor/policy_rules.hpp"
 
 namespace pns::supervisor {
@@ -193,8 +194,8 @@ Result configure_services(const config::Config& config, OldRoutes old_routes) {
   const int index = rtnl_link_get_ifindex(link.get());
 
   const Networks wanted = config::prefixes_of_pools(config);
-  quiet_ipv6(name);
-  take_ipv6(name);
+  set_parameters(ipv6_quiet(name));
+  set_parameters(ipv6_taken(name));
   const Link change(rtnl_link_alloc());
   const std::uint32_t mtu = services_mtu(config);
   rtnl_link_set_mtu(change.get(), mtu);

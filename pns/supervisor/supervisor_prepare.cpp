@@ -16,6 +16,7 @@
 #include "pns/log/log.hpp"
 #include "pns/supervisor/host_check.hpp"
 #include "pns/supervisor/kernel_net.hpp"
+#include "pns/supervisor/kernel_parameters.hpp"
 #include "pns/supervisor/kernel_port.hpp"
 #include "pns/supervisor/policy_rules.hpp"
 #include "pns/supervisor/services_interface.hpp"
@@ -141,7 +142,7 @@ Result Supervisor::open_taps() {
     if (settings.has_twin() && (is_first || !config_.ports.one_link())) {
       auto twin = open_tap(settings.twin);
       if (!twin) return std::unexpected(twin.error());
-      quiet_ipv6(settings.twin);
+      set_parameters(ipv6_quiet(settings.twin));
       twins_[role] = std::move(*twin);
     }
   }

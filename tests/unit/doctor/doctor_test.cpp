@@ -22,10 +22,11 @@ TEST_CASE("doctor: a sound host has a finding of each check, and no error", "[do
     CHECK(finding.remedy.empty());
     names.insert(finding.check);
   }
-  CHECK(names == std::set<std::string>{"privileges", "start", "huge-pages", "devices", "cpus",
-                                       "limits", "users", "clock", "listener", "other-servers",
-                                       "firewall", "gre", "conntrack", "rp-filter", "forwarding",
-                                       "mtu", "routes", "proxy-arp", "server"});
+  CHECK(names == std::set<std::string>{"privileges", "start",         "huge-pages", "devices",
+                                       "cpus",       "limits",        "users",      "clock",
+                                       "listener",   "other-servers", "firewall",   "gre",
+                                       "conntrack",  "rp-filter",     "forwarding", "parameters",
+                                       "mtu",        "routes",        "proxy-arp",  "server"});
 }
 
 TEST_CASE("doctor: an empty tree of files is no crash", "[doctor]") {

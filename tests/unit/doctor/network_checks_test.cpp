@@ -269,3 +269,27 @@ TEST_CASE("doctor: proxy arp, not needed for a pool of its own", "[doctor]") {
   lan.use_taps();
   check_ok(check_proxy_arp(lan.config, lan.host));
 }
+
+TEST_CASE("doctor: parameters of the server's own interfaces", "[doctor]") {
+  FakeHost fake;
+  fake.use_kernel_core();
+  fake.config.ports.core.services.enabled = false;
+  check_ok(check_parameters(fake.config, fake.host));  // the interface is not there yet
+  fake.host.parameters_writable = false;
+  const Finding closed = only(check_parameters(fake.config, fake.host));
+  CHECK(closed.verdict == Verdict::kWarning);
+  CHECK_THAT(closed.text, Catch::Contains("/proc/sys/net cannot be written"));
+  CHECK_FALSE(closed.remedy.empty());
+
+  // They are there, and a container's owner has set them from outside.
+  fake.write(kConf + "pns0-dp/forwarding", "0\n");
+  fake.write(kConf + "pns0/accept_local", "1\n");
+  check_ok(check_parameters(fake.config, fake.host));
+  fake.host.parameters_writable = true;
+  fake.write(kConf + "pns0-dp/forwarding", "1\n");
+  const Finding finding = only(check_parameters(fake.config, fake.host));
+  CHECK(finding.verdict == Verdict::kWarning);
+  CHECK_THAT(finding.text, Catch::Contains("net.ipv4.conf.pns0-dp.forwarding is 1: the host "
+                                           "forwards packets again"));
+  CHECK(finding.remedy.run == Commands{"sysctl -w net.ipv4.conf.pns0-dp.forwarding=0"});
+}

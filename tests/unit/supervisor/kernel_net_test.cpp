@@ -3,6 +3,7 @@
 // Every case makes interfaces in a fresh network namespace of this process.
 #include "pns/supervisor/kernel_net.hpp"
 
+#include "pns/log/log.hpp"
 #include "pns/netlink/subscriber_routes.hpp"
 #include "pns/supervisor/kernel_port.hpp"
 #include "pns/supervisor/policy_rules.hpp"
@@ -15,9 +16,12 @@
 #include <netinet/tcp.h>
 #include <sched.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <catch2/catch.hpp>
 #include <cerrno>
@@ -473,6 +477,33 @@ TEST_CASE("kernel port: a pair whose far end the host has no business with", "[k
   remove_kernel_port(config.ports.core);
   CHECK(ip("link show pns0").empty());
   CHECK(ip("link show pns0-dp").empty());
+}
+
+TEST_CASE("kernel port: parameters that cannot be set are log lines, and the pair is made",
+          "[kernel]") {
+  enter_fresh_namespace();
+  REQUIRE(::unshare(CLONE_NEWNS) == 0);
+  REQUIRE(::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0);
+  REQUIRE(::mount("/proc/sys", "/proc/sys", nullptr, MS_BIND | MS_REC, nullptr) == 0);
+  REQUIRE(::mount("none", "/proc/sys", nullptr, MS_BIND | MS_REMOUNT | MS_RDONLY, nullptr) == 0);
+  config::Port core;
+  core.device = {config::DeviceKind::kKernel, "kernel:pns0", "pns0"};
+  const UniqueFd file(::memfd_create("log", MFD_CLOEXEC));
+  const UniqueFd before(::dup(STDERR_FILENO));
+  REQUIRE(::dup2(file.get(), STDERR_FILENO) == STDERR_FILENO);
+  log::start(log::Level::kInfo, log::Format::kText, "pns");
+  const auto made = make_kernel_port(core);
+  ::dup2(before.get(), STDERR_FILENO);
+  REQUIRE(::umount("/proc/sys") == 0);
+  CHECK(made);
+  CHECK_FALSE(ip("link show pns0").empty());
+  std::string lines(64 * 1024, '\0');
+  lines.resize(static_cast<std::size_t>(
+      std::max<ssize_t>(::pread(file.get(), lines.data(), lines.size(), 0), 0)));
+  CHECK_THAT(lines, Catch::Contains("level=warn") &&
+                        Catch::Contains("event=\"kernel parameter not set\" "
+                                        "path=/proc/sys/net/ipv4/conf/pns0/accept_local value=1 "
+                                        "reason=\"Read-only file system\""));
 }
 
 TEST_CASE("kernel port: a name that is taken is refused, and its interface stays", "[kernel]") {
