@@ -3,7 +3,11 @@
 
 #include <fmt/format.h>
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <cstdio>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "pns/base/escape.hpp"
@@ -48,8 +52,12 @@ int run_doctor(const ClientOptions& options, const DoctorOptions& asked) {
   doctor::Host host = doctor::read_host(config->file, options.run_dir);
   if (host.server.runs()) {
     const bool configured = !options.socket && !config->management.socket.empty();
-    const auto response = request(configured ? config->management.socket : socket_of(options),
-                                  Method::kGet, "/v1/stats");
+    const std::filesystem::path socket =
+        configured ? std::filesystem::path(config->management.socket) : socket_of(options);
+    const auto answer = doctor::within(
+        doctor::kCheckLimit, [socket] { return request(socket, Method::kGet, "/v1/stats"); });
+    const auto response =
+        answer.value_or(std::unexpected(std::string("no answer of the management socket in time")));
     if (!response)
       host.server.stats = std::unexpected(response.error());
     else if (response->status != 200)
@@ -73,7 +81,12 @@ int run_doctor(const ClientOptions& options, const DoctorOptions& asked) {
     fmt::print("{}: {} error{}, {} warning{}\n", asked.config_file.string(), errors,
                errors == 1 ? "" : "s", warnings, warnings == 1 ? "" : "s");
   }
-  return errors == 0 ? kDone : kRefused;
+  const int status = errors == 0 ? kDone : kRefused;
+  if (doctor::functions_left != 0) {
+    std::fflush(stdout);
+    ::_exit(status);
+  }
+  return status;
 }
 
 }  // namespace pns::cli

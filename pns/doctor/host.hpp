@@ -11,6 +11,7 @@
 #include <expected>
 #include <filesystem>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -79,6 +80,9 @@ struct Server {
   [[nodiscard]] bool runs() const noexcept { return supervisor > 0; }
 };
 
+// Parts of a host that read_host() asks for, beside the files below `root`.
+enum class Part : std::uint8_t { kNetwork, kStart, kUsers, kClock, kProcesses };
+
 struct Host {
   std::filesystem::path root = "/";  // of /proc, /sys and /dev
   std::filesystem::path run_dir{};
@@ -91,6 +95,7 @@ struct Host {
   bool parameters_writable = true;  // /proc/sys/net
   config::Findings start{};         // of `pns check`
   Server server{};
+  std::set<Part> unread{};  // that gave no answer in time
 
   [[nodiscard]] std::filesystem::path sys() const { return root / "sys"; }
   // A file below root, without the white space at its end. Empty: it cannot be read.

@@ -21,7 +21,10 @@
 #include <ctime>
 #include <map>
 #include <optional>
+#include <tuple>
+#include <utility>
 
+#include "pns/doctor/time_limit.hpp"
 #include "pns/netlink/cache.hpp"
 #include "pns/netlink/route_socket.hpp"
 #include "pns/privilege/identity.hpp"
@@ -42,10 +45,11 @@ std::optional<Ipv4Prefix> prefix_of(nl_addr* address) {
   return Ipv4Prefix{Ipv4Address(wire), static_cast<std::uint8_t>(length)};
 }
 
-Network read_network() {
+// Empty: there is no netlink socket.
+std::optional<Network> read_network() {
   Network network;
   const auto socket = netlink::open_route_socket();
-  if (!socket) return network;
+  if (!socket) return std::nullopt;
   std::map<int, std::string> names;
   nl_cache* raw = nullptr;
   if (rtnl_link_alloc_cache(socket->get(), AF_UNSPEC, &raw) == 0)
@@ -137,19 +141,57 @@ Host read_host(const std::filesystem::path& config_file, const std::filesystem::
   Host host;
   host.run_dir = run_dir;
   host.is_root = ::geteuid() == 0;
-  host.network = read_network();
-  host.clock = read_clock();
-  host.has_control_user = privilege::find_identity(privilege::kControlUser).exists;
-  host.has_dataplane_user = privilege::find_identity(privilege::kDataplaneUser).exists;
-  host.parameters_writable = ::access("/proc/sys/net/ipv4/conf/default/forwarding", W_OK) == 0;
-  const auto directory = supervisor::RunDirectory::adopt(run_dir, UniqueFd());
-  host.server.supervisor = living(directory, "supervisor");
-  host.server.control = living(directory, "control");
-  host.server.dataplane = living(directory, "dataplane");
+  // Each part has a time of its own; the others are seen whatever one does.
+  const auto read = [&host](Part part, std::chrono::milliseconds limit, auto function, auto& out) {
+    if (auto answer = within(limit, std::move(function)))
+      out = std::move(*answer);
+    else
+      host.unread.insert(part);
+  };
+  std::optional<Network> network;
+  read(Part::kNetwork, kCheckLimit, read_network, network);
+  if (network)
+    host.network = std::move(*network);
+  else
+    host.unread.insert(Part::kNetwork);
+  read(Part::kClock, kCheckLimit, read_clock, host.clock);
+  std::pair<bool, bool> users{true, true};
+  read(
+      Part::kUsers, kCheckLimit,
+      [] {
+        return std::pair{privilege::find_identity(privilege::kControlUser).exists,
+                         privilege::find_identity(privilege::kDataplaneUser).exists};
+      },
+      users);
+  std::tie(host.has_control_user, host.has_dataplane_user) = users;
+  host.parameters_writable =
+      within(kCheckLimit, [] {
+        return ::access("/proc/sys/net/ipv4/conf/default/forwarding", W_OK) == 0;
+      }).value_or(false);
+  read(
+      Part::kProcesses, kCheckLimit,
+      [run_dir] {
+        const auto directory = supervisor::RunDirectory::adopt(run_dir, UniqueFd());
+        Server server;
+        server.supervisor = living(directory, "supervisor");
+        server.control = living(directory, "control");
+        server.dataplane = living(directory, "dataplane");
+        return server;
+      },
+      host.server);
   if (host.is_root) {
-    host.filter = read_packet_filter();
-    host.start =
-        supervisor::check_start({.config_file = config_file, .run_dir = run_dir, .process = {}});
+    auto filter = within(kCheckLimit, read_packet_filter);
+    if (filter)
+      host.filter = std::move(*filter);
+    else
+      host.filter.reason = "nft gave no answer in time";
+    read(
+        Part::kStart, kStartLimit,
+        [config_file, run_dir] {
+          return supervisor::check_start(
+              {.config_file = config_file, .run_dir = run_dir, .process = {}});
+        },
+        host.start);
   }
   return host;
 }
