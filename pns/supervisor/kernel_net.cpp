@@ -28,12 +28,14 @@
 #include <cstring>
 #include <fstream>
 #include <memory>
+#include <set>
 #include <string_view>
 #include <thread>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
+#include "pns/netlink/cache.hpp"
 #include "pns/netlink/objects.hpp"
 #include "pns/netlink/route_socket.hpp"
 #include "pns/supervisor/kernel_parameters.hpp"
@@ -133,6 +135,16 @@ std::expected<void, std::string> add_address(nl_sock* socket, const std::string&
   return {};
 }
 
+// One that is gone already is no error.
+template <class Prefix>
+void remove_address(nl_sock* socket, int index, const Prefix& own) noexcept {
+  const InterfaceAddress address(rtnl_addr_alloc());
+  const Address local = make_address(own.address, own.length);
+  rtnl_addr_set_ifindex(address.get(), index);
+  rtnl_addr_set_local(address.get(), local.get());
+  (void)rtnl_addr_delete(socket, address.get(), 0);
+}
+
 // `kind`: IFF_TAP or IFF_TUN; `word`: it, for messages.
 std::expected<UniqueFd, std::string> open_virtual(const std::string& name, int kind,
                                                   std::string_view word) {
@@ -172,33 +184,119 @@ std::expected<UniqueFd, std::string> open_tun(const std::string& name) {
   return open_virtual(name, IFF_TUN, "TUN");
 }
 
-std::expected<void, std::string> add_addresses(const std::string& interface,
-                                               const std::vector<Ipv4Prefix>& ipv4,
-                                               const std::vector<Ipv6Prefix>& ipv6) {
+std::expected<void, std::string> replace_addresses(const std::string& interface, OwnAddresses& had,
+                                                   const OwnAddresses& wanted) {
   const auto socket = netlink::open_route_socket();
   if (!socket) return std::unexpected(socket.error());
   const auto index = static_cast<int>(::if_nametoindex(interface.c_str()));
-  for (const Ipv4Prefix& own : ipv4)
-    if (auto added = add_address(socket->get(), interface, index, own); !added) return added;
-  for (const Ipv6Prefix& own : ipv6)
-    if (auto added = add_address(socket->get(), interface, index, own); !added) return added;
-  return {};
+  const auto add = [&](const auto& addresses) -> std::expected<void, std::string> {
+    for (const auto& own : addresses)
+      if (auto added = add_address(socket->get(), interface, index, own); !added) return added;
+    return {};
+  };
+  const auto remove = [&](const auto& before, const auto& now) {
+    for (const auto& own : before)
+      if (!now.contains(own)) remove_address(socket->get(), index, own);
+  };
+  // The new ones first: routes go with the last address of an interface.
+  if (auto added = add(wanted.ipv4); !added) return added;
+  if (auto added = add(wanted.ipv6); !added) return added;
+  remove(had.ipv4, wanted.ipv4);
+  remove(had.ipv6, wanted.ipv6);
+  had = wanted;
+  // An IPv4 address takes the others of its network with it.
+  return add(wanted.ipv4);
 }
 
-std::expected<void, std::string> add_link_routes(const std::string& interface, std::uint32_t table,
-                                                 const std::vector<Ipv4Prefix>& ipv4,
-                                                 const std::vector<Ipv6Prefix>& ipv6) {
+std::expected<void, std::string> add_link_routes(const std::string& interface,
+                                                 const std::vector<std::uint32_t>& tables,
+                                                 const Networks& networks) {
   const auto socket = netlink::open_route_socket();
   if (!socket) return std::unexpected(socket.error());
-  const RouteWriter writer(socket->get(), interface,
-                           static_cast<int>(::if_nametoindex(interface.c_str())));
-  constexpr const Ipv4Address* kNoGateway = nullptr;
-  constexpr const Ipv6Address* kNoIpv6Gateway = nullptr;
-  for (const Ipv4Prefix& to : ipv4)
-    if (auto added = writer.add(table, to, kNoGateway, true); !added) return added;
-  for (const Ipv6Prefix& to : ipv6)
-    if (auto added = writer.add(table, to, kNoIpv6Gateway, true); !added) return added;
-  return {};
+  const auto index = static_cast<int>(::if_nametoindex(interface.c_str()));
+  const auto add = [&](const auto& prefixes) -> std::expected<void, std::string> {
+    for (const auto& to : prefixes)
+      for (const std::uint32_t table : tables) {
+        const netlink::Route route = netlink::make_route(
+            {.interface = index, .table = table, .protocol = kRuleProtocol}, to);
+        const int error = rtnl_route_add(socket->get(), route.get(), NLM_F_EXCL);
+        if (error < 0 && error != -NLE_EXIST)
+          return failed(interface, fmt::format("route {} table {}", to.to_string(), table), error);
+      }
+    return {};
+  };
+  if (auto added = add(networks.ipv4); !added) return added;
+  return add(networks.ipv6);
+}
+
+namespace {
+
+template <class Prefix>
+Prefix prefix_of(nl_addr* destination) {
+  decltype(Prefix{}.address.wire()) wire{};
+  // The default route's has no octets.
+  if (nl_addr_get_len(destination) == sizeof(wire))
+    std::memcpy(&wire, nl_addr_get_binary_addr(destination), sizeof(wire));
+  return {decltype(Prefix{}.address)(wire),
+          static_cast<std::uint8_t>(nl_addr_get_prefixlen(destination))};
+}
+
+// Calls visit(rtnl_route*, Prefix) for each route of kRuleProtocol out of the interface.
+template <class Visit>
+void for_each_link_route(nl_sock* socket, const std::string& interface, Visit visit) {
+  const auto index = static_cast<int>(::if_nametoindex(interface.c_str()));
+  nl_cache* found = nullptr;
+  if (index == 0 || rtnl_route_alloc_cache(socket, AF_UNSPEC, 0, &found) < 0) return;
+  const netlink::Cache cache(found);
+  netlink::for_each<rtnl_route>(cache.get(), [&](rtnl_route* route) {
+    nl_addr* const destination = rtnl_route_get_dst(route);
+    if (rtnl_route_get_protocol(route) != kRuleProtocol || rtnl_route_get_nnexthops(route) != 1 ||
+        rtnl_route_nh_get_ifindex(rtnl_route_nexthop_n(route, 0)) != index ||
+        destination == nullptr)
+      return;
+    if (rtnl_route_get_family(route) == AF_INET) visit(route, prefix_of<Ipv4Prefix>(destination));
+    if (rtnl_route_get_family(route) == AF_INET6) visit(route, prefix_of<Ipv6Prefix>(destination));
+  });
+}
+
+}  // namespace
+
+Networks link_routes(const std::string& interface, const std::vector<std::uint32_t>& tables) {
+  Networks networks;
+  const auto socket = netlink::open_route_socket();
+  if (!socket) return networks;
+  std::set<Ipv4Prefix> ipv4;
+  std::set<Ipv6Prefix> ipv6;
+  for_each_link_route(socket->get(), interface, [&](rtnl_route* route, const auto& to) {
+    if (std::ranges::find(tables, rtnl_route_get_table(route)) == tables.end()) return;
+    if constexpr (std::is_same_v<std::remove_cvref_t<decltype(to)>, Ipv4Prefix>)
+      ipv4.insert(to);
+    else
+      ipv6.insert(to);
+  });
+  networks.ipv4.assign(ipv4.begin(), ipv4.end());
+  networks.ipv6.assign(ipv6.begin(), ipv6.end());
+  return networks;
+}
+
+void remove_other_link_routes(const std::string& interface,
+                              const std::vector<std::uint32_t>& tables,
+                              const Networks& kept) noexcept {
+  const auto socket = netlink::open_route_socket();
+  if (!socket) return;
+  const std::set<Ipv4Prefix> ipv4(kept.ipv4.begin(), kept.ipv4.end());
+  const std::set<Ipv6Prefix> ipv6(kept.ipv6.begin(), kept.ipv6.end());
+  const auto is_kept = [&](const auto& to) {
+    if constexpr (std::is_same_v<std::remove_cvref_t<decltype(to)>, Ipv4Prefix>)
+      return ipv4.contains(to);
+    else
+      return ipv6.contains(to);
+  };
+  for_each_link_route(socket->get(), interface, [&](rtnl_route* route, const auto& to) {
+    const bool is_ours =
+        std::ranges::find(tables, rtnl_route_get_table(route)) != tables.end() && is_kept(to);
+    if (!is_ours) (void)rtnl_route_delete(socket->get(), route, 0);
+  });
 }
 
 std::expected<void, std::string> configure_twin(const config::Port& port, contract::PortRole role,

@@ -8,10 +8,12 @@
 #include <cstdint>
 #include <expected>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "pns/base/ip_address.hpp"
+#include "pns/base/networks.hpp"
 #include "pns/base/unique_fd.hpp"
 #include "pns/config/config.hpp"
 #include "pns/contract/session_memory.hpp"
@@ -26,17 +28,31 @@ namespace pns::supervisor {
 // The same for packets of IP, without Ethernet headers.
 [[nodiscard]] std::expected<UniqueFd, std::string> open_tun(const std::string& name);
 
-// Addresses of an interface; those that are there already stay.
-[[nodiscard]] std::expected<void, std::string> add_addresses(const std::string& interface,
-                                                             const std::vector<Ipv4Prefix>& ipv4,
-                                                             const std::vector<Ipv6Prefix>& ipv6);
+// Addresses that this server has given an interface. Others may give it more.
+struct OwnAddresses {
+  std::set<Ipv4Prefix> ipv4{};
+  std::set<Ipv6Prefix> ipv6{};
+  friend bool operator==(const OwnAddresses&, const OwnAddresses&) = default;
+};
 
-// Routes without a gateway out of an interface. A route to the same network that is there already
-// stays, whoever has set it.
-[[nodiscard]] std::expected<void, std::string> add_link_routes(const std::string& interface,
-                                                               std::uint32_t table,
-                                                               const std::vector<Ipv4Prefix>& ipv4,
-                                                               const std::vector<Ipv6Prefix>& ipv6);
+// Gives an interface the wanted addresses in place of `had`, which is them afterwards. Addresses of
+// others stay.
+[[nodiscard]] std::expected<void, std::string> replace_addresses(const std::string& interface,
+                                                                 OwnAddresses& had,
+                                                                 const OwnAddresses& wanted);
+
+// Routes without a gateway out of an interface, of kRuleProtocol. A route to the same network that
+// is there already stays, whoever has set it.
+[[nodiscard]] std::expected<void, std::string> add_link_routes(
+    const std::string& interface, const std::vector<std::uint32_t>& tables,
+    const Networks& networks);
+// Those that are there, of these tables, each once.
+[[nodiscard]] Networks link_routes(const std::string& interface,
+                                   const std::vector<std::uint32_t>& tables);
+// Removes those of any table that are not among these.
+void remove_other_link_routes(const std::string& interface,
+                              const std::vector<std::uint32_t>& tables,
+                              const Networks& kept) noexcept;
 
 // MAC, MTU, addresses, up, routes, default route, rules: in this order. Routes stand in the port's
 // table, with the networks of its addresses; policy_rules.hpp leads to it. The main table has the

@@ -12,14 +12,11 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <iterator>
 #include <set>
 #include <string_view>
 #include <utility>
-#include <vector>
 
 #include "pns/base/unique_fd.hpp"
 #include "pns/log/log.hpp"
@@ -150,24 +147,29 @@ Result make_kernel_port(const config::Port& port) {
   return change(socket, name, mac, mtu, IFF_UP | IFF_NOARP);
 }
 
-Result configure_kernel_port(const config::Config& config) {
+Result configure_kernel_port(const config::Config& config, const Networks& sessions,
+                             OwnAddresses& had) {
   const config::Port& port = config.ports.core;
   const std::string& name = port.device.interface;
-  const Networks pools = config::prefixes_of_pools(config);
-  if (!pools.ipv6.empty() || !port.ipv6_addresses.empty()) set_parameters(ipv6_enabled(name));
+  Networks routes = config::prefixes_of_pools(config);
+  if (!routes.ipv6.empty() || !port.ipv6_addresses.empty()) set_parameters(ipv6_enabled(name));
   // The address of a router that this host uses is not this host's.
   const std::set<Ipv4Address> hops = next_hops_of({});
-  std::vector<Ipv4Prefix> own;
-  std::ranges::remove_copy_if(
-      port.addresses, std::back_inserter(own),
-      [&](const Ipv4Prefix& address) { return hops.contains(address.address); });
+  OwnAddresses own;
+  for (const Ipv4Prefix& address : port.addresses)
+    if (!hops.contains(address.address)) own.ipv4.insert(address);
+  own.ipv6.insert(port.ipv6_addresses.begin(), port.ipv6_addresses.end());
   for (const auto& [pool_name, pool] : config.pools)
     if (hops.contains(pool.gateway))
       log::warn("gateway of a pool not served", {{"pool", pool_name},
                                                  {"gateway", pool.gateway},
                                                  {"reason", "it is a next hop of this host"}});
-  if (auto done = add_addresses(name, own, port.ipv6_addresses); !done) return done;
-  return add_link_routes(name, RT_TABLE_MAIN, pools.ipv4, pools.ipv6);
+  if (auto done = replace_addresses(name, had, own); !done) return done;
+  routes.ipv4.insert(routes.ipv4.end(), sessions.ipv4.begin(), sessions.ipv4.end());
+  routes.ipv6.insert(routes.ipv6.end(), sessions.ipv6.begin(), sessions.ipv6.end());
+  const auto tables = tables_of_ways_back(port);
+  remove_other_link_routes(name, tables, routes);
+  return add_link_routes(name, tables, routes);
 }
 
 void remove_kernel_port(const config::Port& port) noexcept {

@@ -13,7 +13,9 @@
 #include <expected>
 #include <string>
 
+#include "pns/base/networks.hpp"
 #include "pns/config/config.hpp"
+#include "pns/supervisor/kernel_net.hpp"
 
 namespace pns::supervisor {
 
@@ -23,9 +25,12 @@ namespace pns::supervisor {
 // Makes the pair, in place of one that is there. IFACE has no address yet.
 [[nodiscard]] std::expected<void, std::string> make_kernel_port(const config::Port& port);
 
-// Gives IFACE its addresses, and routes to the pools in the main table. Those that are there
-// stay, so that it may be repeated with another configuration.
-[[nodiscard]] std::expected<void, std::string> configure_kernel_port(const config::Config& config);
+// Gives IFACE its addresses, and routes to the pools and to what sessions have outside them in the
+// main table, in place of others that this server has given it. `had`: addresses; then those that
+// it has. May be repeated with another configuration.
+[[nodiscard]] std::expected<void, std::string> configure_kernel_port(const config::Config& config,
+                                                                     const Networks& sessions,
+                                                                     OwnAddresses& had);
 
 // Removes the pair, and with it addresses and routes. No effect where there is none.
 void remove_kernel_port(const config::Port& port) noexcept;

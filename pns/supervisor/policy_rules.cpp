@@ -11,9 +11,11 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <cstring>
 #include <memory>
 #include <set>
 #include <string_view>
+#include <tuple>
 #include <vector>
 
 #include "pns/netlink/cache.hpp"
@@ -108,34 +110,105 @@ std::expected<void, std::string> add_rules(const config::Port& port, contract::P
   return {};
 }
 
-std::expected<void, std::string> add_services_rules(const config::Services& services,
-                                                    bool keep_listener, bool need_ipv6) {
+namespace {
+
+// A rule of services, by all that tells it from the others.
+struct ServicesRule {
+  int family = AF_INET;
+  std::uint32_t priority = 0;
+  std::uint32_t table = 0;
+  std::string source{};  // one address; empty: any
+  std::string oif{};     // empty: `iif lo`
+  friend bool operator==(const ServicesRule&, const ServicesRule&) = default;
+
+  [[nodiscard]] std::string to_string() const {
+    return fmt::format("{}{} table {}", source.empty() ? "" : "from " + source + " ",
+                       oif.empty() ? "iif lo" : "oif " + oif, table);
+  }
+};
+
+std::vector<ServicesRule> services_rules(const config::Ports& ports) {
+  const config::Services& services = ports.core.services;
+  std::vector<ServicesRule> rules;
+  if (!services.enabled) return rules;
+  for (const int family : {AF_INET, AF_INET6}) {
+    rules.push_back({family, kOifPriority, services.table, {}, services.interface});
+    rules.push_back({family, kServicesPriority, services.table});
+  }
+  if (!ports.access.has_twin()) rules.push_back({AF_INET, kListenerPriority, RT_TABLE_MAIN});
+  return rules;
+}
+
+Rule make_rule(const ServicesRule& wanted) {
+  Rule rule = make_rule(wanted.family, wanted.priority, wanted.table);
+  if (wanted.oif.empty())
+    rtnl_rule_set_iif(rule.get(), "lo");
+  else
+    rtnl_rule_set_oif(rule.get(), wanted.oif.c_str());
+  if (wanted.priority == kListenerPriority) {
+    rtnl_rule_set_ipproto(rule.get(), IPPROTO_TCP);
+    rtnl_rule_set_sport(rule.get(), kPptpPort);
+  }
+  if (wanted.source.empty()) return rule;
+  if (const auto ipv4 = Ipv4Address::parse(wanted.source))
+    rtnl_rule_set_src(rule.get(), netlink::make_address(*ipv4, 32).get());
+  else if (const auto ipv6 = Ipv6Address::parse(wanted.source))
+    rtnl_rule_set_src(rule.get(), netlink::make_address(*ipv6, 128).get());
+  return rule;
+}
+
+// As one of services; its priority tells whether it is one.
+ServicesRule read_rule(rtnl_rule* rule) {
+  ServicesRule found{rtnl_rule_get_family(rule), rtnl_rule_get_prio(rule),
+                     rtnl_rule_get_table(rule)};
+  if (const char* const oif = rtnl_rule_get_oif(rule); oif != nullptr) found.oif = oif;
+  nl_addr* const source = rtnl_rule_get_src(rule);
+  if (source == nullptr || nl_addr_get_len(source) == 0) return found;
+  if (found.family == AF_INET && nl_addr_get_len(source) == sizeof(be32)) {
+    be32 wire;
+    std::memcpy(&wire, nl_addr_get_binary_addr(source), sizeof(wire));
+    found.source = Ipv4Address(wire).to_string();
+  } else if (nl_addr_get_len(source) == std::tuple_size_v<Ipv6Address::Octets>) {
+    Ipv6Address::Octets wire{};
+    std::memcpy(wire.data(), nl_addr_get_binary_addr(source), wire.size());
+    found.source = Ipv6Address(wire).to_string();
+  }
+  return found;
+}
+
+// Those that are not wanted and that no other server of this host uses.
+void remove_other_services_rules(nl_sock* socket, const std::vector<ServicesRule>& wanted,
+                                 const config::Ports& ports) {
+  nl_cache* found = nullptr;
+  if (rtnl_rule_alloc_cache(socket, AF_UNSPEC, &found) < 0) return;
+  const netlink::Cache cache(found);
+  const std::string& interface = ports.core.services.interface;
+  const std::set<std::uint32_t> others =
+      tables_of_others(cache.get(), {ports.access.twin, ports.core.twin, interface});
+  for_each_of_ours(cache.get(), [&](rtnl_rule* rule) {
+    const ServicesRule is = read_rule(rule);
+    const bool of_services = is.priority == kCoreServicesPriority ||
+                             is.priority == kListenerPriority || is.priority == kServicesPriority ||
+                             (is.priority == kOifPriority && is.oif == interface);
+    if (of_services && !others.contains(is.table) && std::ranges::find(wanted, is) == wanted.end())
+      (void)rtnl_rule_delete(socket, rule, 0);
+  });
+}
+
+}  // namespace
+
+std::expected<void, std::string> set_services_rules(const config::Ports& ports, bool need_ipv6) {
   const auto socket = netlink::open_route_socket();
   if (!socket) return std::unexpected(socket.error());
-  std::string failure;
-  const auto add = [&](const Rule& rule, std::string_view what, bool needed) {
-    const int error = rtnl_rule_add(socket->get(), rule.get(), NLM_F_EXCL);
-    if (error < 0 && error != -NLE_EXIST && needed && failure.empty())
-      failure = fmt::format("{}: rule {} table {}: {}", services.interface, what,
-                            rtnl_rule_get_table(rule.get()), nl_geterror(error));
-  };
-  for (const int family : {AF_INET, AF_INET6}) {
-    const bool needed = family == AF_INET || need_ipv6;
-    const Rule out = make_rule(family, kOifPriority, services.table);
-    rtnl_rule_set_oif(out.get(), services.interface.c_str());
-    add(out, "oif " + services.interface, needed);
-    const Rule rest = make_rule(family, kServicesPriority, services.table);
-    rtnl_rule_set_iif(rest.get(), "lo");
-    add(rest, "iif lo", needed);
+  const std::vector<ServicesRule> wanted = services_rules(ports);
+  for (const ServicesRule& each : wanted) {
+    const int error = rtnl_rule_add(socket->get(), make_rule(each).get(), NLM_F_EXCL);
+    const bool needed = each.family == AF_INET || need_ipv6;
+    if (error < 0 && error != -NLE_EXIST && needed)
+      return std::unexpected(fmt::format("{}: rule {}: {}", ports.core.services.interface,
+                                         each.to_string(), nl_geterror(error)));
   }
-  if (keep_listener) {
-    const Rule listener = make_rule(AF_INET, kListenerPriority, RT_TABLE_MAIN);
-    rtnl_rule_set_iif(listener.get(), "lo");
-    rtnl_rule_set_ipproto(listener.get(), IPPROTO_TCP);
-    rtnl_rule_set_sport(listener.get(), kPptpPort);
-    add(listener, "TCP port 1723", true);
-  }
-  if (!failure.empty()) return std::unexpected(failure);
+  remove_other_services_rules(socket->get(), wanted, ports);
   return {};
 }
 

@@ -28,10 +28,9 @@ inline constexpr std::uint8_t kRuleProtocol = 172;  // FRA_PROTOCOL; RTPROT_* ha
 [[nodiscard]] std::expected<void, std::string> add_rules(const config::Port& port,
                                                          contract::PortRole role);
 
-// The rules of services_interface.hpp. `keep_listener`: answers on TCP 1723 take the main table.
-// `need_ipv6`: it is an error when the kernel has none. May be repeated.
-[[nodiscard]] std::expected<void, std::string> add_services_rules(const config::Services& services,
-                                                                  bool keep_listener,
+// Makes the rules of services_interface.hpp the wanted ones: none when they are off. `need_ipv6`:
+// it is an error when the kernel has none. May be repeated.
+[[nodiscard]] std::expected<void, std::string> set_services_rules(const config::Ports& ports,
                                                                   bool need_ipv6);
 
 // Removes our rules: all that no other server on this host uses, one of whose interfaces is there

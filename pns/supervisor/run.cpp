@@ -104,7 +104,11 @@ int resume_supervisor(const SupervisorOptions& options) {
   start_log(config->log);
   Supervisor supervisor(std::move(*config),
                         RunDirectory::adopt(options.run_dir, UniqueFd(state->run_dir_lock)));
-  if (auto resumed = supervisor.resume(*state); !resumed) return ended(resumed.error());
+  if (auto resumed = supervisor.resume(*state); !resumed) {
+    const int status = ended(resumed.error());
+    supervisor.abandon();
+    return status;
+  }
   return supervisor.serve();
 }
 

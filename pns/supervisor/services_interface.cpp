@@ -13,7 +13,6 @@
 #include <algorithm>
 #include <cstring>
 #include <set>
-#include <utility>
 #include <vector>
 
 #include "pns/log/log.hpp"
@@ -39,61 +38,6 @@ using netlink::Link;
 std::unexpected<std::string> failed(const std::string& interface, const std::string& what,
                                     int nl_error) {
   return std::unexpected(fmt::format("{}: {}: {}", interface, what, nl_geterror(nl_error)));
-}
-
-template <class Prefix>
-netlink::Route make_route(int index, std::uint32_t table, const Prefix& to) {
-  return netlink::make_route({.interface = index, .table = table, .protocol = kRuleProtocol}, to);
-}
-
-// A kernel: port is itself the way back, in the main table.
-std::vector<std::uint32_t> tables_of(const config::Port& core) {
-  if (core.leads_to_host()) return {RT_TABLE_MAIN};
-  std::vector<std::uint32_t> tables{core.services.table};
-  if (core.table != 0) tables.push_back(core.table);
-  return tables;
-}
-
-template <class Prefix>
-Result add_routes(nl_sock* socket, int index, const config::Port& core, const Prefix& to) {
-  for (const std::uint32_t table : tables_of(core)) {
-    const netlink::Route route = make_route(index, table, to);
-    const int error = rtnl_route_add(socket, route.get(), NLM_F_EXCL);
-    if (error < 0 && error != -NLE_EXIST)
-      return failed(core.services.interface,
-                    fmt::format("route {} table {}", to.to_string(), table), error);
-  }
-  return {};
-}
-
-std::string text_of(nl_addr* destination) {
-  if (destination == nullptr || nl_addr_get_len(destination) == 0) return {};
-  const auto length = static_cast<std::uint8_t>(nl_addr_get_prefixlen(destination));
-  if (nl_addr_get_family(destination) == AF_INET) {
-    be32 wire;
-    std::memcpy(&wire, nl_addr_get_binary_addr(destination), sizeof(wire));
-    return Ipv4Prefix{Ipv4Address(wire), length}.to_string();
-  }
-  Ipv6Address::Octets wire{};
-  std::memcpy(wire.data(), nl_addr_get_binary_addr(destination), wire.size());
-  return Ipv6Prefix{Ipv6Address(wire), length}.to_string();
-}
-
-// Our routes out of the interface that nobody wants: of sessions of a dataplane that is gone.
-void remove_strays(nl_sock* socket, int index, const Networks& wanted) noexcept {
-  std::set<std::string> kept;
-  for (const Ipv4Prefix& prefix : wanted.ipv4) kept.insert(prefix.to_string());
-  for (const Ipv6Prefix& prefix : wanted.ipv6) kept.insert(prefix.to_string());
-  nl_cache* found = nullptr;
-  if (rtnl_route_alloc_cache(socket, AF_UNSPEC, 0, &found) < 0) return;
-  const netlink::Cache cache(found);
-  netlink::for_each<rtnl_route>(cache.get(), [&](rtnl_route* route) {
-    if (rtnl_route_get_protocol(route) != kRuleProtocol || rtnl_route_get_nnexthops(route) != 1 ||
-        rtnl_route_nh_get_ifindex(rtnl_route_nexthop_n(route, 0)) != index ||
-        kept.contains(text_of(rtnl_route_get_dst(route))))
-      return;
-    (void)rtnl_route_delete(socket, route, 0);
-  });
 }
 
 // The gateways of the pools that may be addresses of this host. A router that is a next hop has its
@@ -122,30 +66,6 @@ std::set<Ipv4Address> gateways_of(const config::Config& config) {
       gateways.insert(pool.gateway);
   }
   return gateways;
-}
-
-int index_of(const config::Port& core) {
-  const std::string& interface =
-      core.leads_to_host() ? core.device.interface : core.services.interface;
-  return static_cast<int>(::if_nametoindex(interface.c_str()));
-}
-
-template <class Prefix>
-Result add_subscriber(const config::Port& core, const Prefix& subscriber) {
-  const auto socket = netlink::open_route_socket();
-  if (!socket) return std::unexpected(socket.error());
-  const int index = index_of(core);
-  if (index == 0) return {};  // they are off
-  return add_routes(socket->get(), index, core, subscriber);
-}
-
-template <class Prefix>
-void remove_subscriber(const config::Port& core, const Prefix& subscriber) noexcept {
-  const auto socket = netlink::open_route_socket();
-  const int index = index_of(core);
-  if (!socket || index == 0) return;
-  for (const std::uint32_t table : tables_of(core))
-    (void)rtnl_route_delete(socket->get(), make_route(index, table, subscriber).get(), 0);
 }
 
 }  // namespace
@@ -181,7 +101,7 @@ std::uint32_t services_mtu(const config::Config& config) noexcept {
   return std::max(mtu, kIpv6MinimumMtu);
 }
 
-Result configure_services(const config::Config& config, OldRoutes old_routes) {
+Result configure_services(const config::Config& config, Old old, OwnAddresses& had) {
   const config::Port& core = config.ports.core;
   const std::string& name = core.services.interface;
   auto opened = netlink::open_route_socket();
@@ -191,7 +111,6 @@ Result configure_services(const config::Config& config, OldRoutes old_routes) {
   if (const int error = rtnl_link_get_kernel(socket, 0, name.c_str(), &found); error < 0)
     return failed(name, "no such interface", error);
   const Link link(found);
-  const int index = rtnl_link_get_ifindex(link.get());
 
   const Networks wanted = config::prefixes_of_pools(config);
   set_parameters(ipv6_quiet(name));
@@ -205,28 +124,59 @@ Result configure_services(const config::Config& config, OldRoutes old_routes) {
   if (const int error = rtnl_link_change(socket, link.get(), change.get(), 0); error < 0)
     return failed(name, fmt::format("MTU {}, up", mtu), error);
 
-  std::vector<Ipv4Prefix> gateways;
-  for (const Ipv4Address gateway : gateways_of(config)) gateways.push_back({gateway, 32});
-  if (auto added = add_addresses(name, gateways, {}); !added) return added;
-  if (old_routes == OldRoutes::kRemove) remove_strays(socket, index, wanted);
-  for (const Ipv4Prefix& prefix : wanted.ipv4)
-    if (auto added = add_routes(socket, index, core, prefix); !added) return added;
-  for (const Ipv6Prefix& prefix : wanted.ipv6)
-    if (auto added = add_routes(socket, index, core, prefix); !added) return added;
-  return add_services_rules(core.services, !config.ports.access.has_twin(), !wanted.ipv6.empty());
+  OwnAddresses addresses;
+  for (const Ipv4Address gateway : gateways_of(config)) addresses.ipv4.insert({gateway, 32});
+  if (old == Old::kKeep) addresses.ipv4.insert(had.ipv4.begin(), had.ipv4.end());
+  if (auto replaced = replace_addresses(name, had, addresses); !replaced) return replaced;
+  const auto tables = tables_of_ways_back(core);
+  if (old == Old::kRemove) remove_other_link_routes(name, tables, wanted);
+  if (auto added = add_link_routes(name, tables, wanted); !added) return added;
+  return set_services_rules(config.ports, !wanted.ipv6.empty());
 }
 
-Result add_subscriber_route(const config::Port& core, const Ipv4Prefix& subscriber) {
-  return add_subscriber(core, subscriber);
+void switch_off_services(const config::Ports& ports, OwnAddresses& had) noexcept {
+  config::Ports off = ports;
+  off.core.services.enabled = false;
+  (void)set_services_rules(off, false);
+  const std::string& name = ports.core.services.interface;
+  (void)replace_addresses(name, had, {});
+  const auto socket = netlink::open_route_socket();
+  rtnl_link* found = nullptr;
+  if (!socket || rtnl_link_get_kernel(socket->get(), 0, name.c_str(), &found) < 0) return;
+  const Link link(found);
+  const Link down(rtnl_link_alloc());
+  rtnl_link_unset_flags(down.get(), IFF_UP);
+  (void)rtnl_link_change(socket->get(), link.get(), down.get(), 0);
 }
-Result add_subscriber_route(const config::Port& core, const Ipv6Prefix& subscriber) {
-  return add_subscriber(core, subscriber);
+
+std::vector<std::uint32_t> tables_of_ways_back(const config::Port& core) {
+  if (core.leads_to_host()) return {RT_TABLE_MAIN};
+  std::vector<std::uint32_t> tables{core.services.table};
+  if (core.table != 0) tables.push_back(core.table);
+  return tables;
 }
-void remove_subscriber_route(const config::Port& core, const Ipv4Prefix& subscriber) noexcept {
-  remove_subscriber(core, subscriber);
+
+Result add_way_back(const config::Port& core, const Networks& subscriber) {
+  const std::string& name = interface_of_ways_back(core);
+  if (::if_nametoindex(name.c_str()) == 0) return {};  // they are off
+  return add_link_routes(name, tables_of_ways_back(core), subscriber);
 }
-void remove_subscriber_route(const config::Port& core, const Ipv6Prefix& subscriber) noexcept {
-  remove_subscriber(core, subscriber);
+
+void remove_way_back(const config::Port& core, const Networks& subscriber) noexcept {
+  const auto socket = netlink::open_route_socket();
+  const auto index = static_cast<int>(::if_nametoindex(interface_of_ways_back(core).c_str()));
+  if (!socket || index == 0) return;
+  const auto remove = [&](const auto& prefixes) {
+    for (const auto& to : prefixes)
+      for (const std::uint32_t table : tables_of_ways_back(core))
+        (void)rtnl_route_delete(
+            socket->get(),
+            netlink::make_route({.interface = index, .table = table, .protocol = kRuleProtocol}, to)
+                .get(),
+            0);
+  };
+  remove(subscriber.ipv4);
+  remove(subscriber.ipv6);
 }
 
 }  // namespace pns::supervisor

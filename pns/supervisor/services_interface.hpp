@@ -18,29 +18,38 @@
 #include <expected>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "pns/base/ip_address.hpp"
+#include "pns/base/networks.hpp"
 #include "pns/config/config.hpp"
+#include "pns/supervisor/kernel_net.hpp"
 
 namespace pns::supervisor {
 
-// Routes of sessions, and of pools that are in the configuration no more.
-enum class OldRoutes : std::uint8_t {
+// Addresses and routes of pools that are in the configuration no more, and routes of sessions.
+enum class Old : std::uint8_t {
   kRemove,  // a dataplane starts, which asks for those of its sessions again
   kKeep,
 };
 
-// MTU, up, addresses, routes, rules. May be repeated.
+// MTU, up, addresses, routes, rules. May be repeated. `had`: the addresses that this server has
+// given the interface.
 [[nodiscard]] std::expected<void, std::string> configure_services(const config::Config& config,
-                                                                  OldRoutes old_routes);
+                                                                  Old old, OwnAddresses& had);
+// Takes rules, addresses and routes away. The interface is there as long as a dataplane has it.
+void switch_off_services(const config::Ports& ports, OwnAddresses& had) noexcept;
 
-// The way back to an address, or a /64, outside the pools. May be repeated.
-[[nodiscard]] std::expected<void, std::string> add_subscriber_route(const config::Port& core,
-                                                                    const Ipv4Prefix& subscriber);
-[[nodiscard]] std::expected<void, std::string> add_subscriber_route(const config::Port& core,
-                                                                    const Ipv6Prefix& subscriber);
-void remove_subscriber_route(const config::Port& core, const Ipv4Prefix& subscriber) noexcept;
-void remove_subscriber_route(const config::Port& core, const Ipv6Prefix& subscriber) noexcept;
+// The interface and the tables of the way back to subscribers. A kernel: port is itself the way
+// back, in the main table.
+[[nodiscard]] inline const std::string& interface_of_ways_back(const config::Port& core) noexcept {
+  return core.leads_to_host() ? core.device.interface : core.services.interface;
+}
+[[nodiscard]] std::vector<std::uint32_t> tables_of_ways_back(const config::Port& core);
+// The way back to addresses, or /64s, outside the pools. May be repeated.
+[[nodiscard]] std::expected<void, std::string> add_way_back(const config::Port& core,
+                                                            const Networks& subscriber);
+void remove_way_back(const config::Port& core, const Networks& subscriber) noexcept;
 
 // IPv4 next hops of the kernel's routes out of an interface; "" stands for any.
 [[nodiscard]] std::set<Ipv4Address> next_hops_of(const std::string& interface);

@@ -84,18 +84,29 @@ void Supervisor::start(Plane& plane) {
   info_of(plane).pid.store(plane.pid, std::memory_order_relaxed);
   log::info("plane started", {{"plane", plane.name}, {"pid", plane.pid}});
   outbox_of(plane).clear();
-  if (&plane == &dataplane_ && config_.ports.core.leads_to_host()) remove_subscriber_routes();
-  if (&plane == &dataplane_ && services_) {
-    // Routes of sessions that ended meanwhile go; the dataplane asks for the others again.
-    subscriber_routes_.clear();
-    config::Config config = config_;
-    const Snapshot::Pointer& of = plane.candidate ? plane.candidate : plane.configuration;
-    if (auto theirs = of ? config::load(of->source()) : config::load(config_.file); theirs)
-      config.pools = std::move(theirs->pools);
-    if (auto done = configure_services(config, OldRoutes::kRemove); !done)
-      log::error("services failed", {{"reason", done.error()}});
+  if (&plane == &dataplane_) {
+    forget_ways_back();
+    refresh_services(plane);
   }
   grant(plane);
+}
+
+// Addresses and routes of the pools that the dataplane starts with. Routes of sessions that ended
+// meanwhile go; it asks for the others again.
+void Supervisor::refresh_services(const Plane& plane) {
+  const config::Services& services = config_.ports.core.services;
+  if (!services.enabled) return;
+  config::Config config = config_;
+  const Snapshot::Pointer& of = plane.candidate ? plane.candidate : plane.configuration;
+  if (auto theirs = of ? config::load(of->source()) : config::load(config_.file); theirs)
+    config.pools = std::move(theirs->pools);
+  const auto done = [&]() -> std::expected<void, std::string> {
+    // Switched on while the dataplane before had the interface still.
+    if (!services_)
+      if (auto opened = open_services(); !opened) return opened;
+    return configure_services(config, Old::kRemove, services_addresses_);
+  }();
+  if (!done) log::error("services failed", {{"reason", done.error()}});
 }
 
 // Of a configuration that a resumed supervisor has read. Not before: callers would wait for an
@@ -275,8 +286,11 @@ void Supervisor::refresh_kernel_port() {
   const auto now = config::load(dataplane_.configuration->source());
   // Only the planes can read it, or the port is another one.
   if (!now || now->ports.core.device.text != config_.ports.core.device.text) return;
-  if (auto done = configure_kernel_port(*now); !done)
+  if (auto done = configure_kernel_port(*now, ways_back_.networks(), kernel_port_addresses_); !done)
     log::error("kernel port not configured", {{"reason", done.error()}});
+  kernel_port_pools_ = config::prefixes_of_pools(*now);
+  // The kernel drops the routes of an interface with its last address.
+  session_routes_.repeat();
 }
 
 void Supervisor::on_set_twin(const SupervisorMessage& message) {
@@ -333,50 +347,20 @@ void Supervisor::on_ask_neighbour(const SupervisorMessage& message) {
     neighbour_requests_->send(verb, index, *ipv6);
 }
 
-// The way back from services of the host. Routes stand in tables of ours and lead out of an
-// interface of ours. There are never more than sessions.
 // The dataplane asks again for those of the sessions that it has.
-void Supervisor::remove_subscriber_routes() {
-  for (const std::string& text : std::exchange(subscriber_routes_, {}))
-    if (const auto ipv4 = Ipv4Prefix::parse(text))
-      remove_subscriber_route(config_.ports.core, *ipv4);
-    else if (const auto ipv6 = Ipv6Prefix::parse(text))
-      remove_subscriber_route(config_.ports.core, *ipv6);
+void Supervisor::forget_ways_back() {
+  const config::Port& core = config_.ports.core;
+  // Those out of the interface of services go when that is configured.
+  if (core.leads_to_host())
+    remove_other_link_routes(core.device.interface, tables_of_ways_back(core), kernel_port_pools_);
+  ways_back_.forget();
 }
 
 void Supervisor::on_subscriber_route(const SupervisorMessage& message) {
   if (!services_ && !config_.ports.core.leads_to_host()) return;
   const std::string_view text(message.text.data());
-  const auto ipv4 = Ipv4Address::parse(text);
-  const auto ipv6 = Ipv6Address::parse(text);
-  const auto may_be_one = [](const auto& address) {
-    return !address.is_unspecified() && !address.is_loopback() && !address.is_multicast();
-  };
-  const bool good = message.value <= 1 && ((ipv4 && may_be_one(*ipv4)) ||
-                                           (ipv6 && may_be_one(*ipv6) && !ipv6->is_link_local()));
-  const std::size_t limit = 2 * std::size_t{session_memory_.header().max_sessions};
-  if (!good || (message.value == 0 && subscriber_routes_.size() >= limit)) {
-    if (neighbour_log_.allow(Clock::now()))
-      log::warn("subscriber route refused", {{"reason", good ? "too many" : "malformed"},
-                                             {"suppressed", neighbour_log_.take_suppressed()}});
-    return;
-  }
-  const config::Port& core = config_.ports.core;
-  const auto change = [&](const auto& subscriber) {
-    if (message.value == 1) {
-      subscriber_routes_.erase(subscriber.to_string());
-      return remove_subscriber_route(core, subscriber);
-    }
-    subscriber_routes_.insert(subscriber.to_string());
-    if (const auto added = add_subscriber_route(core, subscriber);
-        !added && neighbour_log_.allow(Clock::now()))
-      log::warn("subscriber route failed",
-                {{"reason", added.error()}, {"suppressed", neighbour_log_.take_suppressed()}});
-  };
-  if (ipv4)
-    change(Ipv4Prefix{*ipv4, 32});
-  else
-    change(Ipv6Prefix{*ipv6, 64});
+  // A value that is none makes the text none.
+  ways_back_.set(message.value <= 1 ? text : std::string_view(), message.value == 0, Clock::now());
 }
 
 void Supervisor::on_store(contract::ReceivedSupervisorMessage received) {
@@ -532,12 +516,16 @@ void Supervisor::remove_what_is_left() {
   if (const auto& socket = config_.management.socket; !socket.empty())
     (void)::unlink(socket.c_str());
   run_dir_.remove_pid("supervisor");
-  remove_rules(our_interfaces());
-  if (config_.ports.core.leads_to_host()) remove_kernel_port(config_.ports.core);
+  remove_kernel_state();
   session_routes_.clean();
   if (!dataplane_.was_ready) return;
   for (const config::Port* each : {&config_.ports.access, &config_.ports.core})
     if (each->device.kind == config::DeviceKind::kXdp) detach_xdp(each->device.interface);
+}
+
+void Supervisor::remove_kernel_state() {
+  remove_rules(our_interfaces());
+  if (config_.ports.core.leads_to_host()) remove_kernel_port(config_.ports.core);
 }
 
 void Supervisor::read_signals() {
@@ -566,6 +554,7 @@ void Supervisor::run_timers(Clock::time_point now) {
     (void)::sd_notify(0, "WATCHDOG=1");
     systemd_next_ = now + *systemd_interval_;
   }
+  if (const auto due = ways_back_.next_due(); due && now >= *due) ways_back_.on_timer(now);
   if (stop_waits_ && !is_stopping() && !control_.leaves &&
       (!control_.runs() || control_.state == PlaneState::kReady))
     begin_stop();
@@ -597,6 +586,7 @@ int Supervisor::poll_timeout(Clock::time_point now) const {
   auto next = now + seconds(60);
   if (systemd_interval_) next = std::min(next, systemd_next_);
   if (restart_ && restart_->probe) next = std::min(next, restart_->probe->deadline());
+  if (const auto due = ways_back_.next_due()) next = std::min<Clock::time_point>(next, *due);
   for (const Plane* plane : {&control_, &dataplane_}) {
     if (plane->restart_at) next = std::min(next, *plane->restart_at);
     if (!plane->runs()) continue;

@@ -33,6 +33,11 @@ int index_in(std::vector<HandOver::Configuration>& all, const Snapshot* configur
   return index;
 }
 
+template <class Prefix>
+bool is_one_of(const Prefix& prefix, const std::vector<Prefix>& all) {
+  return std::ranges::find(all, prefix) != all.end();
+}
+
 }  // namespace
 
 HandOver::Plane Supervisor::describe(const Plane& plane, const Outbox& outbox,
@@ -80,6 +85,7 @@ HandOver Supervisor::describe() const {
 }
 
 std::string Supervisor::hand_over() {
+  ways_back_.flush(Clock::now());  // the program that comes finds those that the kernel has
   const HandOver state = describe();
   const auto sealed = seal(encode(state));
   if (!sealed) return sealed.error();
@@ -170,7 +176,8 @@ Result Supervisor::resume(const HandOver& state) {
   if (!control_.runs()) session_routes_.expect_again();
   raise_descriptor_limit(config_.pptp.max_connections);
   compare_configuration(state);
-  resume_services(state);
+  resume_kernel_state(state);
+  resume_services();
   find_systemd_watchdog();
   phase_ = Phase::kServing;
   auto& self = session_memory_.header().process(contract::Process::kSupervisor);
@@ -186,17 +193,48 @@ Result Supervisor::resume(const HandOver& state) {
   return {};
 }
 
+// The supervisor before has set this, with the pools that the dataplane runs with. A prefix of no
+// pool is one that a session has.
+void Supervisor::resume_kernel_state(const HandOver& state) {
+  ways_back_.set_limit(2 * std::size_t{session_memory_.header().max_sessions});
+  if (services_) config_.ports.core.services.interface = state.services.name;
+  const config::Port& core = config_.ports.core;
+  std::optional<config::Config> theirs;
+  if (dataplane_.configuration)
+    if (auto loaded = config::load(dataplane_.configuration->source())) theirs = std::move(*loaded);
+  const config::Config& config = theirs ? *theirs : config_;
+  const Networks pools = config::prefixes_of_pools(config);
+  if (core.leads_to_host()) {
+    kernel_port_pools_ = pools;
+    const config::Port& port = config.ports.core;
+    kernel_port_addresses_.ipv4.insert(port.addresses.begin(), port.addresses.end());
+    kernel_port_addresses_.ipv6.insert(port.ipv6_addresses.begin(), port.ipv6_addresses.end());
+  } else if (services_) {
+    for (const auto& [name, pool] : config.pools)
+      services_addresses_.ipv4.insert({pool.gateway, 32});
+  } else {
+    return;
+  }
+  Networks known = link_routes(interface_of_ways_back(core), tables_of_ways_back(core));
+  std::erase_if(known.ipv4, [&](const auto& each) { return is_one_of(each, pools.ipv4); });
+  std::erase_if(known.ipv6, [&](const auto& each) { return is_one_of(each, pools.ipv6); });
+  ways_back_.adopt(known);
+}
+
 // Off and on take effect here; the dataplane follows at its next start. No call hangs on them: a
 // failure is logged.
-void Supervisor::resume_services(const HandOver& state) {
-  if (!config_.ports.core.services.enabled) {
+void Supervisor::resume_services() {
+  const config::Services& services = config_.ports.core.services;
+  if (!services_ && !services.enabled) return;
+  if (!services.enabled) {
+    switch_off_services(config_.ports, services_addresses_);
+    ways_back_.forget();
     services_.reset();
     return;
   }
   const auto done = [&]() -> Result {
     if (!services_) return open_services();
-    config_.ports.core.services.interface = state.services.name;
-    return configure_services(config_, OldRoutes::kKeep);
+    return configure_services(config_, Old::kKeep, services_addresses_);
   }();
   if (!done) log::error("services failed", {{"reason", done.error()}});
 }

@@ -33,8 +33,10 @@
 #include "pns/supervisor/plane.hpp"
 #include "pns/supervisor/probe.hpp"
 #include "pns/supervisor/run_directory.hpp"
+#include "pns/supervisor/services_interface.hpp"
 #include "pns/supervisor/session_routes.hpp"
 #include "pns/supervisor/snapshot.hpp"
+#include "pns/supervisor/ways_back.hpp"
 
 namespace pns::supervisor {
 
@@ -72,15 +74,19 @@ class Supervisor {
     control_.configuration = std::move(configuration);
   }
 
-  // Everything that can fail before a process is started.
+  // Everything that can fail before a process is started. When it fails it leaves nothing in the
+  // kernel.
   [[nodiscard]] std::expected<void, std::string> prepare();
   // Instead of that: goes on with what another supervisor left. Error: one line; the descriptors
   // that were taken are closed with this object, and the planes are still there.
   [[nodiscard]] std::expected<void, std::string> resume(const HandOver& state);
+  // After resume() has failed and the planes have ended: removes what the server has in the kernel.
+  void abandon() { remove_what_is_left(); }
   // Starts the planes that do not run, and serves until told to stop. Returns the exit status.
   [[nodiscard]] int serve();
 
  private:
+  [[nodiscard]] std::expected<void, std::string> prepare_parts();
   [[nodiscard]] std::expected<void, std::string> catch_signals();
   [[nodiscard]] std::expected<void, std::string> find_programs();
   [[nodiscard]] std::expected<void, std::string> make_session_memory();
@@ -101,9 +107,10 @@ class Supervisor {
   void on_message(Plane& plane, contract::ReceivedSupervisorMessage received);
   void on_ready(Plane& plane);
   void refresh_kernel_port();
+  void refresh_services(const Plane& plane);
   void on_set_twin(const contract::SupervisorMessage& message);
   void on_ask_neighbour(const contract::SupervisorMessage& message);
-  void remove_subscriber_routes();
+  void forget_ways_back();
   void on_subscriber_route(const contract::SupervisorMessage& message);
   void on_store(contract::ReceivedSupervisorMessage received);
   void refuse_to_keep(ConnectionId connection);
@@ -143,7 +150,8 @@ class Supervisor {
   // Executes the program anew. Returns only when that failed, with the reason.
   [[nodiscard]] std::string hand_over();
   void compare_configuration(const HandOver& state);
-  void resume_services(const HandOver& state);
+  void resume_kernel_state(const HandOver& state);
+  void resume_services();
 
   void read_signals();
   void reap();
@@ -155,6 +163,7 @@ class Supervisor {
   void hasten();
   void kill_now(Plane& plane, int signal) noexcept;
   void remove_what_is_left();
+  void remove_kernel_state();
   [[nodiscard]] bool is_stopping() const noexcept {
     return phase_ == Phase::kStoppingControl || phase_ == Phase::kStoppingDataplane;
   }
@@ -186,8 +195,11 @@ class Supervisor {
   std::array<UniqueFd, contract::kPorts> wires_;
   std::array<UniqueFd, contract::kPorts> twins_;
   std::array<bool, contract::kPorts> twin_configured_{};
-  UniqueFd services_;                        // empty: they are off
-  std::set<std::string> subscriber_routes_;  // of sessions, outside the pools
+  UniqueFd services_;                // empty: they are off
+  OwnAddresses services_addresses_;  // that the interface of services has
+  OwnAddresses kernel_port_addresses_;
+  Networks kernel_port_pools_;      // that have a route by the interface of a kernel: port
+  bool made_kernel_state_ = false;  // rules, and the interface of a kernel: port
   UniqueFd gre_guard_;
   std::vector<Listener> listeners_;
   std::vector<Ipv4Address> new_listeners_;  // to be opened when control is started next
@@ -209,6 +221,20 @@ class Supervisor {
   log::RateLimit neighbour_log_{1, std::chrono::seconds(1)};
   NetlinkRoutes kernel_routes_;
   SessionRoutes session_routes_{kernel_routes_};
+  // The kernel's routes of ways_back_.
+  class KernelWays final : public WaysBack::Kernel {
+   public:
+    explicit KernelWays(const config::Config& config) : config_(config) {}
+    [[nodiscard]] std::expected<void, std::string> add(const Networks& prefix) override {
+      return add_way_back(config_.ports.core, prefix);
+    }
+    void remove(const Networks& prefix) override { remove_way_back(config_.ports.core, prefix); }
+
+   private:
+    const config::Config& config_;
+  };
+  KernelWays kernel_ways_{config_};
+  WaysBack ways_back_{kernel_ways_};
   std::optional<Clock::duration> systemd_interval_;  // WATCHDOG=1 that often
   Clock::time_point systemd_next_{};
 };

@@ -47,6 +47,12 @@ void raise_descriptor_limit(std::uint32_t max_connections) {
 }
 
 Result Supervisor::prepare() {
+  Result done = prepare_parts();
+  if (!done && made_kernel_state_) remove_kernel_state();
+  return done;
+}
+
+Result Supervisor::prepare_parts() {
   if (auto done = find_programs(); !done) return done;
   if (auto done = catch_signals(); !done) return done;
   if (const auto wrong = host_objections(config_, run_dir_.path()); !wrong.empty())
@@ -55,9 +61,12 @@ Result Supervisor::prepare() {
   if (auto done = make_session_memory(); !done) return done;
   remove_rules(our_interfaces());  // of a run that was killed
   if (auto done = open_taps(); !done) return done;
+  made_kernel_state_ = true;
+  ways_back_.set_limit(2 * std::size_t{session_memory_.header().max_sessions});
   if (const auto& core = config_.ports.core; core.leads_to_host()) {
     if (auto done = make_kernel_port(core); !done) return done;
-    if (auto done = configure_kernel_port(config_); !done) return done;
+    if (auto done = configure_kernel_port(config_, {}, kernel_port_addresses_); !done) return done;
+    kernel_port_pools_ = config::prefixes_of_pools(config_);
   }
   if (auto done = open_services(); !done) return done;
   if (auto done = open_neighbour_requests(); !done) return done;
@@ -155,7 +164,8 @@ Result Supervisor::open_services() {
   auto tun = open_tun(services.interface);
   if (!tun) return std::unexpected(tun.error());
   services_ = std::move(*tun);
-  return configure_services(config_, OldRoutes::kRemove);
+  services_addresses_ = {};
+  return configure_services(config_, Old::kRemove, services_addresses_);
 }
 
 Result Supervisor::open_neighbour_requests() {

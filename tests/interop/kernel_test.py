@@ -153,6 +153,32 @@ class OneNic(KernelTheme):
         for gone in (OUTSIDE, SITE):
             pnslab.wait_until(lambda: gone not in routes(), 5, f"no route to {gone}")
 
+    def test_addresses_and_routes_follow_the_pools(self):
+        def shown(what):
+            return self.lab.pns.run("ip", "-4", *what, "show", "dev", "pns0").stdout
+        session = self.guest.dial("bob", "builder").wait_up()
+        pnslab.wait_until(lambda: SITE in shown(["route"]) and OUTSIDE in shown(["route"]), 5, "routes of the session")
+        text = self.server.config_file.read_text()
+        more = text.replace("pools:\n", "pools:\n  more: {ranges: [10.66.0.2-10.66.0.3], gateway: 10.66.0.1}\n")
+        self.assertNotEqual(more, text)
+        self.lab.pns.ip("address", "add", "10.99.0.1/32", "dev", "pns0")
+        before = shown(["route"])
+        self.server.config_file.write_text(more)
+        self.server.restart("dataplane")
+        pnslab.wait_until(lambda: "10.66.0.1/32" in shown(["address"]), 5, "the gateway of the pool")
+        self.assertIn("10.66.0.2/31", shown(["route"]))
+        # The supervisor that comes knows what the one before has set.
+        self.server.restart("supervisor")
+        self.server.config_file.write_text(text)
+        self.server.restart("dataplane")
+        pnslab.wait_until(lambda: "10.66.0.1/32" not in shown(["address"]), 5, "no gateway any more")
+        self.assertIn("10.99.0.1/32", shown(["address"]))
+        pnslab.wait_until(lambda: shown(["route"]) == before, 5, f"the routes of before: {before}")
+        self.lab.pns.ip("address", "delete", "10.99.0.1/32", "dev", "pns0")
+        session.hang_up()
+        for gone in (OUTSIDE, SITE):
+            pnslab.wait_until(lambda: gone not in shown(["route"]), 5, f"no route to {gone}")
+
     def test_ssh_on_the_nic_is_untouched(self):
         self.serve(self.lab.pns, "-c", TELL, NIC, "22")
         self.assertEqual(self.lab.inet.run(sys.executable, "-c", ASK, NIC, "22").stdout.strip(),
@@ -219,6 +245,14 @@ class OneNic(KernelTheme):
         self.server.stop()
         self.assertNotIn("pns0", self.links())
         self.assertNotIn("pns0-dp", self.links())
+        # A start that fails after the pair was made leaves nothing.
+        directory = self.lab.directory / "failing"
+        (directory / "supervisor.pid").mkdir(parents=True)
+        failed = self.lab.pns.run(self.server.pns, "run", "--config", str(self.server.config_file),
+                                  "--run-dir", str(directory), check=False)
+        self.assertEqual(failed.returncode, 1, failed.stdout)
+        self.assertIn('event="start failed"', failed.stdout)
+        self.assertNotIn("pns0", self.links())
         # A name that is taken is refused before anything starts.
         self.lab.pns.ip("link", "add", "pns0", "type", "bridge")
         check = self.lab.pns.run(self.server.pns, "check", "--config", str(self.server.config_file),

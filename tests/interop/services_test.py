@@ -189,8 +189,13 @@ class ServicesOff(ServiceTheme):
         self.server.restart("dataplane")
         for address, seen in ((pnslab.lab.CORE, session.address), (GATEWAY, session.address)):
             self.assertEqual(self.question("udp", address), seen, address)
+        rules = self.lab.pns.ip("rule", "show")
+        self.assertIn("lookup 1725", rules)
         self.server.config_file.write_text(text)
         self.server.restart("supervisor")
+        # The interface is the dataplane's still.
+        self.assertNotIn("lookup 1725", self.lab.pns.ip("rule", "show") + self.lab.pns.ip("-6", "rule", "show"))
+        self.assertNotIn(GATEWAY, self.lab.pns.ip("address", "show"))
         self.server.restart("dataplane")
         self.assertEqual(self.question("udp", GATEWAY), "unreachable")
         session.hang_up()

@@ -261,8 +261,9 @@ TEST_CASE("kernel net: services have a TUN with gateways, and the way back is it
   const auto tun = open_tun("services0");
   REQUIRE(tun);
   const config::Config config = services_config(false);
+  OwnAddresses had;
   for (int twice = 0; twice < 2; ++twice) {
-    const auto done = configure_services(config, OldRoutes::kRemove);
+    const auto done = configure_services(config, Old::kRemove, had);
     if (!done) FAIL(done.error());
     CHECK(ask_interface("services0", SIOCGIFMTU).ifr_mtu == 1396);
     const short flags = ask_interface("services0", SIOCGIFFLAGS).ifr_flags;
@@ -303,34 +304,87 @@ TEST_CASE("kernel net: fixed addresses have a way back until the next start", "[
   REQUIRE(tun);
   config::Config config = services_config(true);
   config.ports.core.table = 5724;  // of an operator's, whose own routes stay
-  REQUIRE(configure_services(config, OldRoutes::kRemove));
+  OwnAddresses had;
+  REQUIRE(configure_services(config, Old::kRemove, had));
   CHECK_THAT(our_rules(), !Catch::Contains("sport"));
   (void)ip("route add 10.9.0.0/16 dev services0 table 5724");
   const config::Port& core = config.ports.core;
-  const auto fixed = *Ipv4Prefix::parse("10.77.0.7/32");
-  const auto fixed6 = *Ipv6Prefix::parse("2001:db8:200:7::/64");
+  const Networks fixed{{*Ipv4Prefix::parse("10.77.0.7/32")}, {}};
+  const Networks fixed6{{}, {*Ipv6Prefix::parse("2001:db8:200:7::/64")}};
   for (int twice = 0; twice < 2; ++twice) {
-    REQUIRE(add_subscriber_route(core, fixed));
-    REQUIRE(add_subscriber_route(core, fixed6));
+    REQUIRE(add_way_back(core, fixed));
+    REQUIRE(add_way_back(core, fixed6));
   }
+  Networks known = config::prefixes_of_pools(config);
+  known.ipv4.insert(known.ipv4.end(), fixed.ipv4.begin(), fixed.ipv4.end());
+  known.ipv6.insert(known.ipv6.end(), fixed6.ipv6.begin(), fixed6.ipv6.end());
+  std::ranges::sort(known.ipv4);
+  std::ranges::sort(known.ipv6);
+  CHECK(link_routes("services0", tables_of_ways_back(core)) == known);
   for (const char* table : {"5724", "5725"}) {
     INFO(table);
     CHECK_THAT(ip(std::string("route show table ") + table), Catch::Contains("10.77.0.7 dev"));
     CHECK_THAT(ip(std::string("-6 route show table ") + table),
                Catch::Contains("2001:db8:200:7::/64 dev"));
   }
-  remove_subscriber_route(core, fixed);
-  remove_subscriber_route(core, fixed);
+  remove_way_back(core, fixed);
+  remove_way_back(core, fixed);
   CHECK_THAT(ip("route show table 5724"), !Catch::Contains("10.77.0.7"));
   CHECK_THAT(ip("route show table 5725"), !Catch::Contains("10.77.0.7"));
   config.pools["default"].ranges = {
       {*Ipv4Address::parse("10.65.0.2"), *Ipv4Address::parse("10.65.0.3")}};
-  REQUIRE(configure_services(config, OldRoutes::kKeep));
+  REQUIRE(configure_services(config, Old::kKeep, had));
   CHECK_THAT(ip("-6 route show table 5725"), Catch::Contains("2001:db8:200:7::"));
-  REQUIRE(configure_services(config, OldRoutes::kRemove));
+  REQUIRE(configure_services(config, Old::kRemove, had));
   CHECK(ip("route show table 5725") == "10.65.0.2/31 dev services0 proto 172 scope link \n");
   CHECK_THAT(ip("-6 route show table 5725"), !Catch::Contains("2001:db8:200:7::"));
   CHECK_THAT(ip("route show table 5724"), Catch::Contains("10.9.0.0/16 dev services0"));
+}
+
+TEST_CASE("kernel net: what services had of an earlier configuration goes, what others added stays",
+          "[supervisor]") {
+  enter_fresh_namespace();
+  const auto tun = open_tun("services0");
+  REQUIRE(tun);
+  config::Config config = services_config(false);
+  config.ports.core.device = {config::DeviceKind::kTap, "tap:wire1", "wire1"};
+  config.ports.core.twin = "twin1";
+  config.ports.core.table = 5724;
+  config.ports.core.addresses = {Ipv4Prefix::parse("10.0.0.1/24").value()};
+  config.ports.core.ipv6_addresses = {Ipv6Prefix::parse("2001:db8:c::1/64").value()};
+  OwnAddresses had;
+  REQUIRE(configure_services(config, Old::kRemove, had));
+  CHECK(our_rules() ==
+        "17232:\tfrom all oif services0 lookup 5725 proto 172\n"
+        "17233:\tfrom all iif lo ipproto ipproto-6 sport 1723 lookup 254 proto 172\n"
+        "17234:\tfrom all iif lo lookup 5725 proto 172\n"
+        "17232:\tfrom all oif services0 lookup 5725 proto 172\n"
+        "17234:\tfrom all iif lo lookup 5725 proto 172\n");
+  (void)ip("address add 10.99.0.1/32 dev services0");
+  (void)ip("rule add pref 17234 from 192.0.2.7 lookup 5725");
+  // The pool has become another, the access port has a twin, the core another address.
+  config.pools["default"].gateway = *Ipv4Address::parse("10.65.0.1");
+  config.pools["default"].ranges = {
+      {*Ipv4Address::parse("10.65.0.2"), *Ipv4Address::parse("10.65.0.3")}};
+  config.ports.access.device.kind = config::DeviceKind::kTap;
+  config.ports.access.twin = "twin0";
+  config.ports.core.addresses = {Ipv4Prefix::parse("10.0.0.2/24").value()};
+  REQUIRE(configure_services(config, Old::kKeep, had));
+  CHECK_THAT(ip("-o address show dev services0"),
+             Catch::Contains("10.64.0.1/32") && Catch::Contains("10.65.0.1/32"));
+  REQUIRE(configure_services(config, Old::kRemove, had));
+  CHECK_THAT(ip("-o address show dev services0"), !Catch::Contains("10.64.0.1/32") &&
+                                                      Catch::Contains("10.65.0.1/32") &&
+                                                      Catch::Contains("10.99.0.1/32"));
+  CHECK(ip("route show table 5725") == "10.65.0.2/31 dev services0 proto 172 scope link \n");
+  CHECK_THAT(our_rules(), !Catch::Contains("sport"));
+  // Off: the interface may still be a dataplane's.
+  switch_off_services(config.ports, had);
+  CHECK(our_rules().empty());
+  CHECK_THAT(ip("-N rule show"), Catch::Contains("from 192.0.2.7 lookup 5725"));
+  CHECK_THAT(ip("-o address show dev services0"), !Catch::Contains("10.65.0.1/32"));
+  CHECK(ip("route show table 5725").empty());
+  CHECK((ask_interface("services0", SIOCGIFFLAGS).ifr_flags & IFF_UP) == 0);
 }
 
 TEST_CASE("kernel net: a gateway that is a next hop, or an address of the core port, is left alone",
@@ -346,7 +400,8 @@ TEST_CASE("kernel net: a gateway that is a next hop, or an address of the core p
   config::Config config = services_config(true);
   for (const auto& [name, gateway] : {std::pair{"b", "192.0.2.9"}, {"c", "192.0.2.8"}})
     config.pools[name].gateway = *Ipv4Address::parse(gateway);
-  const auto done = configure_services(config, OldRoutes::kRemove);
+  OwnAddresses had;
+  const auto done = configure_services(config, Old::kRemove, had);
   if (!done) FAIL(done.error());
   REQUIRE(interface_addresses("services0").size() == 1);
   CHECK(interface_addresses("services0")[0].to_string() == "192.0.2.8");
@@ -444,9 +499,10 @@ TEST_CASE("kernel port: a pair whose far end the host has no business with", "[k
   pool.ipv6_prefixes = {*Ipv6Prefix::parse("2001:db8:100::/48")};
   CHECK(kernel_port_objection(config.ports.core).empty());
 
+  OwnAddresses had;
   REQUIRE(make_kernel_port(config.ports.core));
-  REQUIRE(configure_kernel_port(config));
-  REQUIRE(configure_kernel_port(config));  // may be repeated
+  REQUIRE(configure_kernel_port(config, {}, had));
+  REQUIRE(configure_kernel_port(config, {}, had));  // may be repeated
   CHECK(kernel_port_objection(config.ports.core).empty());
   const std::string link = ip("-d link show pns0");
   CHECK_THAT(link, Catch::Contains("pns0@pns0-dp") && Catch::Contains("NOARP") &&
@@ -465,18 +521,60 @@ TEST_CASE("kernel port: a pair whose far end the host has no business with", "[k
                                                  Catch::Contains("2001:db8::1/128") &&
                                                  !Catch::Contains("fe80"));
   CHECK(ip("route show dev pns0") ==
-        "10.64.0.2/31 proto static scope link linkdown \n"
-        "10.64.0.4/30 proto static scope link linkdown \n");
+        "10.64.0.2/31 proto 172 scope link linkdown \n"
+        "10.64.0.4/30 proto 172 scope link linkdown \n");
   CHECK_THAT(ip("-6 route show dev pns0"), Catch::Contains("2001:db8:100::/48"));
 
   // The pair of a killed server is made anew: an address of its configuration is not kept.
   config.ports.core.addresses = {{*Ipv4Address::parse("10.64.0.9"), 32}};
   REQUIRE(make_kernel_port(config.ports.core));
-  REQUIRE(configure_kernel_port(config));
+  had = {};
+  REQUIRE(configure_kernel_port(config, {}, had));
   CHECK_THAT(ip("-o address show dev pns0"), !Catch::Contains("10.64.0.1/32"));
   remove_kernel_port(config.ports.core);
   CHECK(ip("link show pns0").empty());
   CHECK(ip("link show pns0-dp").empty());
+}
+
+TEST_CASE("kernel port: after another configuration it has exactly what that wants", "[kernel]") {
+  enter_fresh_namespace();
+  config::Config config;
+  config.ports.core.device = {config::DeviceKind::kKernel, "kernel:pns0", "pns0"};
+  config.ports.core.addresses = {Ipv4Prefix::parse("10.64.0.1/24").value(),
+                                 Ipv4Prefix::parse("10.65.0.1/32").value()};
+  config.ports.core.ipv6_addresses = {*Ipv6Prefix::parse("2001:db8::1/128")};
+  config.pools["one"].ranges = {
+      {*Ipv4Address::parse("10.64.0.2"), *Ipv4Address::parse("10.64.0.3")}};
+  config.pools["two"].ranges = {
+      {*Ipv4Address::parse("10.65.0.2"), *Ipv4Address::parse("10.65.0.3")}};
+  config.pools["two"].ipv6_prefixes = {*Ipv6Prefix::parse("2001:db8:100::/48")};
+  OwnAddresses had;
+  REQUIRE(make_kernel_port(config.ports.core));
+  REQUIRE(configure_kernel_port(config, {}, had));
+  // Routes of sessions, a routing daemon's route, and an operator's address and route.
+  const Networks fixed{{*Ipv4Prefix::parse("10.77.0.7/32")}, {}};
+  REQUIRE(add_way_back(config.ports.core, fixed));
+  REQUIRE(add_way_back(config.ports.core, {{*Ipv4Prefix::parse("10.77.0.8/32")}, {}}));
+  (void)ip("route add 192.168.50.0/24 dev pns0 proto 173 metric 30000");
+  (void)ip("address add 10.99.0.1/32 dev pns0");
+  (void)ip("route add 10.98.0.0/16 dev pns0");
+
+  config.ports.core.addresses = {Ipv4Prefix::parse("10.64.0.9/24").value()};
+  config.ports.core.ipv6_addresses.clear();
+  config.pools.erase("two");
+  for (int twice = 0; twice < 2; ++twice) {
+    REQUIRE(configure_kernel_port(config, fixed, had));
+    const std::string addresses = ip("-o address show dev pns0");
+    // The first of a network takes the others with it, unless they are given back.
+    CHECK_THAT(addresses, Catch::Contains("10.64.0.9/24") && Catch::Contains("10.99.0.1/32"));
+    CHECK_THAT(addresses, !Catch::Contains("10.64.0.1/24") && !Catch::Contains("10.65.0.1/32") &&
+                              !Catch::Contains("2001:db8::1"));
+    CHECK(ip("route show dev pns0 proto 172") ==
+          "10.64.0.2/31 scope link linkdown \n10.77.0.7 scope link linkdown \n");
+    CHECK_THAT(ip("route show dev pns0"),
+               Catch::Contains("192.168.50.0/24 proto 173") && Catch::Contains("10.98.0.0/16"));
+    CHECK_THAT(ip("-6 route show dev pns0"), !Catch::Contains("2001:db8:100::/48"));
+  }
 }
 
 TEST_CASE("kernel port: parameters that cannot be set are log lines, and the pair is made",
