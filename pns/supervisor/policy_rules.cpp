@@ -26,6 +26,7 @@
 namespace pns::supervisor {
 namespace {
 
+constexpr std::uint32_t kCoreServicesPriority = 17'230;
 constexpr std::uint32_t kFromPriority = 17'231;
 constexpr std::uint32_t kOifPriority = 17'232;
 constexpr std::uint32_t kListenerPriority = 17'233;
@@ -136,6 +137,18 @@ std::vector<ServicesRule> services_rules(const config::Ports& ports) {
     rules.push_back({family, kServicesPriority, services.table});
   }
   if (!ports.access.has_twin()) rules.push_back({AF_INET, kListenerPriority, RT_TABLE_MAIN});
+  if (!ports.core.has_twin()) return rules;
+  // On one link an address may be the one that clients dial, whose answers must reach the peer.
+  const auto is_dialled = [&](const auto& own, const auto& addresses) {
+    return std::ranges::any_of(addresses,
+                               [&](const auto& other) { return other.address == own.address; });
+  };
+  for (const Ipv4Prefix& own : ports.core.addresses)
+    if (!is_dialled(own, ports.access.addresses))
+      rules.push_back({AF_INET, kCoreServicesPriority, services.table, own.address.to_string()});
+  for (const Ipv6Prefix& own : ports.core.ipv6_addresses)
+    if (!own.address.is_link_local())
+      rules.push_back({AF_INET6, kCoreServicesPriority, services.table, own.address.to_string()});
   return rules;
 }
 

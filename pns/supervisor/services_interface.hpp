@@ -3,12 +3,14 @@
 // The interface between subscribers and programs of this host (docs/decisions/0022): a TUN that the
 // supervisor makes and the dataplane reads and writes. It carries the addresses of the gateways of
 // the pools, and the kernel's way back leads there:
+//   17230  of this host, from a core address    the table of services; where a twin has the address
 //   17232  oif INTERFACE                        the table of services
 //   17233  of this host, from TCP port 1723     main; only where the access port has no twin
 //   17234  of this host                         the table of services
-// That table has the prefixes of the pools, and the fixed addresses that sessions have outside
-// them. The table of the core port has them too: rules from its addresses stand before these.
-// An outer address may be an inner one, so answers on TCP 1723 must not come here.
+// That table has the prefixes of the pools, the fixed addresses that sessions have outside them,
+// and the networks behind subscribers. The table of the core port has the first two too. A network
+// leads out of the core port there, for routing daemons, so the first rule stands before that
+// table. An outer address may be an inner one, so answers on TCP 1723 must not come here.
 //
 // The routes carry protocol 172 and go with the interface, which goes with the supervisor.
 // Supervisor thread only. Errors are one line, ready to print.

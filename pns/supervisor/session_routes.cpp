@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "pns/supervisor/session_routes.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace pns::supervisor {
@@ -13,12 +14,29 @@ std::optional<SessionRoutes::Network> SessionRoutes::parse(std::string_view text
   return std::nullopt;
 }
 
-SessionRoutes::Kernel::Result SessionRoutes::add(const Network& network) {
-  return std::visit([this](const auto& prefix) { return kernel_.add(prefix); }, network);
+SessionRoutes::Kernel::Result SessionRoutes::add_to(Kernel& kernel, const Network& network) {
+  return std::visit([&kernel](const auto& prefix) { return kernel.add(prefix); }, network);
+}
+
+SessionRoutes::Kernel::Result SessionRoutes::add(const Network& network, bool& stands) {
+  Kernel::Result result;
+  stands = false;
+  for (Kernel* const kernel : kernels_)
+    if (auto done = add_to(*kernel, network))
+      stands = true;
+    else
+      result = std::move(done);
+  return result;
 }
 
 SessionRoutes::Kernel::Result SessionRoutes::remove(const Network& network) {
-  return std::visit([this](const auto& prefix) { return kernel_.remove(prefix); }, network);
+  Kernel::Result result;
+  for (Kernel* const kernel : kernels_)
+    if (auto done =
+            std::visit([kernel](const auto& prefix) { return kernel->remove(prefix); }, network);
+        !done)
+      result = std::move(done);
+  return result;
 }
 
 void SessionRoutes::warn(std::string_view network, std::string_view reason, TimePoint now) {
@@ -28,20 +46,34 @@ void SessionRoutes::warn(std::string_view network, std::string_view reason, Time
 }
 
 void SessionRoutes::clean() {
-  const auto left = kernel_.list();
-  if (left) {
-    for (const Ipv4Prefix& network : left->ipv4) (void)kernel_.remove(network);
-    for (const Ipv6Prefix& network : left->ipv6) (void)kernel_.remove(network);
+  for (Kernel* const kernel : kernels_) {
+    const auto left = kernel->list();
+    if (!left) continue;
+    for (const Ipv4Prefix& network : left->ipv4) (void)kernel->remove(network);
+    for (const Ipv6Prefix& network : left->ipv6) (void)kernel->remove(network);
   }
   routes_.clear();
 }
 
 void SessionRoutes::adopt() {
-  const auto known = kernel_.list();
+  const auto known = kernels_.front()->list();
   if (!known) return;
   for (const Ipv4Prefix& network : known->ipv4) routes_.emplace(network, true);
   for (const Ipv6Prefix& network : known->ipv6) routes_.emplace(network, true);
 }
+
+void SessionRoutes::add_place(Kernel& kernel) {
+  if (std::ranges::find(kernels_, &kernel) == kernels_.end()) kernels_.push_back(&kernel);
+  if (const auto left = kernel.list()) {
+    for (const Ipv4Prefix& network : left->ipv4)
+      if (!routes_.contains(network)) (void)kernel.remove(network);
+    for (const Ipv6Prefix& network : left->ipv6)
+      if (!routes_.contains(network)) (void)kernel.remove(network);
+  }
+  for (const auto& [network, told] : routes_) (void)add_to(kernel, network);
+}
+
+void SessionRoutes::remove_place(Kernel& kernel) { std::erase(kernels_, &kernel); }
 
 void SessionRoutes::set(std::string_view network, bool in_force, TimePoint now) {
   const auto parsed = parse(network);
@@ -56,8 +88,9 @@ void SessionRoutes::set(std::string_view network, bool in_force, TimePoint now) 
     return;
   }
   if (routes_.size() >= most_) return warn(network, "too many", now);
-  if (const auto done = add(*parsed); !done) return warn(network, done.error(), now);
-  routes_.emplace(*parsed, true);
+  bool stands = false;
+  if (const auto done = add(*parsed, stands); !done) warn(network, done.error(), now);
+  if (stands) routes_.emplace(*parsed, true);
 }
 
 void SessionRoutes::expect_again() {
@@ -73,7 +106,8 @@ void SessionRoutes::forget_others() {
 }
 
 void SessionRoutes::repeat() {
-  for (const auto& [network, told] : routes_) (void)add(network);
+  for (const auto& [network, told] : routes_)
+    for (Kernel* const kernel : kernels_) (void)add_to(*kernel, network);
 }
 
 std::expected<void, std::string> NetlinkRoutes::open(netlink::SubscriberRoutes::Place place) {

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// SessionRoutes: the kernel's routes to the networks behind subscribers, for routing daemons. The
-// control process tells which are in force; they outlive it. One that its successor does not tell
-// again belongs to a call that is gone. Supervisor thread only. At most kMaxRoutes.
+// SessionRoutes: the kernel's routes to the networks behind subscribers. They stand in the core
+// port's table, for routing daemons, and in a second place, by which programs of this host answer
+// (services_interface.hpp). The control process tells which are in force; they outlive it. One that
+// its successor does not tell again belongs to a call that is gone. Supervisor thread only. At most
+// kMaxRoutes.
 #pragma once
 
 #include <cstddef>
@@ -12,6 +14,7 @@
 #include <string>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 #include "pns/base/time.hpp"
 #include "pns/log/log.hpp"
@@ -39,7 +42,7 @@ class SessionRoutes {
   };
 
   explicit SessionRoutes(Kernel& kernel, std::size_t most = kMaxRoutes)
-      : kernel_(kernel), most_(most) {}
+      : kernels_{&kernel}, most_(most) {}
 
   // Takes all of them away: at the end of the server, and before one starts where another was
   // killed.
@@ -52,19 +55,25 @@ class SessionRoutes {
   void expect_again();
   // It has told all that are left.
   void forget_others();
-  // Routes go with a twin that goes down: sets them again.
+  // Routes go with an interface that goes down: sets them again.
   void repeat();
+  // A further place for all of them, in which those that are not in force go, and one less. Where
+  // it fails, the others stand.
+  void add_place(Kernel& kernel);
+  void remove_place(Kernel& kernel);
 
   [[nodiscard]] std::size_t size() const noexcept { return routes_.size(); }
 
  private:
   using Network = std::variant<Ipv4Prefix, Ipv6Prefix>;
   [[nodiscard]] static std::optional<Network> parse(std::string_view text);
-  [[nodiscard]] Kernel::Result add(const Network& network);
+  [[nodiscard]] static Kernel::Result add_to(Kernel& kernel, const Network& network);
+  // The last error of any place. add(): `stands`: it has succeeded in one.
+  [[nodiscard]] Kernel::Result add(const Network& network, bool& stands);
   [[nodiscard]] Kernel::Result remove(const Network& network);
   void warn(std::string_view network, std::string_view reason, TimePoint now);
 
-  Kernel& kernel_;
+  std::vector<Kernel*> kernels_;  // the first has what adopt() takes
   std::size_t most_;
   std::map<Network, bool> routes_;  // true: told by the control process that runs
   log::RateLimit log_{1, Seconds(1)};
@@ -74,6 +83,7 @@ class SessionRoutes {
 class NetlinkRoutes final : public SessionRoutes::Kernel {
  public:
   [[nodiscard]] std::expected<void, std::string> open(netlink::SubscriberRoutes::Place place);
+  void close() { routes_.reset(); }
   [[nodiscard]] Result add(const Ipv4Prefix& network) override {
     return act(&Routes::add, network);
   }

@@ -107,6 +107,7 @@ void Supervisor::refresh_services(const Plane& plane) {
     return configure_services(config, Old::kRemove, services_addresses_);
   }();
   if (!done) log::error("services failed", {{"reason", done.error()}});
+  if (services_) session_routes_.add_place(services_routes_);
 }
 
 // Of a configuration that a resumed supervisor has read. Not before: callers would wait for an

@@ -234,9 +234,14 @@ void Supervisor::resume_services() {
   }
   const auto done = [&]() -> Result {
     if (!services_) return open_services();
+    if (auto opened =
+            services_routes_.open({.interface = services.interface, .table = services.table});
+        !opened)
+      return opened;
     return configure_services(config_, Old::kKeep, services_addresses_);
   }();
   if (!done) log::error("services failed", {{"reason", done.error()}});
+  if (services_) session_routes_.add_place(services_routes_);
 }
 
 // What calls hang on is not changed under them: it stays as it is, and the log says so.

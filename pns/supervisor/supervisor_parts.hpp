@@ -220,6 +220,7 @@ class Supervisor {
   log::RateLimit neighbour_budget_{1000, std::chrono::seconds(1)};  // requests of the dataplane
   log::RateLimit neighbour_log_{1, std::chrono::seconds(1)};
   NetlinkRoutes kernel_routes_;
+  NetlinkRoutes services_routes_;  // the second place, while services are on
   SessionRoutes session_routes_{kernel_routes_};
   // The kernel's routes of ways_back_.
   class KernelWays final : public WaysBack::Kernel {

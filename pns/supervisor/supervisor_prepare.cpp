@@ -165,7 +165,9 @@ Result Supervisor::open_services() {
   if (!tun) return std::unexpected(tun.error());
   services_ = std::move(*tun);
   services_addresses_ = {};
-  return configure_services(config_, Old::kRemove, services_addresses_);
+  if (auto done = configure_services(config_, Old::kRemove, services_addresses_); !done)
+    return done;
+  return services_routes_.open({.interface = services.interface, .table = services.table});
 }
 
 Result Supervisor::open_neighbour_requests() {

@@ -4,6 +4,7 @@
 loopback interface, and a host behind the core port talks to it.
 
     192.168.50.1, 2001:db8:50::1 ── guest ── access │ server │ core ── intranet host"""
+import pathlib
 import re
 import shutil
 import subprocess
@@ -18,6 +19,8 @@ LAN, LAN_HOST = "192.168.50.0/24", "192.168.50.1"
 LAN6, LAN_HOST6 = "2001:db8:50::/48", "2001:db8:50::1"
 BRANCH, BRANCH_HOST = "192.168.60.0/24", "192.168.60.1"
 CORE6, HOST6 = pnslab.lab.CORE6, pnslab.lab.HOST6
+SERVICE = pathlib.Path(__file__).resolve().parent / "guest" / "service.py"
+GATEWAY = "10.64.0.1"
 COUNT = 1 << 20  # octets
 
 
@@ -75,6 +78,26 @@ class Site(theme.Theme):
                 self.assertIn(f"dev {interface}", line)
                 found.append(line.split()[0])
         return sorted(found)
+
+    def service_routes(self):
+        """Destinations of the kernel's routes for programs of the server's host."""
+        found = []
+        for family in ("-4", "-6"):
+            shown = self.lab.pns.run("ip", "-N", family, "route", "show", "table", "1725", "proto",
+                                     "173", check=False).stdout
+            for line in shown.splitlines():
+                self.assertIn("dev pns-services", line)
+                found.append(line.split()[0])
+        return sorted(found)
+
+    def answers(self, address, source):
+        """Whether the service of the server's host answers a host of the LAN, by UDP and by TCP."""
+        for kind in ("udp", "tcp"):
+            seen = self.guest.run(f"python3 -B /run/lab/{SERVICE.name} {kind} {address} 100 --source {source}",
+                                  timeout=30).strip()
+            if seen != source:
+                return False
+        return True
 
     def ping_lan(self, address=LAN_HOST):
         """From the intranet's host: (sent, received)."""
@@ -164,6 +187,32 @@ class Site(theme.Theme):
         self.assertEqual(self.server.show("stats")["call_ends"].get("route_in_use"), 1)
         self.assertEqual(self.ping_lan(), (3, 3))
         session.hang_up()
+
+    def test_6b_services_of_the_servers_host_answer_the_lan(self):
+        self.serve(self.lab.pns, str(SERVICE), "serve")
+        shutil.copy(SERVICE, self.guest.directory)
+        session = self.dial()
+        wanted = sorted([LAN, LAN6])
+        ways = ((pnslab.lab.CORE, LAN_HOST), (GATEWAY, LAN_HOST), (CORE6, LAN_HOST6))
+        self.assertEqual(self.service_routes(), wanted)
+        for address, source in ways:
+            self.assertTrue(self.answers(address, source), (address, source))
+        # The host speaks of its own accord.
+        shown = self.lab.pns.run("ping", "-c", "3", "-i", "0.2", LAN_HOST, check=False).stdout
+        self.assertEqual(theme.ping_counts(shown), (3, 3))
+        # A dataplane that starts gets a clean table; these are not its own.
+        pid = self.server.kill("dataplane")
+        self.restarted("dataplane", pid)
+        for address, source in ways:
+            pnslab.wait_until(lambda to=address, by=source: self.answers(to, by), 20, f"{address} answers {source}")
+        self.server.restart("supervisor")
+        self.assertEqual(self.service_routes(), wanted)
+        self.assertEqual(self.kernel_routes(), wanted)
+        for address, source in ways:
+            self.assertTrue(self.answers(address, source), (address, source))
+        session.hang_up()
+        self.server.wait_sessions(0)
+        pnslab.wait_until(lambda: self.service_routes() == [] == self.kernel_routes(), 5, "the routes have gone")
 
     def restarted(self, plane, pid):
         pnslab.wait_until(lambda: self.server.pid_of(plane) not in (None, pid), 10,

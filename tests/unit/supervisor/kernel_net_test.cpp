@@ -355,9 +355,11 @@ TEST_CASE("kernel net: what services had of an earlier configuration goes, what 
   OwnAddresses had;
   REQUIRE(configure_services(config, Old::kRemove, had));
   CHECK(our_rules() ==
+        "17230:\tfrom 10.0.0.1 iif lo lookup 5725 proto 172\n"
         "17232:\tfrom all oif services0 lookup 5725 proto 172\n"
         "17233:\tfrom all iif lo ipproto ipproto-6 sport 1723 lookup 254 proto 172\n"
         "17234:\tfrom all iif lo lookup 5725 proto 172\n"
+        "17230:\tfrom 2001:db8:c::1 iif lo lookup 5725 proto 172\n"
         "17232:\tfrom all oif services0 lookup 5725 proto 172\n"
         "17234:\tfrom all iif lo lookup 5725 proto 172\n");
   (void)ip("address add 10.99.0.1/32 dev services0");
@@ -377,7 +379,9 @@ TEST_CASE("kernel net: what services had of an earlier configuration goes, what 
                                                       Catch::Contains("10.65.0.1/32") &&
                                                       Catch::Contains("10.99.0.1/32"));
   CHECK(ip("route show table 5725") == "10.65.0.2/31 dev services0 proto 172 scope link \n");
-  CHECK_THAT(our_rules(), !Catch::Contains("sport"));
+  CHECK_THAT(our_rules(), Catch::Contains("from 10.0.0.2 iif lo") &&
+                              !Catch::Contains("from 10.0.0.1 iif lo") &&
+                              !Catch::Contains("sport"));
   // Off: the interface may still be a dataplane's.
   switch_off_services(config.ports, had);
   CHECK(our_rules().empty());

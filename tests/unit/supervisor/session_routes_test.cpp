@@ -128,3 +128,41 @@ TEST_CASE("session routes: a server that starts finds those of a killed one, and
   second.clean();
   CHECK(kernel.routes.empty());
 }
+
+TEST_CASE(
+    "session routes: a second place has the same ones, and neither keeps the other from its own",
+    "[supervisor][networks]") {
+  FakeKernel daemons;
+  FakeKernel services;
+  services.routes = {"10.9.0.0/16", "10.1.0.0/16"};  // of a run that was killed
+  SessionRoutes routes(daemons);
+  routes.set("10.1.0.0/16", true, kNow);
+  routes.set("2001:db8:1::/48", true, kNow);
+  routes.add_place(services);
+  CHECK(services.routes == Routes{"10.1.0.0/16", "2001:db8:1::/48"});
+  routes.set("10.2.0.0/16", true, kNow);
+  routes.set("10.1.0.0/16", false, kNow);
+  CHECK(services.routes == Routes{"10.2.0.0/16", "2001:db8:1::/48"});
+  CHECK(services.routes == daemons.routes);
+  // Where one fails, the network is in force all the same, and goes with its session.
+  services.refuses = true;
+  routes.set("10.3.0.0/16", true, kNow);
+  CHECK(daemons.routes.contains("10.3.0.0/16"));
+  services.refuses = false;
+  routes.repeat();
+  CHECK(services.routes == daemons.routes);
+  daemons.refuses = true;
+  routes.set("10.4.0.0/16", true, kNow);
+  CHECK(services.routes.contains("10.4.0.0/16"));
+  routes.set("10.4.0.0/16", false, kNow);
+  CHECK(services.routes == daemons.routes);
+  // The interface has gone, and its routes with it.
+  routes.remove_place(services);
+  services.routes.clear();
+  routes.set("10.2.0.0/16", false, kNow);
+  CHECK(services.calls > 0);
+  const int calls = services.calls;
+  routes.clean();
+  CHECK(services.calls == calls);
+  CHECK(daemons.routes.empty());
+}
