@@ -35,6 +35,8 @@ struct Results {
   std::string cpu, unit;
   double tsc_ghz = 0, core_ratio = 0;
   std::optional<bool> huge_pages;
+  // Where frames lay, and to which hosts packets went. Empty: the file does not say.
+  std::string frames, hosts;
   std::map<std::string, Row> rows;    // by bench/case/contender
   std::map<std::string, bool> goals;  // met
   std::size_t without_cost = 0;       // rows that have no min and median
@@ -71,6 +73,10 @@ void read_rows(const json& rows, Results& results) {
   }
 }
 
+void append(std::string& list, const std::string& word) {
+  list += (list.empty() ? "" : ", ") + word;
+}
+
 // Throws std::runtime_error, with the file's name and what is wrong.
 Results read(const std::string& path) {
   try {
@@ -83,6 +89,10 @@ Results read(const std::string& path) {
     results.core_ratio = document.at("core_ratio").get<double>();
     results.unit = document.value("unit", "");
     if (document.contains("huge_pages")) results.huge_pages = document.at("huge_pages").get<bool>();
+    for (const json& each : document.value("frames", json::array()))
+      append(results.frames, each.at("state").get<std::string>());
+    for (const json& each : document.value("hosts", json::array()))
+      append(results.hosts, each.get<std::string>());
     read_rows(document.at("rows"), results);
     // mppe says name, pipeline goal.
     for (const json& goal : document.value("goals", json::array()))
@@ -106,6 +116,13 @@ void warn_of_machines(const Results& before, const Results& after) {
                before.core_ratio, after.core_ratio);
   if (before.huge_pages != after.huge_pages)
     fmt::print("warning: huge pages in one of the two runs only\n");
+  const auto differ = [](const char* what, const std::string& old, const std::string& now) {
+    if (old != now)
+      fmt::print("warning: other {}: {} before, {} now\n", what, old.empty() ? "unknown" : old,
+                 now.empty() ? "unknown" : now);
+  };
+  differ("states of frames", before.frames, after.frames);
+  differ("hosts", before.hosts, after.hosts);
   for (const Results* each : {&before, &after})
     if (each->without_cost != 0)
       fmt::print("warning: {} rows of the {} file have no min and median, and are not compared\n",

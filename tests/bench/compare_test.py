@@ -148,7 +148,10 @@ class Compare(unittest.TestCase):
         for change, text in (({"cpu": "another"}, "another CPU: made up before, another now"),
                              ({"tsc_ghz": 3.0}, "another TSC: 2.50 GHz before, 3.00 GHz now"),
                              ({"core_ratio": 1.0}, "another clock"),
-                             ({"huge_pages": True}, "huge pages in one of the two runs only")):
+                             ({"huge_pages": True}, "huge pages in one of the two runs only"),
+                             ({"frames": [{"state": "memory"}, {"state": "llc"}]},
+                              "other states of frames: unknown before, memory, llc now"),
+                             ({"hosts": ["all"]}, "other hosts: unknown before, all now")):
             status, out, _ = self.compare(results(rows), results(rows, **change))
             self.assertEqual(status, 0)
             self.assertIn("warning: " + text, out)

@@ -59,10 +59,27 @@ int main(int argc, char** argv) {
   pipeline->add_option("--size", pipeline_options.sizes, "octets of inner IP packets")
       ->delimiter(',')
       ->check(CLI::Range(40, 1400));
-  pipeline->add_option("--direction", pipeline_options.directions, "up, down, both")
+  pipeline
+      ->add_option("--direction", pipeline_options.directions,
+                   "up, down, both; unsteered: down, by two workers that get half of each other's "
+                   "packets, polled in turn")
       ->capture_default_str()
       ->delimiter(',')
-      ->check(CLI::IsMember({"up", "down", "both"}));
+      ->check(CLI::IsMember({"up", "down", "both", "unsteered"}));
+  pipeline
+      ->add_option("--frames", pipeline_options.frames,
+                   "where received frames lie: memory; llc: the last-level cache, as with DDIO; "
+                   "written: where the bench has just written them")
+      ->capture_default_str()
+      ->delimiter(',')
+      ->check(CLI::IsMember({"memory", "llc", "written"}));
+  pipeline
+      ->add_option("--hosts", pipeline_options.hosts,
+                   "hosts that subscribers talk to: all over the unicast addresses, or a few "
+                   "thousand neighbours")
+      ->capture_default_str()
+      ->delimiter(',')
+      ->check(CLI::IsMember({"all", "few"}));
   bool only_clear = false;
   bool only_mppe = false;
   CLI::Option* clear = pipeline->add_flag("--clear", only_clear, "only without MPPE");
@@ -105,6 +122,9 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(0, CPU_SETSIZE - 1));
   scale->add_option("--workers", scale_options.workers, "on the first so many of the CPUs")
       ->check(CLI::PositiveNumber);
+  scale->add_option("--frames", scale_options.frames, "where received frames lie, as of pipeline")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"memory", "llc", "written"}));
   scale->add_option("--sessions", scale_options.sessions, "how many of each worker")
       ->capture_default_str()
       ->delimiter(',')

@@ -2,8 +2,6 @@
 #include "tests/bench/pipeline_bench.hpp"
 
 #include <fmt/core.h>
-#include <rte_cycles.h>
-#include <x86intrin.h>
 
 #include <algorithm>
 #include <chrono>
@@ -15,6 +13,8 @@
 #include "tests/bench/machine.hpp"
 #include "tests/bench/pipeline_report.hpp"
 #include "tests/bench/pipeline_rig.hpp"
+#include "tests/bench/pipeline_subject.hpp"
+#include "tests/bench/timing.hpp"
 
 namespace pns::bench {
 namespace {
@@ -23,94 +23,118 @@ using Clock = std::chrono::steady_clock;
 
 constexpr unsigned kEalMegabytes = 384;
 constexpr unsigned kBurst = 32;       // packets a port for each poll
+constexpr unsigned kAhead = kBurst;   // packets that wait behind them, as at a port that is busy
 constexpr unsigned kLonePolls = 512;  // of a round
 constexpr unsigned kFewestRounds = 5;
 
 struct Case {
   Direction direction;
   std::string direction_name;
+  bool unsteered;
   bool mppe;
   std::size_t size;
   std::uint32_t sessions;
+  FrameState frames;
+  Hosts hosts;
 
+  // The defaults go without saying: one result is compared with another by name.
   [[nodiscard]] std::string name() const {
-    return fmt::format("{}/{}/{}/{}", direction_name, mppe ? "mppe" : "clear", size, sessions);
+    return fmt::format("{}/{}/{}/{}{}{}", direction_name, mppe ? "mppe" : "clear", size, sessions,
+                       frames == FrameState::kMemory ? "" : fmt::format("/{}", name_of(frames)),
+                       hosts == Hosts::kAll ? "" : "/few");
   }
+  [[nodiscard]] Subject::Batch batch() const { return {direction, size, hosts, frames}; }
   [[nodiscard]] std::size_t received_size() const {  // octets of IP, about
     return direction == Direction::kDown ? size : size + 36;
   }
 };
 
-// In the order in which they are run: the sessions of a count are set up once, and encrypt once
-// they have begun to.
+// In the order in which they are run: the sessions of a count are set up once for one worker and
+// once for two, and encrypt once they have begun to.
 std::vector<Case> cases_of(const PipelineOptions& options) {
-  static const std::map<std::string, Direction> kDirections = {
-      {"up", Direction::kUp}, {"down", Direction::kDown}, {"both", Direction::kBoth}};
+  static const std::map<std::string, Direction> kDirections = {{"up", Direction::kUp},
+                                                               {"down", Direction::kDown},
+                                                               {"both", Direction::kBoth},
+                                                               {"unsteered", Direction::kDown}};
   std::vector<Case> cases;
-  for (const std::uint32_t sessions : options.sessions)
-    for (const bool mppe : {false, true}) {
-      if (!(mppe ? options.mppe : options.clear) || sessions > options.max_sessions) continue;
-      auto sizes = options.sizes;
-      if (sizes.empty()) sizes = {mppe ? 512U : 64U, 1'400};
-      for (const std::size_t size : sizes)
-        for (const std::string& direction : options.directions) {
-          Case made{kDirections.at(direction), direction, mppe, size, sessions};
-          if (made.name().contains(options.filter)) cases.push_back(made);
-        }
-    }
+  const auto add = [&](std::uint32_t sessions, bool unsteered, bool mppe) {
+    auto sizes = options.sizes;
+    if (sizes.empty()) sizes = {mppe ? 512U : 64U, 1'400};
+    for (const std::size_t size : sizes)
+      for (const std::string& direction : options.directions) {
+        if ((direction == "unsteered") != unsteered) continue;
+        for (const std::string& frames : options.frames)
+          for (const std::string& hosts : options.hosts) {
+            Case made{kDirections.at(direction),
+                      direction,
+                      unsteered,
+                      mppe,
+                      size,
+                      sessions,
+                      frame_state_of(frames),
+                      hosts == "few" ? Hosts::kFew : Hosts::kAll};
+            if (made.name().contains(options.filter)) cases.push_back(made);
+          }
+      }
+  };
+  for (const std::uint32_t sessions : options.sessions) {
+    if (sessions > options.max_sessions) continue;
+    for (const bool unsteered : {false, true})
+      for (const bool mppe : {false, true})
+        if (mppe ? options.mppe : options.clear) add(sessions, unsteered, mppe);
+  }
   return cases;
 }
 
 using Samples = std::vector<double>;
 
-// Times one call that gives a number of packets; nothing is noted when it gives none.
-template <class Run>
-unsigned time(Samples& samples, Run run) {
-  _mm_lfence();
-  const std::uint64_t start = __rdtsc();
-  _mm_lfence();
-  const unsigned packets = run();
-  _mm_lfence();
-  const std::uint64_t cycles = __rdtsc() - start;
-  if (packets != 0) samples.push_back(static_cast<double>(cycles) / packets);
-  return packets;
-}
-
 // One batch of each: the worker, the worker with one packet at a time, the ports alone.
 struct Round {
   Wires& wires;
-  Rig& rig;
+  Subject& subject;
   const Case& of;
   Samples whole, echo, lone;
 
   void run() {
-    rig.build(of.direction, of.size);
-    while (rig.feed(kBurst) != 0) time(whole, [this] { return rig.poll(); });
-    rig.settle();
-
-    rig.build(of.direction, of.size);
-    for (unsigned n = 0; n < kLonePolls; ++n) {
-      if (rig.feed(1) == 0) break;
-      time(lone, [this] { return rig.poll(); });
+    subject.build(of.batch());
+    (void)subject.feed(kAhead);
+    const unsigned full = subject.feed(kBurst);
+    for (unsigned fed = full; fed != 0; fed = subject.feed(kBurst)) {
+      const std::uint64_t cycles = cycles_of([this] { subject.poll(); });
+      if (fed == full) whole.push_back(static_cast<double>(cycles) / fed);
     }
-    while (rig.feed(kBurst) != 0) (void)rig.poll();
-    rig.settle();
+    for (unsigned n = 0; n <= kAhead / kBurst; ++n) subject.poll();
+    subject.settle();
 
-    wires.receive_plain(of.received_size(), Wires::kBatch);
-    while (time(echo, [this] { return wires.echo(); }) != 0) {
+    subject.build(of.batch());
+    for (unsigned n = 0; n < kLonePolls; ++n) {
+      const unsigned fed = subject.feed(1);
+      if (fed == 0) break;
+      lone.push_back(static_cast<double>(cycles_of([this] { subject.poll(); })) / fed);
+    }
+    while (subject.feed(kBurst) != 0) subject.poll();
+    subject.settle();
+
+    wires.receive_plain(of.received_size(), Wires::kBatch, of.frames);
+    for (unsigned count = 0;;) {
+      const std::uint64_t cycles = cycles_of([&] { count = wires.echo(); });
+      if (count == 0) break;
+      echo.push_back(static_cast<double>(cycles) / count);
     }
     (void)wires.drain(contract::PortRole::kAccess);
   }
 };
 
-PipelineRow measure(Wires& wires, Rig& rig, const Case& of, double seconds, unsigned rounds) {
-  Round round{wires, rig, of, {}, {}, {}};
+PipelineRow measure(Wires& wires, Subject& subject, const Case& of, double seconds,
+                    unsigned rounds) {
+  Round round{wires, subject, of, {}, {}, {}};
   round.run();  // caches, predictors and what is still owed of the case before
   round.whole.clear();
   round.echo.clear();
   round.lone.clear();
-  const std::uint64_t packets = rig.carried();
-  const std::uint64_t acks = rig.acks();
+  const std::uint64_t packets = subject.carried();
+  const std::uint64_t acks = subject.acks();
+  const std::uint64_t handed = subject.handed();
   const auto until = Clock::now() + std::chrono::duration<double>(seconds);
   for (unsigned n = 0; rounds != 0 ? n < rounds : n < kFewestRounds || Clock::now() < until; ++n)
     round.run();
@@ -121,8 +145,12 @@ PipelineRow measure(Wires& wires, Rig& rig, const Case& of, double seconds, unsi
   row.whole = spread_of(round.whole);
   row.echo = spread_of(round.echo);
   row.lone = spread_of(round.lone);
-  row.packets = rig.carried() - packets;
-  row.acks = static_cast<double>(rig.acks() - acks) / static_cast<double>(row.packets);
+  row.packets = subject.carried() - packets;
+  const auto a_packet = [&](std::uint64_t count) {
+    return static_cast<double>(count) / static_cast<double>(row.packets);
+  };
+  row.acks = a_packet(subject.acks() - acks);
+  row.handed = a_packet(subject.handed() - handed);
   return row;
 }
 
@@ -155,22 +183,36 @@ int run_pipeline(const PipelineOptions& options) {
   if (!machine) return 77;
   PipelineReport report;
   static_cast<Machine&>(report) = *machine;
+  report.hosts = options.hosts;
 
-  Wires wires;
-  std::optional<Rig> rig;
+  const bool any_unsteered = std::ranges::any_of(cases, &Case::unsteered);
+  Wires wires(any_unsteered ? 2 : 1);
+  std::optional<Wires> second;
+  std::vector<std::vector<rte_ring*>> handover;
+  if (any_unsteered) {
+    second.emplace(wires, 1);
+    handover = {{nullptr, Wires::make_ring("handover1_0")},
+                {Wires::make_ring("handover0_1"), nullptr}};
+  }
+  std::optional<Subject> subject;
   std::uint32_t sessions = 0;
   for (std::size_t n = 0; n < cases.size(); ++n) {
     const Case& each = cases[n];
     fmt::print(stderr, "\r{}/{} {:<40}", n + 1, cases.size(), each.name());
-    if (!rig || sessions != each.sessions) {
-      rig.reset();
+    if (!subject || sessions != each.sessions || subject->is_pair() != each.unsteered) {
+      subject.reset();
       sessions = each.sessions;
-      rig.emplace(wires, sessions, !options.no_huge);
-      report.memory.push_back({sessions, rig->resident()});
+      std::vector<Wires*> all{&wires};
+      if (each.unsteered) all.push_back(&*second);
+      subject.emplace(all, handover, sessions, !options.no_huge);
+      if (!each.unsteered) report.memory.push_back({sessions, subject->resident()});
     }
-    if (each.mppe && !rig->armed()) rig->arm();
-    report.rows.push_back(measure(
-        wires, *rig, each, options.seconds / static_cast<double>(cases.size()), options.rounds));
+    if (std::ranges::find(report.lines, each.frames, &PipelineLine::state) == report.lines.end())
+      report.lines.push_back({each.frames, subject->cost_of_line(each.frames)});
+    if (each.mppe && !subject->armed()) subject->arm();
+    report.rows.push_back(measure(wires, *subject, each,
+                                  options.seconds / static_cast<double>(cases.size()),
+                                  options.rounds));
   }
   fmt::print(stderr, "\r{:<60}\r", "");
   const bool met = print_report(report);

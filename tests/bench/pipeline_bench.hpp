@@ -2,7 +2,9 @@
 //
 // pns-bench pipeline: the real worker, from rx_burst to tx_burst, over up to a million sessions.
 // Beside each case, batch by batch in the same run: `echo`, what ring ports alone cost, and `lone`,
-// the same worker given one packet at a time. A packet that does not come out fails the bench.
+// the same worker given one packet at a time. `unsteered`: downstream by two workers, which get
+// half of each other's packets. Each case is repeated for every state of frames and every choice of
+// hosts that is asked for. A packet that does not come out fails the bench.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +19,9 @@ struct PipelineOptions : RunOptions {
   PipelineOptions() { seconds = 120; }  // for all cases together
   std::vector<std::uint32_t> sessions{1'000, 10'000, 100'000, 1'000'000};
   std::vector<std::size_t> sizes;  // octets of inner IP; empty: 64, 1400 clear, 512, 1400 MPPE
-  std::vector<std::string> directions{"up", "down", "both"};
+  std::vector<std::string> directions{"up", "down", "both", "unsteered"};
+  std::vector<std::string> frames{"memory"};  // states, as name_of() says
+  std::vector<std::string> hosts{"all"};      // all, few
   bool clear = true;
   bool mppe = true;
   std::uint32_t max_sessions = UINT32_MAX;  // cases of more are left out

@@ -13,11 +13,12 @@
 namespace pns::bench {
 
 struct PipelineRow {
-  std::string name;  // direction/clear or mppe/octets/sessions
+  std::string name;  // direction/clear or mppe/octets/sessions, and what is not the default
   std::uint32_t sessions = 0;
   std::size_t size = 0;
   Spread whole, echo, lone;
-  double acks = 0;  // stand-alone ones made, a packet
+  double acks = 0;    // stand-alone ones made, a packet
+  double handed = 0;  // to the other worker, a packet
   std::uint64_t packets = 0;
 };
 
@@ -27,12 +28,20 @@ struct PipelineMemory {
   [[nodiscard]] double total() const { return resident.records + resident.table + resident.worker; }
 };
 
+// The cost of a frame's first line in a state of frames.
+struct PipelineLine {
+  FrameState state;
+  LineCost cost;
+};
+
 struct PipelineReport : Machine {
   std::vector<PipelineRow> rows;
   std::vector<PipelineMemory> memory;
+  std::vector<PipelineLine> lines;
+  std::vector<std::string> hosts;  // as asked for
 };
 
-// Tables on stdout. Result: whether every goal whose case was measured was met, by p10.
+// Tables on stdout. Result: whether every goal whose case was measured was met.
 bool print_report(const PipelineReport& report);
 
 // Throws std::runtime_error.

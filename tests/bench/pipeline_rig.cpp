@@ -29,11 +29,11 @@ constexpr MacAddress kAccessMac{0x02, 0, 0, 0, 0, 0x01};
 constexpr MacAddress kCoreMac{0x02, 0, 0, 0, 0, 0x02};
 constexpr MacAddress kAccessRouterMac{0x02, 0, 0, 0, 0, 0x11};
 constexpr MacAddress kCoreRouterMac{0x02, 0, 0, 0, 0, 0x12};
-constexpr std::uint32_t kLocals = 0xc6336400;   // 198.51.100.0
-constexpr std::uint32_t kInner = 0x0a000000;    // 10.0.0.0
-constexpr std::uint32_t kPeers = 0x64400000;    // 100.64.0.0/10
-constexpr std::uint32_t kServers = 0xc6120000;  // 198.18.0.0/15
-constexpr std::uint32_t kServerCount = 4'096;
+constexpr Ipv4Address kGateway = kPools.last();  // our end of each session
+constexpr std::uint32_t kFewHosts = 0xc6120000;  // 198.18.0.0
+constexpr std::uint32_t kFewHostCount = 4'096;
+constexpr NextHopId kFirstGateway(1);
+constexpr NextHopId kPoolsHop(kFirstGateway.value + Internet::kGateways);
 constexpr std::uint64_t kPrefixes = 0x2001'0db8'1000'0000;
 constexpr std::uint16_t kInnerMtu = 1'400;
 constexpr std::uint8_t kTcp = 6;
@@ -52,10 +52,11 @@ T must(std::expected<T, std::string> made) {
 }
 
 OurCallId call_of(std::uint32_t n) { return OurCallId(static_cast<std::uint16_t>(n % 65'535 + 1)); }
-Ipv4Address local_of(std::uint32_t n) { return Ipv4Address(kLocals + n / 65'535); }
-Ipv4Address inner_of(std::uint32_t n) { return Ipv4Address(kInner + n); }
-// An odd factor spreads them over the whole prefix, each its own.
-Ipv4Address peer_of(std::uint32_t n) { return Ipv4Address(kPeers + (n * 0x9e3779b1 & 0x3fffff)); }
+Ipv4Address local_of(std::uint32_t n) {
+  return Ipv4Address(kLocalAddresses.address.value + n / 65'535);
+}
+Ipv4Address inner_of(std::uint32_t n) { return Ipv4Address(kPools.address.value + n); }
+Ipv4Address peer_of(std::uint32_t n) { return Internet::host_of(n); }
 
 std::array<std::byte, 16> key_of(std::uint32_t n, unsigned direction) {
   std::array<std::byte, 16> key;
@@ -118,6 +119,32 @@ rte_mbuf* make_gre(rte_mempool* pool, std::uint32_t n, const wire::GreHeader& gr
   return packet;
 }
 
+// Leaves the buffers of a new pool in any order, as those of a pool that has been in use are. The
+// CPU prefetches frames that lie at even distances, without being asked.
+void shuffle(rte_mempool* pool, unsigned count) {
+  std::vector<rte_mbuf*> packets(count);
+  must(rte_pktmbuf_alloc_bulk(pool, packets.data(), count) == 0, "all packet buffers");
+  std::mt19937 random(1'701);
+  std::ranges::shuffle(packets, random);
+  rte_pktmbuf_free_bulk(packets.data(), count);
+}
+
+// The routes of the Internet, by gateways at a port.
+void route(NextHops& table, const Internet& internet, PortRole port) {
+  const bool access = port == PortRole::kAccess;
+  for (unsigned n = 0; n < Internet::kGateways; ++n) {
+    MacAddress gateway = access ? kAccessRouterMac : kCoreRouterMac;
+    gateway[4] = static_cast<std::uint8_t>(n);
+    must(table.set(NextHopId(static_cast<std::uint16_t>(kFirstGateway.value + n)),
+                   {NextHopKind::kResolved, port, gateway, access ? kAccessMac : kCoreMac, {}}),
+         "a gateway");
+  }
+  for (const Internet::Route& each : internet.routes())
+    must(table.add_route(each.prefix,
+                         NextHopId(static_cast<std::uint16_t>(kFirstGateway.value + each.gateway))),
+         "a route");
+}
+
 }  // namespace
 
 rte_ring* Wires::make_ring(const std::string& name) {
@@ -131,20 +158,20 @@ Wires::Wires(unsigned sets) {
   pool_ = rte_pktmbuf_pool_create("bench", buffers, 256, kMbufPrivateSize,
                                   RTE_MBUF_DEFAULT_BUF_SIZE, static_cast<int>(rte_socket_id()));
   must(pool_ != nullptr, "packet buffers");
+  shuffle(pool_, buffers);
   open_ports(0);
   outer_ = must(NextHops::create("bench-outer", {.ipv6_routes = 0}));
   inner_ = must(NextHops::create("bench-inner"));
-  const auto route = [](NextHops& table, std::uint16_t id, const NextHop& hop, Ipv4Prefix prefix) {
-    must(table.set(NextHopId(id), hop) && table.add_route(prefix, NextHopId(id)), "a route");
-  };
-  route(*outer_, 1, {NextHopKind::kResolved, PortRole::kAccess, kAccessRouterMac, kAccessMac, {}},
-        {Ipv4Address(kPeers), 10});
-  route(*inner_, 2, {NextHopKind::kResolved, PortRole::kCore, kCoreRouterMac, kCoreMac, {}},
-        {Ipv4Address(kServers), 15});
+  internet_ = std::make_shared<const Internet>();
+  route(*outer_, *internet_, PortRole::kAccess);
+  route(*inner_, *internet_, PortRole::kCore);
+  must(inner_->set(kPoolsHop, {NextHopKind::kPool, PortRole::kCore, {}, {}, {}}) &&
+           inner_->add_route(kPools, kPoolsHop),
+       "the route of the pools");
 }
 
 Wires::Wires(const Wires& with, unsigned number)
-    : pool_(with.pool_), outer_(with.outer_), inner_(with.inner_) {
+    : pool_(with.pool_), internet_(with.internet_), outer_(with.outer_), inner_(with.inner_) {
   open_ports(number);
 }
 
@@ -183,24 +210,26 @@ std::uint64_t Wires::drain(PortRole role) {
   return total;
 }
 
-void Wires::receive_plain(std::size_t size, unsigned count) {
+void Wires::receive_plain(std::size_t size, unsigned count, FrameState state) {
+  std::vector<rte_mbuf*> packets;
   for (unsigned n = 0; n < count; ++n) {
     rte_mbuf* packet = nullptr;
     const MutableBytes frame = allocate(pool_, wire::kEthernetHeaderSize + size, packet);
     wire::write_ethernet(frame, {kAccessMac, kAccessRouterMac, be16::from_host(0x0800)});
     write_inner(frame.subspan(wire::kEthernetHeaderSize), peer_of(n), local_of(0));
-    receive(PortRole::kAccess, packet);
+    packets.push_back(packet);
   }
+  cooler_.cool(packets, state);
+  for (rte_mbuf* packet : packets) receive(PortRole::kAccess, packet);
 }
 
 unsigned Wires::echo() {
   std::array<rte_mbuf*, Burst::kReceive> packets;
   const std::uint16_t port = ids_[0];
   const std::uint16_t count = rte_eth_rx_burst(port, 0, packets.data(), packets.size());
-  for (std::uint16_t n = 0; n < count; ++n) {
-    auto* header = rte_pktmbuf_mtod(packets[n], wire::EthernetHeader*);
-    std::swap(header->destination, header->source);
-  }
+  std::uint64_t octets = 0;
+  for (std::uint16_t n = 0; n < count; ++n) octets += packets[n]->pkt_len;  // as every user counts
+  asm volatile("" : : "r"(octets));
   const std::uint16_t sent = rte_eth_tx_burst(port, 0, packets.data(), count);
   must(sent == count, "room in a transmit ring");
   return count;
@@ -295,7 +324,7 @@ void Rig::install(std::uint32_t n) {
   command(n, WorkerCommandType::kConfigureLink, body);
   body.open_ipv4 = {};
   body.open_ipv4.subscriber = inner_of(n);
-  body.open_ipv4.gateway = Ipv4Address(kServers + 0xffff);
+  body.open_ipv4.gateway = kGateway;
   body.open_ipv4.inner_mtu = kInnerMtu;
   command(n, WorkerCommandType::kOpenIpv4, body);
 }
@@ -348,7 +377,7 @@ rte_mbuf* Rig::make_up(std::uint32_t at, std::size_t size, bool with_ack) {
     std::copy_n(kPppIpv4.begin() + 2, 2, out.begin() + mppe::kHeaderSize);
     out = out.subspan(mppe::kHeaderSize + 2);
   }
-  write_inner(out, inner_of(n), Ipv4Address(kServers + random_() % kServerCount));
+  write_inner(out, inner_of(n), any_host());
   if (armed()) must(mppe::seal(peers_[at], sealed).has_value(), "an encrypted packet");
   return packet;
 }
@@ -380,8 +409,7 @@ rte_mbuf* Rig::make_down(std::uint32_t at, std::size_t size) {
   rte_mbuf* packet = nullptr;
   const MutableBytes out = allocate(wires_.pool(), wire::kEthernetHeaderSize + size, packet);
   wire::write_ethernet(out, {kCoreMac, kCoreRouterMac, be16::from_host(wire::kEtherTypeIpv4)});
-  write_inner(out.subspan(wire::kEthernetHeaderSize),
-              Ipv4Address(kServers + random_() % kServerCount), inner_of(mine_[at]));
+  write_inner(out.subspan(wire::kEthernetHeaderSize), any_host(), inner_of(mine_[at]));
   return packet;
 }
 
@@ -393,7 +421,18 @@ void Rig::clear_batch() {
   down_sessions_.clear();
 }
 
-void Rig::build(Direction direction, std::size_t size) {
+Ipv4Address Rig::any_host() {
+  if (hosts_ == Hosts::kAll) return wires_.internet().any_host(random_);
+  return Ipv4Address(kFewHosts + static_cast<std::uint32_t>(random_() % kFewHostCount));
+}
+
+void Rig::cool(FrameState state) {
+  cooler_.cool(std::span(up_).subspan(up_at_), state);
+  cooler_.cool(std::span(down_).subspan(down_at_), state);
+}
+
+void Rig::build(Direction direction, std::size_t size, Hosts hosts) {
+  hosts_ = hosts;
   const bool both = direction == Direction::kBoth;
   const unsigned share = both ? Wires::kBatch / 2 : Wires::kBatch;
   const std::vector<std::uint32_t> answered = std::exchange(up_sessions_, {});

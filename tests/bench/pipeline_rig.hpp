@@ -2,13 +2,13 @@
 //
 // Rig: one real worker between two ring ports over session memory of the asked size, and the
 // hands that play both networks. Several can share the memory, as the workers of one dataplane do.
-// Packets are made before anything is timed; all buffers of a batch are in flight at once, so that
-// a poll finds them in the last-level cache, where a NIC leaves them. Every packet is accounted for
-// when a batch ends. Needs EAL; one thread each.
+// Packets are made before anything is timed; all buffers of a batch are in flight at once. cool()
+// says where a poll finds the frames. Every packet is accounted for when a batch ends. Needs EAL;
+// one thread each.
 //
 // Session n: local address 198.51.100.(n / 65,535), Call ID n % 65,535 + 1, inner address
-// 10.0.0.0 + n, /64 2001:db8:1000:: + n, peer somewhere in 100.64.0.0/10. Behind the core port are
-// 4,096 hosts of 198.18.0.0/15.
+// 10.0.0.0 + n, /64 2001:db8:1000:: + n. Its peer is anywhere in the Internet, and so are the hosts
+// behind the core port.
 #pragma once
 
 #include <rte_mempool.h>
@@ -18,6 +18,7 @@
 #include <cstdint>
 #include <memory>
 #include <random>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -27,10 +28,18 @@
 #include "dataplane/worker/worker.hpp"
 #include "pns/contract/session_memory.hpp"
 #include "pns/mppe/state.hpp"
+#include "tests/bench/frame_state.hpp"
+#include "tests/bench/internet.hpp"
 
 namespace pns::bench {
 
 enum class Direction : std::uint8_t { kUp, kDown, kBoth };
+
+// The hosts that subscribers talk to.
+enum class Hosts : std::uint8_t {
+  kAll,  // anywhere in the Internet: each packet reads another line of the routing table
+  kFew,  // 4,096 neighbours of each other, which share a few lines of it
+};
 
 inline constexpr std::uint32_t kMaxBenchSessions = 16 * 65'535;
 
@@ -50,6 +59,7 @@ class Wires {
   [[nodiscard]] rte_ring* commands() const { return commands_; }
   [[nodiscard]] std::uint16_t port(contract::PortRole role) const { return ids_[index(role)]; }
   [[nodiscard]] dataplane::RoutingTables routing() const { return {*outer_, *inner_}; }
+  [[nodiscard]] const Internet& internet() const { return *internet_; }
 
   // A ring as big as a port's.
   [[nodiscard]] static rte_ring* make_ring(const std::string& name);
@@ -58,8 +68,8 @@ class Wires {
   // Empties and frees what the port has sent. Result: packets.
   [[nodiscard]] std::uint64_t drain(contract::PortRole role);
   // Packets of a batch that are not for a worker, to the access port: Ethernet and IP of `size`.
-  void receive_plain(std::size_t size, unsigned count);
-  // One burst in and out of the access port, MAC addresses exchanged: what the ports themselves
+  void receive_plain(std::size_t size, unsigned count, FrameState state);
+  // One burst in and out of the access port, whose frames nobody reads: what the ports themselves
   // cost. Result: packets.
   unsigned echo();
 
@@ -73,6 +83,8 @@ class Wires {
   rte_ring* commands_ = nullptr;
   std::array<rte_ring*, contract::kPorts> rx_{}, tx_{};
   std::array<std::uint16_t, contract::kPorts> ids_{};
+  Cooler cooler_;
+  std::shared_ptr<const Internet> internet_;
   std::shared_ptr<dataplane::NextHops> outer_;
   std::shared_ptr<dataplane::NextHops> inner_;
 };
@@ -134,7 +146,11 @@ class Rig {
 
   // Makes a batch of inner packets of `size` octets for random sessions. kBoth: half of it goes
   // down, to the sessions that the half before went up from.
-  void build(Direction direction, std::size_t size);
+  void build(Direction direction, std::size_t size, Hosts hosts = Hosts::kAll);
+  // Brings what is left of the batch into a state. By the thread that made it.
+  void cool(FrameState state);
+  // The packets of the batch that go up, until they are fed.
+  [[nodiscard]] std::span<rte_mbuf* const> upstream_batch() const { return up_; }
   // Makes such a batch. Result: packets that nobody forged and that were not lost.
   std::uint64_t build_mixture(const Mixture& mixture);
   // Hands the next packets of the batch to the ports, up to `most` a port. Result: how many.
@@ -142,12 +158,19 @@ class Rig {
   // The same of all at once, but those of `percent` of the sessions go to the ports of another
   // worker. Result: how many those are.
   unsigned feed_all(Wires& other, unsigned percent);
+  // Takes the next packet of the batch that goes down; null: there is none any more. The caller
+  // hands it to a core port.
+  [[nodiscard]] rte_mbuf* take_down() {
+    return down_at_ == down_.size() ? nullptr : down_[down_at_++];
+  }
   // One turn of the worker. Result: packets that it took.
   unsigned poll() { return poll_at(now_ns()); }
   unsigned poll_at(std::uint64_t now_ns) {
     return worker_->poll_once(Tsc{now_tsc()}, now_ns).packets;
   }
   [[nodiscard]] std::uint64_t now_ns() const;
+  // Something waits in the rings of the worker, those of its ports aside.
+  [[nodiscard]] bool has_pending() const { return worker_->has_pending(); }
   // The counters of the worker.
   [[nodiscard]] const contract::WorkerCounters& counters() const {
     return ground_->memory.workers()[worker_->id().value];
@@ -183,6 +206,7 @@ class Rig {
   [[nodiscard]] rte_mbuf* make_up(std::uint32_t at, std::size_t size, bool with_ack);
   [[nodiscard]] rte_mbuf* make_down(std::uint32_t at, std::size_t size);
   [[nodiscard]] rte_mbuf* make_forged(std::uint32_t at, const Forgery& forgery);
+  [[nodiscard]] Ipv4Address any_host();
 
   Wires& wires_;
   double ns_per_cycle_;
@@ -195,6 +219,8 @@ class Rig {
   std::vector<mppe::DirectionState> peers_;
   // The batch.
   std::mt19937 random_{1};
+  Hosts hosts_ = Hosts::kAll;
+  Cooler cooler_;
   std::vector<rte_mbuf*> up_, down_;
   std::size_t up_at_ = 0, down_at_ = 0;
   std::vector<std::uint32_t> up_sessions_, down_sessions_;  // of the last batch

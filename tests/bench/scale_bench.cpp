@@ -127,11 +127,11 @@ class Bench {
     report.rows.push_back(measure("alu", adding(add_many)));
     report.rows.push_back(measure("alu, one chain", adding(add_up)));
     for (const std::size_t size : {std::size_t{64}, std::size_t{1'400}})
-      report.rows.push_back(
-          measure(fmt::format("echo/{}", size),
-                  {.prepare = [&](unsigned n) { wires_[n]->receive_plain(size, Wires::kBatch); },
-                   .finish = [&](unsigned n) { (void)wires_[n]->drain(PortRole::kAccess); },
-                   .step = [&](unsigned n) { return wires_[n]->echo(); }}));
+      report.rows.push_back(measure(
+          fmt::format("echo/{}", size),
+          {.prepare = [&](unsigned n) { wires_[n]->receive_plain(size, Wires::kBatch, frames_); },
+           .finish = [&](unsigned n) { (void)wires_[n]->drain(PortRole::kAccess); },
+           .step = [&](unsigned n) { return wires_[n]->echo(); }}));
   }
 
   void measure_sessions(ScaleReport& report, std::uint32_t sessions, bool hand_over) {
@@ -157,6 +157,7 @@ class Bench {
       report.rows.push_back(measure(name, {.prepare =
                                                [&](unsigned n) {
                                                  rigs_[n]->build(each.direction, each.size);
+                                                 rigs_[n]->cool(frames_);
                                                  (void)rigs_[n]->feed_all(*wires_[n], 0);
                                                },
                                            .finish = [&](unsigned n) { rigs_[n]->settle(); },
@@ -169,7 +170,7 @@ class Bench {
         fmt::print(stderr, "\r{:<50}",
                    fmt::format("{} handed over, {} threads", each.name(), threads));
         handover.measure(
-            {each.name(), each.direction, each.size, threads},
+            {each.name(), each.direction, each.size, threads, frames_},
             // Twice as many kinds of batches as in a case take turns.
             [&](unsigned round, Clock::time_point since) { return goes_on(round, since, 2); },
             report.handovers);
@@ -234,6 +235,7 @@ class Bench {
   }
 
   const ScaleOptions& options_;
+  FrameState frames_ = frame_state_of(options_.frames);
   Crew crew_;
   unsigned count_;
   std::vector<std::unique_ptr<Wires>> wires_;
@@ -254,6 +256,7 @@ int run_scale(const ScaleOptions& options) {
   ScaleReport report;
   static_cast<Machine&>(report) = *machine;
   report.cpus = cpus;
+  report.frames = frame_state_of(options.frames);
   for (const int cpu : cpus) report.siblings.push_back(siblings_of(cpu));
   const Others others(cpus);
   Bench bench(options, cpus);

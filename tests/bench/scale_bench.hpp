@@ -17,6 +17,7 @@ namespace pns::bench {
 struct ScaleOptions : RunOptions {
   ScaleOptions() { seconds = 3; }                        // of each case
   std::vector<int> cpus;                                 // empty: all that this process may use
+  std::string frames = "memory";                         // state, as name_of() says
   unsigned workers = 0;                                  // on the first so many of them; 0: on each
   std::vector<std::uint32_t> sessions{10'000, 100'000};  // of a worker
 };

@@ -76,6 +76,7 @@ void Handover::run_batches(const Case& of, Share& share, bool noted) {
   for (unsigned n = share.one_way ? 1 : 0; n < 2; ++n)
     crew_.one(n, [&](unsigned) {
       rigs_[n]->build(of.direction, of.size);
+      rigs_[n]->cool(of.frames);
       const unsigned away = rigs_[n]->feed_all(*wires_[1 - n], share.percent);
       polled[1 - n] += away;
       polled[n] += Wires::kBatch;

@@ -27,6 +27,7 @@ class Handover {
     Direction direction;
     std::size_t size;
     unsigned threads;  // 1: both workers are polled in turn by one
+    FrameState frames;
   };
   // Whether another round is wanted; the first is not noted.
   using GoesOn = std::function<bool(unsigned round, std::chrono::steady_clock::time_point since)>;

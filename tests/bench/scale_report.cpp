@@ -64,9 +64,9 @@ bool print_report(const ScaleReport& report) {
   const std::size_t count = report.cpus.size();
   fmt::print(
       "{}; CPUs {}, threads of their cores: {}; buffers "
-      "on {} pages\n",
+      "on {} pages; frames in {}\n",
       describe(report), fmt::join(report.cpus, " "), fmt::join(report.siblings, " · "),
-      page_size(report.huge_pages));
+      page_size(report.huge_pages), words_of(report.frames));
   fmt::print("others used {:.2f} of these CPUs meanwhile\n", report.others);
   fmt::print("TSC cycles a packet, by polls, of one worker alone and of each of {} at once\n\n",
              count);
@@ -155,7 +155,9 @@ void write_json(const ScaleReport& report, const std::string& path) {
   if (const HandoverRow* row = split_of(report); row != nullptr)
     split = {{"case", row->name}, {"give", row->give.p10}, {"take", row->take.p10}};
   write_results(path, report,
-                {{"cpus", report.cpus},
+                {{"frames", nlohmann::json::array({{{"state", name_of(report.frames)}}})},
+                 {"hosts", nlohmann::json::array({"all"})},
+                 {"cpus", report.cpus},
                  {"others_used_cpus", report.others},
                  {"thread_siblings", report.siblings},
                  {"machine_factor", machine_factor(report)},

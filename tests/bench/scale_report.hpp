@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/bench/frame_state.hpp"
 #include "tests/bench/results.hpp"
 
 namespace pns::bench {
@@ -41,6 +42,7 @@ struct HandoverRow {
 
 struct ScaleReport : Machine {
   double others = 0;  // CPUs' worth that others used meanwhile
+  FrameState frames = FrameState::kMemory;
   std::vector<int> cpus;
   std::vector<std::string> siblings;  // of each of them
   std::vector<ScaleRow> rows;
