@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The headers that most tests include. They are compiled once and come before each of their sources,
-// which include them all the same.
+// The headers that most tests include. They are compiled once and come before each of their
+// sources, which include them all the same.
 #pragma once
 
 #include <fmt/format.h>
