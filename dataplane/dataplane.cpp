@@ -362,6 +362,10 @@ void Dataplane::make_routes() {
   settings.pools = routes_of(pool_prefixes_);
   settings.access_from_inside = config_.ports.access.reachable_by_subscribers;
   if (has_services()) settings.services_interface = config_.ports.core.services.interface;
+  // Before sessions are adopted no worker looks into the tables.
+  settings.quiescence = {
+      .begin = [this] { return sessions_ ? rte_rcu_qsbr_start(&sessions_->quiescence()) : 0; },
+      .passed = [this](std::uint64_t token) { return token == 0 || sessions_->quiescent(token); }};
   Routes::Tell tell;
   if (supervisor_asks())
     tell = [this](PortRole role, const Ipv6Address& neighbour, netlink::NeighbourVerb verb) {

@@ -16,23 +16,48 @@ constexpr RouteTable::Hop session_hop(SlotId session) noexcept {
   return {NextHopKind::kSession, contract::PortRole::kCore, {}, false, session};
 }
 
+// Without a route, and not in a pool: nobody need look at a next hop.
+constexpr bool leads_somewhere(const RouteTable::Hop& hop) noexcept {
+  return hop.kind != NextHopKind::kUnreachable || hop.in_pool;
+}
+
 constexpr Ipv6Prefix host_route(const Ipv6Address& address) noexcept { return {address, 128}; }
 
 }  // namespace
 
 std::optional<NextHopId> RouteTable::IdRange::take() {
-  if (!returned_.empty()) {
-    const NextHopId id = returned_.back();
-    returned_.pop_back();
+  if (front_is_free()) {
+    const NextHopId id = returned_.front().id;
+    returned_.pop_front();
     return id;
   }
   if (next_ == end_) return std::nullopt;
   return NextHopId(next_++);
 }
 
+void RouteTable::IdRange::give_back(NextHopId id) {
+  returned_.push_back({id, quiescence_.begin ? quiescence_.begin() : 0});
+}
+
+bool RouteTable::IdRange::front_is_free() const {
+  return !returned_.empty() && (!quiescence_.passed || quiescence_.passed(returned_.front().token));
+}
+
+bool RouteTable::can_mend() const {
+  if (starved_.empty()) return false;
+  const bool hop = hop_range_.has_one();
+  const bool group = group_range_.has_one();
+  return std::ranges::any_of(starved_,
+                             [&](const auto& entry) { return entry.second ? group : hop; });
+}
+
 RouteTable::RouteTable(std::string name, NextHops& next_hops, const Links& links,
-                       std::vector<Ipv6Prefix> pools)
-    : name_(std::move(name)), next_hops_(next_hops), links_(links), pools_(std::move(pools)) {
+                       std::vector<Ipv6Prefix> pools, Quiescence quiescence)
+    : name_(std::move(name)),
+      next_hops_(next_hops),
+      links_(links),
+      pools_(std::move(pools)),
+      quiescence_(std::move(quiescence)) {
   for (Ipv6Prefix& pool : pools_) pool.address = pool.network();
 }
 
@@ -96,8 +121,7 @@ NextHop RouteTable::next_hop_of(const Hop& hop) const {
 }
 
 NextHopId RouteTable::id_of(const Hop& hop) {
-  // Without a route, and not in a pool: nobody need look at a next hop.
-  if (hop.kind == NextHopKind::kUnreachable && !hop.in_pool) return NextHopId(0);
+  if (!leads_somewhere(hop)) return NextHopId(0);
   if (const auto known = ids_.find(hop); known != ids_.end()) return known->second;
   const auto id = hop_range_.take();
   if (!id) return NextHopId(0);
@@ -218,14 +242,15 @@ void RouteTable::replace(Wanted routes) {
   std::vector<Ipv6Prefix> refused;
   for (const auto& [prefix, way] : wanted) {
     const auto known = installed_.find(prefix);
-    if (known != installed_.end() && known->second == way) continue;
-    if (!add_route(prefix, id_of(way))) refused.push_back(prefix);
+    if (known != installed_.end() && known->second == way && !starved_.contains(prefix)) continue;
+    if (!add_route(prefix, id_of(way), way)) refused.push_back(prefix);
   }
   for (const auto& [prefix, way] : installed_)
     if (!wanted.contains(prefix)) delete_route(prefix);
   // Once more after the removals; what finds no room even then is tried at the next change.
   std::erase_if(refused, [&](const Ipv6Prefix& prefix) {
-    const bool added = add_route(prefix, id_of(wanted.at(prefix)));
+    const Way& way = wanted.at(prefix);
+    const bool added = add_route(prefix, id_of(way), way);
     if (!added) wanted.erase(prefix);
     return added;
   });
@@ -270,7 +295,7 @@ void RouteTable::update(const Neighbour& neighbour) {
 bool RouteTable::install(const Ipv6Prefix& prefix, const Way& way) {
   const auto installed = installed_.find(prefix);
   if (installed != installed_.end() && installed->second == way) return true;
-  if (!add_route(prefix, write(way))) return false;
+  if (!add_route(prefix, write(way), way)) return false;
   installed_[prefix] = way;
   return true;
 }
@@ -311,12 +336,20 @@ void RouteTable::remove_subscriber(const Ipv6Prefix& subscriber) {
     update({port, subscriber.address});
 }
 
-bool RouteTable::add_route(const Ipv6Prefix& prefix, NextHopId id) {
-  return is_mapped(prefix.address) ? next_hops_.add_route(unmapped(prefix), id)
-                                   : next_hops_.add_route(prefix, id);
+bool RouteTable::add_route(const Ipv6Prefix& prefix, NextHopId id, const Way& way) {
+  const bool added = is_mapped(prefix.address) ? next_hops_.add_route(unmapped(prefix), id)
+                                               : next_hops_.add_route(prefix, id);
+  const bool is_starved =
+      way.members.empty() ? id.value == 0 && leads_somewhere(way.hop) : !NextHops::is_group(id);
+  if (added && is_starved)
+    starved_[prefix] = !way.members.empty();
+  else
+    starved_.erase(prefix);
+  return added;
 }
 
 void RouteTable::delete_route(const Ipv6Prefix& prefix) {
+  starved_.erase(prefix);
   (void)(is_mapped(prefix.address) ? next_hops_.delete_route(unmapped(prefix))
                                    : next_hops_.delete_route(prefix));
 }

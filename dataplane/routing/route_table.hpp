@@ -12,12 +12,18 @@
 // A route with several next hops leads to a group of them. While another member is resolved, one
 // whose neighbour is unknown gets no flows; those of the others do not move.
 //
+// The id of a next hop that no route leads to any more is given out again when every worker has
+// passed a quiescent state, as slots of sessions are. A packet that was looked up before is lost
+// then, and never sent to another neighbour or into another subscriber's tunnel.
+//
 // Knows no netlink: Routes reads the kernel. Main thread only.
 #pragma once
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -30,6 +36,12 @@
 #include "pns/contract/session_memory.hpp"
 
 namespace pns::dataplane {
+
+// Whether workers have finished what they were doing. Without functions there are no workers.
+struct Quiescence {
+  std::function<std::uint64_t()> begin{};             // a token for passed()
+  std::function<bool(std::uint64_t token)> passed{};  // every worker has begun anew since
+};
 
 class RouteTable {
  public:
@@ -70,7 +82,9 @@ class RouteTable {
 
   // `name`: in the log. `pools`: the prefixes that only sessions have addresses of.
   RouteTable(std::string name, NextHops& next_hops, const Links& links,
-             std::vector<Ipv6Prefix> pools);
+             std::vector<Ipv6Prefix> pools, Quiescence quiescence = {});
+  RouteTable(const RouteTable&) = delete;
+  RouteTable& operator=(const RouteTable&) = delete;
 
   // Makes these the routes and applies the difference.
   void replace(Wanted routes);
@@ -91,19 +105,33 @@ class RouteTable {
   // Next hops of the routes, resolved or not.
   [[nodiscard]] const std::set<Neighbour>& gateways() const noexcept { return gateways_; }
   [[nodiscard]] std::size_t size() const noexcept { return installed_.size(); }
+  // A route leads nowhere because no id was left for its next hop, and now one is: replace() mends
+  // it.
+  [[nodiscard]] bool can_mend() const;
 
  private:
-  // Gives out the ids from `next` to below `end`. The last one that came back goes out first.
+  // Gives out the ids from `next` to below `end`. One that came back goes out again once no worker
+  // can hold it any more: a worker reads ids for a whole burst before it looks at the next hops.
   class IdRange {
    public:
-    IdRange(std::uint16_t next, std::uint16_t end) noexcept : next_(next), end_(end) {}
-    [[nodiscard]] std::optional<NextHopId> take();  // empty: none is left
-    void give_back(NextHopId id) { returned_.push_back(id); }
+    IdRange(std::uint16_t next, std::uint16_t end, const Quiescence& quiescence) noexcept
+        : next_(next), end_(end), quiescence_(quiescence) {}
+    // Empty: none is left, or workers may still hold all that came back.
+    [[nodiscard]] std::optional<NextHopId> take();
+    void give_back(NextHopId id);
+    // Whether take() gives one.
+    [[nodiscard]] bool has_one() const { return next_ != end_ || front_is_free(); }
 
    private:
+    struct Waiting {
+      NextHopId id;
+      std::uint64_t token = 0;
+    };
+    [[nodiscard]] bool front_is_free() const;
     std::uint16_t next_;
     std::uint16_t end_;
-    std::vector<NextHopId> returned_;
+    const Quiescence& quiescence_;
+    std::deque<Waiting> returned_;  // oldest first
   };
 
   void mark_pools(Wanted& routes) const;
@@ -122,7 +150,8 @@ class RouteTable {
   // Leads a prefix somewhere. False: no room; then nothing has changed.
   bool install(const Ipv6Prefix& prefix, const Way& way);
   void uninstall(const Ipv6Prefix& prefix);
-  [[nodiscard]] bool add_route(const Ipv6Prefix& prefix, NextHopId id);  // false: no room
+  // False: no room. `id` 0 for a way with a next hop: it is noted for can_mend().
+  [[nodiscard]] bool add_route(const Ipv6Prefix& prefix, NextHopId id, const Way& way);
   void delete_route(const Ipv6Prefix& prefix);
 
   std::string name_;
@@ -136,9 +165,12 @@ class RouteTable {
   std::set<Neighbour> gateways_;           // next hops of base_
   std::set<Hop> gateway_hops_;
   std::map<Hop, NextHopId> ids_;
-  IdRange hop_range_{1, NextHops::kMaxNextHops};
+  Quiescence quiescence_;
+  IdRange hop_range_{1, NextHops::kMaxNextHops, quiescence_};
   std::map<std::vector<Member>, NextHopId> group_ids_;
-  IdRange group_range_{NextHops::kMaxNextHops, NextHops::kMaxIds};
+  IdRange group_range_{NextHops::kMaxNextHops, NextHops::kMaxIds, quiescence_};
+  // Installed without the next hop that they have, or (true) with one member of their group.
+  std::map<Ipv6Prefix, bool> starved_;
   std::size_t refused_ = 0;  // routes that found no room
 };
 

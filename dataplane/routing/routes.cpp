@@ -126,8 +126,8 @@ Routes::Routes(RoutingTables tables, Settings settings, Release release, Unanswe
                Tell tell)
     : settings_(std::move(settings)),
       release_(std::move(release)),
-      outer_("outer", tables.outer, links_, {}),
-      inner_("inner", tables.inner, links_, settings_.pools),
+      outer_("outer", tables.outer, links_, {}, settings_.quiescence),
+      inner_("inner", tables.inner, links_, settings_.pools, settings_.quiescence),
       unanswered_(std::move(unanswered)),
       tell_(std::move(tell)),
       resolving_(
@@ -449,6 +449,7 @@ void Routes::release_resolved() {
 
 bool Routes::on_timer(std::uint64_t now_ns) {
   resolving_.on_timer(now_ns);
+  if (outer_.can_mend() || inner_.can_mend()) changed_ = true;
   if (std::exchange(address_gone_, false)) routes_stale_ = changed_ = true;
   return rebuild_if_due(now_ns);
 }

@@ -79,6 +79,7 @@ class Routes {
     bool access_from_inside = false;
     // Its addresses are ours in the inner table, beside the core port's; empty: none.
     std::string services_interface{};
+    Quiescence quiescence{};  // of the workers that look into the tables
   };
 
   // Without `tell` this object tells the kernel itself, which needs CAP_NET_ADMIN.

@@ -71,7 +71,8 @@ struct World {
   std::uint64_t now_ns = 1;
 
   explicit World(std::vector<Ipv6Prefix> pools = {}, bool access_from_inside = false,
-                 bool core_leads_to_host = false, const char* core = "t-core") {
+                 bool core_leads_to_host = false, const char* core = "t-core",
+                 Quiescence quiescence = {}) {
     static int number = 0;
     const std::string name = "t" + std::to_string(number++);
     outer = NextHops::create((name + "o").c_str(), {1024, 0}).value();
@@ -81,6 +82,7 @@ struct World {
                       {core, kCoreMac, 1724, core_leads_to_host}};
     settings.pools = std::move(pools);
     settings.access_from_inside = access_from_inside;
+    settings.quiescence = std::move(quiescence);
     routes = std::make_unique<Routes>(
         RoutingTables{*outer, *inner}, std::move(settings),
         [this](PortRole port, rte_mbuf* packet) { released.emplace_back(port, packet); },
@@ -902,6 +904,64 @@ TEST_CASE("routes: the next hop of a session is nobody else's before it is forgo
   CHECK(world.inner->get(NextHopId(first)).kind == NextHopKind::kUnreachable);
   REQUIRE(world.routes->add_network(lan(3), SlotId(3)));
   CHECK(id_of("192.168.3.1") == first);
+}
+
+TEST_CASE("routes: the id of a next hop that has gone waits until no worker can hold it",
+          "[dataplane][routes][networks]") {
+  fresh_network();
+  // Where one worker is: a token is passed when it has begun anew since.
+  std::uint64_t begun = 0;
+  std::uint64_t passed = 0;
+  World world({}, false, false, "t-core",
+              {.begin = [&] { return ++begun; },
+               .passed = [&](std::uint64_t token) { return token <= passed; }});
+  run("neigh replace 10.0.0.9 lladdr 02:11:22:33:44:55 dev t-core nud reachable");
+  REQUIRE(world.until([&] { return world.to("10.0.0.9").kind == NextHopKind::kResolved; }));
+  // The worker has looked this packet up, and will look at the next hop.
+  const NextHopId held = world.inner->lookup(unmapped(ip("10.0.0.9")));
+  run("neigh del 10.0.0.9 dev t-core");
+  REQUIRE(world.until([&] { return world.to("10.0.0.9").kind == NextHopKind::kGlean; }));
+  // Neither another host nor a subscriber may get it.
+  REQUIRE(
+      world.routes->add_network(mapped(Ipv4Prefix::parse("192.168.50.0/24").value()), SlotId(7)));
+  run("neigh replace 10.0.0.8 lladdr 02:11:22:33:44:66 dev t-core nud reachable");
+  REQUIRE(world.until([&] { return world.to("10.0.0.8").kind == NextHopKind::kResolved; }));
+  CHECK(world.inner->get(held).kind == NextHopKind::kUnreachable);
+  // It begins its next burst: now the id is used again.
+  passed = begun;
+  REQUIRE(
+      world.routes->add_network(mapped(Ipv4Prefix::parse("192.168.60.0/24").value()), SlotId(8)));
+  CHECK(world.inner->lookup(unmapped(ip("192.168.60.1"))) == held);
+}
+
+TEST_CASE("routes: next hops that found no id are led to once there are ids again",
+          "[dataplane][routes][networks]") {
+  const auto outer = NextHops::create("ids-outer", {1024, 0}).value();
+  std::uint64_t begun = 0;
+  std::uint64_t passed = 0;
+  const RouteTable::Links links;
+  RouteTable table("test", *outer, links, {},
+                   {.begin = [&] { return ++begun; },
+                    .passed = [&](std::uint64_t token) { return token <= passed; }});
+  const Ipv6Prefix network = mapped(Ipv4Prefix::parse("172.16.0.0/16").value());
+  const auto lookup = [&] { return outer->lookup(Ipv4Address::parse("172.16.1.1").value()); };
+  const auto way = [](unsigned gateway) {
+    return RouteTable::Way{
+        {NextHopKind::kGlean, PortRole::kAccess, mapped(Ipv4Address(0x0a00'0000 + gateway))}};
+  };
+  // Each change of the gateway takes an id and gives one back, which the worker may hold.
+  unsigned gateway = 1;
+  for (; gateway < 2U * NextHops::kMaxNextHops; ++gateway) {
+    table.replace({{network, way(gateway)}});
+    if (lookup().value == 0) break;
+  }
+  REQUIRE(gateway == NextHops::kMaxNextHops);
+  CHECK_FALSE(table.can_mend());
+  passed = begun;
+  REQUIRE(table.can_mend());
+  table.replace({{network, way(gateway)}});
+  CHECK(outer->get(lookup()).gateway == way(gateway).hop.address);
+  CHECK_FALSE(table.can_mend());
 }
 
 TEST_CASE("routes: a network that finds no room says so", "[dataplane][routes][networks]") {
