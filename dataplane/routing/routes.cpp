@@ -32,6 +32,9 @@ constexpr std::uint64_t kBehindOwnTable = std::uint64_t{1} << 32;  // more than 
 // Time from the last computation of all routes to the next, for each route and neighbour there is.
 // One takes less than a microsecond, so that main spends less than a tenth of its time on them.
 constexpr std::uint64_t kRebuildPauseNs = 10'000;
+constexpr std::uint64_t kKeepIntervalNs = 30'000'000'000;
+constexpr std::size_t kMostKeptAtOnce = 64;  // of one on_timer()
+constexpr int kSetStates = NUD_PERMANENT | NUD_NOARP;
 constexpr int kUsableStates =
     NUD_REACHABLE | NUD_STALE | NUD_DELAY | NUD_PROBE | NUD_PERMANENT | NUD_NOARP;
 
@@ -131,7 +134,11 @@ Routes::Routes(RoutingTables tables, Settings settings, Release release, Unanswe
       unanswered_(std::move(unanswered)),
       tell_(std::move(tell)),
       resolving_(
-          {.ask = [this](const Neighbour& who) { tell_kernel(netlink::NeighbourVerb::kAsk, who); },
+          {.ask =
+               [this](const Neighbour& who) {
+                 kept_.insert(who);
+                 tell_kernel(netlink::NeighbourVerb::kAsk, who);
+               },
            .forget =
                [this](const Neighbour& who) { tell_kernel(netlink::NeighbourVerb::kForget, who); },
            .lose = [this](const Neighbour& who, rte_mbuf* packet,
@@ -248,16 +255,27 @@ std::vector<Routes::Neighbour> Routes::neighbours_of(rtnl_neigh* entry) const {
 void Routes::read_neighbours() {
   links_.neighbours.clear();
   changed_neighbours_.clear();
+  permanent_.clear();
   netlink::for_each<rtnl_neigh>(neighbour_cache_, [&](rtnl_neigh* entry) {
     const auto mac = usable_mac(entry);
     if (!mac) return;
-    for (const Neighbour& neighbour : neighbours_of(entry)) links_.neighbours[neighbour] = *mac;
+    const bool is_set = (rtnl_neigh_get_state(entry) & kSetStates) != 0;
+    for (const Neighbour& neighbour : neighbours_of(entry)) {
+      links_.neighbours[neighbour] = *mac;
+      if (is_set) permanent_.insert(neighbour);
+    }
   });
 }
 
 void Routes::on_neighbour(rtnl_neigh* entry, bool gone) {
   const auto mac = gone ? std::nullopt : usable_mac(entry);
+  const bool is_set = mac && (rtnl_neigh_get_state(entry) & kSetStates) != 0;
   for (const Neighbour& neighbour : neighbours_of(entry)) {
+    if (gone && kept_.erase(neighbour) != 0) to_keep_.insert(neighbour);
+    if (is_set)
+      permanent_.insert(neighbour);
+    else
+      permanent_.erase(neighbour);
     const auto known = links_.neighbours.find(neighbour);
     // Most events tell that the kernel has seen a neighbour again.
     if (mac ? known != links_.neighbours.end() && known->second == *mac
@@ -384,8 +402,30 @@ void Routes::rebuild(std::uint64_t now_ns) {
   inner_.replace(std::move(inner));
   for (const RouteTable* table : {&outer_, &inner_})
     for (const Neighbour& gateway : table->gateways())
-      if (!links_.neighbours.contains(gateway)) resolving_.want_gateway(gateway, now_ns);
+      if (!links_.neighbours.contains(gateway))
+        resolving_.want_gateway(gateway, now_ns);
+      else if (!kept_.contains(gateway))
+        to_keep_.insert(gateway);
   release_resolved();
+}
+
+// An entry that the kernel has of itself stays as it is without traffic of the kernel: it must be
+// told to look after it. To ask for a permanent one makes it an ordinary one.
+void Routes::keep_gateways(std::uint64_t now_ns) {
+  if (now_ns >= next_keep_ns_) {
+    next_keep_ns_ = now_ns + kKeepIntervalNs;
+    std::erase_if(kept_, [this](const Neighbour& neighbour) { return !is_gateway(neighbour); });
+    for (const RouteTable* table : {&outer_, &inner_})
+      to_keep_.insert(table->gateways().begin(), table->gateways().end());
+  }
+  for (std::size_t n = 0; n < kMostKeptAtOnce && !to_keep_.empty(); ++n) {
+    const Neighbour neighbour = to_keep_.extract(to_keep_.begin()).value();
+    if (!is_gateway(neighbour) || !links_.neighbours.contains(neighbour) ||
+        permanent_.contains(neighbour) || neighbour.second == RouteTable::kHost)
+      continue;
+    kept_.insert(neighbour);
+    tell_kernel(netlink::NeighbourVerb::kAsk, neighbour);
+  }
 }
 
 void Routes::update(const Neighbour& neighbour, std::uint64_t now_ns) {
@@ -449,6 +489,7 @@ void Routes::release_resolved() {
 
 bool Routes::on_timer(std::uint64_t now_ns) {
   resolving_.on_timer(now_ns);
+  keep_gateways(now_ns);
   if (outer_.can_mend() || inner_.can_mend()) changed_ = true;
   if (std::exchange(address_gone_, false)) routes_stale_ = changed_ = true;
   return rebuild_if_due(now_ns);

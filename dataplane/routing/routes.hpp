@@ -19,8 +19,13 @@
 //
 // Packets whose next hop has no MAC address yet wait in a ResolveQueue while the kernel resolves
 // it. Neighbours we use are marked managed, so the kernel keeps them fresh although it sees none of
-// the traffic; one that does not answer is deleted again. Nothing is ever learnt from a data
-// packet.
+// the traffic; one that does not answer is deleted again. A gateway that the kernel knows already
+// is marked too, and all of them are asked for again twice a minute: kernels before 5.16 know no
+// managed neighbours. Those that an operator has set (permanent) stay as they are. Nothing is ever
+// learnt from a data packet.
+//
+// Known limit: a host on the link, no gateway, that the kernel knew already is not marked. Its MAC
+// address changes here when the kernel hears of it.
 //
 // Main thread only.
 #pragma once
@@ -153,6 +158,8 @@ class Routes {
   void update(const Neighbour& neighbour, std::uint64_t now_ns);
   void on_neighbour(rtnl_neigh* entry, bool gone);
   [[nodiscard]] std::vector<Neighbour> neighbours_of(rtnl_neigh* entry) const;
+  // Has the kernel keep gateways fresh that it knows by itself.
+  void keep_gateways(std::uint64_t now_ns);
   void find_interfaces();
   void read_neighbours();
   void read_addresses();
@@ -188,6 +195,10 @@ class Routes {
   RouteTable outer_;
   RouteTable inner_;
   std::set<Neighbour> changed_neighbours_;
+  std::set<Neighbour> permanent_;  // of links_, set by an operator
+  std::set<Neighbour> kept_;       // the kernel has been asked to keep them fresh
+  std::set<Neighbour> to_keep_;    // gateways that it has not been asked for
+  std::uint64_t next_keep_ns_ = 0;
   Unanswered unanswered_;
   Tell tell_;
   std::optional<netlink::NeighbourRequests> requests_;  // without tell_

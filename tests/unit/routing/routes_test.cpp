@@ -964,6 +964,30 @@ TEST_CASE("routes: next hops that found no id are led to once there are ids agai
   CHECK_FALSE(table.can_mend());
 }
 
+TEST_CASE("routes: a gateway that the kernel knows by itself is kept fresh",
+          "[dataplane][routes]") {
+  fresh_network();
+  run("neigh replace 10.0.0.2 lladdr 02:11:22:33:44:55 dev t-core nud stale");
+  run("neigh replace 10.0.0.3 lladdr 02:11:22:33:44:66 dev t-core nud permanent");
+  run("neigh replace 10.0.0.4 lladdr 02:11:22:33:44:77 dev t-core nud stale");
+  run("route add 172.16.0.0/16 via 10.0.0.2 dev t-core");
+  run("route add 172.17.0.0/16 via 10.0.0.3 dev t-core");
+  World world;
+  CHECK(world.to("172.16.1.1").kind == NextHopKind::kResolved);
+  CHECK(world.to("172.17.1.1").kind == NextHopKind::kResolved);
+  const auto kernel_has = [](const std::string& words) {
+    return std::system(("ip neigh show dev t-core | grep -q '" + words + "'").c_str()) == 0;
+  };
+  CHECK(world.until([&] { return kernel_has("10.0.0.2 .*managed"); }));
+  // An operator's own entry stays, and a host that is no gateway is the kernel's business.
+  CHECK(kernel_has("10.0.0.3 .*PERMANENT"));
+  CHECK_FALSE(kernel_has("10.0.0.4 .*managed"));
+  // One that the kernel has learnt anew is asked for again.
+  run("neigh del 10.0.0.2 dev t-core");
+  run("neigh replace 10.0.0.2 lladdr 02:11:22:33:44:55 dev t-core nud stale");
+  CHECK(world.until([&] { return kernel_has("10.0.0.2 .*managed"); }));
+}
+
 TEST_CASE("routes: a network that finds no room says so", "[dataplane][routes][networks]") {
   fresh_network();
   World world;
