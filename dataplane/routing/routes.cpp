@@ -21,6 +21,7 @@
 #include "dataplane/routing/mapped_address.hpp"
 #include "pns/log/log.hpp"
 #include "pns/netlink/cache.hpp"
+#include "pns/netlink/objects.hpp"
 #include "pns/netlink/subscriber_routes.hpp"
 
 namespace pns::dataplane {
@@ -29,7 +30,8 @@ namespace {
 constexpr int kMaxDrains = 16;
 constexpr std::array kRoles = {contract::PortRole::kAccess, contract::PortRole::kCore};
 constexpr std::uint64_t kBehindOwnTable = std::uint64_t{1} << 32;  // more than any metric
-// Time from the last computation of all routes to the next, for each route and neighbour there is.
+// Time from the last computation of all routes to the next, for each route and neighbour there is,
+// those of the kernel that are not ours included: they are read too.
 // One takes less than a microsecond, so that main spends less than a tenth of its time on them.
 constexpr std::uint64_t kRebuildPauseNs = 10'000;
 constexpr std::uint64_t kKeepIntervalNs = 30'000'000'000;
@@ -172,6 +174,10 @@ std::expected<void, std::string> Routes::start() {
     static_cast<Routes*>(self)->on_neighbour(reinterpret_cast<rtnl_neigh*>(object),
                                              action == NL_ACT_DEL);
   };
+  const change_func_t on_route_change = [](nl_cache*, nl_object* object, int, void* self) {
+    Routes& routes = *static_cast<Routes*>(self);
+    routes.changed_ |= routes.may_be_ours(reinterpret_cast<rtnl_route*>(object));
+  };
   struct Watched {
     const char* name;
     change_func_t changed;
@@ -179,7 +185,7 @@ std::expected<void, std::string> Routes::start() {
   };
   for (const Watched& watched : {Watched{"route/addr", on_change, &address_cache_},
                                  Watched{"route/neigh", on_neighbour_change, &neighbour_cache_},
-                                 Watched{"route/route", on_change, &route_cache_}})
+                                 Watched{"route/route", on_route_change, &route_cache_}})
     if (const int error =
             nl_cache_mngr_add(manager_, watched.name, watched.changed, this, watched.cache);
         error < 0)
@@ -193,7 +199,7 @@ std::expected<void, std::string> Routes::start() {
 // a word of their own.
 int Routes::on_event(nl_msg* message, void* self) {
   Routes& routes = *static_cast<Routes*>(self);
-  const nlmsghdr* const header = nlmsg_hdr(message);
+  nlmsghdr* const header = nlmsg_hdr(message);
   if (header->nlmsg_type == RTM_DELADDR) {
     routes.address_gone_ = true;
   } else if (header->nlmsg_type == RTM_DELROUTE &&
@@ -201,9 +207,52 @@ int Routes::on_event(nl_msg* message, void* self) {
     rtmsg route{};
     std::memcpy(&route, nlmsg_data(header), sizeof(route));
     if (route.rtm_family == AF_INET6 && route.rtm_table != RT_TABLE_LOCAL)
-      routes.routes_stale_ = routes.changed_ = true;
+      routes.on_ipv6_route_gone(header);
   }
   return NL_OK;
+}
+
+// The cache follows by itself where the route has one gateway, and is no other route of equal cost
+// beside it. Else all routes are read anew.
+void Routes::on_ipv6_route_gone(nlmsghdr* header) {
+  rtnl_route* parsed = nullptr;
+  if (rtnl_route_parse(header, &parsed) < 0) {
+    routes_stale_ = changed_ = true;
+    return;
+  }
+  const netlink::Route gone(parsed);
+  if (!may_be_ours(gone.get())) return;
+  const int count = rtnl_route_get_nnexthops(gone.get());
+  bool by_our_port = count == 0;
+  for (int n = 0; n < count; ++n)
+    for (const contract::PortRole port :
+         ports_of(rtnl_route_nh_get_ifindex(rtnl_route_nexthop_n(gone.get(), n))))
+      by_our_port |= !settings_.ports[static_cast<std::size_t>(port)].leads_to_host;
+  if (!by_our_port) return;
+  changed_ = true;
+  const auto gateway_of = [](rtnl_route* route) {
+    return rtnl_route_get_nnexthops(route) == 1
+               ? address_of(rtnl_route_nh_get_gateway(rtnl_route_nexthop_n(route, 0)))
+               : std::nullopt;
+  };
+  const netlink::Route known(reinterpret_cast<rtnl_route*>(
+      nl_cache_search(route_cache_, reinterpret_cast<nl_object*>(gone.get()))));
+  if (!known) return;
+  const auto gateway = gateway_of(gone.get());
+  if (!gateway || gateway_of(known.get()) != gateway) routes_stale_ = true;
+}
+
+bool Routes::may_be_ours(rtnl_route* route) const {
+  const std::uint32_t table = rtnl_route_get_table(route);
+  const auto is_its = [table](const PortInfo& port) { return port.table == table; };
+  return rtnl_route_get_protocol(route) != netlink::kSubscriberRouteProtocol &&
+         (table == RT_TABLE_MAIN || std::ranges::any_of(settings_.ports, is_its));
+}
+
+void Routes::refill_routes() {
+  ++refills_;
+  if (const auto socket = netlink::open_route_socket())
+    (void)nl_cache_refill(socket->get(), route_cache_);
 }
 
 int Routes::fd() const noexcept { return nl_cache_mngr_get_fd(manager_); }
@@ -215,8 +264,9 @@ void Routes::on_readable(std::uint64_t now_ns) {
     for (int n = 0; n < kMaxDrains && nl_cache_mngr_data_ready(manager_) < 0; ++n) {
     }
     if (const auto socket = netlink::open_route_socket())
-      for (nl_cache* cache : {address_cache_, neighbour_cache_, route_cache_})
+      for (nl_cache* cache : {address_cache_, neighbour_cache_})
         (void)nl_cache_refill(socket->get(), cache);
+    refill_routes();
     changed_ = true;
   }
   // Neighbours one by one: they change all the time, routes do not.
@@ -228,11 +278,10 @@ void Routes::on_readable(std::uint64_t now_ns) {
 bool Routes::rebuild_if_due(std::uint64_t now_ns) {
   if (!changed_ || now_ns < next_rebuild_ns_) return false;
   changed_ = false;
-  if (std::exchange(routes_stale_, false))
-    if (const auto socket = netlink::open_route_socket())
-      (void)nl_cache_refill(socket->get(), route_cache_);
+  if (std::exchange(routes_stale_, false)) refill_routes();
   rebuild(now_ns);
-  next_rebuild_ns_ = now_ns + kRebuildPauseNs * (routes() + neighbours());
+  const auto of_kernel = static_cast<std::size_t>(nl_cache_nitems(route_cache_));
+  next_rebuild_ns_ = now_ns + kRebuildPauseNs * (routes() + neighbours() + of_kernel);
   return true;
 }
 

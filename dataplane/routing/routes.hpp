@@ -54,7 +54,9 @@
 struct nl_cache_mngr;
 struct nl_cache;
 struct nl_msg;
+struct nlmsghdr;
 struct rtnl_neigh;
+struct rtnl_route;
 
 namespace pns::dataplane {
 
@@ -135,6 +137,8 @@ class Routes {
   [[nodiscard]] std::size_t neighbours() const noexcept { return links_.neighbours.size(); }
   [[nodiscard]] std::size_t routes() const noexcept { return outer_.size() + inner_.size(); }
   [[nodiscard]] std::uint64_t rebuilds() const noexcept { return rebuilds_; }  // of all routes
+  // How often the kernel was asked for all routes, after the start.
+  [[nodiscard]] std::uint64_t refills() const noexcept { return refills_; }
   // Packets given up while they waited: their neighbour did not answer in time, or too many waited.
   [[nodiscard]] std::uint64_t unanswered() const noexcept { return unanswered_count_; }
   [[nodiscard]] std::uint64_t queue_full() const noexcept { return queue_full_count_; }
@@ -158,6 +162,11 @@ class Routes {
   void update(const Neighbour& neighbour, std::uint64_t now_ns);
   void on_neighbour(rtnl_neigh* entry, bool gone);
   [[nodiscard]] std::vector<Neighbour> neighbours_of(rtnl_neigh* entry) const;
+  // The kernel tells that an IPv6 route, or one next hop of it, is gone.
+  void on_ipv6_route_gone(nlmsghdr* header);
+  // Whether a route may be one of ours, by its table and protocol.
+  [[nodiscard]] bool may_be_ours(rtnl_route* route) const;
+  void refill_routes();
   // Has the kernel keep gateways fresh that it knows by itself.
   void keep_gateways(std::uint64_t now_ns);
   void find_interfaces();
@@ -210,6 +219,7 @@ class Routes {
   bool address_gone_ = false;  // since the last on_timer()
   std::uint64_t next_rebuild_ns_ = 0;
   std::uint64_t rebuilds_ = 0;
+  std::uint64_t refills_ = 0;
 };
 
 }  // namespace pns::dataplane

@@ -988,6 +988,31 @@ TEST_CASE("routes: a gateway that the kernel knows by itself is kept fresh",
   CHECK(world.until([&] { return kernel_has("10.0.0.2 .*managed"); }));
 }
 
+TEST_CASE("routes: ipv6: a route that goes costs no reading of all routes",
+          "[dataplane][routes][ipv6]") {
+  fresh_network();
+  run("-6 addr add 2001:db8:c::1/64 dev t-core nodad");
+  run("-6 route add 2001:db8:e::/48 via 2001:db8:c::2 dev t-core");
+  World world;
+  REQUIRE(world.to("2001:db8:e::1").gateway == ip("2001:db8:c::2"));
+  run("-6 route del 2001:db8:e::/48");
+  REQUIRE(world.until([&] { return world.to("2001:db8:e::1").kind == NextHopKind::kUnreachable; }));
+  CHECK(world.routes->refills() == 0);
+  // Those of sessions, for routing daemons and services of the host, are nothing to us.
+  for (const char* what : {"dev t-core proto 173 table 1724", "dev t-access table 1725"})
+    for (const char* verb : {"add", "del"})
+      run(std::string("-6 route ") + verb + " 2001:db8:50::/48 " + what);
+  run("neigh replace 10.0.0.9 lladdr 02:11:22:33:44:55 dev t-core nud reachable");
+  REQUIRE(world.until([&] { return world.to("10.0.0.9").kind == NextHopKind::kResolved; }));
+  CHECK(world.routes->refills() == 0);
+  // One of several next hops: the cache of libnl would keep it.
+  run("-6 route add 2001:db8:e::/48 nexthop via 2001:db8:c::2 dev t-core "
+      "nexthop via 2001:db8:c::3 dev t-core");
+  REQUIRE(world.until([&] { return world.shares("2001:db8:e::1").size() == 2; }));
+  run("-6 route del 2001:db8:e::/48 via 2001:db8:c::3 dev t-core");
+  REQUIRE(world.until([&] { return world.to("2001:db8:e::1").gateway == ip("2001:db8:c::2"); }));
+}
+
 TEST_CASE("routes: a network that finds no room says so", "[dataplane][routes][networks]") {
   fresh_network();
   World world;
