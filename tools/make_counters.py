@@ -45,7 +45,7 @@ pipeline tests assert that the sums agree.
 
 PUNTS = """
 The worker `main` is the main thread of the dataplane. It counts the packets that it gave up while they waited for a neighbour; a
-worker has counted each of them as punted before.
+worker has counted each of them as punted before. It also counts broadcasts of an xdp: port that it could not pass to a worker.
 
 ## Frames for the kernel: `pns_punt_class_frames_total{class,result,worker}`
 

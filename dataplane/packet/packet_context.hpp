@@ -50,6 +50,7 @@ enum class Lane : std::uint8_t {
   kControl,   // PPP frame from the Protocol field, for the control process
   kResolve,   // Ethernet without destination; main finds the MAC of next_hop on port
   kHandOver,  // as resume says, for worker
+  kRelay,     // IP, a template of BroadcastRelay; source and destination are its network's ends
   kConsumed,  // ended here on purpose
   kDrop,      // drop says why
 };

@@ -46,6 +46,15 @@ struct EventBucket {
            admit(spent_until, now_ns, count * cost_ns, burst_ns, burst_ns + cost_ns);
   }
   [[nodiscard]] bool admit_one(std::uint64_t now_ns) noexcept { return admit_some(1, now_ns); }
+  // When one event passes, or has passed already.
+  [[nodiscard]] std::uint64_t next_due_ns() const noexcept {
+    const std::uint64_t spent = spent_until + cost_ns;
+    return spent > burst_ns ? spent - burst_ns : 0;
+  }
+  // Events that have happened, as many as they are: the bucket may owe some after that.
+  void spend(std::uint64_t count, std::uint64_t now_ns) noexcept {
+    spent_until = std::max(spent_until, now_ns) + count * cost_ns;
+  }
   // Of events that were let through and cost nothing in the end.
   void refund(std::uint64_t count) noexcept { spent_until -= count * cost_ns; }
 };

@@ -5,6 +5,7 @@
 
 #include <array>
 
+#include "dataplane/pipeline/broadcast_relay.hpp"
 #include "dataplane/pipeline/egress.hpp"
 #include "dataplane/pipeline/neighbour_answer.hpp"
 #include "dataplane/pipeline/networks.hpp"
@@ -23,6 +24,7 @@ using contract::PortRole;
 // address of the pools.
 void take_core_frame(StageContext& stage, rte_mbuf* packet, PacketContext& context) noexcept {
   if (answer_neighbour(stage, packet, context)) return;
+  if (stage.broadcasts != nullptr) relay_from_lan(stage, octets_of(packet));
   punt_to_kernel(stage, packet, context, PortRole::kCore, DropReason::pool_address_unused);
 }
 
@@ -160,12 +162,13 @@ PortRole port_of_frame(const StageContext& stage, Bytes frame) noexcept {
   if (!ethernet) return PortRole::kAccess;
   const std::uint16_t type = ethernet->type.host();
   if (type == wire::kEtherTypeArp) return PortRole::kCore;
-  if (wire::is_multicast(ethernet->destination))
-    return type == wire::kEtherTypeIpv6 ? PortRole::kCore : PortRole::kAccess;
-  const NextHops& inner = stage.routing.inner;
   const auto core_if = [](bool is_for_core) {
     return is_for_core ? PortRole::kCore : PortRole::kAccess;
   };
+  if (wire::is_multicast(ethernet->destination))
+    return core_if(type == wire::kEtherTypeIpv6 ||
+                   (stage.broadcasts != nullptr && is_lan_broadcast(stage, frame)));
+  const NextHops& inner = stage.routing.inner;
   const Bytes packet = frame.subspan(wire::kEthernetHeaderSize);
   if (type == wire::kEtherTypeIpv4) {
     const auto header = wire::parse_ipv4(packet);

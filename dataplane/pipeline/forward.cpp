@@ -3,6 +3,7 @@
 
 #include <cstring>
 
+#include "dataplane/pipeline/broadcast_relay.hpp"
 #include "dataplane/pipeline/egress.hpp"
 #include "dataplane/pipeline/flow_hash.hpp"
 #include "dataplane/pipeline/fragment.hpp"
@@ -58,6 +59,15 @@ void report_unreachable(StageContext& stage, PacketContext& context, NextHopKind
                   {wire::kIcmpDestinationUnreachable,
                    pool ? wire::kIcmpCodeHostUnreachable : wire::kIcmpCodeNetUnreachable, 0},
                   packet);
+}
+
+// A packet to a next hop that leads nowhere else: a broadcast of a subscriber in the core network,
+// whose TTL is not concerned, or a report.
+void take_nowhere(StageContext& stage, rte_mbuf* packet, PacketContext& context,
+                  NextHopKind kind) noexcept {
+  if (kind == NextHopKind::kBroadcast && stage.broadcasts != nullptr && context.session != nullptr)
+    return relay_from_subscriber(stage, packet, context, wire::read_ipv4(octets_of(packet)));
+  report_unreachable(stage, context, kind, octets_of(packet));
 }
 
 void refuse_services(StageContext& stage, PacketContext& context, Bytes packet) noexcept {
@@ -254,7 +264,7 @@ void forward_ipv4(Burst& burst, StageContext& stage) noexcept {
       context.lane = Lane::kDownstreamIpv4;
     } else {
       if (is_nowhere(hop.kind)) {
-        report_unreachable(stage, context, hop.kind, octets_of(packet));
+        take_nowhere(stage, packet, context, hop.kind);
         continue;
       }
       if (hop.kind == NextHopKind::kLocal) [[unlikely]] {

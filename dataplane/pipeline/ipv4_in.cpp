@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/pipeline/ipv4_in.hpp"
 
+#include "dataplane/pipeline/broadcast_relay.hpp"
 #include "dataplane/pipeline/egress.hpp"
 #include "dataplane/pipeline/local_delivery.hpp"
 #include "dataplane/pipeline/networks.hpp"
+#include "dataplane/routing/broadcast_networks.hpp"
 #include "pns/wire/dhcp.hpp"
 #include "pns/wire/icmp.hpp"
 #include "pns/wire/ipv4.hpp"
@@ -16,7 +18,6 @@ namespace {
 using contract::SessionRecord;
 
 constexpr std::uint16_t kIpv4Protocol = static_cast<std::uint16_t>(wire::PppProtocol::kIpv4);
-constexpr Ipv4Address kLimitedBroadcast(0xffffffff);
 
 // Packets that do not leave the link: to the limited broadcast address, or to our side of the link.
 // The control process answers DHCPINFORM; pings are answered here. The rest is for services of the
@@ -30,6 +31,8 @@ constexpr Ipv4Address kLimitedBroadcast(0xffffffff);
     if (!wire::parse_dhcp_inform(octets)) return drop_upstream(context, DropReason::dhcp_refused);
     return punt_to_control(stage, packet, context, kIpv4Protocol, 0);
   }
+  if (stage.broadcasts != nullptr && header.destination == kLimitedBroadcast)
+    return relay_from_subscriber(stage, packet, context, header);
   if (header.destination != context.session->gateway)
     return drop_upstream(context, DropReason::inner_destination);
   if (stage.port(contract::PortRole::kCore).leads_to_host) return;

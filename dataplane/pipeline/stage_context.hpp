@@ -27,6 +27,8 @@
 
 namespace pns::dataplane {
 
+class BroadcastRelay;
+
 struct PortSettings {
   MacAddress mac{};
   bool has_twin = false;
@@ -77,6 +79,8 @@ struct StageContext {
   std::array<PortSettings, contract::kPorts>& ports;
   rte_mempool* pool = nullptr;
   WorkerId self;
+  std::uint16_t workers = 1;
+  BroadcastRelay* broadcasts = nullptr;  // null: broadcasts are not relayed
   Ipv4Address icmp_source;
   std::uint64_t now_ns = 0;
   bool control_attached = true;
@@ -119,6 +123,7 @@ struct StageContext {
   if (extension.generation.load(std::memory_order_relaxed) != context.generation) {
     extension.resolve_spent_ns = 0;
     extension.service_spent_ns = 0;
+    extension.broadcast_spent_ns = 0;
     extension.generation.store(context.generation, std::memory_order_relaxed);
   }
   return extension;

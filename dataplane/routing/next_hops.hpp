@@ -39,6 +39,7 @@ enum class NextHopKind : std::uint8_t {
   kLocal = 3,        // one of our own addresses on `port`: to its twin
   kPool = 4,         // an address of a pool: only a session may have it
   kSession = 5,      // a network behind a subscriber: to the session in `slot`
+  kBroadcast = 6,    // all hosts of a network of `port`, where broadcasts are relayed
 };
 
 struct NextHop {

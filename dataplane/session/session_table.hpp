@@ -159,6 +159,16 @@ class SessionTable {
     const auto* leaf = directory_[inner.value >> 12].load(std::memory_order_acquire);
     return leaf == nullptr ? &kNowhere : &(*leaf)[inner.value & 0xfff];
   }
+  // The entries of this inner address and of those behind it, as far as they lie together; empty:
+  // no address before next_leaf() has a session.
+  [[nodiscard]] std::span<const Entry> entries_from(Ipv4Address inner) const noexcept {
+    const auto* leaf = directory_[inner.value >> 12].load(std::memory_order_acquire);
+    return leaf == nullptr ? std::span<const Entry>()
+                           : std::span(*leaf).subspan(inner.value & 0xfff);
+  }
+  [[nodiscard]] static constexpr std::uint64_t next_leaf(Ipv4Address inner) noexcept {
+    return std::uint64_t{inner.value | 0xfff} + 1;
+  }
   [[nodiscard]] static std::uint32_t read(const Entry* entry) noexcept {
     return entry->load(std::memory_order_acquire);
   }

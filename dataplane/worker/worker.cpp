@@ -166,11 +166,14 @@ Worker::Worker(WorkerConfig config, SessionTable& sessions, RoutingTables routin
              .ports = ports_,
              .pool = config_.pool,
              .self = config_.id,
+             .workers = config_.worker_count,
              .icmp_source = config_.icmp_source,
              .control_of_setups = {StageContext::kSetUpFrames, control_burst(config_, 10)},
              .control_of_open = {StageContext::kOpenFrames, control_burst(config_, 5)},
              .key_steps = KeyStepBudget(config_.gaps.step_ns),
              .icmp_source_ipv6 = config_.icmp_source_ipv6} {
+  if (config_.broadcasts.networks != nullptr)
+    stage_.broadcasts = &broadcasts_.emplace(config_.broadcasts);
   (void)rte_rcu_qsbr_thread_register(&sessions_.quiescence(), config_.id.value);
   rte_rcu_qsbr_thread_online(&sessions_.quiescence(), config_.id.value);
   const auto records = sessions_.memory().sessions();
@@ -214,6 +217,8 @@ PollResult Worker::poll_once(Tsc now, std::uint64_t now_ns) noexcept {
     send_due_acks(now_ns);
   }
   follow_gaps();
+  if (broadcasts_) [[unlikely]]
+    relay_broadcasts();
   // An urgent acknowledgement is sent in the poll that asked for it. After the quiescent state the
   // slot may belong to another session, and to another worker.
   send_urgent_acks();
@@ -226,8 +231,8 @@ PollResult Worker::poll_once(Tsc now, std::uint64_t now_ns) noexcept {
 }
 
 bool Worker::has_pending() const noexcept {
-  bool waits =
-      deferred_.count != 0 || ring_waits(config_.commands) || ring_waits(config_.from_services);
+  bool waits = deferred_.count != 0 || ring_waits(config_.commands) ||
+               ring_waits(config_.from_services) || ring_waits(config_.from_lan);
   for (const WorkerConfig::Port& port : config_.ports) waits |= ring_waits(port.from_twin);
   for (std::size_t i = 0; i < config_.worker_count; ++i)
     waits |= ring_waits(config_.handover_in[i]);
@@ -243,8 +248,9 @@ void Worker::after_sleep() noexcept {
 }
 
 std::uint64_t Worker::next_deadline_ns(std::uint64_t now_ns) const noexcept {
-  const std::uint64_t due = std::min({acks_.next_due_ns(), reorder_.next_due_ns(),
-                                      gaps_.next_due_ns(), send_window_.next_due_ns()});
+  const std::uint64_t due =
+      std::min({acks_.next_due_ns(), reorder_.next_due_ns(), gaps_.next_due_ns(),
+                send_window_.next_due_ns(), broadcasts_ ? broadcasts_->next_due_ns() : UINT64_MAX});
   if (due == UINT64_MAX) return due;
   return due > now_ns ? due - now_ns : 0;
 }
@@ -371,6 +377,29 @@ void Worker::follow_gaps() noexcept {
   result_.packets += burst.count;
   run_from(Stage::kMppeOpen, burst);
   follow_up();
+}
+
+// Broadcasts that wait get a slice of a turn, however many packets come in.
+void Worker::relay_broadcasts() noexcept {
+  take_from_lan();
+  Burst copies;
+  result_.addresses += broadcasts_->copy(copies, stage_);
+  if (copies.count == 0) return;
+  result_.packets += copies.count;
+  run_from(Stage::kIpv4Out, copies);
+}
+
+void Worker::take_from_lan() noexcept {
+  Burst frames;
+  if (!dequeue(config_.from_lan, frames)) return;
+  result_.packets += frames.count;
+  counters_.injected.add(frames.count);
+  for (rte_mbuf* packet : frames.all()) {
+    context_of(packet) = PacketContext{};
+    context_of(packet).lane = Lane::kConsumed;
+    relay_from_lan(stage_, octets_of(packet));
+  }
+  finish(frames);
 }
 
 void Worker::take_commands() noexcept {
@@ -756,6 +785,11 @@ void Worker::finish(Burst& burst) noexcept {
         break;
       case Lane::kHandOver:
         handed.add(packet);
+        break;
+      case Lane::kRelay:
+        if (broadcasts_ && broadcasts_->take(packet, stage_.now_ns)) break;
+        count_drops(DropReason::broadcast_queue_full, 1);
+        freed.add(packet);
         break;
       case Lane::kConsumed:
         ++consumed;

@@ -20,6 +20,7 @@
 #include "dataplane/mppe/mppe_engine.hpp"
 #include "dataplane/packet/burst.hpp"
 #include "dataplane/packet/doorbell.hpp"
+#include "dataplane/pipeline/broadcast_relay.hpp"
 #include "dataplane/pipeline/stage_context.hpp"
 #include "dataplane/port/queue.hpp"
 #include "dataplane/port/vlan.hpp"
@@ -74,6 +75,10 @@ struct WorkerConfig {
   // Packets of IP to and from services of the host. They leave as PuntClass::service of the core
   // port, whose ring is null where there are none.
   rte_ring* from_services = nullptr;
+  BroadcastRelay::Settings broadcasts;
+  // In, from main: broadcasts of the core network, Ethernet frames that the kernel has too. Null
+  // where the port takes every packet.
+  rte_ring* from_lan = nullptr;
   rte_mempool* pool = nullptr;   // private area kMbufPrivateSize, headroom RTE_PKTMBUF_HEADROOM
   rte_ring* commands = nullptr;  // in, from main: WorkerCommand
   std::array<rte_ring*, kMainRings> to_main{};  // out, by MainRing
@@ -97,8 +102,9 @@ struct PollResult {
   std::uint32_t packets = 0;  // taken from queues and rings
   std::uint32_t commands = 0;
   std::uint32_t key_steps = 0;  // over gaps, between bursts
+  std::uint32_t addresses = 0;  // looked at for broadcasts, between bursts
   [[nodiscard]] bool idle() const noexcept {
-    return packets == 0 && commands == 0 && key_steps == 0;
+    return packets == 0 && commands == 0 && key_steps == 0 && addresses == 0;
   }
 };
 
@@ -165,6 +171,8 @@ class Worker {
   // Carries a burst through `first` and all stages behind it, and finishes it.
   void run_from(Stage first, Burst& burst) noexcept;
   void follow_gaps() noexcept;
+  void relay_broadcasts() noexcept;
+  void take_from_lan() noexcept;
   // Carries out every packet's fate, and counts it where it ends.
   void finish(Burst& burst) noexcept;
   bool finish_at_once(Burst& burst) noexcept;
@@ -188,6 +196,7 @@ class Worker {
   Reorder reorder_;
   GapQueue gaps_;
   SendWindow send_window_;
+  std::optional<BroadcastRelay> broadcasts_;
   MppeEngine mppe_;
   Burst deferred_;
   StageContext stage_;

@@ -86,7 +86,10 @@ struct alignas(64) WorkerCounters {
   Counter downstream_packets, downstream_bytes;                // inner packets sent to subscribers
   std::array<PuntClassCounters, kPuntClassRoom> punt_classes;  // by PuntClass
   Counter neighbour_answers;  // ARP and Neighbor Discovery, for addresses of subscribers
-  std::array<Counter, 15> reserved;
+  // IPv4 broadcasts that were relayed: of subscribers into the core network, of the core network to
+  // subscribers, and the copies that were made of both kinds for subscribers.
+  Counter broadcasts_up, broadcasts_down, broadcast_copies;
+  std::array<Counter, 12> reserved;
   std::array<Counter, kDropReasonRoom> drops;  // by DropReason
 };
 static_assert(sizeof(WorkerCounters) == 1600);
@@ -226,7 +229,8 @@ struct SessionExtension {
   std::uint64_t resolve_spent_ns = 0;
   // Owner only: the same of packets to services of the host.
   std::uint64_t service_spent_ns = 0;
-  std::array<std::uint8_t, 8> reserved2{};
+  // Owner only: the same of broadcasts.
+  std::uint64_t broadcast_spent_ns = 0;
 };
 static_assert(sizeof(SessionExtension) == 32);
 static_assert(offsetof(SessionExtension, resolve_spent_ns) == 8);

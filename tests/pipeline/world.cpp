@@ -20,6 +20,7 @@ using namespace dataplane;
 
 constexpr unsigned kQueues = 4;
 constexpr NextHopId kPoolHop(8);
+constexpr NextHopId kBroadcastHop(9);
 
 // Start keys of armed sessions: the first octet, each further one is larger by 1.
 constexpr unsigned kOurKey = 0x10;
@@ -171,11 +172,12 @@ World::World(WorldOptions options)
   REQUIRE(attached);
   memory_ = std::move(*attached);
   routing_.emplace(RoutingTables{*ports().outer, *ports().inner});
+  if (options_.broadcast_relay != 0) set_broadcast_route(true);
   start(options_.workers);
 }
 
 World::~World() {
-  // The packets that wait behind a gap are given up.
+  // The packets that wait behind a gap are given up, and so are broadcasts.
   advance(2 * dataplane::GapQueue::kMaxWaitNs);
   run();
   for (const auto port : {kAccess, kCore}) {
@@ -187,6 +189,7 @@ World::~World() {
   check_books();
   stop();
   for (const Ipv6Prefix& route : subscribers_) set_route(route, false);
+  if (options_.broadcast_relay != 0) set_broadcast_route(false);
   CHECK(rte_mempool_in_use_count(ports().pool) == 0);
 }
 
@@ -247,6 +250,10 @@ void World::start(std::uint16_t count) {
     }
     config.one_device = options_.one_device;
     if (options_.services) from_services_.push_back(config.from_services = make_ring());
+    if (options_.broadcast_relay != 0) {
+      config.broadcasts = {.rate = options_.broadcast_relay, .networks = &lan_};
+      if (w == 0 && !options_.twins) config.from_lan = from_lan_ = make_ring();
+    }
     config.pool = ports().pool;
     config.commands = make_ring();
     commands_.push_back(config.commands);
@@ -288,6 +295,15 @@ void World::set_route(const Ipv6Prefix& route, bool exists) {
     return exists ? inner.add_route(prefix, kPoolHop) : inner.delete_route(prefix) || true;
   };
   REQUIRE((is_mapped(route.address) ? change(unmapped(route)) : change(route)));
+}
+
+void World::set_broadcast_route(bool exists) {
+  const Ipv4Prefix own = *Ipv4Prefix::parse(options_.lan);
+  REQUIRE(lan_.set(std::span(&own, 1)) == 1);
+  const Ipv4Prefix route{own.last(), 32};
+  NextHops& inner = routing_->inner;
+  REQUIRE(inner.set(kBroadcastHop, NextHop{NextHopKind::kBroadcast, kCore, {}, {}, {}}));
+  REQUIRE((exists ? inner.add_route(route, kBroadcastHop) : inner.delete_route(route)));
 }
 
 void World::stop() {
@@ -461,6 +477,8 @@ void World::from_services(Bytes packet) {
   REQUIRE(rte_ring_enqueue(from_services_[0], make_packet(packet)) == 0);
 }
 
+void World::from_lan(Bytes frame) { REQUIRE(rte_ring_enqueue(from_lan_, make_packet(frame)) == 0); }
+
 void World::run() {
   for (unsigned quiet = 0; quiet < 2;) {
     bool busy = false;
@@ -554,6 +572,9 @@ std::map<std::string, std::uint64_t> World::totals() const {
     out["handed_out"] += c.handed_out.get();
     out["handed_in"] += c.handed_in.get();
     out["neighbour_answers"] += c.neighbour_answers.get();
+    out["broadcasts_up"] += c.broadcasts_up.get();
+    out["broadcasts_down"] += c.broadcasts_down.get();
+    out["broadcast_copies"] += c.broadcast_copies.get();
     out["acks_sent"] += c.acks_sent.get();
     out["acks_received"] += c.acks_received.get();
     out["sequence_gaps"] += c.sequence_gaps.get();

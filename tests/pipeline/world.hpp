@@ -19,6 +19,7 @@
 #include <string>
 #include <vector>
 
+#include "dataplane/routing/broadcast_networks.hpp"
 #include "dataplane/routing/next_hops.hpp"
 #include "dataplane/session/session_table.hpp"
 #include "dataplane/worker/worker.hpp"
@@ -74,6 +75,9 @@ struct WorldOptions {
   std::uint16_t mtu = 1500;
   std::array<std::vector<std::uint16_t>, 2> vlans{};  // tags of the access and of the core port
   bool one_device = false;  // all frames come by the access port's queues, for its MAC address
+  // ppp.broadcast_relay, and the core port's address in the network that subscribers are in.
+  std::uint32_t broadcast_relay = 0;
+  std::string_view lan = "10.64.0.1/24";
   std::uint32_t max_sessions = 64;  // at most 250: subscribers are numbered by an octet
   dataplane::Reassembly::Settings reassembly{};
   dataplane::Reorder::Settings reorder{};
@@ -148,6 +152,7 @@ class World {
   void receive_mbuf(contract::PortRole port, rte_mbuf* packet, unsigned queue = 0);
   void from_twin(contract::PortRole port, Bytes frame);
   void from_services(Bytes packet);
+  void from_lan(Bytes frame);  // as main has read it
   // Polls all workers in turn until they have been idle twice.
   void run();
   void advance(std::uint64_t ns) { now_ns_ += ns; }
@@ -187,6 +192,7 @@ class World {
   [[nodiscard]] std::vector<rte_mbuf*> take_from_main(dataplane::Lane lane);
   void lead_to_session(const dataplane::SessionTable::Binding& binding, bool bound);
   void set_route(const Ipv6Prefix& route, bool exists);
+  void set_broadcast_route(bool exists);
   void start(std::uint16_t workers);
   void stop();
   void check_books();
@@ -203,6 +209,8 @@ class World {
   std::vector<rte_ring*> to_main_;  // of all workers, in the order of MainRing
   std::array<std::vector<rte_ring*>, 2> to_twin_, from_twin_;
   std::vector<rte_ring*> to_services_, from_services_;
+  rte_ring* from_lan_ = nullptr;  // to the first worker
+  dataplane::BroadcastNetworks lan_;
   std::vector<std::unique_ptr<dataplane::Doorbell>> doorbells_;
   std::vector<std::unique_ptr<dataplane::Worker>> workers_;
   std::atomic<bool> control_attached_;

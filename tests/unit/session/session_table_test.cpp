@@ -117,6 +117,21 @@ TEST_CASE("session table: inner addresses", "[session]") {
   CHECK_FALSE(f.table->find_by_address(Ipv4Address(0x0a400002)));
 }
 
+TEST_CASE("session table: the entries of many addresses at a time", "[session]") {
+  Fixture f;
+  const Ipv4Address first(0x0a400ffe);  // the last but one of its leaf
+  CHECK(f.table->entries_from(first).empty());
+  CHECK(SessionTable::next_leaf(first) == 0x0a401000);
+  REQUIRE(f.install(1, 0x101));
+  REQUIRE(f.table->bind_address(SlotId(1), Ipv4Address(0x0a400fff)) == ReplyResult::kDone);
+  const auto entries = f.table->entries_from(first);
+  REQUIRE(entries.size() == 2);
+  CHECK(SessionTable::read(&entries[0]) == 0);
+  CHECK(f.table->at(SessionTable::read(&entries[1])).slot == SlotId(1));
+  CHECK(f.table->entries_from(Ipv4Address(0x0a401000)).empty());
+  CHECK(SessionTable::next_leaf(Ipv4Address(0xffffffff)) == 0x1'0000'0000);
+}
+
 TEST_CASE("session table: prefixes", "[session][ipv6]") {
   constexpr std::uint64_t kFirst = 0x20010db800640001;
   constexpr std::uint64_t kSecond = 0x20010db800640002;
