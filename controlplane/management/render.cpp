@@ -85,6 +85,18 @@ ordered_json punt_classes(const contract::SessionMemory& memory) {
   return out;
 }
 
+ordered_json broadcasts(const contract::SessionMemory& memory) {
+  std::uint64_t up = 0;
+  std::uint64_t down = 0;
+  std::uint64_t copies = 0;
+  for (const auto& worker : memory.workers()) {
+    up += worker.broadcasts_up.get();
+    down += worker.broadcasts_down.get();
+    copies += worker.broadcast_copies.get();
+  }
+  return {{"up", up}, {"down", down}, {"copies", copies}};
+}
+
 // One row for each place at a port where something was lost.
 ordered_json port_losses(const contract::SessionMemory& memory) {
   ordered_json out = ordered_json::array();
@@ -487,6 +499,7 @@ std::string render_stats(const model::Statistics& statistics, const contract::Se
   out["ports"] = port_sums(memory);
   out["port_losses"] = port_losses(memory);
   out["punt_classes"] = punt_classes(memory);
+  out["broadcasts"] = broadcasts(memory);
   out["last_ends"] = std::move(ends);
   return dump(out);
 }

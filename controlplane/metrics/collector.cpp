@@ -104,6 +104,12 @@ void add_worker_families(std::vector<MetricFamily>& out, const contract::Session
   auto answers = family("pns_neighbour_answers_total",
                         "Answers to ARP and Neighbor Solicitations for addresses of subscribers",
                         MetricType::Counter);
+  auto broadcasts = family("pns_broadcasts_relayed_total",
+                           "IPv4 broadcasts relayed: up, of subscribers into the core network; "
+                           "down, of the core network",
+                           MetricType::Counter);
+  auto copies = family("pns_broadcast_copies_total", "Copies of broadcasts made for subscribers",
+                       MetricType::Counter);
   auto packets = family("pns_tunnel_packets_total", "Inner packets carried, by direction",
                         MetricType::Counter);
   auto bytes = family("pns_tunnel_bytes_total", "Bytes of inner IP carried, by direction",
@@ -156,6 +162,9 @@ void add_worker_families(std::vector<MetricFamily>& out, const contract::Session
           w.punt_classes[c].policed.get());
     }
     add(answers, {{"worker", id}}, w.neighbour_answers.get());
+    add(broadcasts, {{"direction", "up"}, {"worker", id}}, w.broadcasts_up.get());
+    add(broadcasts, {{"direction", "down"}, {"worker", id}}, w.broadcasts_down.get());
+    add(copies, {{"worker", id}}, w.broadcast_copies.get());
     add(packets, {{"direction", "upstream"}, {"worker", id}}, w.upstream_packets.get());
     add(packets, {{"direction", "downstream"}, {"worker", id}}, w.downstream_packets.get());
     add(bytes, {{"direction", "upstream"}, {"worker", id}}, w.upstream_bytes.get());
@@ -185,16 +194,18 @@ void add_worker_families(std::vector<MetricFamily>& out, const contract::Session
     add(other, {{"kind", "generated"}, {"worker", id}}, w.generated.get());
     add(other, {{"kind", "consumed"}, {"worker", id}}, w.consumed.get());
   }
-  // Main is no worker: a worker has counted these as handed to the kernel before.
+  // Main is no worker. A worker has counted packets for neighbours as handed to the kernel before;
+  // broadcasts are copies of what the kernel has.
   for (const DropReason reason :
-       {DropReason::neighbour_unanswered, DropReason::neighbour_queue_full})
+       {DropReason::neighbour_unanswered, DropReason::neighbour_queue_full,
+        DropReason::broadcast_limited, DropReason::broadcast_queue_full})
     add(drops,
         {{"direction", "both"}, {"reason", std::string(name_of(reason))}, {"worker", "main"}},
         header.main_drops[static_cast<std::size_t>(reason)].get());
-  for (auto* f :
-       {&rx_packets, &rx_bytes, &tx_packets,  &tx_bytes,  &punts,          &classes, &answers,
-        &packets,    &bytes,    &drops,       &handovers, &port_handovers, &acks,    &gaps,
-        &steps,      &waited,   &reassembled, &window,    &polls,          &busy,    &other})
+  for (auto* f : {&rx_packets,  &rx_bytes,       &tx_packets, &tx_bytes, &punts, &classes,
+                  &answers,     &broadcasts,     &copies,     &packets,  &bytes, &drops,
+                  &handovers,   &port_handovers, &acks,       &gaps,     &steps, &waited,
+                  &reassembled, &window,         &polls,      &busy,     &other})
     out.push_back(std::move(*f));
 }
 

@@ -522,6 +522,37 @@ TEST_CASE("metrics: every family has its prefix, one type, and no series twice",
   CHECK(json::parse(render_workers(memory)).size() == 2);
 }
 
+TEST_CASE("broadcasts: the same numbers in the metrics and in stats", "[metrics]") {
+  const UniqueFd fd = std::move(*contract::SessionMemory::create(4, false, 1));
+  const auto memory = std::move(*contract::SessionMemory::attach(fd.get()));
+  memory.header().worker_count = 2;
+  memory.workers()[0].broadcasts_up.add(1);
+  memory.workers()[1].broadcasts_up.add(2);
+  memory.workers()[1].broadcasts_down.add(5);
+  memory.workers()[0].broadcast_copies.add(40);
+  memory.header().main_drops[static_cast<std::size_t>(DropReason::broadcast_limited)].set(7);
+  model::Statistics statistics;
+  const auto stats = json::parse(render_stats(statistics, memory, {}));
+  CHECK(stats.at("broadcasts") == json{{"up", 3}, {"down", 5}, {"copies", 40}});
+
+  std::map<std::string, double> series;
+  const metrics::Collector collector(memory, statistics,
+                                     [] { return std::vector<metrics::Collector::PoolUse>{}; });
+  for (const auto& family : collector.Collect())
+    for (const auto& metric : family.metric) {
+      std::string text = family.name;
+      for (const auto& label : metric.label) text += "," + label.value;
+      if (metric.counter.value != 0 && text.find("broadcast") != std::string::npos)
+        series[text] = metric.counter.value;
+    }
+  CHECK(series == std::map<std::string, double>{
+                      {"pns_broadcasts_relayed_total,up,0", 1},
+                      {"pns_broadcasts_relayed_total,up,1", 2},
+                      {"pns_broadcasts_relayed_total,down,1", 5},
+                      {"pns_broadcast_copies_total,0", 40},
+                      {"pns_dataplane_drops_total,both,broadcast_limited,main", 7}});
+}
+
 TEST_CASE("port losses: the same numbers in the metrics, in stats and in ports", "[metrics]") {
   const UniqueFd fd = std::move(*contract::SessionMemory::create(4, false, 1));
   const auto memory = std::move(*contract::SessionMemory::attach(fd.get()));
