@@ -34,6 +34,7 @@
 #include "pns/log/log.hpp"
 #include "pns/privilege/identity.hpp"
 #include "pns/privilege/run_places.hpp"
+#include "pns/wire/ethernet.hpp"
 
 namespace pns::dataplane {
 namespace {
@@ -42,6 +43,8 @@ using contract::PortRole;
 
 constexpr int kGrantTimeoutMs = 10'000;
 constexpr unsigned kRingSize = 1024;
+constexpr unsigned kLanRingSize = 256;
+constexpr unsigned kLanBatch = 32;          // broadcasts of one turn
 constexpr unsigned kResolveRingSize = 256;  // as many packets as a worker may ask for at once
 constexpr unsigned kBuffersPerWorker = 8192;
 constexpr unsigned kBuffersInAll = 8192;
@@ -295,6 +298,7 @@ void Dataplane::open_ports() {
   if (const Port& core = port(PortRole::kCore); !core.has_twin && !core.leads_to_host) {
     xdp_prefixes_ = need(XdpPrefixes::open(core.kernel_interface));
     need(xdp_prefixes_->add(pool_prefixes_));
+    if (relays_broadcasts()) lan_ = need(BroadcastSocket::open(core.kernel_interface));
   }
   for (const Port& opened : ports_) {
     port_losses_.emplace_back(opened, memory_.header());
@@ -366,6 +370,7 @@ void Dataplane::make_routes() {
   settings.quiescence = {
       .begin = [this] { return sessions_ ? rte_rcu_qsbr_start(&sessions_->quiescence()) : 0; },
       .passed = [this](std::uint64_t token) { return token == 0 || sessions_->quiescent(token); }};
+  settings.relays_broadcasts = relays_broadcasts();
   Routes::Tell tell;
   if (supervisor_asks())
     tell = [this](PortRole role, const Ipv6Address& neighbour, netlink::NeighbourVerb verb) {
@@ -496,6 +501,7 @@ void Dataplane::connect_twins() {
     }
   }
   connect_services(twins[TwinBridge::kServices]);
+  connect_lan();
   twins_.emplace(std::move(twins), packet_pool_, memory_.header());
 }
 
@@ -516,6 +522,14 @@ void Dataplane::connect_services(TwinBridge::Twin& services) {
   first.from_services = need(make_ring("from-services", kRingSize));
   services.to_worker = first.from_services;
   services.worker_doorbell = &places_.front()->doorbell;
+}
+
+// The kernel's copies of broadcasts, where the port itself does not see them.
+void Dataplane::connect_lan() {
+  if (!lan_) return;
+  from_lan_ = need(make_ring("from-lan", kLanRingSize));
+  places_.front()->config.from_lan = from_lan_;
+  lan_rate_ = EventBucket(config_.ppp.broadcast_relay, config_.ppp.broadcast_relay);
 }
 
 void Dataplane::connect_control() {
@@ -599,6 +613,8 @@ void Dataplane::configure_worker(WorkerConfig& worker) {
   set_gre(worker, config_.pptp.gre, places_.size());
   worker.mppe = mppe_.kernels;
   worker.gaps.step_ns = key_change_ns_;
+  if (relays_broadcasts())
+    worker.broadcasts = {.rate = config_.ppp.broadcast_relay, .networks = &broadcast_networks_};
 }
 
 config::IdleMode Dataplane::idle_mode(WorkerId worker) const {
@@ -665,6 +681,7 @@ Dataplane::End Dataplane::serve() {
     const std::uint64_t now_ns = monotonic_ns();
     endpoint_->turn(now_ns, Endpoint::readable(std::span(polled_).subspan(kPollPlaces)));
     if (polled_[kRoutes].revents != 0) on_routes_changed(now_ns);
+    if (polled_[kLan].revents != 0) take_lan_broadcasts(now_ns);
     if (polled_[kSupervisor].revents != 0) end = on_supervisor();
     if (polled_[kSignals].revents != 0 && end == End::kNotYet) end = End::kStop;
   }
@@ -757,6 +774,10 @@ void Dataplane::publish_lost() {
   };
   set(DropReason::neighbour_unanswered, routes_->unanswered());
   set(DropReason::neighbour_queue_full, routes_->queue_full());
+  if (lan_) {
+    set(DropReason::broadcast_limited, lan_->lost());
+    set(DropReason::broadcast_queue_full, lan_not_passed_);
+  }
   header.neighbour_lost.set(routes_->unresolved_drops());
 }
 
@@ -778,6 +799,28 @@ void Dataplane::report_unanswered(PortRole role, rte_mbuf* packet) {
     rte_pktmbuf_free(made);
 }
 
+void Dataplane::take_lan_broadcasts(std::uint64_t now_ns) {
+  std::array<std::byte, config::kMaxPortMtu + wire::kEthernetHeaderSize> room;
+  bool passed = false;
+  for (unsigned n = 0; n < kLanBatch && lan_rate_.next_due_ns() <= now_ns; ++n) {
+    const auto frame = lan_->receive(room);
+    if (!frame) break;
+    (void)lan_rate_.admit_one(now_ns);
+    rte_mbuf* const made = rte_pktmbuf_alloc(packet_pool_);
+    char* const place = made == nullptr
+                            ? nullptr
+                            : rte_pktmbuf_append(made, static_cast<std::uint16_t>(frame->size()));
+    if (place != nullptr) std::memcpy(place, frame->data(), frame->size());
+    if (place != nullptr && rte_ring_enqueue(from_lan_, made) == 0) {
+      passed = true;
+      continue;
+    }
+    ++lan_not_passed_;
+    if (made != nullptr) rte_pktmbuf_free(made);
+  }
+  if (passed) places_.front()->doorbell.ring();
+}
+
 void Dataplane::wait() {
   doorbell_.prepare_sleep();
   // With work at hand only a look: netlink and the supervisor must not starve while it never ends.
@@ -787,6 +830,9 @@ void Dataplane::wait() {
   polled_[kSignals] = {signals_.get(), POLLIN, 0};
   polled_[kDoorbell] = {doorbell_.fd(), POLLIN, 0};
   polled_[kRoutes] = {routes_->fd(), POLLIN, 0};
+  // Over their rate, broadcasts wait in the kernel, which drops what is too much.
+  const bool takes_broadcasts = lan_ && lan_rate_.next_due_ns() <= monotonic_ns();
+  polled_[kLan] = {takes_broadcasts ? lan_->fd() : -1, POLLIN, 0};
   endpoint_->add_poll_fds(polled_);
   const int limit_ms = endpoint_->poll_timeout_ms();
   (void)::poll(polled_.data(), polled_.size(),
@@ -804,6 +850,7 @@ void Dataplane::on_routes_changed(std::uint64_t now_ns) {
 
 void Dataplane::publish_routes() {
   take_local_addresses();
+  if (relays_broadcasts()) (void)broadcast_networks_.set(routes_->networks(PortRole::kCore));
   memory_.header().neighbours.set(routes_->neighbours());
   memory_.header().routes.set(routes_->routes());
 }

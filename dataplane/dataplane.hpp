@@ -24,12 +24,14 @@
 #include "dataplane/control/endpoint.hpp"
 #include "dataplane/packet/doorbell.hpp"
 #include "dataplane/packet/policer.hpp"
+#include "dataplane/port/broadcast_socket.hpp"
 #include "dataplane/port/link_state.hpp"
 #include "dataplane/port/port.hpp"
 #include "dataplane/port/port_losses.hpp"
 #include "dataplane/port/port_statistics.hpp"
 #include "dataplane/port/twin_bridge.hpp"
 #include "dataplane/port/xdp/xdp_prefixes.hpp"
+#include "dataplane/routing/broadcast_networks.hpp"
 #include "dataplane/routing/next_hops.hpp"
 #include "dataplane/routing/routes.hpp"
 #include "dataplane/session/session_networks.hpp"
@@ -98,6 +100,7 @@ class Dataplane {
   void make_worker_places();
   void connect_twins();
   void connect_services(TwinBridge::Twin& services);
+  void connect_lan();
   void connect_control();
   void start_routes();
   void make_workers();
@@ -114,6 +117,7 @@ class Dataplane {
   [[nodiscard]] bool has_services() const noexcept {
     return config_.ports.core.services.enabled && static_cast<bool>(grants_.services);
   }
+  [[nodiscard]] bool relays_broadcasts() const noexcept { return config_.ppp.broadcast_relay != 0; }
   void configure_worker(WorkerConfig& worker);
   // Worker 0 has a receive queue of each port.
   [[nodiscard]] config::IdleMode idle_mode(WorkerId worker) const;
@@ -141,6 +145,7 @@ class Dataplane {
   void publish_lost();
   // Waits until something is readable, and no longer than the next timer allows.
   void report_unanswered(contract::PortRole role, rte_mbuf* packet);
+  void take_lan_broadcasts(std::uint64_t now_ns);
   void wait();
   void on_routes_changed(std::uint64_t now_ns);
   [[nodiscard]] RoutingTables routing() const noexcept { return {*outer_, *inner_}; }
@@ -165,7 +170,7 @@ class Dataplane {
   }
 
   // What the main loop polls, by place; the endpoint's descriptors follow.
-  enum PollPlace : std::size_t { kSupervisor, kSignals, kDoorbell, kRoutes, kPollPlaces };
+  enum PollPlace : std::size_t { kSupervisor, kSignals, kDoorbell, kRoutes, kLan, kPollPlaces };
 
   Stopwatch watch_;
   StartTimes times_;
@@ -183,6 +188,7 @@ class Dataplane {
   SubscriberPrefixes pool_prefixes_;  // of the configuration's address pools
   std::array<Port, contract::kPorts> ports_;
   std::optional<XdpPrefixes> xdp_prefixes_;  // xdp: core ports only
+  std::optional<BroadcastSocket> lan_;       // likewise, where broadcasts are relayed
   UniqueFd control_socket_;                  // bound; the endpoint listens on it
   uid_t control_uid_ = 0;                    // who may connect to it, besides root
   std::unique_ptr<NextHops> outer_;
@@ -194,7 +200,11 @@ class Dataplane {
   // session has them.
   std::deque<std::pair<std::string, bool>> route_changes_;
   Announcer announcer_;
-  std::uint32_t adopted_ = 0;  // sessions in service at the start
+  BroadcastNetworks broadcast_networks_;
+  rte_ring* from_lan_ = nullptr;  // to the first worker
+  EventBucket lan_rate_;
+  std::uint64_t lan_not_passed_ = 0;  // frames that found no room, or no buffer
+  std::uint32_t adopted_ = 0;         // sessions in service at the start
   std::vector<std::unique_ptr<WorkerPlace>> places_;
   std::optional<TwinBridge> twins_;
   Doorbell doorbell_;  // the main thread's

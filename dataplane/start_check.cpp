@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "dataplane/port/broadcast_socket.hpp"
 #include "dataplane/port/device_check.hpp"
 #include "dataplane/start/mppe_start.hpp"
 #include "pns/privilege/confinement.hpp"
@@ -24,6 +25,10 @@ std::vector<std::string> host_objections(const config::Config& config, const Hos
     add(cores_objection(config.dataplane.cores));
   add(device_objection(contract::PortRole::kAccess, config));
   add(device_objection(contract::PortRole::kCore, config));
+  const config::Device& core = config.ports.core.device;
+  if (config.ppp.broadcast_relay != 0 && core.kind == config::DeviceKind::kXdp)
+    if (const auto socket = BroadcastSocket::open(core.interface); !socket)
+      add("ppp.broadcast_relay: " + socket.error());
   return out;
 }
 

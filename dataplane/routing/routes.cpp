@@ -18,6 +18,7 @@
 #include <cstring>
 #include <utility>
 
+#include "dataplane/routing/broadcast_networks.hpp"
 #include "dataplane/routing/mapped_address.hpp"
 #include "pns/log/log.hpp"
 #include "pns/netlink/cache.hpp"
@@ -418,6 +419,10 @@ RouteTable::Wanted Routes::routes_of(contract::PortRole port, const Candidates& 
   const auto add_own = [&](const Ipv6Address& own) {
     wanted[{own, 128}] = {{is_closed ? NextHopKind::kUnreachable : NextHopKind::kLocal, port, {}}};
   };
+  if (settings_.relays_broadcasts && port == contract::PortRole::kCore)
+    for (const Ipv4Prefix& own : networks(port))
+      if (BroadcastNetworks::has_broadcast(own))
+        wanted[{mapped(own.last()), 128}] = {{NextHopKind::kBroadcast, port, {}}};
   for (const Ipv4Address own : addresses(port)) add_own(mapped(own));
   for (const Ipv6Address& own : ipv6_addresses(port)) add_own(own);
   if (port == contract::PortRole::kCore)

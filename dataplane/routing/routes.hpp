@@ -87,6 +87,8 @@ class Routes {
     // Its addresses are ours in the inner table, beside the core port's; empty: none.
     std::string services_interface{};
     Quiescence quiescence{};  // of the workers that look into the tables
+    // The inner table leads to the broadcast addresses of the core port's networks.
+    bool relays_broadcasts = false;
   };
 
   // Without `tell` this object tells the kernel itself, which needs CAP_NET_ADMIN.
@@ -131,6 +133,10 @@ class Routes {
   [[nodiscard]] const std::vector<Ipv6Address>& ipv6_addresses(
       contract::PortRole port) const noexcept {
     return ipv6_addresses_[static_cast<std::size_t>(port)];
+  }
+  // The same addresses, each with the length of its network.
+  [[nodiscard]] const std::vector<Ipv4Prefix>& networks(contract::PortRole port) const noexcept {
+    return networks_[static_cast<std::size_t>(port)];
   }
   // Whether hosts of a port's link take the address for one of theirs.
   [[nodiscard]] bool is_on_link(contract::PortRole port, Ipv4Address address) const noexcept;

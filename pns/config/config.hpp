@@ -273,12 +273,17 @@ struct Ppp {
   std::vector<Ipv6Address> ipv6_dns;  // of the same list, at most 3
   std::vector<Ipv4Address> wins;      // at most 2
   std::string domain;                 // of subscribers, by DHCPINFORM; empty: none
+  // IPv4 broadcasts between the core network and subscribers with addresses in it: a second and
+  // worker, in each direction; 0: not relayed.
+  std::uint32_t broadcast_relay = 0;
 };
 
 // Octets of ppp.domain, and of the routes of a pool in DHCP option 121: prefix length, the octets
 // of the prefix that it covers, and 4 more, for each route.
 inline constexpr std::size_t kMaxDomain = 63;
 inline constexpr std::size_t kMaxRouteOctets = 170;
+
+inline constexpr std::uint32_t kMaxBroadcastRelay = 10'000;
 
 struct Pool {
   std::vector<Ipv4Range> ranges;            // disjoint, in the order written, at least one

@@ -97,6 +97,7 @@ constexpr auto kKeys = std::to_array<std::string_view>({
     "ppp.dns",
     "ppp.wins",
     "ppp.domain",
+    "ppp.broadcast_relay",
     "pools.*.ranges",
     "pools.*.gateway",
     "pools.*.ipv6_prefixes",
@@ -321,6 +322,14 @@ Parsed<MaybeEndpoint> parse_endpoint_or_off(std::string_view text) {
   return MaybeEndpoint{*endpoint};
 }
 
+// Broadcasts a second.
+Parsed<std::uint64_t> parse_rate_or_off(std::string_view text) {
+  if (text == "off") return 0;
+  auto rate = parse_unsigned(text, 1, kMaxBroadcastRelay);
+  if (!rate) return std::unexpected(rate.error() + ", nor off");
+  return rate;
+}
+
 // A pool's prefix is cut into /64s, one for each session.
 Parsed<Ipv6Prefix> parse_pool_prefix(std::string_view text) {
   auto prefix = parse_ipv6_network(text);
@@ -363,6 +372,10 @@ class ConfigReader {
     log.read("level", config.log.level, one_of(kLogLevels));
     log.read("format", config.log.format, one_of(kLogFormats));
     check_addresses(config);
+    if (config.ppp.broadcast_relay != 0 && config.ports.core.leads_to_host())
+      document_.error_at("ppp.broadcast_relay",
+                         "broadcasts of the LAN do not reach a kernel: port; use xdp: with the "
+                         "interface in the LAN, or off");
     return config;
   }
 
@@ -684,6 +697,7 @@ class ConfigReader {
                   [](auto text) { return parse_ipv6_host_address(text); });
     section.read_list("wins", out.wins, host4);
     section.read("domain", out.domain, parse_domain);
+    section.read("broadcast_relay", out.broadcast_relay, parse_rate_or_off);
     for (const auto& [key, list] : {std::pair{"dns", &out.dns}, std::pair{"wins", &out.wins}})
       if (list->size() > 2)  // RFC 1877: a primary and a secondary
         document_.error_at(section.path(key), "at most two IPv4 servers");

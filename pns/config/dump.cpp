@@ -119,7 +119,8 @@ Json ppp_json(const Ppp& ppp) {
       {"mppe", mppe},
       {"dns", joined(list(ppp.dns, kPrintSelf), list(ppp.ipv6_dns, kPrintSelf))},
       {"wins", list(ppp.wins, kPrintSelf)},
-      {"domain", ppp.domain}};
+      {"domain", ppp.domain},
+      {"broadcast_relay", ppp.broadcast_relay == 0 ? Json("off") : Json(ppp.broadcast_relay)}};
 }
 
 Json aaa_json(const Aaa& aaa) {

@@ -10,6 +10,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstdio>
@@ -205,6 +206,32 @@ std::string descriptor_warning(std::uint32_t max_connections) {
       "pptp.max_connections: {} connections need {} descriptors, this process may have {} "
       "(LimitNOFILE= of the unit, ulimit -n, fs.nr_open): fewer connections are kept",
       max_connections, wanted, limit.rlim_max);
+}
+
+std::string broadcast_warning(const config::Config& config) {
+  const config::Port& core = config.ports.core;
+  if (config.ppp.broadcast_relay == 0) return {};
+  auto networks = core.has_twin() ? core.addresses : interface_networks(core.device.interface);
+  // Networks of 31 and 32 bits have no broadcast (RFC 3021).
+  std::erase_if(networks, [](const Ipv4Prefix& own) { return own.length > 30; });
+  const std::string& interface = core.kernel_interface();
+  if (networks.empty())
+    return fmt::format(
+        "ppp.broadcast_relay: {} has no IPv4 address in a network with broadcasts: none is relayed",
+        interface);
+  const auto is_inside = [&](const Ipv4Range& range) {
+    return std::ranges::any_of(networks, [&](const Ipv4Prefix& own) {
+      return range.first <= own.last() && range.last >= own.network();
+    });
+  };
+  const auto has_one = [&](const auto& named) {
+    return std::ranges::any_of(named.second.ranges, is_inside);
+  };
+  if (std::ranges::any_of(config.pools, has_one)) return {};
+  return fmt::format(
+      "ppp.broadcast_relay: no pool lies in a network of {} ({}): only sessions with fixed "
+      "addresses there hear broadcasts",
+      interface, networks.front().to_string());
 }
 
 std::vector<std::string> run_directory_objections(const std::filesystem::path& run_dir) {

@@ -29,6 +29,10 @@ namespace pns::supervisor {
 // Empty: this process may have as many. Fewer mean fewer connections, and no failed start.
 [[nodiscard]] std::string descriptor_warning(std::uint32_t max_connections);
 
+// Empty: ppp.broadcast_relay is off, or can do its work. The server starts with a warning, too. The
+// kernel's addresses count of an xdp: port.
+[[nodiscard]] std::string broadcast_warning(const config::Config& config);
+
 // Whether session memory lies on huge pages. With `auto` it does only where enough are left for the
 // packet buffers.
 [[nodiscard]] bool sessions_on_huge_pages(const config::Dataplane& dataplane);

@@ -23,6 +23,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <bit>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
@@ -370,14 +371,23 @@ void detach_xdp(const std::string& interface) noexcept {
 
 std::vector<Ipv4Address> interface_addresses(const std::string& interface) {
   std::vector<Ipv4Address> addresses;
+  for (const Ipv4Prefix& own : interface_networks(interface)) addresses.push_back(own.address);
+  return addresses;
+}
+
+std::vector<Ipv4Prefix> interface_networks(const std::string& interface) {
+  std::vector<Ipv4Prefix> addresses;
   ifaddrs* list = nullptr;
   if (::getifaddrs(&list) != 0) return addresses;
   for (const ifaddrs* item = list; item != nullptr; item = item->ifa_next) {
     if (item->ifa_addr == nullptr || item->ifa_addr->sa_family != AF_INET) continue;
     if (interface != item->ifa_name) continue;
     sockaddr_in address{};
+    sockaddr_in mask{};
     std::memcpy(&address, item->ifa_addr, sizeof(address));
-    addresses.emplace_back(ntohl(address.sin_addr.s_addr));
+    if (item->ifa_netmask != nullptr) std::memcpy(&mask, item->ifa_netmask, sizeof(mask));
+    addresses.push_back({Ipv4Address(ntohl(address.sin_addr.s_addr)),
+                         static_cast<std::uint8_t>(std::popcount(mask.sin_addr.s_addr))});
   }
   ::freeifaddrs(list);
   return addresses;

@@ -70,6 +70,8 @@ void detach_xdp(const std::string& interface) noexcept;
 
 // IPv4 addresses of an interface, in the kernel's order; empty when there is no such interface.
 [[nodiscard]] std::vector<Ipv4Address> interface_addresses(const std::string& interface);
+// The same with the lengths of their networks.
+[[nodiscard]] std::vector<Ipv4Prefix> interface_networks(const std::string& interface);
 
 inline constexpr std::uint16_t kPptpPort = 1723;  // RFC 2637 §1.4
 

@@ -89,6 +89,8 @@ config::Findings check_start(const PreflightOptions& options) {
   if (!serving) found.add_host(host_objections(*config, options.run_dir));
   if (std::string warning = descriptor_warning(config->pptp.max_connections); !warning.empty())
     found.warnings.push_back(std::move(warning));
+  if (std::string warning = broadcast_warning(*config); !warning.empty())
+    found.warnings.push_back(std::move(warning));
   return found;
 }
 

@@ -118,6 +118,7 @@ TEST_CASE("config: a minimal file has the documented defaults", "[config]") {
   CHECK(config->ppp.mppe.key_bits == std::vector<std::uint8_t>{128});
   CHECK(config->ppp.mppe.mode == MppeMode::kStateless);
   CHECK(config->ppp.dns.empty());
+  CHECK(config->ppp.broadcast_relay == 0);
   CHECK(config->aaa.order == std::vector{AaaSource::kLocal});
   CHECK(config->aaa.local.users_file == "/etc/pns/users.yaml");
   CHECK(config->control.memory_megabytes == 1024);
@@ -175,6 +176,7 @@ ppp:
   dns: [10.0.0.53, "2001:db8::53", 10.0.0.54]
   wins: [10.0.0.55]
   domain: lab.example
+  broadcast_relay: 250
 pools:
   default: {ranges: [10.64.0.2-10.64.0.9, 10.64.1.1], gateway: 10.64.0.1,
             ipv6_prefixes: ["2001:db8:100::/48"]}
@@ -279,6 +281,7 @@ log: {level: debug, format: json}
   CHECK(config->ports.access.mtu == 0);
   CHECK(config->pools.at("staff").skip_0_and_255);
   CHECK(config->ppp.domain == "lab.example");
+  CHECK(config->ppp.broadcast_relay == 250);
   CHECK(config->pools.at("staff").routes ==
         std::vector{Ipv4Prefix{ip("10.0.0.0"), 8}, Ipv4Prefix{ip("192.0.2.0"), 24}});
   CHECK(config->pools.at("default").routes.empty());
@@ -404,7 +407,7 @@ TEST_CASE("config: all errors are reported, in the order of the file", "[config]
   CHECK(errors[0] == "pns.yaml:9: ppp.mtu: 9000 is out of range (576 to 1500)");
   CHECK(errors[1] ==
         "pns.yaml:10: ppp.colour: unknown key; known here: mtu, lcp_echo, auth, eap, "
-        "auth_retries, mppe, dns, wins, domain");
+        "auth_retries, mppe, dns, wins, domain, broadcast_relay");
   CHECK(errors[2] ==
         "pns.yaml:11: log.level: 'loud' is not one of trace, debug, info, warn, error");
 }
@@ -638,6 +641,13 @@ TEST_CASE("config: one error for each thing that is wrong", "[config]") {
        "pns.yaml:8: ppp.domain: '-x.example' is not a domain (labels of letters, digits and '-', 1 "
        "to "
        "63 octets in all)"},
+      {kMinimal + "ppp: {broadcast_relay: on}\n",
+       "pns.yaml:8: ppp.broadcast_relay: 'on' is not a whole number, nor off"},
+      {kMinimal + "ppp: {broadcast_relay: 0}\n",
+       "pns.yaml:8: ppp.broadcast_relay: 0 is out of range (1 to 10000), nor off"},
+      {replaced(kMinimal, "xdp:eth1", "kernel:pns0") + "ppp: {broadcast_relay: 100}\n",
+       "pns.yaml:8: ppp.broadcast_relay: broadcasts of the LAN do not reach a kernel: port; use "
+       "xdp: with the interface in the LAN, or off"},
       {kMinimal + "ppp: {domain: a..b}\n",
        "pns.yaml:8: ppp.domain: 'a..b' is not a domain (labels of letters, digits and '-', 1 to 63 "
        "octets in all)"},

@@ -72,7 +72,7 @@ struct World {
 
   explicit World(std::vector<Ipv6Prefix> pools = {}, bool access_from_inside = false,
                  bool core_leads_to_host = false, const char* core = "t-core",
-                 Quiescence quiescence = {}) {
+                 Quiescence quiescence = {}, bool relays_broadcasts = false) {
     static int number = 0;
     const std::string name = "t" + std::to_string(number++);
     outer = NextHops::create((name + "o").c_str(), {1024, 0}).value();
@@ -83,6 +83,7 @@ struct World {
     settings.pools = std::move(pools);
     settings.access_from_inside = access_from_inside;
     settings.quiescence = std::move(quiescence);
+    settings.relays_broadcasts = relays_broadcasts;
     routes = std::make_unique<Routes>(
         RoutingTables{*outer, *inner}, std::move(settings),
         [this](PortRole port, rte_mbuf* packet) { released.emplace_back(port, packet); },
@@ -214,6 +215,29 @@ TEST_CASE("routes: a neighbour counts only where the kernel would reach it direc
   run("route add 10.0.0.60/32 via 10.0.0.254 dev t-core");
   run("neigh add 10.0.0.60 lladdr 02:66:66:66:66:66 dev t-core nud stale");
   REQUIRE(world.until([&] { return world.to("10.0.0.60").gateway == ip("10.0.0.254"); }));
+}
+
+TEST_CASE("routes: broadcast addresses of the core port lead to the relay, where there is one",
+          "[dataplane][routes][broadcast]") {
+  fresh_network();
+  run("addr add 10.9.0.1/31 dev t-core");
+  {
+    World world;
+    CHECK(world.to("10.0.0.255").kind == NextHopKind::kGlean);
+  }
+  // The address may lie in a pool.
+  World world({{ip("10.0.0.192"), 96 + 26}}, false, false, "t-core", {}, true);
+  CHECK(world.to("10.0.0.255").kind == NextHopKind::kBroadcast);
+  CHECK(world.to("10.0.0.255").asks_sessions());
+  CHECK(world.to("10.0.0.254").kind == NextHopKind::kPool);
+  CHECK(world.to("10.0.0.9").kind == NextHopKind::kGlean);
+  CHECK(world.to("10.9.0.1").kind == NextHopKind::kLocal);  // no broadcast (RFC 3021)
+  CHECK(world.to("198.51.100.255").kind == NextHopKind::kUnreachable);
+  CHECK(world.routes->networks(PortRole::kCore).size() == 2);
+  run("addr add 10.8.0.1/16 dev t-core");
+  CHECK(world.until([&] { return world.to("10.8.255.255").kind == NextHopKind::kBroadcast; }));
+  run("addr del 10.8.0.1/16 dev t-core");
+  CHECK(world.until([&] { return world.to("10.8.255.255").kind == NextHopKind::kUnreachable; }));
 }
 
 TEST_CASE("routes: a default route goes by way of its gateway, resolved once that is known",

@@ -82,6 +82,31 @@ TEST_CASE("host check: a TAP cannot have the name of another interface", "[super
                  Catch::Contains("ports.core.twin: lo is an interface of another kind"));
 }
 
+TEST_CASE("host check: a relay of broadcasts that can relay nothing", "[supervisor]") {
+  auto config = sound();
+  config.ports.core.device = {config::DeviceKind::kTap, "tap:wire", "wire"};
+  config.ports.core.twin = "pns-core";
+  config.pools["default"].ranges = {
+      {*Ipv4Address::parse("10.0.0.200"), *Ipv4Address::parse("10.0.0.239")}};
+  CHECK(broadcast_warning(config).empty());  // it is off
+  config.ppp.broadcast_relay = 100;
+  for (const char* own : {"", "10.0.0.1/32", "10.0.0.0/31"}) {
+    config.ports.core.addresses.clear();
+    if (*own != 0) config.ports.core.addresses = {*Ipv4Prefix::parse(own)};
+    CHECK_THAT(broadcast_warning(config),
+               Catch::Contains("pns-core has no IPv4 address in a network with broadcasts"));
+  }
+  config.ports.core.addresses = {*Ipv4Prefix::parse("10.9.0.1/24")};
+  CHECK_THAT(broadcast_warning(config),
+             Catch::Contains("no pool lies in a network of pns-core (10.9.0.1/24)"));
+  config.ports.core.addresses.push_back(*Ipv4Prefix::parse("10.0.0.1/24"));
+  CHECK(broadcast_warning(config).empty());
+  // The kernel's addresses count where it has them.
+  config.ports.core = {};
+  config.ports.core.device = {config::DeviceKind::kXdp, "xdp:lo", "lo"};
+  CHECK_THAT(broadcast_warning(config), Catch::Contains("no pool lies in a network of lo (127."));
+}
+
 TEST_CASE("host check: memory for sessions", "[supervisor]") {
   auto config = sound();
   config.dataplane.max_sessions = UINT32_MAX;  // 4 TiB
