@@ -17,6 +17,8 @@ FIXED = "10.0.0.7"     # in the LAN, outside the pool
 UNUSED = "10.0.0.210"
 POOL6 = "2001:db8:100::/48"
 SHARING = (("tcp", 445), ("tcp", 139), ("udp", 137), ("udp", 138))
+GAME = 27015           # a program that looks for others by broadcasts
+LIMITED, DIRECTED = "255.255.255.255", "10.0.0.255"
 ELSEWHERE = "02:00:00:00:00:99"
 
 
@@ -41,7 +43,7 @@ class Lan(theme.Theme):
             cls.lab.intranet.sysctl(f"net/ipv4/neigh/{cls.device}/locktime", "0")
             for guest in cls.lab.guests:
                 shutil.copy(SERVICE, guest.directory)
-            ports = [str(port) for port in sorted({port for _, port in SHARING})]
+            ports = [str(port) for port in sorted({port for _, port in SHARING} | {GAME})]
             cls.serve(cls.lab.intranet, str(SERVICE), "serve", *ports)
         except BaseException:
             cls.lab.close()
@@ -64,6 +66,17 @@ class Lan(theme.Theme):
     def from_lan(self, address, count=3):
         out = self.lab.intranet.run("ping", "-c", str(count), "-i", "0.2", "-W", "1", address, check=False).stdout
         return theme.ping_counts(out)
+
+    def answers(self, to, count, guest=None):
+        """Who answers a broadcast of the intranet's host, or of a guest's client."""
+        source = guest.sessions[-1].address if guest else HOST
+        words = ["broadcast", to, str(count), "--source", source, "--port", str(GAME), "--interface",
+                 guest.sessions[-1].interface if guest else self.device]
+        if guest:
+            out = guest.run(f"python3 -B /run/lab/{SERVICE.name} {' '.join(words)}")
+        else:
+            out = self.lab.intranet.run(sys.executable, "-B", str(SERVICE), *words).stdout
+        return set(out.split())
 
     def test_the_lan_reaches_a_subscriber_and_back(self):
         for user in ("alice", "carol"):
@@ -144,6 +157,36 @@ class Lan(theme.Theme):
         answers = re.findall(r"pns_neighbour_answers_total\{[^}]*\} (\d+)", self.server.metrics())
         self.assertGreaterEqual(sum(map(int, answers)), 2)
         session.hang_up()
+
+    def test_broadcasts_are_relayed_on_request_and_not_otherwise(self):
+        first, second = self.dial(), self.dial("bob", self.lab.guests[1])
+        for guest in self.lab.guests:
+            serving = guest.start(f"exec python3 -B /run/lab/{SERVICE.name} serve {GAME}", 120)
+            pnslab.wait_until(lambda job=serving: "serving" in job.output(), 20, "the guest serves")
+        self.assertEqual(self.answers(DIRECTED, 1), set())
+        self.assertEqual(self.answers(LIMITED, 1, self.guest), set())
+
+        blocks = {**self.changes, "ppp": "ppp: {broadcast_relay: 100}\n"}
+        good = self.server.config_file.read_text()
+        self.server.config_file.write_text(self.lab.config(blocks))
+        try:
+            self.server.restart("dataplane")
+            pnslab.wait_until(lambda: self.from_lan(first.address, 1) == (1, 1), 20, "the subscriber answers")
+            for to in (LIMITED, DIRECTED):
+                self.assertEqual(self.answers(to, 2), {first.address, second.address}, to)
+                self.assertEqual(self.answers(to, 2, self.guest), {HOST, second.address}, to)
+            shown = self.server.ask("show", "stats")["broadcasts"]
+            self.assertEqual((shown["up"], shown["down"], shown["copies"]), (2, 2, 6))
+            self.assertIsNotNone(re.search(r'pns_broadcasts_relayed_total\{direction="up"[^}]*\} 2', self.server.metrics()))
+            # The host's programs hear the LAN's broadcasts as well.
+            self.serve(self.lab.pns, str(SERVICE), "serve", str(GAME))
+            self.assertEqual(self.answers(DIRECTED, 3), {first.address, second.address, pnslab.lab.CORE})
+        finally:
+            self.server.config_file.write_text(good)
+            self.server.restart("dataplane")
+        pnslab.wait_until(lambda: self.from_lan(first.address, 1) == (1, 1), 20, "the subscriber answers")
+        second.hang_up()
+        first.hang_up()
 
     def test_the_servers_own_address_stays_the_kernels(self):
         self.assertEqual(self.from_lan(pnslab.lab.CORE), (3, 3))

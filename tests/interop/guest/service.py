@@ -5,6 +5,8 @@
     service.py serve [PORT …]                  on every address, these ports of UDP and TCP; default 5353
     service.py udp|tcp ADDRESS OCTETS [--source ADDRESS] [--port PORT]
                                                prints the client's address as the service saw it
+    service.py broadcast ADDRESS COUNT --interface NAME --source ADDRESS [--port PORT]
+                                               prints who answers a broadcast, but for the source, at most COUNT
 
 The service answers a datagram with as many octets from the address that it was sent to, and a stream
 likewise. The client prints `refused`, `unreachable` or `timeout` when nothing comes."""
@@ -112,14 +114,36 @@ def ask(kind, address, octets, source, port):
             raise
 
 
+def call(address, count, interface, source, port):
+    """Those who answer a broadcast, as soon as they are `count`, or after a time without an answer."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.settimeout(WAIT)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.encode())
+        sock.bind((source, 0))
+        sock.sendto(b"?" * 64, (address, port))
+        answered = set()
+        try:
+            while len(answered) < count:
+                peer = sock.recvfrom(65535)[1][0]
+                answered |= {peer} - {source}
+        except TimeoutError:
+            pass
+        return " ".join(sorted(answered))
+
+
 if __name__ == "__main__":
     if sys.argv[1] == "serve":
         serve([int(port) for port in sys.argv[2:]] or [PORT])
     parser = argparse.ArgumentParser()
-    parser.add_argument("kind", choices=("udp", "tcp"))
+    parser.add_argument("kind", choices=("udp", "tcp", "broadcast"))
     parser.add_argument("address")
     parser.add_argument("octets", type=int)
     parser.add_argument("--source")
+    parser.add_argument("--interface")
     parser.add_argument("--port", type=int, default=PORT)
     options = parser.parse_args()
+    if options.kind == "broadcast":
+        print(call(options.address, options.octets, options.interface, options.source, options.port))
+        sys.exit()
     print(ask(options.kind, options.address, options.octets, options.source, options.port))
