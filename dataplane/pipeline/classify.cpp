@@ -230,21 +230,9 @@ void reassemble(Burst& burst, PortRole port, StageContext& stage) noexcept {
       stage.reassembly.expire(stage.now_ns));
 }
 
-void prefetch(Burst& burst, PortRole port) noexcept {
-  const bool access = port == PortRole::kAccess;
-  for (rte_mbuf* packet : burst.all()) {
-    const auto* frame = rte_pktmbuf_mtod(packet, const std::byte*);
-    rte_prefetch0(frame);
-    // Access: the inner header. Core: where the outer ones will be written.
-    rte_prefetch0(access ? frame + RTE_CACHE_LINE_SIZE : frame - RTE_CACHE_LINE_SIZE);
-    rte_prefetch0(rte_mbuf_to_priv(packet));
-  }
-}
-
 }  // namespace
 
 void classify(Burst& burst, PortRole port, StageContext& stage) noexcept {
-  prefetch(burst, port);
   Lookups lookups;
   bool fragments = false;
   for (std::size_t i = 0; i < burst.count; ++i) {

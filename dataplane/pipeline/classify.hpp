@@ -1,10 +1,29 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <rte_mbuf.h>
+#include <rte_prefetch.h>
+
+#include <cstddef>
+
 #include "dataplane/packet/burst.hpp"
 #include "dataplane/pipeline/stage_context.hpp"
 
 namespace pns::dataplane {
+
+// Fetches the lines of a received packet that every stage touches: the mbuf, its context, and two
+// of the frame. Beside the line of the Ethernet header, that is the one with the inner header
+// (access) or the one that takes the outer headers (core). Reads nothing: the frame is where a
+// driver puts it in a buffer of our pool.
+inline void prefetch_frame(const rte_mbuf* packet, contract::PortRole port) noexcept {
+  const auto* const context = reinterpret_cast<const std::byte*>(packet) + sizeof(rte_mbuf);
+  const auto* const frame = context + kMbufPrivateSize + RTE_PKTMBUF_HEADROOM;
+  rte_prefetch0(packet);
+  rte_prefetch0(context);
+  rte_prefetch0(frame);
+  rte_prefetch0(port == contract::PortRole::kAccess ? frame + RTE_CACHE_LINE_SIZE
+                                                    : frame - RTE_CACHE_LINE_SIZE);
+}
 
 // Every packet of a receive burst, of Burst::kReceive at most: fresh context, one segment, right
 // Ethernet destination; then the lane. access: GRE for one of our addresses → kGre. core: IPv4

@@ -61,6 +61,7 @@ void admit_ipv4(StageContext& stage, rte_mbuf* packet, PacketContext& context) n
   narrow(packet, 0, header.total_length);
   if (session.inner_mtu > 40)
     wire::clamp_mss(octets_of(packet), header, static_cast<std::uint16_t>(session.inner_mtu - 40));
+  stage.routing.inner.prefetch(header.destination);
   context.destination = header.destination;
   context.inner_length = header.total_length;
   context.lane = Lane::kForwardIpv4;

@@ -60,6 +60,7 @@ void fit_ipv4(Burst& burst, StageContext& stage, rte_mbuf* packet,
   if (wire::is_unforwardable(header.source))
     return drop_downstream(context, DropReason::inner_scope);
   SessionRecord& session = *context.session;
+  stage.routing.outer.prefetch(session.peer);
   narrow(packet, 0, header.total_length);
   if ((context.flags & kPacketTtlDone) == 0) {
     if (header.time_to_live <= 1) {

@@ -66,6 +66,9 @@ std::expected<std::unique_ptr<NextHops>, std::string> NextHops::create(const cha
     return std::unexpected(std::string("rte_fib_create: ") + rte_strerror(rte_errno));
   // The AVX-512 look-up would lower the clock of everything else on the core.
   (void)rte_fib_select_lookup(table->fib_, RTE_FIB_LOOKUP_DIR24_8_SCALAR_MACRO);
+  // Behind the first line of DPDK's dir24_8_tbl.
+  table->ipv4_entries_ =
+      static_cast<const std::byte*>(rte_fib_get_dp(table->fib_)) + RTE_CACHE_LINE_SIZE;
   table->entries_ = std::make_unique<Entry[]>(kMaxNextHops);
   table->groups_ = std::make_unique<Group[]>(kMaxGroups);
   if (room.ipv6_routes == 0) return table;

@@ -13,7 +13,10 @@
 // and groups take 1.4 MiB of the heap for each table.
 #pragma once
 
+#include <rte_prefetch.h>
+
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <expected>
 #include <memory>
@@ -115,6 +118,14 @@ class NextHops {
     return NextHopId(static_cast<std::uint16_t>(found));
   }
   [[nodiscard]] NextHopId lookup(Ipv4Address destination) const noexcept;
+  // Fetches the entry that a look-up of this address reads first. The table has 32 MiB, so that the
+  // look-up of a burst waits for memory unless a stage before it has asked for the entries.
+  void prefetch(Ipv4Address destination) const noexcept { rte_prefetch0(entry_of(destination)); }
+  // The address of that entry as DPDK 22.11 lays the table out. A test compares it with a look-up;
+  // a wrong one costs time and nothing else.
+  [[nodiscard]] const void* entry_of(Ipv4Address destination) const noexcept {
+    return ipv4_entries_ + (std::size_t{destination.value} >> 8) * sizeof(std::uint16_t);
+  }
   // Likewise; addresses as on the wire. They are only read, whatever rte_lpm6's prototype says.
   using Ipv6Octets = std::uint8_t[16];
   void lookup(std::span<Ipv6Octets> destinations, std::span<NextHopId> ids) const noexcept;
@@ -132,7 +143,8 @@ class NextHops {
   NextHops() noexcept = default;
 
   rte_fib* fib_ = nullptr;
-  rte_lpm6* lpm6_ = nullptr;  // null: no IPv6
+  const std::byte* ipv4_entries_ = nullptr;  // one for each /24, inside fib_
+  rte_lpm6* lpm6_ = nullptr;                 // null: no IPv6
   // rte_lpm6 knows no prefix of length 0. Main: writes; workers: read.
   std::atomic<std::uint16_t> ipv6_default_{0};
   std::unique_ptr<Entry[]> entries_;

@@ -174,6 +174,8 @@ Worker::Worker(WorkerConfig config, SessionTable& sessions, RoutingTables routin
              .icmp_source_ipv6 = config_.icmp_source_ipv6} {
   if (config_.broadcasts.networks != nullptr)
     stage_.broadcasts = &broadcasts_.emplace(config_.broadcasts);
+  for (std::size_t i = 0; i < ahead_.size(); ++i)
+    ahead_[i].resize(config_.ports[i].rx_queues.size());
   (void)rte_rcu_qsbr_thread_register(&sessions_.quiescence(), config_.id.value);
   rte_rcu_qsbr_thread_online(&sessions_.quiescence(), config_.id.value);
   const auto records = sessions_.memory().sessions();
@@ -188,6 +190,8 @@ Worker::Worker(WorkerConfig config, SessionTable& sessions, RoutingTables routin
 }
 
 Worker::~Worker() {
+  for (std::vector<Ahead>& port : ahead_)
+    for (Ahead& ahead : port) rte_pktmbuf_free_bulk(ahead.packets.data(), ahead.count);
   rte_pktmbuf_free_bulk(deferred_.packets.data(), deferred_.count);
   rte_rcu_qsbr_thread_offline(&sessions_.quiescence(), config_.id.value);
   (void)rte_rcu_qsbr_thread_unregister(&sessions_.quiescence(), config_.id.value);
@@ -236,6 +240,8 @@ bool Worker::has_pending() const noexcept {
   for (const WorkerConfig::Port& port : config_.ports) waits |= ring_waits(port.from_twin);
   for (std::size_t i = 0; i < config_.worker_count; ++i)
     waits |= ring_waits(config_.handover_in[i]);
+  for (const std::vector<Ahead>& port : ahead_)
+    for (const Ahead& ahead : port) waits |= ahead.count != 0;
   return waits;
 }
 
@@ -260,52 +266,87 @@ void Worker::run_from(Stage first, Burst& burst) noexcept {
   switch (first) {
     case Stage::kGreIn:
       gre_in(burst, stage_);
+      fetch_ahead();
       [[fallthrough]];
     case Stage::kPppIn:
       ppp_in(burst, stage_);
+      fetch_ahead();
       [[fallthrough]];
     case Stage::kMppeOpen:
       mppe_open(burst, stage_);
       ipv4_in(burst, stage_);
       if (burst.has_ipv6) ipv6_in(burst, stage_);
+      fetch_ahead();
       [[fallthrough]];
     case Stage::kForward:
       forward_ipv4(burst, stage_);
       if (burst.has_ipv6) forward_ipv6(burst, stage_);
+      fetch_ahead();
       [[fallthrough]];
     case Stage::kIpv4Out:
       if (!goes_downstream(burst)) break;
       ipv4_out(burst, stage_);
       if (burst.has_ipv6) ipv6_out(burst, stage_);
+      fetch_ahead();
       mppe_seal(burst, stage_);
       ppp_out(burst, stage_);
+      fetch_ahead();
       [[fallthrough]];
     case Stage::kGreOut:
       gre_out(burst, stage_);
+      fetch_ahead();
   }
   finish(burst);
 }
 
 void Worker::receive(PortRole role) noexcept {
-  for (RxQueue& queue : config_.ports[index_of(role)].rx_queues) {
+  for (std::size_t queue = 0; queue < config_.ports[index_of(role)].rx_queues.size(); ++queue) {
     Burst burst;
-    burst.count = queue.rx_burst(std::span(burst.packets).first(Burst::kReceive));
+    take(role, queue, burst);
     if (burst.count == 0) continue;
     result_.packets += burst.count;
     if (sorts_) [[unlikely]]
       sort(role, burst);
     else
       enter(role, burst);
+    fetching_ = nullptr;
   }
+}
+
+void Worker::take(PortRole role, std::size_t queue, Burst& burst) noexcept {
+  RxQueue& from = config_.ports[index_of(role)].rx_queues[queue];
+  Ahead& ahead = ahead_[index_of(role)][queue];
+  if (ahead.count != 0) {
+    std::copy_n(ahead.packets.begin(), ahead.count, burst.packets.begin());
+    burst.count = std::exchange(ahead.count, std::uint16_t{0});
+  } else {
+    burst.count = from.rx_burst(std::span(burst.packets).first(Burst::kReceive));
+  }
+  // Frames of a TAP have just been copied by this core.
+  if (burst.count != Burst::kReceive || from.fd() >= 0) return;
+  ahead.count = from.rx_burst(ahead.packets);
+  ahead.fetched = 0;
+  fetching_ = &ahead;
+  fetching_from_ = role;
+}
+
+void Worker::fetch_ahead() noexcept {
+  constexpr unsigned kAtOnce = Burst::kReceive / 4;  // as often as it is called for a burst
+  if (fetching_ == nullptr) return;
+  const auto end = std::min<unsigned>(fetching_->count, fetching_->fetched + kAtOnce);
+  for (; fetching_->fetched < end; ++fetching_->fetched)
+    prefetch_frame(fetching_->packets[fetching_->fetched], fetching_from_);
 }
 
 void Worker::enter(PortRole role, Burst& burst) noexcept {
   contract::PortCounters& port = counters_.ports[index_of(role)];
+  for (const rte_mbuf* packet : burst.all()) prefetch_frame(packet, role);
   std::uint64_t octets = 0;
   for (const rte_mbuf* packet : burst.all()) octets += packet->pkt_len;
   port.rx_packets.add(burst.count);
   port.rx_bytes.add(octets);
   classify(burst, role, stage_);
+  if (role == PortRole::kCore) fetch_ahead();
   run_from(role == PortRole::kAccess ? Stage::kGreIn : Stage::kIpv4Out, burst);
   follow_up();
 }

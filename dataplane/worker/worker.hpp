@@ -142,6 +142,12 @@ class Worker {
 
  private:
   void receive(contract::PortRole role) noexcept;
+  // A burst of a queue: the one that was taken ahead, or a fresh one. Takes the next ahead where
+  // the burst is full.
+  void take(contract::PortRole role, std::size_t queue, Burst& burst) noexcept;
+  // Fetches some of the packets that were taken ahead. Between two stages: a stage cannot begin
+  // before the CPU has sent the requests, and it sends no more than about 24 at a time.
+  void fetch_ahead() noexcept;
   // Takes a burst of one port's frames through the stages.
   void enter(contract::PortRole role, Burst& burst) noexcept;
   // Takes the tags off, and has each frame enter by the port that it belongs to.
@@ -198,6 +204,16 @@ class Worker {
   SendWindow send_window_;
   std::optional<BroadcastRelay> broadcasts_;
   MppeEngine mppe_;
+  // The packets behind a burst of a queue that is busy. Their lines arrive while the stages work on
+  // the burst.
+  struct Ahead {
+    std::array<rte_mbuf*, Burst::kReceive> packets;
+    std::uint16_t count = 0;
+    std::uint16_t fetched = 0;  // of them
+  };
+  std::array<std::vector<Ahead>, contract::kPorts> ahead_;  // by port and queue
+  Ahead* fetching_ = nullptr;                               // behind the burst in the stages
+  contract::PortRole fetching_from_{};
   Burst deferred_;
   StageContext stage_;
   std::uint64_t housekeeping_ns_ = 0;

@@ -362,6 +362,15 @@ TEST_CASE("next hops: longest prefix, replacement and removal", "[session]") {
   CHECK(where("10.1.2.3") == 4);
   CHECK(hops.add_route(prefix("10.1.2.3/32"), NextHopId(5)));
   CHECK(where("10.1.2.3") == 5);
+  const auto entry = [&](const char* text) {
+    std::uint16_t value = 0;
+    std::memcpy(&value, hops.entry_of(*Ipv4Address::parse(text)), sizeof(value));
+    return value;
+  };
+  // The next hop, and whether longer prefixes follow.
+  CHECK(entry("192.0.2.1") == 1 << 1);
+  CHECK(entry("10.200.0.1") == 2 << 1);
+  CHECK((entry("10.1.2.4") & 1) == 1);
   CHECK(hops.delete_route(prefix("10.1.2.3/32")));
   CHECK_FALSE(hops.delete_route(prefix("10.1.2.3/32")));
   CHECK(where("10.1.2.3") == 3);
