@@ -26,6 +26,7 @@ REFERENCES = ("plain", "openssl", "openssl-evp", "nettle", "scalar")
 VARIANTS = ("portable", "avx2", "avx512")
 LIMITS = {"at_most": "at most", "at_least": "at least"}
 COMPARED = (("avx512", "plain"), ("avx512", "openssl"), ("avx2", "plain"), ("portable", "plain"))
+STATES = {"memory": "memory", "llc": "the last-level cache", "written": "the caches of the thread that wrote them"}
 SHAPES = ("1x1", "1x16", "1x32", "2x32", "4x32", "8x32", "16x32", "32x32")
 
 
@@ -48,6 +49,10 @@ def facts(results, first="minimum"):
         words.append(results["date"])
     if "huge_pages" in results:
         words.append("packet buffers on " + ("2 MiB pages" if results["huge_pages"] else "4 KiB pages"))
+    for frames in results.get("frames", ()):
+        cost = f" (first line of a frame: {frames['line_alone']:.0f} cycles alone, {frames['line_of_32']:.0f} " \
+               "of 32 at once)" if "line_alone" in frames else ""
+        words.append(f"frames in {STATES[frames['state']]}{cost}")
     return "Measured on: " + ", ".join(words) + f". {results.get('unit', 'Cost')}, {first}/median."
 
 
