@@ -80,6 +80,32 @@ TEST_CASE("workers: a session that ends while a packet waits in a ring", "[pipel
   CHECK_FALSE(world.worker(1).has_pending());
 }
 
+TEST_CASE("workers: a full burst is followed by what was taken ahead of it", "[pipeline]") {
+  World world;
+  const Subscriber s = world.add(3);
+  constexpr unsigned kFrames = dataplane::Burst::kReceive + 8;
+  for (unsigned n = 0; n < kFrames; ++n) world.receive(kCore, down(s));
+  world.worker().poll_once(Tsc{1}, world.now_ns());
+  CHECK(world.sent(kAccess).size() == dataplane::Burst::kReceive);
+  CHECK(world.worker().has_pending());  // it must not sleep now
+  world.worker().poll_once(Tsc{2}, world.now_ns());
+  CHECK(world.sent(kAccess).size() == 8);
+  CHECK_FALSE(world.worker().has_pending());
+}
+
+TEST_CASE("workers: packets that were taken ahead go back to the pool with the worker",
+          "[pipeline]") {
+  World world;
+  const Subscriber s = world.add(3);
+  const unsigned before = rte_mempool_in_use_count(world.pool());
+  for (unsigned n = 0; n < 2 * dataplane::Burst::kReceive; ++n) world.receive(kCore, down(s));
+  world.worker().poll_once(Tsc{1}, world.now_ns());
+  CHECK(world.sent(kAccess).size() == dataplane::Burst::kReceive);
+  CHECK(world.worker().has_pending());
+  world.restart(1);
+  CHECK(rte_mempool_in_use_count(world.pool()) == before);
+}
+
 TEST_CASE("workers: a sleeping worker does not hold up a removal", "[pipeline]") {
   World world({.workers = 2});
   const Subscriber s = world.add(3);
