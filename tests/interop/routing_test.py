@@ -126,7 +126,7 @@ class Routing(theme.Theme):
         def rules():
             return [line for line in self.lab.pns.ip("-N", "rule", "show").splitlines()
                     if "proto 172" in line]
-        wanted = 8 if self.lab.ports == "tap" else 3
+        wanted = 9 if self.lab.ports == "tap" else 3
         self.assertEqual(len(rules()), wanted)
         planes = [self.server.pid_of(plane) for plane in ("control", "dataplane")]
         self.server.process.kill()

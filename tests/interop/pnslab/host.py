@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The machine: commands, network namespaces, huge pages, and what a lab needs to exist at all."""
 import ctypes
+import fcntl
 import os
 import shutil
 import signal
@@ -9,6 +10,7 @@ import time
 
 PR_SET_PDEATHSIG = 1
 HUGE_PAGES = "/sys/kernel/mm/hugepages/hugepages-2048kB"
+HUGE_PAGES_LOCK = "/run/pns-lab-huge-pages.lock"
 LIBC = ctypes.CDLL(None, use_errno=True)
 
 
@@ -173,10 +175,12 @@ def change_huge_pages(difference):
     """Reserves more pages of 2 MiB, or gives some back. Returns by how many the number changed."""
     path = f"{HUGE_PAGES}/nr_hugepages"
     try:
-        before = _read_number(path)
-        with open(path, "w", encoding="ascii") as file:
-            file.write(str(max(0, before + difference)))
-        return _read_number(path) - before
+        with open(HUGE_PAGES_LOCK, "w", encoding="ascii") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # labs may begin and end at the same time
+            before = _read_number(path)
+            with open(path, "w", encoding="ascii") as file:
+                file.write(str(max(0, before + difference)))
+            return _read_number(path) - before
     except OSError:
         return 0
 

@@ -130,10 +130,9 @@ class Lab:
     def _choose_ports(self, wanted):
         if wanted in ("tap", "packet"):
             return wanted
-        lacking = HUGE_PAGES_NEEDED - host.free_huge_pages()
-        if lacking > 0:
-            added = host.change_huge_pages(lacking)
-            (self.directory / "huge-pages").write_text(str(added))
+        # Pages of its own, whatever is free: that may be what another lab is about to take.
+        added = host.change_huge_pages(HUGE_PAGES_NEEDED)
+        (self.directory / "huge-pages").write_text(str(added))
         if host.free_huge_pages() >= HUGE_PAGES_NEEDED:
             return "xdp"
         if wanted == "xdp":
