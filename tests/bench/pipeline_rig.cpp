@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "dataplane/gre/sequence_window.hpp"
+#include "dataplane/mppe/kernel_choice.hpp"
 #include "pns/mppe/mppe.hpp"
 #include "pns/wire/ethernet.hpp"
 #include "pns/wire/gre.hpp"
@@ -49,6 +50,12 @@ template <class T>
 T must(std::expected<T, std::string> made) {
   if (!made) throw std::runtime_error(made.error());
   return std::move(*made);
+}
+
+// As in the server: what a measurement finds best on this CPU, once a process.
+const MppeKernels& chosen_kernels() {
+  static const MppeKernels kernels = measured_choice(best_variant()).kernels;
+  return kernels;
 }
 
 OurCallId call_of(std::uint32_t n) { return OurCallId(static_cast<std::uint16_t>(n % 65'535 + 1)); }
@@ -283,6 +290,7 @@ Rig::Rig(Wires& wires, const RigSettings& settings)
   }
   config.pool = wires_.pool();
   config.commands = wires_.commands();
+  config.mppe = chosen_kernels();
   config.reorder = settings.reorder;
   config.gaps = {.packets_in_all = Wires::kBatch / 8, .step_ns = settings.key_change_ns};
   config.handover_in = settings.handover_in;
