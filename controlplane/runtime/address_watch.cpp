@@ -10,12 +10,12 @@
 #include <sys/socket.h>
 #include <algorithm>
 #include <array>
-#include <cstring>
 #include <stdexcept>
 #include <string>
 #include <utility>
 
 #include "pns/log/log.hpp"
+#include "pns/netlink/objects.hpp"
 
 namespace pns::control {
 namespace {
@@ -58,20 +58,11 @@ HostAddresses HostAddressReader::read() const {
        object = nl_cache_get_next(object)) {
     auto* const entry = reinterpret_cast<rtnl_addr*>(object);
     const nl_addr* const local = rtnl_addr_get_local(entry);
-    if (local == nullptr) continue;
     const auto length = static_cast<std::uint8_t>(rtnl_addr_get_prefixlen(entry));
-    const void* const octets = nl_addr_get_binary_addr(local);
-    if (nl_addr_get_family(local) == AF_INET && nl_addr_get_len(local) == 4) {
-      std::uint32_t value = 0;
-      std::memcpy(&value, octets, sizeof(value));
-      const Ipv4Prefix prefix{Ipv4Address(ntohl(value)), length};
-      if (!prefix.address.is_loopback()) found.ipv4.push_back(prefix);
-    } else if (nl_addr_get_family(local) == AF_INET6 && nl_addr_get_len(local) == 16) {
-      Ipv6Address::Octets wire{};
-      std::memcpy(wire.data(), octets, wire.size());
-      const Ipv6Prefix prefix{Ipv6Address(wire), length};
-      if (!prefix.address.is_link_local() && !prefix.address.is_loopback())
-        found.ipv6.push_back(prefix);
+    if (const auto ipv4 = netlink::read_address<Ipv4Address>(local)) {
+      if (!ipv4->is_loopback()) found.ipv4.push_back({*ipv4, length});
+    } else if (const auto ipv6 = netlink::read_address<Ipv6Address>(local)) {
+      if (!ipv6->is_link_local() && !ipv6->is_loopback()) found.ipv6.push_back({*ipv6, length});
     }
   }
   nl_cache_free(cache);

@@ -43,18 +43,8 @@ constexpr int kUsableStates =
 
 // Of either family, IPv4 mapped.
 std::optional<Ipv6Address> address_of(nl_addr* address) noexcept {
-  if (address == nullptr) return std::nullopt;
-  if (nl_addr_get_family(address) == AF_INET && nl_addr_get_len(address) == 4) {
-    be32 wire;
-    std::memcpy(&wire, nl_addr_get_binary_addr(address), sizeof(wire));
-    return mapped(Ipv4Address(wire));
-  }
-  if (nl_addr_get_family(address) == AF_INET6 && nl_addr_get_len(address) == 16) {
-    Ipv6Address::Octets wire{};
-    std::memcpy(wire.data(), nl_addr_get_binary_addr(address), wire.size());
-    return Ipv6Address(wire);
-  }
-  return std::nullopt;
+  if (const auto ipv4 = netlink::read_address<Ipv4Address>(address)) return mapped(*ipv4);
+  return netlink::read_address<Ipv6Address>(address);
 }
 
 bool is_multicast(const Ipv6Address& address) noexcept {

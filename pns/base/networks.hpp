@@ -19,6 +19,8 @@ struct Networks {
   std::vector<Ipv4Prefix> ipv4;
   std::vector<Ipv6Prefix> ipv6;
 
+  void add(const Ipv4Prefix& network) { ipv4.push_back(network); }
+  void add(const Ipv6Prefix& network) { ipv6.push_back(network); }
   [[nodiscard]] bool empty() const noexcept { return ipv4.empty() && ipv6.empty(); }
   [[nodiscard]] std::size_t size() const noexcept { return ipv4.size() + ipv6.size(); }
   friend bool operator==(const Networks&, const Networks&) = default;

@@ -26,6 +26,7 @@
 
 #include "pns/doctor/time_limit.hpp"
 #include "pns/netlink/cache.hpp"
+#include "pns/netlink/objects.hpp"
 #include "pns/netlink/route_socket.hpp"
 #include "pns/privilege/identity.hpp"
 #include "pns/supervisor/preflight.hpp"
@@ -33,17 +34,6 @@
 
 namespace pns::doctor {
 namespace {
-
-std::optional<Ipv4Prefix> prefix_of(nl_addr* address) {
-  if (address == nullptr || nl_addr_get_family(address) != AF_INET) return std::nullopt;
-  const unsigned length = nl_addr_get_prefixlen(address);
-  be32 wire{};
-  // The destination of a default route has no octets.
-  if (nl_addr_get_len(address) == sizeof(wire))
-    std::memcpy(&wire, nl_addr_get_binary_addr(address), sizeof(wire));
-  if (length > 32) return std::nullopt;
-  return Ipv4Prefix{Ipv4Address(wire), static_cast<std::uint8_t>(length)};
-}
 
 // Empty: there is no netlink socket.
 std::optional<Network> read_network() {
@@ -68,13 +58,13 @@ std::optional<Network> read_network() {
   raw = nullptr;
   if (rtnl_addr_alloc_cache(socket->get(), &raw) == 0)
     netlink::for_each<rtnl_addr>(netlink::Cache(raw).get(), [&](rtnl_addr* address) {
-      if (const auto own = prefix_of(rtnl_addr_get_local(address)))
+      if (const auto own = netlink::read_prefix<Ipv4Prefix>(rtnl_addr_get_local(address)))
         network.addresses.push_back({names[rtnl_addr_get_ifindex(address)], *own});
     });
   raw = nullptr;
   if (rtnl_route_alloc_cache(socket->get(), AF_INET, 0, &raw) == 0)
     netlink::for_each<rtnl_route>(netlink::Cache(raw).get(), [&](rtnl_route* route) {
-      const auto to = prefix_of(rtnl_route_get_dst(route));
+      const auto to = netlink::read_prefix<Ipv4Prefix>(rtnl_route_get_dst(route));
       if (!to || rtnl_route_get_table(route) == RT_TABLE_LOCAL ||
           rtnl_route_get_type(route) != RTN_UNICAST)
         return;

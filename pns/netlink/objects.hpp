@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Objects of libnl that free themselves, and how addresses and routes are made. Any thread.
+// Objects of libnl that free themselves, and how addresses and routes are made and read. Any
+// thread.
 #pragma once
 
 #include <linux/rtnetlink.h>
@@ -12,7 +13,9 @@
 #include <sys/socket.h>
 
 #include <cstdint>
+#include <cstring>
 #include <memory>
+#include <optional>
 #include <type_traits>
 
 #include "pns/base/be.hpp"
@@ -45,6 +48,30 @@ using Route = std::unique_ptr<rtnl_route, Deleter<rtnl_route, rtnl_route_put>>;
 
 [[nodiscard]] inline Address make_address(const MacAddress& mac) {
   return Address(nl_addr_build(AF_LLC, mac.data(), mac.size()));
+}
+
+// Empty: null, of another family, or without octets, as in the destination of a default route.
+template <class IpAddress>
+[[nodiscard]] std::optional<IpAddress> read_address(const nl_addr* from) noexcept {
+  constexpr int kFamily = std::is_same_v<IpAddress, Ipv6Address> ? AF_INET6 : AF_INET;
+  decltype(IpAddress{}.wire()) wire{};
+  if (from == nullptr || nl_addr_get_family(from) != kFamily ||
+      nl_addr_get_len(from) != sizeof(wire))
+    return std::nullopt;
+  std::memcpy(&wire, nl_addr_get_binary_addr(from), sizeof(wire));
+  return IpAddress(wire);
+}
+
+// The destination of a route. Empty: null, or of another family.
+template <class Prefix>
+[[nodiscard]] std::optional<Prefix> read_prefix(const nl_addr* from) noexcept {
+  using IpAddress = decltype(Prefix{}.address);
+  constexpr int kFamily = std::is_same_v<Prefix, Ipv6Prefix> ? AF_INET6 : AF_INET;
+  constexpr unsigned kBits = 8 * sizeof(decltype(IpAddress{}.wire()));
+  if (from == nullptr || nl_addr_get_family(from) != kFamily || nl_addr_get_prefixlen(from) > kBits)
+    return std::nullopt;
+  return Prefix{read_address<IpAddress>(from).value_or(IpAddress{}),
+                static_cast<std::uint8_t>(nl_addr_get_prefixlen(from))};
 }
 
 struct RouteSettings {

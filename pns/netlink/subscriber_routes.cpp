@@ -8,7 +8,6 @@
 #include <netlink/socket.h>
 #include <sys/socket.h>
 
-#include <cstring>
 #include <utility>
 
 #include "pns/netlink/objects.hpp"
@@ -66,11 +65,9 @@ void take_route(const Dump& dump, rtnl_route* route, std::vector<Prefix>& found)
       rtnl_route_nh_get_ifindex(rtnl_route_nexthop_n(route, 0)) != static_cast<int>(dump.interface))
     return;
   nl_addr* const destination = rtnl_route_get_dst(route);
-  decltype(Prefix{}.address.wire()) wire{};
-  if (destination == nullptr || nl_addr_get_len(destination) != sizeof(wire)) return;
-  std::memcpy(&wire, nl_addr_get_binary_addr(destination), sizeof(wire));
-  const Prefix network{decltype(Prefix{}.address)(wire),
-                       static_cast<std::uint8_t>(nl_addr_get_prefixlen(destination))};
+  const auto address = read_address<decltype(Prefix{}.address)>(destination);
+  if (!address) return;
+  const Prefix network{*address, static_cast<std::uint8_t>(nl_addr_get_prefixlen(destination))};
   found.push_back({network.network(), network.length});
 }
 

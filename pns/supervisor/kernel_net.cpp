@@ -232,16 +232,6 @@ std::expected<void, std::string> add_link_routes(const std::string& interface,
 
 namespace {
 
-template <class Prefix>
-Prefix prefix_of(nl_addr* destination) {
-  decltype(Prefix{}.address.wire()) wire{};
-  // The default route's has no octets.
-  if (nl_addr_get_len(destination) == sizeof(wire))
-    std::memcpy(&wire, nl_addr_get_binary_addr(destination), sizeof(wire));
-  return {decltype(Prefix{}.address)(wire),
-          static_cast<std::uint8_t>(nl_addr_get_prefixlen(destination))};
-}
-
 // Calls visit(rtnl_route*, Prefix) for each route of kRuleProtocol out of the interface.
 template <class Visit>
 void for_each_link_route(nl_sock* socket, const std::string& interface, Visit visit) {
@@ -252,11 +242,10 @@ void for_each_link_route(nl_sock* socket, const std::string& interface, Visit vi
   netlink::for_each<rtnl_route>(cache.get(), [&](rtnl_route* route) {
     nl_addr* const destination = rtnl_route_get_dst(route);
     if (rtnl_route_get_protocol(route) != kRuleProtocol || rtnl_route_get_nnexthops(route) != 1 ||
-        rtnl_route_nh_get_ifindex(rtnl_route_nexthop_n(route, 0)) != index ||
-        destination == nullptr)
+        rtnl_route_nh_get_ifindex(rtnl_route_nexthop_n(route, 0)) != index)
       return;
-    if (rtnl_route_get_family(route) == AF_INET) visit(route, prefix_of<Ipv4Prefix>(destination));
-    if (rtnl_route_get_family(route) == AF_INET6) visit(route, prefix_of<Ipv6Prefix>(destination));
+    if (const auto ipv4 = netlink::read_prefix<Ipv4Prefix>(destination)) visit(route, *ipv4);
+    if (const auto ipv6 = netlink::read_prefix<Ipv6Prefix>(destination)) visit(route, *ipv6);
   });
 }
 
@@ -266,17 +255,16 @@ Networks link_routes(const std::string& interface, const std::vector<std::uint32
   Networks networks;
   const auto socket = netlink::open_route_socket();
   if (!socket) return networks;
-  std::set<Ipv4Prefix> ipv4;
-  std::set<Ipv6Prefix> ipv6;
   for_each_link_route(socket->get(), interface, [&](rtnl_route* route, const auto& to) {
-    if (std::ranges::find(tables, rtnl_route_get_table(route)) == tables.end()) return;
-    if constexpr (std::is_same_v<std::remove_cvref_t<decltype(to)>, Ipv4Prefix>)
-      ipv4.insert(to);
-    else
-      ipv6.insert(to);
+    if (std::ranges::find(tables, rtnl_route_get_table(route)) != tables.end()) networks.add(to);
   });
-  networks.ipv4.assign(ipv4.begin(), ipv4.end());
-  networks.ipv6.assign(ipv6.begin(), ipv6.end());
+  const auto each_once = [](auto& prefixes) {
+    std::ranges::sort(prefixes);
+    const auto rest = std::ranges::unique(prefixes);
+    prefixes.erase(rest.begin(), rest.end());
+  };
+  each_once(networks.ipv4);
+  each_once(networks.ipv6);
   return networks;
 }
 

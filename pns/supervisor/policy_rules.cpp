@@ -11,11 +11,9 @@
 #include <sys/socket.h>
 
 #include <algorithm>
-#include <cstring>
 #include <memory>
 #include <set>
 #include <string_view>
-#include <tuple>
 #include <vector>
 
 #include "pns/netlink/cache.hpp"
@@ -176,16 +174,10 @@ ServicesRule read_rule(rtnl_rule* rule) {
                      rtnl_rule_get_table(rule)};
   if (const char* const oif = rtnl_rule_get_oif(rule); oif != nullptr) found.oif = oif;
   nl_addr* const source = rtnl_rule_get_src(rule);
-  if (source == nullptr || nl_addr_get_len(source) == 0) return found;
-  if (found.family == AF_INET && nl_addr_get_len(source) == sizeof(be32)) {
-    be32 wire;
-    std::memcpy(&wire, nl_addr_get_binary_addr(source), sizeof(wire));
-    found.source = Ipv4Address(wire).to_string();
-  } else if (nl_addr_get_len(source) == std::tuple_size_v<Ipv6Address::Octets>) {
-    Ipv6Address::Octets wire{};
-    std::memcpy(wire.data(), nl_addr_get_binary_addr(source), wire.size());
-    found.source = Ipv6Address(wire).to_string();
-  }
+  if (const auto ipv4 = netlink::read_address<Ipv4Address>(source))
+    found.source = ipv4->to_string();
+  else if (const auto ipv6 = netlink::read_address<Ipv6Address>(source))
+    found.source = ipv6->to_string();
   return found;
 }
 

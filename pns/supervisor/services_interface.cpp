@@ -11,7 +11,6 @@
 #include <sys/socket.h>
 
 #include <algorithm>
-#include <cstring>
 #include <set>
 #include <vector>
 
@@ -82,13 +81,8 @@ std::set<Ipv4Address> next_hops_of(const std::string& interface) {
   netlink::for_each<rtnl_route>(cache.get(), [&](rtnl_route* route) {
     for (int n = 0; n < rtnl_route_get_nnexthops(route); ++n) {
       rtnl_nexthop* const hop = rtnl_route_nexthop_n(route, n);
-      nl_addr* const via = rtnl_route_nh_get_gateway(hop);
-      if (via == nullptr || nl_addr_get_len(via) != sizeof(be32) ||
-          (wanted != 0 && rtnl_route_nh_get_ifindex(hop) != wanted))
-        continue;
-      be32 wire;
-      std::memcpy(&wire, nl_addr_get_binary_addr(via), sizeof(wire));
-      hops.insert(Ipv4Address(wire));
+      const auto via = netlink::read_address<Ipv4Address>(rtnl_route_nh_get_gateway(hop));
+      if (via && (wanted == 0 || rtnl_route_nh_get_ifindex(hop) == wanted)) hops.insert(*via);
     }
   });
   return hops;

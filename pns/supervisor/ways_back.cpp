@@ -16,8 +16,9 @@ std::optional<WaysBack::Prefix> WaysBack::parse(std::string_view address) {
 }
 
 Networks WaysBack::networks_of(const Prefix& prefix) {
-  if (const auto* ipv4 = std::get_if<Ipv4Prefix>(&prefix)) return {{*ipv4}, {}};
-  return {{}, {std::get<Ipv6Prefix>(prefix)}};
+  Networks one;
+  std::visit([&one](const auto& each) { one.add(each); }, prefix);
+  return one;
 }
 
 void WaysBack::refuse(std::string_view reason, TimePoint now) {
@@ -113,13 +114,8 @@ void WaysBack::repeat() { (void)kernel_.add(networks()); }
 
 Networks WaysBack::networks() const {
   Networks all;
-  for (const auto& [prefix, state] : prefixes_) {
-    if (!state.in_kernel) continue;
-    if (const auto* ipv4 = std::get_if<Ipv4Prefix>(&prefix))
-      all.ipv4.push_back(*ipv4);
-    else
-      all.ipv6.push_back(std::get<Ipv6Prefix>(prefix));
-  }
+  for (const auto& [prefix, state] : prefixes_)
+    if (state.in_kernel) std::visit([&all](const auto& each) { all.add(each); }, prefix);
   return all;
 }
 
