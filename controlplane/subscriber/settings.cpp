@@ -149,7 +149,7 @@ std::vector<pools::PoolConfig> make_pools(const config::Config& config) {
 
 void add_own(OwnAddresses& own, const Ipv4Prefix& interface) {
   own.addresses.push_back(interface.address);
-  if (interface.length > 30) return;
+  if (!interface.has_broadcast()) return;
   own.addresses.push_back(interface.network());
   own.addresses.push_back(interface.last());
 }

@@ -22,9 +22,9 @@ class BroadcastNetworks {
  public:
   static constexpr std::size_t kMaxNetworks = 16;
 
-  // Networks of 31 and 32 bits have no broadcast (RFC 3021).
+  // All of IPv4 is no network of a port.
   [[nodiscard]] static constexpr bool has_broadcast(const Ipv4Prefix& network) noexcept {
-    return network.length != 0 && network.length <= 30;
+    return network.length != 0 && network.has_broadcast();
   }
 
   // Main. `own`: addresses of the port with the lengths of their networks. Result: how many

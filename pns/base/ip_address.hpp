@@ -45,7 +45,9 @@ struct Ipv4Prefix {
   [[nodiscard]] constexpr Ipv4Address network() const noexcept {
     return Ipv4Address(address.value & mask());
   }
-  // The highest address of the network: its directed broadcast where it has one (RFC 3021).
+  // Networks of 31 and 32 bits have no broadcast and no network address (RFC 3021).
+  [[nodiscard]] constexpr bool has_broadcast() const noexcept { return length <= 30; }
+  // The highest address of the network: its directed broadcast where it has one.
   [[nodiscard]] constexpr Ipv4Address last() const noexcept {
     return Ipv4Address(address.value | ~mask());
   }

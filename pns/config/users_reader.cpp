@@ -124,7 +124,7 @@ std::vector<std::string> conflicts_of(const Config& config, Ipv4Address address)
     for (const Ipv4Prefix& own : port->addresses) {
       check(own.address == address,
             fmt::format("an address of this server (ports.{}.addresses)", role));
-      if (own.length > 30) continue;  // RFC 3021: no network address, no broadcast
+      if (!own.has_broadcast()) continue;
       check(own.network() == address,
             fmt::format("the network address of {} (ports.{}.addresses)", own.to_string(), role));
       check(own.last() == address,

@@ -124,7 +124,7 @@ Parsed<Ipv4Prefix> parse_interface_address(std::string_view text) {
   if (prefix->length == 0) return std::unexpected(fmt::format("{}: a prefix length of 0", text));
   const bool is_network = prefix->address == prefix->network();
   const bool is_broadcast = (prefix->address.value | prefix->mask()) == 0xffffffff;
-  if (prefix->length < 31 && (is_network || is_broadcast))
+  if (prefix->has_broadcast() && (is_network || is_broadcast))
     return std::unexpected(fmt::format("{} is the {} address of its network, not a host's", text,
                                        is_network ? "network" : "broadcast"));
   return *prefix;

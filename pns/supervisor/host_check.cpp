@@ -212,8 +212,7 @@ std::string broadcast_warning(const config::Config& config) {
   const config::Port& core = config.ports.core;
   if (config.ppp.broadcast_relay == 0) return {};
   auto networks = core.has_twin() ? core.addresses : interface_networks(core.device.interface);
-  // Networks of 31 and 32 bits have no broadcast (RFC 3021).
-  std::erase_if(networks, [](const Ipv4Prefix& own) { return own.length > 30; });
+  std::erase_if(networks, [](const Ipv4Prefix& own) { return !own.has_broadcast(); });
   const std::string& interface = core.kernel_interface();
   if (networks.empty())
     return fmt::format(
