@@ -17,7 +17,6 @@
 #include <bit>
 #include <cerrno>
 #include <cstdio>
-#include <cstring>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -806,12 +805,8 @@ void Dataplane::take_lan_broadcasts(std::uint64_t now_ns) {
     const auto frame = lan_->receive(room);
     if (!frame) break;
     (void)lan_rate_.admit_one(now_ns);
-    rte_mbuf* const made = rte_pktmbuf_alloc(packet_pool_);
-    char* const place = made == nullptr
-                            ? nullptr
-                            : rte_pktmbuf_append(made, static_cast<std::uint16_t>(frame->size()));
-    if (place != nullptr) std::memcpy(place, frame->data(), frame->size());
-    if (place != nullptr && rte_ring_enqueue(from_lan_, made) == 0) {
+    rte_mbuf* const made = packet_of(packet_pool_, *frame);
+    if (made != nullptr && rte_ring_enqueue(from_lan_, made) == 0) {
       passed = true;
       continue;
     }

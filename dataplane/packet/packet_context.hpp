@@ -11,6 +11,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <span>
 #include <type_traits>
 
@@ -113,6 +114,21 @@ inline constexpr std::uint16_t kMbufPrivateSize = sizeof(PacketContext);
 }
 
 // The octets of a single-segment packet.
+// An mbuf that holds these octets; its context is not set. Null: no buffer, or too many octets.
+[[nodiscard]] inline rte_mbuf* packet_of(rte_mempool* pool, Bytes octets) noexcept {
+  rte_mbuf* const packet = rte_pktmbuf_alloc(pool);
+  if (packet == nullptr || octets.empty()) return packet;
+  char* const room = octets.size() <= UINT16_MAX
+                         ? rte_pktmbuf_append(packet, static_cast<std::uint16_t>(octets.size()))
+                         : nullptr;
+  if (room == nullptr) {
+    rte_pktmbuf_free(packet);
+    return nullptr;
+  }
+  std::memcpy(room, octets.data(), octets.size());
+  return packet;
+}
+
 [[nodiscard]] inline MutableBytes octets_of(rte_mbuf* packet) noexcept {
   return {rte_pktmbuf_mtod(packet, std::byte*), rte_pktmbuf_data_len(packet)};
 }

@@ -2,7 +2,6 @@
 #include "dataplane/pipeline/broadcast_relay.hpp"
 
 #include <algorithm>
-#include <cstring>
 #include <optional>
 #include <span>
 
@@ -37,16 +36,11 @@ void count_unmade(StageContext& stage, DropReason reason) noexcept {
 
 // A packet with these octets; null: counted.
 rte_mbuf* make_packet(StageContext& stage, Bytes octets) noexcept {
-  rte_mbuf* const made = rte_pktmbuf_alloc(stage.pool);
-  void* const room = made == nullptr
-                         ? nullptr
-                         : rte_pktmbuf_append(made, static_cast<std::uint16_t>(octets.size()));
-  if (room == nullptr) {
-    if (made != nullptr) rte_pktmbuf_free(made);
+  rte_mbuf* const made = packet_of(stage.pool, octets);
+  if (made == nullptr) {
     count_unmade(stage, DropReason::no_buffer);
     return nullptr;
   }
-  std::memcpy(room, octets.data(), octets.size());
   context_of(made) = PacketContext{};
   context_of(made).port = PortRole::kCore;
   return made;

@@ -62,18 +62,8 @@ static_assert(std::is_trivially_copyable_v<WorkerCommand>);
 // An mbuf that carries the command and, when given, a frame. Null: no buffer, or frame too long.
 [[nodiscard]] inline rte_mbuf* make_command(rte_mempool* pool, const WorkerCommand& command,
                                             Bytes frame = {}) noexcept {
-  rte_mbuf* packet = rte_pktmbuf_alloc(pool);
+  rte_mbuf* const packet = packet_of(pool, frame);
   if (packet == nullptr) return nullptr;
-  if (!frame.empty()) {
-    auto* room = frame.size() <= UINT16_MAX
-                     ? rte_pktmbuf_append(packet, static_cast<std::uint16_t>(frame.size()))
-                     : nullptr;
-    if (room == nullptr) {
-      rte_pktmbuf_free(packet);
-      return nullptr;
-    }
-    std::memcpy(room, frame.data(), frame.size());
-  }
   std::memcpy(static_cast<void*>(&command_of(packet)), &command, sizeof(command));
   return packet;
 }
