@@ -47,6 +47,20 @@ struct Groups {
   unsigned groups;
 };
 
+// Whether a packet to open is the next one of its direction.
+bool is_next(const MppeJob& job, std::uint16_t header, std::uint16_t count,
+             std::uint32_t position) noexcept {
+  return job.ahead == kAheadByCount ? (header & mppe::kCoherencyMask) == count
+                                    : job.ahead == position;
+}
+
+// Whether the next packet of a stateful direction changes no key. `header`: of one to open.
+bool keeps_key(const DirectionState& state, const MppeJob& job, std::uint16_t header,
+               std::uint16_t count) noexcept {
+  return !state.flush_wanted && !is_flag_packet(count) &&
+         (job.work == MppeWork::kSeal || (header & mppe::kFlushed) == 0);
+}
+
 std::size_t blocks_of(std::size_t octets) noexcept { return (octets + 15) / 16; }
 
 }  // namespace
@@ -126,17 +140,13 @@ void MppeEngine::run(std::span<MppeJob> jobs, const MppeGapRule* rule) noexcept 
 // nothing for it. False when it is not such a packet.
 bool MppeEngine::run_alone(MppeJob& job) noexcept {
   DirectionState& state = *job.state;
-  if (state.mode != Mode::kStateful || state.flush_wanted || is_flag_packet(state.coherency))
-    return false;
   const std::size_t size = job.packet.size() - mppe::kHeaderSize;
-  if (size - 1 >= kMaxOctets) return false;  // also a packet that is too short
-  if (job.work == MppeWork::kOpen) {
-    const std::uint16_t header = header_of(job.packet);
-    if ((header & (mppe::kEncrypted | mppe::kFlushed)) != mppe::kEncrypted) return false;
-    if (job.ahead == kAheadByCount ? (header & mppe::kCoherencyMask) != state.coherency
-                                   : job.ahead != 0)
-      return false;
-  }
+  if (state.mode != Mode::kStateful || size - 1 >= kMaxOctets) return false;  // also too short
+  const std::uint16_t header = header_of(job.packet);
+  if (!keeps_key(state, job, header, state.coherency)) return false;
+  if (job.work == MppeWork::kOpen &&
+      ((header & mppe::kEncrypted) == 0 || !is_next(job, header, state.coherency, 0)))
+    return false;
   if (size <= kernels_.few_octets) {
     crypt_next(job, state.coherency);
     return true;
@@ -212,13 +222,9 @@ void MppeEngine::run_scalar(Chain& chain, MppeJob& job, const MppeGapRule* rule)
   }
   bool certain = !scalar_ && job.packet.size() - mppe::kHeaderSize <= kMaxOctets;
   if (job.work == MppeWork::kOpen)
-    certain =
-        certain && (job.ahead == kAheadByCount ? (header & mppe::kCoherencyMask) == chain.count
-                                               : job.ahead == chain.state_position + chain.depth);
-  if (!stateless) {
-    certain = certain && chain.depth == 0 && !state.flush_wanted && !is_flag_packet(chain.count);
-    if (job.work == MppeWork::kOpen) certain = certain && (header & mppe::kFlushed) == 0;
-  }
+    certain = certain && is_next(job, header, chain.count, chain.state_position + chain.depth);
+  if (!stateless)
+    certain = certain && chain.depth == 0 && keeps_key(state, job, header, chain.count);
   if (!certain) {
     if (chain.depth != 0) return false;
     run_scalar(chain, job, rule);
