@@ -169,7 +169,7 @@ class Dataplane {
     return static_cast<std::uint16_t>(config_.dataplane.cores.workers.size());
   }
 
-  // What the main loop polls, by place; the endpoint's descriptors follow.
+  // Places of the descriptors that the main loop polls; the endpoint's descriptors follow.
   enum PollPlace : std::size_t { kSupervisor, kSignals, kDoorbell, kRoutes, kLan, kPollPlaces };
 
   Stopwatch watch_;

@@ -55,7 +55,7 @@ class Endpoint {
   // `socket`: SEQPACKET, bound. Control is accepted from `control_uid` and from root.
   [[nodiscard]] std::expected<void, std::string> listen(UniqueFd socket, uid_t control_uid);
 
-  // What to poll for reading before the next turn().
+  // Adds the descriptors to poll for reading before the next turn().
   void add_poll_fds(std::vector<pollfd>& fds) const;
   // Milliseconds until turn() is wanted even if nothing becomes readable; -1: no limit.
   [[nodiscard]] int poll_timeout_ms() const noexcept;

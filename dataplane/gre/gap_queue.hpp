@@ -32,7 +32,8 @@ class GapQueue {
   static constexpr std::uint64_t kMaxWaitNs = 4'000'000'000;
 
   struct Settings {
-    // Of this worker, of which one session has half at most; and one for each session that waits.
+    // Packets of this worker that may wait. One session has half of them at most. Each session that
+    // waits has one besides.
     std::uint32_t packets_in_all = 8'192;
     std::uint32_t step_ns = 1'000;  // time of one key change on this CPU
   };

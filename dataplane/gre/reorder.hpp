@@ -68,7 +68,8 @@ class Reorder {
     std::uint32_t generation = 0;
     std::uint16_t queue = 0;  // 0: nothing is due
   };
-  // What waits for the session's next number has it: due at once. Only when it has a queue.
+  // The number for which the session's queue waits is there: the queue is due at once.
+  // Precondition: the session has a queue.
   void mark_due(const contract::UpstreamState& up) noexcept {
     Queues::Queue& queue = queues_.queue(up.reorder_queue);
     queues_.since_ns(queue.active_at) = 0;

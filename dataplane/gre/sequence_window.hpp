@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // The receive side of GRE sequence numbers (RFC 2637 §4.3): every payload packet at most once and
-// in order. Works on the session's UpstreamState; owner only. What comes after a later number was
-// delivered is dropped; whether a packet that comes early waits is the caller's choice
+// in order. Works on the session's UpstreamState; owner only. A packet that comes after a later
+// number was delivered is dropped. Whether a packet that comes early waits is the caller's choice
 // (reorder.hpp).
 //
 // The first number is free, any forward gap is accepted. A jump of more than kTrustedJump may be a

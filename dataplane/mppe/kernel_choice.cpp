@@ -25,13 +25,12 @@ constexpr std::size_t kFew = 5;     // blocks of a short packet
 constexpr std::size_t kMany = 56;   // and of a long one
 constexpr std::size_t kShort = 64;  // octets of a stateful one
 constexpr std::size_t kLong = 1400;
-// What is taken in place of something simpler must be faster by this: words (their frames are wiped
-// after each burst, which no time here has in it), one stream more beside a lone one.
+// A form is taken in place of a simpler one when it is faster by this factor: words (their frames
+// are wiped after each burst, which no time here includes), one stream more beside a lone one.
 constexpr double kClearly = 1.03;
-constexpr double kFarFrom = 1.1;  // for fewer streams
-// What the engine does for a lone stateful packet besides RC4, and for a lone stateless one: TSC
-// cycles.
+constexpr double kFarFrom = 1.1;    // for fewer streams
 constexpr double kMaxScalar = 512;  // octets: beyond, a disturbance would speak for the reference
+// Cost of a lone packet in the engine besides RC4, in TSC cycles.
 constexpr double kStatefulDetour = 50;
 constexpr double kStatelessDetour = 150;
 

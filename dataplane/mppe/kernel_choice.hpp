@@ -28,8 +28,8 @@ struct MppeChoice {
   std::array<float, kMaxRc4Lanes> words_step{};
 };
 
-// What this CPU does best with the variant, which it must have. Keys of the measurement are always
-// the same, and nobody's.
+// The fastest choice of this CPU with the variant, which it must have. The measurement uses keys of
+// its own, always the same.
 [[nodiscard]] MppeChoice measured_choice(MppeVariant variant) noexcept;
 // One form for all, nothing measured.
 [[nodiscard]] MppeChoice forced_choice(MppeVariant variant, Rc4Form form) noexcept;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// What the burst engine computes with: RC4 for several streams at once, SHA-1 for several keys at
-// once. A variant is an instruction set; RC4 has a form beside it, since CPUs of one instruction
-// set differ in the cost of a store of one octet. Functions over the caller's memory. Nothing here
-// knows MPPE's headers, counts or states. 512-bit registers are never used: they lower the clock of
-// the cores of some CPUs, and RC4 gains nothing from them.
+// Functions of the burst engine: RC4 for several streams at once, SHA-1 for several keys at once. A
+// variant is an instruction set; RC4 has a form beside it, since CPUs of one instruction set differ
+// in the cost of a store of one octet. Functions over the caller's memory. Nothing here knows
+// MPPE's headers, counts or states. 512-bit registers are never used: they lower the clock of the
+// cores of some CPUs, and RC4 gains nothing from them.
 #pragma once
 
 #include <cstddef>
@@ -24,7 +24,7 @@ inline constexpr unsigned kMaxRunningLanes = 4;
 inline constexpr std::size_t kFewBlocks = 12;  // of 16 octets
 
 // GetNewKeyFromSHA (RFC 3079 §3.4) of one packet. `out`: 16 octets; a key of 8 octets is there
-// twice, which is the same key to RC4. Of keys of 8 octets, too, 16 can be read.
+// twice, which is the same key to RC4. 16 octets can be read of keys of 8 octets too.
 struct NewKey {
   const std::byte* start_key;
   const std::byte* session_key;
@@ -37,8 +37,8 @@ struct RunningIndices {
   std::uint8_t j[kMaxRunningLanes];
 };
 
-// The lowest address of the stack at which a function of RC4 left keys and tables. Who called such
-// functions hands the lowest of all to clear_stack, from a function that is not deeper.
+// The lowest address of the stack at which a function of RC4 left keys and tables. The caller of
+// such functions hands the lowest of all to clear_stack, from a function that is not deeper.
 using StackLow = std::uintptr_t;
 inline constexpr StackLow kCleanStack = ~StackLow{0};
 

@@ -18,7 +18,7 @@ struct KeyChain {
 
 // `steps` key changes of each session key, in place: mppe::change_key so often, octet for octet.
 // key_bits: 40, 56 or 128, of all. Any number of chains: up to MppeKernels::lanes go side by side,
-// and two cost little more than one. What is kept of a key on the way is wiped.
+// and two cost little more than one. Intermediate keys are wiped.
 void step_chains(const MppeKernels& kernels, std::span<const KeyChain> chains, unsigned key_bits,
                  unsigned steps) noexcept;
 

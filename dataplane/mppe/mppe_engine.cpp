@@ -263,7 +263,7 @@ void MppeEngine::plan_running(Chain& chain, MppeJob& job) noexcept {
                                 false};
 }
 
-// Slots and ranks. Of packets of one length, and of a single round, both are the same.
+// Slots and ranks. They are equal where all packets have one length, and in a single round.
 void MppeEngine::order_fresh() noexcept {
   static constexpr auto kIdentity = [] {
     std::array<std::uint8_t, kMaxJobs> all;
@@ -502,7 +502,7 @@ void MppeEngine::retire_opened() noexcept {
   }
 }
 
-// What the scalar reference does with a stateful packet that is certain and changes no key.
+// Does as the scalar reference with a stateful packet that is certain and changes no key.
 void MppeEngine::crypt_next(MppeJob& job, unsigned count) noexcept {
   const MutableBytes data = job.packet.subspan(mppe::kHeaderSize);
   if (job.work == MppeWork::kSeal) {

@@ -6,8 +6,8 @@
 // A burst is worked off in waves; most bursts are one. In a wave go, in order of arrival, the
 // packets whose place in their session's key chain is certain: of a stateless direction as many as
 // there are, of a stateful one a single one, since its streams follow each other. The rest waits
-// for the next wave. What is rare goes to the scalar reference, when all before it in its session
-// is done: stateless packets after a gap, stateful ones that change the key, packets above
+// for the next wave. Rare packets go to the scalar reference, when all before them in their session
+// are done: stateless packets after a gap, stateful ones that change the key, packets above
 // kMaxOctets. A gap costs a key change for each missing packet; MppeGapRule bounds that.
 //
 // One engine a worker; its owner's thread only. About 30 KB that it holds itself: no allocation, no
@@ -129,14 +129,14 @@ class MppeEngine {
 
   MppeKernels kernels_;
 
-  // Of a burst.
+  // State of a burst.
   std::array<Chain, kMaxJobs> chains_;  // those that have jobs left
   std::array<std::uint8_t, kMaxJobs> next_job_;
   std::array<std::uint8_t, 128> chain_index_;  // hash of a state's address → chain
   unsigned chain_count_ = 0;
   bool scalar_ = false;  // a single packet, and the lanes are slower
 
-  // Of a wave. Slots: those of a round follow each other, and the rounds too.
+  // State of a wave. Slots: those of a round follow each other, and the rounds too.
   std::array<Planned, kMaxJobs> fresh_;                 // stateless, a direction after the other
   std::array<Planned, kMaxJobs> running_;               // stateful
   std::array<std::uint8_t, kMaxJobs + 1> round_start_;  // slot

@@ -129,8 +129,8 @@ struct PortableRc4<Entry, std::index_sequence<kLane...>> {
     return kCleanStack;
   }
 
-  // Of one stream eight octets go together: the compiler must think of each single one that it may
-  // lie in the table.
+  // Eight octets of one stream are written together: the compiler must assume of each single one
+  // that it may lie in the table.
   template <class Next>
   [[gnu::always_inline]] static void gather_eight(std::byte* out, std::size_t& n,
                                                   std::size_t octets, Next next) noexcept {

@@ -55,7 +55,7 @@ struct EventBucket {
   void spend(std::uint64_t count, std::uint64_t now_ns) noexcept {
     spent_until = std::max(spent_until, now_ns) + count * cost_ns;
   }
-  // Of events that were let through and cost nothing in the end.
+  // Gives back the tokens of events that were let through and cost nothing in the end.
   void refund(std::uint64_t count) noexcept { spent_until -= count * cost_ns; }
 };
 

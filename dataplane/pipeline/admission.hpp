@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// What every packet to a subscriber must satisfy before it is looked at, whatever its protocol.
+// Conditions that every packet to a subscriber must meet before it is looked at, whatever its
+// protocol.
 #pragma once
 
 #include "dataplane/packet/packet_context.hpp"

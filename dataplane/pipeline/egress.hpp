@@ -54,7 +54,7 @@ inline void send_resolved(rte_mbuf* packet, PacketContext& context, const NextHo
   context.lane = Lane::kTransmit;
 }
 
-// Any other.
+// The same where the next hop's MAC is not known: main resolves it.
 void send_unresolved(StageContext& stage, rte_mbuf* packet, const NextHop& hop,
                      Ipv4Address destination) noexcept;
 void send_unresolved(StageContext& stage, rte_mbuf* packet, const NextHop& hop,

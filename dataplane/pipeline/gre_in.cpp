@@ -112,7 +112,8 @@ class Delivery {
     context.flags |= kPacketUnverified;
     pass_on(packet, context);
   }
-  // What waits and follows the highest number now; leaves room for `reserve` packets.
+  // Delivers the waiting packets that now follow the highest number; leaves room for `reserve`
+  // packets.
   void deliver_waiting(UpstreamState& up, std::size_t reserve) noexcept {
     while (up.reorder_queue != 0 && out_.count + reserve < kMaxDelivered) {
       const std::uint32_t before = up.highest_sequence.load(std::memory_order_relaxed);
@@ -225,7 +226,8 @@ void take_early(StageContext& stage, Delivery& delivery, rte_mbuf* packet, Packe
       return delivery.push(packet);
     }
     const std::uint32_t moved = delivery.skip_gap(session, reserve);
-    // What waited may have led up to this packet, or past it: an unverified number proves nothing.
+    // The packets that waited may have led up to this one, or past it: an unverified number proves
+    // nothing.
     if (proves && context.sequence - moved == 1) break;
     if (!proves && window::distance(context.sequence, moved) <= 0) {
       drop_upstream(context, DropReason::gre_late);
@@ -247,7 +249,7 @@ void take_early(StageContext& stage, Delivery& delivery, rte_mbuf* packet, Packe
   delivery.deliver_waiting(up, reserve);
 }
 
-// What waits for others of a packet's session.
+// Prefetches the queue in which packets of this one's session wait.
 void prefetch_waiting(StageContext& stage, rte_mbuf* packet) noexcept {
   const PacketContext& context = context_of(packet);
   if (context.lane == Lane::kGre && context.session != nullptr)
@@ -299,7 +301,7 @@ void gre_in(Burst& burst, StageContext& stage) noexcept {
     const bool mppe = decrypts(session);
     if (mppe) rte_prefetch0(&up.mppe);
     const std::uint32_t before = up.highest_sequence.load(std::memory_order_relaxed);
-    // What waits for its turn only because a burst was full has been received.
+    // A packet that waits only because a burst was full has been received.
     if (up.reorder_queue != 0 && gre.sequence - before == 1 &&
         stage.reorder.holds(up, gre.sequence)) {
       drop_upstream(context, DropReason::gre_duplicate);

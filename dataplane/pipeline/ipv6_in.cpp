@@ -32,7 +32,7 @@ void take_neighbor_solicitation(StageContext& stage, rte_mbuf* packet, PacketCon
   send_back(stage, context, Lane::kDownstreamIpv6);
 }
 
-// What does not leave the link.
+// Takes packets that do not leave the link.
 void take_link_scope(StageContext& stage, rte_mbuf* packet, PacketContext& context,
                      const wire::Ipv6Header& header) noexcept {
   const bool multicast = header.destination.is_multicast();

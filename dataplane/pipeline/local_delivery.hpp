@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// What ends here of what a subscriber sends: frames for the control process, and packets for our
-// own side of the link that are answered at once. Steps that several stages share. One worker.
+// Packets of a subscriber that end here: frames for the control process, and packets for our own
+// side of the link that are answered at once. Steps that several stages share. One worker.
 #pragma once
 
 #include <cstddef>
@@ -31,7 +31,7 @@ void punt_to_control(StageContext& stage, rte_mbuf* packet, PacketContext& conte
 void refuse_network_data(StageContext& stage, rte_mbuf* packet, PacketContext& context,
                          std::uint32_t session_flags, const wire::PppHeader& header) noexcept;
 
-// What a header check's reason is called inside a tunnel.
+// The reason of a header check by the name that it has inside a tunnel.
 [[nodiscard]] DropReason inner_reason(DropReason outer) noexcept;
 
 // Answers a ping to one of our own IPv4 addresses, back down the same session. False: the packet is

@@ -20,8 +20,7 @@ constexpr std::uint32_t kShortGap = 1'024;
 // Steps of one session before the turn goes to the next. Nearly every real gap is shorter, so that
 // one session after the other gets over its gap and its tokens back.
 constexpr std::uint32_t kTurn = 32'768;
-// What trying a packet costs, in key steps: a key set-up, and of a stateful one several key
-// changes.
+// Cost of trying a packet, in key steps: a key set-up, and several key changes of a stateful one.
 constexpr std::uint32_t kTrySteps = 2;
 constexpr std::uint32_t kStatefulTrySteps = 2 * (mppe::kMaxLostFlushes + 1);
 // When no bucket has a token left.

@@ -35,7 +35,7 @@ struct Batch {
   std::array<bool, MppeEngine::kMaxJobs> explained;    // MissingPackets::explained
   std::array<bool, MppeEngine::kMaxJobs> ambiguous;    // MissingPackets::ambiguous()
   std::array<bool, MppeEngine::kMaxJobs> deferred;     // too many key changes for now
-  // What paid for key changes of a packet, and how many; null: nothing did.
+  // The bucket that paid for key changes of a packet, and how many; null: none did.
   std::array<EventBucket*, MppeEngine::kMaxJobs> buckets;
   std::array<std::uint32_t, MppeEngine::kMaxJobs> steps;
   unsigned count = 0;

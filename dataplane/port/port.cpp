@@ -131,7 +131,7 @@ std::expected<std::uint16_t, std::string> probe_device(Port& port, const config:
   }
 }
 
-// Of a port that has started. Rules by GRE key need a queue for every worker.
+// Precondition: the port has started. Rules by GRE key need a queue for every worker.
 void steer(Port& port, std::uint16_t rx_queues, std::uint16_t workers, std::uint64_t asked,
            config::Steering steering) {
   if (rx_queues < 2 || steering == config::Steering::kNone) return;
@@ -147,7 +147,7 @@ void steer(Port& port, std::uint16_t rx_queues, std::uint16_t workers, std::uint
     if (steering == config::Steering::kKey) return;
   }
   port.steering = plan_rss(read_rss(port.ethdev_id, asked), workers);
-  // Who sends to a subscriber is anybody: a hash with the source in it says nothing beforehand.
+  // Any host may send to a subscriber: a hash that includes the source predicts nothing.
   if (!access && port.steering.hashed != contract::HashedAddresses::kDestination)
     port.steering = {};
 }

@@ -24,7 +24,7 @@
 
 namespace pns::dataplane {
 
-// What a device can show; tests skip what it cannot.
+// Abilities of a device; tests skip the cases that it cannot show.
 struct PortCapabilities {
   bool fragments_intact = true;  // outer fragments arrive as they were sent
   bool can_wait = false;         // wait_fds become readable when packets are there

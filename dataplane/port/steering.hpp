@@ -32,7 +32,7 @@ using Buckets = std::array<std::uint8_t, kSteeringBuckets>;
 [[nodiscard]] std::uint64_t wanted_rss(contract::PortRole role, std::uint64_t offered,
                                        config::Steering steering) noexcept;
 
-// What a driver says of its hash: numbers as rte_eth_dev_rss_hash_conf_get() and
+// A driver's hash: numbers as rte_eth_dev_rss_hash_conf_get() and
 // rte_eth_dev_rss_reta_query() give them.
 struct RssState {
   std::uint64_t asked = 0;   // RTE_ETH_RSS_… that the port was configured with

@@ -126,7 +126,8 @@ class NextHops {
   [[nodiscard]] const void* entry_of(Ipv4Address destination) const noexcept {
     return ipv4_entries_ + (std::size_t{destination.value} >> 8) * sizeof(std::uint16_t);
   }
-  // Likewise; addresses as on the wire. They are only read, whatever rte_lpm6's prototype says.
+  // The same for IPv6; addresses as on the wire. They are only read, whatever rte_lpm6's prototype
+  // says.
   using Ipv6Octets = std::uint8_t[16];
   void lookup(std::span<Ipv6Octets> destinations, std::span<NextHopId> ids) const noexcept;
   [[nodiscard]] NextHopId lookup(const Ipv6Address& destination) const noexcept;

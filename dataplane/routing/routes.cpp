@@ -41,7 +41,7 @@ constexpr int kSetStates = NUD_PERMANENT | NUD_NOARP;
 constexpr int kUsableStates =
     NUD_REACHABLE | NUD_STALE | NUD_DELAY | NUD_PROBE | NUD_PERMANENT | NUD_NOARP;
 
-// Of either family, IPv4 mapped.
+// An address of either family, IPv4 mapped.
 std::optional<Ipv6Address> address_of(nl_addr* address) noexcept {
   if (const auto ipv4 = netlink::read_address<Ipv4Address>(address)) return mapped(*ipv4);
   return netlink::read_address<Ipv6Address>(address);
@@ -250,8 +250,9 @@ int Routes::fd() const noexcept { return nl_cache_mngr_get_fd(manager_); }
 
 void Routes::on_readable(std::uint64_t now_ns) {
   if (nl_cache_mngr_data_ready(manager_) < 0) {
-    // Events were lost (socket overrun): read everything anew. What is queued goes first: while it
-    // is there the kernel throws further events away, and tells of such a run of losses only once.
+    // Events were lost (socket overrun): read everything anew. The queued events go first: while
+    // they are there the kernel throws further ones away, and tells of such a run of losses only
+    // once.
     for (int n = 0; n < kMaxDrains && nl_cache_mngr_data_ready(manager_) < 0; ++n) {
     }
     if (const auto socket = netlink::open_route_socket())

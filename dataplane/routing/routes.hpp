@@ -129,7 +129,7 @@ class Routes {
   [[nodiscard]] const std::vector<Ipv4Address>& addresses(contract::PortRole port) const noexcept {
     return addresses_[static_cast<std::size_t>(port)];
   }
-  // Likewise, but for link-local ones.
+  // The same for IPv6, without link-local addresses.
   [[nodiscard]] const std::vector<Ipv6Address>& ipv6_addresses(
       contract::PortRole port) const noexcept {
     return ipv6_addresses_[static_cast<std::size_t>(port)];

@@ -6,7 +6,7 @@
 // one cache line here and one that was wanted. Why not rte_hash: docs/decisions/0005.
 //
 // Main writes; workers read without locks. An entry is published or taken back by one store and
-// never moves, so a reader cannot miss one that stays. What is taken back out of the middle of a
+// never moves, so a reader cannot miss one that stays. An entry that leaves the middle of a
 // run leaves a mark; marks are used again, and those at the end of a run go. Memory: 16 to 32
 // octets for each session that may exist, mapped at construction.
 #pragma once

@@ -33,7 +33,7 @@ T* map_zeroed(std::size_t count) noexcept {
   void* const mapped = ::mmap(nullptr, size + kHugePage, PROT_READ | PROT_WRITE,
                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (mapped == MAP_FAILED) return nullptr;
-  // What lies before and behind the first boundary goes back.
+  // The pages before and behind the first boundary are unmapped.
   auto* const from = static_cast<std::byte*>(mapped);
   const std::size_t before = -reinterpret_cast<std::uintptr_t>(from) % kHugePage;
   std::byte* const base = from + before;
@@ -289,7 +289,7 @@ std::uint32_t SessionTable::adopt() noexcept {
     found.flags.store((found.flags.load(std::memory_order_relaxed) & ~contract::kFlagMppe) |
                           (encrypts ? contract::kFlagMppe : 0),
                       std::memory_order_relaxed);
-    // What waited in the process that is gone is lost.
+    // Packets that waited in the process that is gone are lost.
     found.upstream.reorder_queue = 0;
     found.upstream.gap_entry = 0;
     found.downstream.send_queue = 0;

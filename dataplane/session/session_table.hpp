@@ -7,9 +7,10 @@
 // The records themselves lie in session memory; this class is the process's index over them and is
 // rebuilt from them by adopt() when a dataplane starts over existing sessions.
 //
-// Main writes (install, bind, unlink, release); workers read without locks. What a worker found
-// stays valid until it reports a quiescent state. Memory: 256 KiB per local address, 8 MiB of
-// virtual leaf directory, 16 KiB per /20 in use up to kMaxLeaves; all mapped, none from the heap.
+// Main writes (install, bind, unlink, release); workers read without locks. An entry that a
+// worker found stays valid until it reports a quiescent state. Memory: 256 KiB per local address, 8
+// MiB of virtual leaf directory, 16 KiB per /20 in use up to kMaxLeaves; all mapped, none from the
+// heap.
 #pragma once
 
 #include <emmintrin.h>
@@ -151,7 +152,7 @@ class SessionTable {
     return {&records_[slot], SlotId(slot)};
   }
   // The same in steps, for many packets at a time: where the slot is written, the slot, the record.
-  // What is found by address is not checked against the record.
+  // An entry that is found by address is not checked against the record.
   [[nodiscard]] const Entry* entry_of(std::size_t local, OurCallId call) const noexcept {
     return &calls_[local][call.value];
   }

@@ -15,7 +15,7 @@
 
 namespace pns::dataplane {
 
-// What the host offers, measured by the caller so that argument building stays a pure function.
+// The host's resources, measured by the caller so that argument building stays a pure function.
 struct HostFacts {
   unsigned online_cpus = 1;
   std::uint64_t free_huge_megabytes = 0;  // pages of 2 MiB and of 1 GiB

@@ -21,7 +21,7 @@ static_assert(contract::MppeKernelInfo::kStreams == kMaxRc4Lanes);
 constexpr unsigned kBytesBit = 1;
 constexpr unsigned kWordsBit = 2;
 
-// Of the functions for `n` + 1 streams; 0: there are none.
+// The forms that have functions for `n` + 1 streams; 0: none has.
 unsigned forms_of(const MppeChoice& choice, unsigned n) noexcept {
   if (n >= choice.kernels.lanes) return 0;
   unsigned forms = 0;

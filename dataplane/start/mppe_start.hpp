@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// What MPPE is computed with: chosen once, when the process starts, logged and shown.
+// The functions that compute MPPE: chosen once, when the process starts, logged and shown.
 #pragma once
 
 #include <cstdint>

@@ -403,7 +403,7 @@ std::span<rte_mbuf*> Worker::tag(const VlanTags& tags, std::span<rte_mbuf*> pack
   return packets.first(tagged);
 }
 
-// What packets that came in have made due at once.
+// Sends what the received packets have made due at once.
 void Worker::follow_up() noexcept {
   if (reorder_.has_marked()) release_held_packets(stage_.now_ns);
   send_urgent_acks();
@@ -742,7 +742,7 @@ void Worker::count_drops(DropReason reason, std::uint64_t count) noexcept {
 void Worker::hand_over(std::span<rte_mbuf*> packets) noexcept {
   while (!packets.empty()) {
     const WorkerId owner = context_of(packets.front()).worker;
-    // What is handed over in one burst came from one port.
+    // All packets that are handed over in one burst came from one port.
     const std::size_t port = index_of(context_of(packets.front()).port);
     PacketList mine;
     const std::size_t left = take_group(

@@ -47,7 +47,8 @@ struct PuntQueue {
   rte_ring* ring = nullptr;  // out: frames for the kernel; null: no twin, or no services
 };
 
-// What main sees in a packet from one of the Worker's to_main rings, in context_of(packet).lane:
+// The meaning for main of a packet from one of the Worker's to_main rings, in
+// context_of(packet).lane:
 //   Lane::kControl   PPP control frame from the Protocol field; slot, generation
 //   Lane::kResolve   Ethernet frame complete but for its destination; next_hop, port. When the
 //                    neighbour is known main writes the MAC and returns it by kSendFrame.

@@ -22,7 +22,7 @@ using Clock = std::chrono::steady_clock;
 constexpr int kAnswerSeconds = 30;  // at least
 constexpr auto kAskAgain = std::chrono::milliseconds(5);
 
-// What `pns show stats` says of the process.
+// The process as `pns show stats` describes it.
 struct View {
   std::uint64_t starts = 0;
   std::int64_t pid = 0;

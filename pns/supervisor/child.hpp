@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// What every program that the supervisor starts has in common. In the child, between fork and exec.
+// Steps that every program which the supervisor starts has in common. They run in the child,
+// between fork and exec.
 #pragma once
 
 #include <sys/types.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// What the supervisor asks of the kernel's network: TAPs, a twin's MAC, addresses and routes,
+// The supervisor's requests to the kernel's network: TAPs, a twin's MAC, addresses and routes,
 // listening sockets. Everything acts in this process's network namespace. Nothing here reads a
 // packet. Supervisor thread only. Errors are one line, ready to print.
 #pragma once

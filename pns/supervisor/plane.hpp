@@ -54,7 +54,7 @@ struct Plane {
   [[nodiscard]] bool runs() const noexcept { return pid > 0; }
 };
 
-// What a child gets at its start.
+// Arguments and limits of a child, set at its start.
 struct SpawnOptions {
   std::filesystem::path config_file;
   std::filesystem::path run_dir;

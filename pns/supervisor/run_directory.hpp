@@ -22,7 +22,8 @@ class RunDirectory {
   [[nodiscard]] static std::expected<RunDirectory, std::string> open(
       const std::filesystem::path& path);
 
-  // Of a supervisor whose place this one takes: its lock, which is held already.
+  // The directory of a supervisor whose place this one takes. `lock` is its lock, which is held
+  // already.
   [[nodiscard]] static RunDirectory adopt(const std::filesystem::path& path, UniqueFd lock);
 
   [[nodiscard]] const std::filesystem::path& path() const noexcept { return path_; }
@@ -32,7 +33,7 @@ class RunDirectory {
   // NAME.pid, replaced in one step. Error: one line.
   [[nodiscard]] std::expected<void, std::string> write_pid(std::string_view name, pid_t pid) const;
   void remove_pid(std::string_view name) const noexcept;
-  // What NAME.pid says; -1: nothing.
+  // The process id in NAME.pid; -1: there is none.
   [[nodiscard]] pid_t read_pid(std::string_view name) const;
   // Removes every socket that the planes left.
   void remove_sockets() const noexcept;

@@ -110,8 +110,8 @@ void Supervisor::refresh_services(const Plane& plane) {
   if (services_) session_routes_.add_place(services_routes_);
 }
 
-// Of a configuration that a resumed supervisor has read. Not before: callers would wait for an
-// accept() that nobody does.
+// Opens the listeners of a configuration that a resumed supervisor has read. Before that, callers
+// would wait for an accept() that no plane makes.
 void Supervisor::open_new_listeners() {
   for (const Ipv4Address address : std::exchange(new_listeners_, {}))
     if (auto done = open_listener(address); !done)
@@ -400,8 +400,8 @@ void Supervisor::tell_plane_state() {
   if (control_.runs()) send(control_, message);
 }
 
-// The process is gone, by whatever cause. What it had sent before is taken first: a connection that
-// it stored in its last moment must reach its successor.
+// The process is gone, by whatever cause. Its last messages are taken first: a connection that it
+// stored in its last moment must reach its successor.
 void Supervisor::on_end(Plane& plane, int status) {
   receive(plane, std::numeric_limits<std::size_t>::max());
   plane.socket.reset();
@@ -611,7 +611,8 @@ void Supervisor::fail(const std::string& reason) {
 
 // First control, which tells the peers; the dataplane carries that to them.
 void Supervisor::begin_stop() {
-  // Who leaves tells the peers nothing: its successor does, once it is ready. See run_timers().
+  // A control process that leaves tells the peers nothing: its successor does, once it is ready.
+  // See run_timers().
   if (control_.leaves && !std::exchange(stop_waits_, true)) return;
   (void)::sd_notify(0, "STOPPING=1\nSTATUS=ending calls");
   if (restart_) refuse_restart("the server is ending");

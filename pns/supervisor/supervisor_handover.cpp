@@ -168,7 +168,7 @@ Result Supervisor::resume(const HandOver& state) {
   auto attached = contract::SessionMemory::attach(session_memory_fd_.get());
   if (!attached) return std::unexpected(attached.error());
   session_memory_ = std::move(*attached);
-  // What came since the old program last looked is pending still: the signals stayed blocked.
+  // Signals since the old program last looked are still pending: they stayed blocked.
   if (auto done = catch_signals(); !done) return done;
   if (auto done = open_neighbour_requests(); !done) return done;
   if (auto done = open_session_routes(); !done) return done;
@@ -244,7 +244,7 @@ void Supervisor::resume_services() {
   if (services_) session_routes_.add_place(services_routes_);
 }
 
-// What calls hang on is not changed under them: it stays as it is, and the log says so.
+// A key on which calls depend keeps its value while they live, and the log says so.
 void Supervisor::compare_configuration(const HandOver& state) {
   const auto kept = [](const char* key, std::string_view what) {
     log::warn("not changed while calls live", {{"key", key}, {"kept", what}});

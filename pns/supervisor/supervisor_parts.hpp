@@ -40,8 +40,9 @@
 
 namespace pns::supervisor {
 
-// Of this process and the planes, which inherit it: room for every connection twice over (a store
-// and a hand-over) and the rest. A process that may not raise its hard limit gets what it may.
+// Raises RLIMIT_NOFILE of this process and of the planes, which inherit it: room for every
+// connection twice over (a store and a hand-over) and the rest. A process that may not raise its
+// hard limit gets what it may.
 void raise_descriptor_limit(std::uint32_t max_connections);
 
 inline constexpr std::chrono::milliseconds kPoliteControl{5000};  // to tell the peers

@@ -2,15 +2,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Checks the prose of the documents and of the comments.
 
-usage: plain_english.py SOURCE_DIR [--all | --lower]
-    --all      prints every offence, those that the list of counts allows too
-    --lower    writes the counts that have become lower into the list; never a higher one
+usage: plain_english.py SOURCE_DIR
 
 README.md, docs/**/*.md: a sentence has at most 30 words, a table cell at most 40, and no retired word.
 Comments of *.hpp, *.cpp, *.py: no sentence begins with one of OPENINGS.
-
-plain_english_counts.txt gives how many offences a document or a source folder may still have. A number there
-may only go down. A document or folder that it does not name may have none.
 """
 import pathlib
 import re
@@ -18,7 +13,6 @@ import sys
 
 MAX_SENTENCE = 30
 MAX_CELL = 40
-COUNTS = pathlib.Path(__file__).with_name("plain_english_counts.txt")
 SOURCES = ("pns", "controlplane", "dataplane", "tests", "tools")
 
 # Retired word → the word of the field.
@@ -143,48 +137,16 @@ def comment_offences(path):
                 yield number, f"a comment sentence that begins with \"{match.group()}\": {sentence[:60]}"
 
 
-def folder_of(relative):
-    return "/".join(relative.parts[:2] if len(relative.parts) > 2 else relative.parts[:1])
-
-
 def main():
     root = pathlib.Path(sys.argv[1]).resolve()
-    found = {}
-    for page in [root / "README.md", *sorted((root / "docs").rglob("*.md"))]:
-        name = page.relative_to(root).as_posix()
-        found[name] = [f"{name}:{number}: {what}" for number, what in page_offences(page)]
-    for top in SOURCES:
-        for path in sorted((root / top).rglob("*")):
-            if path.suffix in {".hpp", ".cpp", ".py"}:
-                name = path.relative_to(root).as_posix()
-                offences = found.setdefault(folder_of(path.relative_to(root)), [])
-                offences += [f"{name}:{number}: {what}" for number, what in comment_offences(path)]
-    allowed = {}
-    for line in COUNTS.read_text(encoding="utf-8").splitlines() if COUNTS.exists() else []:
-        if line and not line.startswith("#"):
-            name, count = line.split()
-            allowed[name] = int(count)
-    failed = False
-    for name, offences in found.items():
-        limit = allowed.get(name, 0)
-        if len(offences) > limit:
-            failed = True
-            print(f"{name}: {len(offences)} offences, {limit} allowed; all of them:")
-        elif len(offences) < limit:
-            print(f"{name}: {len(offences)} offences, {limit} allowed: run plain_english.py . --lower")
-        if len(offences) > limit or "--all" in sys.argv:
-            print("\n".join(offences))
-    for name in allowed.keys() - found.keys():
-        failed = failed or "--lower" not in sys.argv
-        print(f"plain_english_counts.txt names {name}, which is not there")
-    if "--lower" in sys.argv:
-        kept = {name: min(limit, len(found.get(name, []))) for name, limit in allowed.items()}
-        COUNTS.write_text("# Offences that plain_english.py still allows. A number may only go down.\n" +
-                          "".join(f"{name} {count}\n" for name, count in sorted(kept.items()) if count),
-                          encoding="utf-8")
-    if not failed:
-        print(f"{len(found)} documents and folders, {sum(map(len, found.values()))} offences allowed")
-    return 1 if failed else 0
+    pages = [root / "README.md", *sorted((root / "docs").rglob("*.md"))]
+    sources = [path for top in SOURCES for path in sorted((root / top).rglob("*"))
+               if path.suffix in {".hpp", ".cpp", ".py"}]
+    found = [f"{path.relative_to(root)}:{number}: {offence}"
+             for paths, offences in ((pages, page_offences), (sources, comment_offences))
+             for path in paths for number, offence in offences(path)]
+    print("\n".join(found) if found else f"{len(pages)} documents and {len(sources)} source files are plain")
+    return 1 if found else 0
 
 
 if __name__ == "__main__":

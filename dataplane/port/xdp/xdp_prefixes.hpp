@@ -14,11 +14,11 @@ namespace pns::dataplane {
 
 using SubscriberPrefixes = Networks;
 
-// What the XDP program of a core port takes for subscribers. Errors: libbpf's reason.
+// The prefixes that the XDP program of a core port takes for subscribers. Errors: libbpf's reason.
 class XdpPrefixes {
  public:
-  // Of the program that this process has loaded for the interface. add() and remove() need no
-  // privilege, but a kernel from 5.19 on.
+  // The prefixes of the program that this process has loaded for the interface. add() and remove()
+  // need no privilege, but a kernel from 5.19 on.
   [[nodiscard]] static std::expected<XdpPrefixes, std::string> open(const std::string& interface);
   [[nodiscard]] std::expected<void, std::string> add(const SubscriberPrefixes& subscribers) const;
   // Removes these very prefixes: a wider one stays, and covers what it covers. One that is not
