@@ -38,7 +38,7 @@
 #include "controlplane/resume/journal.hpp"
 #include "controlplane/runtime/address_watch.hpp"
 #include "controlplane/runtime/connector.hpp"
-#include "controlplane/runtime/event_loop.hpp"
+#include "controlplane/runtime/asio_event_loop.hpp"
 #include "controlplane/runtime/listener.hpp"
 #include "controlplane/runtime/memory_watch.hpp"
 #include "controlplane/runtime/socket_poller.hpp"

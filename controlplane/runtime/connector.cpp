@@ -12,30 +12,6 @@
 #include <utility>
 
 namespace pns::control {
-namespace {
-
-sockaddr_in endpoint_of(Ipv4Address address, std::uint16_t port) noexcept {
-  sockaddr_in out{};
-  out.sin_family = AF_INET;
-  out.sin_port = htons(port);
-  out.sin_addr.s_addr = htonl(address.value);
-  return out;
-}
-
-}  // namespace
-
-std::optional<Ipv4Address> source_towards(Ipv4Address remote) {
-  // Connecting a datagram socket sends nothing; it only asks the routing table.
-  const UniqueFd fd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  const auto to = endpoint_of(remote, 9);
-  sockaddr_in from{};
-  socklen_t length = sizeof(from);
-  if (!fd || ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&to), sizeof(to)) != 0 ||
-      ::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&from), &length) != 0)
-    return std::nullopt;
-  return Ipv4Address(ntohl(from.sin_addr.s_addr));
-}
-
 struct Connector::Attempt {
   explicit Attempt(asio::io_context& context) : socket(context), timer(context) {}
   asio::ip::tcp::socket socket;
@@ -60,7 +36,9 @@ std::uint64_t Connector::connect(Ipv4Address local, Ipv4Address remote, std::uin
   };
 
   UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  const auto from = endpoint_of(local, 0);
+  sockaddr_in from{};
+  from.sin_family = AF_INET;
+  from.sin_addr.s_addr = htonl(local.value);
   if (!fd || ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&from), sizeof(from)) != 0)
     return fail(errno);
   asio::error_code error;

@@ -22,7 +22,7 @@
 #include <optional>
 #include <vector>
 
-#include "controlplane/runtime/connector.hpp"
+#include "controlplane/runtime/connection_opener.hpp"
 #include "controlplane/subscriber/call_gate.hpp"
 #include "controlplane/subscriber/call_ids.hpp"
 #include "controlplane/subscriber/call_placer.hpp"

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <utility>
 
+#include "controlplane/runtime/source_address.hpp"
 #include "controlplane/subscriber/session.hpp"
 #include "pns/log/log.hpp"
 

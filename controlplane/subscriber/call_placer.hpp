@@ -23,7 +23,7 @@
 
 #include "controlplane/model/connection_actions.hpp"
 #include "controlplane/pptp/control_connection.hpp"
-#include "controlplane/runtime/connector.hpp"
+#include "controlplane/runtime/connection_opener.hpp"
 #include "controlplane/runtime/event_loop.hpp"
 #include "controlplane/subscriber/session_events.hpp"
 #include "pns/base/end_reason.hpp"

@@ -8,6 +8,8 @@
 #include <cerrno>
 #include <optional>
 
+#include "controlplane/runtime/source_address.hpp"
+
 using namespace pns;
 using namespace pns::control;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "controlplane/runtime/event_loop.hpp"
+#include "controlplane/runtime/asio_event_loop.hpp"
 
 #include <time.h>
 
