@@ -14,6 +14,7 @@ BASE = ["pns/base"]
 WIRE = BASE + ["pns/wire"]
 CRYPTO = BASE + ["pns/crypto"]
 MPPE = CRYPTO + ["pns/mppe"]
+RADIUS = CRYPTO + ["pns/radius"]
 CONTRACT = BASE + ["pns/contract", "pns/mppe/state.hpp"]
 PNS_FOR_PLANES = ["pns/base", "pns/wire", "pns/crypto", "pns/mppe", "pns/config", "pns/contract", "pns/log",
                   "pns/host", "pns/netlink", "pns/privilege"]
@@ -26,6 +27,7 @@ ALLOWED = {
     "pns/wire": WIRE,
     "pns/crypto": CRYPTO,
     "pns/mppe": MPPE,
+    "pns/radius": RADIUS,
     "pns/log": BASE,
     "pns/host": [],
     "pns/netlink": BASE,
@@ -47,11 +49,11 @@ ALLOWED = {
     "dataplane/worker": BELOW_PIPELINE + ["dataplane/pipeline", "dataplane/port"],
     "dataplane/control": BELOW_PIPELINE + ["dataplane/worker", "dataplane/port"],
     "dataplane/start": PNS_FOR_PLANES + ["dataplane/mppe", "dataplane/packet"],
-    "controlplane": PNS_FOR_PLANES + ["controlplane"],
+    "controlplane": PNS_FOR_PLANES + ["controlplane", "pns/radius"],
     "controlplane/model": PNS_FOR_PLANES + MODEL,
     "controlplane/pptp": PNS_FOR_PLANES + MODEL,
     "controlplane/ppp": PNS_FOR_PLANES + MODEL,
-    "controlplane/aaa": PNS_FOR_PLANES + MODEL,
+    "controlplane/aaa": PNS_FOR_PLANES + MODEL + ["pns/radius"],
     "controlplane/pools": PNS_FOR_PLANES + MODEL,
     "controlplane/dataplane_link": PNS_FOR_PLANES + MODEL,
     "controlplane/runtime": PNS_FOR_PLANES + MODEL,
