@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// Spool: writes to a SpoolStore on a thread of its own, because a write waits for the disk and the
+// event loop serves every call meanwhile. All changes that wait go into one transaction, so the
+// disk is waited for once however many they are. The event loop's, but for the thread.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "controlplane/accounting/keeper.hpp"
+#include "controlplane/accounting/spool_store.hpp"
+
+namespace pns::accounting {
+
+class Spool final : public RecordKeeper {
+ public:
+  static constexpr std::size_t kMaxWaiting = 65'536;  // writes; further ones are not kept
+
+  // Runs work on the event loop, later. Any thread.
+  using Post = std::function<void(std::move_only_function<void()> work)>;
+
+  Spool(SpoolStore store, Post post);
+  ~Spool() override;  // writes what waits first
+
+  void write(std::vector<Change> changes, Done done) override;
+  void read_records(const std::optional<RecordKey>& after,
+                    const std::function<bool(const RecordKey&, Record)>& visit) const override {
+    store_.read_records(after, visit);
+  }
+
+  // As of the last transaction: SpoolStore's figures, and the error of the last that failed since
+  // one succeeded (0: none).
+  [[nodiscard]] double fill() const noexcept { return fill_; }
+  [[nodiscard]] std::size_t record_count() const noexcept { return record_count_; }
+  [[nodiscard]] int error() const noexcept { return error_; }
+
+ private:
+  struct Write {
+    std::vector<Change> changes;
+    Done done;
+  };
+  void run();
+  void commit(std::vector<Write>& writes);
+  void measure();
+
+  SpoolStore store_;
+  Post post_;
+  std::atomic<double> fill_ = 0;
+  std::atomic<std::size_t> record_count_ = 0;
+  std::atomic<int> error_ = 0;
+  std::mutex mutex_;
+  std::condition_variable work_;
+  std::vector<Write> waiting_;  // under mutex_, as is stop_
+  bool stop_ = false;
+  std::thread thread_;
+};
+
+}  // namespace pns::accounting
