@@ -7,48 +7,15 @@
 #include <map>
 #include <string>
 #include <utility>
-#include <variant>
 #include <vector>
 
 #include "tests/support/fake_random.hpp"
+#include "tests/unit/accounting/memory_keeper.hpp"
 
 using namespace pns;
 using namespace pns::accounting;
 
 namespace {
-
-// Keeps records in memory; a write is done when the test says so.
-class MemoryKeeper final : public RecordKeeper {
- public:
-  void write(std::vector<Change> changes, Done done) override {
-    waiting_.emplace_back(std::move(changes), std::move(done));
-  }
-  void read_records(const std::optional<RecordKey>& after,
-                    const std::function<bool(const RecordKey&, Record)>& visit) const override {
-    for (auto at = after ? records.upper_bound(*after) : records.begin(); at != records.end(); ++at)
-      if (!visit(at->first, at->second)) return;
-  }
-  void finish_writes() {
-    while (!waiting_.empty()) {
-      auto [changes, done] = std::move(waiting_.front());
-      waiting_.pop_front();
-      for (const Change& change : changes) apply(change);
-      if (done) done(true);
-    }
-  }
-  std::map<RecordKey, Record> records;
-
- private:
-  void apply(const Change& change) {
-    if (const auto* it = std::get_if<PutRecord>(&change)) records[it->key] = it->record;
-    if (const auto* it = std::get_if<EraseRecord>(&change)) {
-      const auto found = records.find(it->key);
-      if (found != records.end() && found->second.number == it->number) records.erase(found);
-    }
-    if (const auto* it = std::get_if<DropRecord>(&change)) records.erase(it->key);
-  }
-  std::deque<std::pair<std::vector<Change>, Done>> waiting_;
-};
 
 struct World {
   explicit World(Delivery::Settings with = {}) : settings(with) {}
@@ -98,7 +65,7 @@ struct World {
   }
 
   Delivery::Settings settings;
-  MemoryKeeper keeper;
+  test::MemoryKeeper keeper;
   test::FakeRandom random;
   TimePoint now{};
   std::optional<TimePoint> wake;
