@@ -20,7 +20,7 @@ const Octets kSecret = test::to_octets(as_octets("xyzzy5461"));  // of the examp
 
 Authenticator authenticator(std::string_view text) {
   const Octets all = octets(text);
-  Authenticator out;
+  Authenticator out{};
   std::copy(all.begin(), all.end(), out.begin());
   return out;
 }
