@@ -845,9 +845,17 @@ void Dataplane::on_routes_changed(std::uint64_t now_ns) {
 
 void Dataplane::publish_routes() {
   take_local_addresses();
-  if (relays_broadcasts()) (void)broadcast_networks_.set(routes_->networks(PortRole::kCore));
+  if (relays_broadcasts()) publish_broadcast_networks();
   memory_.header().neighbours.set(routes_->neighbours());
   memory_.header().routes.set(routes_->routes());
+}
+
+void Dataplane::publish_broadcast_networks() {
+  const std::size_t networks = broadcast_networks_.set(routes_->networks(PortRole::kCore));
+  if (networks > BroadcastNetworks::kMaxNetworks && networks != networks_with_broadcast_)
+    log::warn("too many networks for the broadcast relay",
+              {{"networks", networks}, {"relayed", BroadcastNetworks::kMaxNetworks}});
+  networks_with_broadcast_ = networks;
 }
 
 // The sessions stay in session memory whatever comes; control decides which calls end.

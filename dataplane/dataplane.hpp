@@ -152,6 +152,7 @@ class Dataplane {
   void tell_of_neighbour(contract::PortRole role, const Ipv6Address& neighbour,
                          netlink::NeighbourVerb verb);
   void publish_routes();
+  void publish_broadcast_networks();
   [[nodiscard]] End on_supervisor();
   void tell_supervisor(contract::SupervisorMessageType type);
 
@@ -201,6 +202,7 @@ class Dataplane {
   std::deque<std::pair<std::string, bool>> route_changes_;
   Announcer announcer_;
   BroadcastNetworks broadcast_networks_;
+  std::size_t networks_with_broadcast_ = 0;  // as broadcast_networks_ was told last
   rte_ring* from_lan_ = nullptr;  // to the first worker
   EventBucket lan_rate_;
   std::uint64_t lan_not_passed_ = 0;  // frames that found no room, or no buffer
