@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "controlplane/runtime/datagram_sockets.hpp"
+
+#include <fmt/format.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <cstring>
+#include <optional>
+#include <utility>
+
+namespace pns::control {
+namespace {
+
+struct SocketAddress {
+  sockaddr_storage storage{};
+  socklen_t length = 0;
+
+  [[nodiscard]] const sockaddr* get() const noexcept {
+    return reinterpret_cast<const sockaddr*>(&storage);
+  }
+  [[nodiscard]] sockaddr* get() noexcept { return reinterpret_cast<sockaddr*>(&storage); }
+};
+
+SocketAddress to_socket_address(const IpEndpoint& endpoint) noexcept {
+  SocketAddress out;
+  if (const auto* const v4 = std::get_if<Ipv4Address>(&endpoint.address)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(endpoint.port);
+    address.sin_addr.s_addr = htonl(v4->value);
+    std::memcpy(&out.storage, &address, out.length = sizeof(address));
+  } else {
+    sockaddr_in6 address{};
+    address.sin6_family = AF_INET6;
+    address.sin6_port = htons(endpoint.port);
+    const auto octets = std::get<Ipv6Address>(endpoint.address).wire();
+    std::memcpy(&address.sin6_addr, octets.data(), octets.size());
+    std::memcpy(&out.storage, &address, out.length = sizeof(address));
+  }
+  return out;
+}
+
+IpEndpoint to_endpoint(const sockaddr_storage& storage) noexcept {
+  if (storage.ss_family == AF_INET6) {
+    sockaddr_in6 address;
+    std::memcpy(&address, &storage, sizeof(address));
+    Ipv6Address::Octets octets;
+    std::memcpy(octets.data(), &address.sin6_addr, octets.size());
+    return {Ipv6Address(octets), ntohs(address.sin6_port)};
+  }
+  sockaddr_in address;
+  std::memcpy(&address, &storage, sizeof(address));
+  return {Ipv4Address(ntohl(address.sin_addr.s_addr)), ntohs(address.sin_port)};
+}
+
+UniqueFd make_socket(const IpAddress& local) noexcept {
+  const int family = is_ipv6(local) ? AF_INET6 : AF_INET;
+  UniqueFd fd(::socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  const int on = 1;
+  if (fd && family == AF_INET6)
+    (void)::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
+  return fd;
+}
+
+}  // namespace
+
+class DatagramSockets::Socket final : public SocketPoller::Socket,
+                                      public std::enable_shared_from_this<Socket> {
+ public:
+  Socket(DatagramSockets& owner, UniqueFd fd, std::uint16_t index) noexcept
+      : owner_(&owner), fd_(std::move(fd)), index_(index) {}
+
+  void on_readable() override {
+    if (owner_ != nullptr) owner_->receive(*this);
+  }
+  void on_writable() override {}
+  void disown() noexcept { owner_ = nullptr; }
+
+  [[nodiscard]] int fd() const noexcept { return fd_.get(); }
+  [[nodiscard]] std::uint16_t index() const noexcept { return index_; }
+  [[nodiscard]] bool is_open() const noexcept { return owner_ != nullptr; }
+
+ private:
+  DatagramSockets* owner_;  // null: stopped
+  UniqueFd fd_;
+  std::uint16_t index_;
+};
+
+std::expected<std::vector<UniqueFd>, std::string> DatagramSockets::open(const IpAddress& local,
+                                                                        std::uint16_t count) {
+  std::vector<UniqueFd> sockets;
+  const SocketAddress address = to_socket_address({local, 0});
+  for (std::uint16_t i = 0; i < count; ++i) {
+    UniqueFd fd = make_socket(local);
+    if (!fd) return std::unexpected(fmt::format("UDP socket: {}", std::strerror(errno)));
+    if (::bind(fd.get(), address.get(), address.length) != 0)
+      return std::unexpected(
+          fmt::format("UDP socket at {}: {}", pns::to_string(local), std::strerror(errno)));
+    sockets.push_back(std::move(fd));
+  }
+  return sockets;
+}
+
+std::optional<IpAddress> DatagramSockets::source_towards(const IpEndpoint& peer) {
+  const UniqueFd fd = make_socket(peer.address);
+  const SocketAddress address = to_socket_address(peer);
+  if (!fd || ::connect(fd.get(), address.get(), address.length) != 0) return std::nullopt;
+  SocketAddress own;
+  own.length = sizeof(own.storage);
+  if (::getsockname(fd.get(), own.get(), &own.length) != 0) return std::nullopt;
+  return to_endpoint(own.storage).address;
+}
+
+DatagramSockets::DatagramSockets(SocketPoller& poller, std::vector<UniqueFd> ipv4,
+                                 std::vector<UniqueFd> ipv6, Received received)
+    : poller_(poller), received_(std::move(received)) {
+  for (auto* const list : {&ipv4, &ipv6}) {
+    auto& sockets = sockets_[list == &ipv6];
+    for (UniqueFd& fd : *list)
+      sockets.push_back(std::make_shared<Socket>(*this, std::move(fd),
+                                                 static_cast<std::uint16_t>(sockets.size())));
+  }
+}
+
+DatagramSockets::~DatagramSockets() { stop(); }
+
+void DatagramSockets::start() {
+  for (const auto& sockets : sockets_)
+    for (const auto& socket : sockets) wait(*socket);
+}
+
+void DatagramSockets::stop() noexcept {
+  for (const auto& sockets : sockets_)
+    for (const auto& socket : sockets) {
+      socket->disown();
+      poller_.forget(socket->fd());
+    }
+}
+
+bool DatagramSockets::send(const IpEndpoint& peer, std::uint16_t socket, Bytes datagram) noexcept {
+  const auto& sockets = sockets_[is_ipv6(peer.address)];
+  if (socket >= sockets.size()) return false;
+  const SocketAddress address = to_socket_address(peer);
+  const auto sent = ::sendto(sockets[socket]->fd(), datagram.data(), datagram.size(), MSG_DONTWAIT,
+                             address.get(), address.length);
+  return sent == static_cast<ssize_t>(datagram.size());
+}
+
+void DatagramSockets::receive(Socket& socket) {
+  std::array<sockaddr_storage, kBatch> sources{};
+  std::array<iovec, kBatch> places{};
+  std::array<mmsghdr, kBatch> messages{};
+  for (std::size_t i = 0; i < kBatch; ++i) {
+    places[i] = {buffers_[i].data(), buffers_[i].size()};
+    messages[i].msg_hdr.msg_name = &sources[i];
+    messages[i].msg_hdr.msg_namelen = sizeof(sources[i]);
+    messages[i].msg_hdr.msg_iov = &places[i];
+    messages[i].msg_hdr.msg_iovlen = 1;
+  }
+  const int count = ::recvmmsg(socket.fd(), messages.data(), kBatch, MSG_DONTWAIT, nullptr);
+  for (int i = 0; i < count && socket.is_open(); ++i) {
+    const auto at = static_cast<std::size_t>(i);
+    received_(to_endpoint(sources[at]), socket.index(),
+              Bytes(buffers_[at]).first(messages[at].msg_len));
+  }
+  // The next turn of the loop reads the rest.
+  if (socket.is_open()) wait(socket);
+}
+
+void DatagramSockets::wait(Socket& socket) {
+  (void)poller_.wait(socket.fd(), SocketPoller::Wait::kReadable, socket.shared_from_this());
+}
+
+}  // namespace pns::control
