@@ -60,6 +60,7 @@ class ControlProtocol {
   ControlProtocol& operator=(const ControlProtocol&) = delete;
 
   [[nodiscard]] wire::PppProtocol protocol() const noexcept { return protocol_; }
+  [[nodiscard]] const LinkSettings& settings() const noexcept { return *restart_.settings; }
   [[nodiscard]] State state() const noexcept { return state_; }
   [[nodiscard]] bool is_open() const noexcept { return state_ == State::kOpened; }
 
@@ -114,7 +115,6 @@ class ControlProtocol {
     if (negotiation_) negotiation_->restart_count += tries - restart_.max_configure;
     restart_.max_configure = tries;
   }
-  [[nodiscard]] const LinkSettings& settings() const noexcept { return *restart_.settings; }
 
  private:
   // The answer to the peer's latest Configure-Request, for sca and scn.

@@ -104,7 +104,7 @@ void Ipcp::on_data(Bytes packet, Context& context) {
 void Ipcp::restore(const LinkSnapshot& snapshot, std::uint16_t inner_mtu, TimePoint now) {
   inner_mtu_ = inner_mtu;
   if (!snapshot.ipv4) {
-    rejected = true;
+    set_rejected();
     return restore_stopped();
   }
   restore_opened(now);
@@ -112,7 +112,7 @@ void Ipcp::restore(const LinkSnapshot& snapshot, std::uint16_t inner_mtu, TimePo
 }
 
 void Ipcp::save(LinkSnapshot& snapshot) const {
-  snapshot.ipv4 = !rejected;
+  snapshot.ipv4 = !is_rejected();
   snapshot.network.our_address = offer_.our_address;
   snapshot.network.subscriber_address = offer_.lease;
   snapshot.network.dns = offer_.dns;

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "controlplane/ppp/encryption.hpp"
+
+#include <variant>
+
+namespace pns::ppp {
+
+bool Encryption::gives_usable_keys(const model::AuthGrant& grant) const noexcept {
+  if (!grant.mppe) return false;
+  return settings().mppe_strengths.bits128 || grant.mppe->weak != model::MppeKeys::Weak::kNone;
+}
+
+bool Encryption::permits(const model::AuthGrant& grant) const noexcept {
+  return settings().mppe != MppePolicy::kRequire || gives_usable_keys(grant);
+}
+
+// ---- The network phase
+
+void Encryption::begin(const model::AuthGrant& grant) {
+  keys_ = grant.mppe;
+  const bool encrypt = settings().mppe != MppePolicy::kOff && gives_usable_keys(grant);
+  state_ = encrypt ? State::kPending : State::kOff;
+}
+
+void Encryption::negotiate(Context& context) {
+  MppeStrengths strengths = settings().mppe_strengths;
+  if (keys_->weak == model::MppeKeys::Weak::kNone) strengths.bits40 = strengths.bits56 = false;
+  ccp_.set_strengths(strengths);
+  ccp_.open(context);
+  ccp_.up(context);
+}
+
+void Encryption::leave() noexcept {
+  ccp_.reset();
+  state_ = State::kPending;
+  rearmed_ = false;
+}
+
+void Encryption::forget_keys(Context& context) {
+  disarm(context);
+  keys_.reset();
+}
+
+void Encryption::restore(const LinkSnapshot& snapshot, TimePoint now) {
+  was_on_ = snapshot.mppe.has_value();
+  if (snapshot.from_lcp) return;
+  keys_ = snapshot.keys;
+  state_ = snapshot.mppe ? State::kOn : State::kOff;
+  armed_ = snapshot.mppe;
+  if (snapshot.mppe) ccp_.restore_opened(now);
+}
+
+void Encryption::save(LinkSnapshot& snapshot) const {
+  if (snapshot.from_lcp) {
+    if (was_on_) snapshot.mppe = MppeAgreement{};
+    return;
+  }
+  snapshot.keys = keys_;
+  const CompressionAgreement* const agreed = in_force();
+  if (agreed != nullptr && agreed->mppe() != nullptr) snapshot.mppe = *agreed->mppe();
+}
+
+// ---- What CCP tells
+
+void Encryption::on_up() noexcept {
+  state_ = State::kOn;
+  was_on_ |= armed_ && armed_->encrypts();
+}
+
+void Encryption::arm(const CompressionAgreement& agreed, Context& context) {
+  if (armed_ == agreed) return;  // a repeated request: what is armed is what the peer means
+  std::visit(
+      [&](const MppeAgreement& mppe) {
+        context.add(model::ArmMppe{.keys = keys_->for_strength(mppe.key_bits),
+                                   .key_bits = mppe.key_bits,
+                                   .stateless = mppe.stateless});
+      },
+      agreed.method());
+  armed_ = agreed;
+}
+
+void Encryption::disarm(Context& context) {
+  if (!armed_) return;
+  armed_.reset();
+  context.add(model::DisarmMppe{});
+}
+
+// ---- The peer does not encrypt
+
+// The armed method was acknowledged: the peer may be open and encrypt, and would not be understood.
+bool Encryption::may_be_off() const noexcept {
+  return settings().mppe != MppePolicy::kRequire && !was_on_ && !armed_;
+}
+
+void Encryption::turn_off(Context& context) {
+  state_ = State::kOff;
+  ccp_.close(context);
+}
+
+bool Encryption::renegotiate(bool opened, Context& context) {
+  if (rearmed_ && !opened) return false;
+  rearmed_ = true;
+  ccp_.down(context);
+  if (ccp_.state() == ppp::State::kStarting) ccp_.up(context);
+  return true;
+}
+
+}  // namespace pns::ppp
