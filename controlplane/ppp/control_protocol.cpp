@@ -2,18 +2,12 @@
 #include "controlplane/ppp/control_protocol.hpp"
 
 #include <algorithm>
-#include <bitset>
 #include <utility>
 
 namespace pns::ppp {
 namespace {
 
 using wire::LcpCode;
-
-// More than the options of one packet that the peer can send: a Nak is never larger than what it is
-// about by more than one option of four octets per known type.
-constexpr std::size_t kAnswerCapacity = 2048;
-constexpr std::size_t kRequestCapacity = 128;
 
 constexpr bool timer_runs(State state) noexcept {
   return state >= State::kClosing && state <= State::kAckSent;
@@ -22,8 +16,6 @@ constexpr bool timer_runs(State state) noexcept {
 constexpr bool is_ending(State state) noexcept {
   return state == State::kClosing || state == State::kStopping;
 }
-
-bool equal(Bytes a, Bytes b) noexcept { return std::equal(a.begin(), a.end(), b.begin(), b.end()); }
 
 }  // namespace
 
@@ -35,8 +27,8 @@ void ControlProtocol::reset() noexcept {
   ++generation_;
   state_ = State::kInitial;
   if (negotiation_) {
-    negotiation_->restart_at.reset();
-    negotiation_->request_outstanding = false;
+    negotiation_->timer.stop();
+    negotiation_->request.forget();
   }
   finish_reason_ = EndReason::kNone;
   our_rounds_ = peer_rounds_ = 0;  // the layer below counts how often this happens
@@ -57,14 +49,14 @@ void ControlProtocol::restore_stopped() noexcept {
 
 // No value that begin_negotiation() or irc sets is kept: one of them comes before it is used.
 void ControlProtocol::rest() noexcept {
-  if (state_ != State::kOpened || (negotiation_ && negotiation_->request_outstanding)) return;
+  if (state_ != State::kOpened || (negotiation_ && negotiation_->request.is_outstanding())) return;
   negotiation_.reset();
   forget_options();
 }
 
 // A request of the peer brings one of ours, without irc: it has all its tries.
 ControlProtocol::Negotiation& ControlProtocol::negotiation() {
-  if (!negotiation_) negotiation_ = std::make_unique<Negotiation>(restart_.max_configure);
+  if (!negotiation_) negotiation_ = std::make_unique<Negotiation>(restart_);
   return *negotiation_;
 }
 
@@ -83,7 +75,7 @@ void ControlProtocol::run(Event event, Context& context) {
   // State and timer first: an observer that is told something finds the machine as it will be.
   const unsigned generation = ++generation_;
   state_ = t.next;
-  if (negotiation_ && !timer_runs(state_)) negotiation_->restart_at.reset();
+  if (negotiation_ && !timer_runs(state_)) negotiation_->timer.stop();
   const bool by_peers_request = event == Event::kRcrPlus || event == Event::kRcrMinus;
   if (requests && !by_peers_request &&
       (from == State::kStarting || from == State::kClosed || from == State::kOpened))
@@ -104,7 +96,7 @@ void ControlProtocol::perform(Action action, Event cause, Context& context) {
     case Action::kTlu:
       opened_at_ = context.now;
       finish_reason_ = EndReason::kNone;
-      negotiation().request = {};  // it was acknowledged; the next one is written anew
+      negotiation().request.free_options();  // acknowledged; the next one is written anew
       context.observer.layer_up(protocol_);
       return;
     case Action::kTld:
@@ -114,15 +106,13 @@ void ControlProtocol::perform(Action action, Event cause, Context& context) {
       context.observer.layer_finished(protocol_, finish_reason_);
       return;
     case Action::kIrc:
-      negotiation().restart_count =
-          is_ending(state_) ? restart_.settings->max_terminate : restart_.max_configure;
-      negotiation().retransmissions = 0;
+      negotiation().timer.initialize(is_ending(state_) ? restart_.settings->max_terminate
+                                                       : restart_.max_configure);
       negotiation().early_resends = 0;
       if (timer_runs(state_)) arm_timer(context);
       return;
     case Action::kZrc:
-      negotiation().restart_count = 0;
-      negotiation().retransmissions = 0;
+      negotiation().timer.initialize(0);
       arm_timer(context);
       return;
     case Action::kScr:
@@ -133,17 +123,17 @@ void ControlProtocol::perform(Action action, Event cause, Context& context) {
       for (ConfigOption* option : options()) option->commit();
       before_ack(context);
       if (generation_ != generation) return;
-      const Answer& answer = *negotiation_->answer;
+      const RequestAnswer& answer = *negotiation_->answer;
       send(LcpCode::kConfigureAck, answer.identifier, answer.options, context);
       return;
     }
     case Action::kScn: {
-      const Answer& answer = *negotiation_->answer;
+      const RequestAnswer& answer = *negotiation_->answer;
       send(answer.code, answer.identifier, answer.options, context);
       return;
     }
     case Action::kStr:
-      if (negotiation().restart_count > 0) --negotiation_->restart_count;
+      negotiation().timer.count_request();
       send(LcpCode::kTerminateRequest, ++next_identifier_, {}, context);
       arm_timer(context);
       return;
@@ -167,29 +157,22 @@ void ControlProtocol::begin_negotiation(Context& context) {
     option->clear_failure();
     option->restart(context);
   }
-  negotiation().request_changed = true;
+  negotiation().request.set_changed();
   negotiation_->peer_requested = false;
-  negotiation_->naks_sent = 0;
+  negotiation_->naks.sent = 0;
   if (opened_at_ && context.now - *opened_at_ >= kStableAfter) our_rounds_ = peer_rounds_ = 0;
   opened_at_.reset();
 }
 
 void ControlProtocol::on_timer(Context& context) {
-  if (!negotiation_ || !negotiation_->restart_at || context.now < *negotiation_->restart_at) return;
-  negotiation_->restart_at.reset();
-  if (negotiation_->restart_count > 0) {
-    ++negotiation_->retransmissions;
-    run(Event::kToPlus, context);
-    return;
-  }
+  if (!negotiation_ || !negotiation_->timer.is_due(context.now)) return;
+  if (negotiation_->timer.expire()) return run(Event::kToPlus, context);
   if (finish_reason_ == EndReason::kNone) finish_reason_ = reasons_.timeout;
   run(Event::kToMinus, context);
 }
 
 void ControlProtocol::arm_timer(Context& context) {
-  Negotiation& now = negotiation();
-  now.restart_at = context.now + (now.retransmissions == 0 ? restart_.settings->first_restart_timer
-                                                           : restart_.settings->restart_timer);
+  negotiation().timer.arm(*restart_.settings, context.now);
 }
 
 // ---- What we send
@@ -200,28 +183,20 @@ void ControlProtocol::send(LcpCode code, std::uint8_t identifier, Bytes data,
 }
 
 void ControlProtocol::send_request(Context& context) {
-  // A repeated request keeps its Identifier, so that an answer to either copy counts. A changed
-  // one, or one after an answer, takes a new one (RFC 1661 §5.1).
   Negotiation& now = negotiation();
-  if (now.request_changed || !now.request_outstanding) {
-    std::array<std::byte, kRequestCapacity> buffer;
-    Writer writer(buffer);
-    for (ConfigOption* option : options()) option->request(writer);
-    now.request.assign(writer.written().begin(), writer.written().end());
-    ++next_identifier_;
-    request_identifier_ = next_identifier_;
-    now.request_changed = false;
+  if (now.request.must_be_written()) {
+    now.request.write(options());
+    request_identifier_ = ++next_identifier_;
   }
-  now.request_outstanding = true;
-  now.request_sent_at = context.now;
-  if (now.restart_count > 0) --now.restart_count;
-  send(LcpCode::kConfigureRequest, request_identifier_, now.request, context);
+  now.request.on_sent(context.now);
+  now.timer.count_request();
+  send(LcpCode::kConfigureRequest, request_identifier_, now.request.options(), context);
   arm_timer(context);
 }
 
 void ControlProtocol::resend_request(Context& context) {
   Negotiation& now = negotiation();
-  if (!now.request_outstanding || now.early_resends >= kEarlyResends) return;
+  if (!now.request.is_outstanding() || now.early_resends >= kEarlyResends) return;
   ++now.early_resends;
   send_request(context);
 }
@@ -242,18 +217,10 @@ bool ControlProtocol::count_round(std::uint8_t& rounds, Context& context) {
 }
 
 bool ControlProtocol::check_options(Context& context) {
-  for (const ConfigOption* option : options()) {
-    if (option->failure() == EndReason::kNone) continue;
-    fail(option->failure(), context);
-    return false;
-  }
-  return true;
-}
-
-ConfigOption* ControlProtocol::find_option(std::uint8_t type) noexcept {
-  for (ConfigOption* option : options())
-    if (option->type() == type) return option;
-  return nullptr;
+  const EndReason reason = failure_of(options());
+  if (reason == EndReason::kNone) return true;
+  fail(reason, context);
+  return false;
 }
 
 // ---- What the peer sends
@@ -281,8 +248,7 @@ void ControlProtocol::on_packet(const wire::ControlPacket& packet, Context& cont
       // The RFC goes on asking a peer that has just said that it is leaving. One short wait is
       // enough, in case it changes its mind.
       if (state_ == State::kReqSent) {
-        negotiation().restart_count = 0;
-        negotiation().retransmissions = 0;
+        negotiation().timer.initialize(0);
         arm_timer(context);
       }
       break;
@@ -310,119 +276,50 @@ void ControlProtocol::on_configure_request(const wire::ControlPacket& packet, Co
   // The peer had said Terminate-Request and thought better of it.
   if (finish_reason_ != EndReason::kNone) {
     finish_reason_ = EndReason::kNone;
-    negotiation().restart_count = restart_.max_configure;
+    negotiation().timer.set_tries(restart_.max_configure);
   }
   // Ours goes first: after our Ack the peer may be open, where a request makes it start over.
   Negotiation& now = negotiation();
   if (state_ == State::kReqSent && !now.peer_requested &&
-      context.now - now.request_sent_at >= kLateRequest)
+      now.request.age(context.now) >= kLateRequest)
     resend_request(context);
   now.peer_requested = true;
 
-  Answer answer;
-  if (!judge(packet, answer, context)) return;
-  const bool good = answer.code == LcpCode::kConfigureAck;
-  const Answer* const outer = std::exchange(now.answer, &answer);
+  const auto answer = judge(packet, context);
+  if (!answer) return;
+  const bool good = answer->code == LcpCode::kConfigureAck;
+  const RequestAnswer* const outer = std::exchange(now.answer, &*answer);
   run(good ? Event::kRcrPlus : Event::kRcrMinus, context);
   now.answer = outer;
 
   if (good && state_ == State::kAckSent && request_is_stale()) {
-    now.request_changed = true;
+    now.request.set_changed();
     send_request(context);
   }
 }
 
-bool ControlProtocol::judge(const wire::ControlPacket& packet, Answer& answer, Context& context) {
-  std::array<std::byte, kAnswerCapacity> nak_buffer, nakked_buffer, reject_buffer;
-  Writer naks(nak_buffer);       // what we suggest
-  Writer nakked(nakked_buffer);  // what the peer had asked for in their place
-  Writer rejects(reject_buffer);
-  std::bitset<256> seen, unresolved;
-  bool alone = false;  // one option's Nak is the whole answer
-  Bytes naks_alone;
-
-  for (ConfigOption* option : options()) option->begin_judging();
-  wire::OptionReader reader(packet.data);
-  while (const auto option = reader.next()) {
-    ConfigOption* const known = find_option(option->type);
-    // RFC 1661 §6: no option twice, unless it says so.
-    if (known == nullptr || seen[option->type]) {
-      rejects.write_bytes(option->whole);
-      continue;
-    }
-    seen[option->type] = true;
-    const std::size_t naks_before = naks.size();
-    Judgement judgement = known->judge(*option, naks, context);
-    // Only what comes back to us as we sent it is answered as a loop; to a peer a Reject goes
-    // first.
-    if (judgement == Judgement::kNakAlone && !equal(packet.data, negotiation().request))
-      judgement = Judgement::kNak;
-    switch (judgement) {
-      case Judgement::kAck:
-        break;
-      case Judgement::kNak:
-        nakked.write_bytes(option->whole);
-        unresolved[option->type] = true;
-        break;
-      case Judgement::kReject:
-        rejects.write_bytes(option->whole);
-        break;
-      case Judgement::kNakAlone:
-        alone = true;
-        naks_alone = naks.written().subspan(naks_before);
-        break;
-    }
-    if (alone) break;
+std::optional<RequestAnswer> ControlProtocol::judge(const wire::ControlPacket& packet,
+                                                    Context& context) {
+  Negotiation& now = negotiation();
+  auto answer = judge_request(packet, options(), now.request.options(), now.naks, context);
+  if (!answer) {
+    fail(answer.error(), context);
+    return std::nullopt;
   }
-  if (!check_options(context)) return false;
-  for (ConfigOption* option : options()) {
-    if (alone || seen[option->type()]) continue;
-    const std::size_t before = naks.size();
-    option->judge_missing(naks);
-    if (naks.size() != before) unresolved[option->type()] = true;
-  }
-
-  answer.identifier = packet.identifier;
-  const auto answer_with = [&answer](LcpCode code, Bytes options) {
-    answer.code = code;
-    answer.options.assign(options.begin(), options.end());
-  };
-  if (alone) {
-    answer_with(LcpCode::kConfigureNak, naks_alone);
-  } else if (rejects.size() != 0) {
-    answer_with(LcpCode::kConfigureReject, rejects.written());
-  } else if (naks.size() == 0) {
-    answer_with(LcpCode::kConfigureAck, packet.data);
-  } else if (negotiation().naks_sent < restart_.settings->max_failure) {
-    ++negotiation_->naks_sent;
-    answer_with(LcpCode::kConfigureNak, naks.written());
-  } else {
-    // RFC 1661 §4.6 Max-Failure: Naks become Rejects, and nothing is suggested any more.
-    for (ConfigOption* option : options()) {
-      if (!unresolved[option->type()]) continue;
-      const EndReason reason = option->on_unresolved();
-      if (reason == EndReason::kNone) continue;
-      fail(reason, context);
-      return false;
-    }
-    if (nakked.size() != 0)
-      answer_with(LcpCode::kConfigureReject, nakked.written());
-    else
-      answer_with(LcpCode::kConfigureAck, packet.data);
-  }
-  return answer.code == LcpCode::kConfigureAck || count_round(peer_rounds_, context);
+  if (answer->code != LcpCode::kConfigureAck && !count_round(peer_rounds_, context))
+    return std::nullopt;
+  return std::move(*answer);
 }
 
 bool ControlProtocol::answers_our_request(const wire::ControlPacket& packet) const noexcept {
-  return negotiation_ && negotiation_->request_outstanding &&
+  return negotiation_ && negotiation_->request.is_outstanding() &&
          packet.identifier == request_identifier_;
 }
 
 void ControlProtocol::on_configure_ack(const wire::ControlPacket& packet, Context& context) {
   if (state_ == State::kClosed || state_ == State::kStopped) return run(Event::kRca, context);
-  // RFC 1661 §5.2: the options must be exactly those of the request.
-  if (!answers_our_request(packet) || !equal(packet.data, negotiation_->request)) return;
-  negotiation_->request_outstanding = false;
+  if (!answers_our_request(packet) || !negotiation_->request.equals(packet.data)) return;
+  negotiation_->request.on_acknowledged();
   for (ConfigOption* option : options()) option->on_ack();
   run(Event::kRca, context);
 }
@@ -430,32 +327,23 @@ void ControlProtocol::on_configure_ack(const wire::ControlPacket& packet, Contex
 void ControlProtocol::on_configure_nak(const wire::ControlPacket& packet, Context& context) {
   if (state_ == State::kClosed || state_ == State::kStopped) return run(Event::kRcn, context);
   if (!answers_our_request(packet) || !wire::options_well_formed(packet.data)) return;
-  negotiation_->request_outstanding = false;
-  negotiation_->request_changed = true;
+  negotiation_->request.on_refused();
   wire::OptionReader reader(packet.data);
   while (const auto option = reader.next())
-    if (ConfigOption* const known = find_option(option->type)) known->on_nak(*option, context);
+    if (ConfigOption* const known = find_option(options(), option->type))
+      known->on_nak(*option, context);
   if (check_options(context)) run(Event::kRcn, context);
 }
 
 void ControlProtocol::on_configure_reject(const wire::ControlPacket& packet, Context& context) {
   if (state_ == State::kClosed || state_ == State::kStopped) return run(Event::kRcn, context);
   if (!answers_our_request(packet) || packet.data.empty() ||
-      !wire::options_well_formed(packet.data))
+      !wire::options_well_formed(packet.data) || !negotiation_->request.contains(packet.data))
     return;
-  // RFC 1661 §5.4: a subset of our options, unchanged and in their order.
-  wire::OptionReader rejected(packet.data);
-  wire::OptionReader ours(negotiation_->request);
-  while (const auto option = rejected.next()) {
-    auto own = ours.next();
-    while (own && !equal(own->whole, option->whole)) own = ours.next();
-    if (!own) return;
-  }
-  negotiation_->request_outstanding = false;
-  negotiation_->request_changed = true;
+  negotiation_->request.on_refused();
   wire::OptionReader reader(packet.data);
   while (const auto option = reader.next())
-    if (ConfigOption* const known = find_option(option->type)) known->on_reject(context);
+    if (ConfigOption* const known = find_option(options(), option->type)) known->on_reject(context);
   if (check_options(context)) run(Event::kRcn, context);
 }
 

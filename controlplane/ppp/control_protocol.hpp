@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// ControlProtocol: what LCP, CCP and IPCP have in common (RFC 1661 §4, §5): the automaton, its
-// restart timer and counters, and the judging of Configure packets option by option. Derived
-// classes bring their options and what is special to them. Sans-I/O, one thread; memory is fixed
-// apart from the last request, which is as long as its options. rest() gives back what only a
-// negotiation needs.
+// ControlProtocol: what LCP, CCP and IPCP have in common (RFC 1661 §4, §5): it runs the automaton,
+// and gives each packet its event. RestartTimer has the timer and its counter, OwnRequest our
+// Configure-Request, judge_request() the answer to the peer's. Derived classes bring their options
+// and what is special to them. Sans-I/O, one thread; memory is fixed apart from the last request,
+// which is as long as its options. rest() gives back what only a negotiation needs.
 //
 // Beyond the RFC, and all of it bounded:
 //  - an answer counts once: a second Ack, Nak or Reject of one request is discarded;
@@ -18,11 +18,13 @@
 #include <memory>
 #include <optional>
 #include <span>
-#include <vector>
 
 #include "controlplane/ppp/automaton.hpp"
 #include "controlplane/ppp/context.hpp"
 #include "controlplane/ppp/option.hpp"
+#include "controlplane/ppp/own_request.hpp"
+#include "controlplane/ppp/request_judge.hpp"
+#include "controlplane/ppp/restart_timer.hpp"
 #include "controlplane/ppp/settings.hpp"
 #include "pns/base/time.hpp"
 #include "pns/wire/ppp_control.hpp"
@@ -88,7 +90,7 @@ class ControlProtocol {
   void on_protocol_rejected(EndReason reason, Context& context);
 
   [[nodiscard]] std::optional<TimePoint> deadline() const noexcept {
-    return negotiation_ ? negotiation_->restart_at : std::nullopt;
+    return negotiation_ ? negotiation_->timer.deadline() : std::nullopt;
   }
   void on_timer(Context& context);
 
@@ -112,30 +114,19 @@ class ControlProtocol {
   void fail(EndReason reason, Context& context);
   // From now on our request is repeated so often.
   void set_tries(unsigned tries) noexcept {
-    if (negotiation_) negotiation_->restart_count += tries - restart_.max_configure;
+    if (negotiation_) negotiation_->timer.change_tries(restart_.max_configure, tries);
     restart_.max_configure = tries;
   }
 
  private:
-  // The answer to the peer's latest Configure-Request, for sca and scn.
-  struct Answer {
-    wire::LcpCode code = wire::LcpCode::kConfigureAck;
-    std::uint8_t identifier = 0;
-    std::vector<std::byte> options;
-  };
-
   // Timers, counters and packets of a negotiation.
   struct Negotiation {
-    explicit Negotiation(unsigned tries) noexcept : restart_count(tries) {}
-    std::optional<TimePoint> restart_at;
-    TimePoint request_sent_at{};
-    std::vector<std::byte> request;  // options of our Configure-Request, until open
-    const Answer* answer = nullptr;  // to the Configure-Request that is being handled
-    unsigned restart_count;
-    unsigned retransmissions = 0;  // since irc
-    unsigned naks_sent = 0;        // in this negotiation
-    bool request_outstanding = false;
-    bool request_changed = true;     // the next scr takes a new identifier
+    explicit Negotiation(const RestartSettings& restart) noexcept
+        : timer(restart.max_configure), naks{.max_failure = restart.settings->max_failure} {}
+    RestartTimer timer;
+    OwnRequest request;                     // its options until open
+    const RequestAnswer* answer = nullptr;  // to the Configure-Request that is being handled
+    NakCount naks;
     bool peer_requested = false;     // since irc
     std::uint8_t early_resends = 0;  // since irc
   };
@@ -151,12 +142,12 @@ class ControlProtocol {
   void on_terminate_ack(const wire::ControlPacket& packet, Context& context);
   void on_code_reject(const wire::ControlPacket& packet, Context& context);
   [[nodiscard]] bool answers_our_request(const wire::ControlPacket& packet) const noexcept;
-  // Fills `answer`. False when negotiation cannot go on; the observer was told.
-  [[nodiscard]] bool judge(const wire::ControlPacket& packet, Answer& answer, Context& context);
-  // False when an option has failed, or when there were too many rounds; the observer was told.
+  // Empty: negotiation cannot go on; the observer was told.
+  [[nodiscard]] std::optional<RequestAnswer> judge(const wire::ControlPacket& packet,
+                                                   Context& context);
+  // False when an option has failed; the observer was told.
   [[nodiscard]] bool check_options(Context& context);
   [[nodiscard]] bool count_round(std::uint8_t& rounds, Context& context);
-  [[nodiscard]] ConfigOption* find_option(std::uint8_t type) noexcept;
   void send_request(Context& context);
   void resend_request(Context& context);
   void arm_timer(Context& context);
