@@ -5,30 +5,13 @@
 #include <utility>
 
 #include "controlplane/pptp/codes.hpp"
+#include "controlplane/pptp/meant_call.hpp"
 
 namespace pns::pptp {
 namespace {
 
 namespace pptp_wire = wire::pptp;
 using model::CallKind;
-
-pptp_wire::Text<128> statistics_text(const CallStatistics& s) {
-  if (s.rx_packets == 0 && s.rx_bytes == 0 && s.tx_packets == 0 && s.tx_bytes == 0) return {};
-  return pptp_wire::to_text<128>(
-      "rxp=" + std::to_string(s.rx_packets) + " rxb=" + std::to_string(s.rx_bytes) +
-      " txp=" + std::to_string(s.tx_packets) + " txb=" + std::to_string(s.tx_bytes) +
-      " s=" + std::to_string(s.duration.count()));
-}
-
-std::uint16_t length_of(const std::string& number) noexcept {
-  return static_cast<std::uint16_t>(std::min<std::size_t>(number.size(), 64));
-}
-
-// The RFC's totals are 32 bits wide in a fixed order.
-model::WanErrors totals_of(const pptp_wire::WanErrorNotify& n) noexcept {
-  return {{n.crc_errors, n.framing_errors, n.hardware_overruns, n.buffer_overruns,
-           n.time_out_errors, n.alignment_errors}};
-}
 
 LineErrors& line_errors(Call& call) {
   if (!call.line_errors) call.line_errors = std::make_unique<LineErrors>();
@@ -38,15 +21,6 @@ LineErrors& line_errors(Call& call) {
 // Where our own side is asked, and not the peer.
 bool waits_for_us(CallState state) noexcept {
   return state == CallState::kOffered || state == CallState::kWaitCsAns;
-}
-
-model::OfferCall offer_of(const Call& call) noexcept {
-  return {.offer = call.number,
-          .peer_call_id = call.peer_call_id.value_or(PeerCallId(0)),
-          .serial_number = call.serial_number,
-          .peer_window = call.peer_window,
-          .maximum_bps = call.maximum_bps,
-          .kind = call.kind};
 }
 
 // Empty: nothing of it need be known after a restart.
@@ -106,33 +80,13 @@ Calls::Actions Calls::refuse(std::uint32_t offer, EndReason reason, TimePoint no
 }
 
 Calls::Actions Calls::place(OurCallId our_call_id, const OutgoingCall& call, TimePoint now) {
-  return ask(
-      CallKind::kPlaced, our_call_id,
-      pptp_wire::OutgoingCallRequest{.call_id = our_call_id.value,
-                                     .call_serial_number = next_serial_number_,
-                                     .minimum_bps = call.minimum_bps,
-                                     .maximum_bps = call.maximum_bps,
-                                     .bearer_type = pptp_wire::kAnyBearer,
-                                     .framing_type = pptp_wire::kAnyFraming,
-                                     .packet_recv_window_size = settings_->receive_window,
-                                     .phone_number_length = length_of(call.phone_number),
-                                     .phone_number = pptp_wire::to_text<64>(call.phone_number),
-                                     .subaddress = pptp_wire::to_text<64>(call.subaddress)},
-      now);
+  return ask(CallKind::kPlaced, our_call_id,
+             request_of(call, our_call_id, next_serial_number_, *settings_), now);
 }
 
 Calls::Actions Calls::announce(OurCallId our_call_id, const IncomingCall& call, TimePoint now) {
-  return ask(
-      CallKind::kAnnounced, our_call_id,
-      pptp_wire::IncomingCallRequest{.call_id = our_call_id.value,
-                                     .call_serial_number = next_serial_number_,
-                                     .call_bearer_type = pptp_wire::kBearerDigital,
-                                     .dialed_number_length = length_of(call.dialed_number),
-                                     .dialing_number_length = length_of(call.dialing_number),
-                                     .dialed_number = pptp_wire::to_text<64>(call.dialed_number),
-                                     .dialing_number = pptp_wire::to_text<64>(call.dialing_number),
-                                     .subaddress = pptp_wire::to_text<64>(call.subaddress)},
-      now);
+  return ask(CallKind::kAnnounced, our_call_id, request_of(call, our_call_id, next_serial_number_),
+             now);
 }
 
 Calls::Actions Calls::ask(CallKind kind, OurCallId our_call_id, pptp_wire::Message request,
@@ -172,15 +126,7 @@ Calls::Actions Calls::report_wan_errors(OurCallId our_call_id, const model::WanE
     return out;
   call->line_errors->sent = totals;
   call->line_errors->sent_at = now;
-  const auto& counts = totals.counts;
-  send(out,
-       pptp_wire::WanErrorNotify{.peers_call_id = call->peer_call_id.value_or(PeerCallId()).value,
-                                 .crc_errors = counts[0],
-                                 .framing_errors = counts[1],
-                                 .hardware_overruns = counts[2],
-                                 .buffer_overruns = counts[model::kBufferOverrun],
-                                 .time_out_errors = counts[4],
-                                 .alignment_errors = counts[5]});
+  send(out, wan_error_notify(*call, totals));
   return out;
 }
 
@@ -216,10 +162,6 @@ bool Calls::step(std::uint32_t number, CallEvent event, const Cause& cause, Acti
 }
 
 void Calls::perform(Call& call, CallAction action, const Cause& cause, Actions& out) {
-  const auto our_call_id = call.our_call_id.value_or(OurCallId(0));  // 0 stands for none
-  const auto peer_call_id = call.peer_call_id.value_or(PeerCallId(0));
-  const bool incoming =
-      call.kind == CallKind::kIncoming || call.kind == CallKind::kAnnounced;  // RFC: Incoming-Call
   switch (action) {
     case CallAction::kNone:
     case CallAction::kWithdraw:
@@ -234,74 +176,27 @@ void Calls::perform(Call& call, CallAction action, const Cause& cause, Actions& 
     case CallAction::kSendRequest:
       return send(out, *cause.message);
     case CallAction::kSendReply:
-      if (incoming)
-        return send(out,
-                    pptp_wire::IncomingCallReply{
-                        .call_id = our_call_id.value,
-                        .peers_call_id = peer_call_id.value,
-                        .result_code = std::to_underlying(pptp_wire::IncomingCallResult::kConnect),
-                        .packet_recv_window_size = settings_->receive_window});
-      return send(out,
-                  pptp_wire::OutgoingCallReply{
-                      .call_id = our_call_id.value,
-                      .peers_call_id = peer_call_id.value,
-                      .result_code = std::to_underlying(pptp_wire::OutgoingCallResult::kConnected),
-                      .connect_speed = std::min(call.maximum_bps, settings_->connect_speed),
-                      .packet_recv_window_size = settings_->receive_window});
+      return send(out, accepting_reply(call, *settings_));
     case CallAction::kRefuse:
       ++counters_.calls_refused;
-      if (incoming) {
-        const auto codes = incoming_reply_codes(cause.reason);
-        send(out, pptp_wire::IncomingCallReply{.peers_call_id = peer_call_id.value,
-                                               .result_code = std::to_underlying(codes.result),
-                                               .error_code = std::to_underlying(codes.error)});
-      } else {
-        const auto codes = outgoing_reply_codes(cause.reason);
-        send(out, pptp_wire::OutgoingCallReply{.peers_call_id = peer_call_id.value,
-                                               .result_code = std::to_underlying(codes.result),
-                                               .error_code = std::to_underlying(codes.error)});
-      }
+      send(out, refusing_reply(call, cause.reason));
       out.push_back(model::RefuseCall{cause.reason});
       return;
     case CallAction::kSendConnected:
-      return send(out, pptp_wire::IncomingCallConnected{
-                           .peers_call_id = peer_call_id.value,
-                           .connect_speed = settings_->connect_speed,
-                           .packet_recv_window_size = settings_->receive_window,
-                           .framing_type = pptp_wire::kFramingSync});
+      return send(out, connected_message(call, *settings_));
     case CallAction::kSendClearRequest:
-      return send(out, pptp_wire::CallClearRequest{our_call_id.value});
-    case CallAction::kSendDisconnectNotify: {
-      const auto codes = disconnect_codes(cause.reason);
-      return send(out, pptp_wire::CallDisconnectNotify{
-                           .call_id = our_call_id.value,
-                           .result_code = std::to_underlying(codes.result),
-                           .error_code = std::to_underlying(codes.error),
-                           .call_statistics = statistics_text(cause.statistics)});
-    }
+      return send(out, clear_request(call));
+    case CallAction::kSendDisconnectNotify:
+      return send(out, disconnect_notify(call, cause.reason, cause.statistics));
     case CallAction::kLearn:
-      if (const auto* outgoing = std::get_if<pptp_wire::OutgoingCallReply>(cause.message))
-        table_.set_peer_call_id(call, PeerCallId(outgoing->call_id));
-      else if (const auto* reply = std::get_if<pptp_wire::IncomingCallReply>(cause.message))
-        table_.set_peer_call_id(call, PeerCallId(reply->call_id));
+      if (const auto id = peer_call_id_in(*cause.message)) table_.set_peer_call_id(call, *id);
       return;
-    case CallAction::kConnect: {
-      model::ConnectCall connect{.our_call_id = our_call_id, .peer_call_id = peer_call_id};
-      if (const auto* outgoing = std::get_if<pptp_wire::OutgoingCallReply>(cause.message)) {
-        connect.peer_window = outgoing->packet_recv_window_size;
-        connect.connect_speed = outgoing->connect_speed;
-      } else if (const auto* reply = std::get_if<pptp_wire::IncomingCallReply>(cause.message)) {
-        connect.peer_window = reply->packet_recv_window_size;
-      } else if (const auto* connected =
-                     std::get_if<pptp_wire::IncomingCallConnected>(cause.message)) {
-        connect.peer_window = connected->packet_recv_window_size;
-        connect.connect_speed = connected->connect_speed;
-      }
-      out.push_back(connect);
+    case CallAction::kConnect:
+      out.push_back(connection_of(call, *cause.message));
       return;
-    }
     case CallAction::kEnd:
-      out.push_back(model::EndCall{our_call_id, cause.reason, cause.codes});
+      out.push_back(
+          model::EndCall{call.our_call_id.value_or(OurCallId(0)), cause.reason, cause.codes});
       return;
     case CallAction::kIgnore:
       ++counters_.messages_ignored;
@@ -309,7 +204,7 @@ void Calls::perform(Call& call, CallAction action, const Cause& cause, Actions& 
   }
 }
 
-// ---- Which call a message means
+// ---- Messages of the peer
 
 void Calls::on_request(Call call, std::uint16_t call_id, const Cause& cause, Actions& out) {
   table_.forget_gone(PeerCallId(call_id));
@@ -348,7 +243,7 @@ void Calls::on(const pptp_wire::IncomingCallRequest& request, const Cause& cause
 
 void Calls::on_reply(CallKind kind, OurCallId id, PeerCallId peer_call_id, bool accepting,
                      const Cause& cause, Actions& out) {
-  const Call* call = table_.find_ours(id, [kind](const Call& c) { return c.kind == kind; });
+  const Call* call = replied_call(table_, kind, id);
   if (call == nullptr) {
     ++counters_.messages_ignored;
     return;
@@ -365,10 +260,8 @@ void Calls::on_reply(CallKind kind, OurCallId id, PeerCallId peer_call_id, bool 
   }) != nullptr;
   if (in_use && call->state == CallState::kWaitReply) {
     refused.reason = EndReason::call_id_in_use;
-    {
-      step(call->number, CallEvent::kTerminate, refused, out);
-      return;
-    }
+    step(call->number, CallEvent::kTerminate, refused, out);
+    return;
   }
   step(call->number, CallEvent::kReply, cause, out);
 }
@@ -389,8 +282,7 @@ void Calls::on(const pptp_wire::IncomingCallReply& reply, const Cause& cause, Ac
 
 void Calls::on(const pptp_wire::IncomingCallConnected& connected, const Cause& cause,
                Actions& out) {
-  const Call* call = table_.find_ours(OurCallId(connected.peers_call_id),
-                                      [](const Call& c) { return c.kind == CallKind::kIncoming; });
+  const Call* call = connected_call(table_, connected);
   if (call == nullptr) {
     ++counters_.messages_ignored;
     return;
@@ -399,40 +291,19 @@ void Calls::on(const pptp_wire::IncomingCallConnected& connected, const Cause& c
 }
 
 void Calls::on(const pptp_wire::CallClearRequest& request, const Cause& cause, Actions& out) {
-  // The field names the id that the PNS assigned (§2.12): the peer's, where we are the PAC.
-  const Call* call = table_.find_theirs(PeerCallId(request.call_id),
-                                        [](const Call& c) { return !model::we_are_pns(c.kind); });
-  if (call == nullptr) {
-    // NAT helpers rewrite Call IDs, and some peers put in another one. With one call that the peer
-    // may clear there is no doubt which is meant; those of other connections are out of reach. But
-    // pptp-linux clears a call that was refused, beside one that is up.
-    const bool is_gone = table_.is_gone(PeerCallId(request.call_id));
-    if (!is_gone && (call = table_.find_only_as_pac()) != nullptr)
-      ++counters_.clear_with_wrong_call_id;
-    else if (!is_gone)
-      call = table_.find_either(request.call_id, true);
-  }
+  const auto [call, by_another_id] = cleared_call(table_, request);
   if (call == nullptr) {
     ++counters_.messages_ignored;
     return;
   }
+  if (by_another_id) ++counters_.clear_with_wrong_call_id;
   Cause cleared = cause;
   cleared.reason = EndReason::peer_cleared_call;
   step(call->number, CallEvent::kClear, cleared, out);
 }
 
 void Calls::on(const pptp_wire::CallDisconnectNotify& notify, const Cause& cause, Actions& out) {
-  // The field names the id that the PAC assigned (§2.13): the peer's where we are the PNS, ours
-  // where we are the PAC. Some peers put in the other one.
-  const Call* as_pns = table_.find_theirs(PeerCallId(notify.call_id),
-                                          [](const Call& c) { return model::we_are_pns(c.kind); });
-  const Call* as_pac = table_.find_ours(OurCallId(notify.call_id),
-                                        [](const Call& c) { return !model::we_are_pns(c.kind); });
-  const Call* call =
-      as_pns == nullptr || (as_pac != nullptr && as_pac->number < as_pns->number) ? as_pac : as_pns;
-  if (call == nullptr) call = table_.find_either(notify.call_id, false);
-  // A call that we cleared before its Reply: nobody ever told us its PAC's id.
-  if (call == nullptr) call = table_.find_cleared_before_reply();
+  const Call* call = disconnected_call(table_, notify);
   if (call == nullptr) {
     ++counters_.messages_ignored;
     return;

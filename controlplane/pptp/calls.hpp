@@ -2,19 +2,20 @@
 //
 // Calls: the calls of one control connection, of every kind side by side (RFC 2637 §3.2): a
 // subscriber that dials us, a PAC that announces a call to us, a call that we place, a call that we
-// announce. It finds the call that a message means, and runs its machine by the tables of
-// machines.hpp. A part of ControlConnection, which decides whether the connection is up. Sans-I/O;
-// one thread (the event loop); memory is bounded by maximum_calls.
+// announce. It runs the machine of the call that a message means (meant_call.hpp), by the tables of
+// machines.hpp, and sends the messages of call_messages.hpp. A part of ControlConnection, which
+// decides whether the connection is up. Sans-I/O; one thread (the event loop); memory is bounded by
+// maximum_calls.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <string>
 #include <vector>
 
 #include "controlplane/model/connection_actions.hpp"
 #include "controlplane/pptp/call.hpp"
+#include "controlplane/pptp/call_messages.hpp"
 #include "controlplane/pptp/call_table.hpp"
 #include "controlplane/pptp/connection_settings.hpp"
 #include "controlplane/pptp/machines.hpp"
@@ -24,30 +25,6 @@
 #include "pns/wire/pptp.hpp"
 
 namespace pns::pptp {
-
-// The figures of a Call-Disconnect-Notify, as text (RFC 2637 §2.13). All zero: it has none.
-struct CallStatistics {
-  std::uint64_t rx_packets = 0;  // from the subscriber
-  std::uint64_t rx_bytes = 0;
-  std::uint64_t tx_packets = 0;  // to the subscriber
-  std::uint64_t tx_bytes = 0;
-  Seconds duration{0};
-};
-
-// Our request to a PAC (Outgoing-Call-Request, §2.7). Bearer and framing: any.
-struct OutgoingCall {
-  std::string phone_number{};  // at most 64 octets go out, so for the sub-address
-  std::string subaddress{};
-  std::uint32_t minimum_bps = 300;
-  std::uint32_t maximum_bps = 1'000'000'000;
-};
-
-// A caller, for a PNS (Incoming-Call-Request, §2.9).
-struct IncomingCall {
-  std::string dialed_number{};  // at most 64 octets go out, so for the others
-  std::string dialing_number{};
-  std::string subaddress{};
-};
 
 // Counted by Calls.
 struct CallCounters {
