@@ -67,7 +67,7 @@ std::expected<MppeKey, MppeKeyError> reveal_mppe_key(Bytes value, Bytes secret,
                                                      const Authenticator& request) noexcept {
   constexpr std::size_t kLongest = padded(1 + 32);
   // More padding than the key needs is taken.
-  std::array<std::byte, padded(kMaximumValueSize)> clear;
+  std::array<std::byte, kLongest> clear;
   if (value.size() < kSaltSize + kBlock || (value.size() - kSaltSize) % kBlock != 0)
     return std::unexpected(MppeKeyError::length);
   if ((value[0] & kSaltBit) == std::byte{0}) return std::unexpected(MppeKeyError::salt);
