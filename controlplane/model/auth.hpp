@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "pns/base/end_reason.hpp"
+#include "pns/base/ids.hpp"
 #include "pns/base/ip_address.hpp"
 #include "pns/base/networks.hpp"
 #include "pns/base/secret.hpp"
@@ -77,10 +78,20 @@ using Credentials =
     std::variant<PapCredentials, ChapMd5Credentials, MsChapCredentials, MsChapV2Credentials,
                  ChangePasswordCredentials, RelayedCredentials>;
 
+// The call that the question is about, for a server that keeps books.
+struct AuthCall {
+  SessionId session{};
+  SlotId slot{};
+  PeerCallId peer_call_id{};
+  Ipv4Address local{};    // the address that the subscriber has dialled
+  std::uint16_t mtu = 0;  // octets of a PPP frame's data that the peer receives at most
+};
+
 struct AuthRequest {
   std::string user;  // exactly as the peer sent it, DOMAIN\ included; octets, at most 256
   Credentials credentials;
   Ipv4Address peer;  // outer address of the subscriber
+  AuthCall call{};   // the session fills it in
 
   // As the credentials tell: EAP that this process ends is not seen here.
   [[nodiscard]] AuthMethod method() const noexcept {
@@ -128,6 +139,9 @@ struct AuthDenial {
   std::uint16_t ms_chap_error = 691;  // RFC 2759 §6: E= code
   bool may_retry = false;             // other credentials may be shown on the same call
   bool may_change_password = false;   // a Change-Password packet may follow (with 648)
+  // C= of a server (RFC 2759 §6): the next response is over it, 16 octets, or 8 with MS-CHAPv1.
+  // Empty: the link makes one.
+  std::vector<std::byte> challenge{};
   // False: nobody looked at the credentials. The link ends, and the peer is told no more than that.
   bool is_verdict = true;
 };

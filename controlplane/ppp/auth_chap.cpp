@@ -170,7 +170,7 @@ std::expected<model::AuthRequest, EndReason> MsChapAuthenticator::on_response(
 
 ChapAuthenticator::Failure MsChapAuthenticator::failure(const model::AuthDenial& denial,
                                                         RandomSource& random) {
-  random.fill(challenge_);
+  next_challenge(denial, random, challenge_);
   const bool retry = denial.may_retry && retries_ < settings().auth_retries;
   if (retry) ++retries_;
   return {.text = ms_chap_failure(denial.ms_chap_error, retry, challenge_, 2), .is_last = !retry};

@@ -48,4 +48,12 @@ std::string ms_chap_failure(std::uint16_t ms_chap_error, bool retry, Bytes chall
   return out;
 }
 
+void next_challenge(const model::AuthDenial& denial, RandomSource& random,
+                    MutableBytes out) noexcept {
+  if (denial.challenge.size() == out.size())
+    std::ranges::copy(denial.challenge, out.begin());
+  else
+    random.fill(out);
+}
+
 }  // namespace pns::ppp

@@ -9,7 +9,9 @@
 #include <string>
 #include <string_view>
 
+#include "controlplane/model/auth.hpp"
 #include "pns/base/bytes.hpp"
+#include "pns/base/random.hpp"
 
 namespace pns::ppp {
 
@@ -32,5 +34,9 @@ inline constexpr std::size_t kMaximumOurName = 64;
 // version 3 and 16). MS-CHAPv1 has no M=.
 [[nodiscard]] std::string ms_chap_failure(std::uint16_t ms_chap_error, bool retry, Bytes challenge,
                                           unsigned version);
+
+// The challenge of the next response, in a Failure packet: that of the denial, or a random one.
+void next_challenge(const model::AuthDenial& denial, RandomSource& random,
+                    MutableBytes out) noexcept;
 
 }  // namespace pns::ppp

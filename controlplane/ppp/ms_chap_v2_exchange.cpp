@@ -58,7 +58,7 @@ std::string MsChapV2Exchange::success(const model::AuthGrant& grant) {
 }
 
 std::string MsChapV2Exchange::failure(const model::AuthDenial& denial, RandomSource& random) {
-  random.fill(challenge_);
+  next_challenge(denial, random, challenge_);
   // Clients take R=1 as "type another password" whatever the code, so a change goes with R=0.
   awaits_change_ = denial.may_change_password && !changed_;
   awaits_response_ = !awaits_change_ && denial.may_retry && retries_ < settings_.auth_retries;

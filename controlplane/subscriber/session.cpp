@@ -254,8 +254,14 @@ void Session::perform(const model::Authenticate& action) {
   claimed_user_ = std::make_unique<std::string>(action.request.user);
   auto& statistics = context_.services.statistics;
   statistics.auth_pending.add();
+  model::AuthRequest request = action.request;
+  request.call = {.session = call_.id,
+                  .slot = call_.slot,
+                  .peer_call_id = call_.peer_call_id,
+                  .local = call_.local,
+                  .mtu = peer_mru_};
   context_.services.authenticator.authenticate(
-      action.request, [weak = weak_from_this(), &statistics](const model::AuthResult& result) {
+      std::move(request), [weak = weak_from_this(), &statistics](const model::AuthResult& result) {
         statistics.auth_pending.add(-1);
         if (const auto alive = weak.lock()) alive->on_auth_result(result);
       });
