@@ -61,10 +61,15 @@ class LocalAuthenticator final : public Authenticator {
   // not.
   [[nodiscard]] model::AuthResult decide(const model::AuthRequest& request);
 
+  // Whether there is an account of this name, looked up as authenticate() does.
+  [[nodiscard]] bool knows(std::string_view name) const { return find(name) != nullptr; }
   [[nodiscard]] std::size_t user_count() const noexcept { return users_.size(); }
 
  private:
   [[nodiscard]] LocalUser* find(std::string_view name);
+  [[nodiscard]] const LocalUser* find(std::string_view name) const {
+    return const_cast<LocalAuthenticator*>(this)->find(name);
+  }
   void change_password(LocalUser& user, const Secret<16>& changed_to, model::AuthGrant grant,
                        Done done);
 

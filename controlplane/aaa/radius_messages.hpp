@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// A subscriber's login in RADIUS: the attributes of its Access-Request, and the meaning of the
+// answers. No I/O and no clock; any thread.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "controlplane/aaa/radius_request.hpp"
+#include "controlplane/model/auth.hpp"
+#include "pns/base/ip_address.hpp"
+#include "pns/radius/packet_builder.hpp"
+
+namespace pns::aaa {
+
+// This server, as it names itself to RADIUS servers.
+struct RadiusNas {
+  std::string identifier;           // NAS-Identifier
+  std::optional<Ipv4Address> ipv4;  // NAS-IP-Address
+  std::optional<Ipv6Address> ipv6;  // NAS-IPv6-Address
+};
+
+// The State of a conversation as it goes through the link: the index of the server that gave it,
+// then its octets, which may be none.
+[[nodiscard]] std::vector<std::byte> pack_state(std::size_t server, Bytes state);
+struct RelayedState {
+  std::size_t server = 0;
+  Bytes state;
+};
+// Empty: the conversation begins.
+[[nodiscard]] std::optional<RelayedState> unpack_state(Bytes packed) noexcept;
+
+// Whether a packet can hold the credentials: User-Password has at most 128 octets (RFC 2865 §5.2).
+[[nodiscard]] bool fits_request(const model::AuthRequest& request) noexcept;
+// Everything but Message-Authenticator.
+void add_login(radius::PacketBuilder& packet, const RadiusAttempt& attempt,
+               const model::AuthRequest& request, const RadiusNas& nas);
+
+// An Access-Accept, Access-Reject or Access-Challenge to that request.
+[[nodiscard]] model::AuthResult read_answer(const RadiusAnswer& answer,
+                                            const model::AuthRequest& request);
+
+}  // namespace pns::aaa

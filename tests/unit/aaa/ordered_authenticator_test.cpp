@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "controlplane/aaa/ordered_authenticator.hpp"
+
+#include <catch2/catch.hpp>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+using namespace pns;
+using namespace pns::aaa;
+
+namespace {
+
+// Answers every question as it is told, and keeps what it is asked.
+struct Source final : Authenticator {
+  explicit Source(model::AuthResult result) : answer(std::move(result)) {}
+  void authenticate(model::AuthRequest request, Done done) override {
+    asked.push_back(std::move(request));
+    done(answer);
+  }
+  model::AuthResult answer;
+  std::vector<model::AuthRequest> asked;
+};
+
+model::AuthDenial denial(EndReason reason) { return {.reason = reason}; }
+
+model::AuthRequest request_of(const std::string& user) {
+  return {.user = user, .credentials = model::PapCredentials{}, .peer = {}};
+}
+
+struct Bench {
+  model::AuthResult ask(model::AuthRequest request) {
+    std::optional<model::AuthResult> result;
+    order.authenticate(std::move(request),
+                       [&](model::AuthResult verdict) { result = std::move(verdict); });
+    REQUIRE(result);
+    return std::move(*result);
+  }
+  Source first{model::AuthGrant{}};
+  Source second{model::AuthGrant{}};
+  OrderedAuthenticator order{
+      {{first, [](std::string_view user) { return user == "known"; }}, {second}}};
+};
+
+}  // namespace
+
+TEST_CASE("ordered authenticator: a source that knows the user has the last word", "[aaa]") {
+  Bench bench;
+  bench.first.answer = denial(EndReason::auth_failed);
+  CHECK(bench.ask(request_of("known")).error().reason == EndReason::auth_failed);
+  CHECK(bench.second.asked.empty());
+}
+
+TEST_CASE("ordered authenticator: a source that does not know the user is passed over", "[aaa]") {
+  Bench bench;
+  CHECK(bench.ask(request_of("stranger")));
+  CHECK(bench.first.asked.empty());
+  CHECK(bench.second.asked.size() == 1);
+}
+
+TEST_CASE("ordered authenticator: the next source decides what one cannot", "[aaa]") {
+  Bench bench;
+  bench.first.answer = denial(EndReason::auth_unavailable);
+  CHECK(bench.ask(request_of("known")));
+  REQUIRE(bench.second.asked.size() == 1);
+  CHECK(bench.second.asked[0].user == "known");
+  bench.second.answer = denial(EndReason::auth_unavailable);
+  CHECK(bench.ask(request_of("known")).error().reason == EndReason::auth_unavailable);
+}
+
+TEST_CASE("ordered authenticator: a conversation stays with the source that began it", "[aaa]") {
+  Bench bench;
+  bench.second.answer = model::AuthChallenge{.message = {}, .state = {std::byte{9}}};
+  model::AuthRequest request{
+      .user = "stranger", .credentials = model::RelayedCredentials{}, .peer = {}};
+  const auto challenge = bench.ask(request);
+  REQUIRE(challenge.challenge() != nullptr);
+  request.credentials =
+      model::RelayedCredentials{.message = {}, .state = challenge.challenge()->state};
+  request.user = "known";  // whatever the peer says now
+  REQUIRE(bench.ask(request).challenge() != nullptr);
+  CHECK(bench.first.asked.empty());
+  REQUIRE(bench.second.asked.size() == 2);
+  CHECK(std::get<model::RelayedCredentials>(bench.second.asked[1].credentials).state ==
+        std::vector{std::byte{9}});
+  // In the middle of a conversation nobody else can decide.
+  bench.second.answer = denial(EndReason::auth_unavailable);
+  CHECK(bench.ask(request).error().reason == EndReason::auth_unavailable);
+  CHECK(bench.first.asked.empty());
+}
