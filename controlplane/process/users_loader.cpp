@@ -12,6 +12,7 @@ namespace pns::control {
 
 std::expected<std::vector<aaa::LocalUser>, std::vector<std::string>> read_users(
     const config::Config& config, const UniqueFd& users_file) {
+  if (!config.aaa.asks(config::AaaSource::kLocal)) return {};
   const WipeFreedMemory wiping;
   std::vector<std::string> wrong;
   try {

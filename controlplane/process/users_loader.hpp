@@ -18,8 +18,8 @@
 
 namespace pns::control {
 
-// The accounts of the open users file, hashed. Error: a sentence for each thing that is wrong, with
-// the file and the line.
+// The accounts of the open users file, hashed; none without local in aaa.order. Error: a sentence
+// for each thing that is wrong, with the file and the line.
 [[nodiscard]] std::expected<std::vector<aaa::LocalUser>, std::vector<std::string>> read_users(
     const config::Config& config, const UniqueFd& users_file);
 

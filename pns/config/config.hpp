@@ -9,6 +9,7 @@
 // docs/configuration.md explains every key.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <expected>
@@ -21,6 +22,7 @@
 #include <vector>
 
 #include "pns/base/ip_address.hpp"
+#include "pns/base/ip_endpoint.hpp"
 #include "pns/base/networks.hpp"
 #include "pns/base/secret.hpp"
 
@@ -300,17 +302,44 @@ struct LocalAaa {
   std::filesystem::path password_changes_file;  // empty: expired passwords cannot be changed
 };
 
+enum class RadiusKind : std::uint8_t { kAuthentication, kAccounting };
+// Whether an answer to an Access-Request must have one.
+enum class RadiusMessageAuthenticator : std::uint8_t { kRequire, kAccept };
+
 struct RadiusServer {
-  Ipv4Address address;
+  IpAddress address;
   std::uint16_t auth_port = 1812;
   std::uint16_t accounting_port = 1813;
+  std::vector<RadiusKind> kinds = {RadiusKind::kAuthentication, RadiusKind::kAccounting};
   std::filesystem::path secret_file;
-  Milliseconds timeout{3'000};
-  std::uint32_t tries = 3;
+  std::uint32_t priority = 0;   // the lowest number that answers is used
+  std::uint32_t weight = 1;     // share among servers of one priority
+  Milliseconds timeout{1'000};  // of a transmission, before the server's time was measured
+  std::uint32_t tries = 3;      // transmissions before a request goes to another server
+  std::uint32_t window = 1024;  // requests in flight at most
+  bool status_server = true;    // RFC 5997
+
+  [[nodiscard]] bool does(RadiusKind kind) const noexcept {
+    return std::find(kinds.begin(), kinds.end(), kind) != kinds.end();
+  }
+};
+
+// When a server is dead: both, and no answer to a Status-Server.
+struct RadiusDead {
+  Milliseconds after{10'000};  // without any answer
+  std::uint32_t timeouts = 3;  // transmissions without an answer, in a row
+  Milliseconds probe_interval{5'000};
 };
 
 struct Radius {
   std::vector<RadiusServer> servers;
+  std::optional<IpAddress> ipv4_source;  // source_addresses; empty: the kernel's choice
+  std::optional<IpAddress> ipv6_source;
+  std::string nas_identifier;  // default: node.name
+  RadiusMessageAuthenticator message_authenticator = RadiusMessageAuthenticator::kRequire;
+  Milliseconds deadline{25'000};  // for an answer to a login, of whichever server
+  std::uint32_t waiting = 8192;   // requests of one kind that wait for a server
+  RadiusDead dead;
   Milliseconds interim_interval{300'000};                   // accounting.interim_interval
   std::optional<std::uint16_t> dynamic_authorization_port;  // dynamic_authorization.port
 };
@@ -324,7 +353,12 @@ enum class OnLimit : std::uint8_t {
 };
 
 struct Aaa {
-  std::vector<AaaSource> order = {AaaSource::kLocal};
+  std::vector<AaaSource> order = {AaaSource::kLocal};  // asked one after the other
+
+  [[nodiscard]] bool asks(AaaSource source) const noexcept {
+    return std::find(order.begin(), order.end(), source) != order.end();
+  }
+
   std::uint32_t sessions_per_user = 0;  // at once, of one account; 0: no limit
   OnLimit on_limit = OnLimit::kReplaceIfSilent;
   LocalAaa local;
@@ -453,6 +487,8 @@ struct LocalUser {
 [[nodiscard]] std::string_view name_of(MppeMode value) noexcept;
 [[nodiscard]] std::string_view name_of(AaaSource value) noexcept;
 [[nodiscard]] std::string_view name_of(OnLimit value) noexcept;
+[[nodiscard]] std::string_view name_of(RadiusKind value) noexcept;
+[[nodiscard]] std::string_view name_of(RadiusMessageAuthenticator value) noexcept;
 [[nodiscard]] std::string_view name_of(LogLevel value) noexcept;
 [[nodiscard]] std::string_view name_of(LogFormat value) noexcept;
 

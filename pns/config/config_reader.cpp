@@ -9,6 +9,7 @@
 
 #include "pns/base/ip_ranges.hpp"
 #include "pns/config/config.hpp"
+#include "pns/config/radius_reader.hpp"
 #include "pns/config/reader.hpp"
 #include "pns/config/source_limits_reader.hpp"
 
@@ -111,9 +112,22 @@ constexpr auto kKeys = std::to_array<std::string_view>({
     "aaa.radius.servers.*.address",
     "aaa.radius.servers.*.auth_port",
     "aaa.radius.servers.*.accounting_port",
+    "aaa.radius.servers.*.kind",
     "aaa.radius.servers.*.secret_file",
+    "aaa.radius.servers.*.priority",
+    "aaa.radius.servers.*.weight",
     "aaa.radius.servers.*.timeout",
     "aaa.radius.servers.*.tries",
+    "aaa.radius.servers.*.window",
+    "aaa.radius.servers.*.status_server",
+    "aaa.radius.source_addresses",
+    "aaa.radius.nas_identifier",
+    "aaa.radius.message_authenticator",
+    "aaa.radius.deadline",
+    "aaa.radius.waiting",
+    "aaa.radius.dead.after",
+    "aaa.radius.dead.timeouts",
+    "aaa.radius.dead.probe_interval",
     "aaa.radius.accounting.interim_interval",
     "aaa.radius.dynamic_authorization.port",
     "metrics.listen",
@@ -183,21 +197,6 @@ std::string_view word_of(const Word<T> (&words)[N], T value) noexcept {
   for (const auto& [word, candidate] : words)
     if (candidate == value) return word;
   return "invalid";
-}
-
-// Key words of the file format that this version cannot do yet. Such a word is refused, so
-// that nobody believes in a setting that has no effect.
-constexpr AaaSource kAvailableAaaSources[] = {AaaSource::kLocal};
-
-// `parser` restricted to the values of `available`.
-template <class T, std::size_t N, class Parser>
-auto if_available(const T (&available)[N], Parser parser) {
-  return [&available, parser](std::string_view text) -> Parsed<T> {
-    auto value = parser(text);
-    if (value && std::find(available, available + N, *value) == available + N)
-      return std::unexpected(fmt::format("{} is not available in this version", text));
-    return value;
-  };
 }
 
 // RFC 3079 derives keys from MS-CHAP, also inside EAP.
@@ -361,7 +360,7 @@ class ConfigReader {
     read_ppp(top.section("ppp"), config.ppp);
     read_pools(top, config.pools);
     add_gateways(config);
-    read_aaa(top, config.aaa);
+    read_aaa(top, config.node.name, config.aaa);
     MaybeEndpoint metrics{config.metrics.listen};
     top.section("metrics").read("listen", metrics, parse_endpoint_or_off);
     config.metrics.listen = metrics.endpoint;
@@ -749,9 +748,9 @@ class ConfigReader {
     }
   }
 
-  void read_aaa(const Section& top, Aaa& out) {
+  void read_aaa(const Section& top, const std::string& node_name, Aaa& out) {
     const Section aaa = top.section("aaa");
-    aaa.read_list("order", out.order, if_available(kAvailableAaaSources, one_of(kAaaSources)));
+    aaa.read_list("order", out.order, one_of(kAaaSources));
     aaa.read("sessions_per_user", out.sessions_per_user, integer(0, 1'000'000));
     aaa.read("on_limit", out.on_limit, one_of(kOnLimits));
     if (aaa.is_empty_list("order"))
@@ -762,32 +761,17 @@ class ConfigReader {
     if (!out.local.users_file.empty() && out.local.users_file == out.local.password_changes_file)
       document_.error_at("aaa.local.password_changes_file",
                          "is the users file: that one is never written");
-    if (std::find(out.order.begin(), out.order.end(), AaaSource::kLocal) != out.order.end() &&
-        !local.has("users_file"))
+    if (out.asks(AaaSource::kLocal) && !local.has("users_file"))
       document_.error_at("aaa.local.users_file", "must be given when aaa.order names local");
-    if (aaa.has("radius")) read_radius(aaa.section("radius"), out.radius.emplace());
-  }
-
-  void read_radius(const Section& section, Radius& out) {
-    section.require("servers");
-    for (const Section& item : section.list_sections("servers")) {
-      RadiusServer server;
-      item.require("address");
-      item.require("secret_file");
-      item.read("address", server.address,
-                [](auto text) { return parse_host_address(text, true); });
-      item.read("auth_port", server.auth_port, integer(1, 65535));
-      item.read("accounting_port", server.accounting_port, integer(1, 65535));
-      item.read("secret_file", server.secret_file, file_beside(document_));
-      item.read("timeout", server.timeout, duration(Milliseconds(100), Milliseconds(60'000)));
-      item.read("tries", server.tries, integer(1, 10));
-      out.servers.push_back(std::move(server));
-    }
-    section.section("accounting")
-        .read("interim_interval", out.interim_interval,
-              duration(Milliseconds(60'000), Milliseconds(86'400'000)));
-    section.section("dynamic_authorization")
-        .read("port", out.dynamic_authorization_port, integer(1, 65535));
+    if (aaa.has("radius"))
+      read_radius(aaa.section("radius"), node_name, document_, out.radius.emplace());
+    const auto authenticates = [](const RadiusServer& server) {
+      return server.does(RadiusKind::kAuthentication);
+    };
+    if (out.asks(AaaSource::kRadius) &&
+        (!out.radius || std::ranges::none_of(out.radius->servers, authenticates)))
+      document_.error_at("aaa.radius.servers",
+                         "a server for authentication must be given when aaa.order names radius");
   }
 
   // Whose address is whose: pools, gateways and interfaces must not share any.

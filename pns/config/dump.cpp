@@ -123,6 +123,35 @@ Json ppp_json(const Ppp& ppp) {
       {"broadcast_relay", ppp.broadcast_relay == 0 ? Json("off") : Json(ppp.broadcast_relay)}};
 }
 
+Json radius_json(const Radius& radius) {
+  const auto print_server = [](const RadiusServer& server) {
+    return Json{{"address", to_string(server.address)},
+                {"auth_port", server.auth_port},
+                {"accounting_port", server.accounting_port},
+                {"kind", list(server.kinds, kPrintWord)},
+                {"secret_file", server.secret_file.string()},
+                {"priority", server.priority},
+                {"weight", server.weight},
+                {"timeout", duration_text(server.timeout)},
+                {"tries", server.tries},
+                {"window", server.window},
+                {"status_server", server.status_server ? "on" : "off"}};
+  };
+  Json json{{"servers", list(radius.servers, print_server)},
+            {"nas_identifier", radius.nas_identifier},
+            {"message_authenticator", text(name_of(radius.message_authenticator))},
+            {"deadline", duration_text(radius.deadline)},
+            {"waiting", radius.waiting},
+            {"dead",
+             {{"after", duration_text(radius.dead.after)},
+              {"timeouts", radius.dead.timeouts},
+              {"probe_interval", duration_text(radius.dead.probe_interval)}}},
+            {"accounting", {{"interim_interval", duration_text(radius.interim_interval)}}}};
+  for (const auto& source : {radius.ipv4_source, radius.ipv6_source})
+    if (source) json["source_addresses"].push_back(to_string(*source));
+  return json;
+}
+
 Json aaa_json(const Aaa& aaa) {
   Json json{{"order", list(aaa.order, kPrintWord)},
             {"sessions_per_user", aaa.sessions_per_user},
@@ -131,16 +160,7 @@ Json aaa_json(const Aaa& aaa) {
   if (!aaa.local.password_changes_file.empty())
     json["local"]["password_changes_file"] = aaa.local.password_changes_file.string();
   if (!aaa.radius) return json;
-  Json radius{{"servers", list(aaa.radius->servers,
-                               [](const RadiusServer& server) {
-                                 return Json{{"address", server.address.to_string()},
-                                             {"auth_port", server.auth_port},
-                                             {"accounting_port", server.accounting_port},
-                                             {"secret_file", server.secret_file.string()},
-                                             {"timeout", duration_text(server.timeout)},
-                                             {"tries", server.tries}};
-                               })},
-              {"accounting", {{"interim_interval", duration_text(aaa.radius->interim_interval)}}}};
+  Json radius = radius_json(*aaa.radius);
   if (aaa.radius->dynamic_authorization_port)
     radius["dynamic_authorization"] = {{"port", *aaa.radius->dynamic_authorization_port}};
   json["radius"] = radius;

@@ -47,6 +47,7 @@ std::expected<Config, std::vector<ConfigError>> load(const Source& source) {
 std::expected<UniqueFd, ConfigError> open_users(Source& source, const Config& config) {
   if (source.users) return std::move(source.users);
   const auto& file = config.aaa.local.users_file;
+  if (file.empty()) return UniqueFd();
   UniqueFd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd)
     return std::unexpected(

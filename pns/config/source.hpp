@@ -30,7 +30,7 @@ inline constexpr const char* kUsersVariable = "PNS_USERS_FD";
 
 [[nodiscard]] std::expected<Config, std::vector<ConfigError>> load(const Source& source);
 
-// The users file, open. Takes the copy out of `source` when there is one.
+// The users file, open; empty: there is none. Takes the copy out of `source` when there is one.
 [[nodiscard]] std::expected<UniqueFd, ConfigError> open_users(Source& source, const Config& config);
 
 // That others may read a users file; empty: they may not.

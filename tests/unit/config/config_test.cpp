@@ -683,7 +683,8 @@ TEST_CASE("config: one error for each thing that is wrong", "[config]") {
        "pns.yaml:5: pools.default.ranges.0: contains 10.64.0.7, which is of pptp.listen"},
       // aaa
       {replaced(kMinimal, "aaa:", "aaa:\n  order: [local, radius]"),
-       "pns.yaml:7: aaa.order.1: radius is not available in this version"},
+       "pns.yaml:6: aaa.radius.servers: a server for authentication must be given when aaa.order "
+       "names radius"},
       {replaced(kMinimal, "aaa:", "aaa:\n  radius: {servers: [{address: 10.0.0.9}]}"),
        "pns.yaml:7: aaa.radius.servers.0.secret_file: must be given"},
       {replaced(kMinimal, "local: {users_file: users.yaml}", "order: [local]"),

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pns/config/radius_reader.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+namespace pns::config {
+namespace {
+
+constexpr std::pair<std::string_view, RadiusKind> kKinds[] = {
+    {"authentication", RadiusKind::kAuthentication}, {"accounting", RadiusKind::kAccounting}};
+constexpr std::pair<std::string_view, RadiusMessageAuthenticator> kMessageAuthenticators[] = {
+    {"require", RadiusMessageAuthenticator::kRequire},
+    {"accept", RadiusMessageAuthenticator::kAccept}};
+constexpr std::pair<std::string_view, bool> kOnOrOff[] = {{"off", false}, {"on", true}};
+constexpr std::size_t kMostServers = 16;
+constexpr std::size_t kLongestIdentifier = 253;  // octets of an attribute's value
+
+Parsed<IpAddress> parse_server_address(std::string_view text) {
+  if (text.find(':') == std::string_view::npos) {
+    auto address = parse_host_address(text, true);
+    if (!address) return std::unexpected(std::move(address.error()));
+    return *address;
+  }
+  if (const auto loopback = Ipv6Address::parse(text); loopback && loopback->is_loopback())
+    return *loopback;
+  auto address = parse_ipv6_host_address(text);
+  if (!address) return std::unexpected(std::move(address.error()));
+  return *address;
+}
+
+Parsed<std::string> parse_identifier(std::string_view text) {
+  if (text.empty() || text.size() > kLongestIdentifier)
+    return std::unexpected(
+        fmt::format("'{}' does not have 1 to {} octets", text, kLongestIdentifier));
+  return std::string(text);
+}
+
+RadiusServer read_server(const Section& item, Document& document) {
+  RadiusServer server;
+  item.require("address");
+  item.require("secret_file");
+  item.read("address", server.address, parse_server_address);
+  item.read("auth_port", server.auth_port, integer(1, 65535));
+  item.read("accounting_port", server.accounting_port, integer(1, 65535));
+  item.read_list("kind", server.kinds, one_of(kKinds));
+  if (item.is_empty_list("kind"))
+    document.error_at(item.path("kind"), "at least one kind is needed");
+  item.read(
+      "secret_file", server.secret_file,
+      [&document](std::string_view text) -> Parsed<std::filesystem::path> {
+        if (text.empty()) return std::unexpected("must not be empty");
+        return (document.file().parent_path() / std::filesystem::path(text)).lexically_normal();
+      });
+  item.read("priority", server.priority, integer(0, 1000));
+  item.read("weight", server.weight, integer(1, 1000));
+  item.read("timeout", server.timeout, duration(Milliseconds(100), Milliseconds(10'000)));
+  item.read("tries", server.tries, integer(1, 10));
+  item.read("window", server.window, integer(8, 4096));
+  item.read("status_server", server.status_server, one_of(kOnOrOff));
+  return server;
+}
+
+void check_servers(const Section& section, Document& document,
+                   const std::vector<RadiusServer>& servers) {
+  const auto place = [&section](std::size_t index, const char* key) {
+    return section.path(fmt::format("servers.{}.{}", index, key));
+  };
+  for (std::size_t i = 0; i < servers.size(); ++i) {
+    const RadiusServer& server = servers[i];
+    if (server.does(RadiusKind::kAuthentication) && server.does(RadiusKind::kAccounting) &&
+        server.auth_port == server.accounting_port)
+      document.error_at(place(i, "accounting_port"), "is auth_port too");
+    for (std::size_t j = 0; j < i; ++j)
+      for (const auto& [kind, port, key] :
+           {std::tuple{RadiusKind::kAuthentication, &RadiusServer::auth_port, "auth_port"},
+            std::tuple{RadiusKind::kAccounting, &RadiusServer::accounting_port, "accounting_port"}})
+        if (server.does(kind) && server.address == servers[j].address &&
+            server.*port == servers[j].*port && servers[j].does(kind))
+          document.error_at(place(i, "address"),
+                            fmt::format("{} has this address and {} too",
+                                        section.path(fmt::format("servers.{}", j)), key));
+  }
+  if (servers.size() > kMostServers)
+    document.error_at(section.path("servers"), fmt::format("more than {} servers", kMostServers));
+}
+
+void read_sources(const Section& section, Document& document, Radius& out) {
+  std::vector<IpAddress> sources;
+  section.read_list("source_addresses", sources, parse_server_address);
+  for (const IpAddress& source : sources) {
+    auto& place = is_ipv6(source) ? out.ipv6_source : out.ipv4_source;
+    if (place)
+      document.error_at(section.path("source_addresses"), "at most one address of each family");
+    place = source;
+  }
+}
+
+}  // namespace
+
+void read_radius(const Section& section, const std::string& node_name, Document& document,
+                 Radius& out) {
+  section.require("servers");
+  for (const Section& item : section.list_sections("servers"))
+    out.servers.push_back(read_server(item, document));
+  check_servers(section, document, out.servers);
+  read_sources(section, document, out);
+  out.nas_identifier = node_name;
+  section.read("nas_identifier", out.nas_identifier, parse_identifier);
+  section.read("message_authenticator", out.message_authenticator, one_of(kMessageAuthenticators));
+  section.read("deadline", out.deadline, duration(Milliseconds(1'000), Milliseconds(29'000)));
+  section.read("waiting", out.waiting, integer(1, 1'000'000));
+  const Section dead = section.section("dead");
+  dead.read("after", out.dead.after, duration(Milliseconds(1'000), Milliseconds(300'000)));
+  dead.read("timeouts", out.dead.timeouts, integer(1, 1000));
+  dead.read("probe_interval", out.dead.probe_interval,
+            duration(Milliseconds(1'000), Milliseconds(300'000)));
+  section.section("accounting")
+      .read("interim_interval", out.interim_interval,
+            duration(Milliseconds(60'000), Milliseconds(86'400'000)));
+  section.section("dynamic_authorization")
+      .read("port", out.dynamic_authorization_port, integer(1, 65535));
+}
+
+std::string_view name_of(RadiusKind value) noexcept {
+  return kKinds[static_cast<std::size_t>(value)].first;
+}
+std::string_view name_of(RadiusMessageAuthenticator value) noexcept {
+  return kMessageAuthenticators[static_cast<std::size_t>(value)].first;
+}
+
+}  // namespace pns::config

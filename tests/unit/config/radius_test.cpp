@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <catch2/catch.hpp>
+#include <string>
+#include <vector>
+
+#include "pns/config/config.hpp"
+
+using namespace pns;
+using namespace pns::config;
+using namespace std::chrono_literals;
+
+namespace {
+
+const std::string kHead = R"(ports:
+  access: {device: "xdp:eth0"}
+  core: {device: "xdp:eth1"}
+pools:
+  default: {ranges: [10.64.0.2-10.64.0.254], gateway: 10.64.0.1}
+node: {name: lns-7}
+aaa:
+)";
+
+Config config_of(const std::string& aaa) {
+  auto config = parse(kHead + aaa, "/etc/pns/pns.yaml");
+  INFO((config ? std::string() : config.error().front().to_string()));
+  REQUIRE(config);
+  return std::move(*config);
+}
+
+std::string error_of(const std::string& aaa) {
+  const auto config = parse(kHead + aaa, "pns.yaml");
+  if (config) return "no error";
+  if (config.error().size() != 1) return std::to_string(config.error().size()) + " errors";
+  return config.error().front().to_string();
+}
+
+// An aaa.radius with these servers, and what else there is in it.
+std::string radius(const std::string& servers, const std::string& rest = "") {
+  return "  order: [radius]\n  radius: {servers: [" + servers + "]" + rest + "}\n";
+}
+
+}  // namespace
+
+TEST_CASE("config: a minimal RADIUS server has the documented defaults", "[config][radius]") {
+  const Config config = config_of(radius("{address: 10.0.0.9, secret_file: r.secret}"));
+  CHECK(config.aaa.order == std::vector{AaaSource::kRadius});
+  CHECK(config.aaa.local.users_file.empty());
+  const Radius& radius = *config.aaa.radius;
+  REQUIRE(radius.servers.size() == 1);
+  const RadiusServer& server = radius.servers[0];
+  CHECK(to_string(server.address) == "10.0.0.9");
+  CHECK(server.auth_port == 1812);
+  CHECK(server.accounting_port == 1813);
+  CHECK(server.does(RadiusKind::kAuthentication));
+  CHECK(server.does(RadiusKind::kAccounting));
+  CHECK(server.secret_file == "/etc/pns/r.secret");
+  CHECK(server.priority == 0);
+  CHECK(server.weight == 1);
+  CHECK(server.timeout == 1s);
+  CHECK(server.tries == 3);
+  CHECK(server.window == 1024);
+  CHECK(server.status_server);
+  CHECK_FALSE(radius.ipv4_source);
+  CHECK_FALSE(radius.ipv6_source);
+  CHECK(radius.nas_identifier == "lns-7");
+  CHECK(radius.message_authenticator == RadiusMessageAuthenticator::kRequire);
+  CHECK(radius.deadline == 25s);
+  CHECK(radius.waiting == 8192);
+  CHECK(radius.dead.after == 10s);
+  CHECK(radius.dead.timeouts == 3);
+  CHECK(radius.dead.probe_interval == 5s);
+}
+
+TEST_CASE("config: every value of a RADIUS server arrives", "[config][radius]") {
+  const Config config = config_of(
+      radius(R"({address: "2001:db8::9", auth_port: 1, accounting_port: 2, kind: [authentication],
+               secret_file: /s, priority: 3, weight: 4, timeout: 500ms, tries: 5, window: 64,
+               status_server: off}, {address: 127.0.0.1, secret_file: /t, kind: [accounting]})",
+             R"(, source_addresses: [192.0.2.1, "2001:db8::1"], nas_identifier: "the one",
+               message_authenticator: accept, deadline: 9s, waiting: 8,
+               dead: {after: 7s, timeouts: 6, probe_interval: 2s})"));
+  const Radius& radius = *config.aaa.radius;
+  REQUIRE(radius.servers.size() == 2);
+  const RadiusServer& server = radius.servers[0];
+  CHECK(to_string(server.address) == "2001:db8::9");
+  CHECK(server.auth_port == 1);
+  CHECK(server.accounting_port == 2);
+  CHECK(server.kinds == std::vector{RadiusKind::kAuthentication});
+  CHECK(server.secret_file == "/s");
+  CHECK(server.priority == 3);
+  CHECK(server.weight == 4);
+  CHECK(server.timeout == 500ms);
+  CHECK(server.tries == 5);
+  CHECK(server.window == 64);
+  CHECK_FALSE(server.status_server);
+  CHECK(radius.servers[1].kinds == std::vector{RadiusKind::kAccounting});
+  CHECK(to_string(*radius.ipv4_source) == "192.0.2.1");
+  CHECK(to_string(*radius.ipv6_source) == "2001:db8::1");
+  CHECK(radius.nas_identifier == "the one");
+  CHECK(radius.message_authenticator == RadiusMessageAuthenticator::kAccept);
+  CHECK(radius.deadline == 9s);
+  CHECK(radius.waiting == 8);
+  CHECK(radius.dead.after == 7s);
+  CHECK(radius.dead.timeouts == 6);
+  CHECK(radius.dead.probe_interval == 2s);
+  const std::string json = dump_json(config);
+  CHECK_THAT(json, Catch::Contains(R"("address": "2001:db8::9")"));
+  CHECK_THAT(json, Catch::Contains(R"("message_authenticator": "accept")"));
+  CHECK_THAT(json, Catch::Contains(R"("source_addresses": [)"));
+}
+
+TEST_CASE("config: one error for each thing that is wrong with RADIUS", "[config][radius]") {
+  const std::string good = "{address: 10.0.0.9, secret_file: s}";
+  const std::pair<std::string, std::string> cases[] = {
+      {radius("{address: 10.0.0.9}"),
+       "pns.yaml:9: aaa.radius.servers.0.secret_file: must be given"},
+      {radius("{address: 10.0.0.9, secret_file: s, kind: [accounting]}"),
+       "pns.yaml:9: aaa.radius.servers: a server for authentication must be given when aaa.order "
+       "names radius"},
+      {radius("{address: 10.0.0.9, secret_file: s, accounting_port: 1812}"),
+       "pns.yaml:9: aaa.radius.servers.0.accounting_port: is auth_port too"},
+      {radius(good + ", {address: 10.0.0.9, secret_file: t, accounting_port: 9}"),
+       "pns.yaml:9: aaa.radius.servers.1.address: aaa.radius.servers.0 has this address and "
+       "auth_port too"},
+      {radius(good, ", source_addresses: [10.0.0.1, 10.0.0.2]"),
+       "pns.yaml:9: aaa.radius.source_addresses: at most one address of each family"},
+      {radius(good, ", message_authenticator: maybe"),
+       "pns.yaml:9: aaa.radius.message_authenticator: 'maybe' is not one of require, accept"},
+      {radius(good, ", nas_identifier: ''"),
+       "pns.yaml:9: aaa.radius.nas_identifier: '' does not have 1 to 253 octets"},
+  };
+  for (const auto& [text, expected] : cases) {
+    INFO(text);
+    CHECK(error_of(text) == expected);
+  }
+}
