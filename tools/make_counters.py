@@ -15,8 +15,8 @@ LOSS_PAGE = ROOT / "docs" / "packet-loss.md"
 
 INTRO = """# Counters and reasons
 
-Made by `tools/make_counters.py` from `drop_reasons.def`, `punt_classes.def`, `port_losses.def` and `end_reasons.def` of `pns/base`;
-do not edit.
+Made by `tools/make_counters.py` from `drop_reasons.def`, `punt_classes.def`, `port_losses.def` and `end_reasons.def` of `pns/base`,
+and `radius_discards.def` of `controlplane/model`; do not edit.
 All metrics are at `GET /metrics` (configuration key `metrics.listen`). Their names begin with `pns_`, and each has a help text
 there. Those with `exposer_` are of the library that serves the page. This page explains these lists. [packet-loss.md](packet-loss.md) says how to tell losses apart and how to
 act on them.
@@ -89,8 +89,18 @@ belongs.
 """
 
 
-def rows(name, pattern):
-    text = (ROOT / "pns" / "base" / name).read_text()
+RADIUS = """
+## Datagrams of RADIUS servers: `pns_radius_discards_total{kind,reason,server}`
+
+A datagram that is no answer changes nothing: the request waits for another one.
+
+| reason | meaning | rule |
+|---|---|---|
+"""
+
+
+def rows(name, pattern, folder="pns/base"):
+    text = (ROOT / folder / name).read_text()
     return [m.groups() for m in re.finditer(pattern, text, re.M)]
 
 
@@ -114,6 +124,9 @@ def page():
     out += "".join(f"| `{n}` | {k} | {s} | {h} |\n" for n, k, s, h in ports)
     out += ENDS
     out += "".join(f"| `{n}` | {s} | {h} |\n" for n, s, h in ends)
+    discards = rows("radius_discards.def", r'^PNS_RADIUS_DISCARD\((\w+), "([^"]*)", "([^"]*)"\)', "controlplane/model")
+    out += RADIUS
+    out += "".join(f"| `{n}` | {h} | {r} |\n" for n, h, r in discards)
     return out
 
 

@@ -457,15 +457,16 @@ std::vector<MetricFamily> Collector::Collect() const {
   return out;
 }
 
-Endpoint::Endpoint(Ipv4Address address, std::uint16_t port, std::shared_ptr<Collector> collector)
-    : collector_(std::move(collector)) {
+Endpoint::Endpoint(Ipv4Address address, std::uint16_t port,
+                   std::vector<std::shared_ptr<prometheus::Collectable>> collectors)
+    : collectors_(std::move(collectors)) {
   const std::string where = fmt::format("{}:{}", address.to_string(), port);
   try {
     exposer_ = std::make_unique<prometheus::Exposer>(where, 2);
   } catch (const std::exception& error) {
     throw std::runtime_error(fmt::format("metrics.listen {}: {}", where, error.what()));
   }
-  exposer_->RegisterCollectable(collector_);
+  for (const auto& collector : collectors_) exposer_->RegisterCollectable(collector);
 }
 
 Endpoint::~Endpoint() = default;

@@ -44,11 +44,12 @@ class Collector final : public prometheus::Collectable {
 class Endpoint {
  public:
   // Throws std::runtime_error when the address cannot be bound.
-  Endpoint(Ipv4Address address, std::uint16_t port, std::shared_ptr<Collector> collector);
+  Endpoint(Ipv4Address address, std::uint16_t port,
+           std::vector<std::shared_ptr<prometheus::Collectable>> collectors);
   ~Endpoint();
 
  private:
-  std::shared_ptr<Collector> collector_;
+  std::vector<std::shared_ptr<prometheus::Collectable>> collectors_;
   std::unique_ptr<prometheus::Exposer> exposer_;
 };
 
