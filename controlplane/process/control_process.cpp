@@ -12,6 +12,7 @@
 #include <string>
 #include <utility>
 
+#include "controlplane/metrics/radius_collector.hpp"
 #include "controlplane/process/management_handlers.hpp"
 #include "controlplane/process/start_check.hpp"
 #include "controlplane/runtime/control_socket.hpp"
@@ -142,6 +143,9 @@ ControlProcess::ControlProcess(config::Source source, const std::filesystem::pat
       leave_timer_(loop_.timers(), [this] { leave_when_flushed(); }),
       second_timer_(loop_.timers(), [this] { every_second(); }),
       frames_lost_(memory_.header().channel_events_dropped.get()) {
+  if (opened_.radius)
+    radius_.emplace(loop_, socket_poller_, random_, *config_.aaa.radius,
+                    std::move(*std::exchange(opened_.radius, std::nullopt)));
   end_phase(StartPhase::kStore);
   on_host_addresses(address_watch_.addresses());
   granted_connections_ = grants_.connections.size();
@@ -182,10 +186,14 @@ void ControlProcess::start_metrics() {
   if (const std::string why = metrics_objection(*config_.metrics.listen, std::nullopt);
       !why.empty())
     throw std::runtime_error(why);
-  metrics_ = std::make_unique<metrics::Endpoint>(
-      config_.metrics.listen->address, config_.metrics.listen->port,
+  std::vector<std::shared_ptr<prometheus::Collectable>> collectors = {
       std::make_shared<metrics::Collector>(memory_, statistics_,
-                                           [this] { return pool_figures_.get(); }));
+                                           [this] { return pool_figures_.get(); })};
+  if (radius_)
+    collectors.push_back(std::make_shared<metrics::RadiusCollector>(
+        radius_->client().counts(), radius_->client().server_counts()));
+  metrics_ = std::make_unique<metrics::Endpoint>(
+      config_.metrics.listen->address, config_.metrics.listen->port, std::move(collectors));
 }
 
 void ControlProcess::make_listeners() {
@@ -217,6 +225,7 @@ void ControlProcess::run() {
   dataplane_.start();
   memory_watch_.start();
   address_watch_.start();
+  if (radius_) radius_->start();
   // No caller is refused for being early: the listeners start with the first dataplane.
   service_.when_attached([this] { on_attached(); });
   loop_.run([this](Duration took) {
@@ -244,8 +253,22 @@ void ControlProcess::on_users(UsersLoader::Users users) {
   if (password_changes_) allow_password_changes(std::move(*password_changes_));
   users_read_ = true;
   statistics_.start_ms[static_cast<std::size_t>(StartPhase::kUsers)].set(watch_.total_ms());
-  deferred_authenticator_.open(*local_authenticator_);
+  ordered_authenticator_.emplace(account_sources());
+  deferred_authenticator_.open(*ordered_authenticator_);
   try_ready();
+}
+
+std::vector<aaa::OrderedAuthenticator::Source> ControlProcess::account_sources() {
+  std::vector<aaa::OrderedAuthenticator::Source> sources;
+  for (const config::AaaSource source : config_.aaa.order) {
+    if (source == config::AaaSource::kRadius)
+      sources.push_back({radius_->authenticator()});
+    else
+      sources.push_back({*local_authenticator_, [this](std::string_view user) {
+                           return local_authenticator_->knows(user);
+                         }});
+  }
+  return sources;
 }
 
 void ControlProcess::on_host_addresses(const HostAddresses& host) {
@@ -349,6 +372,7 @@ void ControlProcess::stop(Milliseconds within) {
 void ControlProcess::leave() {
   log::info("control left to its successor");
   for (auto& listener : listeners_) listener->stop();
+  if (radius_) radius_->stop();
   service_.stop_reading();
   leave_until_ = loop_.now() + kFlushTime;
   leave_when_flushed();

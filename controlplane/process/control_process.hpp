@@ -26,6 +26,7 @@
 #include "controlplane/aaa/deferred_authenticator.hpp"
 #include "controlplane/aaa/guess_limiter.hpp"
 #include "controlplane/aaa/local_authenticator.hpp"
+#include "controlplane/aaa/ordered_authenticator.hpp"
 #include "controlplane/aaa/password_changes.hpp"
 #include "controlplane/aaa/password_saver.hpp"
 #include "controlplane/dataplane_link/dataplane_link.hpp"
@@ -34,6 +35,7 @@
 #include "controlplane/model/statistics.hpp"
 #include "controlplane/pools/pool_set.hpp"
 #include "controlplane/process/privileged_start.hpp"
+#include "controlplane/process/radius_source.hpp"
 #include "controlplane/process/users_loader.hpp"
 #include "controlplane/resume/journal.hpp"
 #include "controlplane/runtime/address_watch.hpp"
@@ -85,6 +87,7 @@ class ControlProcess {
   void on_users(UsersLoader::Users users);
   void on_host_addresses(const HostAddresses& host);
   void allow_password_changes(aaa::PasswordChanges changes);
+  [[nodiscard]] std::vector<aaa::OrderedAuthenticator::Source> account_sources();
   void on_attached();
   void try_ready();
   void on_memory(bool over);
@@ -118,6 +121,8 @@ class ControlProcess {
   std::unique_ptr<resume::Journal> journal_;
   Connector connector_;
   SocketPoller socket_poller_;
+  std::optional<RadiusSource> radius_;  // without radius in aaa.order: empty
+  std::optional<aaa::OrderedAuthenticator> ordered_authenticator_;
   SupervisorLink supervisor_;
   DataplaneLink dataplane_;
   subscriber::Service service_;

@@ -48,6 +48,7 @@ Opened::Opened(config::Source& source, const config::Config& config,
   if (!users) throw std::runtime_error(users.error().to_string());
   users_file = std::move(*users);
   password_changes_directory = find_password_changes(config);
+  if (config.aaa.asks(config::AaaSource::kRadius)) radius = open_radius(*config.aaa.radius);
   // The supervisor has done it, unless it is one of an earlier release.
   if (const auto given = privilege::give_run_places(run_dir, identity); !given)
     throw std::runtime_error(given.error());

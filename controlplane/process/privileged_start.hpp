@@ -6,8 +6,10 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 
 #include "controlplane/management/server.hpp"
+#include "controlplane/process/radius_source.hpp"
 #include "controlplane/runtime/address_watch.hpp"
 #include "pns/base/unique_fd.hpp"
 #include "pns/config/config.hpp"
@@ -30,6 +32,7 @@ struct Opened {
   HostAddressReader host_addresses;
   UniqueFd users_file;
   UniqueFd password_changes_directory;             // O_PATH; empty: no such key
+  std::optional<RadiusOpened> radius;              // without radius in aaa.order: empty
   std::unique_ptr<management::Server> management;  // bound, not yet serving
 };
 

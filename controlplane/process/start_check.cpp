@@ -13,6 +13,7 @@
 
 #include "controlplane/pools/pool_set.hpp"
 #include "controlplane/process/privileged_start.hpp"
+#include "controlplane/process/radius_source.hpp"
 #include "controlplane/process/users_loader.hpp"
 #include "controlplane/subscriber/settings.hpp"
 #include "pns/netlink/tcp_address.hpp"
@@ -65,6 +66,8 @@ void check_host(const config::Config& config, const std::filesystem::path& run_d
   found.warn_of_host(privilege::missing_user(identity, "control"));
   UniqueFd changes;
   attempt(found, [&] { changes = find_password_changes(config); });
+  if (config.aaa.asks(config::AaaSource::kRadius))
+    attempt(found, [&] { (void)open_radius(*config.aaa.radius); });
   attempt(found, [&] { check_socket(config, run_dir); });
   if (std::string why = privilege::store_objection(run_dir, identity); !why.empty())
     found.add_host({std::move(why)});
