@@ -1,0 +1,108 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Logins that real FreeRADIUS decides: a Linux client comes in by MS-CHAPv2 with MPPE keys of the RADIUS
+server, gets the address that it names, and stays out with a wrong password. A login waits while the only
+server is away, and the accounts of the users file count meanwhile."""
+import pathlib
+import re
+import shutil
+import unittest
+
+import pnslab
+import theme
+from theme import HOST
+
+SECRET = "lab-secret-0123456789"
+RECIPE = pathlib.Path(__file__).resolve().parent / "guest" / "freeradius.sh"
+METHODS = """ppp:
+  mtu: 1400
+  auth: [mschapv2, mschap, chap, pap]
+  mppe: {policy: prefer, key_bits: [128], mode: stateless}
+"""
+RADIUS = """aaa:
+  order: [local, radius]
+  local: {users_file: users.yaml}
+  radius:
+    servers: [{address: 127.0.0.1, secret_file: SECRET_FILE, kind: [authentication]}]
+    dead: {after: 2s, timeouts: 2, probe_interval: 1s}
+"""
+REFUSALS = ("refuse-pap", "refuse-chap", "refuse-mschap", "refuse-mschap-v2", "refuse-eap")
+MPPE_128 = ("require-mppe-128", "nomppe-stateful")
+
+
+def only(method, *encryption):
+    """pppd options of a client that speaks one method."""
+    return [word for word in REFUSALS if word != f"refuse-{method}"] + list(encryption or ["nomppe"])
+
+
+class Radius(theme.Theme):
+    users = {"local": "wonderland"}
+
+    @classmethod
+    def before_start(cls):
+        if shutil.which("freeradius", path="/usr/sbin:/usr/bin") is None:
+            raise unittest.SkipTest("no freeradius (Debian package freeradius)")
+        cls.directory = cls.lab.directory / "radius"
+        pnslab.host.run(["sh", str(RECIPE), str(cls.directory), SECRET], timeout=60)
+        secret = cls.lab.directory / "secret"
+        secret.touch(mode=0o600)
+        secret.write_text(SECRET + "\n")
+        cls.changes = {"ppp": METHODS, "aaa": RADIUS.replace("SECRET_FILE", str(secret))}
+        cls.start_radius()
+
+    @classmethod
+    def start_radius(cls):
+        cls.radius = cls.lab.start_in(cls.lab.pns, "freeradius", "-d", str(cls.directory), "-n", "radiusd", "-f",
+                                      stdout=-3, stderr=-3)  # subprocess.DEVNULL
+        pnslab.wait_until(lambda: ":1812" in cls.lab.pns.run("ss", "-Hlun").stdout, 20, "FreeRADIUS listens")
+
+    def figure(self, name):
+        """The sum of a metric over its labels."""
+        return sum(int(float(n)) for n in re.findall(rf"^{name}(?:\{{[^}}]*\}})? (\S+)$", self.server.metrics(),
+                                                     re.MULTILINE))
+
+    def comes_in(self, method, mppe, *encryption, user="alice", password="secret1"):
+        session = self.guest.dial(user, password, security=only(method, *encryption)).wait_up()
+        pnslab.wait_until(lambda: self.find(session), 5, f"the server shows {session.address}")
+        view = self.find(session)
+        self.assertEqual((view["user"], view["state"], view["mppe"]), (user, "open", mppe))
+        self.assertEqual(self.ping(self.guest, HOST, "-i 0.2"), (3, 3))
+        self.assertEqual(session.hang_up(), 5)
+        return session
+
+    def test_mschapv2_with_keys_and_address_of_the_server(self):
+        session = self.comes_in("mschap-v2", "mppe128-stateless", *MPPE_128)
+        self.assertEqual(session.address, "10.64.7.7")  # Framed-IP-Address of alice
+        self.assertEqual(self.figure("pns_radius_answers_total"), 1)
+        self.assertEqual(self.figure("pns_radius_discards_total"), 0)
+
+    def test_mschap_with_keys(self):
+        self.comes_in("mschap", "mppe128-stateless", *MPPE_128)
+
+    def test_chap_and_pap(self):
+        self.comes_in("chap", "none")
+        self.comes_in("pap", "none")
+
+    def test_a_wrong_password_stays_out(self):
+        session = self.guest.dial("alice", "not the password", security=only("mschap-v2", *MPPE_128))
+        self.assertEqual(session.wait_end(), 19)  # pppd: we failed to authenticate ourselves
+        self.server.wait_sessions(0)
+
+    def test_local_users_are_not_asked_of_the_server(self):
+        before = self.figure("pns_radius_requests_total")
+        self.comes_in("mschap-v2", "mppe128-stateless", *MPPE_128, user="local", password="wonderland")
+        self.assertEqual(self.figure("pns_radius_requests_total"), before)
+
+    def test_a_login_waits_for_a_server_that_comes_back(self):
+        pnslab.end(self.radius)
+        session = self.guest.dial("alice", "secret1", security=only("mschap-v2", *MPPE_128))
+        pnslab.wait_until(lambda: self.figure("pns_radius_deaths_total") == 1, 20, "the server is dead")
+        self.comes_in("mschap-v2", "mppe128-stateless", *MPPE_128, user="local", password="wonderland")
+        self.start_radius()
+        session.wait_up()
+        self.assertEqual(session.hang_up(), 5)
+        self.assertGreater(self.figure("pns_radius_probe_answers_total"), 0)
+
+
+if __name__ == "__main__":
+    theme.main(Radius)

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "controlplane/metrics/radius_collector.hpp"
+
+#include <prometheus/text_serializer.h>
+
+#include <catch2/catch.hpp>
+#include <deque>
+#include <set>
+#include <sstream>
+#include <string>
+
+using namespace pns;
+using Catch::Contains;
+
+TEST_CASE("metrics: RADIUS servers by name, kind, state and reason", "[metrics][radius]") {
+  model::RadiusCounts counts;
+  counts.unknown_source.add(3);
+  counts.expired[0].add(2);
+  std::deque<model::RadiusServerCounts> servers(2);
+  servers[0].name = "192.0.2.1:1812";
+  servers[0].requests.add(7);
+  servers[0].round_trip_us.set(2500);
+  servers[0].discards[static_cast<std::size_t>(model::RadiusDiscard::late)].add(5);
+  servers[1].name = "[2001:db8::1]:1813";
+  servers[1].kind = model::RadiusKind::kAccounting;
+  servers[1].state.set(static_cast<std::int64_t>(model::RadiusState::kDead));
+
+  const auto families = metrics::RadiusCollector(counts, servers).Collect();
+  std::set<std::string> names;
+  for (const auto& family : families) CHECK(names.insert(family.name).second);
+  const std::string text = prometheus::TextSerializer().Serialize(families);
+  for (
+      const char* const line : {
+          R"(pns_radius_requests_total{kind="authentication",server="192.0.2.1:1812"} 7)",
+          R"(pns_radius_round_trip_seconds{kind="authentication",server="192.0.2.1:1812"} 0.0025)",
+          R"(pns_radius_discards_total{kind="none",reason="unknown_source",server="none"} 3)",
+          R"(reason="late"} 5)",
+          R"(pns_radius_server_state{kind="accounting",server="[2001:db8::1]:1813",state="dead"} 1)",
+          R"(pns_radius_server_state{kind="accounting",server="[2001:db8::1]:1813",state="alive"} 0)",
+          R"(pns_radius_failures_total{kind="authentication",reason="expired"} 2)",
+      })
+    CHECK_THAT(text, Contains(line));
+}
