@@ -32,8 +32,6 @@ class LinkPhases;
 class Link {
  public:
   static constexpr unsigned kMaximumChallenges = AuthenticationPhase::kMaximumChallenges;
-  // Octets of inner MTU.
-  static constexpr std::uint16_t kMppeOverhead = MppeAgreement::kOverhead;
 
   // `peer`: outer address of the subscriber, for AuthRequest.
   Link(std::shared_ptr<const LinkSettings> settings, Ipv4Address peer, RandomSource& random,

@@ -98,11 +98,11 @@ void Audit::audit_session(const Session& session) {
   if (!is_new && is_still(same_call->second, [](const Session&) { return true; }))
     found("call_id_twice", fmt::format("{}: {}", text(session), call.our_call_id.value));
   same_call->second = call.id;
-  if (const auto& lease = session.lease()) {
+  if (const auto& lease = session.account().lease()) {
     ++view_.leases;
     const auto [same_address, is_first] = by_address_.try_emplace(lease->address, call.id);
     if (!is_first && is_still(same_address->second, [&](const Session& other) {
-          return other.lease() && other.lease()->address == lease->address;
+          return other.account().lease() && other.account().lease()->address == lease->address;
         }))
       found("address_twice", fmt::format("{}: {}", text(session), lease->address.to_string()));
     same_address->second = call.id;
@@ -115,7 +115,8 @@ void Audit::audit_session(const Session& session) {
       found("session_without_call", text(session));
   }
   if (session.state() == Session::State::kUp &&
-      session.link()->resume() != ppp::Link::Resume::kNot && !services_.journal.has(call.slot))
+      session.link().machine()->resume() != ppp::Link::Resume::kNot &&
+      !services_.journal.has(call.slot))
     found("session_not_stored", text(session));
   if (session.state() != Session::State::kUp || session.end_reason() != EndReason::kNone ||
       !services_.dataplane.attached() || services_.loop.now() - session.changed() < kSettling) {
@@ -136,11 +137,12 @@ void Audit::audit_record(const Session& session) {
     found("record_differs", text(session));
   const bool ipv4_open =
       (record.flags.load(std::memory_order_acquire) & contract::kFlagIpv4Open) != 0;
-  const bool open = session.link()->ipv4_flows();
+  const bool open = session.link().machine()->ipv4_flows();
   if (open != ipv4_open) found(open ? "open_without_ipv4" : "ipv4_without_open", text(session));
-  if (open && (!session.lease() || record.subscriber != session.lease()->address))
+  if (open &&
+      (!session.account().lease() || record.subscriber != session.account().lease()->address))
     found("address_differs", text(session));
-  if (open && session.link()->status().mppe != "none" &&
+  if (open && session.link().machine()->status().mppe != "none" &&
       (record.upstream.mppe.mode == mppe::Mode::kOff ||
        record.downstream.mppe.mode == mppe::Mode::kOff))
     found("keys_missing", text(session));
@@ -185,8 +187,8 @@ void Audit::audit_stored(const resume::StoredSession& stored) {
       session->dataplane().handle().generation != stored.generation ||
       session->call().connection != stored.connection ||
       session->call().our_call_id != stored.our_call_id ||
-      session->call().peer_call_id != stored.peer_call_id || !session->lease() ||
-      session->lease()->address != stored.lease.address)
+      session->call().peer_call_id != stored.peer_call_id || !session->account().lease() ||
+      session->account().lease()->address != stored.lease.address)
     found("stored_session_differs", fmt::format("slot {}", stored.slot.value));
 }
 

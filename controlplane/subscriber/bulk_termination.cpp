@@ -29,7 +29,7 @@ void BulkTermination::end_slice() {
     Session* session = sessions_.find(SlotId(next_slot_++));
     if (session == nullptr || session->state() == Session::State::kRemoving ||
         session->withdrawn() || session->end_reason() != EndReason::kNone ||
-        session->phase() == model::LinkPhase::kTerminate)
+        session->link().phase() == model::LinkPhase::kTerminate)
       continue;
     ++ended;
     calls_.terminate(*session, run_->reason);

@@ -158,13 +158,13 @@ std::optional<EndReason> CallControl::make_room(const Connection& connection,
     return EndReason::kNone;
   if (older->state() != Session::State::kUp) return EndReason::peer_call_id_busy;
   if (older->end_reason() != EndReason::kNone) {
-    older->replace();
+    older->link().replace();
     return EndReason::kNone;
   }
   const auto decide = [this, id = older->id(),
                        answered = std::move(answered)](LivenessTests::Answer answer) {
     if (answer == LivenessTests::Answer::kAlive) return answered(EndReason::peer_call_id_busy);
-    if (Session* const silent = sessions_.find(id)) silent->replace();
+    if (Session* const silent = sessions_.find(id)) silent->link().replace();
     answered(EndReason::kNone);
   };
   if (!liveness_.ask(*older, LivenessTests::Way::kControlConnection, decide))
@@ -190,7 +190,7 @@ void CallControl::on_install_answered(Session& session, const DataplaneCommands:
     connections_.apply(*connection,
                        connection->machine().on_call_accepted(call.offer, call.our_call_id, now()));
   // PPP of an incoming call waits for Incoming-Call-Connected.
-  if (call.kind != model::CallKind::kIncoming) session.start_link();
+  if (call.kind != model::CallKind::kIncoming) session.link().start();
 }
 
 void CallControl::on_install_failed(Session& session, const DataplaneCommands::Reply& reply) {
@@ -222,7 +222,7 @@ void CallControl::on_call_connected(Connection& connection, const model::Connect
   const auto id = connection.call(connect.our_call_id);
   Session* session = id ? sessions_.find(*id) : nullptr;
   if (session == nullptr) return;
-  if (session->state() != Session::State::kDialling) return session->start_link();
+  if (session->state() != Session::State::kDialling) return session->link().start();
   const auto busy = make_room(connection, connect.peer_call_id,
                               [this, from = connection.id(), connect](EndReason answer) {
                                 if (answer != EndReason::kNone)
@@ -337,7 +337,7 @@ Duration CallControl::farewell_time() const {
 }
 
 void CallControl::terminate(Session& session, EndReason reason) {
-  if (session.state() == Session::State::kUp) return session.close_link(reason);
+  if (session.state() == Session::State::kUp) return session.link().close(reason);
   end_call(session.call().connection, session.call().our_call_id, reason);
 }
 
@@ -376,9 +376,10 @@ void CallControl::end(Session& session, EndReason reason, const model::PeerCodes
   if (state == State::kRemoving || (state == State::kInstalling && !placed)) return;
   if (session.end_reason() != EndReason::kNone) {
     reason = session.end_reason();  // it came first
-  } else if (session.link() != nullptr && session.link()->refused() != EndReason::kNone &&
+  } else if (session.link().machine() != nullptr &&
+             session.link().machine()->refused() != EndReason::kNone &&
              info_of(reason).stage != "local") {
-    reason = session.link()->refused();  // and so the peer hung up
+    reason = session.link().machine()->refused();  // and so the peer hung up
   }
   tell_end(session, reason, codes);
   if (state == State::kInstalling)
@@ -409,7 +410,7 @@ void CallControl::release(Session& session) {
   const auto keep = session.shared_from_this();
   offers_.end_set_up(session);
   call_ids_.release(session.call().local, session.call().our_call_id, session.carried_gre(), now());
-  if (session.lease()) services_.pools.release(*session.lease());
+  if (const auto& lease = session.account().lease()) services_.pools.release(*lease);
   call_ids_.uncount(session.worker());
   events_.released(session);
   sessions_.erase(session);

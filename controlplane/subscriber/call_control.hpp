@@ -44,7 +44,7 @@ namespace pns::subscriber {
 class CallControl final : public ConnectionTable::Owner,
                           public Installer::Owner,
                           public OfferQueue::Owner,
-                          public Session::Owner {
+                          public SessionOwner {
  public:
   // Network side of the process.
   struct Network {
@@ -113,7 +113,7 @@ class CallControl final : public ConnectionTable::Owner,
   [[nodiscard]] bool can_install() const override { return installer_.can_install(); }
   void install_offer(ConnectionId connection, const model::OfferCall& offer) override;
   void refuse_offer(ConnectionId connection, std::uint32_t offer, EndReason reason) override;
-  // ---- Session::Owner
+  // ---- SessionOwner
   [[nodiscard]] Duration farewell_time() const override;
   void on_farewell_over(Session& session) override { disconnect(session); }
 
@@ -153,7 +153,7 @@ class CallControl final : public ConnectionTable::Owner,
   ConnectionTable connections_;
   LivenessTests liveness_;
   LeaseAssigner leases_;
-  Session::Context session_context_;
+  SessionContext session_context_;
   Installer installer_;
   OfferQueue offers_;
   CallPlacer placer_;

@@ -129,10 +129,11 @@ void CallPlacer::dial(std::uint64_t number, ConnectionId connection) {
 
 void CallPlacer::on_opened(const Session& session) {
   if (session.call().placed == 0) return;
-  finish(session.call().placed,
-         {.session = session.id(),
-          .user = session.user(),
-          .address = session.lease() ? session.lease()->address : Ipv4Address()});
+  finish(
+      session.call().placed,
+      {.session = session.id(),
+       .user = session.account().user(),
+       .address = session.account().lease() ? session.account().lease()->address : Ipv4Address()});
 }
 
 void CallPlacer::on_ended(const Session& session, const SessionEnd& end) {

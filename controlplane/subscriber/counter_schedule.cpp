@@ -16,7 +16,7 @@ CounterSchedule::CounterSchedule(control::EventLoop& loop, SessionTable& session
     : loop_(loop), sessions_(sessions), events_(events), timer_(loop.timers(), [this] { run(); }) {}
 
 void CounterSchedule::on_created(const Session& session) {
-  if (session.opened()) schedule(session);  // taken over
+  if (session.link().opened()) schedule(session);  // taken over
 }
 
 void CounterSchedule::on_opened(const Session& session) { schedule(session); }

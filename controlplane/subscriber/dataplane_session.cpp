@@ -57,7 +57,7 @@ void DataplaneSession::on_refused(control::IpcError error) {
   if (error == control::IpcError::kDetached) return;
   log::warn("command to the dataplane lost",
             {{"session", to_text(session_.id())}, {"why", control::name_of(error)}});
-  session_.fail(EndReason::dataplane_unavailable);
+  session_.link().fail(EndReason::dataplane_unavailable);
 }
 
 DataplaneCommands::Completion DataplaneSession::address_completion() {
@@ -73,7 +73,7 @@ void DataplaneSession::on_address_answer(const DataplaneCommands::Reply& reply) 
   log::warn("dataplane refused an address", {{"session", to_text(session_.id())},
                                              {"result", reply ? contract::name_of(reply->result)
                                                               : control::name_of(reply.error())}});
-  if (reply) session_.fail(EndReason::dataplane_refused);
+  if (reply) session_.link().fail(EndReason::dataplane_refused);
 }
 
 void DataplaneSession::inject(const model::SendFrame& action) {

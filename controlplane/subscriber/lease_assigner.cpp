@@ -74,7 +74,7 @@ std::expected<model::Lease, LeaseAssigner::Obstacle> LeaseAssigner::take(
     // Only sessions of the same account have the same networks, or those of an earlier users file.
     Obstacle obstacle = others_of(session, grant.user, EndReason::route_in_use);
     std::erase_if(obstacle.candidates,
-                  [](const Session* other) { return !other->lease()->networks; });
+                  [](const Session* other) { return !other->account().lease()->networks; });
     return std::unexpected(std::move(obstacle));
   }
   switch (lease.error()) {
@@ -94,7 +94,7 @@ std::expected<model::Lease, LeaseAssigner::Obstacle> LeaseAssigner::take(
   for (Session* const holder : sessions_.of_address(*grant.address)) {
     if (!stays(*holder))
       obstacle.leaving.push_back(holder->id());
-    else if (holder->user() == grant.user)
+    else if (holder->account().user() == grant.user)
       obstacle.candidates.push_back(holder);
   }
   return std::unexpected(std::move(obstacle));
@@ -106,7 +106,7 @@ LeaseAssigner::Obstacle LeaseAssigner::others_of(const Session& session, std::st
                                                  EndReason reason) const {
   Obstacle obstacle{.reason = reason};
   for (Session* const other : sessions_.of_user(user)) {
-    if (other == &session || !other->lease()) continue;
+    if (other == &session || !other->account().lease()) continue;
     if (stays(*other))
       obstacle.candidates.push_back(other);
     else
@@ -160,10 +160,10 @@ void LeaseAssigner::on_tested(SessionId id, SessionId tested, LivenessTests::Ans
 
 void LeaseAssigner::replace(Request& request, Session& older) {
   log::info("session replaced by a new login",
-            {{"session", to_text(older.id())}, {"user", older.user()}});
+            {{"session", to_text(older.id())}, {"user", older.account().user()}});
   request.waits_for = {older.id()};
   request.tested = false;  // another login may have been quicker with what becomes free
-  older.replace();
+  older.link().replace();
 }
 
 void LeaseAssigner::on_released(const Session& session) {

@@ -32,7 +32,7 @@
 
 namespace pns::subscriber {
 
-class LeaseAssigner final : public SessionListener, public Session::Leases {
+class LeaseAssigner final : public SessionListener, public SessionLeases {
  public:
   // How long a login waits for an older session to leave, the test of its silence included.
   static constexpr Duration kPatience = Milliseconds(1900);

@@ -4,6 +4,7 @@
 #include "controlplane/pptp/call_id_allocator.hpp"
 #include "controlplane/subscriber/session.hpp"
 #include "controlplane/subscriber/session_id.hpp"
+#include "controlplane/subscriber/session_snapshots.hpp"
 #include "pns/log/log.hpp"
 
 namespace pns::subscriber {
@@ -17,7 +18,7 @@ constexpr std::size_t index_of(Enum value) noexcept {
 }
 
 std::int64_t setup_ms(const Session& session) {
-  return std::chrono::duration_cast<Milliseconds>(*session.opened() - session.call().started)
+  return std::chrono::duration_cast<Milliseconds>(*session.link().opened() - session.call().started)
       .count();
 }
 
@@ -26,7 +27,7 @@ std::int64_t setup_ms(const Session& session) {
 // ---- StatisticsListener ---------------------------------------------------------------------
 
 void StatisticsListener::count_up(const Session& session) {
-  statistics_.sessions_by_phase[index_of(session.phase())].add();
+  statistics_.sessions_by_phase[index_of(session.link().phase())].add();
   statistics_.sessions_by_kind[index_of(session.call().kind)].add();
 }
 
@@ -49,7 +50,7 @@ void StatisticsListener::on_changed(const Session& session, const SessionChange&
       break;
     case SessionChange::Kind::kPhase:
       statistics_.sessions_by_phase[index_of(change.phase_before)].add(-1);
-      statistics_.sessions_by_phase[index_of(session.phase())].add();
+      statistics_.sessions_by_phase[index_of(session.link().phase())].add();
       break;
     default:
       break;
@@ -59,14 +60,14 @@ void StatisticsListener::on_changed(const Session& session, const SessionChange&
 void StatisticsListener::on_ended(const Session& session, const SessionEnd& end) {
   statistics_.call_ends[index_of(end.reason)].add();
   if (session.state() != Session::State::kUp) return;
-  statistics_.sessions_by_phase[index_of(session.phase())].add(-1);
+  statistics_.sessions_by_phase[index_of(session.link().phase())].add(-1);
   statistics_.sessions_by_kind[index_of(session.call().kind)].add(-1);
 }
 
 // ---- LogListener ----------------------------------------------------------------------------
 
 void LogListener::on_opened(const Session& session) {
-  const SessionView view = session.view();
+  const SessionView view = view_of(session, loop_.now());
   log::info("call up", {{"session", to_text(view.id)},
                         {"slot", view.slot.value},
                         {"peer", view.peer},
@@ -85,7 +86,7 @@ void LogListener::on_ended(const Session& session, const SessionEnd& end) {
   const auto& call = session.call();
   const bool up = session.state() == Session::State::kUp;
   SourceLimits::LogVerdict verdict{.write = true};
-  if (!session.opened()) verdict = limits_.log_line(call.peer, loop_.now());
+  if (!session.link().opened()) verdict = limits_.log_line(call.peer, loop_.now());
   if (!verdict.write) return;
   const auto& record = session.dataplane().record();
   log::info("call ended",
@@ -93,11 +94,12 @@ void LogListener::on_ended(const Session& session, const SessionEnd& end) {
              {"peer", call.peer},
              {"kind", model::name_of(call.kind)},
              {"our_call_id", call.our_call_id.value},
-             {"user", session.user()},
-             {"claimed_user", session.user().empty() ? session.claimed_user() : std::string()},
+             {"user", session.account().user()},
+             {"claimed_user",
+              session.account().user().empty() ? session.account().claimed_user() : std::string()},
              {"reason", name_of(end.reason)},
              {"stage", info_of(end.reason).stage},
-             {"phase", model::name_of(session.phase())},
+             {"phase", model::name_of(session.link().phase())},
              {"duration_s", end.duration.count()},
              {"rx_bytes", up ? record.upstream.bytes.get() : 0},
              {"tx_bytes", up ? record.downstream.bytes.get() : 0},
@@ -111,7 +113,7 @@ void StoreListener::on_changed(const Session& session, const SessionChange& chan
 }
 
 void StoreListener::store(const Session& session) {
-  if (const auto record = session.stored_record())
+  if (const auto record = record_of(session, services_.loop.now()))
     services_.journal.put(*record);
   else
     services_.journal.erase(session.call().slot);
@@ -134,8 +136,8 @@ void StoreListener::erase(const Session& session) {
 void LastEnds::on_ended(const Session& session, const SessionEnd& end) {
   ends_.emplace_front(loop_.now(),
                       EndView{.session = session.id(),
-                              .user = session.user(),
-                              .claimed_user = session.claimed_user(),
+                              .user = session.account().user(),
+                              .claimed_user = session.account().claimed_user(),
                               .peer = session.call().peer,
                               .reason = std::string(name_of(end.reason)),
                               .duration_s = static_cast<std::uint64_t>(end.duration.count())});

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "controlplane/subscriber/listing.hpp"
 
+#include "controlplane/subscriber/session_snapshots.hpp"
+
 namespace pns::subscriber {
 namespace {
 
@@ -16,7 +18,8 @@ std::vector<SessionView> Listing::session_page(PagePlace& place) const {
   views.reserve(kPage);
   place.next = sessions_.visit_some(static_cast<std::uint32_t>(place.next), kPage,
                                     [&](const Session& session) {
-                                      if (is_shown(session)) views.push_back(session.view());
+                                      if (is_shown(session))
+                                        views.push_back(view_of(session, loop_.now()));
                                     });
   place.at_end = place.next >= sessions_.capacity();
   return views;
@@ -25,7 +28,7 @@ std::vector<SessionView> Listing::session_page(PagePlace& place) const {
 std::vector<SessionView> Listing::session_page(const Selector& selector, PagePlace& place) const {
   std::vector<SessionView> views;
   for (const Session* session : matching(selector, place))
-    if (is_shown(*session)) views.push_back(session->view());
+    if (is_shown(*session)) views.push_back(view_of(*session, loop_.now()));
   return views;
 }
 

@@ -59,10 +59,10 @@ std::uint64_t LivenessTests::messages_of(const Session& session) const {
 }
 
 void LivenessTests::send_echo(Way way, Session& session) {
-  if (way == Way::kTunnel) return session.probe();
+  if (way == Way::kTunnel) return session.link().probe();
   // An LCP Echo-Request of the old call could reach the client that dials again, whose new call
   // begins with lower sequence numbers.
-  session.postpone_echo(loop_.now() + 2 * kPatience);
+  session.link().postpone_echo(loop_.now() + 2 * kPatience);
   // TCP repeats the request where it is lost.
   if (const auto connection = connections_.find(session.call().connection))
     connections_.apply(*connection, connection->machine().ask_for_echo(loop_.now()));

@@ -115,7 +115,7 @@ void Service::on_dataplane_attached() {
   services_.statistics.dataplane_attaches.add();
   log::info("dataplane attached");
   calls_.read_steering();
-  sessions_.for_each([](Session& session) { session.reconcile(); });
+  sessions_.for_each([](Session& session) { session.link().reconcile(); });
   networks_.on_attached();
   calls_.installer().on_attached();
   calls_.offers().admit_soon();
@@ -138,13 +138,13 @@ Session* Service::find(control::SessionHandle handle) const {
 void Service::on_punted(control::SessionHandle handle, Bytes frame) {
   services_.statistics.punted_frames_received.add();
   if (Session* session = find(handle))
-    session->on_frame(frame);
+    session->link().on_frame(frame);
   else
     services_.statistics.punted_frames_stale.add();
 }
 
 void Service::on_path_dead(control::SessionHandle handle, bool opened) {
-  if (Session* session = find(handle)) session->on_path_dead(opened);
+  if (Session* session = find(handle)) session->link().on_path_dead(opened);
 }
 
 // ---- the operator ---------------------------------------------------------------------------
@@ -170,7 +170,7 @@ void Service::clear_slice() {
   for (std::size_t i = 0; i < kClearSlice && !to_clear_.empty(); ++i) {
     const ToClear next = to_clear_.front();
     to_clear_.pop_front();
-    if (Session* session = sessions_.find(next.id)) session->close_link(next.reason);
+    if (Session* session = sessions_.find(next.id)) session->link().close(next.reason);
   }
   if (!to_clear_.empty()) clear_timer_.arm(services_.loop.now() + kClearPause);
 }
@@ -180,9 +180,9 @@ void Service::set_own_addresses(const OwnAddresses& own) {
   // The configuration and the kernel may both name an address.
   for (const Ipv4Address address : std::set(own.addresses.begin(), own.addresses.end()))
     for (Session* session : sessions_.of_address(address)) {
-      log::warn(
-          "subscriber address became the host's",
-          {{"session", to_text(session->id())}, {"user", session->user()}, {"address", address}});
+      log::warn("subscriber address became the host's", {{"session", to_text(session->id())},
+                                                         {"user", session->account().user()},
+                                                         {"address", address}});
       clear({session}, EndReason::address_lost);
     }
 }

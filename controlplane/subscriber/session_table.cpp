@@ -51,8 +51,8 @@ Session& SessionTable::add(std::shared_ptr<Session> session) {
   sessions_[added.call().slot.value] = std::move(session);
   by_id_[added.id()] = &added;
   by_peer_.emplace(added.call().peer, added.id());
-  if (!added.user().empty()) by_user_.emplace(added.user(), added.id());
-  if (added.lease()) by_address_.emplace(added.lease()->address, added.id());
+  if (!added.account().user().empty()) by_user_.emplace(added.account().user(), added.id());
+  if (added.account().lease()) by_address_.emplace(added.account().lease()->address, added.id());
   if (added.state() == Session::State::kUp) by_destination_[destination_of(added)] = added.id();
   return added;
 }
@@ -61,8 +61,9 @@ void SessionTable::erase(Session& session) {
   const SlotId slot = session.call().slot;
   by_id_.erase(session.id());
   by_peer_.erase({session.call().peer, session.id()});
-  by_user_.erase({session.user(), session.id()});
-  if (session.lease()) by_address_.erase({session.lease()->address, session.id()});
+  by_user_.erase({session.account().user(), session.id()});
+  if (session.account().lease())
+    by_address_.erase({session.account().lease()->address, session.id()});
   if (const auto found = by_destination_.find(destination_of(session));
       found != by_destination_.end() && found->second == session.id())
     by_destination_.erase(found);
@@ -74,11 +75,12 @@ void SessionTable::on_changed(const Session& session, const SessionChange& chang
   switch (change.kind) {
     case SessionChange::Kind::kUser:
       by_user_.erase({std::string(change.user_before), session.id()});
-      by_user_.emplace(session.user(), session.id());
+      by_user_.emplace(session.account().user(), session.id());
       break;
     case SessionChange::Kind::kAddress:
       by_address_.erase({change.address_before, session.id()});
-      if (session.lease()) by_address_.emplace(session.lease()->address, session.id());
+      if (session.account().lease())
+        by_address_.emplace(session.account().lease()->address, session.id());
       break;
     case SessionChange::Kind::kDestination:
       by_destination_[destination_of(session)] = session.id();
@@ -156,9 +158,10 @@ std::vector<std::string> SessionTable::missing_entries(const Session& session) c
   };
   check("id", find(session.id()) == &session);
   check("peer", by_peer_.contains({session.call().peer, session.id()}));
-  check("user", session.user().empty() || by_user_.contains({session.user(), session.id()}));
-  check("address",
-        !session.lease() || by_address_.contains({session.lease()->address, session.id()}));
+  check("user", session.account().user().empty() ||
+                    by_user_.contains({session.account().user(), session.id()}));
+  check("address", !session.account().lease() ||
+                       by_address_.contains({session.account().lease()->address, session.id()}));
   return out;
 }
 
@@ -170,11 +173,13 @@ bool SessionTable::find_stale(IndexPlace& place, std::size_t most,
       stale.push_back(std::string(index) + " " + to_text(id));
   };
   visit_entries(by_user_, place.user_, most, [&](const auto& entry) {
-    check("user", entry.second, [&](const Session& s) { return s.user() == entry.first; });
+    check("user", entry.second,
+          [&](const Session& s) { return s.account().user() == entry.first; });
   });
   visit_entries(by_address_, place.address_, most, [&](const auto& entry) {
-    check("address", entry.second,
-          [&](const Session& s) { return s.lease() && s.lease()->address == entry.first; });
+    check("address", entry.second, [&](const Session& s) {
+      return s.account().lease() && s.account().lease()->address == entry.first;
+    });
   });
   visit_entries(by_peer_, place.peer_, most, [&](const auto& entry) {
     check("peer", entry.second, [&](const Session& s) { return s.call().peer == entry.first; });

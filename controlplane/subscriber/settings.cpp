@@ -6,11 +6,14 @@
 #include <memory>
 #include <stdexcept>
 
+#include "controlplane/ppp/compression.hpp"
 #include "pns/crypto/mschap.hpp"
 #include "pns/wire/dhcp.hpp"
 
 namespace pns::subscriber {
 namespace {
+
+constexpr std::uint16_t kMinIpv6Mtu = 1280;  // octets (RFC 8200 §5)
 
 // From a call's admission to the dataplane's answer.
 constexpr auto kInstallTime = Seconds(10);
@@ -156,6 +159,25 @@ void add_own(OwnAddresses& own, const Ipv4Prefix& interface) {
 
 void add_own(OwnAddresses& own, const Ipv6Prefix& interface) {
   own.prefixes.push_back({Ipv6Prefix{interface.address, 64}.network(), 64});
+}
+
+model::NetworkParameters make_network_parameters(const model::Lease& lease, const config::Ppp& ppp,
+                                                 std::uint16_t peer_mru) {
+  model::NetworkParameters parameters;
+  parameters.our_address = lease.gateway;
+  parameters.subscriber_address = lease.address;
+  std::copy_n(ppp.dns.begin(), std::min(ppp.dns.size(), parameters.dns.size()),
+              parameters.dns.begin());
+  std::copy_n(ppp.wins.begin(), std::min(ppp.wins.size(), parameters.wins.size()),
+              parameters.wins.begin());
+  // No IPv6 over a link that cannot carry its minimum MTU.
+  if (lease.ipv6_prefix &&
+      std::min(ppp.mtu, peer_mru) >= kMinIpv6Mtu + ppp::MppeAgreement::kOverhead) {
+    parameters.ipv6 = model::Ipv6Parameters{.prefix = *lease.ipv6_prefix};
+    std::copy_n(ppp.ipv6_dns.begin(), std::min(ppp.ipv6_dns.size(), parameters.ipv6->dns.size()),
+                parameters.ipv6->dns.begin());
+  }
+  return parameters;
 }
 
 OwnAddresses own_addresses(const config::Config& config) {

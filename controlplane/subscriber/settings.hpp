@@ -3,10 +3,13 @@
 // From the configuration's words to the machines' settings. Pure functions.
 #pragma once
 
+#include <cstdint>
 #include <vector>
 
 #include "controlplane/aaa/guess_limiter.hpp"
 #include "controlplane/aaa/local_authenticator.hpp"
+#include "controlplane/model/lease.hpp"
+#include "controlplane/model/link_actions.hpp"
 #include "controlplane/pools/pool_set.hpp"
 #include "controlplane/ppp/settings.hpp"
 #include "controlplane/pptp/control_connection.hpp"
@@ -23,6 +26,11 @@ namespace pns::subscriber {
 [[nodiscard]] aaa::GuessLimits make_guess_limits(const config::Config& config);
 [[nodiscard]] Admission::Settings make_admission_settings(const config::Config& config);
 [[nodiscard]] std::vector<pools::PoolConfig> make_pools(const config::Config& config);
+
+// The offer of the network phase to a subscriber with this lease. `peer_mru`: octets.
+[[nodiscard]] model::NetworkParameters make_network_parameters(const model::Lease& lease,
+                                                               const config::Ppp& ppp,
+                                                               std::uint16_t peer_mru);
 
 // Addresses that no subscriber may have.
 struct OwnAddresses {

@@ -23,7 +23,7 @@ SubscriberNetworks::SubscriberNetworks(Services& services, SessionTable& session
 
 void SubscriberNetworks::on_attached() {
   sessions_.for_each([this](const Session& session) {
-    if (session.lease() && session.lease()->networks) enqueue(session.id());
+    if (session.account().lease() && session.account().lease()->networks) enqueue(session.id());
   });
   send_some();
 }
@@ -31,7 +31,8 @@ void SubscriberNetworks::on_attached() {
 // One that was taken over: the kernel has its routes, and the supervisor must not take them for
 // those of a session that is gone.
 void SubscriberNetworks::on_created(const Session& session) {
-  if (session.state() == Session::State::kUp) announce(session.id(), session.networks_in_force());
+  if (session.state() == Session::State::kUp)
+    announce(session.id(), session.link().networks_in_force());
 }
 
 void SubscriberNetworks::on_changed(const Session& session, const SessionChange& change) {
@@ -62,7 +63,7 @@ void SubscriberNetworks::send_some() {
 }
 
 bool SubscriberNetworks::send(Session& session) {
-  const auto networks = std::make_shared<const Networks>(session.networks_in_force());
+  const auto networks = std::make_shared<const Networks>(session.link().networks_in_force());
   const auto sent = services_.dataplane.set_networks(
       session.dataplane().handle(), *networks,
       [this, id = session.id(), networks](const control::DataplaneCommands::Reply& reply) {
@@ -83,13 +84,13 @@ void SubscriberNetworks::on_answer(SessionId id, const Networks& networks,
   if (reply->result == ReplyResult::kDone) return announce(id, networks);
   if (refusal_log_.allow(services_.loop.now()))
     log::warn("dataplane refused networks", {{"session", to_text(id)},
-                                             {"user", session->user()},
+                                             {"user", session->account().user()},
                                              {"result", contract::name_of(reply->result)},
                                              {"suppressed", refusal_log_.take_suppressed()}});
   announce(id, {});
   // A dataplane of an earlier release knows no such command: the call goes on without.
   if (reply->result == ReplyResult::kAddressInUse || reply->result == ReplyResult::kNoMemory)
-    session->fail(EndReason::dataplane_refused);
+    session->link().fail(EndReason::dataplane_refused);
 }
 
 void SubscriberNetworks::announce(SessionId id, const Networks& networks) {

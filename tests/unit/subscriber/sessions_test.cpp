@@ -19,18 +19,24 @@ using World = FakeWorld;
 class Accounting final : public subscriber::SessionListener {
  public:
   void on_opened(const Session& session) override {
-    records.push_back("start " + session.user() + " " + session.view().address.to_string());
+    records.push_back("start " + session.account().user() + " " +
+                      session.account().lease()->address.to_string());
   }
   void on_counters_due(const Session& session) override {
-    records.push_back("interim " + std::to_string(session.view().rx_bytes));
+    records.push_back("interim " + std::to_string(octets_of(session)));
   }
   void on_ended(const Session& session, const subscriber::SessionEnd& end) override {
-    if (session.opened())
+    if (session.link().opened())
       records.push_back("stop " + std::string(name_of(end.reason)) + " " +
-                        std::to_string(session.view().rx_bytes) + " " +
+                        std::to_string(octets_of(session)) + " " +
                         std::to_string(end.duration.count()));
   }
   std::vector<std::string> records;
+
+ private:
+  static std::uint64_t octets_of(const Session& session) {
+    return session.dataplane().record().upstream.bytes.get();
+  }
 };
 
 }  // namespace
@@ -124,7 +130,7 @@ TEST_CASE("sessions: the name that a peer claims selects nothing until it is pro
    public:
     explicit Names(std::vector<std::string>& out) : out_(out) {}
     void on_ended(const Session& session, const subscriber::SessionEnd&) override {
-      out_.push_back(session.user() + "/" + session.view().claimed_user);
+      out_.push_back(session.account().user() + "/" + session.account().claimed_user());
     }
 
    private:

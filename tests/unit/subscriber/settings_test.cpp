@@ -43,6 +43,33 @@ TEST_CASE("settings: every key of ppp reaches the links", "[settings]") {
   CHECK_FALSE(off.mppe_strengths.bits128);
 }
 
+TEST_CASE("settings: a lease and the name servers make the offer of the network phase",
+          "[settings]") {
+  config::Ppp ppp;
+  ppp.mtu = 1400;
+  ppp.dns = {Ipv4Address(1), Ipv4Address(2), Ipv4Address(3)};  // one more than IPCP can tell
+  ppp.wins = {Ipv4Address(4)};
+  ppp.ipv6_dns = {Ipv6Address{5, 0}};
+  model::Lease lease{.address = Ipv4Address(10), .gateway = Ipv4Address(11), .pool = "default"};
+  const auto ipv4 = make_network_parameters(lease, ppp, 1500);
+  CHECK(ipv4.our_address == lease.gateway);
+  CHECK(ipv4.subscriber_address == lease.address);
+  CHECK(ipv4.dns == std::array{Ipv4Address(1), Ipv4Address(2)});
+  CHECK(ipv4.wins == std::array{Ipv4Address(4), Ipv4Address()});
+  CHECK_FALSE(ipv4.ipv6);
+
+  lease.ipv6_prefix = Ipv6Prefix{{0x20010db800000001, 0}, 64};
+  const auto both = make_network_parameters(lease, ppp, 1500);
+  REQUIRE(both.ipv6);
+  CHECK(both.ipv6->prefix == *lease.ipv6_prefix);
+  CHECK(both.ipv6->dns[0] == Ipv6Address{5, 0});
+  // RFC 8200 §5: 1,280 octets must fit into a frame, with the overhead of MPPE.
+  CHECK(make_network_parameters(lease, ppp, 1284).ipv6);
+  CHECK_FALSE(make_network_parameters(lease, ppp, 1283).ipv6);
+  ppp.mtu = 1283;
+  CHECK_FALSE(make_network_parameters(lease, ppp, 1500).ipv6);
+}
+
 TEST_CASE("settings: connections and pools are as configured", "[settings]") {
   config::Config config;
   config.node.name = "gate";

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// SessionAccount: the account that has logged in on a session, and all that it was granted: its
+// lease and its rate. Before that, the name that the peer claims. A value; it frees no lease.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "controlplane/model/auth.hpp"
+#include "controlplane/model/lease.hpp"
+
+namespace pns::subscriber {
+
+class SessionAccount {
+ public:
+  // The authenticated account; empty until then.
+  [[nodiscard]] const std::string& user() const noexcept { return user_; }
+  // The name that the peer gave last, proved or not.
+  [[nodiscard]] const std::string& claimed_user() const noexcept {
+    return claimed_user_ ? *claimed_user_ : user_;
+  }
+  [[nodiscard]] const std::optional<model::Lease>& lease() const noexcept { return lease_; }
+  // Empty: no limit.
+  [[nodiscard]] const std::optional<std::uint64_t>& rate_bits_per_second() const noexcept {
+    return rate_bits_per_second_;
+  }
+
+  // The peer gives a name.
+  void claim(const std::string& user) { claimed_user_ = std::make_unique<std::string>(user); }
+  // The peer has logged in. Returns the account before; empty: it is the same one.
+  std::optional<std::string> log_in(const model::AuthGrant& grant);
+  // Returns the lease before.
+  std::optional<model::Lease> set_lease(std::optional<model::Lease> lease) {
+    return std::exchange(lease_, std::move(lease));
+  }
+  // The account of a session that an earlier process left.
+  void restore(const std::string& user, const model::Lease& lease,
+               const std::optional<std::uint64_t>& rate_bits_per_second);
+
+ private:
+  std::unique_ptr<std::string> claimed_user_;  // null: as user_
+  std::string user_;                           // of lease_ too
+  std::optional<model::Lease> lease_;
+  std::optional<std::uint64_t> rate_bits_per_second_;
+};
+
+}  // namespace pns::subscriber

@@ -1,0 +1,348 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "controlplane/subscriber/session_link.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "controlplane/subscriber/session.hpp"
+#include "controlplane/subscriber/session_id.hpp"
+#include "controlplane/subscriber/settings.hpp"
+#include "pns/log/log.hpp"
+
+namespace pns::subscriber {
+
+using model::SetupStage;
+
+namespace {
+
+constexpr std::size_t kMaxEarlyFrames = 4;  // kept of a call that is not connected yet
+using Kind = SessionChange::Kind;
+
+}  // namespace
+
+SessionLink::SessionLink(const SessionContext& context, Session& session)
+    : context_(context),
+      session_(session),
+      timer_(context.services.loop.timers(), [this] { on_timer(); }) {}
+
+SessionLink::~SessionLink() = default;
+
+bool SessionLink::is_up() const noexcept { return session_.state() == Session::State::kUp; }
+
+// ---- life -----------------------------------------------------------------------------------
+
+void SessionLink::install() {
+  if (const Duration limit = context_.services.config.pptp.limits.set_up_deadline;
+      limit != Duration{})
+    open_by_ = now() + limit;
+  machine_ = std::make_unique<ppp::Link>(context_.link_settings, session_.call().peer,
+                                         context_.services.random, now());
+  context_.events.changed(session_, {.kind = Kind::kInstalled});
+  reach(SetupStage::kInstalled);
+  arm_timer();
+}
+
+void SessionLink::restore(const resume::StoredSession& stored) {
+  started_ = !stored.link.from_lcp;  // otherwise reconcile() starts it
+  machine_ = std::make_unique<ppp::Link>(context_.link_settings, session_.call().peer, stored.link,
+                                         context_.services.random, now());
+  phase_ = machine_->phase();
+  stage_ = SetupStage::kOpen;
+  resumption_ = machine_->resume();
+  account_.restore(stored.link.user, stored.lease, stored.rate_bits_per_second);
+  peer_mru_ = stored.link.lcp.peer_mru;
+  mtu_ = stored.mtu;
+  opened_ = from_monotonic_ns(stored.opened_ns);
+  arm_timer();
+}
+
+// ---- the link -------------------------------------------------------------------------------
+
+void SessionLink::reach(SetupStage stage) {
+  if (stage <= stage_) return;
+  stage_ = stage;
+  context_.events.changed(session_, {.kind = Kind::kStage, .stage = stage});
+}
+
+void SessionLink::start() {
+  if (!is_up() || started_ || end_reason_ != EndReason::kNone) return;
+  started_ = true;
+  const auto keep = session_.shared_from_this();
+  const auto early = std::move(early_);
+  apply(machine_->start(now()));
+  if (!early) return;
+  for (const auto& frame : *early) on_frame(frame);
+}
+
+void SessionLink::on_frame(Bytes frame) {
+  if (is_up() && started_) return apply(machine_->on_frame(frame, now()));
+  if (is_up() && (!early_ || early_->size() < kMaxEarlyFrames)) {
+    if (!early_) early_ = std::make_unique<std::vector<std::vector<std::byte>>>();
+    early_->emplace_back(frame.begin(), frame.end());
+    return;
+  }
+  context_.services.statistics.punted_frames_stale.add();
+}
+
+void SessionLink::postpone_echo(TimePoint until) {
+  if (machine_) machine_->postpone_echo(until);
+  arm_timer();
+}
+
+void SessionLink::probe() {
+  if (is_up() && started_) apply(machine_->probe(now()));
+}
+
+void SessionLink::on_path_dead(bool opened) {
+  if (!is_up() || !started_) return;
+  context_.services.statistics.dead_paths.add();
+  apply(machine_->on_path_dead(opened, now()));
+}
+
+void SessionLink::close(EndReason reason) {
+  if (!is_up()) return;
+  if (started_) return apply(machine_->close(reason, now()));
+  fail(reason);
+}
+
+void SessionLink::fail(EndReason reason) {
+  if (is_up()) perform(model::LinkEnded{reason});
+}
+
+void SessionLink::replace() {
+  if (end_reason_ == EndReason::kNone) end_reason_ = EndReason::replaced;
+  context_.owner.on_farewell_over(session_);
+}
+
+void SessionLink::apply(const model::LinkActions& actions) {
+  const auto keep = session_.shared_from_this();
+  note_resumption(actions);
+  for (const auto& action : actions) {
+    if (!is_up()) return;
+    std::visit([this](const auto& a) { perform(a); }, action);
+  }
+  arm_timer();
+}
+
+// Comes before the first action: the record is written before the peer is told.
+void SessionLink::note_resumption(const model::LinkActions& actions) {
+  const auto resumption = account_.lease() ? machine_->resume() : ppp::Link::Resume::kNot;
+  const bool changed = resumption != resumption_ ||
+                       std::ranges::any_of(actions, [](const model::LinkAction& action) {
+                         return std::holds_alternative<model::OpenIpv4>(action) ||
+                                std::holds_alternative<model::OpenIpv6>(action) ||
+                                std::holds_alternative<model::CloseIpv6>(action);
+                       });
+  if (!changed || !is_up()) return;
+  resumption_ = resumption;
+  context_.events.changed(session_, {.kind = Kind::kResumption});
+}
+
+void SessionLink::arm_timer() {
+  if (!is_up() || end_reason_ != EndReason::kNone) return;
+  auto at = machine_->deadline();
+  if (open_by_ && (!at || *open_by_ < *at)) at = open_by_;
+  timer_.arm(at);
+}
+
+void SessionLink::on_timer() {
+  if (!is_up()) return;
+  if (end_reason_ != EndReason::kNone) return context_.owner.on_farewell_over(session_);
+  // Whatever LCP and authentication do meanwhile. A link that is ending has bounds of its own.
+  if (open_by_ && *open_by_ <= now()) {
+    open_by_.reset();
+    return close(EndReason::set_up_timeout);
+  }
+  apply(machine_->on_deadline(now()));
+}
+
+// ---- what the link asks for -----------------------------------------------------------------
+
+void SessionLink::perform(const model::SendFrame& action) { session_.dataplane().inject(action); }
+
+void SessionLink::perform(const model::ConfigureLink& action) {
+  peer_mru_ = action.peer_mru;
+  if (action.open) reach(SetupStage::kLcpOpen);
+  session_.dataplane().configure_link(action);
+}
+
+void SessionLink::perform(const model::ArmMppe& action) {
+  reach(SetupStage::kCcpOpen);
+  session_.dataplane().arm(action);
+}
+
+void SessionLink::perform(const model::DisarmMppe&) { session_.dataplane().disarm(); }
+
+void SessionLink::perform(const model::OpenIpv4& action) {
+  changed_ = now();
+  mtu_ = machine_->inner_mtu();
+  session_.dataplane().open_ipv4(action.subscriber,
+                                 account_.lease() ? account_.lease()->gateway : Ipv4Address(), mtu_,
+                                 account_.rate_bits_per_second().value_or(0));
+  note_networks();
+}
+
+void SessionLink::perform(const model::CloseIpv4&) {
+  changed_ = now();
+  session_.dataplane().close_ipv4();
+  note_networks();
+}
+
+void SessionLink::perform(const model::OpenIpv6& action) {
+  if (account_.lease() && account_.lease()->ipv6_prefix)
+    session_.dataplane().open_ipv6(*account_.lease()->ipv6_prefix, action, machine_->inner_mtu(),
+                                   account_.rate_bits_per_second().value_or(0));
+  note_networks();
+}
+
+void SessionLink::perform(const model::CloseIpv6&) {
+  session_.dataplane().close_ipv6();
+  note_networks();
+}
+
+void SessionLink::note_networks() {
+  if (account_.lease() && account_.lease()->networks)
+    context_.events.changed(session_, {.kind = Kind::kNetworks});
+}
+
+Networks SessionLink::networks_in_force() const {
+  Networks networks;
+  if (!is_up() || !machine_ || !account_.lease() || !account_.lease()->networks) return networks;
+  if (machine_->ipv4_flows()) networks.ipv4 = account_.lease()->networks->ipv4;
+  if (session_.dataplane().ipv6_flows()) networks.ipv6 = account_.lease()->networks->ipv6;
+  return networks;
+}
+
+void SessionLink::perform(const model::PhaseChanged& action) {
+  const model::LinkPhase before = std::exchange(phase_, action.phase);
+  changed_ = now();
+  context_.events.changed(session_, {.kind = Kind::kPhase, .phase_before = before});
+  if (action.phase != model::LinkPhase::kOpen || opened_) return;
+  opened_ = now();
+  open_by_.reset();
+  reach(SetupStage::kOpen);
+  context_.events.opened(session_);
+}
+
+void SessionLink::perform(const model::LinkEnded& action) {
+  if (end_reason_ != EndReason::kNone) return;
+  end_reason_ = action.reason;
+  const Duration farewell = context_.owner.farewell_time();
+  if (farewell == Duration{}) return context_.owner.on_farewell_over(session_);
+  timer_.arm(now() + farewell);
+}
+
+// ---- authentication -------------------------------------------------------------------------
+
+void SessionLink::perform(const model::Authenticate& action) {
+  account_.claim(action.request.user);
+  auto& statistics = context_.services.statistics;
+  statistics.auth_pending.add();
+  const Session::Call& call = session_.call();
+  model::AuthRequest request = action.request;
+  request.call = {.session = call.id,
+                  .slot = call.slot,
+                  .peer_call_id = call.peer_call_id,
+                  .local = call.local,
+                  .mtu = peer_mru_};
+  context_.services.authenticator.authenticate(
+      std::move(request),
+      [weak = session_.weak_from_this(), &statistics](const model::AuthResult& result) {
+        statistics.auth_pending.add(-1);
+        if (const auto alive = weak.lock()) alive->link().on_auth_result(result);
+      });
+}
+
+void SessionLink::on_auth_result(const model::AuthResult& result) {
+  if (!is_up()) return;
+  auto& statistics = context_.services.statistics;
+  if (result.challenge() != nullptr)  // another round
+    return apply(machine_->on_auth_result(result, std::nullopt, now()));
+  if (!result) {
+    statistics.auth_denied.add();
+    if (auto& limit = context_.refusal_log.of(result.error().reason); limit.allow(now()))
+      log::warn("authentication failed", {{"session", to_text(session_.id())},
+                                          {"peer", session_.call().peer},
+                                          {"claimed_user", account_.claimed_user()},
+                                          {"reason", name_of(result.error().reason)},
+                                          {"suppressed", limit.take_suppressed()}});
+    return apply(machine_->on_auth_result(result, std::nullopt, now()));
+  }
+  statistics.auth_accepted.add();
+  take_account(*result);
+  if (account_.lease()) return on_lease(result, *account_.lease());
+  context_.leases.ask(session_, *result,
+                      [weak = session_.weak_from_this(), result](SessionLeases::Result lease) {
+                        if (const auto alive = weak.lock())
+                          alive->link().on_lease(result, std::move(lease));
+                      });
+}
+
+// Re-authentication keeps the lease; another account gets one of its own. (The address is out of
+// the dataplane's index then: the link closed IPv4 before it asked.)
+void SessionLink::take_account(const model::AuthGrant& grant) {
+  const auto user_before = account_.log_in(grant);
+  if (!user_before) return;
+  context_.events.changed(session_, {.kind = Kind::kUser, .user_before = *user_before});
+  if (!account_.lease()) return;
+  context_.services.pools.release(*account_.lease());
+  const Ipv4Address address_before = account_.set_lease(std::nullopt)->address;
+  context_.events.changed(session_, {.kind = Kind::kAddress, .address_before = address_before});
+}
+
+void SessionLink::on_lease(const model::AuthResult& result, SessionLeases::Result lease) {
+  if (!is_up()) {
+    if (lease && !account_.lease()) context_.services.pools.release(*lease);
+    return;
+  }
+  if (!lease) {
+    const EndReason reason = lease.error();
+    if (auto& limit = context_.refusal_log.of(reason); limit.allow(now()))
+      log::warn("login not served", {{"session", to_text(session_.id())},
+                                     {"peer", session_.call().peer},
+                                     {"user", account_.user()},
+                                     {"pool", result->pool},
+                                     {"reason", name_of(reason)},
+                                     {"suppressed", limit.take_suppressed()}});
+  }
+  const auto before = account_.set_lease(lease ? std::optional(std::move(*lease)) : std::nullopt);
+  if (account_.lease() && !before) context_.events.changed(session_, {.kind = Kind::kAddress});
+  if (resumption_ != ppp::Link::Resume::kNot) {
+    if (!account_.lease()) resumption_ = ppp::Link::Resume::kNot;
+    context_.events.changed(session_, {.kind = Kind::kResumption});  // the lease may be another one
+  }
+  if (!account_.lease()) return apply(machine_->on_grant_refused(lease.error(), now()));
+  reach(SetupStage::kAuthenticated);
+  apply(machine_->on_auth_result(
+      result, make_network_parameters(*account_.lease(), context_.services.config.ppp, peer_mru_),
+      now()));
+}
+
+// ---- after a restart of either plane --------------------------------------------------------
+
+// Session memory holds what the dataplane knows. Commands that were in the channel when it was lost
+// never arrived, so they are sent again. Nobody can send keys again, so CCP agrees on new ones.
+void SessionLink::reconcile() {
+  if (!is_up()) return;
+  const auto keep = session_.shared_from_this();
+  if (!session_.dataplane().is_installed()) return fail(EndReason::dataplane_unavailable);
+  // Between authentication and the first data the keys may be among what was lost.
+  // A link that is open without IPv4 has IPv6 alone.
+  const bool data_flows = machine_->ipv4_flows() || phase_ == model::LinkPhase::kOpen;
+  const bool keys_lost = data_flows
+                             ? !session_.dataplane().is_armed() && machine_->status().mppe != "none"
+                             : phase_ == model::LinkPhase::kNetwork;
+  if (keys_lost) apply(machine_->start_over(now()));
+  if (!is_up()) return;
+  const bool open = machine_->ipv4_flows();
+  // An earlier process was negotiating this link anew.
+  const bool from_lcp = !started_ && machine_->resume() == ppp::Link::Resume::kFromLcp;
+  if (from_lcp && session_.dataplane().is_armed()) session_.dataplane().disarm();
+  session_.dataplane().repeat_commands(open);
+  if (open && account_.lease() && session_.dataplane().lacks_ipv4())
+    perform(model::OpenIpv4{account_.lease()->address});
+  if (const auto missing = session_.dataplane().missing_ipv6()) perform(*missing);
+  if (from_lcp) start();
+}
+
+}  // namespace pns::subscriber
