@@ -13,37 +13,34 @@ using control::DataplaneCommands;
 
 namespace {
 
-constexpr auto kFarewell = Milliseconds(300);   // from the end of a link to Call-Disconnect-Notify
-constexpr auto kWanErrorInterval = Seconds(2);  // how often drop counters are read
+constexpr auto kFarewell = Milliseconds(300);  // from the end of a link to Call-Disconnect-Notify
 
 }  // namespace
 
 CallControl::CallControl(const Parts& parts, Network network)
     : services_(parts.services),
       sessions_(parts.sessions),
-      call_ids_(parts.call_ids),
       events_(parts.events),
       gate_(parts.gate),
-      session_ids_(parts.session_ids),
       limits_(parts.limits),
       connections_(services_, refusal_log_, limits_, std::move(network.make_transport), *this),
       liveness_(services_.loop, sessions_, connections_),
-      leases_(services_, sessions_, call_ids_, liveness_),
+      peer_call_ids_(sessions_, liveness_),
+      leases_(services_, sessions_, parts.call_ids, liveness_),
       session_context_{.services = services_,
                        .owner = *this,
                        .leases = leases_,
                        .events = events_,
-                       .call_ids = call_ids_,
+                       .call_ids = parts.call_ids,
                        .refusal_log = refusal_log_,
                        .link_settings = std::make_shared<const ppp::LinkSettings>(
                            make_link_settings(services_.config))},
+      allocator_(session_context_, sessions_, parts.session_ids),
       installer_(services_, sessions_, *this),
       offers_(services_, *this),
       placer_(services_.loop, network.opener, std::move(network.listen), network.pac_port,
               placer_hooks(network.pac_port)),
-      wan_timer_(services_.loop.timers(), [this] { report_wan_errors(); }) {
-  if (make_connection_settings(services_.config).wan_error_notify) report_wan_errors();
-}
+      line_errors_(services_, sessions_, connections_) {}
 
 CallControl::~CallControl() = default;
 
@@ -104,10 +101,12 @@ void CallControl::count_withdrawn(EndReason reason) {
 void CallControl::install_offer(ConnectionId id, const model::OfferCall& offer) {
   const auto connection = connections_.find(id);
   if (!connection) return;
-  const auto busy = make_room(*connection, offer.peer_call_id, [this, id, offer](EndReason answer) {
-    if (answer != EndReason::kNone) return refuse_offer(id, offer.offer, answer);
-    enqueue(id, offer);
-  });
+  const auto busy = peer_call_ids_.make_room(*connection, offer.peer_call_id,
+                                             [this, id, offer](EndReason answer) {
+                                               if (answer != EndReason::kNone)
+                                                 return refuse_offer(id, offer.offer, answer);
+                                               enqueue(id, offer);
+                                             });
   if (!busy) return;
   if (*busy != EndReason::kNone) return refuse_offer(id, offer.offer, *busy);
   const auto made = make_session(
@@ -124,52 +123,11 @@ void CallControl::install_offer(ConnectionId id, const model::OfferCall& offer) 
 }
 
 std::expected<Session*, EndReason> CallControl::make_session(const Connection& connection,
-                                                             Session::Call call,
+                                                             const Session::Call& call,
                                                              Session::State state) {
-  const auto slot = sessions_.take_free_slot();
-  if (!slot) return std::unexpected(EndReason::no_session_slot);
-  const auto our_call_id = call_ids_.allocate(connection.local(), connection.peer(), now());
-  if (!our_call_id) {
-    sessions_.add_free(*slot);
-    return std::unexpected(EndReason::no_call_id);
-  }
-  call.id = session_ids_.next();
-  call.slot = *slot;
-  call.connection = connection.id();
-  call.our_call_id = *our_call_id;
-  call.local = connection.local();
-  call.peer = connection.peer();
-  call.started = now();
-  Session& session = sessions_.add(std::make_shared<Session>(session_context_, call, state));
-  call_ids_.count(session.worker());
-  offers_.begin_set_up(session);
-  events_.created(session);
-  return &session;
-}
-
-// (peer address, peer Call ID) names one client, so only one session may use it. A session that is
-// alive keeps it; one that is not makes way for the call that the same peer opens in its place. The
-// question travels on the control connection. One in the tunnel would reach the new call, whose
-// packets carry lower sequence numbers.
-std::optional<EndReason> CallControl::make_room(const Connection& connection,
-                                                PeerCallId peer_call_id, Answered answered) {
-  Session* older = sessions_.find(connection.local(), connection.peer(), peer_call_id);
-  if (older == nullptr || older->state() == Session::State::kRemoving || older->withdrawn())
-    return EndReason::kNone;
-  if (older->state() != Session::State::kUp) return EndReason::peer_call_id_busy;
-  if (older->end_reason() != EndReason::kNone) {
-    older->link().replace();
-    return EndReason::kNone;
-  }
-  const auto decide = [this, id = older->id(),
-                       answered = std::move(answered)](LivenessTests::Answer answer) {
-    if (answer == LivenessTests::Answer::kAlive) return answered(EndReason::peer_call_id_busy);
-    if (Session* const silent = sessions_.find(id)) silent->link().replace();
-    answered(EndReason::kNone);
-  };
-  if (!liveness_.ask(*older, LivenessTests::Way::kControlConnection, decide))
-    return EndReason::peer_call_id_busy;
-  return std::nullopt;
+  auto made = allocator_.make(connection, call, state);
+  if (made) offers_.begin_set_up(**made);
+  return made;
 }
 
 void CallControl::on_install_answered(Session& session, const DataplaneCommands::Reply& reply) {
@@ -223,13 +181,11 @@ void CallControl::on_call_connected(Connection& connection, const model::Connect
   Session* session = id ? sessions_.find(*id) : nullptr;
   if (session == nullptr) return;
   if (session->state() != Session::State::kDialling) return session->link().start();
-  const auto busy = make_room(connection, connect.peer_call_id,
-                              [this, from = connection.id(), connect](EndReason answer) {
-                                if (answer != EndReason::kNone)
-                                  return end_call(from, connect.our_call_id, answer);
-                                if (const auto asked = connections_.find(from))
-                                  on_call_connected(*asked, connect);
-                              });
+  const auto busy = peer_call_ids_.make_room(
+      connection, connect.peer_call_id, [this, from = connection.id(), connect](EndReason answer) {
+        if (answer != EndReason::kNone) return end_call(from, connect.our_call_id, answer);
+        if (const auto asked = connections_.find(from)) on_call_connected(*asked, connect);
+      });
   if (!busy) return;
   EndReason reason = *busy;
   if (reason == EndReason::kNone) {
@@ -243,25 +199,11 @@ void CallControl::on_call_connected(Connection& connection, const model::Connect
 
 bool CallControl::adopt(Connection& connection, const Session::Call& call,
                         const resume::StoredSession& stored) {
-  if (!call_ids_.claim(call.local, call.our_call_id)) return false;
-  if (!services_.pools.restore(stored.lease)) {
-    call_ids_.release(call.local, call.our_call_id, true, now());
-    return false;
-  }
-  session_ids_.not_below(call.id);
-  Session& session = sessions_.add(std::make_shared<Session>(session_context_, call, stored));
-  call_ids_.count(session.worker());
+  Session* const session = allocator_.adopt(call, stored);
+  if (session == nullptr) return false;
   connection.add_call(call.our_call_id, call.id);
-  events_.created(session);
+  events_.created(*session);
   return true;
-}
-
-void CallControl::read_steering() {
-  call_ids_.read_steering(services_.memory.header(), services_.pools);
-  sessions_.for_each([this](Session& session) {
-    session.set_worker(call_ids_.worker_of(session.call().our_call_id));
-    call_ids_.count(session.worker());
-  });
 }
 
 // ---- calls that we place --------------------------------------------------------------------
@@ -405,15 +347,10 @@ void CallControl::begin_removal(Session& session, std::optional<std::uint32_t> g
   installer_.remove(session);
 }
 
-// No packet can meet the session any more: the dataplane has let go of it.
 void CallControl::release(Session& session) {
   const auto keep = session.shared_from_this();
   offers_.end_set_up(session);
-  call_ids_.release(session.call().local, session.call().our_call_id, session.carried_gre(), now());
-  if (const auto& lease = session.account().lease()) services_.pools.release(*lease);
-  call_ids_.uncount(session.worker());
-  events_.released(session);
-  sessions_.erase(session);
+  allocator_.release(session);
 }
 
 void CallControl::on_closing(Connection& connection, EndReason reason) {
@@ -434,34 +371,10 @@ void CallControl::on_closed(Connection& connection, EndReason reason) {
   if (closed_) closed_();
 }
 
-// ---- line errors ----------------------------------------------------------------------------
-
 void CallControl::on_wan_errors(Connection& connection, const model::ReportWanErrors& report) {
   const auto id = connection.call(report.our_call_id);
-  Session* session = id ? sessions_.find(*id) : nullptr;
-  if (session == nullptr) return;
-  const auto before = session->set_wan_errors(report.totals);
-  for (std::size_t i = 0; i < model::WanErrors::kCount; ++i) {
-    const std::uint32_t total = report.totals.counts.at(i);
-    const std::uint32_t old = before.counts.at(i);
-    services_.statistics.wan_errors.at(i).add(total >= old ? total - old : total);
-  }
-}
-
-// WAN-Error-Notify for calls of which we are the PAC: packets that the dataplane could not deliver
-// to the peer are the only line errors that a tunnel has.
-void CallControl::report_wan_errors() {
-  sessions_.for_each([this](Session& session) {
-    if (session.state() != Session::State::kUp || model::we_are_pns(session.call().kind)) return;
-    const auto connection = connections_.find(session.call().connection);
-    if (!connection) return;
-    model::WanErrors totals;
-    totals.counts[model::kBufferOverrun] = static_cast<std::uint32_t>(std::min<std::uint64_t>(
-        session.dataplane().record().downstream.drops.get(), ~std::uint32_t{0}));
-    connections_.apply(*connection, connection->machine().report_wan_errors(
-                                        session.call().our_call_id, totals, now()));
-  });
-  wan_timer_.arm(now() + kWanErrorInterval);
+  if (Session* session = id ? sessions_.find(*id) : nullptr)
+    line_errors_.on_reported(*session, report.totals);
 }
 
 }  // namespace pns::subscriber

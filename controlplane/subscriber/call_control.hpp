@@ -29,11 +29,14 @@
 #include "controlplane/subscriber/connection_table.hpp"
 #include "controlplane/subscriber/installer.hpp"
 #include "controlplane/subscriber/lease_assigner.hpp"
+#include "controlplane/subscriber/line_error_reports.hpp"
 #include "controlplane/subscriber/liveness_tests.hpp"
 #include "controlplane/subscriber/offer_queue.hpp"
+#include "controlplane/subscriber/peer_call_ids.hpp"
 #include "controlplane/subscriber/refusal_log.hpp"
 #include "controlplane/subscriber/services.hpp"
 #include "controlplane/subscriber/session.hpp"
+#include "controlplane/subscriber/session_allocator.hpp"
 #include "controlplane/subscriber/session_events.hpp"
 #include "controlplane/subscriber/session_id.hpp"
 #include "controlplane/subscriber/session_table.hpp"
@@ -86,7 +89,7 @@ class CallControl final : public ConnectionTable::Owner,
   [[nodiscard]] bool adopt(Connection& connection, const Session::Call& call,
                            const resume::StoredSession& stored);
   // The published workers of the dataplane may have changed.
-  void read_steering();
+  void read_steering() { allocator_.read_steering(); }
   // Called after each connection that has closed.
   void on_connection_closed(std::function<void()> closed) { closed_ = std::move(closed); }
 
@@ -120,16 +123,10 @@ class CallControl final : public ConnectionTable::Owner,
   [[nodiscard]] CallPlacer::Hooks placer_hooks(std::uint16_t pac_port);
   [[nodiscard]] std::expected<SessionId, EndReason> dial(ConnectionId id, std::uint64_t number,
                                                          const pptp::OutgoingCall& outgoing);
-  // A session in a free slot with a Call ID of its own; not installed.
+  // SessionAllocator::make(), and the set-up counts from now on.
   [[nodiscard]] std::expected<Session*, EndReason> make_session(const Connection& connection,
-                                                                Session::Call call,
+                                                                const Session::Call& call,
                                                                 Session::State state);
-  // Makes way for a call of this connection's peer with this Call ID. kNone: no session is in its
-  // way. Another reason: the call is refused. Empty: the session in its way is asked whether it
-  // lives, and `answered` is called with kNone or a reason within LivenessTests::kPatience.
-  using Answered = std::function<void(EndReason)>;
-  [[nodiscard]] std::optional<EndReason> make_room(const Connection& connection,
-                                                   PeerCallId peer_call_id, Answered answered);
   void on_install_failed(Session& session, const control::DataplaneCommands::Reply& reply);
   // Ends a call on its control connection. Nothing when that is gone.
   void end_call(ConnectionId id, OurCallId our_call_id, EndReason reason);
@@ -139,25 +136,24 @@ class CallControl final : public ConnectionTable::Owner,
   void begin_removal(Session& session, std::optional<std::uint32_t> generation = std::nullopt);
   void release(Session& session);
   void count_withdrawn(EndReason reason);
-  void report_wan_errors();
   [[nodiscard]] TimePoint now() const { return services_.loop.now(); }
 
   Services& services_;
   SessionTable& sessions_;
-  CallIds& call_ids_;
   SessionEvents& events_;
   CallGate& gate_;
-  SessionIdSource& session_ids_;
   SourceLimits& limits_;
   RefusalLog refusal_log_;
   ConnectionTable connections_;
   LivenessTests liveness_;
+  PeerCallIds peer_call_ids_;
   LeaseAssigner leases_;
   SessionContext session_context_;
+  SessionAllocator allocator_;
   Installer installer_;
   OfferQueue offers_;
   CallPlacer placer_;
-  control::Timer wan_timer_;
+  LineErrorReports line_errors_;
   std::function<void()> closed_;
 };
 
