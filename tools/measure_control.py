@@ -4,7 +4,7 @@
 SIGKILL, tear-down, turns of its event loop, memory. Prints one line for each figure, and JSON with --json.
 
 usage: sudo tools/measure_control.py [--binaries DIR] [--ports tap|xdp|auto] [--sessions N] [--concurrent N]
-       [--profile NAME] [--calls N[,N…]] [--runs N] [--json FILE] [PART…]
+       [--calls-per-connection N] [--profile NAME] [--calls N[,N…]] [--runs N] [--json FILE] [PART…]
 PART: setup, pac, takeover, teardown, turns, memory (default: all, in this order)
 
 Server and clients (pns-loadgen) run in network namespaces of the laboratory (tests/interop/pnslab) and
@@ -159,8 +159,10 @@ class Measurement:
 
     def clients(self, count, *words):
         words = words or ("--concurrent", min(count, self.options.concurrent))
-        return self.start("--sources", 4, "--sessions", count, "--profile", self.options.profile,
-                          "--mppe", 128,
+        kind = ["--profile", self.options.profile]
+        if self.options.calls_per_connection > 1:
+            kind = ["--role", "pac", "--calls-per-connection", self.options.calls_per_connection]
+        return self.start("--sources", 4, "--sessions", count, *kind, "--mppe", 128,
                           "--hold", 600, "--time-limit", 900, *words)
 
     def wait_up(self, process, count):
@@ -380,6 +382,9 @@ def main():
     parser.add_argument("--loadgen", type=pathlib.Path, help="pns-loadgen of another build")
     parser.add_argument("--sessions", type=int, default=400, help="calls of one run (400)")
     parser.add_argument("--concurrent", type=int, default=64, help="set-ups at once (64)")
+    parser.add_argument("--calls-per-connection", type=int, default=1,
+                        help="above 1: access concentrators with so many calls each (1); for more calls than "
+                        "a process may have descriptors")
     parser.add_argument("--profile", default="windows", help="of the clients (windows)")
     parser.add_argument("--calls", default="500,1000", help="calls on one connection (500,1000)")
     parser.add_argument("--runs", type=int, default=3, help="runs of setup, kills of takeover (3)")
