@@ -3,17 +3,17 @@
 """Logins that real FreeRADIUS decides: a Linux client comes in by MS-CHAPv2 with MPPE keys of the RADIUS
 server, gets the address that it names, and stays out with a wrong password. A login waits while the only
 server is away, and the accounts of the users file count meanwhile."""
-import pathlib
 import re
-import shutil
 import unittest
 
 import pnslab
 import theme
+from auth_test import MPPE_128, only
 from theme import HOST
 
-SECRET = "lab-secret-0123456789"
-RECIPE = pathlib.Path(__file__).resolve().parent / "guest" / "freeradius.sh"
+USERS = """alice  Cleartext-Password := "secret1"
+       Service-Type = Framed-User, Framed-Protocol = PPP, Framed-IP-Address = 10.64.7.7, Class = 0x636c617373a1
+"""
 METHODS = """ppp:
   mtu: 1400
   auth: [mschapv2, mschap, chap, pap]
@@ -26,35 +26,17 @@ RADIUS = """aaa:
     servers: [{address: 127.0.0.1, secret_file: SECRET_FILE, kind: [authentication]}]
     dead: {after: 2s, timeouts: 2, probe_interval: 1s}
 """
-REFUSALS = ("refuse-pap", "refuse-chap", "refuse-mschap", "refuse-mschap-v2", "refuse-eap")
-MPPE_128 = ("require-mppe-128", "nomppe-stateful")
-
-
-def only(method, *encryption):
-    """pppd options of a client that speaks one method."""
-    return [word for word in REFUSALS if word != f"refuse-{method}"] + list(encryption or ["nomppe"])
-
 
 class Radius(theme.Theme):
     users = {"local": "wonderland"}
 
     @classmethod
     def before_start(cls):
-        if shutil.which("freeradius", path="/usr/sbin:/usr/bin") is None:
-            raise unittest.SkipTest("no freeradius (Debian package freeradius)")
-        cls.directory = cls.lab.directory / "radius"
-        pnslab.host.run(["sh", str(RECIPE), str(cls.directory), SECRET], timeout=60)
-        secret = cls.lab.directory / "secret"
-        secret.touch(mode=0o600)
-        secret.write_text(SECRET + "\n")
-        cls.changes = {"ppp": METHODS, "aaa": RADIUS.replace("SECRET_FILE", str(secret))}
-        cls.start_radius()
-
-    @classmethod
-    def start_radius(cls):
-        cls.radius = cls.lab.start_in(cls.lab.pns, "freeradius", "-d", str(cls.directory), "-n", "radiusd", "-f",
-                                      stdout=-3, stderr=-3)  # subprocess.DEVNULL
-        pnslab.wait_until(lambda: ":1812" in cls.lab.pns.run("ss", "-Hlun").stdout, 20, "FreeRADIUS listens")
+        try:
+            cls.radius = pnslab.FreeRadius(cls.lab, cls.lab.pns, USERS).start()
+        except pnslab.Missing as missing:
+            raise unittest.SkipTest(str(missing)) from None
+        cls.changes = {"ppp": METHODS, "aaa": RADIUS.replace("SECRET_FILE", str(cls.radius.secret_file))}
 
     def figure(self, name):
         """The sum of a metric over its labels."""
@@ -94,11 +76,11 @@ class Radius(theme.Theme):
         self.assertEqual(self.figure("pns_radius_requests_total"), before)
 
     def test_a_login_waits_for_a_server_that_comes_back(self):
-        pnslab.end(self.radius)
+        self.radius.kill()
         session = self.guest.dial("alice", "secret1", security=only("mschap-v2", *MPPE_128))
         pnslab.wait_until(lambda: self.figure("pns_radius_deaths_total") == 1, 20, "the server is dead")
         self.comes_in("mschap-v2", "mppe128-stateless", *MPPE_128, user="local", password="wonderland")
-        self.start_radius()
+        self.radius.start()
         session.wait_up()
         self.assertEqual(session.hang_up(), 5)
         self.assertGreater(self.figure("pns_radius_probe_answers_total"), 0)

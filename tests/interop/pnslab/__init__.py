@@ -11,10 +11,11 @@ Python's standard library only. Needs root, /dev/net/tun and Debian's packages o
 Every name carries the lab's id, so that several labs live at once and each is removed exactly.
 """
 from .bpf import subscriber_prefixes
+from .free_radius import FreeRadius
 from .guest import Guest, Session
 from .host import LabError, Missing, end, wait_until
 from .lab import SOURCE, Lab, clean_dead_labs
 from .server import Server
 
-__all__ = ["Guest", "Lab", "LabError", "Missing", "SOURCE", "Server", "Session", "clean_dead_labs",
+__all__ = ["FreeRadius", "Guest", "Lab", "LabError", "Missing", "SOURCE", "Server", "Session", "clean_dead_labs",
            "end", "subscriber_prefixes", "wait_until"]

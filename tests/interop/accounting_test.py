@@ -1,0 +1,127 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Accounting to a real FreeRADIUS: each call of a Linux client has its records, also when no server answers
+for a while and the control process is killed meanwhile."""
+import unittest
+
+import pnslab
+import theme
+from auth_test import MPPE_128, only
+from theme import HOST
+
+USERS = """alice  Cleartext-Password := "wonderland"
+       Service-Type = Framed-User, Framed-Protocol = PPP, Class = 0x676f6c64
+"""
+PPP = """ppp:
+  mtu: 1400
+  auth: [mschapv2, eap, mschap, chap, pap]
+  mppe: {policy: prefer, key_bits: [128], mode: stateless}
+"""
+AAA = """aaa:
+  order: [local, radius]
+  local: {users_file: users.yaml}
+  radius:
+    servers:
+      - {address: 127.0.0.1, secret_file: %(secret)s, timeout: 500ms}
+    nas_identifier: lab
+    dead: {after: 2s, probe_interval: 1s}
+    accounting: {interim_interval: 1m, spool_directory: %(spool)s}
+"""
+
+
+class Accounting(theme.Theme):
+    """FreeRADIUS runs beside the server, on its loopback. Alice is its user, bob is one of the users file."""
+    users = {"bob": "builder"}
+
+    @classmethod
+    def before_start(cls):
+        cls.lab.pns.ip("link", "set", "lo", "up")
+        try:
+            cls.radius = pnslab.FreeRadius(cls.lab, cls.lab.pns, USERS).start()
+        except pnslab.Missing as missing:
+            raise unittest.SkipTest(str(missing)) from None
+        spool = cls.lab.directory / "spool"
+        cls.changes = {"ppp": PPP, "aaa": AAA % {"secret": cls.radius.secret_file, "spool": spool}}
+
+    def call(self, user="alice", password="wonderland", method="mschap-v2", *encryption):
+        """A client that is up; with it the server's view of its session."""
+        session = self.guest.dial(user, password, security=only(method, *encryption)).wait_up()
+        pnslab.wait_until(lambda: self.find(session), 5, f"the server shows {session.address}")
+        return session, self.find(session)
+
+    def metric(self, name):
+        """The sum of a metric over its labels."""
+        return sum(float(line.rsplit(" ", 1)[1]) for line in self.server.metrics().splitlines()
+                   if line.split("{")[0].split(" ")[0] == name)
+
+    def records_of(self, session_id):
+        return [record for record in self.radius.records() if record.get("Acct-Session-Id") == session_id]
+
+    def wait_records(self, session_id, *statuses, timeout=15):
+        """The records of a session, once these have arrived, in this order."""
+        def arrived():
+            found = self.records_of(session_id)
+            return found if [r["Acct-Status-Type"] for r in found] == list(statuses) else None
+        try:
+            return pnslab.wait_until(arrived, timeout, f"records {statuses} of {session_id}")
+        except pnslab.LabError as error:
+            raise pnslab.LabError(f"{error}; there are {self.radius.records()}") from None
+
+    def test_10_start_and_stop_of_a_call(self):
+        session, view = self.call("alice", "wonderland", "mschap-v2", *MPPE_128)
+        start, = self.wait_records(view["id"], "Start")
+        self.assertEqual(start["User-Name"], "alice")
+        self.assertEqual(start["Framed-IP-Address"], session.address)
+        self.assertEqual(start["Class"], "0x676f6c64")
+        self.assertEqual(start["Acct-Authentic"], "RADIUS")
+        self.assertEqual(start["NAS-Identifier"], "lab")
+        self.assertEqual(start["Tunnel-Type:0"], "PPTP")
+        self.assertEqual(self.ping(self.guest, HOST, "-i 0.2"), (3, 3))
+        forwarded = self.find(session)
+        self.assertEqual(session.hang_up(), 5)
+        stop = self.wait_records(view["id"], "Start", "Stop")[1]
+        self.assertEqual(stop["Acct-Terminate-Cause"], "User-Request")
+        self.assertEqual(int(stop["Acct-Input-Packets"]), forwarded["rx_packets"])
+        self.assertEqual(int(stop["Acct-Output-Octets"]), forwarded["tx_bytes"])
+
+    def test_20_nothing_is_lost_while_no_server_answers_and_control_dies_twice(self):
+        self.radius.kill()
+        session, view = self.call("bob", "builder")
+        self.server.kill("control")
+        self.wait_for(lambda: self.find(session), "the successor has the call")
+        self.assertEqual(session.hang_up(), 5)
+        self.server.wait_sessions(0)
+        self.wait_for(lambda: self.metric("pns_accounting_waiting_records") >= 2, "Start and Stop wait")
+        old = self.server.kill("control")
+        self.wait_for(lambda: self.server.pid_of("control") not in (None, old), "another successor")
+        self.radius.start()
+        start, stop = self.wait_records(view["id"], "Start", "Stop", timeout=60)
+        self.assertEqual(start["Acct-Authentic"], "Local")
+        self.assertGreater(int(start["Acct-Delay-Time"]), 0)
+        self.assertEqual(stop["Acct-Terminate-Cause"], "User-Request")
+        self.assertEqual(start["Acct-Tunnel-Connection"], stop["Acct-Tunnel-Connection"])
+        self.wait_for(lambda: self.metric("pns_accounting_waiting_records") == 0, "none waits")
+        # A plane that is started again is no restart of the server.
+        statuses = [record["Acct-Status-Type"] for record in self.radius.records()]
+        self.assertEqual(statuses.count("Accounting-On"), 1)
+
+    def test_30_a_server_that_ends_stops_its_sessions_and_says_off(self):
+        _, view = self.call()
+        self.wait_records(view["id"], "Start")
+        self.server.stop()
+        stop = self.wait_records(view["id"], "Start", "Stop")[1]
+        self.assertEqual(stop["Acct-Terminate-Cause"], "Admin-Reboot")
+        self.assertEqual(self.radius.records()[-1]["Acct-Status-Type"], "Accounting-Off")
+
+    def wait_for(self, condition, what, timeout=20):
+        """Until condition() holds; the control process may be away meanwhile."""
+        def holds():
+            try:
+                return condition()
+            except pnslab.LabError:
+                return None
+        return pnslab.wait_until(holds, timeout, what)
+
+
+if __name__ == "__main__":
+    theme.main(Accounting)
