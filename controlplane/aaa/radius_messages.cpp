@@ -11,6 +11,7 @@
 #include "pns/crypto/mppe_keys.hpp"
 #include "pns/radius/hiding.hpp"
 #include "pns/radius/ms_chap.hpp"
+#include "pns/radius/numbers.hpp"
 #include "pns/radius/values.hpp"
 
 namespace pns::aaa {
@@ -21,15 +22,8 @@ using radius::PacketBuilder;
 
 namespace {
 
-constexpr std::uint32_t kServiceTypeFramed = 2;     // RFC 2865 §5.6
-constexpr std::uint32_t kFramedProtocolPpp = 1;     // RFC 2865 §5.7
-constexpr std::uint32_t kNasPortTypeVirtual = 5;    // RFC 2865 §5.41
-constexpr std::uint32_t kTunnelTypePptp = 1;        // RFC 2868 §3.1
-constexpr std::uint32_t kTunnelMediumTypeIpv4 = 1;  // RFC 2868 §3.2
-constexpr std::size_t kProofSize = 42;              // "S=" and 40 hexadecimal digits
-// Framed-IP-Address: the client may choose; this server chooses (RFC 2865 §5.8).
-constexpr std::uint32_t kClientChooses = 0xffffffff;
-constexpr std::uint32_t kServerChooses = 0xfffffffe;
+constexpr std::size_t kMaxClasses = 8;  // Class attributes that are kept of an answer
+constexpr std::size_t kProofSize = 42;  // "S=" and 40 hexadecimal digits
 
 // ---- The request
 
@@ -113,7 +107,8 @@ AuthDenial not_served(EndReason reason) { return {.reason = reason, .is_verdict 
 void read_addresses(const radius::PacketView& packet, model::AuthGrant& grant) {
   if (const auto value = packet.find_first(attribute::kFramedIpAddress))
     if (const auto address = radius::read_ipv4(*value);
-        address && address->value != kClientChooses && address->value != kServerChooses)
+        address && address->value != radius::kAddressOfClient &&
+        address->value != radius::kAddressOfPool)
       grant.address = *address;
   if (const auto value = packet.find_first(attribute::kFramedIpv6Prefix))
     if (const auto prefix = radius::read_ipv6_prefix(*value); prefix && prefix->length == 64)
@@ -125,7 +120,7 @@ void read_addresses(const radius::PacketView& packet, model::AuthGrant& grant) {
 model::AuthResult read_accept(const RadiusAnswer& answer, const model::AuthRequest& request) {
   const radius::PacketView& packet = answer.packet;
   if (const auto value = packet.find_first(attribute::kServiceType))
-    if (radius::read_u32(*value) != kServiceTypeFramed)
+    if (radius::read_u32(*value) != radius::number(radius::ServiceType::kFramed))
       return not_served(EndReason::auth_service_type);
   model::AuthGrant grant;
   grant.user = request.user;
@@ -141,6 +136,10 @@ model::AuthResult read_accept(const RadiusAnswer& answer, const model::AuthReque
   auto keys = read_keys(answer, request);
   if (!keys) return not_served(keys.error());
   grant.mppe = std::move(*keys);
+  grant.origin.is_radius = true;
+  for (const Bytes value : packet.all(attribute::kClass))
+    if (grant.origin.classes.size() < kMaxClasses)
+      grant.origin.classes.emplace_back(value.begin(), value.end());
   if (const auto value = packet.find_first(attribute::kUserName))
     if (const auto name = radius::read_text(*value)) grant.user = *name;
   read_addresses(packet, grant);
@@ -216,24 +215,12 @@ void add_login(PacketBuilder& packet, const RadiusAttempt& attempt,
   const model::AuthCall& call = request.call;
   packet.add_text(attribute::kUserName, request.user);
   std::visit(CredentialsAdder(packet, attempt, call.mtu), request.credentials);
-  packet.add_u32(attribute::kServiceType, kServiceTypeFramed);
-  packet.add_u32(attribute::kFramedProtocol, kFramedProtocolPpp);
-  packet.add_text(attribute::kNasIdentifier, nas.identifier);
-  if (nas.ipv4) packet.add_ipv4(attribute::kNasIpAddress, *nas.ipv4);
-  if (nas.ipv6) packet.add_ipv6(attribute::kNasIpv6Address, *nas.ipv6);
-  packet.add_u32(attribute::kNasPort, call.slot.value);
-  packet.add_u32(attribute::kNasPortType, kNasPortTypeVirtual);
-  const std::string peer = request.peer.to_string();
-  packet.add_text(attribute::kNasPortId, fmt::format("pptp:{}:{}", peer, call.peer_call_id.value));
-  packet.add_text(attribute::kCallingStationId, peer);
-  const std::string local = call.local.to_string();
-  packet.add_text(attribute::kCalledStationId, local);
-  if (call.session.value != 0)
-    packet.add_text(attribute::kAcctSessionId, fmt::format("{:016x}", call.session.value));
-  packet.add_tagged_u24(attribute::kTunnelType, 0, kTunnelTypePptp);
-  packet.add_tagged_u24(attribute::kTunnelMediumType, 0, kTunnelMediumTypeIpv4);
-  packet.add_tagged_text(attribute::kTunnelClientEndpoint, 0, peer);
-  packet.add_tagged_text(attribute::kTunnelServerEndpoint, 0, local);
+  add_nas(packet, nas);
+  add_call(packet, {.session = call.session,
+                    .slot = call.slot,
+                    .peer_call_id = call.peer_call_id,
+                    .peer = request.peer,
+                    .local = call.local});
 }
 
 model::AuthResult read_answer(const RadiusAnswer& answer, const model::AuthRequest& request) {

@@ -5,21 +5,13 @@
 #pragma once
 
 #include <optional>
-#include <string>
 
+#include "controlplane/aaa/radius_call.hpp"
 #include "controlplane/aaa/radius_request.hpp"
 #include "controlplane/model/auth.hpp"
-#include "pns/base/ip_address.hpp"
 #include "pns/radius/packet_builder.hpp"
 
 namespace pns::aaa {
-
-// This server, as it names itself to RADIUS servers.
-struct RadiusNas {
-  std::string identifier;           // NAS-Identifier
-  std::optional<Ipv4Address> ipv4;  // NAS-IP-Address
-  std::optional<Ipv6Address> ipv6;  // NAS-IPv6-Address
-};
 
 // The State of a conversation as it goes through the link: the index of the server that gave it,
 // then its octets, which may be none.

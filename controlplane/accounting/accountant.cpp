@@ -53,7 +53,8 @@ void Accountant::opened(const SessionFacts& facts) { begin(facts, wall_()); }
 void Accountant::begin(const SessionFacts& facts, std::uint64_t started) {
   open_.insert_or_assign(facts.session, started);
   Octets identity = identity_attributes(facts);
-  keep(facts.session, record(Status::kStart, started, identity),
+  Record made = record(Status::kStart, started, identity);
+  keep(facts.session, std::move(made),
        {PutSession{facts.session,
                    {.started = started,
                     .reported = started,
@@ -71,7 +72,8 @@ void Accountant::interim(const SessionFacts& facts, const SessionCounters& count
   Octets identity = identity_attributes(facts);
   Octets reported = counter_attributes(counters);
   const std::uint64_t now = wall_();
-  keep(facts.session, record(Status::kInterimUpdate, now, joined({&identity, &reported})),
+  Record made = record(Status::kInterimUpdate, now, joined({&identity, &reported}));
+  keep(facts.session, std::move(made),
        {PutSession{facts.session,
                    {.started = found->second,
                     .reported = now,

@@ -13,19 +13,13 @@
 
 #include "pns/base/bytes.hpp"
 #include "pns/base/ids.hpp"
+#include "pns/radius/numbers.hpp"
 
 namespace pns::accounting {
 
 using Octets = std::vector<std::byte>;
 
-// Acct-Status-Type (RFC 2866 §5.1).
-enum class Status : std::uint32_t {
-  kStart = 1,
-  kStop = 2,
-  kInterimUpdate = 3,
-  kAccountingOn = 7,
-  kAccountingOff = 8,
-};
+using Status = radius::AcctStatusType;
 
 // One Accounting-Request that no server has answered yet.
 struct Record {

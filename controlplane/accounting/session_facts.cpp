@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "controlplane/aaa/radius_call.hpp"
 #include "pns/radius/packet_builder.hpp"
 
 namespace pns::accounting {
@@ -10,13 +11,6 @@ namespace pns::accounting {
 namespace attribute = radius::attribute;
 
 namespace {
-
-constexpr std::uint32_t kServiceTypeFramed = 2;     // RFC 2865 §5.6
-constexpr std::uint32_t kFramedProtocolPpp = 1;     // RFC 2865 §5.7
-constexpr std::uint32_t kNasPortTypeVirtual = 5;    // RFC 2865 §5.41
-constexpr std::uint32_t kTunnelTypePptp = 1;        // RFC 2868 §3.1
-constexpr std::uint32_t kTunnelMediumTypeIpv4 = 1;  // RFC 2868 §3.2
-constexpr std::uint8_t kNoTag = 0;
 
 radius::PacketBuilder new_builder() noexcept {
   return {
@@ -40,18 +34,12 @@ constexpr std::size_t kReserved = 1'024;
 Octets identity_attributes(const SessionFacts& facts) {
   auto out = new_builder();
   out.add_text(attribute::kUserName, std::string_view(facts.user).substr(0, 253));
-  out.add_text(attribute::kAcctSessionId, fmt::format("{:016x}", facts.session.value));
-  out.add_u32(attribute::kAcctAuthentic, static_cast<std::uint32_t>(facts.authentic));
-  out.add_u32(attribute::kServiceType, kServiceTypeFramed);
-  out.add_u32(attribute::kFramedProtocol, kFramedProtocolPpp);
-  out.add_u32(attribute::kNasPort, facts.slot.value);
-  out.add_u32(attribute::kNasPortType, kNasPortTypeVirtual);
-  out.add_text(attribute::kCallingStationId, facts.peer.to_string());
-  out.add_text(attribute::kCalledStationId, facts.local.to_string());
-  out.add_tagged_u24(attribute::kTunnelType, kNoTag, kTunnelTypePptp);
-  out.add_tagged_u24(attribute::kTunnelMediumType, kNoTag, kTunnelMediumTypeIpv4);
-  out.add_tagged_text(attribute::kTunnelClientEndpoint, kNoTag, facts.peer.to_string());
-  out.add_tagged_text(attribute::kTunnelServerEndpoint, kNoTag, facts.local.to_string());
+  out.add_u32(attribute::kAcctAuthentic, radius::number(facts.authentic));
+  aaa::add_call(out, {.session = facts.session,
+                      .slot = facts.slot,
+                      .peer_call_id = facts.peer_call_id,
+                      .peer = facts.peer,
+                      .local = facts.local});
   out.add_text(attribute::kAcctTunnelConnection,
                fmt::format("{}-{}", facts.our_call_id.value, facts.peer_call_id.value));
   if (facts.address) out.add_ipv4(attribute::kFramedIpAddress, *facts.address);
@@ -83,7 +71,7 @@ Octets counter_attributes(const SessionCounters& counters) {
 
 Octets cause_attributes(TerminateCause cause) {
   auto out = new_builder();
-  out.add_u32(attribute::kAcctTerminateCause, static_cast<std::uint32_t>(cause));
+  out.add_u32(attribute::kAcctTerminateCause, radius::number(cause));
   return take(out);
 }
 

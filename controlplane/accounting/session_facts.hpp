@@ -14,11 +14,11 @@
 #include "pns/base/ids.hpp"
 #include "pns/base/ip_address.hpp"
 #include "pns/base/networks.hpp"
+#include "pns/radius/numbers.hpp"
 
 namespace pns::accounting {
 
-// Acct-Authentic (RFC 2866 §5.6): who has authenticated the subscriber.
-enum class Authentic : std::uint32_t { kRadius = 1, kLocal = 2 };
+using Authentic = radius::AcctAuthentic;
 
 struct SessionFacts {
   SessionId session{};

@@ -25,6 +25,7 @@ void Spool::write(std::vector<Change> changes, Done done) {
     const std::scoped_lock lock(mutex_);
     if (waiting_.size() < kMaxWaiting) {
       waiting_.push_back({std::move(changes), std::move(done)});
+      ++unfinished_;
       done = nullptr;
     }
   }
@@ -53,6 +54,7 @@ void Spool::commit(std::vector<Write>& writes) {
   const int error = store_.write(all);
   error_ = error;
   measure();
+  unfinished_ -= writes.size();
   // One posting for all: their order is that of the writes.
   post_([writes = std::move(writes), error]() mutable {
     for (Write& write : writes)

@@ -35,6 +35,12 @@ class Spool final : public RecordKeeper {
     store_.read_records(after, visit);
   }
 
+  void read_sessions(const std::function<void(SessionId, OpenSession)>& visit) const {
+    store_.read_sessions(visit);
+  }
+
+  // Nothing waits, and nothing is being written.
+  [[nodiscard]] bool is_idle() const noexcept { return unfinished_ == 0; }
   // As of the last transaction: SpoolStore's figures, and the error of the last that failed since
   // one succeeded (0: none).
   [[nodiscard]] double fill() const noexcept { return fill_; }
@@ -55,6 +61,7 @@ class Spool final : public RecordKeeper {
   std::atomic<double> fill_ = 0;
   std::atomic<std::size_t> record_count_ = 0;
   std::atomic<int> error_ = 0;
+  std::atomic<std::size_t> unfinished_ = 0;  // writes
   std::mutex mutex_;
   std::condition_variable work_;
   std::vector<Write> waiting_;  // under mutex_, as is stop_

@@ -82,6 +82,7 @@ TerminateCause terminate_cause(EndReason reason) noexcept {
     case EndReason::no_address:
     case EndReason::too_many_placed_calls:
     case EndReason::memory_limit:
+    case EndReason::accounting_full:
     case EndReason::source_limit:
     case EndReason::admission_timeout:
     case EndReason::admission_queue_full:
@@ -94,6 +95,9 @@ TerminateCause terminate_cause(EndReason reason) noexcept {
     case EndReason::route_in_use:
     case EndReason::route_not_leasable:
     case EndReason::auth_unavailable:
+    case EndReason::auth_no_proof:
+    case EndReason::auth_service_type:
+    case EndReason::auth_bad_keys:
       return TerminateCause::kServiceUnavailable;
     case EndReason::auth_no_common_method:
     case EndReason::auth_timeout:

@@ -121,6 +121,13 @@ struct MppeKeys {
   }
 };
 
+// The keeper of an account, and what it wants to see again in accounting.
+struct AuthOrigin {
+  bool is_radius = false;                         // else: the users file
+  std::vector<std::vector<std::byte>> classes{};  // RFC 2865 §5.25: unchanged, in their order
+  friend bool operator==(const AuthOrigin&, const AuthOrigin&) = default;
+};
+
 struct AuthGrant {
   std::string user;  // the account's name
   AuthMethod method = AuthMethod::kNone;
@@ -132,6 +139,7 @@ struct AuthGrant {
   std::string pool = "default";
   std::optional<std::uint64_t> rate_bits_per_second;
   std::vector<std::string> groups;
+  AuthOrigin origin{};
 };
 
 struct AuthDenial {

@@ -12,7 +12,9 @@
 #include <string>
 #include <utility>
 
+#include "controlplane/metrics/accounting_collector.hpp"
 #include "controlplane/metrics/radius_collector.hpp"
+#include "controlplane/process/accounting_source.hpp"
 #include "controlplane/process/management_handlers.hpp"
 #include "controlplane/process/start_check.hpp"
 #include "controlplane/runtime/control_socket.hpp"
@@ -35,7 +37,8 @@ constexpr auto kFlushPoll = Milliseconds(5);
 // gone for this long.
 constexpr std::int64_t kWorthTrimming = 1000;
 constexpr int kTrimAfterSeconds = 5;
-constexpr auto kTurnWindow = Seconds(30);  // of the longest turn that is shown
+constexpr auto kTurnWindow = Seconds(30);          // of the longest turn that is shown
+constexpr auto kLastRecords = Milliseconds(1000);  // of accounting, once all calls have ended
 constexpr auto kSignalStop = Milliseconds(5000);
 
 template <class T>
@@ -44,7 +47,12 @@ T need(std::expected<T, std::string> value) {
   return std::move(*value);
 }
 
+// An answer of the management interface is one text of megabytes. malloc would raise its threshold
+// for mappings to that size, and keep so much in the heap of each thread that has made one.
+void keep_large_blocks_out_of_heaps() { (void)::mallopt(M_MMAP_THRESHOLD, 128 * 1024); }
+
 config::Config load_config(config::Source& source) {
+  keep_large_blocks_out_of_heaps();
   auto config = config::load(source);
   source.config.reset();
   if (!config) throw std::runtime_error(config.error().front().to_string());
@@ -146,10 +154,13 @@ ControlProcess::ControlProcess(config::Source source, const std::filesystem::pat
   if (opened_.radius)
     radius_.emplace(loop_, socket_poller_, random_, *config_.aaa.radius,
                     std::move(*std::exchange(opened_.radius, std::nullopt)));
+  start_accounting();
   end_phase(StartPhase::kStore);
   on_host_addresses(address_watch_.addresses());
   granted_connections_ = grants_.connections.size();
   service_.take_over(std::move(grants_.connections));
+  if (accounting_)
+    accounting_->start(memory_.header().process(contract::Process::kControl).serves.load() == 0);
   end_phase(StartPhase::kTakeOver);
   start_management();
   every_second();  // the first scrape finds the pools
@@ -181,6 +192,21 @@ void ControlProcess::start_management() {
                                                                 .supervisor = supervisor_}));
 }
 
+void ControlProcess::start_accounting() {
+  if (!config_.aaa.accounts()) return;
+  const config::RadiusAccounting& config = config_.aaa.radius->accounting;
+  accounting_.emplace(
+      open_spool(opened_.spool_directory, config),
+      accounting::Service::Parts{.loop = loop_,
+                                 .random = random_,
+                                 .client = radius_->client(),
+                                 .nas = radius_->nas(),
+                                 .on_full = static_cast<accounting::OnFull>(config.on_full),
+                                 .on_shortage = [this](bool full) { on_spool(full); }});
+  service_.add_listener(accounting_->listener());
+  service_.set_counter_interval(config.interim_interval);
+}
+
 void ControlProcess::start_metrics() {
   if (!config_.metrics.listen) return;
   if (const std::string why = metrics_objection(*config_.metrics.listen, std::nullopt);
@@ -192,6 +218,8 @@ void ControlProcess::start_metrics() {
   if (radius_)
     collectors.push_back(std::make_shared<metrics::RadiusCollector>(
         radius_->client().counts(), radius_->client().server_counts()));
+  if (accounting_)
+    collectors.push_back(std::make_shared<metrics::AccountingCollector>(accounting_->counts()));
   metrics_ = std::make_unique<metrics::Endpoint>(
       config_.metrics.listen->address, config_.metrics.listen->port, std::move(collectors));
 }
@@ -319,7 +347,8 @@ void ControlProcess::try_ready() {
 }
 
 void ControlProcess::on_memory(bool over) {
-  service_.set_shortage(over ? EndReason::memory_limit : EndReason::kNone);
+  memory_is_short_ = over;
+  refuse_calls_or_not();
   const auto megabytes = statistics_.memory_octets.get() >> 20;
   if (over)
     log::error("memory limit reached", {{"megabytes", megabytes}});
@@ -327,7 +356,19 @@ void ControlProcess::on_memory(bool over) {
     log::info("memory limit left", {{"megabytes", megabytes}});
 }
 
+void ControlProcess::on_spool(bool full) {
+  spool_is_short_ = full;
+  refuse_calls_or_not();
+}
+
+void ControlProcess::refuse_calls_or_not() {
+  service_.set_shortage(memory_is_short_  ? EndReason::memory_limit
+                        : spool_is_short_ ? EndReason::accounting_full
+                                          : EndReason::kNone);
+}
+
 void ControlProcess::every_second() {
+  if (accounting_) accounting_->refresh();
   statistics_.store_transactions.set(static_cast<std::int64_t>(journal_->counts().transactions));
   statistics_.store_records.set(static_cast<std::int64_t>(journal_->counts().records));
   pool_figures_.refresh(pools_.status());
@@ -365,7 +406,10 @@ void ControlProcess::give_memory_back() {
 
 void ControlProcess::stop(Milliseconds within) {
   for (auto& listener : listeners_) listener->stop();
-  service_.shut_down(within, [this] { context_.stop(); });
+  service_.shut_down(within, [this] {
+    if (!accounting_) return context_.stop();
+    accounting_->finish(kLastRecords, [this] { context_.stop(); });
+  });
 }
 
 // A successor takes over: no message to a peer may be cut in the middle, and no peer is told.

@@ -29,6 +29,7 @@
 #include "controlplane/aaa/ordered_authenticator.hpp"
 #include "controlplane/aaa/password_changes.hpp"
 #include "controlplane/aaa/password_saver.hpp"
+#include "controlplane/accounting/service.hpp"
 #include "controlplane/dataplane_link/dataplane_link.hpp"
 #include "controlplane/management/server.hpp"
 #include "controlplane/metrics/collector.hpp"
@@ -39,8 +40,8 @@
 #include "controlplane/process/users_loader.hpp"
 #include "controlplane/resume/journal.hpp"
 #include "controlplane/runtime/address_watch.hpp"
-#include "controlplane/runtime/connector.hpp"
 #include "controlplane/runtime/asio_event_loop.hpp"
+#include "controlplane/runtime/connector.hpp"
 #include "controlplane/runtime/listener.hpp"
 #include "controlplane/runtime/memory_watch.hpp"
 #include "controlplane/runtime/socket_poller.hpp"
@@ -90,7 +91,10 @@ class ControlProcess {
   [[nodiscard]] std::vector<aaa::OrderedAuthenticator::Source> account_sources();
   void on_attached();
   void try_ready();
+  void start_accounting();
   void on_memory(bool over);
+  void on_spool(bool full);
+  void refuse_calls_or_not();
   void stop(Milliseconds within);
   void leave();
   void leave_when_flushed();
@@ -123,6 +127,7 @@ class ControlProcess {
   SocketPoller socket_poller_;
   std::optional<RadiusSource> radius_;  // without radius in aaa.order: empty
   std::optional<aaa::OrderedAuthenticator> ordered_authenticator_;
+  std::optional<accounting::Service> accounting_;  // without servers for it: empty
   SupervisorLink supervisor_;
   DataplaneLink dataplane_;
   subscriber::Service service_;
@@ -141,6 +146,8 @@ class ControlProcess {
       0;  // control frames that the ring from the dataplane had no room for
   std::optional<std::string> failure_;
   std::size_t granted_connections_ = 0;
+  bool memory_is_short_ = false;
+  bool spool_is_short_ = false;
   bool users_read_ = false;
   bool attached_ = false;
 };

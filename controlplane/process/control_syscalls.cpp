@@ -42,12 +42,13 @@ privilege::SyscallList control_syscalls() {
         {__NR_bind},
         {__NR_connect},
         {__NR_listen}}},
-      {"the resume store and changed passwords: files of user pns",
+      {"the resume store, the spool of accounting and changed passwords: files of user pns",
        {{__NR_openat},    {__NR_newfstatat}, {__NR_statx},      {__NR_statfs},    {__NR_fstatfs},
         {__NR_access},    {__NR_faccessat2}, {__NR_getdents64}, {__NR_readlink},  {__NR_getcwd},
         {__NR_mkdir},     {__NR_unlink},     {__NR_unlinkat},   {__NR_rename},    {__NR_renameat},
         {__NR_chmod},     {__NR_fchmodat},   {__NR_ftruncate},  {__NR_fallocate}, {__NR_fsync},
-        {__NR_fdatasync}, {__NR_msync},      {__NR_pwrite64},   {__NR_pwritev},   {__NR_umask}}},
+        {__NR_fdatasync}, {__NR_msync},      {__NR_pwrite64},   {__NR_pwritev},   {__NR_umask},
+        {__NR_fchdir}}},
   };
   list.allowed.insert(list.allowed.end(), own.begin(), own.end());
   return list;

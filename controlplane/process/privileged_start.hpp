@@ -33,6 +33,7 @@ struct Opened {
   UniqueFd users_file;
   UniqueFd password_changes_directory;             // O_PATH; empty: no such key
   std::optional<RadiusOpened> radius;              // without radius in aaa.order: empty
+  UniqueFd spool_directory;                        // without accounting: empty
   std::unique_ptr<management::Server> management;  // bound, not yet serving
 };
 

@@ -74,20 +74,24 @@ aaa::RadiusClientSettings make_settings(const config::Radius& config,
                         : radius::MessageAuthenticatorPolicy::kAccept;
   for (std::size_t i = 0; i < config.servers.size(); ++i) {
     const config::RadiusServer& server = config.servers[i];
-    // Accounting is asked of nobody yet.
-    if (!server.does(config::RadiusKind::kAuthentication)) continue;
-    settings.servers.push_back({.endpoint = {server.address, server.auth_port},
-                                .kind = model::RadiusKind::kAuthentication,
-                                .secret = secrets[i],
-                                .priority = server.priority,
-                                .weight = server.weight,
-                                .timeout = server.timeout,
-                                .tries = server.tries,
-                                .max_window = server.window,
-                                .health = {.count = config.dead.timeouts,
-                                           .time = config.dead.after,
-                                           .interval = config.dead.probe_interval,
-                                           .probes = server.status_server}});
+    const auto add = [&](model::RadiusKind kind, std::uint16_t port) {
+      settings.servers.push_back({.endpoint = {server.address, port},
+                                  .kind = kind,
+                                  .secret = secrets[i],
+                                  .priority = server.priority,
+                                  .weight = server.weight,
+                                  .timeout = server.timeout,
+                                  .tries = server.tries,
+                                  .max_window = server.window,
+                                  .health = {.count = config.dead.timeouts,
+                                             .time = config.dead.after,
+                                             .interval = config.dead.probe_interval,
+                                             .probes = server.status_server}});
+    };
+    if (server.does(config::RadiusKind::kAuthentication))
+      add(model::RadiusKind::kAuthentication, server.auth_port);
+    if (server.does(config::RadiusKind::kAccounting))
+      add(model::RadiusKind::kAccounting, server.accounting_port);
   }
   return settings;
 }
@@ -124,12 +128,13 @@ RadiusSource::RadiusSource(EventLoop& loop, SocketPoller& poller, RandomSource& 
                  client_.on_datagram(source, socket, datagram);
                }),
       timer_(loop.timers(), [this] { client_.on_deadline(); }),
+      nas_(std::move(opened.nas)),
       client_(
           make_settings(config, opened.secrets), transport_, random, [this] { return loop_.now(); },
           [this](TimePoint at) { timer_.arm(at); },
           {.changed = [this](const auto& server, auto state) { on_changed(server, state); },
            .discarded = [this](const auto& server, auto reason) { on_discarded(server, reason); }}),
-      authenticator_(client_, std::move(opened.nas), config.deadline) {}
+      authenticator_(client_, nas_, config.deadline) {}
 
 void RadiusSource::on_changed(const model::RadiusServerCounts& server, model::RadiusState state) {
   const std::string_view kind = model::name_of(server.kind);

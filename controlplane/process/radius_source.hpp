@@ -45,7 +45,8 @@ class RadiusSource {
   void stop() noexcept { sockets_.stop(); }
 
   [[nodiscard]] aaa::Authenticator& authenticator() noexcept { return authenticator_; }
-  [[nodiscard]] const aaa::RadiusClient& client() const noexcept { return client_; }
+  [[nodiscard]] aaa::RadiusClient& client() noexcept { return client_; }
+  [[nodiscard]] const aaa::RadiusNas& nas() const noexcept { return nas_; }
 
  private:
   class Transport final : public aaa::RadiusTransport {
@@ -69,6 +70,7 @@ class RadiusSource {
   DatagramSockets sockets_;
   Transport transport_{sockets_};
   Timer timer_;
+  aaa::RadiusNas nas_;
   log::RateLimit discards_{10, Seconds(60)};
   aaa::RadiusClient client_;
   aaa::RadiusAuthenticator authenticator_;

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "controlplane/pools/pool_set.hpp"
+#include "controlplane/process/accounting_source.hpp"
 #include "controlplane/process/privileged_start.hpp"
 #include "controlplane/process/radius_source.hpp"
 #include "controlplane/process/users_loader.hpp"
@@ -68,6 +69,8 @@ void check_host(const config::Config& config, const std::filesystem::path& run_d
   attempt(found, [&] { changes = find_password_changes(config); });
   if (config.aaa.asks(config::AaaSource::kRadius))
     attempt(found, [&] { (void)open_radius(*config.aaa.radius); });
+  if (config.aaa.accounts())
+    attempt(found, [&] { check_spool_directory(config.aaa.radius->accounting); });
   attempt(found, [&] { check_socket(config, run_dir); });
   if (std::string why = privilege::store_objection(run_dir, identity); !why.empty())
     found.add_host({std::move(why)});

@@ -31,6 +31,7 @@ enum class SessionTag : std::uint16_t {
   kIpv4Networks = 9,  // behind the subscriber
   kIpv6Networks = 10,
   kWithoutIpv4 = 11,       // present: the peer has rejected IPCP
+  kOrigin = 12,            // absent: the account is of the users file
 #ifdef PNS_CONTRACT_TRIAL  // pns/contract/build_contract.hpp
   kTrial = 0xffff,
 #endif
@@ -159,6 +160,28 @@ std::optional<FieldReader> open(Bytes record) {
       version < contract::kStoreMinCompatible)
     return std::nullopt;
   return reader;
+}
+
+constexpr std::size_t kLongestClass = 253;  // octets of an attribute's value (RFC 2865 §5)
+
+void write_origin(RecordWriter& out, const model::AuthOrigin& origin) {
+  if (origin == model::AuthOrigin()) return;
+  out.field(SessionTag::kOrigin, [&] {
+    out.flag(origin.is_radius);
+    for (const Octets& value : origin.classes) {
+      if (value.size() > kLongestClass) continue;
+      out.u8(static_cast<std::uint8_t>(value.size()));
+      for (const std::byte octet : value) out.u8(std::to_integer<std::uint8_t>(octet));
+    }
+  });
+}
+
+void read_origin(FieldReader& in, model::AuthOrigin& origin) {
+  origin.is_radius = in.flag();
+  while (in.ok() && !in.at_end()) {
+    const Bytes value = in.take(in.u8());
+    if (in.ok()) origin.classes.emplace_back(value.begin(), value.end());
+  }
 }
 
 void write(RecordWriter& out, const Ipv6Address& address) {
@@ -357,6 +380,7 @@ Octets encode(const StoredSession& session) {
       out.u64(link.ipv6->peers);
     });
   if (!link.ipv4) out.field(SessionTag::kWithoutIpv4, [] {});
+  write_origin(out, session.origin);
   return out.take();
 }
 
@@ -436,6 +460,8 @@ std::optional<StoredSession> decode_session(Bytes record) {
       case SessionTag::kWithoutIpv4:
         link.ipv4 = false;
         return;
+      case SessionTag::kOrigin:
+        return read_origin(value, out.origin);
     }
   });
   if (!in->ok() || networks.size() > kMaxNetworks) return std::nullopt;

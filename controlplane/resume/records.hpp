@@ -21,6 +21,7 @@
 #include <optional>
 #include <vector>
 
+#include "controlplane/model/auth.hpp"
 #include "controlplane/model/lease.hpp"
 #include "controlplane/ppp/link.hpp"
 #include "controlplane/pptp/control_connection.hpp"
@@ -54,6 +55,7 @@ struct StoredSession {
   std::uint64_t opened_ns = 0;   // CLOCK_MONOTONIC
   std::uint16_t mtu = 0;         // octets
   std::optional<std::uint64_t> rate_bits_per_second;
+  model::AuthOrigin origin{};
   ppp::LinkSnapshot link;  // its keys are neither written nor read
 };
 

@@ -29,6 +29,11 @@ class SessionAccount {
     return rate_bits_per_second_;
   }
 
+  // Empty for an account of the users file.
+  [[nodiscard]] model::AuthOrigin origin() const {
+    return origin_ ? *origin_ : model::AuthOrigin();
+  }
+
   // The peer gives a name.
   void claim(const std::string& user) { claimed_user_ = std::make_unique<std::string>(user); }
   // The peer has logged in. Returns the account before; empty: it is the same one.
@@ -39,13 +44,15 @@ class SessionAccount {
   }
   // The account of a session that an earlier process left.
   void restore(const std::string& user, const model::Lease& lease,
-               const std::optional<std::uint64_t>& rate_bits_per_second);
+               const std::optional<std::uint64_t>& rate_bits_per_second,
+               const model::AuthOrigin& origin);
 
  private:
   std::unique_ptr<std::string> claimed_user_;  // null: as user_
   std::string user_;                           // of lease_ too
   std::optional<model::Lease> lease_;
   std::optional<std::uint64_t> rate_bits_per_second_;
+  std::unique_ptr<model::AuthOrigin> origin_;  // null: the users file
 };
 
 }  // namespace pns::subscriber

@@ -49,7 +49,7 @@ void SessionLink::restore(const resume::StoredSession& stored) {
   phase_ = machine_->phase();
   stage_ = SetupStage::kOpen;
   resumption_ = machine_->resume();
-  account_.restore(stored.link.user, stored.lease, stored.rate_bits_per_second);
+  account_.restore(stored.link.user, stored.lease, stored.rate_bits_per_second, stored.origin);
   peer_mru_ = stored.link.lcp.peer_mru;
   mtu_ = stored.mtu;
   opened_ = from_monotonic_ns(stored.opened_ns);

@@ -76,6 +76,7 @@ std::optional<resume::StoredSession> record_of(const Session& session, TimePoint
                                .opened_ns = monotonic_ns(session.link().opened().value_or(now)),
                                .mtu = machine->inner_mtu(),
                                .rate_bits_per_second = account.rate_bits_per_second(),
+                               .origin = account.origin(),
                                .link = std::move(*snapshot)};
 }
 

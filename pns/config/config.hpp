@@ -331,6 +331,16 @@ struct RadiusDead {
   Milliseconds probe_interval{5'000};
 };
 
+// When the spool of accounting is nearly full.
+enum class OnFullSpool : std::uint8_t { kRefuseNewCalls, kDropInterimsFirst };
+
+struct RadiusAccounting {
+  Milliseconds interim_interval{300'000};
+  std::filesystem::path spool_directory = "/var/lib/pns/accounting";
+  std::uint32_t spool_megabytes = 256;
+  OnFullSpool on_full = OnFullSpool::kRefuseNewCalls;
+};
+
 struct Radius {
   std::vector<RadiusServer> servers;
   std::optional<IpAddress> ipv4_source;  // source_addresses; empty: the kernel's choice
@@ -340,8 +350,15 @@ struct Radius {
   Milliseconds deadline{25'000};  // for an answer to a login, of whichever server
   std::uint32_t waiting = 8192;   // requests of one kind that wait for a server
   RadiusDead dead;
-  Milliseconds interim_interval{300'000};                   // accounting.interim_interval
+  RadiusAccounting accounting;
   std::optional<std::uint16_t> dynamic_authorization_port;  // dynamic_authorization.port
+
+  // Some server takes records.
+  [[nodiscard]] bool accounts() const noexcept {
+    return std::any_of(servers.begin(), servers.end(), [](const RadiusServer& server) {
+      return server.does(RadiusKind::kAccounting);
+    });
+  }
 };
 
 // A new login needs the place of an older session of the same account: its share of
@@ -357,6 +374,10 @@ struct Aaa {
 
   [[nodiscard]] bool asks(AaaSource source) const noexcept {
     return std::find(order.begin(), order.end(), source) != order.end();
+  }
+  // Records of sessions go to RADIUS servers.
+  [[nodiscard]] bool accounts() const noexcept {
+    return asks(AaaSource::kRadius) && radius && radius->accounts();
   }
 
   std::uint32_t sessions_per_user = 0;  // at once, of one account; 0: no limit
@@ -489,6 +510,7 @@ struct LocalUser {
 [[nodiscard]] std::string_view name_of(OnLimit value) noexcept;
 [[nodiscard]] std::string_view name_of(RadiusKind value) noexcept;
 [[nodiscard]] std::string_view name_of(RadiusMessageAuthenticator value) noexcept;
+[[nodiscard]] std::string_view name_of(OnFullSpool value) noexcept;
 [[nodiscard]] std::string_view name_of(LogLevel value) noexcept;
 [[nodiscard]] std::string_view name_of(LogFormat value) noexcept;
 

@@ -146,7 +146,11 @@ Json radius_json(const Radius& radius) {
              {{"after", duration_text(radius.dead.after)},
               {"timeouts", radius.dead.timeouts},
               {"probe_interval", duration_text(radius.dead.probe_interval)}}},
-            {"accounting", {{"interim_interval", duration_text(radius.interim_interval)}}}};
+            {"accounting",
+             {{"interim_interval", duration_text(radius.accounting.interim_interval)},
+              {"spool_directory", radius.accounting.spool_directory.string()},
+              {"spool_megabytes", radius.accounting.spool_megabytes},
+              {"on_full", text(name_of(radius.accounting.on_full))}}}};
   for (const auto& source : {radius.ipv4_source, radius.ipv6_source})
     if (source) json["source_addresses"].push_back(to_string(*source));
   return json;

@@ -15,6 +15,9 @@ constexpr std::pair<std::string_view, RadiusKind> kKinds[] = {
 constexpr std::pair<std::string_view, RadiusMessageAuthenticator> kMessageAuthenticators[] = {
     {"require", RadiusMessageAuthenticator::kRequire},
     {"accept", RadiusMessageAuthenticator::kAccept}};
+constexpr std::pair<std::string_view, OnFullSpool> kOnFull[] = {
+    {"refuse_new_calls", OnFullSpool::kRefuseNewCalls},
+    {"drop_interims_first", OnFullSpool::kDropInterimsFirst}};
 constexpr std::pair<std::string_view, bool> kOnOrOff[] = {{"off", false}, {"on", true}};
 constexpr std::size_t kMostServers = 16;
 constexpr std::size_t kLongestIdentifier = 253;  // octets of an attribute's value
@@ -39,6 +42,14 @@ Parsed<std::string> parse_identifier(std::string_view text) {
   return std::string(text);
 }
 
+// Relative ones are relative to the configuration file.
+auto parse_path(const Document& document) {
+  return [&document](std::string_view text) -> Parsed<std::filesystem::path> {
+    if (text.empty()) return std::unexpected("must not be empty");
+    return (document.file().parent_path() / std::filesystem::path(text)).lexically_normal();
+  };
+}
+
 RadiusServer read_server(const Section& item, Document& document) {
   RadiusServer server;
   item.require("address");
@@ -49,12 +60,7 @@ RadiusServer read_server(const Section& item, Document& document) {
   item.read_list("kind", server.kinds, one_of(kKinds));
   if (item.is_empty_list("kind"))
     document.error_at(item.path("kind"), "at least one kind is needed");
-  item.read(
-      "secret_file", server.secret_file,
-      [&document](std::string_view text) -> Parsed<std::filesystem::path> {
-        if (text.empty()) return std::unexpected("must not be empty");
-        return (document.file().parent_path() / std::filesystem::path(text)).lexically_normal();
-      });
+  item.read("secret_file", server.secret_file, parse_path(document));
   item.read("priority", server.priority, integer(0, 1000));
   item.read("weight", server.weight, integer(1, 1000));
   item.read("timeout", server.timeout, duration(Milliseconds(100), Milliseconds(10'000)));
@@ -88,6 +94,14 @@ void check_servers(const Section& section, Document& document,
     document.error_at(section.path("servers"), fmt::format("more than {} servers", kMostServers));
 }
 
+void read_accounting(const Section& section, Document& document, RadiusAccounting& out) {
+  section.read("interim_interval", out.interim_interval,
+               duration(Milliseconds(60'000), Milliseconds(86'400'000)));
+  section.read("spool_directory", out.spool_directory, parse_path(document));
+  section.read("spool_megabytes", out.spool_megabytes, integer(8, 65'536));
+  section.read("on_full", out.on_full, one_of(kOnFull));
+}
+
 void read_sources(const Section& section, Document& document, Radius& out) {
   std::vector<IpAddress> sources;
   section.read_list("source_addresses", sources, parse_server_address);
@@ -118,9 +132,7 @@ void read_radius(const Section& section, const std::string& node_name, Document&
   dead.read("timeouts", out.dead.timeouts, integer(1, 1000));
   dead.read("probe_interval", out.dead.probe_interval,
             duration(Milliseconds(1'000), Milliseconds(300'000)));
-  section.section("accounting")
-      .read("interim_interval", out.interim_interval,
-            duration(Milliseconds(60'000), Milliseconds(86'400'000)));
+  read_accounting(section.section("accounting"), document, out.accounting);
   section.section("dynamic_authorization")
       .read("port", out.dynamic_authorization_port, integer(1, 65535));
 }
@@ -130,6 +142,9 @@ std::string_view name_of(RadiusKind value) noexcept {
 }
 std::string_view name_of(RadiusMessageAuthenticator value) noexcept {
   return kMessageAuthenticators[static_cast<std::size_t>(value)].first;
+}
+std::string_view name_of(OnFullSpool value) noexcept {
+  return kOnFull[static_cast<std::size_t>(value)].first;
 }
 
 }  // namespace pns::config

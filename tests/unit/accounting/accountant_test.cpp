@@ -88,6 +88,12 @@ TEST_CASE("accountant: start, interim update and stop of a session", "[accountin
   world.answer_all();
 
   CHECK(world.statuses() == Statuses{Status::kStart, Status::kInterimUpdate, Status::kStop});
+  for (const Record& each : world.sent) {
+    CHECK(number_in(each.attributes, attribute::kNasPort) == 7);
+    CHECK(number_in(each.attributes, attribute::kFramedIpAddress) == 0x0a000002);
+  }
+  CHECK_FALSE(number_in(world.sent[0].attributes, attribute::kAcctSessionTime));
+  CHECK(number_in(world.sent[1].attributes, attribute::kAcctInputOctets) == 1000);
   CHECK(world.sent[0].event_time == kNoon);
   CHECK(world.sent[1].event_time == kNoon + 60);
   CHECK(world.sent[2].event_time == kNoon + 90);

@@ -69,6 +69,27 @@ TEST_CASE("config: a minimal RADIUS server has the documented defaults", "[confi
   CHECK(radius.dead.after == 10s);
   CHECK(radius.dead.timeouts == 3);
   CHECK(radius.dead.probe_interval == 5s);
+  CHECK(config.aaa.accounts());
+  CHECK(radius.accounting.interim_interval == 5min);
+  CHECK(radius.accounting.spool_directory == "/var/lib/pns/accounting");
+  CHECK(radius.accounting.spool_megabytes == 256);
+  CHECK(radius.accounting.on_full == OnFullSpool::kRefuseNewCalls);
+}
+
+TEST_CASE("config: accounting needs a server that takes it, and radius among the sources",
+          "[config][radius]") {
+  const std::string rest =
+      ", accounting: {interim_interval: 10m, spool_directory: spool, spool_megabytes: 8, on_full: "
+      "drop_interims_first}";
+  const Config config = config_of(radius("{address: 10.0.0.9, secret_file: s}", rest));
+  const RadiusAccounting& accounting = config.aaa.radius->accounting;
+  CHECK(accounting.interim_interval == 10min);
+  CHECK(accounting.spool_directory.is_absolute());
+  CHECK(accounting.spool_directory.filename() == "spool");
+  CHECK(accounting.spool_megabytes == 8);
+  CHECK(accounting.on_full == OnFullSpool::kDropInterimsFirst);
+  CHECK_FALSE(config_of(radius("{address: 10.0.0.9, secret_file: s, kind: [authentication]}"))
+                  .aaa.accounts());
 }
 
 TEST_CASE("config: every value of a RADIUS server arrives", "[config][radius]") {
@@ -124,6 +145,11 @@ TEST_CASE("config: one error for each thing that is wrong with RADIUS", "[config
        "auth_port too"},
       {radius(good, ", source_addresses: [10.0.0.1, 10.0.0.2]"),
        "pns.yaml:9: aaa.radius.source_addresses: at most one address of each family"},
+      {radius(good, ", accounting: {spool_megabytes: 7}"),
+       "pns.yaml:9: aaa.radius.accounting.spool_megabytes: 7 is out of range (8 to 65536)"},
+      {radius(good, ", accounting: {on_full: stop}"),
+       "pns.yaml:9: aaa.radius.accounting.on_full: 'stop' is not one of refuse_new_calls, "
+       "drop_interims_first"},
       {radius(good, ", message_authenticator: maybe"),
        "pns.yaml:9: aaa.radius.message_authenticator: 'maybe' is not one of require, accept"},
       {radius(good, ", nas_identifier: ''"),

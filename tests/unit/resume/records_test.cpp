@@ -126,6 +126,15 @@ TEST_CASE("records: a link without IPv4 is read as one", "[resume]") {
   CHECK_FALSE(decode_session(encode(s))->link.ipv4);
 }
 
+TEST_CASE("records: the origin of an account is read as it was written", "[resume]") {
+  auto s = stored_session(1);
+  CHECK(decode_session(encode(s))->origin == model::AuthOrigin());
+  s.origin.is_radius = true;
+  CHECK(decode_session(encode(s))->origin == s.origin);
+  s.origin.classes = {Octets(253, std::byte{1}), Octets{std::byte{2}}, Octets(1, std::byte{0})};
+  CHECK(decode_session(encode(s))->origin == s.origin);
+}
+
 TEST_CASE("records: absent options stay absent", "[resume]") {
   auto s = stored_session(1);
   s.link.mppe.reset();
