@@ -32,36 +32,53 @@ void check_spool_directory(const config::RadiusAccounting& config) {
     if (!S_ISDIR(status.st_mode)) fail(directory, "is no directory");
     return;
   }
+  if (errno == EACCES) return;  // control alone may look
   if (errno != ENOENT) fail(directory, errno);
   const auto parent = directory.parent_path();
   if (::stat(parent.c_str(), &status) != 0) fail(parent, errno);
   if (!S_ISDIR(status.st_mode)) fail(parent, "is no directory");
 }
 
-UniqueFd open_spool_directory(const config::RadiusAccounting& config,
-                              const privilege::Identity& identity) {
-  const auto& path = config.spool_directory;
-  if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) fail(path, errno);
-  UniqueFd directory(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-  if (!directory) fail(path, errno);
+SpoolDirectory find_spool_directory(const config::RadiusAccounting& config,
+                                    const privilege::Identity& identity) {
+  SpoolDirectory found{.path = config.spool_directory, .parent = {}, .itself = {}};
+  const auto parent = found.path.parent_path();
+  found.parent.reset(::open(parent.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!found.parent) fail(parent, errno);
+  const std::string name = found.path.filename().string();
+  if (::mkdirat(found.parent.get(), name.c_str(), 0700) != 0 && errno == EACCES) return found;
+  found.itself.reset(
+      ::openat(found.parent.get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!found.itself && errno == EACCES) return found;
+  if (!found.itself) fail(found.path, errno);
   struct stat status {};
-  if (::fstat(directory.get(), &status) != 0) fail(path, errno);
-  if (::geteuid() != 0 || status.st_uid == identity.uid) return directory;
+  if (::fstat(found.itself.get(), &status) != 0) fail(found.path, errno);
+  if (::geteuid() != 0 || status.st_uid == identity.uid) return found;
   if (status.st_uid != 0)
-    fail(path, "belongs to uid " + std::to_string(status.st_uid) + ", not to " + identity.user);
-  if (::fchmod(directory.get(), 0700) != 0 ||
-      ::fchown(directory.get(), identity.uid, identity.gid) != 0)
-    fail(path, errno);
-  return directory;
+    fail(found.path,
+         "belongs to uid " + std::to_string(status.st_uid) + ", not to " + identity.user);
+  if (::fchmod(found.itself.get(), 0700) != 0 ||
+      ::fchown(found.itself.get(), identity.uid, identity.gid) != 0)
+    fail(found.path, errno);
+  return found;
 }
 
-accounting::SpoolStore open_spool(const UniqueFd& directory,
+accounting::SpoolStore open_spool(const SpoolDirectory& directory,
                                   const config::RadiusAccounting& config) {
+  UniqueFd opened;
+  if (!directory.itself) {
+    const std::string name = directory.path.filename().string();
+    (void)::mkdirat(directory.parent.get(), name.c_str(), 0700);
+    opened.reset(::openat(directory.parent.get(), name.c_str(),
+                          O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (!opened) fail(directory.path, errno);
+  }
   const UniqueFd before(::open(".", O_PATH | O_DIRECTORY | O_CLOEXEC));
-  if (!before || ::fchdir(directory.get()) != 0) fail(config.spool_directory, errno);
+  if (!before || ::fchdir(opened ? opened.get() : directory.itself.get()) != 0)
+    fail(directory.path, errno);
   auto store = accounting::SpoolStore::open(".", std::size_t{config.spool_megabytes} << 20);
-  if (::fchdir(before.get()) != 0) fail(config.spool_directory, errno);
-  if (!store) fail(config.spool_directory, store.error());
+  if (::fchdir(before.get()) != 0) fail(directory.path, errno);
+  if (!store) fail(directory.path, store.error());
   return std::move(*store);
 }
 

@@ -196,7 +196,7 @@ void ControlProcess::start_accounting() {
   if (!config_.aaa.accounts()) return;
   const config::RadiusAccounting& config = config_.aaa.radius->accounting;
   accounting_.emplace(
-      open_spool(opened_.spool_directory, config),
+      open_spool(*opened_.spool, config),
       accounting::Service::Parts{.loop = loop_,
                                  .random = random_,
                                  .client = radius_->client(),

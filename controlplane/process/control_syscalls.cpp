@@ -48,7 +48,7 @@ privilege::SyscallList control_syscalls() {
         {__NR_mkdir},     {__NR_unlink},     {__NR_unlinkat},   {__NR_rename},    {__NR_renameat},
         {__NR_chmod},     {__NR_fchmodat},   {__NR_ftruncate},  {__NR_fallocate}, {__NR_fsync},
         {__NR_fdatasync}, {__NR_msync},      {__NR_pwrite64},   {__NR_pwritev},   {__NR_umask},
-        {__NR_fchdir}}},
+        {__NR_fchdir},    {__NR_mkdirat}}},
   };
   list.allowed.insert(list.allowed.end(), own.begin(), own.end());
   return list;

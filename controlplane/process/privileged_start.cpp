@@ -11,7 +11,6 @@
 #include <utility>
 
 #include "controlplane/aaa/password_changes.hpp"
-#include "controlplane/process/accounting_source.hpp"
 #include "controlplane/process/control_syscalls.hpp"
 #include "pns/log/log.hpp"
 #include "pns/privilege/confinement.hpp"
@@ -50,8 +49,7 @@ Opened::Opened(config::Source& source, const config::Config& config,
   users_file = std::move(*users);
   password_changes_directory = find_password_changes(config);
   if (config.aaa.asks(config::AaaSource::kRadius)) radius = open_radius(*config.aaa.radius);
-  if (config.aaa.accounts())
-    spool_directory = open_spool_directory(config.aaa.radius->accounting, identity);
+  if (config.aaa.accounts()) spool = find_spool_directory(config.aaa.radius->accounting, identity);
   // The supervisor has done it, unless it is one of an earlier release.
   if (const auto given = privilege::give_run_places(run_dir, identity); !given)
     throw std::runtime_error(given.error());

@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "controlplane/management/server.hpp"
+#include "controlplane/process/accounting_source.hpp"
 #include "controlplane/process/radius_source.hpp"
 #include "controlplane/runtime/address_watch.hpp"
 #include "pns/base/unique_fd.hpp"
@@ -33,7 +34,7 @@ struct Opened {
   UniqueFd users_file;
   UniqueFd password_changes_directory;             // O_PATH; empty: no such key
   std::optional<RadiusOpened> radius;              // without radius in aaa.order: empty
-  UniqueFd spool_directory;                        // without accounting: empty
+  std::optional<SpoolDirectory> spool;             // without accounting: empty
   std::unique_ptr<management::Server> management;  // bound, not yet serving
 };
 
