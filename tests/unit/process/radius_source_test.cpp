@@ -23,6 +23,7 @@
 #include <optional>
 #include <string>
 
+#include "controlplane/runtime/asio_event_loop.hpp"
 #include "pns/radius/authenticators.hpp"
 #include "tests/support/octets.hpp"
 #include "tests/support/scratch_directory.hpp"
