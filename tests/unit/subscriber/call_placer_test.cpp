@@ -11,6 +11,9 @@
 #include <catch2/catch.hpp>
 #include <vector>
 
+#include "controlplane/runtime/asio_event_loop.hpp"
+#include "controlplane/runtime/connector.hpp"
+
 using namespace pns;
 using subscriber::CallPlacer;
 using subscriber::PlacedCall;

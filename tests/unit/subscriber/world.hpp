@@ -21,6 +21,8 @@
 
 #include "controlplane/aaa/local_authenticator.hpp"
 #include "controlplane/dataplane_link/dataplane_link.hpp"
+#include "controlplane/runtime/asio_event_loop.hpp"
+#include "controlplane/runtime/connector.hpp"
 #include "controlplane/runtime/socket_poller.hpp"
 #include "controlplane/runtime/supervisor_link.hpp"
 #include "controlplane/subscriber/service.hpp"
