@@ -203,7 +203,7 @@ class Dataplane {
   Announcer announcer_;
   BroadcastNetworks broadcast_networks_;
   std::size_t networks_with_broadcast_ = 0;  // as broadcast_networks_ was told last
-  rte_ring* from_lan_ = nullptr;  // to the first worker
+  rte_ring* from_lan_ = nullptr;             // to the first worker
   EventBucket lan_rate_;
   std::uint64_t lan_not_passed_ = 0;  // frames that found no room, or no buffer
   std::uint32_t adopted_ = 0;         // sessions in service at the start

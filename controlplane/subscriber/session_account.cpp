@@ -14,7 +14,7 @@ std::optional<std::string> SessionAccount::log_in(const model::AuthGrant& grant)
   std::optional<std::string> before;
   if (user_ != grant.user) before = std::exchange(user_, grant.user);
   if (claimed_user_ && *claimed_user_ == user_) claimed_user_.reset();
-  rate_bits_per_second_ = grant.rate_bits_per_second;
+  rate_bits_per_second_ = grant.rate_bits_per_second.value_or(0);
   origin_ = kept(grant.origin);
   return before;
 }
@@ -24,7 +24,7 @@ void SessionAccount::restore(const std::string& user, const model::Lease& lease,
                              const model::AuthOrigin& origin) {
   user_ = user;
   lease_ = lease;
-  rate_bits_per_second_ = rate_bits_per_second;
+  rate_bits_per_second_ = rate_bits_per_second.value_or(0);
   origin_ = kept(origin);
 }
 

@@ -25,8 +25,8 @@ class SessionAccount {
   }
   [[nodiscard]] const std::optional<model::Lease>& lease() const noexcept { return lease_; }
   // Empty: no limit.
-  [[nodiscard]] const std::optional<std::uint64_t>& rate_bits_per_second() const noexcept {
-    return rate_bits_per_second_;
+  [[nodiscard]] std::optional<std::uint64_t> rate_bits_per_second() const noexcept {
+    return rate_bits_per_second_ == 0 ? std::nullopt : std::optional(rate_bits_per_second_);
   }
 
   // Empty for an account of the users file.
@@ -51,7 +51,7 @@ class SessionAccount {
   std::unique_ptr<std::string> claimed_user_;  // null: as user_
   std::string user_;                           // of lease_ too
   std::optional<model::Lease> lease_;
-  std::optional<std::uint64_t> rate_bits_per_second_;
+  std::uint64_t rate_bits_per_second_ = 0;     // 0: no limit
   std::unique_ptr<model::AuthOrigin> origin_;  // null: the users file
 };
 
