@@ -84,6 +84,11 @@ class Accounting(theme.Theme):
         self.assertEqual(int(stop["Acct-Input-Packets"]), forwarded["rx_packets"])
         self.assertEqual(int(stop["Acct-Output-Octets"]), forwarded["tx_bytes"])
 
+    def test_15_every_metric_of_the_alert_rules_is_there(self):
+        names = {name for name in theme.alert_metrics() if name.startswith(("pns_radius_", "pns_accounting_"))}
+        self.assertIn("pns_accounting_oldest_seconds", names)
+        self.assertEqual(self.missing_metrics(names), [])
+
     def test_20_nothing_is_lost_while_no_server_answers_and_control_dies_twice(self):
         self.radius.kill()
         session, view = self.call("bob", "builder")

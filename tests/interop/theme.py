@@ -143,6 +143,11 @@ class Theme(unittest.TestCase):
             rf'^pns_dataplane_drops_total\{{[^}}]*reason="{reason}"[^}}]*\}} (\d+)', self.server.metrics(),
             re.MULTILINE))
 
+    def missing_metrics(self, names):
+        """Those of these metrics that the server does not show."""
+        text = self.server.metrics()
+        return [name for name in sorted(names) if not re.search(rf"^{name}[ {{]", text, re.MULTILINE)]
+
     def assert_tcp(self, count, address=None, timeout=60, namespace=None):
         """TCP carries so many octets each way between the guest and a host, and changes none. `namespace`:
         of the host; the intranet by default."""
@@ -166,10 +171,16 @@ class Theme(unittest.TestCase):
 
 
 HOST = "10.0.0.53"
+RULES = pnslab.SOURCE / "deploy" / "prometheus" / "pns.rules.yaml"
 TRANSFER = pathlib.Path(__file__).resolve().parent / "guest" / "transfer.py"
 SERVER = "198.51.100.1"
 # pppd options, for `security` of connect(): MS-CHAPv2, and no encryption.
 CLEAR = ("refuse-pap", "refuse-chap", "refuse-mschap", "refuse-eap", "nomppe")
+
+
+def alert_metrics():
+    """The metrics that the alert rules name."""
+    return set(re.findall(r"\bpns_[a-z_]+", RULES.read_text()))
 
 
 def ping_counts(output):
