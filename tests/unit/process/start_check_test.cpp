@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "controlplane/process/start_check.hpp"
 
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -80,9 +81,12 @@ TEST_CASE("control check: a users file that is not there, or that others may rea
 TEST_CASE("control check: an address of metrics that is taken, is nobody's, or is our own",
           "[control]") {
   constexpr Ipv4Address kLoopback(0x7f000001);
-  std::uint16_t port = 20'000 + static_cast<std::uint16_t>(::getpid() % 20'000);
-  auto bound = netlink::bind_tcp(kLoopback, port, false);
+  auto bound = netlink::bind_tcp(kLoopback, 0, false);  // a port that no other test has
   REQUIRE(bound);
+  sockaddr_in name{};
+  socklen_t length = sizeof(name);
+  REQUIRE(::getsockname(bound->get(), reinterpret_cast<sockaddr*>(&name), &length) == 0);
+  const std::uint16_t port = ntohs(name.sin_port);
   CHECK(metrics_objection({kLoopback, port}, std::nullopt).empty());
   REQUIRE(::listen(bound->get(), 1) == 0);
   CHECK_THAT(metrics_objection({kLoopback, port}, std::nullopt),
