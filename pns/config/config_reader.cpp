@@ -175,7 +175,6 @@ constexpr Word<EapMethod> kEapMethods[] = {{"mschapv2", EapMethod::kMsChapV2},
                                            {"md5", EapMethod::kMd5}};
 constexpr std::pair<std::string_view, bool> kAcceptOrRefuse[] = {{"accept", true},
                                                                  {"refuse", false}};
-constexpr std::pair<std::string_view, bool> kOnOrOff[] = {{"off", false}, {"on", true}};
 constexpr std::pair<std::string_view, bool> kTrueOrFalse[] = {{"true", true}, {"false", false}};
 constexpr Word<MppePolicy> kMppePolicies[] = {
     {"off", MppePolicy::kOff}, {"prefer", MppePolicy::kPrefer}, {"require", MppePolicy::kRequire}};
@@ -239,15 +238,6 @@ void read_families(const Section& section, const char* key, std::vector<T4>& out
     if (const auto* v4 = std::get_if<T4>(&value)) out4.push_back(*v4);
     if (const auto* v6 = std::get_if<T6>(&value)) out6.push_back(*v6);
   }
-}
-
-// A file that a key names; relative ones are relative to the configuration file.
-auto file_beside(const Document& document) {
-  return [directory = document.file().parent_path()](
-             std::string_view text) -> Parsed<std::filesystem::path> {
-    if (text.empty()) return std::unexpected("must not be empty");
-    return (directory / std::filesystem::path(text)).lexically_normal();
-  };
 }
 
 Parsed<std::string> parse_node_name(std::string_view text) {

@@ -18,7 +18,6 @@ constexpr std::pair<std::string_view, RadiusMessageAuthenticator> kMessageAuthen
 constexpr std::pair<std::string_view, OnFullSpool> kOnFull[] = {
     {"refuse_new_calls", OnFullSpool::kRefuseNewCalls},
     {"drop_interims_first", OnFullSpool::kDropInterimsFirst}};
-constexpr std::pair<std::string_view, bool> kOnOrOff[] = {{"off", false}, {"on", true}};
 constexpr std::size_t kMostServers = 16;
 constexpr std::size_t kLongestIdentifier = 253;  // octets of an attribute's value
 
@@ -42,14 +41,6 @@ Parsed<std::string> parse_identifier(std::string_view text) {
   return std::string(text);
 }
 
-// Relative ones are relative to the configuration file.
-auto parse_path(const Document& document) {
-  return [&document](std::string_view text) -> Parsed<std::filesystem::path> {
-    if (text.empty()) return std::unexpected("must not be empty");
-    return (document.file().parent_path() / std::filesystem::path(text)).lexically_normal();
-  };
-}
-
 RadiusServer read_server(const Section& item, Document& document) {
   RadiusServer server;
   item.require("address");
@@ -60,7 +51,7 @@ RadiusServer read_server(const Section& item, Document& document) {
   item.read_list("kind", server.kinds, one_of(kKinds));
   if (item.is_empty_list("kind"))
     document.error_at(item.path("kind"), "at least one kind is needed");
-  item.read("secret_file", server.secret_file, parse_path(document));
+  item.read("secret_file", server.secret_file, file_beside(document));
   item.read("priority", server.priority, integer(0, 1000));
   item.read("weight", server.weight, integer(1, 1000));
   item.read("timeout", server.timeout, duration(Milliseconds(100), Milliseconds(10'000)));
@@ -97,7 +88,7 @@ void check_servers(const Section& section, Document& document,
 void read_accounting(const Section& section, Document& document, RadiusAccounting& out) {
   section.read("interim_interval", out.interim_interval,
                duration(Milliseconds(60'000), Milliseconds(86'400'000)));
-  section.read("spool_directory", out.spool_directory, parse_path(document));
+  section.read("spool_directory", out.spool_directory, file_beside(document));
   section.read("spool_megabytes", out.spool_megabytes, integer(8, 65'536));
   section.read("on_full", out.on_full, one_of(kOnFull));
 }

@@ -161,6 +161,18 @@ template <class T, std::size_t N>
   };
 }
 
+inline constexpr std::pair<std::string_view, bool> kOnOrOff[] = {{"off", false}, {"on", true}};
+
+// A parser for a file or a directory that a key names; relative ones are relative to the
+// configuration file.
+[[nodiscard]] inline auto file_beside(const Document& document) {
+  return [directory = document.file().parent_path()](
+             std::string_view text) -> Parsed<std::filesystem::path> {
+    if (text.empty()) return std::unexpected("must not be empty");
+    return (directory / std::filesystem::path(text)).lexically_normal();
+  };
+}
+
 // A parser for integers in [min, max].
 [[nodiscard]] inline auto integer(std::uint64_t min, std::uint64_t max) {
   return [min, max](std::string_view text) { return parse_unsigned(text, min, max); };
