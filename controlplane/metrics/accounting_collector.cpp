@@ -1,11 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "controlplane/metrics/accounting_collector.hpp"
 
-#include <prometheus/metric_family.h>
-
-#include <string>
-#include <string_view>
-#include <utility>
+#include "controlplane/metrics/metric_families.hpp"
 
 namespace pns::metrics {
 namespace {
@@ -13,16 +9,7 @@ namespace {
 using prometheus::MetricType;
 using Counts = model::AccountingCounts;
 
-// One figure, in units of `per`.
-struct Figure {
-  std::string_view name;
-  std::string_view help;
-  MetricType type;
-  model::Count Counts::*count;
-  double per = 1;
-};
-
-constexpr Figure kFigures[] = {
+constexpr Figure<Counts> kFigures[] = {
     {"pns_accounting_records_total", "Accounting records made", MetricType::Counter,
      &Counts::records},
     {"pns_accounting_answered_total", "Accounting records that a server has answered",
@@ -60,19 +47,9 @@ constexpr Figure kFigures[] = {
 
 std::vector<prometheus::MetricFamily> AccountingCollector::Collect() const {
   std::vector<prometheus::MetricFamily> out;
-  for (const Figure& figure : kFigures) {
-    prometheus::MetricFamily family;
-    family.name = figure.name;
-    family.help = figure.help;
-    family.type = figure.type;
-    prometheus::ClientMetric metric;
-    const double value = static_cast<double>((counts_.*figure.count).get()) / figure.per;
-    if (figure.type == MetricType::Gauge)
-      metric.gauge.value = value;
-    else
-      metric.counter.value = value;
-    family.metric.push_back(std::move(metric));
-    out.push_back(std::move(family));
+  for (const auto& figure : kFigures) {
+    out.push_back(figure.family());
+    add(out.back(), {}, figure.value(counts_));
   }
   return out;
 }

@@ -3,7 +3,6 @@
 
 #include <fmt/format.h>
 #include <prometheus/exposer.h>
-#include <prometheus/metric_family.h>
 
 #include <algorithm>
 #include <limits>
@@ -11,6 +10,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "controlplane/metrics/metric_families.hpp"
 #include "pns/log/log.hpp"
 #include "pns/wire/pptp.hpp"
 
@@ -20,33 +20,6 @@ namespace {
 using prometheus::ClientMetric;
 using prometheus::MetricFamily;
 using prometheus::MetricType;
-using Labels = std::vector<ClientMetric::Label>;
-
-MetricFamily family(std::string name, std::string help, MetricType type) {
-  MetricFamily f;
-  f.name = std::move(name);
-  f.help = std::move(help);
-  f.type = type;
-  return f;
-}
-
-template <class Number>
-void add(MetricFamily& f, Labels labels, Number value) {
-  ClientMetric metric;
-  metric.label = std::move(labels);
-  if (f.type == MetricType::Gauge)
-    metric.gauge.value = static_cast<double>(value);
-  else
-    metric.counter.value = static_cast<double>(value);
-  f.metric.push_back(std::move(metric));
-}
-
-template <class Number>
-MetricFamily single(std::string name, std::string help, MetricType type, Number value) {
-  MetricFamily f = family(std::move(name), std::move(help), type);
-  add(f, {}, value);
-  return f;
-}
 
 // `per_second`: how many units of `bounds` make a second.
 template <std::size_t kBounds>

@@ -1,55 +1,25 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "controlplane/metrics/radius_collector.hpp"
 
-#include <prometheus/metric_family.h>
-
 #include <cstddef>
 #include <cstdint>
 #include <string>
-#include <string_view>
 #include <utility>
+
+#include "controlplane/metrics/metric_families.hpp"
 
 namespace pns::metrics {
 namespace {
 
-using prometheus::ClientMetric;
 using prometheus::MetricFamily;
 using prometheus::MetricType;
-using Labels = std::vector<ClientMetric::Label>;
 using Server = model::RadiusServerCounts;
-
-MetricFamily family(std::string name, std::string help, MetricType type) {
-  MetricFamily f;
-  f.name = std::move(name);
-  f.help = std::move(help);
-  f.type = type;
-  return f;
-}
-
-void add(MetricFamily& f, Labels labels, double value) {
-  ClientMetric metric;
-  metric.label = std::move(labels);
-  if (f.type == MetricType::Gauge)
-    metric.gauge.value = value;
-  else
-    metric.counter.value = value;
-  f.metric.push_back(std::move(metric));
-}
 
 Labels labels_of(const Server& server) {
   return {{"kind", std::string(model::name_of(server.kind))}, {"server", server.name}};
 }
 
-// One figure of each server, in units of `per`.
-struct Figure {
-  std::string_view name;
-  std::string_view help;
-  MetricType type;
-  model::Count Server::*count;
-  double per = 1;
-};
-
-constexpr Figure kFigures[] = {
+constexpr Figure<Server> kFigures[] = {
     {"pns_radius_requests_total", "Requests sent to a RADIUS server for the first time",
      MetricType::Counter, &Server::requests},
     {"pns_radius_retransmissions_total", "Requests sent to a RADIUS server again",
@@ -86,13 +56,13 @@ void add_discards(std::vector<MetricFamily>& out, const model::RadiusCounts& cou
   constexpr auto kUnknown = static_cast<std::size_t>(model::RadiusDiscard::unknown_source);
   const auto reason = [](std::size_t i) { return std::string(model::kRadiusDiscardInfos[i].name); };
   add(discards, {{"kind", "none"}, {"reason", reason(kUnknown)}, {"server", "none"}},
-      static_cast<double>(counts.unknown_source.get()));
+      counts.unknown_source.get());
   for (const Server& server : servers)
     for (std::size_t i = 0; i < model::kRadiusDiscards; ++i) {
       if (i == kUnknown) continue;
       Labels labels = labels_of(server);
       labels.push_back({"reason", reason(i)});
-      add(discards, std::move(labels), static_cast<double>(server.discards[i].get()));
+      add(discards, std::move(labels), server.discards[i].get());
     }
   out.push_back(std::move(discards));
 }
@@ -118,11 +88,11 @@ void add_kinds(std::vector<MetricFamily>& out, const model::RadiusCounts& counts
                          MetricType::Counter);
   for (std::size_t k = 0; k < model::kRadiusKinds; ++k) {
     const std::string kind(model::name_of(static_cast<model::RadiusKind>(k)));
-    add(waiting, {{"kind", kind}}, static_cast<double>(counts.waiting[k].get()));
+    add(waiting, {{"kind", kind}}, counts.waiting[k].get());
     for (const auto& [reason, count] : {std::pair{"queue_full", &counts.refused[k]},
                                         {"expired", &counts.expired[k]},
                                         {"server_died", &counts.lost_state[k]}})
-      add(failures, {{"kind", kind}, {"reason", reason}}, static_cast<double>(count->get()));
+      add(failures, {{"kind", kind}, {"reason", reason}}, count->get());
   }
   out.push_back(std::move(waiting));
   out.push_back(std::move(failures));
@@ -132,10 +102,9 @@ void add_kinds(std::vector<MetricFamily>& out, const model::RadiusCounts& counts
 
 std::vector<MetricFamily> RadiusCollector::Collect() const {
   std::vector<MetricFamily> out;
-  for (const Figure& figure : kFigures) {
-    auto f = family(std::string(figure.name), std::string(figure.help), figure.type);
-    for (const Server& server : servers_)
-      add(f, labels_of(server), static_cast<double>((server.*figure.count).get()) / figure.per);
+  for (const auto& figure : kFigures) {
+    auto f = figure.family();
+    for (const Server& server : servers_) add(f, labels_of(server), figure.value(server));
     out.push_back(std::move(f));
   }
   add_discards(out, counts_, servers_);
