@@ -14,6 +14,8 @@
 #include <string>
 #include <utility>
 
+#include "controlplane/runtime/source_address.hpp"
+
 namespace pns::control {
 namespace {
 
@@ -62,7 +64,7 @@ std::vector<UniqueFd> open_sockets(const IpAddress& local) {
 std::optional<IpAddress> own_address(const config::Radius& config, bool ipv6) {
   if (const auto& source = ipv6 ? config.ipv6_source : config.ipv4_source) return source;
   const auto servers = endpoints_of(config, ipv6);
-  return servers.empty() ? std::nullopt : DatagramSockets::source_towards(servers.front());
+  return servers.empty() ? std::nullopt : source_towards(servers.front());
 }
 
 aaa::RadiusClientSettings make_settings(const config::Radius& config,

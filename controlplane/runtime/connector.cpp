@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "controlplane/runtime/connector.hpp"
 
-#include <netinet/in.h>
 #include <sys/socket.h>
 
 #include <asio/ip/tcp.hpp>
@@ -10,6 +9,8 @@
 #include <cerrno>
 #include <chrono>
 #include <utility>
+
+#include "controlplane/runtime/socket_address.hpp"
 
 namespace pns::control {
 struct Connector::Attempt {
@@ -36,11 +37,8 @@ std::uint64_t Connector::connect(Ipv4Address local, Ipv4Address remote, std::uin
   };
 
   UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  sockaddr_in from{};
-  from.sin_family = AF_INET;
-  from.sin_addr.s_addr = htonl(local.value);
-  if (!fd || ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&from), sizeof(from)) != 0)
-    return fail(errno);
+  const SocketAddress from = to_socket_address({local, 0});
+  if (!fd || ::bind(fd.get(), from.get(), from.length) != 0) return fail(errno);
   asio::error_code error;
   attempt.socket.assign(asio::ip::tcp::v4(), fd.get(), error);
   if (error) return fail(error.value());

@@ -7,53 +7,12 @@
 
 #include <cerrno>
 #include <cstring>
-#include <optional>
 #include <utility>
+
+#include "controlplane/runtime/socket_address.hpp"
 
 namespace pns::control {
 namespace {
-
-struct SocketAddress {
-  sockaddr_storage storage{};
-  socklen_t length = 0;
-
-  [[nodiscard]] const sockaddr* get() const noexcept {
-    return reinterpret_cast<const sockaddr*>(&storage);
-  }
-  [[nodiscard]] sockaddr* get() noexcept { return reinterpret_cast<sockaddr*>(&storage); }
-};
-
-SocketAddress to_socket_address(const IpEndpoint& endpoint) noexcept {
-  SocketAddress out;
-  if (const auto* const v4 = std::get_if<Ipv4Address>(&endpoint.address)) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(endpoint.port);
-    address.sin_addr.s_addr = htonl(v4->value);
-    std::memcpy(&out.storage, &address, out.length = sizeof(address));
-  } else {
-    sockaddr_in6 address{};
-    address.sin6_family = AF_INET6;
-    address.sin6_port = htons(endpoint.port);
-    const auto octets = std::get<Ipv6Address>(endpoint.address).wire();
-    std::memcpy(&address.sin6_addr, octets.data(), octets.size());
-    std::memcpy(&out.storage, &address, out.length = sizeof(address));
-  }
-  return out;
-}
-
-IpEndpoint to_endpoint(const sockaddr_storage& storage) noexcept {
-  if (storage.ss_family == AF_INET6) {
-    sockaddr_in6 address;
-    std::memcpy(&address, &storage, sizeof(address));
-    Ipv6Address::Octets octets;
-    std::memcpy(octets.data(), &address.sin6_addr, octets.size());
-    return {Ipv6Address(octets), ntohs(address.sin6_port)};
-  }
-  sockaddr_in address;
-  std::memcpy(&address, &storage, sizeof(address));
-  return {Ipv4Address(ntohl(address.sin_addr.s_addr)), ntohs(address.sin_port)};
-}
 
 UniqueFd make_socket(const IpAddress& local) noexcept {
   const int family = is_ipv6(local) ? AF_INET6 : AF_INET;
@@ -101,16 +60,6 @@ std::expected<std::vector<UniqueFd>, std::string> DatagramSockets::open(const Ip
     sockets.push_back(std::move(fd));
   }
   return sockets;
-}
-
-std::optional<IpAddress> DatagramSockets::source_towards(const IpEndpoint& peer) {
-  const UniqueFd fd = make_socket(peer.address);
-  const SocketAddress address = to_socket_address(peer);
-  if (!fd || ::connect(fd.get(), address.get(), address.length) != 0) return std::nullopt;
-  SocketAddress own;
-  own.length = sizeof(own.storage);
-  if (::getsockname(fd.get(), own.get(), &own.length) != 0) return std::nullopt;
-  return to_endpoint(own.storage).address;
 }
 
 DatagramSockets::DatagramSockets(SocketPoller& poller, std::vector<UniqueFd> ipv4,

@@ -15,7 +15,6 @@
 #include <expected>
 #include <functional>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -38,8 +37,6 @@ class DatagramSockets {
   // unspecified: the kernel's choice. Error: why not, ready to print.
   [[nodiscard]] static std::expected<std::vector<UniqueFd>, std::string> open(
       const IpAddress& local, std::uint16_t count);
-  // The source address that the kernel chooses towards a peer now. Empty: there is no route.
-  [[nodiscard]] static std::optional<IpAddress> source_towards(const IpEndpoint& peer);
 
   // `poller` outlives this. `received` may stop() this, but not destroy it.
   DatagramSockets(SocketPoller& poller, std::vector<UniqueFd> ipv4, std::vector<UniqueFd> ipv6,

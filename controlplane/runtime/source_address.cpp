@@ -1,26 +1,33 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "controlplane/runtime/source_address.hpp"
 
-#include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <variant>
+
+#include "controlplane/runtime/socket_address.hpp"
 #include "pns/base/unique_fd.hpp"
 
 namespace pns::control {
 
-std::optional<Ipv4Address> source_towards(Ipv4Address remote) {
+std::optional<IpAddress> source_towards(const IpEndpoint& remote) {
   // Connecting a datagram socket sends nothing; it only asks the routing table.
-  const UniqueFd fd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  sockaddr_in to{};
-  to.sin_family = AF_INET;
-  to.sin_port = htons(9);
-  to.sin_addr.s_addr = htonl(remote.value);
-  sockaddr_in from{};
-  socklen_t length = sizeof(from);
-  if (!fd || ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&to), sizeof(to)) != 0 ||
-      ::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&from), &length) != 0)
+  const int family = is_ipv6(remote.address) ? AF_INET6 : AF_INET;
+  const UniqueFd fd(::socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  const SocketAddress to = to_socket_address(remote);
+  SocketAddress own;
+  own.length = sizeof(own.storage);
+  if (!fd || ::connect(fd.get(), to.get(), to.length) != 0 ||
+      ::getsockname(fd.get(), own.get(), &own.length) != 0)
     return std::nullopt;
-  return Ipv4Address(ntohl(from.sin_addr.s_addr));
+  return to_endpoint(own.storage).address;
+}
+
+std::optional<Ipv4Address> source_towards(Ipv4Address remote) {
+  constexpr std::uint16_t kDiscard = 9;
+  const auto source = source_towards({remote, kDiscard});
+  if (!source) return std::nullopt;
+  return std::get<Ipv4Address>(*source);
 }
 
 }  // namespace pns::control

@@ -6,6 +6,7 @@
 #include <tuple>
 #include <vector>
 
+#include "controlplane/runtime/source_address.hpp"
 #include "tests/unit/control_runtime/loop.hpp"
 
 using namespace pns;
@@ -150,6 +151,6 @@ TEST_CASE("datagram sockets: an address of another host cannot be bound, and say
 }
 
 TEST_CASE("datagram sockets: the source address towards a peer", "[runtime]") {
-  CHECK(DatagramSockets::source_towards({kLoopback4, 1812}) == IpAddress(kLoopback4));
-  CHECK(DatagramSockets::source_towards({kLoopback6, 1812}) == IpAddress(kLoopback6));
+  CHECK(source_towards({kLoopback4, 1812}) == IpAddress(kLoopback4));
+  CHECK(source_towards({kLoopback6, 1812}) == IpAddress(kLoopback6));
 }
