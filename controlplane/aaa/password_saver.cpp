@@ -3,46 +3,26 @@
 
 #include <cerrno>
 #include <utility>
+#include <vector>
 
 namespace pns::aaa {
 
 PasswordSaver::PasswordSaver(PasswordChanges changes, Post post)
-    : changes_(std::move(changes)), post_(std::move(post)), thread_([this] { run(); }) {}
-
-PasswordSaver::~PasswordSaver() {
-  {
-    const std::scoped_lock lock(mutex_);
-    stop_ = true;
-  }
-  work_.notify_one();
-  thread_.join();
-}
+    : changes_(std::move(changes)),
+      post_(std::move(post)),
+      thread_(kMaxWaiting, 1, [this](std::vector<Change> one) { write(one.front()); }) {}
 
 void PasswordSaver::save(std::string name, const Secret<16>& nt_hash, Done done) {
-  {
-    const std::scoped_lock lock(mutex_);
-    if (waiting_.size() < kMaxWaiting) {
-      waiting_.push_back({std::move(name), nt_hash, std::move(done)});
-      done = nullptr;
-    }
-  }
-  if (done) return post_([done = std::move(done)]() mutable { done(EAGAIN); });
-  work_.notify_one();
+  Change change{std::move(name), nt_hash, std::move(done)};
+  if (thread_.push(change)) return;
+  post_([done = std::move(change.done)]() mutable { done(EAGAIN); });
 }
 
-void PasswordSaver::run() {
-  for (;;) {
-    std::unique_lock lock(mutex_);
-    work_.wait(lock, [this] { return stop_ || !waiting_.empty(); });
-    if (waiting_.empty()) return;
-    Change change = std::move(waiting_.front());
-    waiting_.pop_front();
-    lock.unlock();
-    errno = 0;
-    const bool kept = changes_.save(change.name, change.nt_hash);
-    const int error = kept ? 0 : errno != 0 ? errno : ENOENT;
-    post_([done = std::move(change.done), error]() mutable { done(error); });
-  }
+void PasswordSaver::write(Change& change) {
+  errno = 0;
+  const bool kept = changes_.save(change.name, change.nt_hash);
+  const int error = kept ? 0 : errno != 0 ? errno : ENOENT;
+  post_([done = std::move(change.done), error]() mutable { done(error); });
 }
 
 }  // namespace pns::aaa

@@ -4,14 +4,11 @@
 // (PasswordChanges), and the event loop serves every call meanwhile.
 #pragma once
 
-#include <condition_variable>
-#include <deque>
 #include <functional>
-#include <mutex>
 #include <string>
-#include <thread>
 
 #include "controlplane/aaa/password_changes.hpp"
+#include "pns/base/batch_thread.hpp"
 #include "pns/base/secret.hpp"
 
 namespace pns::aaa {
@@ -29,7 +26,6 @@ class PasswordSaver {
   PasswordSaver(PasswordChanges changes, Post post);
   PasswordSaver(const PasswordSaver&) = delete;
   PasswordSaver& operator=(const PasswordSaver&) = delete;
-  ~PasswordSaver();  // writes what waits first
 
   // Event loop. `done` is posted once the change is on disk or has failed. EAGAIN: too many wait.
   void save(std::string name, const Secret<16>& nt_hash, Done done);
@@ -40,15 +36,11 @@ class PasswordSaver {
     Secret<16> nt_hash;
     Done done;
   };
-  void run();
+  void write(Change& change);
 
   PasswordChanges changes_;
   Post post_;
-  std::mutex mutex_;
-  std::condition_variable work_;
-  std::deque<Change> waiting_;  // under mutex_, as is stop_
-  bool stop_ = false;
-  std::thread thread_;
+  BatchThread<Change> thread_;  // last: it writes what waits before the rest goes
 };
 
 }  // namespace pns::aaa

@@ -6,47 +6,25 @@
 
 namespace pns::accounting {
 
-Spool::Spool(SpoolStore store, Post post) : store_(std::move(store)), post_(std::move(post)) {
+Spool::Spool(SpoolStore store, Post post)
+    : store_(std::move(store)),
+      post_(std::move(post)),
+      thread_(kMaxWaiting, kMaxWaiting,
+              [this](std::vector<Write> writes) { commit(std::move(writes)); }) {
   measure();
-  thread_ = std::thread([this] { run(); });
-}
-
-Spool::~Spool() {
-  {
-    const std::scoped_lock lock(mutex_);
-    stop_ = true;
-  }
-  work_.notify_one();
-  thread_.join();
 }
 
 void Spool::write(std::vector<Change> changes, Done done) {
-  {
-    const std::scoped_lock lock(mutex_);
-    if (waiting_.size() < kMaxWaiting) {
-      waiting_.push_back({std::move(changes), std::move(done)});
-      ++unfinished_;
-      done = nullptr;
-    }
-  }
-  if (done) return post_([done = std::move(done)]() mutable { done(false); });
-  work_.notify_one();
+  Write write{std::move(changes), std::move(done)};
+  ++unfinished_;
+  if (thread_.push(write)) return;
+  --unfinished_;
+  post_([done = std::move(write.done)]() mutable {
+    if (done) done(false);
+  });
 }
 
-void Spool::run() {
-  for (;;) {
-    std::vector<Write> writes;
-    {
-      std::unique_lock lock(mutex_);
-      work_.wait(lock, [this] { return stop_ || !waiting_.empty(); });
-      if (waiting_.empty()) return;
-      writes.swap(waiting_);
-    }
-    commit(writes);
-  }
-}
-
-void Spool::commit(std::vector<Write>& writes) {
+void Spool::commit(std::vector<Write> writes) {
   std::vector<Change> all;
   for (Write& write : writes)
     all.insert(all.end(), std::make_move_iterator(write.changes.begin()),

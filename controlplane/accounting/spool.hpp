@@ -6,16 +6,14 @@
 #pragma once
 
 #include <atomic>
-#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <mutex>
-#include <thread>
 #include <vector>
 
 #include "controlplane/accounting/keeper.hpp"
 #include "controlplane/accounting/spool_store.hpp"
+#include "pns/base/batch_thread.hpp"
 
 namespace pns::accounting {
 
@@ -27,7 +25,6 @@ class Spool final : public RecordKeeper {
   using Post = std::function<void(std::move_only_function<void()> work)>;
 
   Spool(SpoolStore store, Post post);
-  ~Spool() override;  // writes what waits first
 
   void write(std::vector<Change> changes, Done done) override;
   void read_records(const std::optional<RecordKey>& after,
@@ -52,8 +49,7 @@ class Spool final : public RecordKeeper {
     std::vector<Change> changes;
     Done done;
   };
-  void run();
-  void commit(std::vector<Write>& writes);
+  void commit(std::vector<Write> writes);
   void measure();
 
   SpoolStore store_;
@@ -62,11 +58,7 @@ class Spool final : public RecordKeeper {
   std::atomic<std::size_t> record_count_ = 0;
   std::atomic<int> error_ = 0;
   std::atomic<std::size_t> unfinished_ = 0;  // writes
-  std::mutex mutex_;
-  std::condition_variable work_;
-  std::vector<Write> waiting_;  // under mutex_, as is stop_
-  bool stop_ = false;
-  std::thread thread_;
+  BatchThread<Write> thread_;                // last: it writes what waits before the rest goes
 };
 
 }  // namespace pns::accounting
