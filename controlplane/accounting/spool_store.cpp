@@ -2,13 +2,13 @@
 #include "controlplane/accounting/spool_store.hpp"
 
 #include <fmt/format.h>
-#include <lmdb.h>
 
 #include <algorithm>
 #include <array>
 #include <cstring>
 #include <utility>
 
+#include "controlplane/lmdb/lmdb.hpp"
 #include "pns/base/be.hpp"
 
 namespace pns::accounting {
@@ -41,26 +41,10 @@ class KeyOctets {
   std::size_t size_;
 };
 
-Bytes bytes_of(const MDB_val& value) noexcept {
-  return {static_cast<const std::byte*>(value.mv_data), value.mv_size};
-}
-
 template <class... Visitors>
 struct Overloaded : Visitors... {
   using Visitors::operator()...;
 };
-
-// Commits where `error` is 0. The error of either.
-int finish(MDB_txn* transaction, int error) noexcept {
-  if (error == 0) return mdb_txn_commit(transaction);
-  mdb_txn_abort(transaction);
-  return error;
-}
-
-bool is_damage(int error) noexcept {
-  return error == MDB_INVALID || error == MDB_VERSION_MISMATCH || error == MDB_CORRUPTED ||
-         error == MDB_PAGE_NOTFOUND || error == MDB_INCOMPATIBLE;
-}
 
 }  // namespace
 
@@ -72,7 +56,7 @@ std::expected<SpoolStore, std::string> SpoolStore::open(const std::filesystem::p
   store.directory_ = directory;
   store.max_octets_ = max_octets;
   int error = store.open_environment();
-  if (is_damage(error)) {
+  if (lmdb::is_damaged(error)) {
     store.damaged_ = directory / "damaged.mdb";
     std::filesystem::rename(directory / "data.mdb", *store.damaged_, ignored);
     std::filesystem::remove(directory / "lock.mdb", ignored);
@@ -101,7 +85,7 @@ int SpoolStore::open_environment() {
   if ((error = mdb_txn_begin(environment_, nullptr, 0, &transaction)) != 0) return close(error);
   error = mdb_dbi_open(transaction, "records", MDB_CREATE, &records_);
   if (error == 0) error = mdb_dbi_open(transaction, "sessions", MDB_CREATE, &sessions_);
-  error = finish(transaction, error);
+  error = lmdb::finish(transaction, error);
   return error == 0 ? 0 : close(error);
 }
 
@@ -123,7 +107,7 @@ int SpoolStore::write(std::span<const Change> changes) {
   if (error != 0) return error;
   for (const Change& change : changes)
     if (error == 0) error = apply(transaction, change);
-  return finish(transaction, error);
+  return lmdb::finish(transaction, error);
 }
 
 int SpoolStore::apply(MDB_txn* transaction, const Change& change) {
@@ -146,7 +130,7 @@ int SpoolStore::apply(MDB_txn* transaction, const Change& change) {
             MDB_val there{};
             const int error = mdb_get(transaction, records_, &name, &there);
             if (error != 0) return error == MDB_NOTFOUND ? 0 : error;
-            const auto record = decode_record(bytes_of(there));
+            const auto record = decode_record(lmdb::bytes_of(there));
             if (record && record->number != it.number) return 0;
             return erase(records_, key);
           },
@@ -160,47 +144,13 @@ int SpoolStore::apply(MDB_txn* transaction, const Change& change) {
 
 std::string_view SpoolStore::error_text(int error) noexcept { return mdb_strerror(error); }
 
-namespace {
-
-// A transaction that reads; null when it cannot begin.
-class Reading {
- public:
-  explicit Reading(MDB_env* environment) noexcept {
-    if (mdb_txn_begin(environment, nullptr, MDB_RDONLY, &transaction_) != 0) transaction_ = nullptr;
-  }
-  Reading(const Reading&) = delete;
-  Reading& operator=(const Reading&) = delete;
-  ~Reading() {
-    if (transaction_ != nullptr) mdb_txn_abort(transaction_);
-  }
-  [[nodiscard]] MDB_txn* get() const noexcept { return transaction_; }
-
-  // The entries of a table from `first` on, or all, while `visit` returns true.
-  template <class Visit>
-  void each(unsigned table, KeyOctets* first, Visit visit) const {
-    MDB_cursor* cursor = nullptr;
-    if (transaction_ == nullptr || mdb_cursor_open(transaction_, table, &cursor) != 0) return;
-    MDB_val name = first != nullptr ? first->value() : MDB_val{};
-    MDB_val value{};
-    int found = mdb_cursor_get(cursor, &name, &value, first != nullptr ? MDB_SET_RANGE : MDB_FIRST);
-    while (found == 0 && visit(name, value))
-      found = mdb_cursor_get(cursor, &name, &value, MDB_NEXT);
-    mdb_cursor_close(cursor);
-  }
-
- private:
-  MDB_txn* transaction_ = nullptr;
-};
-
-}  // namespace
-
 double SpoolStore::fill() const {
   MDB_envinfo info{};
   MDB_stat stat{};
   if (mdb_env_info(environment_, &info) != 0 || mdb_env_stat(environment_, &stat) != 0) return 1;
   std::size_t pages = info.me_last_pgno + 1;
   constexpr unsigned kFreePages = 0;  // LMDB's own table: its values begin with a count of pages
-  const Reading reading(environment_);
+  const lmdb::Reading reading(environment_);
   reading.each(kFreePages, nullptr, [&pages](const MDB_val&, const MDB_val& value) {
     std::size_t free = 0;
     if (value.mv_size >= sizeof(free)) std::memcpy(&free, value.mv_data, sizeof(free));
@@ -211,7 +161,7 @@ double SpoolStore::fill() const {
 }
 
 std::size_t SpoolStore::record_count() const {
-  const Reading reading(environment_);
+  const lmdb::Reading reading(environment_);
   MDB_stat stat{};
   if (reading.get() == nullptr || mdb_stat(reading.get(), records_, &stat) != 0) return 0;
   return stat.ms_entries;
@@ -219,22 +169,22 @@ std::size_t SpoolStore::record_count() const {
 
 void SpoolStore::read_records(const std::optional<RecordKey>& after,
                               const std::function<bool(const RecordKey&, Record)>& visit) const {
-  std::optional<KeyOctets> first;
-  if (after) first.emplace(*after);
-  const Reading reading(environment_);
-  reading.each(records_, first ? &*first : nullptr, [&](const MDB_val& name, const MDB_val& value) {
+  KeyOctets from(after.value_or(RecordKey{}));
+  const MDB_val first = from.value();
+  const lmdb::Reading reading(environment_);
+  reading.each(records_, after ? &first : nullptr, [&](const MDB_val& name, const MDB_val& value) {
     const auto key = KeyOctets::parse(name);
     if (!key || (after && *key == *after)) return true;
-    auto record = decode_record(bytes_of(value));
+    auto record = decode_record(lmdb::bytes_of(value));
     return !record || visit(*key, std::move(*record));
   });
 }
 
 void SpoolStore::read_sessions(const std::function<void(SessionId, OpenSession)>& visit) const {
-  const Reading reading(environment_);
+  const lmdb::Reading reading(environment_);
   reading.each(sessions_, nullptr, [&](const MDB_val& name, const MDB_val& value) {
     if (name.mv_size != KeyOctets::kSession) return true;
-    if (auto session = decode_open_session(bytes_of(value)))
+    if (auto session = decode_open_session(lmdb::bytes_of(value)))
       visit(SessionId{load_be<std::uint64_t>(static_cast<const std::byte*>(name.mv_data))},
             std::move(*session));
     return true;

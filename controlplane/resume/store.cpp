@@ -2,7 +2,6 @@
 #include "controlplane/resume/store.hpp"
 
 #include <fmt/format.h>
-#include <lmdb.h>
 
 #include <algorithm>
 #include <array>
@@ -10,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "controlplane/lmdb/lmdb.hpp"
 #include "pns/log/log.hpp"
 
 namespace pns::resume {
@@ -48,10 +48,6 @@ class KeyOctets {
   std::array<std::uint8_t, kSize> octets_{};
 };
 
-Bytes bytes_of(const MDB_val& value) noexcept {
-  return {static_cast<const std::byte*>(value.mv_data), value.mv_size};
-}
-
 }  // namespace
 
 std::expected<Store, std::string> Store::open(const std::filesystem::path& directory,
@@ -63,8 +59,7 @@ std::expected<Store, std::string> Store::open(const std::filesystem::path& direc
   store.directory_ = directory;
   store.max_sessions_ = max_sessions;
   int error = store.open_environment();
-  if (error == MDB_INVALID || error == MDB_VERSION_MISMATCH || error == MDB_CORRUPTED ||
-      error == MDB_PAGE_NOTFOUND || error == MDB_INCOMPATIBLE) {
+  if (lmdb::is_damaged(error)) {
     log::warn("damaged store made anew",
               {{"directory", directory.string()}, {"error", mdb_strerror(error)}});
     std::filesystem::remove(directory / "data.mdb", ignored);
@@ -93,12 +88,8 @@ int Store::open_environment() {
   (void)mdb_reader_check(environment_, nullptr);
   MDB_txn* transaction = nullptr;
   if ((error = mdb_txn_begin(environment_, nullptr, 0, &transaction)) != 0) return close(error);
-  if ((error = open_records(transaction)) != 0) {
-    mdb_txn_abort(transaction);
-    return close(error);
-  }
-  if ((error = mdb_txn_commit(transaction)) != 0) return close(error);
-  return 0;
+  error = lmdb::finish(transaction, open_records(transaction));
+  return error == 0 ? 0 : close(error);
 }
 
 // The one database of ours. Others are of a program that kept its records in another way.
@@ -143,10 +134,7 @@ MDB_txn* Store::begin() {
 }
 
 bool Store::finish(MDB_txn* transaction, int error) {
-  if (error == 0)
-    error = mdb_txn_commit(transaction);
-  else
-    mdb_txn_abort(transaction);
+  error = lmdb::finish(transaction, error);
   if (error != 0) error_ = error;
   return error == 0;
 }
@@ -179,7 +167,7 @@ int Store::change(MDB_txn* transaction, const Key& key, const std::optional<Octe
   }
   MDB_val there{};
   if (mdb_get(transaction, records_, &name, &there) == 0 &&
-      std::ranges::equal(bytes_of(there), *value)) {
+      std::ranges::equal(lmdb::bytes_of(there), *value)) {
     ++written.unchanged;
     return 0;
   }
@@ -217,38 +205,24 @@ void Store::read(const std::function<void(const Key&, Bytes)>& visit) const {
 }
 
 void Store::read_from(const Key& from, const std::function<bool(const Key&, Bytes)>& visit) const {
-  MDB_txn* transaction = nullptr;
-  if (environment_ == nullptr ||
-      mdb_txn_begin(environment_, nullptr, MDB_RDONLY, &transaction) != 0)
-    return;
-  MDB_cursor* cursor = nullptr;
-  if (mdb_cursor_open(transaction, records_, &cursor) == 0) {
-    KeyOctets first(from);
-    MDB_val name = first.value();
-    MDB_val value{};
-    for (int found = mdb_cursor_get(cursor, &name, &value, MDB_SET_RANGE); found == 0;
-         found = mdb_cursor_get(cursor, &name, &value, MDB_NEXT))
-      if (const auto key = KeyOctets::parse(name); key && !visit(*key, bytes_of(value))) break;
-    mdb_cursor_close(cursor);
-  }
-  mdb_txn_abort(transaction);
+  KeyOctets octets(from);
+  const MDB_val first = octets.value();
+  const lmdb::Reading reading(environment_);
+  reading.each(records_, &first, [&visit](const MDB_val& name, const MDB_val& value) {
+    const auto key = KeyOctets::parse(name);
+    return !key || visit(*key, lmdb::bytes_of(value));
+  });
 }
 
 std::optional<Octets> Store::get(const Key& key) const {
-  MDB_txn* transaction = nullptr;
-  if (environment_ == nullptr ||
-      mdb_txn_begin(environment_, nullptr, MDB_RDONLY, &transaction) != 0)
-    return std::nullopt;
-  std::optional<Octets> out;
+  const lmdb::Reading reading(environment_);
   KeyOctets octets(key);
   MDB_val name = octets.value();
   MDB_val value{};
-  if (mdb_get(transaction, records_, &name, &value) == 0) {
-    const Bytes found = bytes_of(value);
-    out.emplace(found.begin(), found.end());
-  }
-  mdb_txn_abort(transaction);
-  return out;
+  if (reading.get() == nullptr || mdb_get(reading.get(), records_, &name, &value) != 0)
+    return std::nullopt;
+  const Bytes found = lmdb::bytes_of(value);
+  return Octets(found.begin(), found.end());
 }
 
 // A record of the size of a page: what fits into the last free octets of a disk is no proof.

@@ -50,6 +50,7 @@ ALLOWED = {
     "dataplane/control": BELOW_PIPELINE + ["dataplane/worker", "dataplane/port"],
     "dataplane/start": PNS_FOR_PLANES + ["dataplane/mppe", "dataplane/packet"],
     "controlplane": PNS_FOR_PLANES + ["controlplane", "pns/radius"],
+    "controlplane/lmdb": BASE,
     "controlplane/model": PNS_FOR_PLANES + MODEL,
     "controlplane/pptp": PNS_FOR_PLANES + MODEL,
     "controlplane/ppp": PNS_FOR_PLANES + MODEL,
