@@ -61,7 +61,8 @@ void Service::start(bool is_new_server) {
 }
 
 bool Service::is_short() const noexcept {
-  return spool_.fill() >= (on_full_ == OnFull::kDropInterimsFirst ? kShortOfRoom : kAlmostFull);
+  return spool_.fill() >=
+         (on_full_ == config::OnFullSpool::kDropInterimsFirst ? kShortOfRoom : kAlmostFull);
 }
 
 void Service::refresh() {
@@ -100,7 +101,7 @@ void Service::watch_spool() {
     else
       log::info("accounting spool has room again", {{"records", spool_.record_count()}});
   }
-  const bool refuse = on_full_ == OnFull::kRefuseNewCalls && (full_ || failed_);
+  const bool refuse = on_full_ == config::OnFullSpool::kRefuseNewCalls && (full_ || failed_);
   if (std::exchange(refuses_, refuse) != refuse) on_shortage_(refuse);
 }
 

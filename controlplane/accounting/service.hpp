@@ -17,14 +17,9 @@
 #include "controlplane/model/accounting_counts.hpp"
 #include "controlplane/runtime/event_loop.hpp"
 #include "pns/base/random.hpp"
+#include "pns/config/config.hpp"
 
 namespace pns::accounting {
-
-// When the spool is nearly full.
-enum class OnFull : std::uint8_t {
-  kRefuseNewCalls,    // above 90 %; from 95 % on no Interim-Update is made either
-  kDropInterimsFirst  // above 80 %; calls are never refused
-};
 
 class Service {
  public:
@@ -33,7 +28,7 @@ class Service {
     RandomSource& random;
     aaa::RadiusClient& client;
     aaa::RadiusNas nas;
-    OnFull on_full = OnFull::kRefuseNewCalls;
+    config::OnFullSpool on_full = config::OnFullSpool::kRefuseNewCalls;
     // New calls must be refused, or need not be any more.
     std::function<void(bool refuse)> on_shortage;
   };
@@ -57,9 +52,9 @@ class Service {
 
  private:
   // Shares of the spool.
-  static constexpr double kShortOfRoom = 0.8;
-  static constexpr double kFull = 0.9;
-  static constexpr double kAlmostFull = 0.95;
+  static constexpr double kShortOfRoom = 0.8;  // kDropInterimsFirst: no Interim-Update from here on
+  static constexpr double kFull = 0.9;         // kRefuseNewCalls: no new calls
+  static constexpr double kAlmostFull = 0.95;  // kRefuseNewCalls: no Interim-Update either
 
   // Interim-Updates are not made now.
   [[nodiscard]] bool is_short() const noexcept;
@@ -68,7 +63,7 @@ class Service {
 
   control::EventLoop& loop_;
   std::function<void(bool)> on_shortage_;
-  OnFull on_full_;
+  config::OnFullSpool on_full_;
   std::optional<std::filesystem::path> damaged_;
   Spool spool_;
   RadiusSender sender_;

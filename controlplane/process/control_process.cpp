@@ -201,7 +201,7 @@ void ControlProcess::start_accounting() {
                                  .random = random_,
                                  .client = radius_->client(),
                                  .nas = radius_->nas(),
-                                 .on_full = static_cast<accounting::OnFull>(config.on_full),
+                                 .on_full = config.on_full,
                                  .on_shortage = [this](bool full) { on_spool(full); }});
   service_.add_listener(accounting_->listener());
   service_.set_counter_interval(config.interim_interval);
