@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "controlplane/model/session_id_text.hpp"
 #include "pns/radius/numbers.hpp"
 
 namespace pns::aaa {
@@ -32,7 +33,7 @@ void add_call(radius::PacketBuilder& packet, const RadiusCall& call) {
   const std::string local = call.local.to_string();
   packet.add_text(attribute::kCalledStationId, local);
   if (call.session.value != 0)
-    packet.add_text(attribute::kAcctSessionId, fmt::format("{:016x}", call.session.value));
+    packet.add_text(attribute::kAcctSessionId, model::to_text(call.session));
   packet.add_tagged_u24(attribute::kTunnelType, kNoTag, number(radius::TunnelType::kPptp));
   packet.add_tagged_u24(attribute::kTunnelMediumType, kNoTag,
                         number(radius::TunnelMediumType::kIpv4));

@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "controlplane/subscriber/session_id.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
-#include <charconv>
 #include <utility>
 
 namespace pns::subscriber {
@@ -16,7 +13,6 @@ constexpr unsigned kNodeBits = 16;
 constexpr unsigned kTimeShift = kSequenceBits + kNodeBits;
 constexpr unsigned kMaxSequence = (1U << kSequenceBits) - 1;
 constexpr std::uint64_t kMaxAheadMs = std::uint64_t{10} * 365 * 86'400 * 1000;  // ten years
-constexpr std::size_t kDigits = 16;
 
 }  // namespace
 
@@ -53,17 +49,6 @@ std::uint16_t node_number(std::string_view machine_id) noexcept {
     hash = (hash ^ static_cast<unsigned char>(c)) * 16'777'619U;
   }
   return static_cast<std::uint16_t>(hash >> 16 ^ hash);
-}
-
-std::string to_text(SessionId id) { return fmt::format("{:016x}", id.value); }
-
-std::optional<SessionId> parse_session_id(std::string_view text) noexcept {
-  std::uint64_t value = 0;
-  const char* const end = text.data() + text.size();
-  const auto [stopped, error] = std::from_chars(text.data(), end, value, 16);
-  if (text.size() != kDigits || error != std::errc{} || stopped != end || value == 0)
-    return std::nullopt;
-  return SessionId(value);
 }
 
 }  // namespace pns::subscriber

@@ -13,10 +13,9 @@
 
 #include <cstdint>
 #include <functional>
-#include <optional>
-#include <string>
 #include <string_view>
 
+#include "controlplane/model/session_id_text.hpp"
 #include "pns/base/ids.hpp"
 
 namespace pns::subscriber {
@@ -41,8 +40,7 @@ class SessionIdSource {
 // A node number from a text that differs between hosts, such as /etc/machine-id.
 [[nodiscard]] std::uint16_t node_number(std::string_view machine_id) noexcept;
 
-[[nodiscard]] std::string to_text(SessionId id);
-// Empty: not 16 hexadecimal digits, or 0.
-[[nodiscard]] std::optional<SessionId> parse_session_id(std::string_view text) noexcept;
+using model::parse_session_id;
+using model::to_text;
 
 }  // namespace pns::subscriber
