@@ -38,7 +38,7 @@ class RadiusSender {
   Duration patience_;
 };
 
-// The attributes of a record at this time, for tests too: those of the record, those of the server,
+// The attributes of a record that is sent at this time: those of the record and of the server,
 // Acct-Status-Type, Event-Timestamp, and Acct-Delay-Time unless it is 0 (RFC 2866 §5.2).
 void add_record(radius::PacketBuilder& packet, const Record& record, const aaa::RadiusNas& nas,
                 std::uint64_t now);
