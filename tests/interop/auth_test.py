@@ -57,11 +57,7 @@ class Methods(theme.Theme):
 
     def ended(self, reason):
         """How many calls have ended so, by the metrics."""
-        total = 0
-        for line in self.server.metrics().splitlines():
-            if line.startswith("pns_call_ends_total{") and f'reason="{reason}"' in line:
-                total += int(float(line.rsplit(" ", 1)[1]))
-        return total
+        return self.metric("pns_call_ends_total", reason=reason) or 0
 
     def test_pap(self):
         self.comes_in("pap", "pap", "none")

@@ -91,7 +91,7 @@ class Contract(crowd.Crowd):
                 shown[name] += worker["drops"].get(name, 0)
         return shown
 
-    def metric(self, reason):
+    def drops_since(self, reason):
         return self.counters.grown("pns_dataplane_drops_total", reason=reason)
 
     def trial_fields(self):
@@ -127,7 +127,7 @@ class Contract(crowd.Crowd):
         # The control process is the old one, and names the reason as the new dataplane does.
         self.send_unknown()
         self.assertEqual(self.drops(), {"gre_unknown_call": 1, "contract_trial": 1})
-        self.assertEqual(self.metric("contract_trial"), 1)
+        self.assertEqual(self.drops_since("contract_trial"), 1)
         self.assertEqual(self.trial_fields(), [])
 
         self.replace("control", self.trial)
@@ -150,7 +150,7 @@ class Contract(crowd.Crowd):
             self.replace(what, self.given)
         self.send_unknown()
         self.assertEqual(self.drops(), {"gre_unknown_call": 2, "contract_trial": 2})
-        self.assertEqual(self.metric("contract_trial"), 2)
+        self.assertEqual(self.drops_since("contract_trial"), 2)
         self.assertEqual(self.trial_fields(), [])
         self.assertEqual(self.audit()["findings"], [])
 

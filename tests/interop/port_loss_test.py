@@ -6,7 +6,6 @@ import contextlib
 import ctypes
 import functools
 import os
-import re
 import signal
 import socket
 import struct
@@ -109,13 +108,6 @@ class Loss(theme.Theme):
 
     # The server's numbers.
 
-    def metric(self, name, **labels):
-        """The sum of the series of a family that have these labels; None: there are none."""
-        values = [int(value) for text, value in
-                  re.findall(rf"^{name}\{{([^}}]*)\}} (\d+)", self.server.metrics(), re.MULTILINE)
-                  if all(f'{key}="{wanted}"' in text for key, wanted in labels.items())]
-        return sum(values) if values else None
-
     def lost(self, port):
         reasons = ("socket_dropped", "socket_full") if self.xdp else ("tap_full",)
         found = {reason: self.ask(lambda r=reason: self.metric("pns_port_receive_lost_packets_total",
@@ -171,7 +163,7 @@ class Loss(theme.Theme):
 
     def test_routes_are_counted_from_the_start(self):
         """With --ports xdp, nothing that the kernel tells has changed since."""
-        self.assertGreater(int(re.search(r"^pns_routes (\d+)$", self.server.metrics(), re.M)[1]), 0)
+        self.assertGreater(self.metric("pns_routes"), 0)
 
     def test_nothing_is_lost_while_the_workers_keep_up(self):
         for port, (namespace, flood, reason, _) in self.ports.items():

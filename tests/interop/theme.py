@@ -43,6 +43,9 @@ class Theme(unittest.TestCase):
                 guest.wait_boot()
                 if cls.ipv6:
                     guest.load_ipv6()
+        except pnslab.Missing as missing:
+            cls.lab.close()
+            raise unittest.SkipTest(str(missing)) from None
         except BaseException:
             cls.lab.close()
             raise
@@ -139,9 +142,17 @@ class Theme(unittest.TestCase):
 
     def dropped(self, reason):
         """Packets that the dataplane has dropped for a reason."""
-        return sum(int(n) for n in re.findall(
-            rf'^pns_dataplane_drops_total\{{[^}}]*reason="{reason}"[^}}]*\}} (\d+)', self.server.metrics(),
-            re.MULTILINE))
+        return self.metric("pns_dataplane_drops_total", reason=reason) or 0
+
+    def metric(self, name, **labels):
+        """The sum of the series of a family that have these labels; None: there are none."""
+        values = [float(value) for text, value in re.findall(
+                      rf"^{name}(?:\{{([^}}]*)\}})? (\S+)$", self.server.metrics(), re.MULTILINE)
+                  if all(f'{key}="{wanted}"' in text for key, wanted in labels.items())]
+        if not values:
+            return None
+        total = sum(values)
+        return int(total) if total.is_integer() else total
 
     def missing_metrics(self, names):
         """Those of these metrics that the server does not show."""

@@ -94,10 +94,6 @@ class Fragments(theme.Theme):
     (RFC 2637 §1.4), which is slow but arrives."""
     changes = {"ppp": "ppp: {mtu: 1500}\n"}
 
-    def count(self, metric):
-        return sum(int(n) for n in re.findall(rf"^{metric}\{{[^}}]*\}} (\d+)", self.server.metrics(),
-                                              re.MULTILINE))
-
     def test_outer_fragments_are_put_together_and_sent(self):
         session = self.connect(options=("mtu", "1500", "mru", "1500"))
         self.assertEqual(self.find(session)["mtu"], 1496)
@@ -109,7 +105,7 @@ class Fragments(theme.Theme):
         drops = re.findall(r'pns_dataplane_drops_total\{[^}]*reason="outer_fragment"[^}]*\} (\d+)',
                            self.server.metrics())
         self.assertEqual(set(drops), {"0"})
-        self.assertGreaterEqual(self.count("pns_outer_reassembled_packets_total"), 6)
+        self.assertGreaterEqual(self.metric("pns_outer_reassembled_packets_total"), 6)
         shown = self.find(session)
         self.assertEqual((shown["rx_drops"], shown["tx_drops"]), (0, 0))
         session.hang_up()
