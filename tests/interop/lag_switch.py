@@ -2,13 +2,15 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A switch in user space for lag_test.py: one uplink, and member links that are interfaces of this namespace.
 
-usage: lag_switch.py [--lacp] UPLINK MEMBER...
+usage: lag_switch.py [--lacp] --carrying FILE UPLINK MEMBER...
 
 Without --lacp it learns where a MAC address is, and forgets what it knows of a link that goes down, as any switch
 does. With --lacp the members are one aggregate (IEEE 802.1AX): the switch is the partner of their LACP, and carries
 data over a member only while both sides are in sync.
+FILE holds the names of the members that carry data in both directions, one a line.
 """
 import argparse
+import os
 import select
 import socket
 import struct
@@ -69,6 +71,9 @@ class Link:
     def carries(self):
         return bool(self.state() & DISTRIBUTING) and bool(self.partner[5] & COLLECTING)
 
+    def carries_both_ways(self):
+        return self.carries() and bool(self.partner[5] & DISTRIBUTING)
+
     def hear(self, pdu):
         self.partner = ACTOR.unpack_from(pdu, 4)
         self.heard = time.monotonic()
@@ -81,11 +86,13 @@ class Link:
 
 
 class Switch:
-    def __init__(self, uplink, members, lacp):
+    def __init__(self, uplink, members, lacp, carrying):
         self.uplink = Link(uplink, 0)
         self.members = [Link(name, number) for number, name in enumerate(members, 1)]
         self.lacp = lacp
         self.known = {}  # MAC address → member
+        self.carrying = carrying
+        self.told = None
 
     def up(self, frame, member):
         if self.lacp and frame[12:14] == struct.pack(">H", SLOW_PROTOCOLS):
@@ -126,6 +133,17 @@ class Switch:
                 self.drop(link)
         select.select([link.socket for link in links if link.socket is not None], [], [], 0.1)
 
+    def tell(self):
+        """Writes the file anew when a member begins or ends to carry."""
+        there = [member for member in self.members if member.socket is not None]
+        names = "".join(f"{member.name}\n" for member in there if not self.lacp or member.carries_both_ways())
+        if names == self.told:
+            return
+        self.told = names
+        with open(self.carrying + ".new", "w", encoding="ascii") as file:
+            file.write(names)
+        os.replace(self.carrying + ".new", self.carrying)
+
     def tick(self):
         now = time.monotonic()
         for member in self.members:
@@ -137,10 +155,12 @@ class Switch:
                 member.speak()
 
     def run(self):
+        self.tell()
         print("ready", flush=True)
         due = 0.0
         while True:
             self.turn()
+            self.tell()
             if time.monotonic() >= due:
                 self.tick()
                 due = time.monotonic() + SEND_EVERY
@@ -149,10 +169,11 @@ class Switch:
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--lacp", action="store_true")
+    parser.add_argument("--carrying", required=True)
     parser.add_argument("uplink")
     parser.add_argument("members", nargs="+")
     options = parser.parse_args()
-    Switch(options.uplink, options.members, options.lacp).run()
+    Switch(options.uplink, options.members, options.lacp, options.carrying).run()
 
 
 if __name__ == "__main__":

@@ -39,8 +39,9 @@ class Lag(theme.Theme):
             for number, name in enumerate(MEMBERS):
                 # The bond gave its own address to its members. A frame to it must not be the kernel's.
                 cls.lab.pns.ip("link", "set", name, "address", f"02:bb:00:00:00:{number:02x}")
-            switch = cls.lab.start_in(cls.lab.pns, "python3", "-B", str(SWITCH), *cls.switch_options, "access0",
-                                      *MEMBERS, stdout=subprocess.PIPE)
+            cls.carrying = cls.lab.directory / "carrying"
+            switch = cls.lab.start_in(cls.lab.pns, "python3", "-B", str(SWITCH), *cls.switch_options, "--carrying",
+                                      str(cls.carrying), "access0", *MEMBERS, stdout=subprocess.PIPE)
             if switch.stdout.readline() != b"ready\n":
                 raise pnslab.LabError("the switch is not ready")
         except BaseException:
@@ -59,6 +60,10 @@ class Lag(theme.Theme):
     def wait_ping(self):
         pnslab.wait_until(lambda: self.ping(self.guest, lab.ACCESS, count=1) == (1, 1), 30, "the access port answers")
 
+    def wait_all_carry(self):
+        """A member whose link came back takes part again after several LACPDUs and DPDK's wait of 2 s."""
+        pnslab.wait_until(lambda: self.carrying.read_text().split() == list(MEMBERS), 30, "every member carries")
+
     def set_link(self, member, state):
         self.lab.pns.ip("link", "set", member, state)
 
@@ -74,7 +79,8 @@ class Lag(theme.Theme):
         session = self.connect()
         self.assertEqual(self.ping(self.guest, HOST), (3, 3))
         self.assert_tcp(1 << 20)
-        for _ in MEMBERS:  # each of them fails once
+        for _ in MEMBERS:  # the active one of active-backup changes; a flow of 802.3ad comes back
+            self.wait_all_carry()
             self.log_before = self.server.log_tail(2000)
             before = {member: self.received(member) for member in MEMBERS}
             job = self.guest.start(f"ping -i {1 / RATE} -c {6 * RATE} {HOST} || true", 60)

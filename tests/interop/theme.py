@@ -210,11 +210,11 @@ def main(*themes):
     parser.add_argument("--keep", help="directory for logs")
     parser.add_argument("cases", nargs="*", help="names of cases; all of them by default")
     parser.parse_args(namespace=OPTIONS)
-    suite = unittest.TestSuite()
-    for theme in themes:
-        for name in vars(theme):
-            if name.startswith("test_") and (not OPTIONS.cases or name in OPTIONS.cases):
-                suite.addTest(theme(name))
+    there = [(theme, name) for theme in themes for name in vars(theme) if name.startswith("test_")]
+    for name in OPTIONS.cases:
+        if name not in (case for _, case in there):
+            parser.error(f"there is no case {name}")
+    suite = unittest.TestSuite(theme(name) for theme, name in there if not OPTIONS.cases or name in OPTIONS.cases)
     result = unittest.TextTestRunner(verbosity=2).run(suite)
     if not result.wasSuccessful():
         sys.exit(1)

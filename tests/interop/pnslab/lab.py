@@ -128,11 +128,12 @@ class Lab:
         self.close()
 
     def _choose_ports(self, wanted):
-        if wanted in ("tap", "packet"):
-            return wanted
-        # Pages of its own, whatever is free: that may be what another lab is about to take.
+        # Each lab brings its own huge pages, whatever is free: the free ones may be what another lab is about to
+        # take. A server on TAPs takes huge pages too when there are enough.
         added = host.change_huge_pages(HUGE_PAGES_NEEDED)
         (self.directory / "huge-pages").write_text(str(added))
+        if wanted in ("tap", "packet"):
+            return wanted
         if host.free_huge_pages() >= HUGE_PAGES_NEEDED:
             return "xdp"
         if wanted == "xdp":
@@ -154,6 +155,11 @@ class Lab:
             self.pns.ip("address", "add", f"{CORE}/24", "dev", "core0")
         self.pns.ip("link", "set", "access0", "up")
         self.pns.ip("link", "set", "core0", "up")
+        if self.ports == "packet":
+            # The kernel sees these frames too. It must not answer ARP for the twins' addresses with the MAC
+            # address of this interface: the dataplane drops what is sent to it.
+            for name in ("access0", "core0"):
+                self.pns.sysctl(f"net/ipv4/conf/{name}/arp_ignore", "8")
         if self.ipv6:
             self.pns.sysctl("net/ipv6/conf/core0/disable_ipv6", "0")
             self.pns.sysctl("net/ipv6/conf/core0/forwarding", "1")
