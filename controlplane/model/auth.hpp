@@ -15,6 +15,7 @@
 #include <variant>
 #include <vector>
 
+#include "controlplane/model/service_terms.hpp"
 #include "pns/base/end_reason.hpp"
 #include "pns/base/ids.hpp"
 #include "pns/base/ip_address.hpp"
@@ -138,6 +139,7 @@ struct AuthGrant {
   NetworksPointer networks{};               // behind the subscriber
   std::string pool = "default";
   std::optional<std::uint64_t> rate_bits_per_second;
+  ServiceTerms terms{};
   std::vector<std::string> groups;
   AuthOrigin origin{};
 };
