@@ -9,7 +9,7 @@ namespace {
 using prometheus::MetricType;
 using Counts = model::AccountingCounts;
 
-constexpr Figure<Counts> kFigures[] = {
+constexpr Figure<Counts> kSpoolFigures[] = {
     {"pns_accounting_records_total", "Accounting records made", MetricType::Counter,
      &Counts::records},
     {"pns_accounting_answered_total", "Accounting records that a server has answered",
@@ -47,7 +47,7 @@ constexpr Figure<Counts> kFigures[] = {
 
 std::vector<prometheus::MetricFamily> AccountingCollector::Collect() const {
   std::vector<prometheus::MetricFamily> out;
-  for (const auto& figure : kFigures) {
+  for (const auto& figure : kSpoolFigures) {
     out.push_back(figure.family());
     add(out.back(), {}, figure.value(counts_));
   }

@@ -19,7 +19,7 @@ Labels labels_of(const Server& server) {
   return {{"kind", std::string(model::name_of(server.kind))}, {"server", server.name}};
 }
 
-constexpr Figure<Server> kFigures[] = {
+constexpr Figure<Server> kServerFigures[] = {
     {"pns_radius_requests_total", "Requests sent to a RADIUS server for the first time",
      MetricType::Counter, &Server::requests},
     {"pns_radius_retransmissions_total", "Requests sent to a RADIUS server again",
@@ -102,7 +102,7 @@ void add_kinds(std::vector<MetricFamily>& out, const model::RadiusCounts& counts
 
 std::vector<MetricFamily> RadiusCollector::Collect() const {
   std::vector<MetricFamily> out;
-  for (const auto& figure : kFigures) {
+  for (const auto& figure : kServerFigures) {
     auto f = figure.family();
     for (const Server& server : servers_) add(f, labels_of(server), figure.value(server));
     out.push_back(std::move(f));

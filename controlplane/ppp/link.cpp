@@ -17,10 +17,6 @@ constexpr std::size_t kLongestFrame = 1500 + wire::kPppFrameHeaderLength;
 // Nothing that matters here is shorter, however compressed its header is.
 constexpr std::size_t kShortestFrame = 4;
 
-constexpr bool is(std::uint16_t protocol, PppProtocol known) noexcept {
-  return protocol == static_cast<std::uint16_t>(known);
-}
-
 }  // namespace
 
 Link::Link(std::shared_ptr<const LinkSettings> settings, Ipv4Address peer, RandomSource& random,
@@ -65,9 +61,9 @@ model::LinkActions Link::on_frame(Bytes ppp_frame, TimePoint now) {
   if (!frame) return {};
 
   LinkPhases phases(parts_, now);
-  const bool known = is(frame->protocol, PppProtocol::kLcp) ||
+  const bool known = wire::is(frame->protocol, PppProtocol::kLcp) ||
                      frame->protocol == parts_.authentication.protocol() ||
-                     is(frame->protocol, PppProtocol::kCcp) ||
+                     wire::is(frame->protocol, PppProtocol::kCcp) ||
                      is_network_control(frame->protocol, *parts_.settings);
   NetworkProtocol* const carrier =
       parts_.networks.offered_for_data(frame->protocol, *parts_.settings);
@@ -78,7 +74,7 @@ model::LinkActions Link::on_frame(Bytes ppp_frame, TimePoint now) {
   if (!known) {
     // RFC 1661 §3.4: before the network phase, and in Terminate, the rest is discarded. Network
     // data in the clear is the dataplane's; one that strays here is not answered either.
-    const bool data = carrier != nullptr || is(frame->protocol, PppProtocol::kMppe);
+    const bool data = carrier != nullptr || wire::is(frame->protocol, PppProtocol::kMppe);
     if (parts_.in_network_phase() && !data) send_protocol_reject(*frame, phases.context());
     return phases.finish();
   }

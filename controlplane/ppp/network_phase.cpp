@@ -10,15 +10,12 @@ namespace {
 using Need = NetworkProtocol::Need;
 using wire::PppProtocol;
 
-constexpr bool is(std::uint16_t protocol, PppProtocol known) noexcept {
-  return protocol == static_cast<std::uint16_t>(known);
-}
-
 }  // namespace
 
 bool is_network_control(std::uint16_t control, const LinkSettings& settings) noexcept {
-  return std::ranges::any_of(settings.network_protocols,
-                             [control](const auto& kind) { return is(control, kind.control); });
+  return std::ranges::any_of(settings.network_protocols, [control](const auto& kind) {
+    return wire::is(control, kind.control);
+  });
 }
 
 // ---- The phase

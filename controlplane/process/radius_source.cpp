@@ -24,14 +24,14 @@ namespace {
 constexpr std::uint16_t kSockets = 64;
 constexpr std::size_t kMaxSecret = 512;  // octets
 
-[[noreturn]] void fail(const std::filesystem::path& what, const std::string& reason) {
+[[noreturn]] void fail_secret(const std::filesystem::path& what, const std::string& reason) {
   throw std::runtime_error(what.string() + ": " + reason);
 }
 
 // The first line of the file.
 SecretText read_secret(const std::filesystem::path& file) {
   const UniqueFd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd) fail(file, std::string("cannot open: ") + std::strerror(errno));
+  if (!fd) fail_secret(file, std::string("cannot open: ") + std::strerror(errno));
   std::array<std::byte, kMaxSecret + 2> octets{};
   const auto size = ::read(fd.get(), octets.data(), octets.size());
   const int error = errno;
@@ -41,9 +41,9 @@ SecretText read_secret(const std::filesystem::path& file) {
   if (!line.empty() && line.back() == std::byte{'\r'}) line = line.first(line.size() - 1);
   SecretText secret(line);
   wipe(octets);
-  if (size < 0) fail(file, std::strerror(error));
+  if (size < 0) fail_secret(file, std::strerror(error));
   if (secret.empty() || secret.bytes().size() > kMaxSecret)
-    fail(file, "the first line must be a shared secret of 1 to 512 octets");
+    fail_secret(file, "the first line must be a shared secret of 1 to 512 octets");
   return secret;
 }
 

@@ -19,7 +19,7 @@
 namespace pns::doctor {
 namespace {
 
-constexpr unsigned kProtocolGre = 47;
+constexpr unsigned kGreProtocol = 47;
 constexpr std::array<std::string_view, 5> kOtherServers = {"pptpd", "pptpctrl", "bcrelay",
                                                            "accel-pppd", "poptop"};
 
@@ -188,7 +188,7 @@ Findings check_other_servers(const config::Config& config, const Host& host) {
   if (!others.empty())
     out.push_back({Verdict::kError, fmt::format("another PPTP server runs: {}", names_of(others)),
                    ending(others)});
-  auto raw = owners_of(host, sockets_of(host, "raw", kProtocolGre, true));
+  auto raw = owners_of(host, sockets_of(host, "raw", kGreProtocol, true));
   std::erase_if(raw, [&](const Process& process) {
     return is_ours(host, process) ||
            std::ranges::find(kOtherServers, process.name) != kOtherServers.end();

@@ -169,7 +169,7 @@ std::uint64_t free_huge_pages(const std::filesystem::path& sys) {
 }
 
 void await_huge_pages(const config::Config& config) {
-  using Clock = std::chrono::steady_clock;
+  using SteadyClock = std::chrono::steady_clock;
   constexpr auto kLongest = std::chrono::seconds(5);
   constexpr auto kQuiet = std::chrono::milliseconds(500);
   constexpr auto kInterval = std::chrono::milliseconds(20);
@@ -177,14 +177,14 @@ void await_huge_pages(const config::Config& config) {
   const bool needed = wanted == config::HugePages::kOn || config.ports.use_xdp();
   if (!needed || wanted == config::HugePages::kOff) return;
   const std::uint64_t need = huge_page_need(config.dataplane).total();
-  const auto begun = Clock::now();
+  const auto begun = SteadyClock::now();
   auto grown = begun;
   for (std::uint64_t free = free_huge_pages(); free < need;) {
-    if (Clock::now() - begun > kLongest || Clock::now() - grown > kQuiet) return;
+    if (SteadyClock::now() - begun > kLongest || SteadyClock::now() - grown > kQuiet) return;
     std::this_thread::sleep_for(kInterval);
     if (const std::uint64_t now = free_huge_pages(); now != free) {
       free = now;
-      grown = Clock::now();
+      grown = SteadyClock::now();
     }
   }
 }

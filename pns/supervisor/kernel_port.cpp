@@ -35,8 +35,8 @@ using netlink::Link;
 
 constexpr std::uint32_t kDefaultMtu = 1500;
 
-std::unexpected<std::string> failed(const std::string& interface, std::string_view what,
-                                    int nl_error) {
+std::unexpected<std::string> port_failure(const std::string& interface, std::string_view what,
+                                          int nl_error) {
   return std::unexpected(fmt::format("{}: {}: {}", interface, what, nl_geterror(nl_error)));
 }
 
@@ -63,7 +63,7 @@ Result create_pair(nl_sock* socket, const std::string& name, const std::string& 
   }
   const int error = rtnl_link_add(socket, pair.get(), NLM_F_CREATE | NLM_F_EXCL);
   rtnl_link_put(other);
-  return error < 0 ? Result(failed(name, "veth", error)) : Result();
+  return error < 0 ? Result(port_failure(name, "veth", error)) : Result();
 }
 
 // One feature of an interface; a kernel that does not know it needs nothing.
@@ -105,7 +105,7 @@ Result change(nl_sock* socket, const std::string& name, const MacAddress& mac, s
   rtnl_link_set_mtu(wanted.get(), mtu);
   rtnl_link_set_flags(wanted.get(), flags);
   if (const int error = rtnl_link_change(socket, link.get(), wanted.get(), 0); error < 0)
-    return failed(name, fmt::format("MAC {}, MTU {}", to_string(mac), mtu), error);
+    return port_failure(name, fmt::format("MAC {}, MTU {}", to_string(mac), mtu), error);
   return {};
 }
 

@@ -34,8 +34,8 @@ constexpr std::uint32_t kIpv6MinimumMtu = 1280;  // RFC 8200 §5
 
 using netlink::Link;
 
-std::unexpected<std::string> failed(const std::string& interface, const std::string& what,
-                                    int nl_error) {
+std::unexpected<std::string> interface_failure(const std::string& interface,
+                                               const std::string& what, int nl_error) {
   return std::unexpected(fmt::format("{}: {}: {}", interface, what, nl_geterror(nl_error)));
 }
 
@@ -103,7 +103,7 @@ Result configure_services(const config::Config& config, Old old, OwnAddresses& h
   nl_sock* const socket = opened->get();
   rtnl_link* found = nullptr;
   if (const int error = rtnl_link_get_kernel(socket, 0, name.c_str(), &found); error < 0)
-    return failed(name, "no such interface", error);
+    return interface_failure(name, "no such interface", error);
   const Link link(found);
 
   const Networks wanted = config::prefixes_of_pools(config);
@@ -116,7 +116,7 @@ Result configure_services(const config::Config& config, Old old, OwnAddresses& h
   rtnl_link_unset_flags(change.get(), IFF_MULTICAST);
   rtnl_link_set_flags(change.get(), IFF_UP);
   if (const int error = rtnl_link_change(socket, link.get(), change.get(), 0); error < 0)
-    return failed(name, fmt::format("MTU {}, up", mtu), error);
+    return interface_failure(name, fmt::format("MTU {}, up", mtu), error);
 
   OwnAddresses addresses;
   for (const Ipv4Address gateway : gateways_of(config)) addresses.ipv4.insert({gateway, 32});

@@ -22,6 +22,11 @@ enum class PppProtocol : std::uint16_t {
   kEap = 0xc227,     // RFC 3748
 };
 
+// Whether a protocol number of the wire is this one.
+[[nodiscard]] constexpr bool is(std::uint16_t protocol, PppProtocol known) noexcept {
+  return protocol == static_cast<std::uint16_t>(known);
+}
+
 // HDLC Address and Control octets in front of the protocol field (RFC 1662 §3.1).
 inline constexpr std::uint8_t kPppAddress = 0xff;
 inline constexpr std::uint8_t kPppControl = 0x03;
