@@ -22,6 +22,7 @@ class OrderedAuthenticator final : public Authenticator {
     Authenticator& authenticator;  // outlives this
     // Whether it has an account of this name. Empty: only its answer tells.
     std::function<bool(std::string_view user)> knows{};
+    bool runs_eap = false;  // it judges EAP messages that are passed on
   };
 
   // At least one, at most 255.
@@ -31,7 +32,7 @@ class OrderedAuthenticator final : public Authenticator {
 
  private:
   void ask(std::size_t index, model::AuthRequest request, Done done);
-  [[nodiscard]] std::size_t next_source(std::size_t from, std::string_view user) const;
+  [[nodiscard]] std::size_t next_source(std::size_t from, const model::AuthRequest& request) const;
 
   std::vector<Source> sources_;
 };

@@ -23,6 +23,8 @@ using radius::PacketBuilder;
 namespace {
 
 constexpr std::size_t kMaxClasses = 8;  // Class attributes that are kept of an answer
+constexpr Seconds kShortestRepetition{1};
+constexpr Seconds kLongestRepetition{60};
 constexpr std::size_t kProofSize = 42;  // "S=" and 40 hexadecimal digits
 
 // ---- The request
@@ -185,8 +187,14 @@ model::AuthResult read_challenge(const RadiusAnswer& answer, const model::AuthRe
   const auto message = answer.packet.join_eap_message(octets);
   if (!message) return AuthDenial{};
   const auto state = answer.packet.find_first(attribute::kState);
-  return model::AuthChallenge{.message = {message->begin(), message->end()},
-                              .state = pack_state(answer.server, state.value_or(Bytes{}))};
+  model::AuthChallenge challenge{.message = {message->begin(), message->end()},
+                                 .state = pack_state(answer.server, state.value_or(Bytes{}))};
+  // RFC 3579 §2.6.1: here it is the time for an answer of the peer.
+  if (const auto value = answer.packet.find_first(attribute::kSessionTimeout))
+    if (const auto seconds = radius::read_u32(*value))
+      challenge.repeat_after =
+          std::clamp(Seconds(*seconds), kShortestRepetition, kLongestRepetition);
+  return challenge;
 }
 
 }  // namespace

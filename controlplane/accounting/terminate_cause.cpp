@@ -98,6 +98,7 @@ TerminateCause terminate_cause(EndReason reason) noexcept {
     case EndReason::auth_no_proof:
     case EndReason::auth_service_type:
     case EndReason::auth_bad_keys:
+    case EndReason::auth_bad_challenge:
       return TerminateCause::kServiceUnavailable;
     case EndReason::auth_no_common_method:
     case EndReason::auth_timeout:

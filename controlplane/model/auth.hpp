@@ -21,6 +21,7 @@
 #include "pns/base/ip_address.hpp"
 #include "pns/base/networks.hpp"
 #include "pns/base/secret.hpp"
+#include "pns/base/time.hpp"
 
 namespace pns::model {
 
@@ -160,6 +161,8 @@ struct AuthDenial {
 struct AuthChallenge {
   std::vector<std::byte> message;  // for the peer, inside the method's own packets
   std::vector<std::byte> state;    // opaque; goes back with the peer's answer (RFC 2865 §5.24)
+  // The peer's time to answer before the message is repeated (RFC 3579 §2.6.1); empty: not told.
+  std::optional<Seconds> repeat_after{};
 };
 
 // A grant, a denial or a challenge. It reads as an expected<AuthGrant, AuthDenial> does; who may

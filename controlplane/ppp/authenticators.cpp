@@ -6,6 +6,7 @@
 #include "controlplane/ppp/auth_chap.hpp"
 #include "controlplane/ppp/auth_eap.hpp"
 #include "controlplane/ppp/auth_pap.hpp"
+#include "controlplane/ppp/eap_relay.hpp"
 #include "controlplane/ppp/settings.hpp"
 
 namespace pns::ppp {
@@ -22,6 +23,7 @@ std::unique_ptr<AuthenticatorSide> standard_authenticator(model::AuthMethod meth
     case model::AuthMethod::kMsChapV2:
       return std::make_unique<MsChapV2Authenticator>(settings);
     case model::AuthMethod::kEap:
+      if (settings.eap_relay) return std::make_unique<EapRelay>(settings);
       return std::make_unique<EapAuthenticator>(settings);
     case model::AuthMethod::kNone:
       return nullptr;

@@ -56,6 +56,7 @@ struct LinkSettings {
   std::string name = "pns";  // in CHAP challenges; at most 64 octets go out
   std::vector<model::AuthMethod> auth = {model::AuthMethod::kMsChapV2};  // in order of preference
   std::vector<EapMethod> eap = {EapMethod::kMsChapV2};                   // the same, inside EAP
+  bool eap_relay = false;     // AAA runs the methods inside EAP; `eap` has no effect
   unsigned auth_retries = 3;  // other passwords that MS-CHAP lets a peer try on one call
 
   MppePolicy mppe = MppePolicy::kRequire;

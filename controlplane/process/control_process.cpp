@@ -290,11 +290,11 @@ std::vector<aaa::OrderedAuthenticator::Source> ControlProcess::account_sources()
   std::vector<aaa::OrderedAuthenticator::Source> sources;
   for (const config::AaaSource source : config_.aaa.order) {
     if (source == config::AaaSource::kRadius)
-      sources.push_back({radius_->authenticator()});
+      sources.push_back({.authenticator = radius_->authenticator(), .runs_eap = true});
     else
-      sources.push_back({*local_authenticator_, [this](std::string_view user) {
-                           return local_authenticator_->knows(user);
-                         }});
+      sources.push_back(
+          {.authenticator = *local_authenticator_,
+           .knows = [this](std::string_view user) { return local_authenticator_->knows(user); }});
   }
   return sources;
 }

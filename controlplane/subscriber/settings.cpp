@@ -76,13 +76,15 @@ ppp::LinkSettings make_link_settings(const config::Config& config) {
   settings.auth.clear();
   settings.eap.clear();
   std::ranges::transform(config.ppp.auth, std::back_inserter(settings.auth), method_of);
-  std::ranges::transform(config.ppp.eap, std::back_inserter(settings.eap), eap_method_of);
+  settings.eap_relay = contains(config.ppp.eap, config::EapMethod::kRadius);
+  if (!settings.eap_relay)
+    std::ranges::transform(config.ppp.eap, std::back_inserter(settings.eap), eap_method_of);
   if (config.ppp.mppe.policy == config::MppePolicy::kRequire) {
     // A method without keys could only end in no_mppe_keys, after a password was sent for nothing.
     std::erase(settings.eap, ppp::EapMethod::kMd5);
     std::erase_if(settings.auth, [&settings](model::AuthMethod method) {
       return method == model::AuthMethod::kPap || method == model::AuthMethod::kChapMd5 ||
-             (method == model::AuthMethod::kEap && settings.eap.empty());
+             (method == model::AuthMethod::kEap && settings.eap.empty() && !settings.eap_relay);
     });
   }
   settings.auth_retries = config.ppp.auth_retries;

@@ -262,7 +262,11 @@ struct Mppe {
   MppeMode mode = MppeMode::kStateless;
 };
 
-enum class EapMethod : std::uint8_t { kMsChapV2, kMd5 };
+enum class EapMethod : std::uint8_t {
+  kMsChapV2,
+  kMd5,
+  kRadius,  // those that the RADIUS server runs; alone in a list
+};
 
 struct Ppp {
   std::uint16_t mtu = 1400;  // octets of inner IP, before MPPE takes its 4

@@ -171,8 +171,8 @@ constexpr Word<AuthMethod> kAuthMethods[] = {{"eap", AuthMethod::kEap},
                                              {"mschap", AuthMethod::kMsChap},
                                              {"chap", AuthMethod::kChap},
                                              {"pap", AuthMethod::kPap}};
-constexpr Word<EapMethod> kEapMethods[] = {{"mschapv2", EapMethod::kMsChapV2},
-                                           {"md5", EapMethod::kMd5}};
+constexpr Word<EapMethod> kEapMethods[] = {
+    {"mschapv2", EapMethod::kMsChapV2}, {"md5", EapMethod::kMd5}, {"radius", EapMethod::kRadius}};
 constexpr std::pair<std::string_view, bool> kAcceptOrRefuse[] = {{"accept", true},
                                                                  {"refuse", false}};
 constexpr std::pair<std::string_view, bool> kTrueOrFalse[] = {{"true", true}, {"false", false}};
@@ -201,11 +201,16 @@ std::string_view word_of(const Word<T> (&words)[N], T value) noexcept {
   return "invalid";
 }
 
-// RFC 3079 derives keys from MS-CHAP, also inside EAP.
+// RFC 3079 derives keys from MS-CHAP, also inside EAP. A RADIUS server has methods with keys.
 bool gives_mppe_keys(AuthMethod method, const Ppp& ppp) noexcept {
   if (method == AuthMethod::kEap)
-    return std::find(ppp.eap.begin(), ppp.eap.end(), EapMethod::kMsChapV2) != ppp.eap.end();
+    return std::any_of(ppp.eap.begin(), ppp.eap.end(),
+                       [](EapMethod inner) { return inner != EapMethod::kMd5; });
   return method == AuthMethod::kMsChapV2 || method == AuthMethod::kMsChap;
+}
+
+bool relays_eap(const Ppp& ppp) noexcept {
+  return std::find(ppp.eap.begin(), ppp.eap.end(), EapMethod::kRadius) != ppp.eap.end();
 }
 
 // A value of either family: IPv6 has a colon.
@@ -354,6 +359,7 @@ class ConfigReader {
     read_pools(top, config.pools);
     add_gateways(config);
     read_aaa(top, config.node.name, config.aaa);
+    check_eap(config);
     MaybeEndpoint metrics{config.metrics.listen};
     top.section("metrics").read("listen", metrics, parse_endpoint_or_off);
     config.metrics.listen = metrics.endpoint;
@@ -668,6 +674,9 @@ class ConfigReader {
     for (const char* key : {"auth", "eap"})
       if (section.is_empty_list(key))
         document_.error_at(section.path(key), "at least one method is needed");
+    if (out.eap.size() > 1 && relays_eap(out))
+      document_.error_at(section.path("eap"),
+                         "radius stands alone: the RADIUS server chooses the method");
     section.read("auth_retries", out.auth_retries, integer(0, 10));
 
     const Section mppe = section.section("mppe");
@@ -706,7 +715,7 @@ class ConfigReader {
                      [&ppp](AuthMethod method) { return gives_mppe_keys(method, ppp); }))
       document_.error_at("ppp.mppe.policy",
                          "require cannot be met: no method of ppp.auth gives MPPE keys (mschapv2, "
-                         "mschap, and eap with mschapv2 in ppp.eap do)");
+                         "mschap, and eap with mschapv2 or radius in ppp.eap do)");
   }
 
   void read_pools(const Section& top, std::map<std::string, Pool>& out) {
@@ -765,6 +774,11 @@ class ConfigReader {
         (!out.radius || std::ranges::none_of(out.radius->servers, authenticates)))
       document_.error_at("aaa.radius.servers",
                          "a server for authentication must be given when aaa.order names radius");
+  }
+
+  void check_eap(const Config& config) {
+    if (relays_eap(config.ppp) && !config.aaa.asks(AaaSource::kRadius))
+      document_.error_at("ppp.eap", "radius needs a RADIUS server: aaa.order does not name radius");
   }
 
   // Whose address is whose: pools, gateways and interfaces must not share any.

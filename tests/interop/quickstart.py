@@ -13,6 +13,15 @@ from pnslab import host, lab
 
 USER, PASSWORD = "alice", "wonderland"
 TRANSFER = "16M"
+RADIUS_USER = f"""{USER}  Cleartext-Password := "{PASSWORD}"
+       Service-Type = Framed-User, Framed-Protocol = PPP, Framed-IP-Address = 10.64.2.2, Class = "gold"
+"""
+RADIUS = """aaa:
+  order: [radius]
+  radius:
+    servers: [{{address: 127.0.0.1, secret_file: {secret}}}]
+    accounting: {{spool_directory: {spool}}}
+"""
 
 
 def step(text):
@@ -40,10 +49,32 @@ def iperf(guest, options):
     return report["end"]["sum_received"]
 
 
-def demonstrate(one):
+def start_radius(one):
+    """FreeRADIUS beside the server, and the server's configuration for it."""
+    step("FreeRADIUS in the server's namespace, with one account")
+    radius = pnslab.FreeRadius(one, one.pns, RADIUS_USER).start()
+    print(f"    its configuration: {radius.directory}/radiusd.conf")
+    show(RADIUS_USER)
+    spool = one.directory / "spool"
+    spool.mkdir(mode=0o700)
+    changes = {"aaa": RADIUS.format(secret=radius.secret_file, spool=spool)}
+    step("the server asks it and sends it accounting (pns.yaml)")
+    show(changes["aaa"])
+    return radius, changes
+
+
+def show_record(radius, status):
+    pnslab.wait_until(lambda: any(record["Acct-Status-Type"] == status for record in radius.records()), 20,
+                      f"an accounting record {status}")
+    step(f"FreeRADIUS has the accounting record {status}")
+    record = next(record for record in radius.records() if record["Acct-Status-Type"] == status)
+    show("\n".join(f"{name} = {value}" for name, value in record.items()))
+
+
+def demonstrate(one, changes=None):
     step(f"lab {one.id}: ports {one.ports}, a client, the server, a host in the intranet")
     guest = one.start_guest()
-    server = one.start_server({USER: PASSWORD})
+    server = one.start_server({USER: PASSWORD}, changes)
     print(f"    pns run --config {server.config_file} --run-dir {server.run_dir}: ready")
     guest.wait_boot()
     print(f"    {guest.run('uname -sr').strip()} client at {guest.addresses[0]} has booted")
@@ -94,6 +125,7 @@ def main():
     parser.add_argument("--once", action="store_true", help="end after the demonstration")
     parser.add_argument("--clean", action="store_true", help="remove what earlier runs left")
     parser.add_argument("--ports", choices=("auto", "xdp", "tap"), default="auto")
+    parser.add_argument("--radius", action="store_true", help="FreeRADIUS has the account, and keeps the books")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # as Ctrl-C: leave through the doors
 
@@ -106,12 +138,17 @@ def main():
     try:
         with pnslab.Lab(options.ports) as one:
             (one.directory / "quickstart").touch()
-            server, _, session = demonstrate(one)
+            radius, changes = start_radius(one) if options.radius else (None, None)
+            server, _, session = demonstrate(one, changes)
+            if radius:
+                show_record(radius, "Start")
             if not options.once:
                 serve(one, server)
             step("hang up, then SIGTERM to the server")
             session.hang_up()
             server.wait_sessions(0)
+            if radius:
+                show_record(radius, "Stop")
             status, seconds = server.stop()
             print(f"    no session left; the server ended with {status} after {seconds:.1f} s")
             if status != 0:

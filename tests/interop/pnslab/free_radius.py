@@ -68,7 +68,7 @@ modules {{
 		}}
 		mschapv2 {{
 		}}
-	}}
+{tls}	}}
 	files {{
 		filename = {directory}/users
 		acctusersfile = {directory}/acct_users
@@ -144,11 +144,41 @@ server lab {{
 }}
 """
 
+TLS = """		tls-config lab {{
+			private_key_file = {directory}/server.key
+			certificate_file = {directory}/server.pem
+			ca_file = {directory}/ca.pem
+			cipher_list = "DEFAULT"
+			tls_min_version = "1.2"
+			tls_max_version = "1.2"
+			ecdh_curve = ""
+			fragment_size = 1024
+			include_length = yes
+		}}
+		tls {{
+			tls = lab
+		}}
+"""
+
+
+def make_certificates(directory):
+    """ca.pem, and NAME.pem with NAME.key for a server and a client of EAP-TLS."""
+    def openssl(*words):
+        subprocess.run(("openssl", *words), cwd=directory, check=True, capture_output=True)
+    openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "10", "-subj", "/CN=lab-ca",
+            "-keyout", "ca.key", "-out", "ca.pem")
+    for name, usage in (("server", "serverAuth"), ("client", "clientAuth")):
+        openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={name}", "-keyout", f"{name}.key",
+                "-out", f"{name}.csr")
+        (directory / f"{name}.ext").write_text(f"extendedKeyUsage={usage}\n")
+        openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
+                "-days", "10", "-extfile", f"{name}.ext", "-out", f"{name}.pem")
+
 
 class FreeRadius:
     def __init__(self, lab, namespace, users, name="radius", auth_port=AUTH_PORT,
-                 accounting_port=ACCOUNTING_PORT):
-        """`users`: text of its users file. Not started yet."""
+                 accounting_port=ACCOUNTING_PORT, tls=False):
+        """`users`: text of its users file. `tls`: with EAP-TLS and certificates. Not started yet."""
         if not os.path.exists(PROGRAM):
             raise host.Missing("no FreeRADIUS (Debian package freeradius)")
         self.lab = lab
@@ -159,7 +189,10 @@ class FreeRadius:
         self.auth_port = auth_port
         self.accounting_port = accounting_port
         (self.directory / "radiusd.conf").write_text(CONFIGURATION.format(
-            directory=self.directory, secret=SECRET, auth_port=auth_port, accounting_port=accounting_port))
+            directory=self.directory, secret=SECRET, auth_port=auth_port, accounting_port=accounting_port,
+            tls=TLS.format(directory=self.directory) if tls else ""))
+        if tls:
+            make_certificates(self.directory)
         (self.directory / "users").write_text(users)
         (self.directory / "acct_users").touch()
         (self.directory / "dictionary").write_text("$INCLUDE /usr/share/freeradius/dictionary\n")

@@ -40,7 +40,8 @@ struct Bench {
   Source first{model::AuthGrant{}};
   Source second{model::AuthGrant{}};
   OrderedAuthenticator order{
-      {{first, [](std::string_view user) { return user == "known"; }}, {second}}};
+      {{.authenticator = first, .knows = [](std::string_view user) { return user == "known"; }},
+       {.authenticator = second, .runs_eap = true}}};
 };
 
 }  // namespace
@@ -88,4 +89,21 @@ TEST_CASE("ordered authenticator: a conversation stays with the source that bega
   bench.second.answer = denial(EndReason::auth_unavailable);
   CHECK(bench.ask(request).error().reason == EndReason::auth_unavailable);
   CHECK(bench.first.asked.empty());
+}
+
+TEST_CASE("ordered authenticator: EAP goes to a source that runs it", "[aaa][rfc3579-2.1]") {
+  Bench bench;
+  bench.second.answer = model::AuthChallenge{.message = {}, .state = {}};
+  const model::AuthRequest request{
+      .user = "known", .credentials = model::RelayedCredentials{}, .peer = {}};
+  CHECK(bench.ask(request).challenge() != nullptr);
+  CHECK(bench.first.asked.empty());
+  // One that cannot run it does not stand in for one that is away.
+  Source away{denial(EndReason::auth_unavailable)};
+  Source local{model::AuthGrant{}};
+  OrderedAuthenticator order{{{.authenticator = away, .runs_eap = true}, {.authenticator = local}}};
+  EndReason reason = EndReason::kNone;
+  order.authenticate(request, [&](model::AuthResult result) { reason = result.error().reason; });
+  CHECK(reason == EndReason::auth_unavailable);
+  CHECK(local.asked.empty());
 }

@@ -624,7 +624,11 @@ TEST_CASE("config: one error for each thing that is wrong", "[config]") {
       {kMinimal + "ppp: {auth: []}\n", "pns.yaml:8: ppp.auth: at least one method is needed"},
       {kMinimal + "ppp: {eap: []}\n", "pns.yaml:8: ppp.eap: at least one method is needed"},
       {kMinimal + "ppp: {eap: [tls]}\n",
-       "pns.yaml:8: ppp.eap.0: 'tls' is not one of mschapv2, md5"},
+       "pns.yaml:8: ppp.eap.0: 'tls' is not one of mschapv2, md5, radius"},
+      {kMinimal + "ppp: {eap: [mschapv2, radius]}\n",
+       "pns.yaml:8: ppp.eap: radius stands alone: the RADIUS server chooses the method"},
+      {kMinimal + "ppp: {eap: [radius]}\n",
+       "pns.yaml:8: ppp.eap: radius needs a RADIUS server: aaa.order does not name radius"},
       {kMinimal + "ppp: {auth_retries: 11}\n",
        "pns.yaml:8: ppp.auth_retries: 11 is out of range (0 to 10)"},
       {kMinimal + "ppp: {mppe: {policy: off, key_bits: [128]}}\n",
@@ -712,7 +716,7 @@ TEST_CASE("config: MPPE required with methods that give no keys is impossible", 
     REQUIRE(errors.size() == 1);
     CHECK(errors[0] ==
           "pns.yaml:8: ppp.mppe.policy: require cannot be met: no method of ppp.auth gives MPPE "
-          "keys (mschapv2, mschap, and eap with mschapv2 in ppp.eap do)");
+          "keys (mschapv2, mschap, and eap with mschapv2 or radius in ppp.eap do)");
   }
   // One that does is enough.
   CHECK(parse(kMinimal + "ppp: {auth: [pap, eap], eap: [md5, mschapv2]}\n", "pns.yaml"));

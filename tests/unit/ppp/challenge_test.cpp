@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Authentication in several rounds: AAA answers with challenges before it decides. The method is
-// one of this test that passes EAP packets on, as one for a RADIUS server will.
+// Authentication in several rounds: AAA answers with challenges before it decides, and EapRelay
+// carries EAP packets between it and the peer.
 #include <catch2/catch.hpp>
 
 #include "controlplane/aaa/authenticator.hpp"
@@ -14,55 +14,11 @@ using model::LinkPhase;
 
 namespace {
 
-// Asks for the identity, then passes messages on in both directions.
-class EapRelay final : public AuthenticatorSide {
- public:
-  [[nodiscard]] wire::PppProtocol protocol() const noexcept override {
-    return wire::PppProtocol::kEap;
-  }
-  [[nodiscard]] model::AuthMethod method() const noexcept override {
-    return model::AuthMethod::kEap;
-  }
-  void start(Context& context) override { request(octets("01"), context); }
-  void on_packet(const wire::ControlPacket& packet, Context& context) override {
-    if (packet.code != kEapResponse || packet.identifier != identifier_) return;
-    context.observer.credentials(
-        {.user = "User",
-         .credentials = model::RelayedCredentials{to_octets(packet.data), state_},
-         .peer = {}});
-  }
-  [[nodiscard]] bool challenge(const model::AuthChallenge& challenge, Context& context) override {
-    state_ = challenge.state;
-    request(challenge.message, context);
-    return true;
-  }
-  void grant(const model::AuthGrant&, Context& context) override {
-    context.observer.before_auth_success();
-    context.send(protocol(), kEapSuccess, identifier_, {});
-    context.observer.authenticated();
-  }
-  void deny(const model::AuthDenial& denial, Context& context) override {
-    context.send(protocol(), kEapFailure, identifier_, {});
-    context.observer.auth_failed(denial.reason);
-  }
-  [[nodiscard]] std::optional<TimePoint> deadline() const noexcept override { return {}; }
-  void on_timer(Context&) override {}
-
- private:
-  void request(Bytes data, Context& context) {
-    context.send(protocol(), kEapRequest, ++identifier_, data);
-  }
-  std::uint8_t identifier_ = 0;
-  std::vector<std::byte> state_;
-};
-
 LinkSettings relayed() {
   LinkSettings settings;
   settings.auth = {model::AuthMethod::kEap};
   settings.mppe = MppePolicy::kOff;
-  settings.make_authenticator = [](model::AuthMethod, const LinkSettings&) {
-    return std::unique_ptr<AuthenticatorSide>(std::make_unique<EapRelay>());
-  };
+  settings.eap_relay = true;
   return settings;
 }
 
@@ -79,7 +35,11 @@ class Server final : public aaa::Authenticator {
       grant.user = request.user;
       return done(grant);
     }
-    done(model::AuthChallenge{{std::byte{13}, round}, {std::byte{0x5a}, round}});
+    done(model::AuthChallenge{.message = message_of(round), .state = {std::byte{0x5a}, round}});
+  }
+  // An EAP Request of type 13 (EAP-TLS) with one octet of data, and the round as its Identifier.
+  [[nodiscard]] static std::vector<std::byte> message_of(std::byte round) {
+    return {std::byte{1}, round, std::byte{0}, std::byte{6}, std::byte{13}, round};
   }
   std::vector<model::RelayedCredentials> seen;
 
@@ -104,7 +64,8 @@ struct Relayed : LinkPair {
     if (!pending) return false;
     const Packet request = *std::exchange(pending, std::nullopt);
     Octets answer = request.data;
-    answer.push_back(std::byte{0xcc});
+    const Octets more = octets(answer == octets("01") ? "55736572" : "cc");  // "User"
+    answer.insert(answer.end(), more.begin(), more.end());
     asked.reset();
     run(link.on_frame(frame(kEap, kEapResponse, request.identifier, answer), clock.now()));
     if (!asked) return false;
@@ -132,11 +93,13 @@ TEST_CASE("challenge: two rounds, then the grant", "[ppp][auth]") {
   CHECK(pair.link.status().auth == model::AuthMethod::kEap);
 
   REQUIRE(pair.server.seen.size() == 3);
-  CHECK(pair.server.seen[0].message == octets("01cc"));
+  CHECK(pair.server.seen[0].message.front() == std::byte{kEapResponse});
+  CHECK(Octets(pair.server.seen[0].message.begin() + 2, pair.server.seen[0].message.end()) ==
+        octets("00090155736572"));
   CHECK(pair.server.seen[0].state.empty());
-  CHECK(pair.server.seen[1].message == octets("0d01cc"));
+  CHECK(pair.server.seen[1].message == octets("020100070d01cc"));
   CHECK(pair.server.seen[1].state == octets("5a01"));
-  CHECK(pair.server.seen[2].message == octets("0d02cc"));
+  CHECK(pair.server.seen[2].message == octets("020200070d02cc"));
   CHECK(pair.server.seen[2].state == octets("5a02"));
 }
 
@@ -170,4 +133,71 @@ TEST_CASE("challenge: a method of one round refuses the peer", "[ppp][auth]") {
       pair.link.on_auth_result(model::AuthChallenge{}, std::nullopt, pair.clock.now());
   CHECK(packets(actions, kChap, kFailure).size() == 1);
   CHECK(pair.link.refused() == EndReason::auth_unavailable);
+}
+
+TEST_CASE("eap relay: a Request is repeated until the Response to it comes",
+          "[ppp][auth][rfc3579-2.1]") {
+  Relayed pair(1);
+  REQUIRE(pair.round());
+  const Packet request = *std::exchange(pair.pending, std::nullopt);
+  pair.advance(LinkSettings{}.restart_timer);
+  REQUIRE(pair.pending);
+  CHECK(pair.pending->identifier == request.identifier);
+  CHECK(pair.pending->data == request.data);
+  // A late Response to the Request before that is nobody's.
+  pair.asked.reset();
+  pair.run(pair.link.on_frame(
+      frame(kEap, kEapResponse, static_cast<std::uint8_t>(request.identifier + 1), octets("0d01")),
+      pair.clock.now()));
+  CHECK_FALSE(pair.asked);
+  for (int n = 0; n < 10; ++n) pair.advance(LinkSettings{}.restart_timer);
+  CHECK(pair.link.refused() == EndReason::auth_timeout);
+}
+
+TEST_CASE("eap relay: a server's message that cannot be passed on refuses the peer",
+          "[ppp][auth][rfc3579-2.6.3]") {
+  const auto message = GENERATE(octets(""), octets("01"), octets("020100060d01"),
+                                octets("01010fff0d01"), Octets(1501, std::byte{1}));
+  Relayed pair(1000);
+  const Packet request = *std::exchange(pair.pending, std::nullopt);
+  pair.run(pair.link.on_frame(frame(kEap, kEapResponse, request.identifier, octets("01cc")),
+                              pair.clock.now()));
+  REQUIRE(pair.asked);
+  auto sent = message;
+  if (sent.size() == 1501) {  // a Request as long as it says, and longer than the MRU of the peer
+    sent[2] = std::byte{1501 >> 8};
+    sent[3] = std::byte{1501 & 0xff};
+  }
+  pair.run(pair.link.on_auth_result(model::AuthChallenge{.message = sent, .state = {}},
+                                    std::nullopt, pair.clock.now()));
+  CHECK(packets(pair.actions, kEap, kEapFailure).size() == 1);
+  CHECK(pair.link.refused() == EndReason::auth_bad_challenge);
+}
+
+TEST_CASE("eap relay: the time for an answer is the server's to choose",
+          "[ppp][auth][rfc3579-2.6.1]") {
+  Relayed pair(1000);
+  const Packet identity = *std::exchange(pair.pending, std::nullopt);
+  pair.run(pair.link.on_frame(frame(kEap, kEapResponse, identity.identifier, octets("01cc")),
+                              pair.clock.now()));
+  pair.run(pair.link.on_auth_result(
+      model::AuthChallenge{
+          .message = Server::message_of(std::byte{1}), .state = {}, .repeat_after = Seconds(20)},
+      std::nullopt, pair.clock.now()));
+  REQUIRE(std::exchange(pair.pending, std::nullopt));
+  pair.advance(Seconds(19));
+  CHECK_FALSE(pair.pending);
+  pair.advance(Seconds(1));
+  CHECK(pair.pending);
+}
+
+TEST_CASE("eap relay: a repeated last Response is told the verdict again", "[ppp][auth]") {
+  Relayed pair(0);
+  REQUIRE(pair.round());
+  CHECK(pair.link.phase() == LinkPhase::kOpen);
+  const auto successes = packets(pair.actions, kEap, kEapSuccess);
+  REQUIRE(successes.size() == 1);
+  pair.run(pair.link.on_frame(frame(kEap, kEapResponse, successes[0].identifier, octets("01cc")),
+                              pair.clock.now()));
+  CHECK(packets(pair.actions, kEap, kEapSuccess).size() == 2);
 }
