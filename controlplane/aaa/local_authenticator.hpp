@@ -35,7 +35,7 @@ struct LocalUser {
   std::optional<Ipv4Address> address;       // fixed; absent: from the pool
   std::optional<Ipv6Prefix> ipv6_prefix{};  // likewise, a /64
   NetworksPointer networks{};               // behind this user
-  std::string pool = "default";
+  std::string pool{};                       // empty: as the group or the dialled address says
   std::optional<std::uint64_t> rate_bits_per_second;
   std::vector<std::string> groups;
 };

@@ -138,7 +138,7 @@ struct AuthGrant {
   std::optional<Ipv4Address> address;       // fixed address; absent: from the pool
   std::optional<Ipv6Prefix> ipv6_prefix{};  // fixed /64; absent: from the pool, where it has any
   NetworksPointer networks{};               // behind the subscriber
-  std::string pool = "default";
+  std::string pool{};                       // empty: as the group or the dialled address says
   std::optional<std::uint64_t> rate_bits_per_second;
   ServiceTerms terms{};
   std::vector<std::string> groups;

@@ -35,6 +35,9 @@ AddressPool::AddressPool(const PoolConfig& config) : name_(config.name), gateway
   links_.resize(static_cast<std::size_t>(total));
   for (std::uint32_t index = 0; index < total; ++index) push(index);
   withhold(gateway_, Withheld::kOwn);
+  for (const Ipv4Range& range : config.exclude)
+    for (std::uint64_t address = range.first.value; address <= range.last.value; ++address)
+      withhold(Ipv4Address(static_cast<std::uint32_t>(address)), Withheld::kSkipped);
   if (!config.skip_0_and_255) return;
   for (const Range& range : ranges_)
     for (std::uint64_t base = range.addresses.first.value & ~0xffu;

@@ -35,6 +35,8 @@ struct PoolConfig {
   Ipv4Address gateway;            // our side of the link; never leased, may lie inside a range
   std::vector<Ipv6Prefix> ipv6_prefixes{};  // at most 64 bits long; empty: no IPv6
   bool skip_0_and_255 = false;              // do not lease addresses that end in .0 or .255
+  std::vector<Ipv4Range> exclude{};         // do not lease these
+  std::string next{};                       // pool that allocate() goes on with; empty: none
 };
 
 class AddressPool {
@@ -67,7 +69,7 @@ class AddressPool {
   enum class Withheld : std::uint8_t {
     kOwn = 1,      // of this server, or of no host (network, broadcast): claim() refuses it too
     kFixed = 2,    // of an account: claim() takes it
-    kSkipped = 4,  // its last octet is 0 or 255, which some clients refuse: claim() takes it
+    kSkipped = 4,  // excluded, or its last octet is 0 or 255: claim() takes it
   };
   // Withholds an address, or no longer. One that is leased stays so; the change counts from its
   // release on. An address may be withheld for several reasons. One that is not of this pool is

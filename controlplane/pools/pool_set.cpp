@@ -27,6 +27,7 @@ PoolSet::PoolSet(const std::vector<PoolConfig>& configs) {
                                         " overlap");
     }
     pools_.emplace_back(configs[i]);
+    next_.push_back(configs[i].next);
     prefixes_.emplace_back(configs[i].ipv6_prefixes);
   }
   set_own({}, {});
@@ -65,11 +66,14 @@ void PoolSet::withhold_prefixes() {
 
 std::expected<model::Lease, PoolError> PoolSet::allocate(std::string_view pool,
                                                          const BucketMask& preferred) {
-  AddressPool* const found = find(pool);
+  AddressPool* found = find(pool);
   if (found == nullptr) return std::unexpected(PoolError::kUnknownPool);
-  const auto address = found->allocate(preferred);
-  if (!address) return std::unexpected(PoolError::kExhausted);
-  return model::Lease{*address, found->gateway(), found->name()};
+  for (std::size_t tried = 0; found != nullptr && tried < pools_.size(); ++tried) {
+    if (const auto address = found->allocate(preferred))
+      return model::Lease{*address, found->gateway(), found->name()};
+    found = find(next_[static_cast<std::size_t>(found - pools_.data())]);
+  }
+  return std::unexpected(PoolError::kExhausted);
 }
 
 void PoolSet::set_buckets(const AddressBucket& bucket) {

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <expected>
+#include <string>
 #include <string_view>
 #include <unordered_set>
 #include <vector>
@@ -37,10 +38,11 @@ struct PoolStatus {
 class PoolSet {
  public:
   // Throws std::invalid_argument as AddressPool does, and for two pools that overlap or share a
-  // name.
+  // name. A `next` of no pool here is none, and a circle of them is left after one round.
   explicit PoolSet(const std::vector<PoolConfig>& configs);
 
-  // An address of the named pool, in a preferred bucket where one is free.
+  // An address of the named pool, in a preferred bucket where one is free. A pool that is used up
+  // passes the question to its `next`.
   [[nodiscard]] std::expected<model::Lease, PoolError> allocate(std::string_view pool,
                                                                 const BucketMask& preferred = {});
 
@@ -96,6 +98,7 @@ class PoolSet {
 
   std::vector<AddressPool> pools_;
   std::vector<PrefixPool> prefixes_;         // one beside each of pools_
+  std::vector<std::string> next_;            // likewise
   std::unordered_set<Ipv4Address> outside_;  // leased addresses of no pool
   std::unordered_set<Ipv6Address> outside_prefixes_;
   std::unordered_set<Ipv4Address> own_;

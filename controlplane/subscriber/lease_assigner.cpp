@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "controlplane/subscriber/session_id.hpp"
+#include "pns/config/pool_choice.hpp"
 #include "pns/log/log.hpp"
 
 namespace pns::subscriber {
@@ -58,14 +59,15 @@ std::expected<model::Lease, LeaseAssigner::Obstacle> LeaseAssigner::take(
   }
 
   auto& pools = services_.pools;
-  auto lease =
-      grant.address
-          ? pools.claim(*grant.address, grant.pool)
-          : pools.allocate(grant.pool, call_ids_.address_buckets(session.call().our_call_id));
+  const std::string_view pool =
+      config::choose_pool(services_.config.pools, grant.pool, grant.groups, session.call().local);
+  auto lease = grant.address
+                   ? pools.claim(*grant.address, pool)
+                   : pools.allocate(pool, call_ids_.address_buckets(session.call().our_call_id));
   if (lease) {
     const auto networks = pools.add_networks(*lease, grant.networks);
     if (networks) {
-      pools.add_ipv6(*lease, grant.pool, grant.ipv6_prefix);
+      pools.add_ipv6(*lease, lease->pool.empty() ? pool : lease->pool, grant.ipv6_prefix);
       return std::move(*lease);
     }
     pools.release(*lease);
@@ -96,6 +98,8 @@ std::expected<model::Lease, LeaseAssigner::Obstacle> LeaseAssigner::take(
       obstacle.leaving.push_back(holder->id());
     else if (holder->account().user() == grant.user)
       obstacle.candidates.push_back(holder);
+    else
+      obstacle.other_account = holder;
   }
   return std::unexpected(std::move(obstacle));
 }
@@ -119,6 +123,9 @@ void LeaseAssigner::make_room(SessionId id, Request& request, Obstacle obstacle)
   request.timer.arm(request.until);
   request.waits_for = std::move(obstacle.leaving);
   if (!request.waits_for.empty() || request.tests != 0) return;
+  if (obstacle.other_account != nullptr &&
+      services_.config.aaa.on_conflict == config::OnConflict::kReplace)
+    return replace(request, *obstacle.other_account);
   const OnLimit policy = services_.config.aaa.on_limit;
   if (policy == OnLimit::kRefuse || obstacle.candidates.empty() || request.tested)
     return finish(id, std::unexpected(obstacle.reason));

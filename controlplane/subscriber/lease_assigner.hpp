@@ -6,7 +6,8 @@
 // decides: the new login is refused, or an older session ends and the login waits until that one's
 // lease is free, at most kPatience.
 //
-// Sessions of other accounts never end for a login. Event-loop thread only.
+// A session of another account ends for a login only when it has the fixed address of the login and
+// aaa.on_conflict is replace. Event-loop thread only.
 #pragma once
 
 #include <cstdint>
@@ -67,6 +68,7 @@ class LeaseAssigner final : public SessionListener, public SessionLeases {
     std::vector<Session*> candidates{};  // sessions of the account; one of them would have to end
     std::vector<SessionId> leaving{};    // or wait for one of these, which end already
     bool silent_only = false;            // a session whose peer answers does not end for this
+    Session* other_account = nullptr;    // it has the fixed address
   };
 
   void attempt(SessionId id);

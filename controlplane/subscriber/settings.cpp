@@ -148,7 +148,9 @@ std::vector<pools::PoolConfig> make_pools(const config::Config& config) {
                      .ranges = pool.ranges,
                      .gateway = pool.gateway,
                      .ipv6_prefixes = pool.ipv6_prefixes,
-                     .skip_0_and_255 = pool.skip_0_and_255});
+                     .skip_0_and_255 = pool.skip_0_and_255,
+                     .exclude = pool.exclude,
+                     .next = pool.next});
   return pools;
 }
 
@@ -215,7 +217,7 @@ std::vector<aaa::LocalUser> make_users(const std::vector<config::LocalUser>& use
     local.address = user.address;
     local.ipv6_prefix = user.ipv6_prefix;
     if (!user.routes.empty()) local.networks = std::make_shared<const Networks>(user.routes);
-    local.pool = user.pool.value_or("default");
+    local.pool = user.pool.value_or("");
     local.rate_bits_per_second = user.rate_bits_per_second;
     local.groups = user.groups;
     out.push_back(std::move(local));

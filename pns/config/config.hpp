@@ -296,6 +296,10 @@ struct Pool {
   Ipv4Address gateway;                      // our address in IPCP; in no range of any pool
   std::vector<Ipv6Prefix> ipv6_prefixes{};  // each session gets a /64 of them; empty: no IPv6
   bool skip_0_and_255 = false;              // never lease addresses that end in .0 or .255
+  std::vector<Ipv4Range> exclude{};         // inside the ranges: never leased from the pool
+  std::string next{};                       // pool that serves when this one is used up
+  std::vector<std::string> groups{};        // of accounts that get this pool
+  std::vector<Ipv4Address> dialled{};       // who dialled one of these gets this pool
   std::vector<Ipv4Prefix> routes{};         // told by DHCPINFORM; at most kMaxRouteOctets
 };
 
@@ -367,6 +371,9 @@ struct Radius {
 
 // A new login needs the place of an older session of the same account: its share of
 // sessions_per_user, its fixed address, or an address of a pool that is used up.
+// A session of another account has the fixed address of a new login.
+enum class OnConflict : std::uint8_t { kRefuse, kReplace };
+
 enum class OnLimit : std::uint8_t {
   kRefuse,           // the new login is refused
   kReplace,          // the oldest session ends
@@ -386,6 +393,7 @@ struct Aaa {
 
   std::uint32_t sessions_per_user = 0;  // at once, of one account; 0: no limit
   OnLimit on_limit = OnLimit::kReplaceIfSilent;
+  OnConflict on_conflict = OnConflict::kRefuse;
   LocalAaa local;
   std::optional<Radius> radius;
 };
@@ -461,7 +469,7 @@ struct LocalUser {
   std::optional<Ipv4Address> address;
   std::optional<Ipv6Prefix> ipv6_prefix{};  // a /64
   Networks routes{};                        // networks behind this user
-  std::optional<std::string> pool;          // absent: "default"
+  std::optional<std::string> pool;          // absent: by group or dialled address
   std::optional<std::uint64_t> rate_bits_per_second;
   std::vector<std::string> groups;
   bool disabled = false;
@@ -512,6 +520,7 @@ struct LocalUser {
 [[nodiscard]] std::string_view name_of(MppeMode value) noexcept;
 [[nodiscard]] std::string_view name_of(AaaSource value) noexcept;
 [[nodiscard]] std::string_view name_of(OnLimit value) noexcept;
+[[nodiscard]] std::string_view name_of(OnConflict value) noexcept;
 [[nodiscard]] std::string_view name_of(RadiusKind value) noexcept;
 [[nodiscard]] std::string_view name_of(RadiusMessageAuthenticator value) noexcept;
 [[nodiscard]] std::string_view name_of(OnFullSpool value) noexcept;

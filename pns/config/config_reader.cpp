@@ -104,7 +104,12 @@ constexpr auto kKeys = std::to_array<std::string_view>({
     "pools.*.ipv6_prefixes",
     "pools.*.skip_0_and_255",
     "pools.*.routes",
+    "pools.*.exclude",
+    "pools.*.next",
+    "pools.*.groups",
+    "pools.*.dialled",
     "aaa.order",
+    "aaa.on_conflict",
     "aaa.sessions_per_user",
     "aaa.on_limit",
     "aaa.local.users_file",
@@ -185,6 +190,8 @@ constexpr Word<std::uint8_t> kKeyBits[] = {{"128", 128}, {"56", 56}, {"40", 40}}
 constexpr Word<OnLimit> kOnLimits[] = {{"refuse", OnLimit::kRefuse},
                                        {"replace", OnLimit::kReplace},
                                        {"replace_if_silent", OnLimit::kReplaceIfSilent}};
+constexpr Word<OnConflict> kOnConflicts[] = {{"refuse", OnConflict::kRefuse},
+                                             {"replace", OnConflict::kReplace}};
 constexpr Word<AaaSource> kAaaSources[] = {{"local", AaaSource::kLocal},
                                            {"radius", AaaSource::kRadius}};
 constexpr Word<LogLevel> kLogLevels[] = {{"trace", LogLevel::kTrace},
@@ -360,6 +367,7 @@ class ConfigReader {
     add_gateways(config);
     read_aaa(top, config.node.name, config.aaa);
     check_eap(config);
+    check_pool_choice(config);
     MaybeEndpoint metrics{config.metrics.listen};
     top.section("metrics").read("listen", metrics, parse_endpoint_or_off);
     config.metrics.listen = metrics.endpoint;
@@ -728,6 +736,11 @@ class ConfigReader {
       section.read_list("ipv6_prefixes", pool.ipv6_prefixes, parse_pool_prefix);
       section.read("skip_0_and_255", pool.skip_0_and_255, one_of(kTrueOrFalse));
       section.read_list("routes", pool.routes, parse_network);
+      section.read_list("exclude", pool.exclude, parse_range);
+      section.read("next", pool.next, parse_text);
+      section.read_list("groups", pool.groups, parse_text);
+      section.read_list("dialled", pool.dialled,
+                        [](auto text) { return parse_host_address(text); });
       std::size_t octets = 0;
       for (const Ipv4Prefix& route : pool.routes) octets += 5 + (route.length + 7U) / 8;
       if (octets > kMaxRouteOctets)
@@ -737,6 +750,51 @@ class ConfigReader {
       out.emplace(name, std::move(pool));
     }
     if (!out.contains("default")) document_.error_at("pools.default", "must be given");
+  }
+
+  // How pools are chosen, and which follows which.
+  void check_pool_choice(const Config& config) {
+    std::map<std::string, std::string> pool_of_group;
+    std::map<Ipv4Address, std::string> pool_of_dialled;
+    for (const auto& [name, pool] : config.pools) {
+      const std::string key = "pools." + name;
+      for (const std::string& group : pool.groups)
+        if (const auto [other, first] = pool_of_group.emplace(group, name); !first)
+          document_.error_at(key + ".groups",
+                             fmt::format("{} has pool {} already", group, other->second));
+      for (const Ipv4Address address : pool.dialled) {
+        if (const auto [other, first] = pool_of_dialled.emplace(address, name); !first)
+          document_.error_at(key + ".dialled", fmt::format("{} has pool {} already",
+                                                           address.to_string(), other->second));
+        if (!config.pptp.listen.empty() &&
+            std::ranges::find(config.pptp.listen, address) == config.pptp.listen.end())
+          document_.error_at(key + ".dialled",
+                             fmt::format("{} is not of pptp.listen", address.to_string()));
+      }
+      for (const Ipv4Range& excluded : pool.exclude)
+        if (std::ranges::none_of(pool.ranges, [&](const Ipv4Range& range) {
+              return range.contains(excluded.first) && range.contains(excluded.last);
+            }))
+          document_.error_at(key + ".exclude",
+                             fmt::format("{}-{} is in no range of the pool",
+                                         excluded.first.to_string(), excluded.last.to_string()));
+      check_next_pools(config, name);
+    }
+  }
+
+  void check_next_pools(const Config& config, const std::string& first) {
+    const std::string key = "pools." + first + ".next";
+    std::size_t steps = 0;
+    for (const std::string* next = &config.pools.at(first).next; !next->empty();) {
+      const auto found = config.pools.find(*next);
+      if (found == config.pools.end()) {
+        if (steps == 0) document_.error_at(key, "there is no pool " + *next);
+        return;
+      }
+      if (*next == first) return document_.error_at(key, "the pool comes after itself");
+      if (++steps > config.pools.size()) return;  // a circle of others, which they tell
+      next = &found->second.next;
+    }
   }
 
   // Subscribers take the gateway of their pool for this host.
@@ -755,6 +813,7 @@ class ConfigReader {
     aaa.read_list("order", out.order, one_of(kAaaSources));
     aaa.read("sessions_per_user", out.sessions_per_user, integer(0, 1'000'000));
     aaa.read("on_limit", out.on_limit, one_of(kOnLimits));
+    aaa.read("on_conflict", out.on_conflict, one_of(kOnConflicts));
     if (aaa.is_empty_list("order"))
       document_.error_at("aaa.order", "at least one source of users is needed");
     const Section local = aaa.section("local");
@@ -913,6 +972,7 @@ std::string_view name_of(EapMethod value) noexcept { return word_of(kEapMethods,
 std::string_view name_of(MppePolicy value) noexcept { return word_of(kMppePolicies, value); }
 std::string_view name_of(MppeMode value) noexcept { return word_of(kMppeModes, value); }
 std::string_view name_of(AaaSource value) noexcept { return word_of(kAaaSources, value); }
+std::string_view name_of(OnConflict value) noexcept { return word_of(kOnConflicts, value); }
 std::string_view name_of(OnLimit value) noexcept { return word_of(kOnLimits, value); }
 std::string_view name_of(LogLevel value) noexcept { return word_of(kLogLevels, value); }
 std::string_view name_of(LogFormat value) noexcept { return word_of(kLogFormats, value); }

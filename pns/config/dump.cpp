@@ -160,6 +160,7 @@ Json aaa_json(const Aaa& aaa) {
   Json json{{"order", list(aaa.order, kPrintWord)},
             {"sessions_per_user", aaa.sessions_per_user},
             {"on_limit", text(name_of(aaa.on_limit))},
+            {"on_conflict", text(name_of(aaa.on_conflict))},
             {"local", {{"users_file", aaa.local.users_file.string()}}}};
   if (!aaa.local.password_changes_file.empty())
     json["local"]["password_changes_file"] = aaa.local.password_changes_file.string();
@@ -217,6 +218,10 @@ std::string dump_json(const Config& config) {
     Json& entry = json["pools"][name];
     entry = {{"ranges", list(pool.ranges, range_text)}, {"gateway", pool.gateway.to_string()}};
     if (pool.skip_0_and_255) entry["skip_0_and_255"] = true;
+    if (!pool.exclude.empty()) entry["exclude"] = list(pool.exclude, range_text);
+    if (!pool.next.empty()) entry["next"] = pool.next;
+    if (!pool.groups.empty()) entry["groups"] = pool.groups;
+    if (!pool.dialled.empty()) entry["dialled"] = list(pool.dialled, kPrintSelf);
     if (!pool.routes.empty()) entry["routes"] = list(pool.routes, kPrintSelf);
     if (!pool.ipv6_prefixes.empty()) entry["ipv6_prefixes"] = list(pool.ipv6_prefixes, kPrintSelf);
   }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "pns/config/user_routes.hpp"
+#include "pns/config/pool_choice.hpp"
 
 #include <fmt/format.h>
 
@@ -155,7 +156,7 @@ void check_user_routes(Document& document, const Config& config, const LocalUser
   for (const Ipv4Prefix& network : user.routes.ipv4) checker.check(network);
   for (const Ipv6Prefix& network : user.routes.ipv6) checker.check(network);
   if (user.routes.ipv6.empty() || user.ipv6_prefix) return;
-  const std::string pool = user.pool.value_or("default");
+  const std::string pool(choose_pool(config.pools, user.pool.value_or(""), user.groups, {}));
   const auto found = config.pools.find(pool);
   if (found != config.pools.end() && found->second.ipv6_prefixes.empty())
     document.error_at(key_of(user),

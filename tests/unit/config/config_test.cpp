@@ -618,6 +618,17 @@ TEST_CASE("config: one error for each thing that is wrong", "[config]") {
       {kMinimal + "pptp: {echo_interval: 60}\n",
        "pns.yaml:8: pptp.echo_interval: '60' is not a duration (a number with us, ms, s, m, h or "
        "d)"},
+      // pools
+      {replaced(kMinimal, "gateway: 10.64.0.1", "gateway: 10.64.0.1, next: gold"),
+       "pns.yaml:5: pools.default.next: there is no pool gold"},
+      {replaced(kMinimal, "gateway: 10.64.0.1", "gateway: 10.64.0.1, next: default"),
+       "pns.yaml:5: pools.default.next: the pool comes after itself"},
+      {replaced(kMinimal, "gateway: 10.64.0.1",
+                "gateway: 10.64.0.1, exclude: [10.99.0.1-10.99.0.9]"),
+       "pns.yaml:5: pools.default.exclude: 10.99.0.1-10.99.0.9 is in no range of the pool"},
+      {replaced(kMinimal, "gateway: 10.64.0.1", "gateway: 10.64.0.1, dialled: [192.0.2.7]") +
+           "pptp: {listen: [192.0.2.1]}\n",
+       "pns.yaml:5: pools.default.dialled: 192.0.2.7 is not of pptp.listen"},
       // ppp
       {kMinimal + "ppp: {auth: [mschapv3]}\n",
        "pns.yaml:8: ppp.auth.0: 'mschapv3' is not one of eap, mschapv2, mschap, chap, pap"},

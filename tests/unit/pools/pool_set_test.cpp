@@ -205,3 +205,43 @@ TEST_CASE("pools: pools that overlap or share a name are refused", "[pools]") {
   configs[1].ranges[0] = {ip("10.0.0.4"), ip("10.0.0.9")};
   CHECK_THROWS_AS(PoolSet(configs), std::invalid_argument);
 }
+
+TEST_CASE("pools: one that is used up passes the question on", "[pools]") {
+  auto configs = two_pools();
+  configs[0].next = "gold";
+  configs[1].next = "default";  // a circle
+  PoolSet pools(configs);
+  for (int i = 0; i < 3; ++i) CHECK(pools.allocate("default")->pool == "default");
+  const auto next = pools.allocate("default");
+  REQUIRE(next);
+  CHECK(next->pool == "gold");
+  CHECK(next->gateway == ip("10.1.0.1"));
+  for (int i = 0; i < 7; ++i) CHECK(pools.allocate("gold")->pool == "gold");
+  CHECK(pools.allocate("default").error() == PoolError::kExhausted);
+}
+
+TEST_CASE("pools: an excluded address is for accounts that have it fixed", "[pools]") {
+  auto configs = two_pools();
+  configs[0].exclude = {{ip("10.0.0.2"), ip("10.0.0.3")}};
+  PoolSet pools(configs);
+  CHECK(pools.status()[0].size == 1);
+  CHECK(pools.allocate("default")->address == ip("10.0.0.4"));
+  CHECK(pools.allocate("default").error() == PoolError::kExhausted);
+  const auto fixed = pools.claim(ip("10.0.0.3"), "default");
+  REQUIRE(fixed);
+  pools.release(*fixed);
+  CHECK(pools.allocate("default").error() == PoolError::kExhausted);
+}
+
+TEST_CASE("pools: every address of a /16 is given out once", "[pools]") {
+  PoolSet pools({{"big", {{ip("10.5.0.0"), ip("10.5.255.255")}}, ip("10.4.0.1")}});
+  std::vector<bool> seen(65536);
+  for (int i = 0; i < 65536; ++i) {
+    const auto lease = pools.allocate("big");
+    REQUIRE(lease);
+    const auto low = lease->address.value & 0xffff;
+    REQUIRE_FALSE(seen[low]);
+    seen[low] = true;
+  }
+  CHECK(pools.allocate("big").error() == PoolError::kExhausted);
+}

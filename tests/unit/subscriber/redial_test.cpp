@@ -88,6 +88,51 @@ TEST_CASE("redial: a fixed address whose holder answers stays where it is",
   CHECK(world.only_session().peer == kHome);
 }
 
+TEST_CASE("redial: the fixed address of another account is refused, or its session ends",
+          "[subscriber][redial]") {
+  const auto conflict = GENERATE(config::OnConflict::kRefuse, config::OnConflict::kReplace);
+  Redial world([conflict](config::Config& config) { config.aaa.on_conflict = conflict; });
+  auto users = accounts();
+  for (auto& account : users) account.address = Ipv4Address(0x0a400042);
+  world.authenticator.emplace(std::move(users), world.random);
+  REQUIRE(world.log_in(kHome, 1) == "open");
+  world.commands.next_client.user = "Other";
+  const bool refused = conflict == config::OnConflict::kRefuse;
+  CHECK(world.log_in(kElsewhere, 2) == (refused ? "address_in_use" : "open"));
+  CHECK(world.only_session().user == (refused ? "User" : "Other"));
+  CHECK(world.ended(EndReason::replaced) == (refused ? 0 : 1));
+}
+
+TEST_CASE("pools: the account, its group, and the dialled address choose the pool",
+          "[subscriber][pools]") {
+  const auto base = [](unsigned number) {
+    const std::uint32_t first = 0x0a410002 + number * 0x10000;
+    return config::Pool{.ranges = {{Ipv4Address(first), Ipv4Address(first + 9)}},
+                        .gateway = Ipv4Address(first - 1)};
+  };
+  Redial world([&](config::Config& config) {
+    config.pools["by-name"] = base(0);
+    config.pools["by-group"] = base(1);
+    config.pools["by-group"].groups = {"staff"};
+    config.pools["by-address"] = base(2);
+    config.pools["by-address"].dialled = {Ipv4Address(0xc6336401)};
+  });
+  const auto pool_of = [&](const std::string& pool, const std::vector<std::string>& groups,
+                           std::uint16_t call_id) {
+    auto users = accounts();
+    for (auto& account : users) account.pool = pool, account.groups = groups;
+    world.authenticator.emplace(std::move(users), world.random);
+    REQUIRE(world.log_in(kHome, call_id) == "open");
+    const auto views = sessions_of(*world.service);
+    const auto view = std::ranges::max_element(
+        views, {}, [](const subscriber::SessionView& session) { return session.id; });
+    return (view->address.value >> 16) - 0x0a41;
+  };
+  CHECK(pool_of("", {}, 1) == 2);
+  CHECK(pool_of("", {"guests", "staff"}, 2) == 1);
+  CHECK(pool_of("by-name", {"staff"}, 3) == 0);
+}
+
 TEST_CASE("redial: a full pool that the account filled itself has room again",
           "[subscriber][redial][conformance-64]") {
   Redial world([](config::Config& config) { small_pool(config, 2); });
