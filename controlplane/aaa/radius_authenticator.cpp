@@ -5,6 +5,30 @@
 
 namespace pns::aaa {
 
+RadiusAuthenticator::RadiusAuthenticator(RadiusClient& client, RadiusNas nas, Duration patience,
+                                         WallClock wall)
+    : client_(client),
+      nas_(std::make_shared<const RadiusNas>(std::move(nas))),
+      patience_(patience),
+      wall_(std::move(wall)) {
+  for (const radius::AttributeInfo& info : radius::kAttributes)
+    attribute_counts_.emplace_back().name = info.name;
+  attribute_counts_.emplace_back().name = "other";
+}
+
+void RadiusAuthenticator::count(const IgnoredAttributes& ignored) {
+  for (const IgnoredAttribute& attribute : ignored) {
+    const radius::AttributeInfo* const info = radius::find_attribute(attribute.id);
+    auto& counts =
+        info != nullptr
+            ? attribute_counts_[static_cast<std::size_t>(info - radius::kAttributes.data())]
+            : attribute_counts_.back();
+    (attribute.reason == IgnoredAttribute::Reason::kUnreadable ? counts.unreadable
+                                                               : counts.unsupported)
+        .add();
+  }
+}
+
 void RadiusAuthenticator::authenticate(model::AuthRequest request, Done done) {
   if (!fits_request(request)) return done(model::AuthDenial{});
   std::optional<std::size_t> server;
@@ -18,12 +42,16 @@ void RadiusAuthenticator::authenticate(model::AuthRequest request, Done done) {
                     const RadiusAttempt& attempt) { add_login(packet, attempt, *shared, *nas); },
        .patience = patience_,
        .server = server},
-      [shared, done = std::move(done)](std::expected<RadiusAnswer, RadiusFailure> answer) mutable {
+      [this, shared,
+       done = std::move(done)](std::expected<RadiusAnswer, RadiusFailure> answer) mutable {
         // Nobody looked at the credentials: the peer is not told that they are wrong.
         if (!answer)
           return done(
               model::AuthDenial{.reason = EndReason::auth_unavailable, .is_verdict = false});
-        done(read_answer(*answer, *shared));
+        IgnoredAttributes ignored;
+        auto result = read_answer(*answer, *shared, wall_(), ignored);
+        count(ignored);
+        done(std::move(result));
       });
 }
 

@@ -5,6 +5,9 @@
 // server. Event-loop thread.
 #pragma once
 
+#include <chrono>
+#include <deque>
+#include <functional>
 #include <memory>
 #include <utility>
 
@@ -16,18 +19,28 @@ namespace pns::aaa {
 
 class RadiusAuthenticator final : public Authenticator {
  public:
-  // `client` outlives this. `patience`: for the answer to one question.
-  RadiusAuthenticator(RadiusClient& client, RadiusNas nas, Duration patience)
-      : client_(client),
-        nas_(std::make_shared<const RadiusNas>(std::move(nas))),
-        patience_(patience) {}
+  using WallClock = std::function<std::chrono::sys_seconds()>;
+  using AttributeCounts = std::deque<model::RadiusAttributeCounts>;
+
+  // `client` outlives this. `patience`: for the
+  // answer to one question.
+  RadiusAuthenticator(RadiusClient& client, RadiusNas nas, Duration patience, WallClock wall);
 
   void authenticate(model::AuthRequest request, Done done) override;
 
+  // Attributes of Access-Accepts that had no effect. Any thread, as long as this lives.
+  [[nodiscard]] const AttributeCounts& attribute_counts() const noexcept {
+    return attribute_counts_;
+  }
+
  private:
+  void count(const IgnoredAttributes& ignored);
+
   RadiusClient& client_;
   std::shared_ptr<const RadiusNas> nas_;  // open questions need it too
   Duration patience_;
+  WallClock wall_;
+  AttributeCounts attribute_counts_;  // as radius::kAttributes, then "other"
 };
 
 }  // namespace pns::aaa

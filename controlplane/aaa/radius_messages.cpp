@@ -106,20 +106,8 @@ Keys read_keys(const RadiusAnswer& answer, const model::AuthRequest& request) {
 
 AuthDenial not_served(EndReason reason) { return {.reason = reason, .is_verdict = false}; }
 
-void read_addresses(const radius::PacketView& packet, model::AuthGrant& grant) {
-  if (const auto value = packet.find_first(attribute::kFramedIpAddress))
-    if (const auto address = radius::read_ipv4(*value);
-        address && address->value != radius::kAddressOfClient &&
-        address->value != radius::kAddressOfPool)
-      grant.address = *address;
-  if (const auto value = packet.find_first(attribute::kFramedIpv6Prefix))
-    if (const auto prefix = radius::read_ipv6_prefix(*value); prefix && prefix->length == 64)
-      grant.ipv6_prefix = *prefix;
-  if (const auto value = packet.find_first(attribute::kFramedPool))
-    if (const auto pool = radius::read_text(*value)) grant.pool = *pool;
-}
-
-model::AuthResult read_accept(const RadiusAnswer& answer, const model::AuthRequest& request) {
+model::AuthResult read_accept(const RadiusAnswer& answer, const model::AuthRequest& request,
+                              std::chrono::sys_seconds now, IgnoredAttributes& ignored) {
   const radius::PacketView& packet = answer.packet;
   if (const auto value = packet.find_first(attribute::kServiceType))
     if (radius::read_u32(*value) != radius::number(radius::ServiceType::kFramed))
@@ -144,7 +132,8 @@ model::AuthResult read_accept(const RadiusAnswer& answer, const model::AuthReque
       grant.origin.classes.emplace_back(value.begin(), value.end());
   if (const auto value = packet.find_first(attribute::kUserName))
     if (const auto name = radius::read_text(*value)) grant.user = *name;
-  read_addresses(packet, grant);
+  const auto authorized = read_authorization(packet, now, grant, ignored);
+  if (!authorized) return not_served(authorized.error());
   return grant;
 }
 
@@ -231,10 +220,11 @@ void add_login(PacketBuilder& packet, const RadiusAttempt& attempt,
                     .local = call.local});
 }
 
-model::AuthResult read_answer(const RadiusAnswer& answer, const model::AuthRequest& request) {
+model::AuthResult read_answer(const RadiusAnswer& answer, const model::AuthRequest& request,
+                              std::chrono::sys_seconds now, IgnoredAttributes& ignored) {
   switch (answer.packet.code()) {
     case radius::Code::kAccessAccept:
-      return read_accept(answer, request);
+      return read_accept(answer, request, now, ignored);
     case radius::Code::kAccessChallenge:
       return read_challenge(answer, request);
     default:

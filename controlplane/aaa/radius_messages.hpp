@@ -4,8 +4,11 @@
 // answers. No I/O and no clock; any thread.
 #pragma once
 
+#include <chrono>
 #include <optional>
+#include <vector>
 
+#include "controlplane/aaa/radius_authorization.hpp"
 #include "controlplane/aaa/radius_call.hpp"
 #include "controlplane/aaa/radius_request.hpp"
 #include "controlplane/model/auth.hpp"
@@ -29,8 +32,11 @@ struct RelayedState {
 void add_login(radius::PacketBuilder& packet, const RadiusAttempt& attempt,
                const model::AuthRequest& request, const RadiusNas& nas);
 
-// An Access-Accept, Access-Reject or Access-Challenge to that request.
+// An Access-Accept, Access-Reject or Access-Challenge to that request. `now`: wall clock. `ignored`
+// gets the attributes of an Access-Accept that had no effect.
 [[nodiscard]] model::AuthResult read_answer(const RadiusAnswer& answer,
-                                            const model::AuthRequest& request);
+                                            const model::AuthRequest& request,
+                                            std::chrono::sys_seconds now,
+                                            IgnoredAttributes& ignored);
 
 }  // namespace pns::aaa

@@ -99,12 +99,14 @@ TerminateCause terminate_cause(EndReason reason) noexcept {
     case EndReason::auth_service_type:
     case EndReason::auth_bad_keys:
     case EndReason::auth_bad_challenge:
+    case EndReason::auth_bad_route:
       return TerminateCause::kServiceUnavailable;
     case EndReason::auth_no_common_method:
     case EndReason::auth_timeout:
     case EndReason::auth_failed:
     case EndReason::auth_malformed:
     case EndReason::no_mppe_keys:
+    case EndReason::mppe_not_permitted:
     case EndReason::auth_no_cleartext:
     case EndReason::auth_lm_response:
     case EndReason::auth_account_disabled:

@@ -98,6 +98,22 @@ void add_kinds(std::vector<MetricFamily>& out, const model::RadiusCounts& counts
   out.push_back(std::move(failures));
 }
 
+// Those that came: a list of all has two hundred lines.
+void add_attributes(std::vector<MetricFamily>& out,
+                    const std::deque<model::RadiusAttributeCounts>& attributes) {
+  auto ignored = family("pns_radius_attributes_ignored_total",
+                        "Attributes of Access-Accepts that had no effect, by name; other: those "
+                        "without a name here",
+                        MetricType::Counter);
+  for (const model::RadiusAttributeCounts& attribute : attributes)
+    for (const auto& [reason, count] :
+         {std::pair{"unreadable", &attribute.unreadable}, {"unsupported", &attribute.unsupported}})
+      if (count->get() != 0 || attribute.name == "other")
+        add(ignored, {{"attribute", std::string(attribute.name)}, {"reason", reason}},
+            count->get());
+  out.push_back(std::move(ignored));
+}
+
 }  // namespace
 
 std::vector<MetricFamily> RadiusCollector::Collect() const {
@@ -110,6 +126,7 @@ std::vector<MetricFamily> RadiusCollector::Collect() const {
   add_discards(out, counts_, servers_);
   add_states(out, servers_);
   add_kinds(out, counts_);
+  add_attributes(out, attributes_);
   return out;
 }
 

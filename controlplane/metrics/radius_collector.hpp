@@ -15,15 +15,17 @@ namespace pns::metrics {
 
 class RadiusCollector final : public prometheus::Collectable {
  public:
-  // Both outlive this; `servers` keeps its size.
+  // All outlive this; `servers` and `attributes` keep their size.
   RadiusCollector(const model::RadiusCounts& counts,
-                  const std::deque<model::RadiusServerCounts>& servers)
-      : counts_(counts), servers_(servers) {}
+                  const std::deque<model::RadiusServerCounts>& servers,
+                  const std::deque<model::RadiusAttributeCounts>& attributes)
+      : counts_(counts), servers_(servers), attributes_(attributes) {}
   [[nodiscard]] std::vector<prometheus::MetricFamily> Collect() const override;
 
  private:
   const model::RadiusCounts& counts_;
   const std::deque<model::RadiusServerCounts>& servers_;
+  const std::deque<model::RadiusAttributeCounts>& attributes_;
 };
 
 }  // namespace pns::metrics

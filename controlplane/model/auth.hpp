@@ -123,6 +123,26 @@ struct MppeKeys {
   }
 };
 
+// Encryption that the keeper of an account asks for (RFC 2548 §2.4.4, §2.4.5). The configuration
+// may be stricter.
+struct MppeTerms {
+  bool required = false;
+  bool bits40 = true;  // these strengths may be used
+  bool bits56 = true;
+  bool bits128 = true;
+  friend bool operator==(const MppeTerms&, const MppeTerms&) = default;
+};
+
+// Terms of the link. Absent or unspecified: as the configuration says.
+struct LinkTerms {
+  std::array<Ipv4Address, 2> dns{};
+  std::array<Ipv4Address, 2> wins{};
+  std::array<Ipv6Address, 3> ipv6_dns{};
+  std::uint16_t mtu = 0;  // octets of inner IP at most; 0: as the configuration says
+  std::optional<MppeTerms> mppe;
+  friend bool operator==(const LinkTerms&, const LinkTerms&) = default;
+};
+
 // The keeper of an account, and what it wants to see again in accounting.
 struct AuthOrigin {
   bool is_radius = false;                         // else: the users file
@@ -141,6 +161,9 @@ struct AuthGrant {
   std::string pool{};                       // empty: as the group or the dialled address says
   std::optional<std::uint64_t> rate_bits_per_second;
   ServiceTerms terms{};
+  LinkTerms link{};
+  std::optional<std::uint32_t> sessions{};    // at once; absent: aaa.sessions_per_user; 0: any
+  std::optional<Seconds> interim_interval{};  // of accounting; absent: as configured; 0: none
   std::vector<std::string> groups;
   AuthOrigin origin{};
 };

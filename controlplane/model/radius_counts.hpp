@@ -81,4 +81,11 @@ struct RadiusCounts {
   std::array<Count, kRadiusKinds> lost_state;  // the server of a conversation died
 };
 
+// One kind of attribute in Access-Accepts.
+struct RadiusAttributeCounts {
+  std::string_view name;  // static storage; "other": all that have no name here
+  Count unreadable;       // its value is not of its form
+  Count unsupported;      // this server does nothing with it
+};
+
 }  // namespace pns::model

@@ -217,7 +217,8 @@ void ControlProcess::start_metrics() {
                                            [this] { return pool_figures_.get(); })};
   if (radius_)
     collectors.push_back(std::make_shared<metrics::RadiusCollector>(
-        radius_->client().counts(), radius_->client().server_counts()));
+        radius_->client().counts(), radius_->client().server_counts(),
+        radius_->attribute_counts()));
   if (accounting_)
     collectors.push_back(std::make_shared<metrics::AccountingCollector>(accounting_->counts()));
   metrics_ = std::make_unique<metrics::Endpoint>(

@@ -136,7 +136,9 @@ RadiusSource::RadiusSource(EventLoop& loop, SocketPoller& poller, RandomSource& 
           [this](TimePoint at) { timer_.arm(at); },
           {.changed = [this](const auto& server, auto state) { on_changed(server, state); },
            .discarded = [this](const auto& server, auto reason) { on_discarded(server, reason); }}),
-      authenticator_(client_, nas_, config.deadline) {}
+      authenticator_(client_, nas_, config.deadline,
+                     [] { return std::chrono::floor<Seconds>(std::chrono::system_clock::now()); }) {
+}
 
 void RadiusSource::on_changed(const model::RadiusServerCounts& server, model::RadiusState state) {
   const std::string_view kind = model::name_of(server.kind);

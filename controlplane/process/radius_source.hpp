@@ -46,6 +46,10 @@ class RadiusSource {
 
   [[nodiscard]] aaa::Authenticator& authenticator() noexcept { return authenticator_; }
   [[nodiscard]] aaa::RadiusClient& client() noexcept { return client_; }
+  // Any thread.
+  [[nodiscard]] const aaa::RadiusAuthenticator::AttributeCounts& attribute_counts() const noexcept {
+    return authenticator_.attribute_counts();
+  }
   [[nodiscard]] const aaa::RadiusNas& nas() const noexcept { return nas_; }
 
  private:

@@ -66,6 +66,7 @@ enum class MppeEncryptionPolicy : std::uint32_t { kAllowed = 1, kRequired = 2 };
 // Bits of MS-MPPE-Encryption-Types (RFC 2548 §2.4.5).
 inline constexpr std::uint32_t kMppeType40 = 2;
 inline constexpr std::uint32_t kMppeType128 = 4;
+inline constexpr std::uint32_t kMppeType56 = 8;
 
 // RFC 5176 §3.6
 enum class ErrorCause : std::uint32_t {

@@ -84,7 +84,7 @@ struct Bench : RadiusWorld {
       authenticator.emplace(
           client(),
           RadiusNas{.identifier = "lns-7", .ipv4 = Ipv4Address(0xcb007109), .ipv6 = std::nullopt},
-          Seconds(20));
+          Seconds(20), [] { return std::chrono::sys_seconds(Seconds(1'800'000'000)); });
     }
     std::optional<model::AuthResult> result;
     authenticator->authenticate(

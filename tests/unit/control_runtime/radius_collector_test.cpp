@@ -25,7 +25,13 @@ TEST_CASE("metrics: RADIUS servers by name, kind, state and reason", "[metrics][
   servers[1].kind = model::RadiusKind::kAccounting;
   servers[1].state.set(static_cast<std::int64_t>(model::RadiusState::kDead));
 
-  const auto families = metrics::RadiusCollector(counts, servers).Collect();
+  std::deque<model::RadiusAttributeCounts> attributes(3);
+  attributes[0].name = "Filter-Id";
+  attributes[0].unreadable.add(4);
+  attributes[1].name = "Framed-MTU";
+  attributes[2].name = "other";
+
+  const auto families = metrics::RadiusCollector(counts, servers, attributes).Collect();
   std::set<std::string> names;
   for (const auto& family : families) CHECK(names.insert(family.name).second);
   const std::string text = prometheus::TextSerializer().Serialize(families);
@@ -38,6 +44,9 @@ TEST_CASE("metrics: RADIUS servers by name, kind, state and reason", "[metrics][
           R"(pns_radius_server_state{kind="accounting",server="[2001:db8::1]:1813",state="dead"} 1)",
           R"(pns_radius_server_state{kind="accounting",server="[2001:db8::1]:1813",state="alive"} 0)",
           R"(pns_radius_failures_total{kind="authentication",reason="expired"} 2)",
+          R"(pns_radius_attributes_ignored_total{attribute="Filter-Id",reason="unreadable"} 4)",
+          R"(pns_radius_attributes_ignored_total{attribute="other",reason="unsupported"} 0)",
       })
     CHECK_THAT(text, Contains(line));
+  CHECK_THAT(text, !Contains("Framed-MTU"));
 }

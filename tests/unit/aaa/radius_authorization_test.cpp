@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "controlplane/aaa/radius_authorization.hpp"
+
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <functional>
+#include <string>
+
+#include "pns/radius/packet_builder.hpp"
+#include "tests/support/octets.hpp"
+
+using namespace pns;
+using namespace pns::aaa;
+using radius::PacketBuilder;
+namespace attribute = pns::radius::attribute;
+using Reason = IgnoredAttribute::Reason;
+
+namespace {
+
+using Fill = std::function<void(PacketBuilder&)>;
+constexpr std::chrono::sys_seconds kNow{Seconds(1'800'000'000)};  // 2027-01-15T08:00:00Z
+
+struct Read {
+  std::expected<void, EndReason> result;
+  model::AuthGrant grant;
+  IgnoredAttributes ignored;
+};
+
+Read read(const Fill& fill) {
+  PacketBuilder packet(radius::Code::kAccessAccept, 1);
+  fill(packet);
+  const auto view = radius::PacketView::parse(packet.finish().value());
+  REQUIRE(view);
+  Read out;
+  out.result = read_authorization(*view, kNow, out.grant, out.ignored);
+  return out;
+}
+
+// A grant of a packet that is not refused and has no attribute without effect.
+model::AuthGrant granted(const Fill& fill) {
+  Read out = read(fill);
+  REQUIRE(out.result);
+  CHECK(out.ignored.empty());
+  return std::move(out.grant);
+}
+
+IgnoredAttributes ignored_of(const Fill& fill) {
+  Read out = read(fill);
+  REQUIRE(out.result);
+  return out.ignored;
+}
+
+EndReason refusal_of(const Fill& fill) {
+  const Read out = read(fill);
+  return out.result ? EndReason::kNone : out.result.error();
+}
+
+model::ServiceChange change(const Fill& fill, IgnoredAttributes* ignored = nullptr) {
+  PacketBuilder packet(radius::Code::kCoaRequest, 1);
+  fill(packet);
+  const auto view = radius::PacketView::parse(packet.finish().value());
+  REQUIRE(view);
+  return read_service_change(*view, ignored);
+}
+
+Ipv4Prefix net(std::string_view text) { return Ipv4Prefix::parse(text).value(); }
+
+}  // namespace
+
+TEST_CASE("radius authorization: time-outs, and the earlier of two ends of a session",
+          "[aaa][radius][rfc2865-5.27]") {
+  auto limits = granted([](PacketBuilder& packet) {
+                  packet.add_u32(attribute::kSessionTimeout, 3600);
+                  packet.add_u32(attribute::kIdleTimeout, 300);
+                  packet.add_u32(attribute::kSessionTimeout, 7200);  // the first one counts
+                }).terms.limits;
+  CHECK(limits.session_time == Seconds(3600));
+  CHECK(limits.idle_time == Seconds(300));
+  CHECK(limits.quota == model::VolumeQuota());
+
+  limits = granted([](PacketBuilder& packet) {
+             packet.add_u32(attribute::kSessionTimeout, 3600);
+             packet.add_text(attribute::kWisprSessionTerminateTime, "2027-01-15T08:30:00Z");
+           }).terms.limits;
+  CHECK(limits.session_time == Seconds(1800));
+
+  // In the past: as soon as possible.
+  limits = granted([](PacketBuilder& packet) {
+             packet.add_text(attribute::kWisprSessionTerminateTime, "2020-01-01T00:00:00+01:00");
+           }).terms.limits;
+  CHECK(limits.session_time == Seconds(1));
+
+  // 0 is none.
+  limits = granted([](PacketBuilder& packet) {
+             packet.add_u32(attribute::kSessionTimeout, 0);
+             packet.add_u32(attribute::kIdleTimeout, 0);
+           }).terms.limits;
+  CHECK(limits == model::ServiceLimits());
+}
+
+TEST_CASE("radius authorization: rates by precedence, upload is upstream", "[aaa][radius]") {
+  const auto wispr = [](PacketBuilder& packet) {
+    packet.add_u32(attribute::kWisprBandwidthMaxUp, 1'000'000);
+    packet.add_u32(attribute::kWisprBandwidthMaxDown, 2'000'000);
+  };
+  const auto cisco = [](PacketBuilder& packet) {
+    packet.add_text(attribute::kCiscoAvPair,
+                    "lcp:interface-config#1=rate-limit output 3000000 64000 128000 conform-action "
+                    "transmit exceed-action drop");
+  };
+  auto rates = granted(wispr).terms.rates;
+  CHECK(rates.upstream == model::RateLimit{.bits_per_second = 1'000'000});
+  CHECK(rates.downstream == model::RateLimit{.bits_per_second = 2'000'000});
+
+  // A rate-limit of one direction leaves the other one to WISPr.
+  rates = granted([&](PacketBuilder& packet) {
+            wispr(packet);
+            cisco(packet);
+          }).terms.rates;
+  CHECK(rates.upstream == model::RateLimit{.bits_per_second = 1'000'000});
+  CHECK(rates.downstream == model::RateLimit{.bits_per_second = 3'000'000, .burst_octets = 64'000});
+
+  // 4M - 2M over 8 s, and no burst downstream.
+  rates = granted([&](PacketBuilder& packet) {
+            wispr(packet);
+            cisco(packet);
+            packet.add_text(attribute::kMikrotikRateLimit, "1M/20M 4M/20M 2M/20M 8/8");
+          }).terms.rates;
+  CHECK(rates.upstream ==
+        model::RateLimit{.bits_per_second = 1'000'000, .burst_octets = 2'000'000});
+  CHECK(rates.downstream == model::RateLimit{.bits_per_second = 20'000'000});
+
+  // Its 0 is no limit, whatever the others say.
+  rates = granted([&](PacketBuilder& packet) {
+            wispr(packet);
+            packet.add_text(attribute::kMikrotikRateLimit, "0/5M");
+          }).terms.rates;
+  CHECK(rates.upstream == model::RateLimit());
+  CHECK(rates.downstream == model::RateLimit{.bits_per_second = 5'000'000});
+}
+
+TEST_CASE("radius authorization: a filter of one direction or of both", "[aaa][radius]") {
+  auto filters = granted([](PacketBuilder& packet) {
+                   packet.add_text(attribute::kFilterId, "web");
+                 }).terms.filters;
+  CHECK(filters.upstream == "web");
+  CHECK(filters.downstream == "web");
+  filters = granted([](PacketBuilder& packet) {
+              packet.add_text(attribute::kFilterId, "no-mail.in");
+              packet.add_text(attribute::kFilterId, "quiet.out");
+            }).terms.filters;
+  CHECK(filters.upstream == "no-mail");
+  CHECK(filters.downstream == "quiet");
+  const auto ignored = ignored_of([](PacketBuilder& packet) {
+    packet.add_text(attribute::kFilterId, ".in");
+    packet.add_text(attribute::kFilterId, std::string(80, 'f'));
+  });
+  CHECK(ignored.size() == 2);
+}
+
+TEST_CASE("radius authorization: a quota has two halves", "[aaa][radius][mikrotik]") {
+  auto quota = granted([](PacketBuilder& packet) {
+                 packet.add_u32(attribute::kMikrotikRecvLimit, 7);
+                 packet.add_u32(attribute::kMikrotikRecvLimitGigawords, 2);
+                 packet.add_u32(attribute::kMikrotikXmitLimit, 4'000'000'000);
+                 packet.add_u32(attribute::kMikrotikTotalLimitGigawords, 1);
+               }).terms.limits.quota;
+  CHECK(quota.upstream == (std::uint64_t{2} << 32) + 7);
+  CHECK(quota.downstream == 4'000'000'000);
+  CHECK(quota.total == std::uint64_t{1} << 32);
+  quota = granted([](PacketBuilder& packet) {
+            packet.add_u32(attribute::kMikrotikTotalLimit, 0);
+          }).terms.limits.quota;
+  CHECK(quota == model::VolumeQuota());
+}
+
+TEST_CASE("radius authorization: networks behind the subscriber", "[aaa][radius][rfc2865-5.22]") {
+  const auto grant = granted([](PacketBuilder& packet) {
+    packet.add_ipv4(attribute::kFramedIpAddress, Ipv4Address(0xc0000241));
+    packet.add_u32(attribute::kFramedIpNetmask, 0xfffffff8);
+    packet.add_text(attribute::kFramedRoute, "192.168.50.0/24 0.0.0.0 1");
+    packet.add_text(attribute::kFramedRoute, "192.168.60.0/24 192.0.2.65 1");
+    packet.add_text(attribute::kCiscoAvPair, "ip:route=10.9.0.0 255.255.0.0");
+    packet.add_text(attribute::kFramedIpv6Route, "2001:db8:50::/48 :: 1");
+  });
+  CHECK(grant.address == Ipv4Address(0xc0000241));
+  REQUIRE(grant.networks);
+  CHECK(grant.networks->ipv4 == std::vector{net("192.168.50.0/24"), net("192.168.60.0/24"),
+                                            net("10.9.0.0/16"), net("192.0.2.64/29")});
+  CHECK(grant.networks->ipv6 == std::vector{Ipv6Prefix::parse("2001:db8:50::/48").value()});
+  // One host: no network.
+  CHECK_FALSE(granted([](PacketBuilder& packet) {
+                packet.add_ipv4(attribute::kFramedIpAddress, Ipv4Address(0xc0000241));
+                packet.add_u32(attribute::kFramedIpNetmask, 0xffffffff);
+              }).networks);
+}
+
+TEST_CASE("radius authorization: a network that cannot be served refuses the login",
+          "[aaa][radius]") {
+  for (const char* const route : {"192.168.50.7/24 0.0.0.0 1", "0.0.0.0/0 0.0.0.0",
+                                  "192.168.50.0/24 203.0.113.1", "nonsense", "224.0.0.0/24"}) {
+    INFO(route);
+    CHECK(refusal_of([&](PacketBuilder& packet) {
+            packet.add_text(attribute::kFramedRoute, route);
+          }) == EndReason::auth_bad_route);
+  }
+  CHECK(refusal_of([](PacketBuilder& packet) {
+          for (int i = 0; i < 17; ++i)
+            packet.add_text(attribute::kFramedRoute, "10." + std::to_string(i) + ".0.0/16 0.0.0.0");
+        }) == EndReason::auth_bad_route);
+}
+
+TEST_CASE("radius authorization: terms of the link", "[aaa][radius][rfc2548]") {
+  const auto grant = granted([](PacketBuilder& packet) {
+    packet.add_ipv4(attribute::kMsPrimaryDnsServer, Ipv4Address(0x08080808));
+    packet.add_ipv4(attribute::kMsSecondaryDnsServer, Ipv4Address(0x08080404));
+    packet.add_ipv4(attribute::kMsPrimaryNbnsServer, Ipv4Address(0x0a000001));
+    packet.add_ipv6(attribute::kDnsServerIpv6Address, Ipv6Address(1, 2));
+    packet.add_ipv6(attribute::kDnsServerIpv6Address, Ipv6Address(1, 3));
+    packet.add_u32(attribute::kFramedMtu, 1300);
+    packet.add_u32(attribute::kMsMppeEncryptionPolicy, 2);
+    packet.add_u32(attribute::kMsMppeEncryptionTypes, 6);
+    packet.add_u32(attribute::kPortLimit, 3);
+    packet.add_u32(attribute::kAcctInterimInterval, 20);
+    packet.add_text(attribute::kCiscoAvPair, "ip:addr-pool=lab");
+  });
+  CHECK(grant.link.dns == std::array{Ipv4Address(0x08080808), Ipv4Address(0x08080404)});
+  CHECK(grant.link.wins == std::array{Ipv4Address(0x0a000001), Ipv4Address()});
+  CHECK(grant.link.ipv6_dns == std::array{Ipv6Address(1, 2), Ipv6Address(1, 3), Ipv6Address()});
+  CHECK(grant.link.mtu == 1300);
+  CHECK(grant.link.mppe ==
+        model::MppeTerms{.required = true, .bits40 = true, .bits56 = false, .bits128 = true});
+  CHECK(grant.sessions == 3);
+  CHECK(grant.interim_interval == Seconds(60));  // not less
+  CHECK(grant.pool == "lab");
+  CHECK(granted([](PacketBuilder& packet) {
+          packet.add_text(attribute::kCiscoAvPair, "ip:addr-pool=lab");
+          packet.add_text(attribute::kFramedPool, "staff");
+          packet.add_u32(attribute::kAcctInterimInterval, 0);
+        }).pool == "staff");
+}
+
+TEST_CASE("radius authorization: attributes without effect are named and refuse nobody",
+          "[aaa][radius]") {
+  const auto ignored = ignored_of([](PacketBuilder& packet) {
+    packet.add_u32(attribute::kFramedMtu, 575);
+    packet.add(attribute::kSessionTimeout, test::octets("0102"));
+    packet.add_text(attribute::kMikrotikRateLimit, "fast");
+    packet.add_text(attribute::kCiscoAvPair, "ip:sub-qos-policy-in=gold");
+    packet.add_u32({.vendor = 0, .number = 13}, 1);
+    packet.add_text(attribute::kReplyMessage, "welcome");
+  });
+  const auto has = [&](radius::AttributeId id, Reason reason) {
+    return std::ranges::find(ignored, IgnoredAttribute{.id = id, .reason = reason}) !=
+           ignored.end();
+  };
+  CHECK(ignored.size() == 5);
+  CHECK(has(attribute::kFramedMtu, Reason::kUnreadable));
+  CHECK(has(attribute::kSessionTimeout, Reason::kUnreadable));
+  CHECK(has(attribute::kMikrotikRateLimit, Reason::kUnreadable));
+  CHECK(has(attribute::kCiscoAvPair, Reason::kUnsupported));
+  CHECK(has({.vendor = 0, .number = 13}, Reason::kUnsupported));
+  // Without a fixed address it tells no network.
+  CHECK(ignored_of([](PacketBuilder& packet) {
+          packet.add_u32(attribute::kFramedIpNetmask, 0xffffff00);
+        }).size() == 1);
+}
+
+TEST_CASE("radius authorization: a CoA-Request changes what it names", "[aaa][radius][rfc5176-3]") {
+  IgnoredAttributes ignored;
+  const auto some = change(
+      [](PacketBuilder& packet) {
+        packet.add_text(attribute::kAcctSessionId, "0a1b");
+        packet.add_u32(attribute::kEventTimestamp, 1);
+        packet.add_text(attribute::kMikrotikRateLimit, "1M/2M");
+        packet.add_text(attribute::kFilterId, "slow.out");
+        packet.add_u32(attribute::kIdleTimeout, 0);
+        packet.add_u32(attribute::kMikrotikTotalLimit, 500);
+        packet.add(attribute::kClass, test::octets("c1"));
+        packet.add(attribute::kClass, test::octets("c2"));
+      },
+      &ignored);
+  CHECK(ignored.empty());
+  CHECK(some.upstream_rate == model::RateLimit{.bits_per_second = 1'000'000});
+  CHECK(some.downstream_rate == model::RateLimit{.bits_per_second = 2'000'000});
+  CHECK_FALSE(some.upstream_filter);
+  CHECK(some.downstream_filter == "slow");
+  CHECK_FALSE(some.session_time);
+  CHECK(some.idle_time == Seconds(0));  // none from now on
+  CHECK(some.quota == model::VolumeQuota{.upstream = {}, .downstream = {}, .total = 500});
+  CHECK(some.classes == std::vector{test::octets("c1"), test::octets("c2")});
+
+  const auto none = change(
+      [](PacketBuilder& packet) {
+        packet.add_text(attribute::kFramedRoute, "10.0.0.0/8");
+        packet.add_text(attribute::kMikrotikRateLimit, "fast");
+      },
+      &ignored);
+  CHECK(ignored == IgnoredAttributes{{attribute::kFramedRoute, Reason::kUnsupported},
+                                     {attribute::kMikrotikRateLimit, Reason::kUnreadable}});
+  CHECK_FALSE(none.upstream_rate);
+  CHECK_FALSE(none.classes);
+}
