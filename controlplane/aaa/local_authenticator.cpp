@@ -154,6 +154,10 @@ void LocalAuthenticator::authenticate(model::AuthRequest request, Done done) {
                          .networks = known->networks,
                          .pool = known->pool,
                          .rate_bits_per_second = known->rate_bits_per_second,
+                         .terms = known->terms,
+                         .link = known->link,
+                         .sessions = known->sessions,
+                         .interim_interval = known->interim_interval,
                          .groups = known->groups};
   if (!proof.changed_to) return done(std::move(grant));
   change_password(*known, *proof.changed_to, std::move(grant), std::move(done));

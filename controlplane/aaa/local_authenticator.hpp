@@ -37,6 +37,10 @@ struct LocalUser {
   NetworksPointer networks{};               // behind this user
   std::string pool{};                       // empty: as the group or the dialled address says
   std::optional<std::uint64_t> rate_bits_per_second;
+  model::ServiceTerms terms{};
+  model::LinkTerms link{};
+  std::optional<std::uint32_t> sessions{};    // at once; absent: aaa.sessions_per_user; 0: any
+  std::optional<Seconds> interim_interval{};  // of accounting; absent: as configured; 0: none
   std::vector<std::string> groups;
 };
 

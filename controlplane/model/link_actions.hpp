@@ -105,6 +105,7 @@ struct NetworkParameters {
   std::array<Ipv4Address, 2> dns{};      // unspecified: not offered (RFC 1877 options 129, 131)
   std::array<Ipv4Address, 2> wins{};     // unspecified: not offered (RFC 1877 options 130, 132)
   std::optional<Ipv6Parameters> ipv6{};  // absent: IPv6CP is not spoken
+  std::uint16_t mtu = 0;                 // octets of inner IP at most; 0: as much as fits
 };
 
 }  // namespace pns::model

@@ -29,6 +29,9 @@ PoolSet::PoolSet(const std::vector<PoolConfig>& configs) {
     pools_.emplace_back(configs[i]);
     next_.push_back(configs[i].next);
     prefixes_.emplace_back(configs[i].ipv6_prefixes);
+    pool_ranges_.insert(pool_ranges_.end(), configs[i].ranges.begin(), configs[i].ranges.end());
+    pool_prefixes_.insert(pool_prefixes_.end(), configs[i].ipv6_prefixes.begin(),
+                          configs[i].ipv6_prefixes.end());
   }
   set_own({}, {});
 }
@@ -105,13 +108,17 @@ void PoolSet::add_ipv6(model::Lease& lease, std::string_view pool,
     lease.ipv6_prefix = prefixes_[static_cast<std::size_t>(named - pools_.data())].allocate();
 }
 
-bool PoolSet::holds_own(const Networks& networks) const {
+bool PoolSet::is_not_behind_anybody(const Networks& networks) const {
   const auto has_own = [this](const Ipv4Prefix& network) {
-    return std::ranges::any_of(own_, [&](Ipv4Address own) { return network.contains(own); });
+    const Ipv4Range range{network.network(), network.last()};
+    return std::ranges::any_of(own_, [&](Ipv4Address own) { return network.contains(own); }) ||
+           std::ranges::any_of(pool_ranges_,
+                               [&](const Ipv4Range& leased) { return leased.overlaps(range); });
   };
   const auto has_own6 = [this](const Ipv6Prefix& network) {
-    return std::ranges::any_of(own_prefixes_,
-                               [&](const Ipv6Prefix& own) { return overlap(network, own); });
+    const auto touches = [&](const Ipv6Prefix& other) { return overlap(network, other); };
+    return std::ranges::any_of(own_prefixes_, touches) ||
+           std::ranges::any_of(pool_prefixes_, touches);
   };
   return std::ranges::any_of(networks.ipv4, has_own) ||
          std::ranges::any_of(networks.ipv6, has_own6);
@@ -120,7 +127,7 @@ bool PoolSet::holds_own(const Networks& networks) const {
 std::expected<void, PoolError> PoolSet::add_networks(model::Lease& lease,
                                                      const NetworksPointer& networks) {
   if (!networks) return {};
-  if (holds_own(*networks)) return std::unexpected(PoolError::kNotLeasable);
+  if (is_not_behind_anybody(*networks)) return std::unexpected(PoolError::kNotLeasable);
   if (!networks_.add(*networks)) return std::unexpected(PoolError::kTaken);
   lease.networks = networks;
   return {};

@@ -23,7 +23,8 @@ enum class PoolError : std::uint8_t {
   kUnknownPool,  // no pool has this name
   kExhausted,    // every address of the pool is leased
   kTaken,        // the fixed address, or a network, is leased
-  kNotLeasable,  // the fixed address is our own, or not a unicast address; a network holds ours
+  kNotLeasable,  // the fixed address is our own, or not a unicast address; a network holds ours,
+                 // or is of a pool
 };
 
 struct PoolStatus {
@@ -93,12 +94,15 @@ class PoolSet {
   void withhold(std::unordered_set<Ipv4Address>& known, const std::vector<Ipv4Address>& addresses,
                 AddressPool::Withheld why);
   void withhold_prefixes();
-  [[nodiscard]] bool holds_own(const Networks& networks) const;
+  // A network holds an address of this server, or one that a pool may give to somebody else.
+  [[nodiscard]] bool is_not_behind_anybody(const Networks& networks) const;
   [[nodiscard]] bool restore_addresses(const model::Lease& lease);
 
   std::vector<AddressPool> pools_;
-  std::vector<PrefixPool> prefixes_;         // one beside each of pools_
-  std::vector<std::string> next_;            // likewise
+  std::vector<PrefixPool> prefixes_;  // one beside each of pools_
+  std::vector<std::string> next_;     // likewise
+  std::vector<Ipv4Range> pool_ranges_;
+  std::vector<Ipv6Prefix> pool_prefixes_;
   std::unordered_set<Ipv4Address> outside_;  // leased addresses of no pool
   std::unordered_set<Ipv6Address> outside_prefixes_;
   std::unordered_set<Ipv4Address> own_;

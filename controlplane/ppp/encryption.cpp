@@ -5,27 +5,54 @@
 
 namespace pns::ppp {
 
-bool Encryption::gives_usable_keys(const model::AuthGrant& grant) const noexcept {
-  if (!grant.mppe) return false;
-  return settings().mppe_strengths.bits128 || grant.mppe->weak != model::MppeKeys::Weak::kNone;
+namespace {
+
+constexpr bool any(const MppeStrengths& strengths) noexcept {
+  return strengths.bits40 || strengths.bits56 || strengths.bits128;
 }
 
-bool Encryption::permits(const model::AuthGrant& grant) const noexcept {
-  return settings().mppe != MppePolicy::kRequire || gives_usable_keys(grant);
+bool is_required(const model::AuthGrant& grant) noexcept {
+  return grant.link.mppe && grant.link.mppe->required;
+}
+
+}  // namespace
+
+MppeStrengths Encryption::permitted(const model::AuthGrant& grant) const noexcept {
+  MppeStrengths strengths = settings().mppe_strengths;
+  if (const auto& terms = grant.link.mppe) {
+    strengths.bits40 &= terms->bits40;
+    strengths.bits56 &= terms->bits56;
+    strengths.bits128 &= terms->bits128;
+  }
+  return strengths;
+}
+
+MppeStrengths Encryption::usable(const model::AuthGrant& grant) const noexcept {
+  if (!grant.mppe) return {.bits40 = false, .bits56 = false, .bits128 = false};
+  MppeStrengths strengths = permitted(grant);
+  if (grant.mppe->weak == model::MppeKeys::Weak::kNone) strengths.bits40 = strengths.bits56 = false;
+  return strengths;
+}
+
+EndReason Encryption::refusal(const model::AuthGrant& grant) const noexcept {
+  if (settings().mppe != MppePolicy::kRequire && !is_required(grant)) return EndReason::kNone;
+  if (settings().mppe == MppePolicy::kOff || !any(permitted(grant)))
+    return EndReason::mppe_not_permitted;
+  return any(usable(grant)) ? EndReason::kNone : EndReason::no_mppe_keys;
 }
 
 // ---- The network phase
 
 void Encryption::begin(const model::AuthGrant& grant) {
   keys_ = grant.mppe;
-  const bool encrypt = settings().mppe != MppePolicy::kOff && gives_usable_keys(grant);
+  required_ = is_required(grant);
+  const MppeStrengths strengths = usable(grant);
+  const bool encrypt = settings().mppe != MppePolicy::kOff && any(strengths);
   state_ = encrypt ? State::kPending : State::kOff;
+  if (encrypt) ccp_.set_strengths(strengths);
 }
 
 void Encryption::negotiate(Context& context) {
-  MppeStrengths strengths = settings().mppe_strengths;
-  if (keys_->weak == model::MppeKeys::Weak::kNone) strengths.bits40 = strengths.bits56 = false;
-  ccp_.set_strengths(strengths);
   ccp_.open(context);
   ccp_.up(context);
 }
@@ -89,7 +116,7 @@ void Encryption::disarm(Context& context) {
 
 // The armed method was acknowledged: the peer may be open and encrypt, and would not be understood.
 bool Encryption::may_be_off() const noexcept {
-  return settings().mppe != MppePolicy::kRequire && !was_on_ && !armed_;
+  return settings().mppe != MppePolicy::kRequire && !required_ && !was_on_ && !armed_;
 }
 
 void Encryption::turn_off(Context& context) {

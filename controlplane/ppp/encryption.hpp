@@ -34,8 +34,9 @@ class Encryption {
   Encryption(const Encryption&) = delete;
   Encryption& operator=(const Encryption&) = delete;
 
-  // The policy takes an account with this grant.
-  [[nodiscard]] bool permits(const model::AuthGrant& grant) const noexcept;
+  // Why no account can have a link with this grant: the policies want encryption, and there is
+  // none. kNone: one can.
+  [[nodiscard]] EndReason refusal(const model::AuthGrant& grant) const noexcept;
 
   // ---- The network phase.
   // It begins. With usable keys CCP must be settled first.
@@ -104,8 +105,10 @@ class Encryption {
   };
 
   [[nodiscard]] const LinkSettings& settings() const noexcept { return ccp_.settings(); }
-  // Whether the grant has keys for a strength that the configuration permits.
-  [[nodiscard]] bool gives_usable_keys(const model::AuthGrant& grant) const noexcept;
+  // The strengths that the configuration and the account permit, and those among them that the
+  // grant has keys for.
+  [[nodiscard]] MppeStrengths permitted(const model::AuthGrant& grant) const noexcept;
+  [[nodiscard]] MppeStrengths usable(const model::AuthGrant& grant) const noexcept;
 
   Ccp ccp_;
   std::optional<model::MppeKeys> keys_;
@@ -113,6 +116,7 @@ class Encryption {
   State state_ = State::kPending;
   bool rearmed_ = false;  // CCP was negotiated anew because nothing opened
   bool was_on_ = false;
+  bool required_ = false;  // by the account
 };
 
 }  // namespace pns::ppp

@@ -30,6 +30,7 @@ Link::Link(std::shared_ptr<const LinkSettings> settings, Ipv4Address peer,
   if (!snapshot.from_lcp) {
     parts_.phase = LinkPhase::kOpen;
     parts_.lcp.restore(snapshot.lcp, now);
+    parts_.mtu_limit = snapshot.network.mtu;
     parts_.authentication.restore(snapshot.user, snapshot.auth);
     parts_.networks.begin(snapshot.network, *parts_.settings);
     parts_.echoes.resume(*parts_.settings, random, now);
@@ -96,8 +97,9 @@ model::LinkActions Link::on_auth_result(const model::AuthResult& result,
       parts_.authentication.deny({.reason = EndReason::auth_unavailable}, phases.context());
   } else if (!result) {
     parts_.authentication.deny(result.error(), phases.context());
-  } else if (!parts_.encryption.permits(*result)) {
-    phases.terminate(EndReason::no_mppe_keys);
+  } else if (const EndReason refusal = parts_.encryption.refusal(*result);
+             refusal != EndReason::kNone) {
+    phases.terminate(refusal);
   } else if (!network) {
     phases.terminate(EndReason::no_address);
   } else {
@@ -186,6 +188,7 @@ std::optional<LinkSnapshot> Link::snapshot() const {
   snapshot.user = parts_.authentication.user();
   snapshot.auth = parts_.authentication.method();
   parts_.networks.save(snapshot);
+  snapshot.network.mtu = parts_.mtu_limit;
   return snapshot;
 }
 

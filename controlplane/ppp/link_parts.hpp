@@ -43,11 +43,13 @@ struct LinkParts {
            phase != model::LinkPhase::kTerminate;
   }
   [[nodiscard]] bool is_ending() const noexcept { return ended || end_reason != EndReason::kNone; }
-  // Octets of inner IP that fit into one frame to the peer, compression's overhead taken off.
+  // Octets of inner IP that fit into one frame to the peer, compression's overhead taken off, and
+  // that the account may have.
   [[nodiscard]] std::uint16_t inner_mtu() const noexcept {
     const CompressionAgreement* const agreed = encryption.in_force();
-    return static_cast<std::uint16_t>(std::min(settings->mru, lcp.agreement().peer_mru) -
-                                      (agreed != nullptr ? agreed->overhead() : 0));
+    const auto fits = static_cast<std::uint16_t>(std::min(settings->mru, lcp.agreement().peer_mru) -
+                                                 (agreed != nullptr ? agreed->overhead() : 0));
+    return mtu_limit == 0 ? fits : std::min(fits, mtu_limit);
   }
 
   std::shared_ptr<const LinkSettings> settings;
@@ -56,6 +58,7 @@ struct LinkParts {
   model::LinkPhase phase = model::LinkPhase::kDead;
   EndReason end_reason = EndReason::kNone;  // set when the link is ending
   bool ended = false;
+  std::uint16_t mtu_limit = 0;  // NetworkParameters::mtu, of the account that has logged in
 
   Lcp lcp;
   AuthenticationPhase authentication;

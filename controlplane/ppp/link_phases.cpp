@@ -213,6 +213,7 @@ void LinkPhases::credentials(model::AuthRequest request) {
 void LinkPhases::before_auth_success() {
   const auto granted = parts_.authentication.log_in();
   parts_.encryption.begin(granted->grant);
+  parts_.mtu_limit = granted->network.mtu;
   parts_.networks.begin(granted->network, *parts_.settings);
   set_phase(LinkPhase::kNetwork);
 }

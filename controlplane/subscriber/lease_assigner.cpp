@@ -50,7 +50,8 @@ void LeaseAssigner::attempt(SessionId id) {
 
 std::expected<model::Lease, LeaseAssigner::Obstacle> LeaseAssigner::take(
     const Session& session, const model::AuthGrant& grant) {
-  if (const std::uint32_t limit = services_.config.aaa.sessions_per_user; limit != 0) {
+  if (const std::uint32_t limit = grant.sessions.value_or(services_.config.aaa.sessions_per_user);
+      limit != 0) {
     Obstacle obstacle = others_of(session, grant.user, EndReason::session_limit);
     if (obstacle.candidates.size() >= limit) {
       obstacle.leaving.clear();  // those have given their places back

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// LeaseAssigner: gives an account that has logged in its place: one of aaa.sessions_per_user, an
-// address, and its networks. Where the account's own older session stands in the way (it has the
-// fixed address, the networks, the last address of the pool, or the last place), aaa.on_limit
-// decides: the new login is refused, or an older session ends and the login waits until that one's
-// lease is free, at most kPatience.
+// LeaseAssigner: gives an account that has logged in its place, an address, and its networks. The
+// places are as many as the grant says, else aaa.sessions_per_user. Where the account's own older
+// session stands in the way (it has the fixed address, the networks, the last address of the pool,
+// or the last place), aaa.on_limit decides: the new login is refused, or an older session ends and
+// the login waits until that one's lease is free, at most kPatience.
 //
 // A session of another account ends for a login only when it has the fixed address of the login and
 // aaa.on_conflict is replace. Event-loop thread only.

@@ -314,7 +314,9 @@ void SessionLink::on_lease(const model::AuthResult& result, SessionLeases::Resul
   if (!account_.lease()) return apply(machine_->on_grant_refused(lease.error(), now()));
   reach(SetupStage::kAuthenticated);
   apply(machine_->on_auth_result(
-      result, make_network_parameters(*account_.lease(), context_.services.config.ppp, peer_mru_),
+      result,
+      make_network_parameters(*account_.lease(), context_.services.config.ppp, peer_mru_,
+                              result->link),
       now()));
 }
 

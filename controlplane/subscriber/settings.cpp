@@ -43,6 +43,20 @@ static_assert(config::kMaxRouteOctets == wire::kMaxDhcpRoutes);
 
 bool contains(const auto& list, auto value) { return std::ranges::find(list, value) != list.end(); }
 
+// Fills `out` from the front: first the account's, then the configuration's, none twice.
+template <class Servers>
+void add_servers(Servers& out, const Servers& granted, const auto& configured) {
+  auto free = out.begin();
+  const auto add = [&](const auto& server) {
+    if (server == typename Servers::value_type() || free == out.end() ||
+        std::find(out.begin(), free, server) != free)
+      return;
+    *free++ = server;
+  };
+  std::ranges::for_each(granted, add);
+  std::ranges::for_each(configured, add);
+}
+
 ppp::MppePolicy policy_of(config::MppePolicy policy) noexcept {
   switch (policy) {
     case config::MppePolicy::kOff:
@@ -166,20 +180,19 @@ void add_own(OwnAddresses& own, const Ipv6Prefix& interface) {
 }
 
 model::NetworkParameters make_network_parameters(const model::Lease& lease, const config::Ppp& ppp,
-                                                 std::uint16_t peer_mru) {
+                                                 std::uint16_t peer_mru,
+                                                 const model::LinkTerms& terms) {
   model::NetworkParameters parameters;
   parameters.our_address = lease.gateway;
   parameters.subscriber_address = lease.address;
-  std::copy_n(ppp.dns.begin(), std::min(ppp.dns.size(), parameters.dns.size()),
-              parameters.dns.begin());
-  std::copy_n(ppp.wins.begin(), std::min(ppp.wins.size(), parameters.wins.size()),
-              parameters.wins.begin());
+  parameters.mtu = terms.mtu;
+  add_servers(parameters.dns, terms.dns, ppp.dns);
+  add_servers(parameters.wins, terms.wins, ppp.wins);
   // No IPv6 over a link that cannot carry its minimum MTU.
-  if (lease.ipv6_prefix &&
+  if (lease.ipv6_prefix && (terms.mtu == 0 || terms.mtu >= kMinIpv6Mtu) &&
       std::min(ppp.mtu, peer_mru) >= kMinIpv6Mtu + ppp::MppeAgreement::kOverhead) {
     parameters.ipv6 = model::Ipv6Parameters{.prefix = *lease.ipv6_prefix};
-    std::copy_n(ppp.ipv6_dns.begin(), std::min(ppp.ipv6_dns.size(), parameters.ipv6->dns.size()),
-                parameters.ipv6->dns.begin());
+    add_servers(parameters.ipv6->dns, terms.ipv6_dns, ppp.ipv6_dns);
   }
   return parameters;
 }

@@ -27,10 +27,12 @@ namespace pns::subscriber {
 [[nodiscard]] Admission::Settings make_admission_settings(const config::Config& config);
 [[nodiscard]] std::vector<pools::PoolConfig> make_pools(const config::Config& config);
 
-// The offer of the network phase to a subscriber with this lease. `peer_mru`: octets.
+// The offer of the network phase to a subscriber with this lease. `peer_mru`: octets. The name
+// servers of `terms` come before those of the configuration.
 [[nodiscard]] model::NetworkParameters make_network_parameters(const model::Lease& lease,
                                                                const config::Ppp& ppp,
-                                                               std::uint16_t peer_mru);
+                                                               std::uint16_t peer_mru,
+                                                               const model::LinkTerms& terms);
 
 // Addresses that no subscriber may have.
 struct OwnAddresses {

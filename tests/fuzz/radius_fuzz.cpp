@@ -4,9 +4,13 @@
 // A second walk must agree about what is a packet; all that is read lies within it; what is built
 // again from it is read the same; what is signed is verified, and what is hidden is revealed.
 #include <algorithm>
+#include <chrono>
+#include <iterator>
 #include <optional>
 #include <vector>
 
+#include "controlplane/aaa/radius_authorization.hpp"
+#include "pns/base/networks.hpp"
 #include "pns/radius/authenticators.hpp"
 #include "pns/radius/cisco_avpair.hpp"
 #include "pns/radius/hiding.hpp"
@@ -230,6 +234,36 @@ void packet(Bytes input) {
   sign_and_verify(*read);
 }
 
+// The terms of a service, which are within their bounds whatever came.
+void authorization(Bytes input) {
+  const auto packet = PacketView::parse(input);
+  if (!packet) return;
+  const auto count = std::ranges::distance(packet->begin(), packet->end());
+  model::AuthGrant grant;
+  aaa::IgnoredAttributes ignored;
+  const auto granted = aaa::read_authorization(
+      *packet, std::chrono::sys_seconds(Seconds(1'800'000'000)), grant, ignored);
+  PNS_CLAIM(static_cast<std::ptrdiff_t>(ignored.size()) <= count + 1);  // a mask without an address
+  if (granted) {
+    const model::ServiceLimits& limits = grant.terms.limits;
+    PNS_CLAIM(limits.session_time != Seconds(0) && limits.idle_time != Seconds(0));
+    PNS_CLAIM(limits.quota.total != 0u);
+    PNS_CLAIM(grant.link.mtu == 0 || (grant.link.mtu >= 576 && grant.link.mtu <= 1500));
+    PNS_CLAIM(grant.sessions != 0u);
+    PNS_CLAIM(grant.terms.filters.upstream.size() <= 64);
+    if (grant.networks) {
+      PNS_CLAIM(!grant.networks->empty() && grant.networks->size() <= kMaxNetworks);
+      for (const Ipv4Prefix& network : grant.networks->ipv4)
+        PNS_CLAIM(may_be_behind_subscriber(network));
+      for (const Ipv6Prefix& network : grant.networks->ipv6)
+        PNS_CLAIM(may_be_behind_subscriber(network));
+    }
+  }
+  const model::ServiceChange change = aaa::read_service_change(*packet);
+  if (granted && change.session_time.value_or(Seconds(0)) != Seconds(0))
+    PNS_CLAIM(grant.terms.limits.session_time <= change.session_time);
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -238,11 +272,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   values(input.first(std::min(input.size(), kMaximumValueSize)));
   hidden(input.first(std::min(input.size(), kMaximumVendorValueSize)), Authenticator{});
   texts(input);
+  authorization(input);
   // A Length that fits lets the attributes be seen whatever the mutation did to it.
   if (input.size() >= kHeaderSize && input.size() <= kMaximumPacketSize) {
     std::vector<std::byte> fitted(input.begin(), input.end());
     store_be(fitted.data() + 2, static_cast<std::uint16_t>(fitted.size()));
     packet(fitted);
+    authorization(fitted);
   }
   return 0;
 }

@@ -74,6 +74,18 @@ TEST_CASE("networks: one that holds an address of the server is refused", "[pool
   CHECK(pools.add_networks(lease, shared({"192.168.11.0/24", "2001:db8:8::/48"})).has_value());
 }
 
+TEST_CASE("networks: one that overlaps a pool is refused", "[pools][networks]") {
+  PoolSet pools({{.name = "default",
+                  .ranges = {{Ipv4Address(0x0a400010), Ipv4Address(0x0a400020)}},
+                  .gateway = Ipv4Address(0x0b000001),
+                  .ipv6_prefixes = {Ipv6Prefix::parse("2001:db8:100::/56").value()}}});
+  auto lease = pools.allocate("default").value();
+  for (const char* shared_out :
+       {"10.64.0.0/24", "10.64.0.32/32", "10.0.0.0/8", "2001:db8::/32", "2001:db8:100:7::/64"})
+    CHECK(pools.add_networks(lease, shared({shared_out})).error() == PoolError::kNotLeasable);
+  CHECK(pools.add_networks(lease, shared({"10.64.0.0/28", "2001:db8:101::/48"})).has_value());
+}
+
 TEST_CASE("networks: a lease that lived through a restart has its networks again",
           "[pools][networks]") {
   PoolSet pools = one_pool();

@@ -435,6 +435,71 @@ TEST_CASE("link: a peer whose encryption was acknowledged is never left to encry
   }
 }
 
+TEST_CASE("link: an account may be stricter about encryption than the settings, not laxer",
+          "[ppp][rfc2548-2.4.4]") {
+  const auto with = [](model::MppeTerms terms) {
+    auto user = LinkPair::make_users().front();
+    user.link.mppe = terms;
+    return user;
+  };
+  ppp::LinkSettings settings;
+  const auto refuse = [](LinkPair& pair) {
+    pair.drop_to_client = [](const Octets& f) { return parse(f)->protocol == kCcp; };
+    pair.client.ccp_options = "";
+    pair.start();
+    pair.run(pair.link.on_frame(frame(kLcp, kProtRej, 1, "80fd 01010004"), pair.clock.now()));
+  };
+  SECTION("required where the settings prefer it: a peer that refuses is out") {
+    settings.mppe = ppp::MppePolicy::kPrefer;
+    LinkPair pair(settings);
+    pair.set_account(with({.required = true}));
+    refuse(pair);
+    CHECK(ended(pair.actions) == EndReason::mppe_refused);
+  }
+  SECTION("allowed where the settings require it: the same") {
+    LinkPair pair(settings);
+    pair.set_account(with({.required = false}));
+    refuse(pair);
+    CHECK(ended(pair.actions) == EndReason::mppe_refused);
+  }
+  SECTION("required where the settings have it off") {
+    settings.mppe = ppp::MppePolicy::kOff;
+    LinkPair pair(settings);
+    pair.set_account(with({.required = true}));
+    pair.start();
+    CHECK(ended(pair.actions) == EndReason::mppe_not_permitted);
+  }
+  SECTION("no strength in common") {
+    LinkPair pair(settings);
+    pair.set_account(with({.bits128 = false}));
+    pair.start();
+    CHECK(ended(pair.actions) == EndReason::mppe_not_permitted);
+  }
+  SECTION("the strengths of both") {
+    settings.mppe_strengths = {.bits40 = true, .bits56 = true, .bits128 = true};
+    LinkPair pair(settings);
+    pair.set_account(with({.bits40 = true, .bits56 = false, .bits128 = false}));
+    pair.start();
+    CHECK(pair.link.status().mppe == "mppe40-stateless");
+  }
+}
+
+TEST_CASE("link: an account may lower the MTU of the subscriber, also after a restart",
+          "[ppp][rfc2865-5.12]") {
+  LinkPair pair;
+  pair.network.mtu = 1200;
+  pair.start();
+  REQUIRE(pair.link.phase() == LinkPhase::kOpen);
+  CHECK(pair.link.inner_mtu() == 1200);
+  const auto snapshot = pair.link.snapshot();
+  REQUIRE(snapshot);
+  CHECK(LinkPair({}, *snapshot).link.inner_mtu() == 1200);
+  LinkPair wide;
+  wide.network.mtu = 1500;  // more than fits
+  wide.start();
+  CHECK(wide.link.inner_mtu() == 1396);
+}
+
 TEST_CASE("link: with encryption off CCP is rejected as unknown", "[ppp]") {
   LinkPair pair(with_policy(MppePolicy::kOff));
   pair.start();

@@ -257,6 +257,13 @@ struct FakeWorld {
     authenticator.emplace(std::move(users), random);
     pools->set_fixed({address}, {});
   }
+  // Changes the account of this name.
+  void change_account(std::string_view user, const std::function<void(aaa::LocalUser&)>& change) {
+    auto users = accounts();
+    for (auto& account : users)
+      if (account.name == user) change(account);
+    authenticator.emplace(std::move(users), random);
+  }
   void give_routes(std::string_view user, const Networks& networks) {
     auto users = accounts();
     for (auto& account : users)

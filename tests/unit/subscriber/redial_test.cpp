@@ -361,3 +361,17 @@ TEST_CASE("subscriber: an address that the host takes is leased no more, and its
   world.service->set_own_addresses({});
   CHECK(world.log_in(kHome, 5) == "open");
 }
+
+TEST_CASE("redial: an account's own number of sessions comes before that of the configuration",
+          "[subscriber][redial][rfc2865-5.42]") {
+  Redial world([](config::Config& config) {
+    config.aaa.sessions_per_user = 1;
+    config.aaa.on_limit = OnLimit::kRefuse;
+  });
+  world.change_account("User", [](aaa::LocalUser& user) { user.sessions = 2; });
+  CHECK(world.log_in(kHome, 1) == "open");
+  CHECK(world.log_in(kHome, 2) == "open");
+  CHECK(world.log_in(kHome, 3) == "session_limit");
+  world.change_account("User", [](aaa::LocalUser& user) { user.sessions = 0; });  // any number
+  CHECK(world.log_in(kHome, 4) == "open");
+}

@@ -51,7 +51,7 @@ TEST_CASE("settings: a lease and the name servers make the offer of the network 
   ppp.wins = {Ipv4Address(4)};
   ppp.ipv6_dns = {Ipv6Address{5, 0}};
   model::Lease lease{.address = Ipv4Address(10), .gateway = Ipv4Address(11), .pool = "default"};
-  const auto ipv4 = make_network_parameters(lease, ppp, 1500);
+  const auto ipv4 = make_network_parameters(lease, ppp, 1500, {});
   CHECK(ipv4.our_address == lease.gateway);
   CHECK(ipv4.subscriber_address == lease.address);
   CHECK(ipv4.dns == std::array{Ipv4Address(1), Ipv4Address(2)});
@@ -59,15 +59,28 @@ TEST_CASE("settings: a lease and the name servers make the offer of the network 
   CHECK_FALSE(ipv4.ipv6);
 
   lease.ipv6_prefix = Ipv6Prefix{{0x20010db800000001, 0}, 64};
-  const auto both = make_network_parameters(lease, ppp, 1500);
+  const auto both = make_network_parameters(lease, ppp, 1500, {});
   REQUIRE(both.ipv6);
   CHECK(both.ipv6->prefix == *lease.ipv6_prefix);
   CHECK(both.ipv6->dns[0] == Ipv6Address{5, 0});
   // RFC 8200 §5: 1,280 octets must fit into a frame, with the overhead of MPPE.
-  CHECK(make_network_parameters(lease, ppp, 1284).ipv6);
-  CHECK_FALSE(make_network_parameters(lease, ppp, 1283).ipv6);
+  CHECK(make_network_parameters(lease, ppp, 1284, {}).ipv6);
+  CHECK_FALSE(make_network_parameters(lease, ppp, 1283, {}).ipv6);
+  // The account's terms come first.
+  const auto granted = make_network_parameters(lease, ppp, 1500,
+                                               {.dns = {Ipv4Address(9), Ipv4Address()},
+                                                .wins = {Ipv4Address(8), Ipv4Address(4)},
+                                                .ipv6_dns = {Ipv6Address{7, 0}, Ipv6Address{5, 0}},
+                                                .mtu = 1280,
+                                                .mppe = {}});
+  CHECK(granted.dns == std::array{Ipv4Address(9), Ipv4Address(1)});
+  CHECK(granted.wins == std::array{Ipv4Address(8), Ipv4Address(4)});
+  CHECK(granted.mtu == 1280);
+  REQUIRE(granted.ipv6);
+  CHECK(granted.ipv6->dns == std::array{Ipv6Address{7, 0}, Ipv6Address{5, 0}, Ipv6Address()});
+  CHECK_FALSE(make_network_parameters(lease, ppp, 1500, {.mtu = 1279, .mppe = {}}).ipv6);
   ppp.mtu = 1283;
-  CHECK_FALSE(make_network_parameters(lease, ppp, 1500).ipv6);
+  CHECK_FALSE(make_network_parameters(lease, ppp, 1500, {}).ipv6);
 }
 
 TEST_CASE("settings: connections and pools are as configured", "[settings]") {
