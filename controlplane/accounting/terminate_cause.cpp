@@ -64,6 +64,7 @@ TerminateCause terminate_cause(EndReason reason) noexcept {
     case EndReason::dataplane_unavailable:
       return TerminateCause::kNasError;
     case EndReason::replaced:
+    case EndReason::quota_used:
     case EndReason::address_lost:
     case EndReason::connection_limit:
     case EndReason::connection_shed:

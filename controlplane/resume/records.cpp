@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -30,8 +31,12 @@ enum class SessionTag : std::uint16_t {
   kIpv6Ids = 8,
   kIpv4Networks = 9,  // behind the subscriber
   kIpv6Networks = 10,
-  kWithoutIpv4 = 11,       // present: the peer has rejected IPCP
-  kOrigin = 12,            // absent: the account is of the users file
+  kWithoutIpv4 = 11,  // present: the peer has rejected IPCP
+  kOrigin = 12,       // absent: the account is of the users file
+  // 13 to 19: rates and filters.
+  kMtuLimit = 20,
+  kLimits = 21,
+  kInterimInterval = 22,
 #ifdef PNS_CONTRACT_TRIAL  // pns/contract/build_contract.hpp
   kTrial = 0xffff,
 #endif
@@ -162,6 +167,7 @@ std::optional<FieldReader> open(Bytes record) {
   return reader;
 }
 
+constexpr std::uint64_t kMaxSeconds = std::numeric_limits<std::uint32_t>::max();
 constexpr std::size_t kLongestClass = 253;  // octets of an attribute's value (RFC 2865 §5)
 
 void write_origin(RecordWriter& out, const model::AuthOrigin& origin) {
@@ -182,6 +188,52 @@ void read_origin(FieldReader& in, model::AuthOrigin& origin) {
     const Bytes value = in.take(in.u8());
     if (in.ok()) origin.classes.emplace_back(value.begin(), value.end());
   }
+}
+
+// A flag before each value says whether there is one.
+template <class Value>
+void write_optional(RecordWriter& out, const std::optional<Value>& value) {
+  out.flag(value.has_value());
+  if constexpr (std::is_same_v<Value, Seconds>)
+    out.u64(static_cast<std::uint64_t>(value.value_or(Seconds(0)).count()));
+  else
+    out.u64(value.value_or(0));
+}
+
+template <class Value>
+void read_optional(FieldReader& in, std::optional<Value>& out) {
+  const bool present = in.flag();
+  const std::uint64_t value = in.u64();
+  if (!present) return;
+  if constexpr (std::is_same_v<Value, Seconds>) {
+    if (value > kMaxSeconds) return in.fail();
+    out = Seconds(static_cast<Seconds::rep>(value));
+  } else {
+    out = value;
+  }
+}
+
+void write(RecordWriter& out, const model::SessionConditions& conditions) {
+  const model::ServiceLimits& limits = conditions.limits;
+  if (limits != model::ServiceLimits())
+    out.field(SessionTag::kLimits, [&] {
+      write_optional(out, limits.session_time);
+      write_optional(out, limits.idle_time);
+      write_optional(out, limits.quota.upstream);
+      write_optional(out, limits.quota.downstream);
+      write_optional(out, limits.quota.total);
+    });
+  if (const auto& interval = conditions.interim_interval)
+    out.field(SessionTag::kInterimInterval,
+              [&] { out.u64(static_cast<std::uint64_t>(interval->count())); });
+}
+
+void read_limits(FieldReader& in, model::ServiceLimits& limits) {
+  read_optional(in, limits.session_time);
+  read_optional(in, limits.idle_time);
+  read_optional(in, limits.quota.upstream);
+  read_optional(in, limits.quota.downstream);
+  read_optional(in, limits.quota.total);
 }
 
 void write(RecordWriter& out, const Ipv6Address& address) {
@@ -381,6 +433,8 @@ Octets encode(const StoredSession& session) {
     });
   if (!link.ipv4) out.field(SessionTag::kWithoutIpv4, [] {});
   write_origin(out, session.origin);
+  if (link.network.mtu != 0) out.field(SessionTag::kMtuLimit, [&] { out.u16(link.network.mtu); });
+  write(out, session.conditions);
   return out.take();
 }
 
@@ -462,6 +516,17 @@ std::optional<StoredSession> decode_session(Bytes record) {
         return;
       case SessionTag::kOrigin:
         return read_origin(value, out.origin);
+      case SessionTag::kMtuLimit:
+        link.network.mtu = value.u16();
+        return;
+      case SessionTag::kLimits:
+        return read_limits(value, out.conditions.limits);
+      case SessionTag::kInterimInterval: {
+        const std::uint64_t seconds = value.u64();
+        if (seconds > kMaxSeconds) return value.fail();
+        out.conditions.interim_interval = Seconds(static_cast<Seconds::rep>(seconds));
+        return;
+      }
     }
   });
   if (!in->ok() || networks.size() > kMaxNetworks) return std::nullopt;

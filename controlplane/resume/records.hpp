@@ -23,6 +23,7 @@
 
 #include "controlplane/model/auth.hpp"
 #include "controlplane/model/lease.hpp"
+#include "controlplane/model/session_conditions.hpp"
 #include "controlplane/ppp/link.hpp"
 #include "controlplane/pptp/control_connection.hpp"
 #include "pns/base/bytes.hpp"
@@ -56,6 +57,7 @@ struct StoredSession {
   std::uint16_t mtu = 0;         // octets
   std::optional<std::uint64_t> rate_bits_per_second;
   model::AuthOrigin origin{};
+  model::SessionConditions conditions{};
   ppp::LinkSnapshot link;  // its keys are neither written nor read
 };
 

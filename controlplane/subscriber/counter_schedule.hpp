@@ -19,7 +19,8 @@ class CounterSchedule final : public SessionListener {
  public:
   CounterSchedule(control::EventLoop& loop, SessionTable& sessions, SessionEvents& events);
 
-  // Every open session reports once in each interval; 0: none does, and this costs nothing.
+  // Every open session reports once in each interval, or in one of its own that its conditions
+  // say; 0: none does, and this costs nothing.
   // Sessions that are open already keep the schedule that they have, so call it before take-over.
   void set_interval(Duration interval) noexcept { interval_ = interval; }
 
@@ -29,6 +30,7 @@ class CounterSchedule final : public SessionListener {
 
  private:
   void schedule(const Session& session);
+  [[nodiscard]] Duration interval_of(const Session& session) const;
   void run();
 
   control::EventLoop& loop_;

@@ -109,7 +109,11 @@ void LogListener::on_ended(const Session& session, const SessionEnd& end) {
 // ---- StoreListener --------------------------------------------------------------------------
 
 void StoreListener::on_changed(const Session& session, const SessionChange& change) {
-  if (change.kind == SessionChange::Kind::kResumption) store(session);
+  // Conditions of a session that would not be resumed are stored with the rest, once it would.
+  if (change.kind == SessionChange::Kind::kResumption ||
+      (change.kind == SessionChange::Kind::kConditions &&
+       services_.journal.has(session.call().slot)))
+    store(session);
 }
 
 void StoreListener::store(const Session& session) {

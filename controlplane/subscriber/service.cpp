@@ -44,6 +44,10 @@ Service::Service(const Services& services, CallControl::Network network,
               .limits = limits_},
              std::move(network)),
       counters_(services.loop, sessions_, events_),
+      session_limits_(services.loop, sessions_,
+                      [this](const std::vector<Session*>& sessions, EndReason reason) {
+                        clear(sessions, reason);
+                      }),
       contents_(services_, sessions_, call_ids_, calls_.connections(), store_listener_),
       termination_(services.loop, sessions_, calls_),
       drain_(services_, sessions_, calls_, gate_, termination_),
@@ -63,6 +67,7 @@ Service::Service(const Services& services, CallControl::Network network,
   events_.add(last_ends_);
   events_.add(networks_);
   events_.add(counters_);
+  events_.add(session_limits_);
   calls_.add_listeners();
   events_.add(shut_down_);
   calls_.on_connection_closed([this] { shut_down_.on_progress(); });
@@ -159,6 +164,16 @@ std::size_t Service::clear(const Selector& selector, PagePlace& place) {
                 [](const Session* session) { return session->state() != Session::State::kUp; });
   clear(meant, EndReason::operator_cleared);
   return meant.size();
+}
+
+bool Service::change_limits(SessionId id, const model::ServiceChange& change) {
+  Session* const session = sessions_.find(id);
+  if (session == nullptr || session->state() != Session::State::kUp) return false;
+  model::SessionConditions conditions =
+      session->conditions() != nullptr ? *session->conditions() : model::SessionConditions();
+  conditions.limits = model::changed(conditions.limits, change);
+  session->set_conditions(conditions);
+  return true;
 }
 
 void Service::clear(const std::vector<Session*>& sessions, EndReason reason) {

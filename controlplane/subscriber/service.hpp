@@ -31,6 +31,7 @@
 #include "controlplane/subscriber/services.hpp"
 #include "controlplane/subscriber/session_events.hpp"
 #include "controlplane/subscriber/session_id.hpp"
+#include "controlplane/subscriber/session_limits.hpp"
 #include "controlplane/subscriber/session_table.hpp"
 #include "controlplane/subscriber/settings.hpp"
 #include "controlplane/subscriber/shut_down.hpp"
@@ -85,6 +86,8 @@ class Service {
   // Ends the sessions that are meant, those of the page at this place (see Listing), a slice at a
   // time. Result: how many.
   std::size_t clear(const Selector& selector, PagePlace& place);
+  // Changes the limits of a live session: what it has used already counts. False: there is none.
+  bool change_limits(SessionId id, const model::ServiceChange& change);
   [[nodiscard]] Drain& drain() noexcept { return drain_; }
   [[nodiscard]] const Listing& listing() const noexcept { return listing_; }
   [[nodiscard]] std::vector<EndView> last_ends() const { return last_ends_.views(); }
@@ -116,6 +119,7 @@ class Service {
   SubscriberNetworks networks_;
   CallControl calls_;
   CounterSchedule counters_;
+  SessionLimits session_limits_;
   StoreContents contents_;
   BulkTermination termination_;
   Drain drain_;

@@ -19,6 +19,8 @@ Session::Session(const SessionContext& context, const Call& call,
                  const resume::StoredSession& stored)
     : Session(context, call, State::kUp) {
   dataplane_.set_generation(stored.generation);
+  if (stored.conditions != model::SessionConditions())
+    conditions_ = std::make_unique<const model::SessionConditions>(stored.conditions);
   dataplane_.resume(stored.link);
   link_.restore(stored);
 }
@@ -42,6 +44,14 @@ void Session::begin_removal(std::optional<std::uint32_t> generation) {
   if (generation) dataplane_.set_generation(*generation);
   state_ = State::kRemoving;
   link_.stop();
+}
+
+void Session::set_conditions(const model::SessionConditions& conditions) {
+  if (conditions == (conditions_ ? *conditions_ : model::SessionConditions())) return;
+  conditions_ = conditions == model::SessionConditions()
+                    ? nullptr
+                    : std::make_unique<const model::SessionConditions>(conditions);
+  context_.events.changed(*this, {.kind = Kind::kConditions});
 }
 
 model::WanErrors Session::set_wan_errors(const model::WanErrors& totals) {

@@ -17,6 +17,7 @@
 #include <optional>
 
 #include "controlplane/model/call_kind.hpp"
+#include "controlplane/model/session_conditions.hpp"
 #include "controlplane/resume/records.hpp"
 #include "controlplane/subscriber/dataplane_session.hpp"
 #include "controlplane/subscriber/session_account.hpp"
@@ -80,6 +81,11 @@ class Session : public std::enable_shared_from_this<Session> {
     return wan_errors_ ? *wan_errors_ : model::WanErrors();
   }
 
+  // Its limits; null: it has none.
+  [[nodiscard]] const model::SessionConditions* conditions() const noexcept {
+    return conditions_.get();
+  }
+
   // ---- Parts.
   [[nodiscard]] SessionLink& link() noexcept { return link_; }
   [[nodiscard]] const SessionLink& link() const noexcept { return link_; }
@@ -97,6 +103,8 @@ class Session : public std::enable_shared_from_this<Session> {
   void begin_removal(std::optional<std::uint32_t> generation = std::nullopt);
   // The dataplane's workers have changed: the worker that owns the call now.
   void set_worker(std::uint16_t worker) noexcept { worker_ = worker; }
+  // An account has logged in, or its limits have changed.
+  void set_conditions(const model::SessionConditions& conditions);
   // WAN-Error-Notify: totals since the call was connected. Returns those before.
   model::WanErrors set_wan_errors(const model::WanErrors& totals);
 
@@ -110,6 +118,7 @@ class Session : public std::enable_shared_from_this<Session> {
   DataplaneSession dataplane_;
   SessionLink link_;
   std::unique_ptr<model::WanErrors> wan_errors_;  // null: no PAC told of any
+  std::unique_ptr<const model::SessionConditions> conditions_;
 };
 
 }  // namespace pns::subscriber

@@ -35,6 +35,7 @@ struct SessionChange {
     kResumption,   // the state from which a successor process resumes the link has changed
     kDestination,  // the peer's Call ID is known now
     kNetworks,     // the networks behind the subscriber that are in force
+    kConditions,   // limits and reports of the session
   };
   Kind kind;
   model::SetupStage stage = model::SetupStage::kOffered;

@@ -270,6 +270,8 @@ void SessionLink::on_auth_result(const model::AuthResult& result) {
   }
   statistics.auth_accepted.add();
   take_account(*result);
+  session_.set_conditions(
+      {.limits = result->terms.limits, .interim_interval = result->interim_interval});
   if (account_.lease()) return on_lease(result, *account_.lease());
   context_.leases.ask(session_, *result,
                       [weak = session_.weak_from_this(), result](SessionLeases::Result lease) {

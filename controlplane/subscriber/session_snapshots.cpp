@@ -77,6 +77,9 @@ std::optional<resume::StoredSession> record_of(const Session& session, TimePoint
                                .mtu = machine->inner_mtu(),
                                .rate_bits_per_second = account.rate_bits_per_second(),
                                .origin = account.origin(),
+                               .conditions = session.conditions() != nullptr
+                                                 ? *session.conditions()
+                                                 : model::SessionConditions(),
                                .link = std::move(*snapshot)};
 }
 

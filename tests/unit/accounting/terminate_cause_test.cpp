@@ -11,6 +11,7 @@ TEST_CASE("terminate cause: the reasons that billing tells apart", "[accounting]
   CHECK(terminate_cause(EndReason::peer_cleared_call) == TerminateCause::kUserRequest);
   CHECK(terminate_cause(EndReason::lcp_echo_timeout) == TerminateCause::kLostCarrier);
   CHECK(terminate_cause(EndReason::idle_timeout) == TerminateCause::kIdleTimeout);
+  CHECK(terminate_cause(EndReason::quota_used) == TerminateCause::kNasRequest);
   CHECK(terminate_cause(EndReason::session_timeout) == TerminateCause::kSessionTimeout);
   CHECK(terminate_cause(EndReason::operator_cleared) == TerminateCause::kAdminReset);
   CHECK(terminate_cause(EndReason::shutting_down) == TerminateCause::kAdminReboot);

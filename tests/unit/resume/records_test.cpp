@@ -104,6 +104,8 @@ TEST_CASE("records: a session is read as it was written", "[resume]") {
   CHECK(s.opened_ns == wanted.opened_ns);
   CHECK(s.mtu == wanted.mtu);
   CHECK(s.rate_bits_per_second == wanted.rate_bits_per_second);
+  CHECK(s.conditions == wanted.conditions);
+  CHECK(s.link.network.mtu == wanted.link.network.mtu);
   CHECK(s.link.user == wanted.link.user);
   CHECK(s.link.auth == wanted.link.auth);
   CHECK_FALSE(s.link.from_lcp);

@@ -93,6 +93,10 @@ inline resume::StoredSession stored_session(std::uint32_t slot) {
   s.opened_ns = UINT64_MAX;
   s.mtu = 1396;
   s.rate_bits_per_second = 20'000'000'000;
+  s.conditions = {.limits = {.session_time = Seconds(86'400),
+                             .idle_time = Seconds(0),
+                             .quota = {.upstream = {}, .downstream = UINT64_MAX, .total = 1}},
+                  .interim_interval = Seconds(600)};
   s.link.lcp = {.our_magic = 0xdeadbeef,
                 .peer_magic = 7,
                 .peer_mru = 1500,
@@ -104,7 +108,8 @@ inline resume::StoredSession stored_session(std::uint32_t slot) {
   s.link.network = {.our_address = Ipv4Address(1),
                     .subscriber_address = Ipv4Address(2),
                     .dns = {Ipv4Address(3), Ipv4Address(4)},
-                    .wins = {Ipv4Address(5), Ipv4Address(6)}};
+                    .wins = {Ipv4Address(5), Ipv4Address(6)},
+                    .mtu = 1300};
   s.lease.ipv6_prefix = Ipv6Prefix::parse("2001:db8:100:7::/64");
   s.lease.networks = std::make_shared<const Networks>(Networks{
       {Ipv4Prefix::parse("192.168.50.0/24").value(), Ipv4Prefix::parse("10.7.0.0/16").value()},
