@@ -208,6 +208,32 @@ OwnAddresses own_addresses(const config::Config& config) {
   return own;
 }
 
+namespace {
+
+model::ServiceTerms make_terms(const config::LocalUser& user) {
+  const config::UserTerms& terms = user.terms;
+  const std::uint64_t rate = user.rate_bits_per_second.value_or(0);
+  return {.rates = {.upstream = {.bits_per_second = terms.rate_up.value_or(rate)},
+                    .downstream = {.bits_per_second = terms.rate_down.value_or(rate)}},
+          .filters = {.upstream = terms.filter_up, .downstream = terms.filter_down},
+          .limits = {.session_time = terms.session_timeout,
+                     .idle_time = terms.idle_timeout,
+                     .quota = {.upstream = terms.quota_up,
+                               .downstream = terms.quota_down,
+                               .total = terms.quota}}};
+}
+
+model::LinkTerms make_link_terms(const config::UserTerms& terms) {
+  model::LinkTerms link;
+  std::ranges::copy(terms.dns, link.dns.begin());
+  std::ranges::copy(terms.ipv6_dns, link.ipv6_dns.begin());
+  link.mtu = terms.mtu;
+  if (terms.mppe_required) link.mppe = model::MppeTerms{.required = true};
+  return link;
+}
+
+}  // namespace
+
 std::vector<aaa::LocalUser> make_users(const std::vector<config::LocalUser>& users,
                                        const config::Ppp& ppp) {
   const bool md5 =
@@ -232,6 +258,10 @@ std::vector<aaa::LocalUser> make_users(const std::vector<config::LocalUser>& use
     if (!user.routes.empty()) local.networks = std::make_shared<const Networks>(user.routes);
     local.pool = user.pool.value_or("");
     local.rate_bits_per_second = user.rate_bits_per_second;
+    local.terms = make_terms(user);
+    local.link = make_link_terms(user.terms);
+    local.sessions = user.terms.sessions;
+    local.interim_interval = user.terms.interim_interval;
     local.groups = user.groups;
     out.push_back(std::move(local));
   }

@@ -461,16 +461,36 @@ struct ConfigError {
 [[nodiscard]] std::expected<Config, std::vector<ConfigError>> parse(
     const std::string& text, const std::filesystem::path& file);
 
+// The terms of a user's service. Empty: none, or as the configuration says.
+struct UserTerms {
+  std::optional<std::chrono::seconds> session_timeout;
+  std::optional<std::chrono::seconds> idle_timeout;
+  std::optional<std::uint64_t> quota;       // octets of both directions
+  std::optional<std::uint64_t> quota_up;    // octets
+  std::optional<std::uint64_t> quota_down;  // octets
+  std::optional<std::uint64_t> rate_up;     // bits per second
+  std::optional<std::uint64_t> rate_down;   // bits per second
+  std::string filter_up;
+  std::string filter_down;
+  std::vector<Ipv4Address> dns;                          // at most 2, before ppp.dns
+  std::vector<Ipv6Address> ipv6_dns;                     // of the same list, at most 3
+  std::optional<std::uint32_t> sessions;                 // at once; 0: any number
+  std::optional<std::chrono::seconds> interim_interval;  // of accounting; 0: no interim records
+  std::uint16_t mtu = 0;                                 // octets of inner IP at most; 0: ppp.mtu
+  bool mppe_required = false;
+};
+
 // One entry of the users file. Exactly one of password and nt_hash is set.
 struct LocalUser {
   std::string name;
   std::optional<SecretText> password;
   std::optional<Secret<16>> nt_hash;  // MD4 of the UTF-16LE password (RFC 2759 §8.3)
   std::optional<Ipv4Address> address;
-  std::optional<Ipv6Prefix> ipv6_prefix{};  // a /64
-  Networks routes{};                        // networks behind this user
-  std::optional<std::string> pool;          // absent: by group or dialled address
-  std::optional<std::uint64_t> rate_bits_per_second;
+  std::optional<Ipv6Prefix> ipv6_prefix{};            // a /64
+  Networks routes{};                                  // networks behind this user
+  std::optional<std::string> pool;                    // absent: by group or dialled address
+  std::optional<std::uint64_t> rate_bits_per_second;  // of each direction
+  UserTerms terms{};
   std::vector<std::string> groups;
   bool disabled = false;
   bool password_expired = false;

@@ -166,6 +166,11 @@ bool Section::is_list(const std::string& key) const {
   return node && node->IsSequence();
 }
 
+bool Section::is_mapping(const std::string& key) const {
+  const auto node = find(key);
+  return node && node->IsMap();
+}
+
 bool Section::is_empty_list(const std::string& key) const {
   const auto node = find(key);
   return node && node->IsSequence() && node->size() == 0;

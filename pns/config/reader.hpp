@@ -75,6 +75,7 @@ class Section {
 
   [[nodiscard]] bool has(const std::string& key) const;
   [[nodiscard]] bool is_list(const std::string& key) const;
+  [[nodiscard]] bool is_mapping(const std::string& key) const;
   [[nodiscard]] bool is_empty_list(const std::string& key) const;
   // The scalars of a list as they stand, wrong or not; nothing when it is no list.
   [[nodiscard]] std::vector<std::string> words(const std::string& key) const;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The users file: user → {password | nt_hash, address?, ipv6_prefix?, routes?, pool?, rate?,
-// groups?, disabled?, password_expired?}. No value of a secret is ever repeated in an error.
+// The users file: user → {password | nt_hash, address?, ipv6_prefix?, routes?, pool?, terms,
+// groups?, disabled?, password_expired?}. user_terms.cpp reads the terms. No value of a secret is
+// ever repeated in an error.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -12,13 +13,37 @@
 #include "pns/config/reader.hpp"
 #include "pns/config/source.hpp"
 #include "pns/config/user_routes.hpp"
+#include "pns/config/user_terms.hpp"
 
 namespace pns::config {
 namespace {
 
-constexpr auto kKeys = std::to_array<std::string_view>(
-    {"*.password", "*.nt_hash", "*.address", "*.ipv6_prefix", "*.routes", "*.pool", "*.rate",
-     "*.groups", "*.disabled", "*.password_expired"});
+constexpr auto kKeys = std::to_array<std::string_view>({"*.password",
+                                                        "*.nt_hash",
+                                                        "*.address",
+                                                        "*.ipv6_prefix",
+                                                        "*.routes",
+                                                        "*.pool",
+                                                        "*.rate",
+                                                        "*.rate.up",
+                                                        "*.rate.down",
+                                                        "*.session_timeout",
+                                                        "*.idle_timeout",
+                                                        "*.quota",
+                                                        "*.quota.up",
+                                                        "*.quota.down",
+                                                        "*.quota.total",
+                                                        "*.filter",
+                                                        "*.filter.up",
+                                                        "*.filter.down",
+                                                        "*.dns",
+                                                        "*.sessions",
+                                                        "*.interim_interval",
+                                                        "*.mtu",
+                                                        "*.mppe",
+                                                        "*.groups",
+                                                        "*.disabled",
+                                                        "*.password_expired"});
 
 Parsed<SecretText> parse_password(std::string_view text) {
   constexpr std::size_t kLongest = 256;  // RFC 2759 §8.3: 0 to 256 unicode characters
@@ -54,7 +79,7 @@ LocalUser read_user(Document& document, const std::string& name, const Section& 
   section.read("ipv6_prefix", user.ipv6_prefix, parse_user_prefix);
   read_user_routes(document, section, user.routes);
   section.read("pool", user.pool, parse_text);
-  section.read("rate", user.rate_bits_per_second, parse_rate);
+  read_user_terms(document, section, user);
   section.read_list("groups", user.groups, parse_text);
   section.read("disabled", user.disabled, parse_truth);
   section.read("password_expired", user.password_expired, parse_truth);
@@ -153,6 +178,7 @@ void check_against(Document& document, const Config& config, const std::vector<L
                               fmt::format("holds {}, which is of ports.{}.addresses",
                                           own.address.to_string(), role));
     check_user_routes(document, config, user);
+    check_user_terms(document, config, user);
   }
 }
 

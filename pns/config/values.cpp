@@ -49,6 +49,12 @@ constexpr std::array<Unit, 6> kTimeUnits = {{{"us", 1},
 constexpr std::array<Unit, 4> kRateUnits = {
     {{"bit", 1}, {"kbit", 1'000}, {"mbit", 1'000'000}, {"gbit", 1'000'000'000}}};
 
+constexpr std::array<Unit, 5> kVolumeUnits = {{{"byte", 1},
+                                               {"kbyte", 1'000},
+                                               {"mbyte", 1'000'000},
+                                               {"gbyte", 1'000'000'000},
+                                               {"tbyte", 1'000'000'000'000}}};
+
 std::string print_duration(Microseconds value) {
   const auto us = static_cast<std::uint64_t>(value.count());
   for (auto unit = kTimeUnits.rbegin(); unit != kTimeUnits.rend(); ++unit)
@@ -102,6 +108,15 @@ Parsed<std::uint64_t> parse_rate(std::string_view text) {
   if (*value < 1000)
     return std::unexpected(
         fmt::format("{} is too slow: at least 1kbit (leave it out for no limit)", text));
+  return *value;
+}
+
+Parsed<std::uint64_t> parse_volume(std::string_view text) {
+  const auto value = parse_with_unit(text, kVolumeUnits);
+  if (!value)
+    return std::unexpected(fmt::format(
+        "'{}' is not a volume (a number with byte, kbyte, mbyte, gbyte or tbyte)", text));
+  if (*value == 0) return std::unexpected("must be more than 0 (leave it out for no limit)");
   return *value;
 }
 

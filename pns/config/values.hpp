@@ -27,6 +27,8 @@ using Parsed = std::expected<T, std::string>;  // error: the reason, ready to pr
                                                   Microseconds max);
 // Bits per second: a number with bit, kbit, mbit or gbit (powers of 1,000), at least 1kbit.
 [[nodiscard]] Parsed<std::uint64_t> parse_rate(std::string_view text);
+// Octets: a number with byte, kbyte, mbyte, gbyte or tbyte (powers of 1,000), at least 1.
+[[nodiscard]] Parsed<std::uint64_t> parse_volume(std::string_view text);
 
 // A unicast address that a host can have: not 0/8, 127/8 unless `loopback`, 224/4 or 240/4.
 [[nodiscard]] Parsed<Ipv4Address> parse_host_address(std::string_view text, bool loopback = false);

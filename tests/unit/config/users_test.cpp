@@ -43,6 +43,64 @@ std::string error_of(const std::string& text) {
 
 }  // namespace
 
+TEST_CASE("users: terms of the service, one value or one for each direction", "[config]") {
+  const UsersFile file(R"(
+alice:
+  password: a
+  session_timeout: 8h
+  idle_timeout: 15m
+  quota: 10gbyte
+  filter: web
+  dns: [192.0.2.53, "2001:db8::53", 192.0.2.54]
+  sessions: 2
+  interim_interval: 10m
+  mtu: 1300
+  mppe: require
+bob: {password: b, rate: {up: 5mbit, down: 20mbit}, quota: {up: 1gbyte, down: 2gbyte, total: 3gbyte}, filter: {down: kids}}
+carol: {password: c, rate: 20mbit, sessions: 0}
+)");
+  const auto users = load_users(file.path());
+  REQUIRE(users);
+  const UserTerms& alice = users->at(0).terms;
+  CHECK(alice.session_timeout == std::chrono::hours(8));
+  CHECK(alice.idle_timeout == std::chrono::minutes(15));
+  CHECK(alice.quota == 10'000'000'000);
+  CHECK_FALSE(alice.quota_up);
+  CHECK(alice.filter_up == "web");
+  CHECK(alice.filter_down == "web");
+  CHECK(alice.dns == std::vector{Ipv4Address(0xc0000235), Ipv4Address(0xc0000236)});
+  CHECK(alice.ipv6_dns == std::vector{Ipv6Address::parse("2001:db8::53").value()});
+  CHECK(alice.sessions == 2);
+  CHECK(alice.interim_interval == std::chrono::minutes(10));
+  CHECK(alice.mtu == 1300);
+  CHECK(alice.mppe_required);
+  const LocalUser& bob = users->at(1);
+  CHECK(bob.terms.rate_up == 5'000'000);
+  CHECK(bob.terms.rate_down == 20'000'000);
+  CHECK_FALSE(bob.rate_bits_per_second);
+  CHECK(bob.terms.quota_up == 1'000'000'000);
+  CHECK(bob.terms.quota_down == 2'000'000'000);
+  CHECK(bob.terms.quota == 3'000'000'000);
+  CHECK(bob.terms.filter_up.empty());
+  CHECK(bob.terms.filter_down == "kids");
+  CHECK(users->at(2).rate_bits_per_second == 20'000'000);
+  CHECK(users->at(2).terms.sessions == 0);
+}
+
+TEST_CASE("users: terms that cannot be are errors", "[config]") {
+  CHECK(
+      error_of("a: {password: x, session_timeout: 100ms}").starts_with(":1: a.session_timeout: "));
+  CHECK(error_of("a: {password: x, quota: {sideways: 1gbyte}}")
+            .starts_with(":1: a.quota.sideways: unknown key"));
+  CHECK(error_of("a: {password: x, rate: {up: 1bit}}").starts_with(":1: a.rate.up: "));
+  CHECK(error_of("a: {password: x, mppe: prefer}") == ":1: a.mppe: 'prefer' is not one of require");
+  CHECK(
+      error_of("a: {password: x, interim_interval: 59s}").starts_with(":1: a.interim_interval: "));
+  CHECK(error_of("a: {password: x, mtu: 575}").starts_with(":1: a.mtu: "));
+  CHECK(error_of("a: {password: x, dns: [192.0.2.1, 192.0.2.2, 192.0.2.3]}") ==
+        ":1: a.dns: at most two IPv4 servers");
+}
+
 TEST_CASE("users: every value arrives", "[config]") {
   const UsersFile file(R"(
 alice: {password: "pass word"}

@@ -27,6 +27,10 @@ TEST_CASE("values: rates are bits per second in powers of 1,000", "[config]") {
   CHECK(parse_rate("20mbit") == 20'000'000);
   CHECK(parse_rate("1gbit") == 1'000'000'000);
   CHECK(parse_rate("1000bit") == 1'000);
+  CHECK(parse_volume("5gbyte") == 5'000'000'000);
+  CHECK(parse_volume("1byte") == 1);
+  for (const char* bad : {"0", "5", "5gb", "20mbit", "-1byte", "9223372036855tbyte"})
+    CHECK_FALSE(parse_volume(bad));
   for (const char* bad :
        {"", "20", "20mb", "20Mbit", "mbit", "-1mbit", "999bit", "0", "99999999999gbit"})
     CHECK_FALSE(parse_rate(bad));
