@@ -16,7 +16,7 @@ LOSS_PAGE = ROOT / "docs" / "packet-loss.md"
 INTRO = """# Counters and reasons
 
 Made by `tools/make_counters.py` from `drop_reasons.def`, `punt_classes.def`, `port_losses.def` and `end_reasons.def` of `pns/base`,
-and `radius_discards.def` of `controlplane/model`; do not edit.
+and `radius_discards.def` and `authorization_refusals.def` of `controlplane/model`; do not edit.
 All metrics are at `GET /metrics` (configuration key `metrics.listen`). Their names begin with `pns_`, and each has a help text
 there. Those with `exposer_` are of the library that serves the page. This page explains these lists. [packet-loss.md](packet-loss.md) says how to tell losses apart and how to
 act on them.
@@ -98,6 +98,15 @@ A datagram that is no answer changes nothing: the request waits for another one.
 |---|---|---|
 """
 
+AUTHORIZATION = """
+## Requests of RADIUS clients: `pns_authorization_refusals_total{client,reason}`
+
+A request of dynamic authorization (RFC 5176) that is refused changes nothing. With Error-Cause `-` there is no answer either.
+
+| reason | Error-Cause | meaning | rule |
+|---|---|---|---|
+"""
+
 
 def rows(name, pattern, folder="pns/base"):
     text = (ROOT / folder / name).read_text()
@@ -127,6 +136,10 @@ def page():
     discards = rows("radius_discards.def", r'^PNS_RADIUS_DISCARD\((\w+), "([^"]*)", "([^"]*)"\)', "controlplane/model")
     out += RADIUS
     out += "".join(f"| `{n}` | {h} | {r} |\n" for n, h, r in discards)
+    refusals = rows("authorization_refusals.def", r'^PNS_AUTHORIZATION_REFUSAL\((\w+), (\d+), "([^"]*)", "([^"]*)"\)',
+                    "controlplane/model")
+    out += AUTHORIZATION
+    out += "".join(f"| `{n}` | {c if c != '0' else '-'} | {h} | {link(r)} |\n" for n, c, h, r in refusals)
     return out
 
 

@@ -26,6 +26,7 @@ TerminateCause terminate_cause(EndReason reason) noexcept {
     case EndReason::session_timeout:
       return TerminateCause::kSessionTimeout;
     case EndReason::operator_cleared:
+    case EndReason::radius_disconnected:
       return TerminateCause::kAdminReset;
     case EndReason::shutting_down:
     case EndReason::draining:

@@ -14,6 +14,7 @@ TEST_CASE("terminate cause: the reasons that billing tells apart", "[accounting]
   CHECK(terminate_cause(EndReason::quota_used) == TerminateCause::kNasRequest);
   CHECK(terminate_cause(EndReason::session_timeout) == TerminateCause::kSessionTimeout);
   CHECK(terminate_cause(EndReason::operator_cleared) == TerminateCause::kAdminReset);
+  CHECK(terminate_cause(EndReason::radius_disconnected) == TerminateCause::kAdminReset);
   CHECK(terminate_cause(EndReason::shutting_down) == TerminateCause::kAdminReboot);
   CHECK(terminate_cause(EndReason::control_restarted) == TerminateCause::kNasReboot);
   CHECK(terminate_cause(EndReason::auth_failed) == TerminateCause::kUserError);
