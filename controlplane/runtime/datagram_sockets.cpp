@@ -62,6 +62,20 @@ std::expected<std::vector<UniqueFd>, std::string> DatagramSockets::open(const Ip
   return sockets;
 }
 
+std::expected<UniqueFd, DatagramSockets::OpenError> DatagramSockets::open_at(
+    const IpEndpoint& local) {
+  const auto failed = [&local] {
+    const int error = errno;
+    return std::unexpected(OpenError{
+        error, fmt::format("UDP socket at {}: {}", local.to_string(), std::strerror(error))});
+  };
+  UniqueFd fd = make_socket(local.address);
+  if (!fd) return failed();
+  const SocketAddress address = to_socket_address(local);
+  if (::bind(fd.get(), address.get(), address.length) != 0) return failed();
+  return fd;
+}
+
 DatagramSockets::DatagramSockets(SocketPoller& poller, std::vector<UniqueFd> ipv4,
                                  std::vector<UniqueFd> ipv6, Received received)
     : poller_(poller), received_(std::move(received)) {

@@ -38,6 +38,13 @@ class DatagramSockets {
   [[nodiscard]] static std::expected<std::vector<UniqueFd>, std::string> open(
       const IpAddress& local, std::uint16_t count);
 
+  // A socket that receives at this address and port.
+  struct OpenError {
+    int number = 0;      // errno
+    std::string reason;  // ready to print
+  };
+  [[nodiscard]] static std::expected<UniqueFd, OpenError> open_at(const IpEndpoint& local);
+
   // `poller` outlives this. `received` may stop() this, but not destroy it.
   DatagramSockets(SocketPoller& poller, std::vector<UniqueFd> ipv4, std::vector<UniqueFd> ipv6,
                   Received received);
