@@ -19,6 +19,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 #include "pns/base/ip_address.hpp"
@@ -314,6 +315,9 @@ enum class RadiusKind : std::uint8_t { kAuthentication, kAccounting };
 // Whether an answer to an Access-Request must have one.
 enum class RadiusMessageAuthenticator : std::uint8_t { kRequire, kAccept };
 
+// Whether a request of dynamic authorization must have one.
+enum class RadiusEventTimestamp : std::uint8_t { kRequire, kAccept };
+
 struct RadiusServer {
   IpAddress address;
   std::uint16_t auth_port = 1812;
@@ -349,6 +353,23 @@ struct RadiusAccounting {
   OnFullSpool on_full = OnFullSpool::kRefuseNewCalls;
 };
 
+// A client of dynamic authorization, or a network of them.
+struct AuthorizationClient {
+  std::variant<Ipv4Prefix, Ipv6Prefix> network;
+  std::filesystem::path secret_file;
+  std::uint32_t rate = 2'000;  // requests a second, and as many at once
+};
+
+// RFC 5176.
+struct DynamicAuthorization {
+  std::vector<IpAddress> listen;
+  std::uint16_t port = 3799;
+  std::vector<AuthorizationClient> clients;
+  RadiusMessageAuthenticator message_authenticator = RadiusMessageAuthenticator::kAccept;
+  RadiusEventTimestamp event_timestamp = RadiusEventTimestamp::kRequire;
+  Milliseconds timestamp_window{300'000};  // before and after our clock
+};
+
 struct Radius {
   std::vector<RadiusServer> servers;
   std::optional<IpAddress> ipv4_source;  // source_addresses; empty: the kernel's choice
@@ -359,7 +380,7 @@ struct Radius {
   std::uint32_t waiting = 8192;   // requests of one kind that wait for a server
   RadiusDead dead;
   RadiusAccounting accounting;
-  std::optional<std::uint16_t> dynamic_authorization_port;  // dynamic_authorization.port
+  std::optional<DynamicAuthorization> dynamic_authorization;
 
   // Some server takes records.
   [[nodiscard]] bool accounts() const noexcept {
@@ -389,6 +410,11 @@ struct Aaa {
   // Records of sessions go to RADIUS servers.
   [[nodiscard]] bool accounts() const noexcept {
     return asks(AaaSource::kRadius) && radius && radius->accounts();
+  }
+
+  // CoA-Requests and Disconnect-Requests are taken.
+  [[nodiscard]] bool authorizes_dynamically() const noexcept {
+    return asks(AaaSource::kRadius) && radius && radius->dynamic_authorization;
   }
 
   std::uint32_t sessions_per_user = 0;  // at once, of one account; 0: no limit
@@ -543,6 +569,7 @@ struct LocalUser {
 [[nodiscard]] std::string_view name_of(OnConflict value) noexcept;
 [[nodiscard]] std::string_view name_of(RadiusKind value) noexcept;
 [[nodiscard]] std::string_view name_of(RadiusMessageAuthenticator value) noexcept;
+[[nodiscard]] std::string_view name_of(RadiusEventTimestamp value) noexcept;
 [[nodiscard]] std::string_view name_of(OnFullSpool value) noexcept;
 [[nodiscard]] std::string_view name_of(LogLevel value) noexcept;
 [[nodiscard]] std::string_view name_of(LogFormat value) noexcept;

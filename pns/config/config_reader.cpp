@@ -137,7 +137,14 @@ constexpr auto kKeys = std::to_array<std::string_view>({
     "aaa.radius.accounting.spool_directory",
     "aaa.radius.accounting.spool_megabytes",
     "aaa.radius.accounting.on_full",
+    "aaa.radius.dynamic_authorization.listen",
     "aaa.radius.dynamic_authorization.port",
+    "aaa.radius.dynamic_authorization.clients.*.address",
+    "aaa.radius.dynamic_authorization.clients.*.secret_file",
+    "aaa.radius.dynamic_authorization.clients.*.rate",
+    "aaa.radius.dynamic_authorization.message_authenticator",
+    "aaa.radius.dynamic_authorization.event_timestamp",
+    "aaa.radius.dynamic_authorization.timestamp_window",
     "metrics.listen",
     "control.memory.megabytes",
     "management.socket",
@@ -826,6 +833,8 @@ class ConfigReader {
       document_.error_at("aaa.local.users_file", "must be given when aaa.order names local");
     if (aaa.has("radius"))
       read_radius(aaa.section("radius"), node_name, document_, out.radius.emplace());
+    if (out.radius && out.radius->dynamic_authorization && !out.asks(AaaSource::kRadius))
+      document_.error_at("aaa.radius.dynamic_authorization", "needs radius in aaa.order");
     const auto authenticates = [](const RadiusServer& server) {
       return server.does(RadiusKind::kAuthentication);
     };

@@ -156,6 +156,22 @@ Json radius_json(const Radius& radius) {
   return json;
 }
 
+Json authorization_json(const DynamicAuthorization& authorization) {
+  const auto print_client = [](const AuthorizationClient& client) {
+    return Json{
+        {"address", std::visit([](const auto& n) { return n.to_string(); }, client.network)},
+        {"secret_file", client.secret_file.string()},
+        {"rate", client.rate}};
+  };
+  const auto print_address = [](const IpAddress& address) { return to_string(address); };
+  return {{"listen", list(authorization.listen, print_address)},
+          {"port", authorization.port},
+          {"clients", list(authorization.clients, print_client)},
+          {"message_authenticator", text(name_of(authorization.message_authenticator))},
+          {"event_timestamp", text(name_of(authorization.event_timestamp))},
+          {"timestamp_window", duration_text(authorization.timestamp_window)}};
+}
+
 Json aaa_json(const Aaa& aaa) {
   Json json{{"order", list(aaa.order, kPrintWord)},
             {"sessions_per_user", aaa.sessions_per_user},
@@ -166,8 +182,8 @@ Json aaa_json(const Aaa& aaa) {
     json["local"]["password_changes_file"] = aaa.local.password_changes_file.string();
   if (!aaa.radius) return json;
   Json radius = radius_json(*aaa.radius);
-  if (aaa.radius->dynamic_authorization_port)
-    radius["dynamic_authorization"] = {{"port", *aaa.radius->dynamic_authorization_port}};
+  if (aaa.radius->dynamic_authorization)
+    radius["dynamic_authorization"] = authorization_json(*aaa.radius->dynamic_authorization);
   json["radius"] = radius;
   return json;
 }

@@ -18,7 +18,11 @@ constexpr std::pair<std::string_view, RadiusMessageAuthenticator> kMessageAuthen
 constexpr std::pair<std::string_view, OnFullSpool> kOnFull[] = {
     {"refuse_new_calls", OnFullSpool::kRefuseNewCalls},
     {"drop_interims_first", OnFullSpool::kDropInterimsFirst}};
+constexpr std::pair<std::string_view, RadiusEventTimestamp> kEventTimestamps[] = {
+    {"require", RadiusEventTimestamp::kRequire}, {"accept", RadiusEventTimestamp::kAccept}};
 constexpr std::size_t kMostServers = 16;
+constexpr std::size_t kMostClients = 16;
+constexpr std::size_t kMostListeners = 8;
 constexpr std::size_t kLongestIdentifier = 253;  // octets of an attribute's value
 
 Parsed<IpAddress> parse_server_address(std::string_view text) {
@@ -93,6 +97,69 @@ void read_accounting(const Section& section, Document& document, RadiusAccountin
   section.read("on_full", out.on_full, one_of(kOnFull));
 }
 
+// "192.0.2.10", "192.0.2.0/24", or the same of IPv6.
+using ClientNetwork = std::variant<Ipv4Prefix, Ipv6Prefix>;
+Parsed<ClientNetwork> parse_client_network(std::string_view text) {
+  const bool ipv6 = text.find(':') != std::string_view::npos;
+  if (text.find('/') != std::string_view::npos) {
+    const auto as_network = [](auto network) -> Parsed<ClientNetwork> {
+      if (!network) return std::unexpected(std::move(network.error()));
+      return *network;
+    };
+    return ipv6 ? as_network(parse_ipv6_network(text)) : as_network(parse_network(text));
+  }
+  const auto address = parse_server_address(text);
+  if (!address) return std::unexpected(address.error());
+  if (ipv6) return Ipv6Prefix{std::get<Ipv6Address>(*address), 128};
+  return Ipv4Prefix{std::get<Ipv4Address>(*address), 32};
+}
+
+AuthorizationClient read_client(const Section& item, Document& document) {
+  AuthorizationClient client;
+  item.require("address");
+  item.require("secret_file");
+  item.read("address", client.network, parse_client_network);
+  item.read("secret_file", client.secret_file, file_beside(document));
+  item.read("rate", client.rate, integer(1, 100'000));
+  return client;
+}
+
+void check_clients(const Section& section, Document& document, const DynamicAuthorization& read) {
+  const auto listens = [&read](bool ipv6) {
+    return std::ranges::any_of(read.listen,
+                               [ipv6](const IpAddress& at) { return is_ipv6(at) == ipv6; });
+  };
+  for (std::size_t i = 0; i < read.clients.size(); ++i) {
+    const auto& network = read.clients[i].network;
+    const std::string place = section.path(fmt::format("clients.{}.address", i));
+    for (std::size_t j = 0; j < i; ++j)
+      if (read.clients[j].network == network)
+        document.error_at(
+            place, fmt::format("is {} too", section.path(fmt::format("clients.{}.address", j))));
+    if (!read.listen.empty() && !listens(std::holds_alternative<Ipv6Prefix>(network)))
+      document.error_at(place, "no address of this family is in listen");
+  }
+  if (read.clients.empty()) document.error_at(section.path("clients"), "must be given");
+  if (read.clients.size() > kMostClients)
+    document.error_at(section.path("clients"), fmt::format("more than {} clients", kMostClients));
+}
+
+void read_dynamic_authorization(const Section& section, Document& document,
+                                DynamicAuthorization& out) {
+  section.require("listen");
+  section.read_list("listen", out.listen, parse_server_address);
+  if (section.is_empty_list("listen") || out.listen.size() > kMostListeners)
+    document.error_at(section.path("listen"), fmt::format("1 to {} addresses", kMostListeners));
+  section.read("port", out.port, integer(1, 65535));
+  for (const Section& item : section.list_sections("clients"))
+    out.clients.push_back(read_client(item, document));
+  check_clients(section, document, out);
+  section.read("message_authenticator", out.message_authenticator, one_of(kMessageAuthenticators));
+  section.read("event_timestamp", out.event_timestamp, one_of(kEventTimestamps));
+  section.read("timestamp_window", out.timestamp_window,
+               duration(Milliseconds(10'000), Milliseconds(3'600'000)));
+}
+
 void read_sources(const Section& section, Document& document, Radius& out) {
   std::vector<IpAddress> sources;
   section.read_list("source_addresses", sources, parse_server_address);
@@ -124,8 +191,9 @@ void read_radius(const Section& section, const std::string& node_name, Document&
   dead.read("probe_interval", out.dead.probe_interval,
             duration(Milliseconds(1'000), Milliseconds(300'000)));
   read_accounting(section.section("accounting"), document, out.accounting);
-  section.section("dynamic_authorization")
-      .read("port", out.dynamic_authorization_port, integer(1, 65535));
+  if (section.has("dynamic_authorization"))
+    read_dynamic_authorization(section.section("dynamic_authorization"), document,
+                               out.dynamic_authorization.emplace());
 }
 
 std::string_view name_of(RadiusKind value) noexcept {
@@ -133,6 +201,9 @@ std::string_view name_of(RadiusKind value) noexcept {
 }
 std::string_view name_of(RadiusMessageAuthenticator value) noexcept {
   return kMessageAuthenticators[static_cast<std::size_t>(value)].first;
+}
+std::string_view name_of(RadiusEventTimestamp value) noexcept {
+  return kEventTimestamps[static_cast<std::size_t>(value)].first;
 }
 std::string_view name_of(OnFullSpool value) noexcept {
   return kOnFull[static_cast<std::size_t>(value)].first;

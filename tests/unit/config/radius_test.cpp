@@ -160,3 +160,83 @@ TEST_CASE("config: one error for each thing that is wrong with RADIUS", "[config
     CHECK(error_of(text) == expected);
   }
 }
+
+namespace {
+
+const std::string kServer = "{address: 10.0.0.9, secret_file: s}";
+
+std::string authorization(const std::string& keys) {
+  return radius(kServer, ", dynamic_authorization: {" + keys + "}");
+}
+
+}  // namespace
+
+TEST_CASE("config: dynamic authorization is off without its table, and has documented defaults",
+          "[config][radius][rfc5176]") {
+  CHECK_FALSE(config_of(radius(kServer)).aaa.authorizes_dynamically());
+  const Config config = config_of(
+      authorization("listen: [192.0.2.1], clients: [{address: 10.0.0.9, secret_file: c}]"));
+  CHECK(config.aaa.authorizes_dynamically());
+  const DynamicAuthorization& read = *config.aaa.radius->dynamic_authorization;
+  REQUIRE(read.listen.size() == 1);
+  CHECK(to_string(read.listen[0]) == "192.0.2.1");
+  CHECK(read.port == 3799);
+  REQUIRE(read.clients.size() == 1);
+  CHECK(std::get<Ipv4Prefix>(read.clients[0].network).to_string() == "10.0.0.9/32");
+  CHECK(read.clients[0].secret_file == "/etc/pns/c");
+  CHECK(read.clients[0].rate == 2000);
+  CHECK(read.message_authenticator == RadiusMessageAuthenticator::kAccept);
+  CHECK(read.event_timestamp == RadiusEventTimestamp::kRequire);
+  CHECK(read.timestamp_window == 300s);
+}
+
+TEST_CASE("config: every value of dynamic authorization arrives", "[config][radius][rfc5176]") {
+  const Config config = config_of(authorization(
+      R"(listen: [127.0.0.1, "2001:db8::1"], port: 1700, message_authenticator: require,
+         event_timestamp: accept, timestamp_window: 1m,
+         clients: [{address: 10.0.0.0/24, secret_file: c, rate: 5},
+                   {address: "2001:db8:9::/48", secret_file: d}, {address: "::1", secret_file: e}])"));
+  const DynamicAuthorization& read = *config.aaa.radius->dynamic_authorization;
+  CHECK(read.listen.size() == 2);
+  CHECK(read.port == 1700);
+  CHECK(read.message_authenticator == RadiusMessageAuthenticator::kRequire);
+  CHECK(read.event_timestamp == RadiusEventTimestamp::kAccept);
+  CHECK(read.timestamp_window == 60s);
+  REQUIRE(read.clients.size() == 3);
+  CHECK(std::get<Ipv4Prefix>(read.clients[0].network).to_string() == "10.0.0.0/24");
+  CHECK(read.clients[0].rate == 5);
+  CHECK(std::get<Ipv6Prefix>(read.clients[1].network).to_string() == "2001:db8:9::/48");
+  CHECK(std::get<Ipv6Prefix>(read.clients[2].network).length == 128);
+  const std::string json = dump_json(config);
+  CHECK_THAT(json, Catch::Contains(R"("address": "10.0.0.0/24")"));
+  CHECK_THAT(json, Catch::Contains(R"("event_timestamp": "accept")"));
+}
+
+TEST_CASE("config: one error for each thing that is wrong with dynamic authorization",
+          "[config][radius][rfc5176]") {
+  const std::string client = "clients: [{address: 10.0.0.9, secret_file: c}]";
+  const std::string place = "pns.yaml:9: aaa.radius.dynamic_authorization";
+  const std::pair<std::string, std::string> cases[] = {
+      {authorization(client), place + ".listen: must be given"},
+      {authorization("listen: [], " + client), place + ".listen: 1 to 8 addresses"},
+      {authorization("listen: [192.0.2.1]"), place + ".clients: must be given"},
+      {authorization("listen: [192.0.2.1], clients: [{address: 10.0.0.9}]"),
+       place + ".clients.0.secret_file: must be given"},
+      {authorization("listen: [\"2001:db8::1\"], " + client),
+       place + ".clients.0.address: no address of this family is in listen"},
+      {authorization("listen: [192.0.2.1], clients: [{address: 10.0.0.9, secret_file: c}, "
+                     "{address: 10.0.0.9/32, secret_file: d}]"),
+       place + ".clients.1.address: is aaa.radius.dynamic_authorization.clients.0.address too"},
+      {authorization("listen: [192.0.2.1], timestamp_window: 1s, " + client),
+       place + ".timestamp_window: 1s is out of range (10s to 3600s)"},
+      {authorization("listen: [192.0.2.1], event_timestamp: maybe, " + client),
+       place + ".event_timestamp: 'maybe' is not one of require, accept"},
+      {"  order: [local]\n  local: {users_file: u}\n  radius: {servers: [" + kServer +
+           "], dynamic_authorization: {listen: [192.0.2.1], " + client + "}}\n",
+       "pns.yaml:10: aaa.radius.dynamic_authorization: needs radius in aaa.order"},
+  };
+  for (const auto& [text, expected] : cases) {
+    INFO(text);
+    CHECK(error_of(text) == expected);
+  }
+}
