@@ -59,6 +59,11 @@ Service::Service(const Services& services, CallControl::Network network,
                   .contents = contents_,
                   .drain = drain_}),
       listing_(services.loop, sessions_, calls_.connections()),
+      dynamic_sessions_(sessions_, services.journal,
+                        [this](SessionId id, EndReason reason) {
+                          to_clear_.push_back({id, reason});
+                          clear_slice();
+                        }),
       clear_timer_(services.loop.timers(), [this] { clear_slice(); }) {
   events_.add(sessions_);
   events_.add(store_listener_);
@@ -188,6 +193,11 @@ void Service::clear_slice() {
     if (Session* session = sessions_.find(next.id)) session->link().close(next.reason);
   }
   if (!to_clear_.empty()) clear_timer_.arm(services_.loop.now() + kClearPause);
+}
+
+DynamicSessions& Service::authorize_dynamically() {
+  events_.add(dynamic_sessions_);
+  return dynamic_sessions_;
 }
 
 void Service::set_own_addresses(const OwnAddresses& own) {

@@ -25,6 +25,7 @@
 #include "controlplane/subscriber/call_ids.hpp"
 #include "controlplane/subscriber/counter_schedule.hpp"
 #include "controlplane/subscriber/drain.hpp"
+#include "controlplane/subscriber/dynamic_sessions.hpp"
 #include "controlplane/subscriber/listeners.hpp"
 #include "controlplane/subscriber/listing.hpp"
 #include "controlplane/subscriber/selector.hpp"
@@ -96,6 +97,8 @@ class Service {
 
   // ---- Listeners. Before take_over(), which tells them of the sessions that are open already.
   void add_listener(SessionListener& listener) { events_.add(listener); }
+  // The sessions for dynamic authorization, kept up to date from now on. As add_listener().
+  [[nodiscard]] DynamicSessions& authorize_dynamically();
   // Each open session reports its counters once in each interval; 0: none does.
   void set_counter_interval(Duration interval) noexcept { counters_.set_interval(interval); }
 
@@ -126,6 +129,7 @@ class Service {
   ShutDown shut_down_;
   TakeOver take_over_;
   Listing listing_;
+  DynamicSessions dynamic_sessions_;
   struct ToClear {
     SessionId id;
     EndReason reason;

@@ -19,6 +19,12 @@ std::optional<std::string> SessionAccount::log_in(const model::AuthGrant& grant)
   return before;
 }
 
+void SessionAccount::set_classes(const std::vector<std::vector<std::byte>>& classes) {
+  model::AuthOrigin changed = origin();
+  changed.classes = classes;
+  origin_ = kept(changed);
+}
+
 void SessionAccount::restore(const std::string& user, const model::Lease& lease,
                              const std::optional<std::uint64_t>& rate_bits_per_second,
                              const model::AuthOrigin& origin) {

@@ -4,11 +4,13 @@
 // lease and its rate. Before that, the name that the peer claims. A value; it frees no lease.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "controlplane/model/auth.hpp"
 #include "controlplane/model/lease.hpp"
@@ -38,6 +40,8 @@ class SessionAccount {
   void claim(const std::string& user) { claimed_user_ = std::make_unique<std::string>(user); }
   // The peer has logged in. Returns the account before; empty: it is the same one.
   std::optional<std::string> log_in(const model::AuthGrant& grant);
+  // Class from now on, instead of what was granted.
+  void set_classes(const std::vector<std::vector<std::byte>>& classes);
   // Returns the lease before.
   std::optional<model::Lease> set_lease(std::optional<model::Lease> lease) {
     return std::exchange(lease_, std::move(lease));

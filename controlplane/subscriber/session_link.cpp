@@ -322,6 +322,18 @@ void SessionLink::on_lease(const model::AuthResult& result, SessionLeases::Resul
       now()));
 }
 
+// ---- changes by others than the peer --------------------------------------------------------
+
+void SessionLink::set_classes(const std::vector<std::vector<std::byte>>& classes) {
+  if (is_up()) account_.set_classes(classes);
+}
+
+void SessionLink::report_change() {
+  if (!is_up()) return;
+  context_.events.changed(session_, {.kind = Kind::kResumption});
+  context_.events.counters_due(session_);
+}
+
 // ---- after a restart of either plane --------------------------------------------------------
 
 // Session memory holds what the dataplane knows. Commands that were in the channel when it was lost

@@ -12,6 +12,7 @@
 // Event-loop thread only. A part of a Session, which it keeps alive while a question is out.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -61,6 +62,10 @@ class SessionLink {
   void on_path_dead(bool opened);
   void close(EndReason reason);
   void fail(EndReason reason);
+  // Class of the account from now on, unchanged and in order.
+  void set_classes(const std::vector<std::vector<std::byte>>& classes);
+  // The service was changed while the link is up: the store and accounting learn of it.
+  void report_change();
   // The dataplane has attached: commands that it never saw are said again.
   void reconcile();
   // In every state.

@@ -129,6 +129,14 @@ std::vector<Session*> SessionTable::of_peer(Ipv4Address peer, SessionId from,
   return matching(by_peer_, peer, from, most);
 }
 
+std::vector<Session*> SessionTable::of_local(Ipv4Address local, std::size_t most) const {
+  std::vector<Session*> out;
+  for (auto at = by_destination_.lower_bound({local, Ipv4Address(), PeerCallId()});
+       at != by_destination_.end() && std::get<0>(at->first) == local && out.size() < most; ++at)
+    if (Session* session = find(at->second)) out.push_back(session);
+  return out;
+}
+
 void SessionTable::for_each(const std::function<void(Session&)>& visit) {
   for (std::size_t slot = 0; slot < sessions_.size(); ++slot)
     if (const auto keep = sessions_[slot]) visit(*keep);

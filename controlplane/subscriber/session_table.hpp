@@ -61,6 +61,8 @@ class SessionTable final : public SessionListener {
                                                  std::size_t most = kAll) const;
   [[nodiscard]] std::vector<Session*> of_peer(Ipv4Address peer, SessionId from = {},
                                               std::size_t most = kAll) const;
+  // The first `most` sessions with this address of ours, by their outer addresses.
+  [[nodiscard]] std::vector<Session*> of_local(Ipv4Address local, std::size_t most) const;
   [[nodiscard]] std::size_t size() const noexcept { return by_id_.size(); }
   // Calls `visit` for each session in the order of slots. It may end sessions, not add any.
   void for_each(const std::function<void(Session&)>& visit);
