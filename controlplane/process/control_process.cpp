@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "controlplane/metrics/accounting_collector.hpp"
+#include "controlplane/metrics/authorization_collector.hpp"
 #include "controlplane/metrics/radius_collector.hpp"
 #include "controlplane/process/accounting_source.hpp"
 #include "controlplane/process/management_handlers.hpp"
@@ -155,6 +156,7 @@ ControlProcess::ControlProcess(config::Source source, const std::filesystem::pat
     radius_.emplace(loop_, socket_poller_, random_, *config_.aaa.radius,
                     std::move(*std::exchange(opened_.radius, std::nullopt)));
   start_accounting();
+  start_authorization();
   end_phase(StartPhase::kStore);
   on_host_addresses(address_watch_.addresses());
   granted_connections_ = grants_.connections.size();
@@ -207,6 +209,18 @@ void ControlProcess::start_accounting() {
   service_.set_counter_interval(config.interim_interval);
 }
 
+void ControlProcess::start_authorization() {
+  if (!config_.aaa.authorizes_dynamically()) return;
+  subscriber::DynamicSessions& sessions = service_.authorize_dynamically();
+  authorization_.emplace(AuthorizationSource::Parts{.loop = loop_,
+                                                    .poller = socket_poller_,
+                                                    .sessions = sessions,
+                                                    .changer = sessions,
+                                                    .nas = radius_->nas()},
+                         *config_.aaa.radius->dynamic_authorization,
+                         std::move(*std::exchange(opened_.authorization, std::nullopt)));
+}
+
 void ControlProcess::start_metrics() {
   if (!config_.metrics.listen) return;
   if (const std::string why = metrics_objection(*config_.metrics.listen, std::nullopt);
@@ -219,6 +233,9 @@ void ControlProcess::start_metrics() {
     collectors.push_back(std::make_shared<metrics::RadiusCollector>(
         radius_->client().counts(), radius_->client().server_counts(),
         radius_->attribute_counts()));
+  if (authorization_)
+    collectors.push_back(std::make_shared<metrics::AuthorizationCollector>(
+        authorization_->authorization().counts(), authorization_->authorization().client_counts()));
   if (accounting_)
     collectors.push_back(std::make_shared<metrics::AccountingCollector>(accounting_->counts()));
   metrics_ = std::make_unique<metrics::Endpoint>(
@@ -255,6 +272,7 @@ void ControlProcess::run() {
   memory_watch_.start();
   address_watch_.start();
   if (radius_) radius_->start();
+  if (authorization_) authorization_->start();
   // No caller is refused for being early: the listeners start with the first dataplane.
   service_.when_attached([this] { on_attached(); });
   loop_.run([this](Duration took) {
@@ -418,6 +436,7 @@ void ControlProcess::leave() {
   log::info("control left to its successor");
   for (auto& listener : listeners_) listener->stop();
   if (radius_) radius_->stop();
+  if (authorization_) authorization_->stop();
   service_.stop_reading();
   leave_until_ = loop_.now() + kFlushTime;
   leave_when_flushed();

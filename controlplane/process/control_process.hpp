@@ -35,6 +35,7 @@
 #include "controlplane/metrics/collector.hpp"
 #include "controlplane/model/statistics.hpp"
 #include "controlplane/pools/pool_set.hpp"
+#include "controlplane/process/authorization_source.hpp"
 #include "controlplane/process/privileged_start.hpp"
 #include "controlplane/process/radius_source.hpp"
 #include "controlplane/process/users_loader.hpp"
@@ -92,6 +93,7 @@ class ControlProcess {
   void on_attached();
   void try_ready();
   void start_accounting();
+  void start_authorization();
   void on_memory(bool over);
   void on_spool(bool full);
   void refuse_calls_or_not();
@@ -131,6 +133,7 @@ class ControlProcess {
   SupervisorLink supervisor_;
   DataplaneLink dataplane_;
   subscriber::Service service_;
+  std::optional<AuthorizationSource> authorization_;  // without dynamic authorization: empty
   MemoryWatch memory_watch_;
   PoolFigures pool_figures_;
   std::unique_ptr<metrics::Endpoint> metrics_;

@@ -49,6 +49,8 @@ Opened::Opened(config::Source& source, const config::Config& config,
   users_file = std::move(*users);
   password_changes_directory = find_password_changes(config);
   if (config.aaa.asks(config::AaaSource::kRadius)) radius = open_radius(*config.aaa.radius);
+  if (config.aaa.authorizes_dynamically())
+    authorization = open_authorization(*config.aaa.radius->dynamic_authorization);
   if (config.aaa.accounts()) spool = find_spool_directory(config.aaa.radius->accounting, identity);
   // The supervisor has done it, unless it is one of an earlier release.
   if (const auto given = privilege::give_run_places(run_dir, identity); !given)

@@ -10,6 +10,7 @@
 
 #include "controlplane/management/server.hpp"
 #include "controlplane/process/accounting_source.hpp"
+#include "controlplane/process/authorization_source.hpp"
 #include "controlplane/process/radius_source.hpp"
 #include "controlplane/runtime/address_watch.hpp"
 #include "pns/base/unique_fd.hpp"
@@ -32,10 +33,11 @@ struct Opened {
   privilege::Identity identity;
   HostAddressReader host_addresses;
   UniqueFd users_file;
-  UniqueFd password_changes_directory;             // O_PATH; empty: no such key
-  std::optional<RadiusOpened> radius;              // without radius in aaa.order: empty
-  std::optional<SpoolDirectory> spool;             // without accounting: empty
-  std::unique_ptr<management::Server> management;  // bound, not yet serving
+  UniqueFd password_changes_directory;               // O_PATH; empty: no such key
+  std::optional<RadiusOpened> radius;                // without radius in aaa.order: empty
+  std::optional<AuthorizationOpened> authorization;  // without dynamic authorization: empty
+  std::optional<SpoolDirectory> spool;               // without accounting: empty
+  std::unique_ptr<management::Server> management;    // bound, not yet serving
 };
 
 // Throws std::runtime_error when anything of it fails: the process must end then.

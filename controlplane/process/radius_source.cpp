@@ -28,25 +28,6 @@ constexpr std::size_t kMaxSecret = 512;  // octets
   throw std::runtime_error(what.string() + ": " + reason);
 }
 
-// The first line of the file.
-SecretText read_secret(const std::filesystem::path& file) {
-  const UniqueFd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd) fail_secret(file, std::string("cannot open: ") + std::strerror(errno));
-  std::array<std::byte, kMaxSecret + 2> octets{};
-  const auto size = ::read(fd.get(), octets.data(), octets.size());
-  const int error = errno;
-  const auto end =
-      std::find(octets.begin(), octets.begin() + std::max<ssize_t>(size, 0), std::byte{'\n'});
-  Bytes line(octets.begin(), end);
-  if (!line.empty() && line.back() == std::byte{'\r'}) line = line.first(line.size() - 1);
-  SecretText secret(line);
-  wipe(octets);
-  if (size < 0) fail_secret(file, std::strerror(error));
-  if (secret.empty() || secret.bytes().size() > kMaxSecret)
-    fail_secret(file, "the first line must be a shared secret of 1 to 512 octets");
-  return secret;
-}
-
 std::vector<IpEndpoint> endpoints_of(const config::Radius& config, bool ipv6) {
   std::vector<IpEndpoint> out;
   for (const config::RadiusServer& server : config.servers)
@@ -100,10 +81,28 @@ aaa::RadiusClientSettings make_settings(const config::Radius& config,
 
 }  // namespace
 
+SecretText read_radius_secret(const std::filesystem::path& file) {
+  const UniqueFd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd) fail(file, std::string("cannot open: ") + std::strerror(errno));
+  std::array<std::byte, kMaxSecret + 2> octets{};
+  const auto size = ::read(fd.get(), octets.data(), octets.size());
+  const int error = errno;
+  const auto end =
+      std::find(octets.begin(), octets.begin() + std::max<ssize_t>(size, 0), std::byte{'\n'});
+  Bytes line(octets.begin(), end);
+  if (!line.empty() && line.back() == std::byte{'\r'}) line = line.first(line.size() - 1);
+  SecretText secret(line);
+  wipe(octets);
+  if (size < 0) fail(file, std::strerror(error));
+  if (secret.empty() || secret.bytes().size() > kMaxSecret)
+    fail(file, "the first line must be a shared secret of 1 to 512 octets");
+  return secret;
+}
+
 std::vector<SecretText> read_radius_secrets(const config::Radius& config) {
   std::vector<SecretText> secrets;
   for (const config::RadiusServer& server : config.servers)
-    secrets.push_back(read_secret(server.secret_file));
+    secrets.push_back(read_radius_secret(server.secret_file));
   return secrets;
 }
 

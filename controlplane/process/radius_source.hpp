@@ -7,6 +7,7 @@
 // Event-loop thread only.
 #pragma once
 
+#include <filesystem>
 #include <vector>
 
 #include "controlplane/aaa/radius_authenticator.hpp"
@@ -22,6 +23,8 @@
 
 namespace pns::control {
 
+// The first line of the file. Throws std::runtime_error with the reason.
+[[nodiscard]] SecretText read_radius_secret(const std::filesystem::path& file);
 // The shared secrets, in the order of the servers. Throws std::runtime_error with the reason.
 [[nodiscard]] std::vector<SecretText> read_radius_secrets(const config::Radius& config);
 

@@ -13,6 +13,7 @@
 
 #include "controlplane/pools/pool_set.hpp"
 #include "controlplane/process/accounting_source.hpp"
+#include "controlplane/process/authorization_source.hpp"
 #include "controlplane/process/privileged_start.hpp"
 #include "controlplane/process/radius_source.hpp"
 #include "controlplane/process/users_loader.hpp"
@@ -69,6 +70,11 @@ void check_host(const config::Config& config, const std::filesystem::path& run_d
   attempt(found, [&] { changes = find_password_changes(config); });
   if (config.aaa.asks(config::AaaSource::kRadius))
     attempt(found, [&] { (void)open_radius(*config.aaa.radius); });
+  if (config.aaa.authorizes_dynamically())
+    attempt(found, [&] {
+      (void)open_authorization(*config.aaa.radius->dynamic_authorization,
+                               mode == CheckMode::kRestart ? InUse::kIsOurs : InUse::kRefuse);
+    });
   if (config.aaa.accounts())
     attempt(found, [&] { check_spool_directory(config.aaa.radius->accounting); });
   attempt(found, [&] { check_socket(config, run_dir); });

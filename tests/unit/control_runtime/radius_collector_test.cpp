@@ -9,6 +9,8 @@
 #include <sstream>
 #include <string>
 
+#include "controlplane/metrics/authorization_collector.hpp"
+
 using namespace pns;
 using Catch::Contains;
 
@@ -49,4 +51,29 @@ TEST_CASE("metrics: RADIUS servers by name, kind, state and reason", "[metrics][
       })
     CHECK_THAT(text, Contains(line));
   CHECK_THAT(text, !Contains("Framed-MTU"));
+}
+
+TEST_CASE("metrics: clients of dynamic authorization by name, kind and reason",
+          "[metrics][radius][rfc5176]") {
+  model::AuthorizationCounts counts;
+  counts.unknown_client.add(3);
+  std::deque<model::AuthorizationClientCounts> clients(2);
+  clients[0].name = "192.0.2.9";
+  clients[0].disconnects.add(5);
+  clients[0].sessions.add(6);
+  clients[0].refusals[static_cast<std::size_t>(model::AuthorizationRefusal::stale)].add(2);
+  clients[1].name = "2001:db8::/32";
+  clients[1].changes.add(7);
+  const auto families = metrics::AuthorizationCollector(counts, clients).Collect();
+  std::set<std::string> names;
+  for (const auto& family : families) CHECK(names.insert(family.name).second);
+  const std::string text = prometheus::TextSerializer().Serialize(families);
+  for (const char* const line : {
+           R"(pns_authorization_acknowledged_total{client="192.0.2.9",kind="disconnect"} 5)",
+           R"(pns_authorization_acknowledged_total{client="2001:db8::/32",kind="coa"} 7)",
+           R"(pns_authorization_sessions_total{client="192.0.2.9"} 6)",
+           R"(pns_authorization_refusals_total{client="192.0.2.9",reason="stale"} 2)",
+           R"(pns_authorization_refusals_total{client="none",reason="unknown_client"} 3)",
+       })
+    CHECK_THAT(text, Contains(line));
 }
