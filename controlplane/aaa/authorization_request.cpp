@@ -10,6 +10,7 @@
 #include <system_error>
 #include <utility>
 
+#include "controlplane/aaa/radius_authorization.hpp"
 #include "controlplane/model/session_id_text.hpp"
 #include "pns/radius/numbers.hpp"
 #include "pns/radius/values.hpp"
@@ -22,21 +23,9 @@ using radius::AttributeId;
 
 namespace {
 
-// Attributes that a CoA-Request may change; read_change() takes them.
-constexpr std::array kChanges = {attribute::kClass};
-
 // They may come more than once.
-constexpr std::array kRepeatable = {attribute::kProxyState, attribute::kFramedIpv6Prefix};
-
-// Empty: its value cannot be put into force.
-std::optional<model::ServiceChange> read_change(const radius::PacketView& packet) {
-  model::ServiceChange change;
-  for (const Bytes value : packet.all(attribute::kClass)) {
-    if (!change.classes) change.classes.emplace();
-    change.classes->emplace_back(value.begin(), value.end());
-  }
-  return change;
-}
+constexpr std::array kRepeatable = {attribute::kClass, attribute::kFilterId, attribute::kProxyState,
+                                    attribute::kFramedIpv6Prefix};
 
 // "pptp:192.0.2.1:17", as aaa::add_call() writes it.
 std::optional<model::SessionIdentification::PortId> parse_port_id(std::string_view text) noexcept {
@@ -60,18 +49,19 @@ class RequestReader {
         is_disconnect_(packet.code() == radius::Code::kDisconnectRequest) {}
 
   std::expected<AuthorizationRequest, RequestRefusal> read() {
-    for (const radius::Attribute& attribute : packet_) take(attribute);
+    IgnoredAttributes ignored;
+    auto change = read_service_change(packet_, &ignored);
+    for (const radius::Attribute& attribute : packet_) take(attribute, ignored);
     if (foreign_) return refuse(Refusal::other_nas, foreign_);
     if (service_) return refuse(*service_, attribute::kServiceType);
     if (unsupported_) return refuse(Refusal::unsupported_attribute, unsupported_);
     if (invalid_) return refuse(Refusal::invalid_request, invalid_);
     if (!sessions_.selects()) return refuse(Refusal::missing_attribute);
     if (!is_disconnect_ && !changes_) return refuse(Refusal::missing_attribute);
-    auto change = read_change(packet_);
-    if (!change) return refuse(Refusal::invalid_value);
+    if (unreadable_) return refuse(Refusal::invalid_value, unreadable_);
     return AuthorizationRequest{.is_disconnect = is_disconnect_,
                                 .sessions = std::move(sessions_),
-                                .change = std::move(*change)};
+                                .change = std::move(change)};
   }
 
  private:
@@ -83,23 +73,23 @@ class RequestReader {
     if (!fault) fault = id;
   }
 
-  void take(const radius::Attribute& given) {
-    if (is_change(given.id)) {
-      changes_ = true;
-      return;
-    }
+  void take(const radius::Attribute& given, const IgnoredAttributes& ignored) {
     if (seen_.test(given.id.number) && given.id.vendor == radius::vendor::kIetf &&
         std::ranges::find(kRepeatable, given.id) == kRepeatable.end())
       note(invalid_, given.id);
     seen_.set(given.id.number);
     if (take_nas(given) || take_session(given) || take_envelope(given)) return;
-    note(unsupported_, given.id);
+    take_change(given.id, ignored);
   }
 
   // A Disconnect-Request may have Class alone, for the accounting Stop (RFC 5176 §3.6, note 4).
-  [[nodiscard]] bool is_change(AttributeId id) const noexcept {
-    return id == attribute::kClass ||
-           (!is_disconnect_ && std::ranges::find(kChanges, id) != kChanges.end());
+  void take_change(AttributeId id, const IgnoredAttributes& ignored) {
+    const auto fault = std::ranges::find(ignored, id, &IgnoredAttribute::id);
+    if ((is_disconnect_ && id != attribute::kClass) ||
+        (fault != ignored.end() && fault->reason == IgnoredAttribute::Reason::kUnsupported))
+      return note(unsupported_, id);
+    if (fault != ignored.end()) note(unreadable_, id);
+    changes_ = true;
   }
 
   template <class Value>
@@ -227,6 +217,7 @@ class RequestReader {
   std::optional<Refusal> service_;
   std::optional<AttributeId> unsupported_;
   std::optional<AttributeId> invalid_;
+  std::optional<AttributeId> unreadable_;  // a change whose value makes no sense
 };
 
 }  // namespace

@@ -28,7 +28,6 @@ using Reason = IgnoredAttribute::Reason;
 
 namespace {
 
-constexpr std::size_t kMaxClasses = 8;                       // of one session
 constexpr std::uint16_t kMinMtu = 576;                       // octets (RFC 791 §3.1)
 constexpr std::uint16_t kMaxMtu = 1500;                      // octets
 constexpr Seconds kMinInterim{60};                           // RFC 2869 §5.16
@@ -475,7 +474,7 @@ ServiceChange read_service_change(const radius::PacketView& packet, IgnoredAttri
     if (const auto effect = terms.read(id, value)) return *effect;
     if (id == attribute::kClass) {
       if (!change.classes) change.classes.emplace();
-      if (change.classes->size() < kMaxClasses)
+      if (change.classes->size() < model::kMaximumClasses)
         change.classes->emplace_back(value.begin(), value.end());
       return Effect::kDone;
     }

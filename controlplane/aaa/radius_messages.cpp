@@ -22,7 +22,6 @@ using radius::PacketBuilder;
 
 namespace {
 
-constexpr std::size_t kMaxClasses = 8;  // Class attributes that are kept of an answer
 constexpr Seconds kShortestRepetition{1};
 constexpr Seconds kLongestRepetition{60};
 constexpr std::size_t kProofSize = 42;  // "S=" and 40 hexadecimal digits
@@ -128,7 +127,7 @@ model::AuthResult read_accept(const RadiusAnswer& answer, const model::AuthReque
   grant.mppe = std::move(*keys);
   grant.origin.is_radius = true;
   for (const Bytes value : packet.all(attribute::kClass))
-    if (grant.origin.classes.size() < kMaxClasses)
+    if (grant.origin.classes.size() < model::kMaximumClasses)
       grant.origin.classes.emplace_back(value.begin(), value.end());
   if (const auto value = packet.find_first(attribute::kUserName))
     if (const auto name = radius::read_text(*value)) grant.user = *name;

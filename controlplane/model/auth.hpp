@@ -143,6 +143,8 @@ struct LinkTerms {
   friend bool operator==(const LinkTerms&, const LinkTerms&) = default;
 };
 
+inline constexpr std::size_t kMaximumClasses = 8;  // Class attributes that are kept of an answer
+
 // The keeper of an account, and what it wants to see again in accounting.
 struct AuthOrigin {
   bool is_radius = false;                         // else: the users file

@@ -83,7 +83,7 @@ aaa::RadiusClientSettings make_settings(const config::Radius& config,
 
 SecretText read_radius_secret(const std::filesystem::path& file) {
   const UniqueFd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd) fail(file, std::string("cannot open: ") + std::strerror(errno));
+  if (!fd) fail_secret(file, std::string("cannot open: ") + std::strerror(errno));
   std::array<std::byte, kMaxSecret + 2> octets{};
   const auto size = ::read(fd.get(), octets.data(), octets.size());
   const int error = errno;
@@ -93,9 +93,9 @@ SecretText read_radius_secret(const std::filesystem::path& file) {
   if (!line.empty() && line.back() == std::byte{'\r'}) line = line.first(line.size() - 1);
   SecretText secret(line);
   wipe(octets);
-  if (size < 0) fail(file, std::strerror(error));
+  if (size < 0) fail_secret(file, std::strerror(error));
   if (secret.empty() || secret.bytes().size() > kMaxSecret)
-    fail(file, "the first line must be a shared secret of 1 to 512 octets");
+    fail_secret(file, "the first line must be a shared secret of 1 to 512 octets");
   return secret;
 }
 

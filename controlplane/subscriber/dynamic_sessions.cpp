@@ -122,14 +122,22 @@ void DynamicSessions::on_released(const Session& session) {
   if (auto waiting = ending_.extract(session.id())) when_stored(std::move(waiting.mapped()));
 }
 
+// Rates and filters are not changed yet.
 std::optional<model::AuthorizationRefusal> DynamicSessions::objection(
-    SessionId, const model::ServiceChange&) const {
-  return std::nullopt;  // Class may be anything
+    SessionId, const model::ServiceChange& change) const {
+  if (change.upstream_rate || change.downstream_rate || change.upstream_filter ||
+      change.downstream_filter)
+    return model::AuthorizationRefusal::unsupported_attribute;
+  return std::nullopt;
 }
 
 void DynamicSessions::apply(SessionId id, const model::ServiceChange& change, Done done) {
   Session* const session = sessions_.find(id);
   if (session == nullptr || session->state() != Session::State::kUp) return done(false);
+  model::SessionConditions conditions =
+      session->conditions() != nullptr ? *session->conditions() : model::SessionConditions();
+  conditions.limits = model::changed(conditions.limits, change);
+  session->set_conditions(conditions);
   if (change.classes) {
     session->link().set_classes(*change.classes);
     session->link().report_change();

@@ -171,16 +171,6 @@ std::size_t Service::clear(const Selector& selector, PagePlace& place) {
   return meant.size();
 }
 
-bool Service::change_limits(SessionId id, const model::ServiceChange& change) {
-  Session* const session = sessions_.find(id);
-  if (session == nullptr || session->state() != Session::State::kUp) return false;
-  model::SessionConditions conditions =
-      session->conditions() != nullptr ? *session->conditions() : model::SessionConditions();
-  conditions.limits = model::changed(conditions.limits, change);
-  session->set_conditions(conditions);
-  return true;
-}
-
 void Service::clear(const std::vector<Session*>& sessions, EndReason reason) {
   for (const Session* session : sessions) to_clear_.push_back({session->id(), reason});
   clear_slice();

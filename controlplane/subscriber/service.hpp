@@ -87,8 +87,6 @@ class Service {
   // Ends the sessions that are meant, those of the page at this place (see Listing), a slice at a
   // time. Result: how many.
   std::size_t clear(const Selector& selector, PagePlace& place);
-  // Changes the limits of a live session: what it has used already counts. False: there is none.
-  bool change_limits(SessionId id, const model::ServiceChange& change);
   [[nodiscard]] Drain& drain() noexcept { return drain_; }
   [[nodiscard]] const Listing& listing() const noexcept { return listing_; }
   [[nodiscard]] std::vector<EndView> last_ends() const { return last_ends_.views(); }

@@ -228,6 +228,27 @@ TEST_CASE("authorization request: a CoA-Request changes Class; it must change so
   CHECK(change([](auto& p) { p.add_text({0, 200}, "x"); }).refused() == "unsupported_attribute");
 }
 
+TEST_CASE("authorization request: a CoA-Request changes the terms of the service",
+          "[aaa][rfc5176-2.2]") {
+  const auto request = change([](auto& p) {
+    p.add_u32(attribute::kSessionTimeout, 3600);
+    p.add_u32(attribute::kIdleTimeout, 0);
+    p.add_text(attribute::kFilterId, "basic.in");
+    p.add_text(attribute::kFilterId, "open.out");
+    p.add_text(attribute::kMikrotikRateLimit, "1M/2M");
+  });
+  CHECK(request->change.session_time == Seconds(3600));
+  CHECK(request->change.idle_time == Seconds(0));
+  CHECK(request->change.upstream_filter == "basic");
+  CHECK(request->change.downstream_filter == "open");
+  REQUIRE(request->change.upstream_rate);
+  CHECK(request->change.upstream_rate->bits_per_second == 1'000'000);
+  CHECK(request->change.downstream_rate->bits_per_second == 2'000'000);
+  const auto bad = change([](auto& p) { p.add_text(attribute::kMikrotikRateLimit, "fast"); });
+  CHECK(bad.refused() == "invalid_value");
+  CHECK(bad.attribute() == attribute::kMikrotikRateLimit);
+}
+
 TEST_CASE("authorization request: Service-Type and State", "[aaa][rfc5176-3.2][rfc5176-3.3]") {
   const auto service = [](radius::ServiceType type) {
     return [type](PacketBuilder& p) { p.add_u32(attribute::kServiceType, number(type)); };

@@ -54,6 +54,15 @@ struct Limited : FakeWorld {
     dial(*transport, 1);
     REQUIRE(sessions_of(*service).size() == 1);
   }
+  // By dynamic authorization, which answers when the change is stored.
+  bool change_limits(SessionId id, const model::ServiceChange& change) {
+    if (changer == nullptr) changer = &service->authorize_dynamically();
+    std::optional<bool> answer;
+    changer->apply(id, change, [&answer](bool done) { answer = done; });
+    loop.run();
+    REQUIRE(answer);
+    return *answer;
+  }
   // Inner packets of one direction are forwarded.
   void move_up(std::uint64_t octets) {
     auto& half = memory.sessions()[slot].upstream;
@@ -92,6 +101,7 @@ struct Limited : FakeWorld {
   void restart() {
     REQUIRE(journal->commit());
     commands.is_attached = false;
+    changer = nullptr;
     make_service();
     std::vector<contract::Grants::Connection> granted;
     granted.push_back(
@@ -106,6 +116,7 @@ struct Limited : FakeWorld {
 
   std::uint32_t slot = 0;
   std::shared_ptr<FakeTransport> transport;
+  subscriber::DynamicSessions* changer = nullptr;  // of the service that runs
 };
 
 struct OneSession : Limited {
@@ -190,27 +201,27 @@ TEST_CASE("session limits: they can be changed on a live session",
   const SessionId id = world.only_session().id;
   world.live(*world.transport, Seconds(30));
   // The time counts from the beginning; no idle time from now on.
-  CHECK(world.service->change_limits(id, change_of(Seconds(120), Seconds(0))));
+  CHECK(world.change_limits(id, change_of(Seconds(120), Seconds(0))));
   world.live(*world.transport, Seconds(80));
   CHECK(world.is_open());
-  CHECK(world.service->change_limits(id, change_of(kNone, Seconds(5))));
-  CHECK(world.service->change_limits(id, change_of(kNone, Seconds(1000))));
+  CHECK(world.change_limits(id, change_of(kNone, Seconds(5))));
+  CHECK(world.change_limits(id, change_of(kNone, Seconds(1000))));
   world.move_up(1000);
-  CHECK(world.service->change_limits(id, change_of(kNone, kNone, total(1001))));
+  CHECK(world.change_limits(id, change_of(kNone, kNone, total(1001))));
   world.live(*world.transport, Seconds(5));
   CHECK(world.is_open());
   // One that is used up already ends the session at the next look.
-  CHECK(world.service->change_limits(id, change_of(kNone, kNone, total(1000))));
+  CHECK(world.change_limits(id, change_of(kNone, kNone, total(1000))));
   CHECK(world.ended_after(Seconds(3)) <= 1050);
   CHECK(world.ended(EndReason::quota_used) == 1);
-  CHECK_FALSE(world.service->change_limits(id, change_of(kNone, Seconds(5))));
+  CHECK_FALSE(world.change_limits(id, change_of(kNone, Seconds(5))));
 }
 
 TEST_CASE("session limits: a change counts in the idle time that has passed",
           "[subscriber][limits]") {
   OneSession world(limits_of(kNone, Seconds(1000)));
   world.live(*world.transport, Seconds(60));
-  CHECK(world.service->change_limits(world.only_session().id, change_of(kNone, Seconds(61))));
+  CHECK(world.change_limits(world.only_session().id, change_of(kNone, Seconds(61))));
   CHECK(world.is_open());
   CHECK(world.ended_after(Seconds(4)) <= 2100);
 }
@@ -235,8 +246,7 @@ TEST_CASE("session limits: they go on after a restart of the control process",
     CHECK(world.ended_after(Seconds(3)) <= 1050);
   }
   SECTION("a change, until the client logs in anew") {
-    CHECK(world.service->change_limits(world.only_session().id,
-                                       change_of(Seconds(70), kNone, total(0))));
+    CHECK(world.change_limits(world.only_session().id, change_of(Seconds(70), kNone, total(0))));
     world.loop.run();
     world.restart();
     world.move_down(5000);
@@ -284,7 +294,7 @@ TEST_CASE("session limits: without limits no timer runs, and none is left behind
   world.dial(*transport, 1);
   CHECK_FALSE(loop.timers().next());
   const SessionId id = world.only_session().id;
-  CHECK(world.service->change_limits(id, change_of(Seconds(60), Seconds(9))));
+  CHECK(world.change_limits(id, change_of(Seconds(60), Seconds(9))));
   CHECK(loop.timers().next());
   transport->receive(wire::pptp::CallClearRequest{.call_id = 1});
   world.loop.run();
