@@ -153,7 +153,6 @@ void LocalAuthenticator::authenticate(model::AuthRequest request, Done done) {
                          .ipv6_prefix = known->ipv6_prefix,
                          .networks = known->networks,
                          .pool = known->pool,
-                         .rate_bits_per_second = known->rate_bits_per_second,
                          .terms = known->terms,
                          .link = known->link,
                          .sessions = known->sessions,

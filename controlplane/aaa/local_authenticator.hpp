@@ -36,7 +36,6 @@ struct LocalUser {
   std::optional<Ipv6Prefix> ipv6_prefix{};  // likewise, a /64
   NetworksPointer networks{};               // behind this user
   std::string pool{};                       // empty: as the group or the dialled address says
-  std::optional<std::uint64_t> rate_bits_per_second;
   model::ServiceTerms terms{};
   model::LinkTerms link{};
   std::optional<std::uint32_t> sessions{};    // at once; absent: aaa.sessions_per_user; 0: any

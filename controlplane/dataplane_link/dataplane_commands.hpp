@@ -65,6 +65,10 @@ class DataplaneCommands {
   [[nodiscard]] virtual Sent open_ipv6(SessionHandle session, const contract::OpenIpv6& open,
                                        Completion done) = 0;
   [[nodiscard]] virtual Sent close_ipv6(SessionHandle session) = 0;
+  // Rates and filters from now on. No answer is wanted when `done` is empty.
+  [[nodiscard]] virtual Sent set_service(SessionHandle session,
+                                         const contract::SessionService& service,
+                                         Completion done) = 0;
   // At most kMaxNetworks.
   [[nodiscard]] virtual Sent set_networks(SessionHandle session, const Networks& networks,
                                           Completion done) = 0;

@@ -245,6 +245,13 @@ DataplaneLink::Sent DataplaneLink::close_ipv6(SessionHandle session) {
   return send(contract::MessageType::kCloseIpv6, session.slot, session.generation, {}, {}, nullptr);
 }
 
+DataplaneLink::Sent DataplaneLink::set_service(SessionHandle session,
+                                               const contract::SessionService& service,
+                                               Completion done) {
+  return send(contract::MessageType::kSetService, session.slot, session.generation,
+              octets_of(service), {}, done ? &done : nullptr);
+}
+
 DataplaneLink::Sent DataplaneLink::set_networks(SessionHandle session, const Networks& networks,
                                                 Completion done) {
   std::vector<contract::SessionNetwork> list;

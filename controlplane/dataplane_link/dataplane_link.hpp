@@ -70,6 +70,8 @@ class DataplaneLink final : public DataplaneCommands {
   [[nodiscard]] Sent open_ipv6(SessionHandle session, const contract::OpenIpv6& open,
                                Completion done) override;
   [[nodiscard]] Sent close_ipv6(SessionHandle session) override;
+  [[nodiscard]] Sent set_service(SessionHandle session, const contract::SessionService& service,
+                                 Completion done) override;
   [[nodiscard]] Sent set_networks(SessionHandle session, const Networks& networks,
                                   Completion done) override;
   [[nodiscard]] Sent inject(SessionHandle session, Bytes frame) override;

@@ -415,7 +415,7 @@ std::string render_workers(const contract::SessionMemory& memory) {
 #ifdef PNS_CONTRACT_TRIAL  // pns/contract/build_contract.hpp
     out.back()["trial_sessions_acked"] =
         std::ranges::count_if(memory.sessions(), [](const contract::SessionRecord& record) {
-          return record.downstream.trial_ack_sent != 0;
+          return record.send_window.trial_ack_sent != 0;
         });
     out.back()["trial_keys_read"] = resume::trial_keys_read();
 #endif

@@ -161,7 +161,6 @@ struct AuthGrant {
   std::optional<Ipv6Prefix> ipv6_prefix{};  // fixed /64; absent: from the pool, where it has any
   NetworksPointer networks{};               // behind the subscriber
   std::string pool{};                       // empty: as the group or the dialled address says
-  std::optional<std::uint64_t> rate_bits_per_second;
   ServiceTerms terms{};
   LinkTerms link{};
   std::optional<std::uint32_t> sessions{};    // at once; absent: aaa.sessions_per_user; 0: any

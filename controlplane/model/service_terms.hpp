@@ -24,15 +24,15 @@ struct RateLimit {
 };
 
 struct ServiceRates {
-  RateLimit upstream;
-  RateLimit downstream;
+  RateLimit upstream{};
+  RateLimit downstream{};
   friend bool operator==(const ServiceRates&, const ServiceRates&) = default;
 };
 
 // Names of filters of the configuration; empty: no filter.
 struct ServiceFilters {
-  std::string upstream;
-  std::string downstream;
+  std::string upstream{};
+  std::string downstream{};
   friend bool operator==(const ServiceFilters&, const ServiceFilters&) = default;
 };
 
@@ -52,22 +52,22 @@ struct ServiceLimits {
 };
 
 struct ServiceTerms {
-  ServiceRates rates;
-  ServiceFilters filters;
-  ServiceLimits limits;
+  ServiceRates rates{};
+  ServiceFilters filters{};
+  ServiceLimits limits{};
   friend bool operator==(const ServiceTerms&, const ServiceTerms&) = default;
 };
 
 // Empty: as before.
 struct ServiceChange {
-  std::optional<RateLimit> upstream_rate;
-  std::optional<RateLimit> downstream_rate;
-  std::optional<std::string> upstream_filter;
-  std::optional<std::string> downstream_filter;
-  std::optional<Seconds> session_time;  // since the link was open, not since the change
-  std::optional<Seconds> idle_time;
-  VolumeQuota quota;                                           // of the session as a whole
-  std::optional<std::vector<std::vector<std::byte>>> classes;  // Class, RFC 2865 §5.25
+  std::optional<RateLimit> upstream_rate{};
+  std::optional<RateLimit> downstream_rate{};
+  std::optional<std::string> upstream_filter{};
+  std::optional<std::string> downstream_filter{};
+  std::optional<Seconds> session_time{};  // since the link was open, not since the change
+  std::optional<Seconds> idle_time{};
+  VolumeQuota quota{};                                           // of the session as a whole
+  std::optional<std::vector<std::vector<std::byte>>> classes{};  // Class, RFC 2865 §5.25
 };
 
 }  // namespace pns::model

@@ -24,8 +24,8 @@ enum class SessionTag : std::uint16_t {
   kUser = 1,
   kPool = 2,
   kIpv6Prefix = 3,
-  kRate = 4,
-  kLcp = 5,  // absent: the link begins with LCP
+  kRate = 4,  // of both directions: what programs know that do not know kRates
+  kLcp = 5,   // absent: the link begins with LCP
   kMppe = 6,
   kIpv6Dns = 7,  // present: IPV6CP is spoken
   kIpv6Ids = 8,
@@ -33,7 +33,9 @@ enum class SessionTag : std::uint16_t {
   kIpv6Networks = 10,
   kWithoutIpv4 = 11,  // present: the peer has rejected IPCP
   kOrigin = 12,       // absent: the account is of the users file
-  // 13 to 19: rates and filters.
+  kRates = 13,        // of each direction; absent: as kRate
+  kUpstreamFilter = 14,
+  kDownstreamFilter = 15,
   kMtuLimit = 20,
   kLimits = 21,
   kInterimInterval = 22,
@@ -380,6 +382,27 @@ std::optional<pptp::KnownCall> decode_call(Bytes record) {
 
 // ---- session
 
+namespace {
+
+void write_service(RecordWriter& out, const StoredSession& session) {
+  const model::RateLimit& upstream = session.rates.upstream;
+  const model::RateLimit& downstream = session.rates.downstream;
+  if (upstream.bits_per_second != 0 && downstream.bits_per_second != 0)
+    out.field(SessionTag::kRate,
+              [&] { out.u64(std::max(upstream.bits_per_second, downstream.bits_per_second)); });
+  if (session.rates != model::ServiceRates())
+    out.field(SessionTag::kRates, [&] {
+      for (const model::RateLimit* rate : {&upstream, &downstream}) {
+        out.u64(rate->bits_per_second);
+        out.u64(rate->burst_octets);
+      }
+    });
+  out.text(SessionTag::kUpstreamFilter, session.filters.upstream);
+  out.text(SessionTag::kDownstreamFilter, session.filters.downstream);
+}
+
+}  // namespace
+
 Octets encode(const StoredSession& session) {
   const auto& link = session.link;
   RecordWriter out;
@@ -407,8 +430,7 @@ Octets encode(const StoredSession& session) {
   if (const auto& prefix = session.lease.ipv6_prefix)
     out.field(SessionTag::kIpv6Prefix, [&] { out.u64(prefix->address.high); });
   if (const auto& networks = session.lease.networks) write(out, *networks);
-  if (session.rate_bits_per_second)
-    out.field(SessionTag::kRate, [&] { out.u64(*session.rate_bits_per_second); });
+  write_service(out, session);
   if (!link.from_lcp)
     out.field(SessionTag::kLcp, [&] {
       out.u32(link.lcp.our_magic);
@@ -462,6 +484,8 @@ std::optional<StoredSession> decode_session(Bytes record) {
   link.from_lcp = true;
   std::optional<decltype(model::Ipv6Parameters::dns)> ipv6_dns;
   Networks networks;
+  std::uint64_t rate_of_both = 0;
+  std::optional<model::ServiceRates> rates;
   in->fields<SessionTag>([&](SessionTag tag, FieldReader& value) {
     switch (tag) {
 #ifdef PNS_CONTRACT_TRIAL
@@ -482,7 +506,18 @@ std::optional<StoredSession> decode_session(Bytes record) {
         return;
       }
       case SessionTag::kRate:
-        out.rate_bits_per_second = value.u64();
+        rate_of_both = value.u64();
+        return;
+      case SessionTag::kRates:
+        rates.emplace();
+        for (model::RateLimit* rate : {&rates->upstream, &rates->downstream})
+          *rate = {.bits_per_second = value.u64(), .burst_octets = value.u64()};
+        return;
+      case SessionTag::kUpstreamFilter:
+        out.filters.upstream = value.text();
+        return;
+      case SessionTag::kDownstreamFilter:
+        out.filters.downstream = value.text();
         return;
       case SessionTag::kLcp:
         link.from_lcp = false;
@@ -530,6 +565,8 @@ std::optional<StoredSession> decode_session(Bytes record) {
     }
   });
   if (!in->ok() || networks.size() > kMaxNetworks) return std::nullopt;
+  out.rates = rates.value_or(model::ServiceRates{.upstream = {.bits_per_second = rate_of_both},
+                                                 .downstream = {.bits_per_second = rate_of_both}});
   if (!networks.empty()) out.lease.networks = std::make_shared<const Networks>(std::move(networks));
   // Without a prefix there is nothing to say in IPV6CP.
   if (ipv6_dns && out.lease.ipv6_prefix)

@@ -55,7 +55,8 @@ struct StoredSession {
   std::uint64_t started_ns = 0;  // CLOCK_MONOTONIC
   std::uint64_t opened_ns = 0;   // CLOCK_MONOTONIC
   std::uint16_t mtu = 0;         // octets
-  std::optional<std::uint64_t> rate_bits_per_second;
+  model::ServiceRates rates{};
+  model::ServiceFilters filters{};
   model::AuthOrigin origin{};
   model::SessionConditions conditions{};
   ppp::LinkSnapshot link;  // its keys are neither written nor read

@@ -2,6 +2,7 @@
 #include "controlplane/subscriber/dataplane_session.hpp"
 
 #include <algorithm>
+#include <memory>
 #include <utility>
 
 #include "controlplane/subscriber/session.hpp"
@@ -115,6 +116,41 @@ void DataplaneSession::disarm() {
   send(0, [this] { return services_.dataplane.disarm_mppe(handle()); });
 }
 
+void DataplaneSession::set_service(const contract::SessionService& service, Held done) {
+  services_.journal.when_stored(
+      [this, keep = session_.shared_from_this(), service, done = std::move(done)]() mutable {
+        const bool wanted = done != nullptr;
+        // Rates alone need no answer: a dataplane that does not know this command has
+        // rate_of_both().
+        DataplaneCommands::Completion answer;
+        // Shared with the refusal below, which leaves the answer uncalled.
+        auto held = std::make_shared<Held>(std::move(done));
+        if (wanted)
+          answer = [held](const DataplaneCommands::Reply& reply) {
+            (*held)(reply && reply->result == contract::ReplyResult::kDone);
+          };
+        else if (service.filters != contract::SessionFilters())
+          answer = [this, weak = session_.weak_from_this()](const DataplaneCommands::Reply& reply) {
+            if (const auto alive = weak.lock()) on_service_answer(reply);
+          };
+        const auto sent = services_.dataplane.set_service(handle(), service, std::move(answer));
+        if (sent) return;
+        if (wanted) return (*held)(false);
+        on_refused(sent.error());
+      },
+      sizeof(service));
+}
+
+// Without its filter a session must not go on. One that waits for a dataplane is told again.
+void DataplaneSession::on_service_answer(const DataplaneCommands::Reply& reply) {
+  if (session_.state() != Session::State::kUp || !reply ||
+      reply->result == contract::ReplyResult::kDone)
+    return;
+  log::warn("dataplane refused a filter",
+            {{"session", to_text(session_.id())}, {"result", contract::name_of(reply->result)}});
+  session_.link().fail(EndReason::dataplane_refused);
+}
+
 void DataplaneSession::open_ipv4(Ipv4Address subscriber, Ipv4Address gateway, std::uint16_t mtu,
                                  std::uint64_t rate) {
   contract::OpenIpv4 open;
@@ -171,6 +207,22 @@ void DataplaneSession::repeat_commands(bool ipv4_flows) {
 }
 
 bool DataplaneSession::lacks_ipv4() const noexcept { return !has_flag(contract::kFlagIpv4Open); }
+
+bool DataplaneSession::lacks(const contract::SessionService& service) const noexcept {
+  const auto& known = record();
+  const std::uint32_t flags = known.flags.load(std::memory_order_acquire);
+  const auto packed = [](const contract::SessionRate& rate) {
+    return contract::OctetRate(rate.bits_per_second, rate.burst_octets);
+  };
+  const contract::OctetRate upstream = packed(service.rates.upstream);
+  const contract::OctetRate downstream = packed(service.rates.downstream);
+  const bool limited = upstream || downstream;
+  if (limited != ((flags & contract::kFlagRates) != 0)) return true;
+  if (limited && (known.upstream_rate != upstream || known.downstream.rate != downstream))
+    return true;
+  return contract::upstream_filter(flags) != service.filters.upstream ||
+         contract::downstream_filter(flags) != service.filters.downstream;
+}
 
 std::optional<model::OpenIpv6> DataplaneSession::missing_ipv6() const noexcept {
   return has_flag(contract::kFlagIpv6Open) ? std::nullopt : ipv6_;

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 
 #include "controlplane/dataplane_link/dataplane_commands.hpp"
@@ -45,7 +46,12 @@ class DataplaneSession {
   void configure_link(const model::ConfigureLink& action);
   void arm(const model::ArmMppe& action);
   void disarm();
-  // `mtu`: octets of inner IP. `rate`: bits per second, 0: no limit.
+  // Rates and filters from now on. `done`, when given, hears whether they hold: false when the
+  // dataplane is not there, refuses, or is older. Without `done` a refused filter fails the
+  // session.
+  using Held = std::move_only_function<void(bool held)>;
+  void set_service(const contract::SessionService& service, Held done = {});
+  // `mtu`: octets of inner IP. `rate`: contract::rate_of_both().
   void open_ipv4(Ipv4Address subscriber, Ipv4Address gateway, std::uint16_t mtu,
                  std::uint64_t rate);
   void close_ipv4();
@@ -60,6 +66,7 @@ class DataplaneSession {
   // link again. `ipv4_flows`: the link lets IPv4 flow.
   void repeat_commands(bool ipv4_flows);
   [[nodiscard]] bool lacks_ipv4() const noexcept;
+  [[nodiscard]] bool lacks(const contract::SessionService& service) const noexcept;
   // The interface identifiers of an IPv6 that is not open and must be; empty: nothing is missing.
   [[nodiscard]] std::optional<model::OpenIpv6> missing_ipv6() const noexcept;
 
@@ -68,6 +75,7 @@ class DataplaneSession {
   void send(std::size_t octets, Command command);
   void send_configuration(const contract::ConfigureLink& link);
   void on_refused(control::IpcError error);
+  void on_service_answer(const control::DataplaneCommands::Reply& reply);
   void on_address_answer(const control::DataplaneCommands::Reply& reply);
   [[nodiscard]] control::DataplaneCommands::Completion address_completion();
   [[nodiscard]] bool has_flag(std::uint32_t flag) const noexcept;

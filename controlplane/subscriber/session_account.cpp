@@ -14,7 +14,7 @@ std::optional<std::string> SessionAccount::log_in(const model::AuthGrant& grant)
   std::optional<std::string> before;
   if (user_ != grant.user) before = std::exchange(user_, grant.user);
   if (claimed_user_ && *claimed_user_ == user_) claimed_user_.reset();
-  rate_bits_per_second_ = grant.rate_bits_per_second.value_or(0);
+  set_service(grant.terms.rates, grant.terms.filters);
   origin_ = kept(grant.origin);
   return before;
 }
@@ -26,12 +26,18 @@ void SessionAccount::set_classes(const std::vector<std::vector<std::byte>>& clas
 }
 
 void SessionAccount::restore(const std::string& user, const model::Lease& lease,
-                             const std::optional<std::uint64_t>& rate_bits_per_second,
+                             const model::ServiceRates& rates, const model::ServiceFilters& filters,
                              const model::AuthOrigin& origin) {
   user_ = user;
   lease_ = lease;
-  rate_bits_per_second_ = rate_bits_per_second.value_or(0);
+  set_service(rates, filters);
   origin_ = kept(origin);
+}
+
+void SessionAccount::set_service(const model::ServiceRates& rates,
+                                 const model::ServiceFilters& filters) {
+  const bool is_free = rates == model::ServiceRates() && filters == model::ServiceFilters();
+  service_ = is_free ? nullptr : std::make_unique<Service>(Service{rates, filters});
 }
 
 }  // namespace pns::subscriber

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // SessionAccount: the account that has logged in on a session, and all that it was granted: its
-// lease and its rate. Before that, the name that the peer claims. A value; it frees no lease.
+// lease, rates and filters. Before that, the name that the peer claims. A value; it frees no lease.
 #pragma once
 
 #include <cstddef>
@@ -26,9 +26,11 @@ class SessionAccount {
     return claimed_user_ ? *claimed_user_ : user_;
   }
   [[nodiscard]] const std::optional<model::Lease>& lease() const noexcept { return lease_; }
-  // Empty: no limit.
-  [[nodiscard]] std::optional<std::uint64_t> rate_bits_per_second() const noexcept {
-    return rate_bits_per_second_ == 0 ? std::nullopt : std::optional(rate_bits_per_second_);
+  [[nodiscard]] model::ServiceRates rates() const {
+    return service_ ? service_->rates : model::ServiceRates();
+  }
+  [[nodiscard]] model::ServiceFilters filters() const {
+    return service_ ? service_->filters : model::ServiceFilters();
   }
 
   // Empty for an account of the users file.
@@ -46,16 +48,21 @@ class SessionAccount {
   std::optional<model::Lease> set_lease(std::optional<model::Lease> lease) {
     return std::exchange(lease_, std::move(lease));
   }
+  void set_service(const model::ServiceRates& rates, const model::ServiceFilters& filters);
   // The account of a session that an earlier process left.
-  void restore(const std::string& user, const model::Lease& lease,
-               const std::optional<std::uint64_t>& rate_bits_per_second,
-               const model::AuthOrigin& origin);
+  void restore(const std::string& user, const model::Lease& lease, const model::ServiceRates& rates,
+               const model::ServiceFilters& filters, const model::AuthOrigin& origin);
 
  private:
+  struct Service {
+    model::ServiceRates rates;
+    model::ServiceFilters filters;
+  };
+
   std::unique_ptr<std::string> claimed_user_;  // null: as user_
   std::string user_;                           // of lease_ too
   std::optional<model::Lease> lease_;
-  std::uint64_t rate_bits_per_second_ = 0;     // 0: no limit
+  std::unique_ptr<Service> service_;           // null: no rate and no filter
   std::unique_ptr<model::AuthOrigin> origin_;  // null: the users file
 };
 

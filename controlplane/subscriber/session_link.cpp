@@ -18,6 +18,13 @@ namespace {
 constexpr std::size_t kMaxEarlyFrames = 4;  // kept of a call that is not connected yet
 using Kind = SessionChange::Kind;
 
+contract::SessionRates to_contract(const model::ServiceRates& rates) {
+  const auto one = [](const model::RateLimit& rate) {
+    return contract::SessionRate{rate.bits_per_second, rate.burst_octets};
+  };
+  return {one(rates.upstream), one(rates.downstream)};
+}
+
 }  // namespace
 
 SessionLink::SessionLink(const SessionContext& context, Session& session)
@@ -49,7 +56,7 @@ void SessionLink::restore(const resume::StoredSession& stored) {
   phase_ = machine_->phase();
   stage_ = SetupStage::kOpen;
   resumption_ = machine_->resume();
-  account_.restore(stored.link.user, stored.lease, stored.rate_bits_per_second, stored.origin);
+  account_.restore(stored.link.user, stored.lease, stored.rates, stored.filters, stored.origin);
   peer_mru_ = stored.link.lcp.peer_mru;
   mtu_ = stored.mtu;
   opened_ = from_monotonic_ns(stored.opened_ns);
@@ -178,7 +185,7 @@ void SessionLink::perform(const model::OpenIpv4& action) {
   mtu_ = machine_->inner_mtu();
   session_.dataplane().open_ipv4(action.subscriber,
                                  account_.lease() ? account_.lease()->gateway : Ipv4Address(), mtu_,
-                                 account_.rate_bits_per_second().value_or(0));
+                                 contract::rate_of_both(to_contract(account_.rates())));
   note_networks();
 }
 
@@ -191,7 +198,7 @@ void SessionLink::perform(const model::CloseIpv4&) {
 void SessionLink::perform(const model::OpenIpv6& action) {
   if (account_.lease() && account_.lease()->ipv6_prefix)
     session_.dataplane().open_ipv6(*account_.lease()->ipv6_prefix, action, machine_->inner_mtu(),
-                                   account_.rate_bits_per_second().value_or(0));
+                                   contract::rate_of_both(to_contract(account_.rates())));
   note_networks();
 }
 
@@ -232,6 +239,60 @@ void SessionLink::perform(const model::LinkEnded& action) {
   timer_.arm(now() + farewell);
 }
 
+// ---- rates and filters ----------------------------------------------------------------------
+
+std::optional<contract::SessionService> SessionLink::service_of(
+    const model::ServiceRates& rates, const model::ServiceFilters& filters) const {
+  const auto number = [this](const std::string& name) -> std::optional<std::uint8_t> {
+    if (name.empty()) return 0;
+    return contract::find_filter(context_.services.memory.header(), name);
+  };
+  const auto upstream = number(filters.upstream);
+  const auto downstream = number(filters.downstream);
+  if (!upstream || !downstream) return std::nullopt;
+  return contract::SessionService{.rates = to_contract(rates),
+                                  .filters = {.upstream = *upstream, .downstream = *downstream}};
+}
+
+void SessionLink::change_service(const model::ServiceChange& change, DataplaneSession::Held done) {
+  const model::ServiceRates rates_before = account_.rates();
+  const model::ServiceFilters filters_before = account_.filters();
+  const model::ServiceRates rates{
+      .upstream = change.upstream_rate.value_or(rates_before.upstream),
+      .downstream = change.downstream_rate.value_or(rates_before.downstream)};
+  const model::ServiceFilters filters{
+      .upstream = change.upstream_filter.value_or(filters_before.upstream),
+      .downstream = change.downstream_filter.value_or(filters_before.downstream)};
+  const auto service = service_of(rates, filters);
+  if (!is_up() || end_reason_ != EndReason::kNone || account_.user().empty() || !service)
+    return done(false);
+  account_.set_service(rates, filters);
+  context_.events.changed(session_, {.kind = Kind::kResumption});
+  session_.dataplane().set_service(
+      *service, [weak = session_.weak_from_this(), rates, filters, rates_before, filters_before,
+                 done = std::move(done)](bool held) mutable {
+        const auto alive = weak.lock();
+        if (alive && !held) alive->link().take_back(rates, filters, rates_before, filters_before);
+        done(alive && held);
+      });
+}
+
+// A change that the dataplane does not have. A later change has an answer of its own.
+void SessionLink::take_back(const model::ServiceRates& rates, const model::ServiceFilters& filters,
+                            const model::ServiceRates& rates_before,
+                            const model::ServiceFilters& filters_before) {
+  if (account_.rates() != rates || account_.filters() != filters) return;
+  account_.set_service(rates_before, filters_before);
+  context_.events.changed(session_, {.kind = Kind::kResumption});
+}
+
+// After a restart of either plane: session memory may have missed the last change.
+void SessionLink::repeat_service() {
+  const auto service = service_of(account_.rates(), account_.filters());
+  if (!service) return fail(EndReason::auth_filter_unknown);
+  if (session_.dataplane().lacks(*service)) session_.dataplane().set_service(*service);
+}
+
 // ---- authentication -------------------------------------------------------------------------
 
 void SessionLink::perform(const model::Authenticate& action) {
@@ -268,16 +329,40 @@ void SessionLink::on_auth_result(const model::AuthResult& result) {
                                           {"suppressed", limit.take_suppressed()}});
     return apply(machine_->on_auth_result(result, std::nullopt, now()));
   }
+  const auto service = service_of(result->terms.rates, result->terms.filters);
+  if (!service) return refuse_filter(*result);
   statistics.auth_accepted.add();
+  const bool had_service =
+      account_.rates() != model::ServiceRates() || account_.filters() != model::ServiceFilters();
   take_account(*result);
   session_.set_conditions(
       {.limits = result->terms.limits, .interim_interval = result->interim_interval});
+  // Before any network protocol opens: the dataplane keeps the order.
+  if (had_service || *service != contract::SessionService())
+    session_.dataplane().set_service(*service);
   if (account_.lease()) return on_lease(result, *account_.lease());
   context_.leases.ask(session_, *result,
                       [weak = session_.weak_from_this(), result](SessionLeases::Result lease) {
                         if (const auto alive = weak.lock())
                           alive->link().on_lease(result, std::move(lease));
                       });
+}
+
+void SessionLink::refuse_filter(const model::AuthGrant& grant) {
+  constexpr EndReason kReason = EndReason::auth_filter_unknown;
+  context_.services.statistics.auth_denied.add();
+  if (auto& limit = context_.refusal_log.of(kReason); limit.allow(now()))
+    log::warn("filter unknown", {{"session", to_text(session_.id())},
+                                   {"peer", session_.call().peer},
+                                   {"user", grant.user},
+                                   {"upstream_filter", grant.terms.filters.upstream},
+                                   {"downstream_filter", grant.terms.filters.downstream},
+                                   {"reason", name_of(kReason)},
+                                   {"suppressed", limit.take_suppressed()}});
+  constexpr std::uint16_t kNoDialInPermission = 649;  // RFC 2759 §6
+  apply(machine_->on_auth_result(
+      std::unexpected(model::AuthDenial{.reason = kReason, .ms_chap_error = kNoDialInPermission}),
+      std::nullopt, now()));
 }
 
 // Re-authentication keeps the lease; another account gets one of its own. (The address is out of
@@ -354,6 +439,8 @@ void SessionLink::reconcile() {
   // An earlier process was negotiating this link anew.
   const bool from_lcp = !started_ && machine_->resume() == ppp::Link::Resume::kFromLcp;
   if (from_lcp && session_.dataplane().is_armed()) session_.dataplane().disarm();
+  repeat_service();
+  if (!is_up() || end_reason_ != EndReason::kNone) return;
   session_.dataplane().repeat_commands(open);
   if (open && account_.lease() && session_.dataplane().lacks_ipv4())
     perform(model::OpenIpv4{account_.lease()->address});

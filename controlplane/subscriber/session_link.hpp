@@ -23,6 +23,7 @@
 #include "controlplane/ppp/link.hpp"
 #include "controlplane/resume/records.hpp"
 #include "controlplane/runtime/timer_queue.hpp"
+#include "controlplane/subscriber/dataplane_session.hpp"
 #include "controlplane/subscriber/session_account.hpp"
 #include "controlplane/subscriber/session_context.hpp"
 #include "pns/base/bytes.hpp"
@@ -66,6 +67,10 @@ class SessionLink {
   void set_classes(const std::vector<std::vector<std::byte>>& classes);
   // The service was changed while the link is up: the store and accounting learn of it.
   void report_change();
+  // Carries out the rates and filters of a change, for a session that has logged in; the rest of it
+  // is not looked at. `done(true)`: the dataplane has them, and they hold from the next burst of
+  // packets on. False: everything is as before. A filter that the dataplane lacks is refused.
+  void change_service(const model::ServiceChange& change, DataplaneSession::Held done);
   // The dataplane has attached: commands that it never saw are said again.
   void reconcile();
   // In every state.
@@ -102,8 +107,16 @@ class SessionLink {
   void perform(const model::LinkEnded& action);
   void note_resumption(const model::LinkActions& actions);
   void note_networks();
+  // Empty: the dataplane lacks a filter that the account names.
+  [[nodiscard]] std::optional<contract::SessionService> service_of(
+      const model::ServiceRates& rates, const model::ServiceFilters& filters) const;
+  void take_back(const model::ServiceRates& rates, const model::ServiceFilters& filters,
+                 const model::ServiceRates& rates_before,
+                 const model::ServiceFilters& filters_before);
+  void repeat_service();
   void on_auth_result(const model::AuthResult& result);
   void take_account(const model::AuthGrant& grant);
+  void refuse_filter(const model::AuthGrant& grant);
   void on_lease(const model::AuthResult& result, SessionLeases::Result lease);
   void reach(model::SetupStage stage);
   void arm_timer();

@@ -75,7 +75,8 @@ std::optional<resume::StoredSession> record_of(const Session& session, TimePoint
                                .started_ns = monotonic_ns(call.started),
                                .opened_ns = monotonic_ns(session.link().opened().value_or(now)),
                                .mtu = machine->inner_mtu(),
-                               .rate_bits_per_second = account.rate_bits_per_second(),
+                               .rates = account.rates(),
+                               .filters = account.filters(),
                                .origin = account.origin(),
                                .conditions = session.conditions() != nullptr
                                                  ? *session.conditions()

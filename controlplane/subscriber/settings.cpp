@@ -257,7 +257,6 @@ std::vector<aaa::LocalUser> make_users(const std::vector<config::LocalUser>& use
     local.ipv6_prefix = user.ipv6_prefix;
     if (!user.routes.empty()) local.networks = std::make_shared<const Networks>(user.routes);
     local.pool = user.pool.value_or("");
-    local.rate_bits_per_second = user.rate_bits_per_second;
     local.terms = make_terms(user);
     local.link = make_link_terms(user.terms);
     local.sessions = user.terms.sessions;

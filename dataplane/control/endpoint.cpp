@@ -231,6 +231,15 @@ void Endpoint::handle(const contract::ReceivedMessage& message, std::uint64_t no
       if (result == ReplyResult::kDone) forward(message);
       return reply(header, result, header.generation);
     }
+    case MessageType::kSetService: {
+      const auto service = message.body_as<contract::SessionService>();
+      if (service && is_known(service->filters)) {
+        forward(message);
+        return reply(header, ReplyResult::kDone, header.generation);
+      }
+      header_.channel_commands_invalid.add(1);
+      return reply(header, ReplyResult::kBadMessage, header.generation);
+    }
     case MessageType::kConfigureLink:
     case MessageType::kArmMppe:
     case MessageType::kDisarmMppe:
@@ -240,6 +249,14 @@ void Endpoint::handle(const contract::ReceivedMessage& message, std::uint64_t no
       header_.channel_commands_invalid.add(1);
       return reply(header, ReplyResult::kBadMessage, 0);
   }
+}
+
+bool Endpoint::is_known(const contract::SessionFilters& filters) const noexcept {
+  const auto known = [this](std::uint8_t number) {
+    return number == 0 || (number < contract::kFilterRoom &&
+                           header_.filters[number].load(std::memory_order_relaxed) != 0);
+  };
+  return known(filters.upstream) && known(filters.downstream);
 }
 
 ReplyResult Endpoint::set_networks(const contract::ReceivedMessage& message) {
@@ -297,6 +314,9 @@ void Endpoint::forward(const contract::ReceivedMessage& message) {
       break;
     case MessageType::kSetNetworks:
       command.body.set_networks = *message.body_as<contract::SetNetworks>();
+      break;
+    case MessageType::kSetService:
+      command.body.set_service = *message.body_as<contract::SessionService>();
       break;
     case MessageType::kInjectFrame:
       valid = !message.payload().empty();

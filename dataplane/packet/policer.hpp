@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "pns/contract/octet_rate.hpp"
+
 namespace pns::dataplane {
 
 // Lets an event of `cost_ns` through unless the bucket would be more than `burst_ns` ahead of now.
@@ -59,20 +61,14 @@ struct EventBucket {
   void refund(std::uint64_t count) noexcept { spent_until -= count * cost_ns; }
 };
 
-// A session's rate limit over octets: 100 ms worth at once. Rate 0: everything passes.
+// A session's rate limit over octets. `rate` must be a limit.
 [[nodiscard]] inline bool admit_octets(std::uint64_t& spent_until, std::uint64_t now_ns,
-                                       std::uint64_t octets,
-                                       std::uint64_t bits_per_second) noexcept {
-  constexpr std::uint64_t kBurstNs = 100'000'000;
+                                       std::uint64_t octets, contract::OctetRate rate) noexcept {
   constexpr std::uint64_t kMaxPacketOctets = 65'575;  // IPv6 header and 65,535 octets
-  if (bits_per_second == 0) return true;
-  const auto cost_of = [bits_per_second](std::uint64_t size) {
-    return size * 8 * 1'000'000'000ULL / bits_per_second;
-  };
-  const std::uint64_t cost = cost_of(octets);
+  const std::uint64_t cost = rate.cost_ns(octets);
   // A rate so low that one packet exceeds the burst still lets one packet through at a time.
-  return admit(spent_until, now_ns, cost, std::max(kBurstNs, cost),
-               kBurstNs + cost_of(std::max(kMaxPacketOctets, octets)));
+  const std::uint64_t burst = std::max(rate.burst_ns(), cost);
+  return admit(spent_until, now_ns, cost, burst, burst + rate.cost_ns(kMaxPacketOctets));
 }
 
 }  // namespace pns::dataplane

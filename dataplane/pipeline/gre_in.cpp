@@ -74,6 +74,11 @@ bool decrypts(const SessionRecord& session) noexcept {
   return (session.flags.load(std::memory_order_relaxed) & contract::kFlagMppe) != 0;
 }
 
+bool has_upstream_rate(const SessionRecord& session) noexcept {
+  return (session.flags.load(std::memory_order_relaxed) & contract::kFlagRates) != 0 &&
+         session.upstream_rate;
+}
+
 // A packet that waited is the peer's after all.
 void refund_wait(StageContext& stage, PacketContext& context) noexcept {
   if ((context.flags & kPacketWaitPaid) == 0) return;
@@ -300,6 +305,7 @@ void gre_in(Burst& burst, StageContext& stage) noexcept {
     }
     const bool mppe = decrypts(session);
     if (mppe) rte_prefetch0(&up.mppe);
+    if (has_upstream_rate(session)) rte_prefetch0(&up.rate_spent_ns);
     const std::uint32_t before = up.highest_sequence.load(std::memory_order_relaxed);
     // A packet that waits only because a burst was full has been received.
     if (up.reorder_queue != 0 && gre.sequence - before == 1 &&

@@ -25,7 +25,7 @@ void take_owed_ack(SessionRecord& session, wire::GreHeader& gre) noexcept {
   store_shared(session.ack_pending, false);
   up.unacked_packets = 0;
 #ifdef PNS_CONTRACT_TRIAL  // pns/contract/build_contract.hpp
-  session.downstream.trial_ack_sent = gre.ack;
+  session.send_window.trial_ack_sent = static_cast<std::uint16_t>(gre.ack);
 #endif
 }
 

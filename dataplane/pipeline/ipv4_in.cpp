@@ -55,8 +55,7 @@ void admit_ipv4(StageContext& stage, rte_mbuf* packet, PacketContext& context) n
   const bool broadcast = header.destination == kLimitedBroadcast;
   if (wire::is_unforwardable(header.destination) && !broadcast)
     return drop_upstream(context, DropReason::inner_destination);
-  if (!admit_octets(session.upstream.rate_spent_ns, stage.now_ns, header.total_length,
-                    session.rate_bits_per_second))
+  if (!is_within_upstream_rate(session, stage.now_ns, header.total_length))
     return drop_upstream(context, DropReason::rate_limited);
   narrow(packet, 0, header.total_length);
   if (session.inner_mtu > 40)

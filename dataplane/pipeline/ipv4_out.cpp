@@ -71,8 +71,7 @@ void fit_ipv4(Burst& burst, StageContext& stage, rte_mbuf* packet,
     wire::decrement_ttl(octets_of(packet));
     context.flags |= kPacketTtlDone;
   }
-  if (!admit_octets(session.downstream.rate_spent_ns, stage.now_ns, header.total_length,
-                    session.rate_bits_per_second))
+  if (!is_within_downstream_rate(session, stage.now_ns, header.total_length))
     return drop_downstream(context, DropReason::rate_limited);
   if (header.total_length > session.inner_mtu)
     return make_fit(burst, stage, packet, context, header);

@@ -89,8 +89,7 @@ void admit_ipv6(StageContext& stage, rte_mbuf* packet, PacketContext& context) n
   if (!link_scope && wire::is_unforwardable(header->destination))
     return drop_upstream(context, DropReason::inner_destination);
   const std::uint32_t length = header->total_length();
-  if (!admit_octets(session.upstream.rate_spent_ns, stage.now_ns, length,
-                    session.rate_bits_per_second))
+  if (!is_within_upstream_rate(session, stage.now_ns, length))
     return drop_upstream(context, DropReason::rate_limited);
   narrow(packet, 0, length);
   context.inner_length = static_cast<std::uint16_t>(length);

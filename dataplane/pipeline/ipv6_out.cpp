@@ -31,8 +31,7 @@ void fit_ipv6(StageContext& stage, rte_mbuf* packet, PacketContext& context) noe
     wire::decrement_hop_limit(octets_of(packet));
     context.flags |= kPacketTtlDone;
   }
-  if (!admit_octets(session.downstream.rate_spent_ns, stage.now_ns, length,
-                    session.rate_bits_per_second))
+  if (!is_within_downstream_rate(session, stage.now_ns, length))
     return drop_downstream(context, DropReason::rate_limited);
   const std::uint16_t mtu = ipv6_mtu(session);
   if (length > mtu) {

@@ -154,6 +154,22 @@ inline void prefetch_session_extras(const contract::SessionRecord& session) noex
 
 // Drops a packet of a session and puts it in the session's books.
 inline void drop_upstream(PacketContext& context, DropReason reason) noexcept {
+// Whether the rate of a session lets a packet through. `octets`: of inner IP.
+[[nodiscard]] inline bool is_within_upstream_rate(contract::SessionRecord& session,
+                                                  std::uint64_t now_ns,
+                                                  std::uint64_t octets) noexcept {
+  if ((session.flags.load(std::memory_order_relaxed) & contract::kFlagRates) == 0) return true;
+  const contract::OctetRate rate = session.upstream_rate;
+  return !rate || admit_octets(session.upstream.rate_spent_ns, now_ns, octets, rate);
+}
+[[nodiscard]] inline bool is_within_downstream_rate(contract::SessionRecord& session,
+                                                    std::uint64_t now_ns,
+                                                    std::uint64_t octets) noexcept {
+  if ((session.flags.load(std::memory_order_relaxed) & contract::kFlagRates) == 0) return true;
+  const contract::OctetRate rate = session.downstream.rate;
+  return !rate || admit_octets(session.downstream.rate_spent_ns, now_ns, octets, rate);
+}
+
   if (context.session != nullptr) context.session->upstream.drops.add(1);
   drop(context, reason);
 }

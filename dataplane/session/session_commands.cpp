@@ -15,6 +15,24 @@ void set_flags(SessionRecord& session, std::uint32_t set, std::uint32_t clear) n
   session.flags.store((flags & ~clear) | set, std::memory_order_relaxed);
 }
 
+void set_rates(SessionRecord& session, const contract::SessionRates& rates) noexcept {
+  const auto packed = [](const contract::SessionRate& rate) {
+    return contract::OctetRate(rate.bits_per_second, rate.burst_octets);
+  };
+  session.upstream_rate = packed(rates.upstream);
+  session.downstream.rate = packed(rates.downstream);
+  session.rate_bits_per_second = contract::rate_of_both(rates);
+  const bool limited = session.upstream_rate || session.downstream.rate;
+  set_flags(session, limited ? contract::kFlagRates : 0, contract::kFlagRates);
+}
+
+// An older control process sends one rate for both directions, and no SessionService before it.
+void take_rate_of_both(SessionRecord& session, std::uint64_t bits_per_second) noexcept {
+  if (bits_per_second == session.rate_bits_per_second) return;
+  set_rates(session, {.upstream = {.bits_per_second = bits_per_second},
+                      .downstream = {.bits_per_second = bits_per_second}});
+}
+
 }  // namespace
 
 void configure_link(SessionRecord& session, const contract::ConfigureLink& link) noexcept {
@@ -47,7 +65,7 @@ void open_ipv4(SessionRecord& session, const contract::OpenIpv4& open) noexcept 
   store_shared(session.subscriber, open.subscriber);
   session.gateway = open.gateway;
   session.inner_mtu = open.inner_mtu;
-  session.rate_bits_per_second = open.rate_bits_per_second;
+  take_rate_of_both(session, open.rate_bits_per_second);
   set_flags(session, contract::kFlagIpv4Open, 0);
 }
 
@@ -61,7 +79,7 @@ void open_ipv6(SessionRecord& session, const contract::OpenIpv6& open) noexcept 
   session.our_interface_id = open.our_interface_id;
   session.peer_interface_id = open.peer_interface_id;
   session.inner_mtu = open.inner_mtu;
-  session.rate_bits_per_second = open.rate_bits_per_second;
+  take_rate_of_both(session, open.rate_bits_per_second);
   set_flags(session, contract::kFlagIpv6Open, 0);
 }
 
@@ -72,6 +90,22 @@ void close_ipv6(SessionRecord& session) noexcept {
 
 void set_networks(SessionRecord& session, const contract::SetNetworks& networks) noexcept {
   set_flags(session, networks.count != 0 ? contract::kFlagNetworks : 0, contract::kFlagNetworks);
+}
+
+void set_service(SessionRecord& session, const contract::SessionService& service) noexcept {
+  set_rates(session, service.rates);
+  set_flags(session,
+            std::uint32_t{service.filters.upstream} << contract::kUpstreamFilterAt |
+                std::uint32_t{service.filters.downstream} << contract::kDownstreamFilterAt,
+            contract::kFiltersMask);
+}
+
+void adopt_rates(SessionRecord& session) noexcept {
+  const bool known = (session.flags.load(std::memory_order_relaxed) & contract::kFlagRates) != 0;
+  const std::uint64_t both = session.rate_bits_per_second;
+  if (known || both == 0) return;
+  set_rates(session,
+            {.upstream = {.bits_per_second = both}, .downstream = {.bits_per_second = both}});
 }
 
 }  // namespace pns::dataplane

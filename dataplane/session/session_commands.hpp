@@ -27,4 +27,10 @@ void close_ipv6(contract::SessionRecord& session) noexcept;
 // Whether networks are behind the subscriber.
 void set_networks(contract::SessionRecord& session, const contract::SetNetworks& networks) noexcept;
 
+// Rates and filters from now on.
+void set_service(contract::SessionRecord& session,
+                 const contract::SessionService& service) noexcept;
+// A session whose rate an older dataplane has set: one for both directions.
+void adopt_rates(contract::SessionRecord& session) noexcept;
+
 }  // namespace pns::dataplane

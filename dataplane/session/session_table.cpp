@@ -10,6 +10,7 @@
 #include <new>
 #include <utility>
 
+#include "dataplane/session/session_commands.hpp"
 #include "pns/mppe/mppe.hpp"
 #include "pns/wire/ipv6.hpp"
 
@@ -64,6 +65,7 @@ void reset_record(SessionRecord& record) noexcept {
   record.inner_mtu = 0;
   record.peer_mru = 0;
   record.rate_bits_per_second = 0;
+  record.upstream_rate = {};
   record.ipv6_prefix = 0;
   record.our_interface_id = 0;
   record.peer_interface_id = 0;
@@ -289,6 +291,7 @@ std::uint32_t SessionTable::adopt() noexcept {
     found.flags.store((found.flags.load(std::memory_order_relaxed) & ~contract::kFlagMppe) |
                           (encrypts ? contract::kFlagMppe : 0),
                       std::memory_order_relaxed);
+    adopt_rates(found);
     // Packets that waited in the process that is gone are lost.
     found.upstream.reorder_queue = 0;
     found.upstream.gap_entry = 0;

@@ -490,6 +490,9 @@ void Worker::execute(rte_mbuf* packet, Burst& frames) noexcept {
       case WorkerCommandType::kInjectFrame:
       case WorkerCommandType::kSendFrame:
       default:
+      case WorkerCommandType::kSetService:
+        set_service(session, command.body.set_service);
+        break;
         break;
     }
   }

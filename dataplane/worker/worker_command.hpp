@@ -30,6 +30,7 @@ enum class WorkerCommandType : std::uint16_t {
   kOpenIpv6 = static_cast<std::uint16_t>(contract::MessageType::kOpenIpv6),
   kCloseIpv6 = static_cast<std::uint16_t>(contract::MessageType::kCloseIpv6),
   kSetNetworks = static_cast<std::uint16_t>(contract::MessageType::kSetNetworks),
+  kSetService = static_cast<std::uint16_t>(contract::MessageType::kSetService),
   // Data: an Ethernet frame, sent out of `port` as it is; an IP packet in it that is for a
   // subscriber goes to the subscriber instead.
   kSendFrame = 1024,
@@ -48,6 +49,7 @@ struct alignas(8) WorkerCommand {
     contract::OpenIpv4 open_ipv4;
     contract::OpenIpv6 open_ipv6;
     contract::SetNetworks set_networks;
+    contract::SessionService set_service;
     Body() noexcept : configure_link{} {}
   } body;
 };

@@ -30,11 +30,11 @@ inline constexpr std::uint32_t kTrial = 0;
 inline constexpr std::uint32_t kSessionMemoryVersion = PNS_TEST_CONTRACT_VERSION;
 inline constexpr std::uint32_t kSessionMemoryMinCompatible = PNS_TEST_CONTRACT_VERSION;
 #else
-inline constexpr std::uint32_t kSessionMemoryVersion = 10 + kTrial;
+inline constexpr std::uint32_t kSessionMemoryVersion = 11 + kTrial;
 inline constexpr std::uint32_t kSessionMemoryMinCompatible = 6;
 #endif
 // ---- The channel between the planes (channel.hpp, messages.hpp).
-inline constexpr std::uint32_t kChannelVersion = 5 + kTrial;
+inline constexpr std::uint32_t kChannelVersion = 6 + kTrial;
 inline constexpr std::uint32_t kChannelMinCompatible = 4;
 // ---- The supervisor's protocol (supervisor_protocol.hpp).
 inline constexpr std::uint32_t kSupervisorVersion = 6 + kTrial;

@@ -11,6 +11,7 @@
 // know is skipped.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -42,6 +43,8 @@ enum class MessageType : std::uint16_t {
   kOpenIpv6 = 10,       // body OpenIpv6
   kCloseIpv6 = 11,      // no body
   kSetNetworks = 12,    // body SetNetworks; payload: so many of SessionNetwork; answered
+  // body SessionService; answered; holds from the owner's next burst of packets on
+  kSetService = 13,
   // dataplane → control
   kReply = 64,  // body Reply; request as in the command
   // payload: PPP frame from the Protocol field on (FF 03 removed): a control frame, or a decrypted
@@ -91,21 +94,58 @@ struct ArmMppe {
   std::array<std::byte, 16> receive_start_key{};
 };
 
+// Rates and filters of a session, as they are from now on.
+struct SessionRate {
+  std::uint64_t bits_per_second = 0;  // of inner IP packets; 0: no limit
+  std::uint64_t burst_octets = 0;     // 0: OctetRate::kDefaultBurstNs
+  friend bool operator==(const SessionRate&, const SessionRate&) = default;
+};
+
+struct SessionRates {
+  SessionRate upstream;
+  SessionRate downstream;
+  friend bool operator==(const SessionRates&, const SessionRates&) = default;
+};
+
+// Numbers in SessionMemoryHeader::filters; 0: none.
+struct SessionFilters {
+  std::uint8_t upstream = 0;
+  std::uint8_t downstream = 0;
+  std::array<std::uint8_t, 6> reserved{};
+  friend bool operator==(const SessionFilters&, const SessionFilters&) = default;
+};
+
+struct SessionService {
+  SessionRates rates;
+  SessionFilters filters;
+  friend bool operator==(const SessionService&, const SessionService&) = default;
+};
+
+// The rates for a program that knows one rate for both directions: the higher one, and 0 (no limit)
+// when a direction has none.
+[[nodiscard]] constexpr std::uint64_t rate_of_both(const SessionRates& rates) noexcept {
+  const std::uint64_t up = rates.upstream.bits_per_second;
+  const std::uint64_t down = rates.downstream.bits_per_second;
+  return up == 0 || down == 0 ? 0 : std::max(up, down);
+}
+
 struct OpenIpv4 {
   Ipv4Address subscriber;
   Ipv4Address gateway;             // our address in IPCP: pings to it are answered
   std::uint16_t inner_mtu = 1400;  // octets of inner IP, MPPE overhead already taken off
   std::uint16_t reserved = 0;
   std::uint32_t reserved2 = 0;
+  // rate_of_both() of the SessionService that was sent before. Another number than that comes from
+  // an older program, and is the rate of both directions.
   std::uint64_t rate_bits_per_second = 0;
 };
 
 struct OpenIpv6 {
-  std::uint64_t prefix = 0;             // upper half of the subscriber's /64, host order
-  std::uint64_t our_interface_id = 0;   // RFC 5072: fe80:: and this is our address on the link
-  std::uint64_t peer_interface_id = 0;  // likewise the subscriber's
-  std::uint64_t rate_bits_per_second = 0;
-  std::uint16_t inner_mtu = 1400;  // octets of inner IP, MPPE overhead already taken off
+  std::uint64_t prefix = 0;                // upper half of the subscriber's /64, host order
+  std::uint64_t our_interface_id = 0;      // RFC 5072: fe80:: and this is our address on the link
+  std::uint64_t peer_interface_id = 0;     // likewise the subscriber's
+  std::uint64_t rate_bits_per_second = 0;  // as OpenIpv4's
+  std::uint16_t inner_mtu = 1400;          // octets of inner IP, MPPE overhead already taken off
   std::array<std::uint8_t, 6> reserved{};
 };
 
@@ -154,7 +194,8 @@ struct PathDead {
 };
 
 static_assert(std::is_trivially_copyable_v<PathDead> && std::is_trivially_copyable_v<SetNetworks> &&
-              std::is_trivially_copyable_v<SessionNetwork>);
+              std::is_trivially_copyable_v<SessionNetwork> &&
+              std::is_trivially_copyable_v<SessionService>);
 static_assert(std::is_trivially_copyable_v<InstallSession> &&
               std::is_trivially_copyable_v<ConfigureLink> &&
               std::is_trivially_copyable_v<ArmMppe> && std::is_trivially_copyable_v<OpenIpv4> &&

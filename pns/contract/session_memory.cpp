@@ -221,4 +221,13 @@ std::span<SessionExtension> SessionMemory::extensions() const noexcept {
           header().max_sessions};
 }
 
+std::optional<std::uint8_t> find_filter(const SessionMemoryHeader& header,
+                                        std::string_view name) noexcept {
+  const std::uint64_t mark = filter_mark(name);
+  for (std::size_t number = 1; number < header.filters.size(); ++number)
+    if (header.filters[number].load(std::memory_order_relaxed) == mark)
+      return static_cast<std::uint8_t>(number);
+  return std::nullopt;
+}
+
 }  // namespace pns::contract

@@ -21,8 +21,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <expected>
+#include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <type_traits>
 
 #include "pns/base/drop_reason.hpp"
@@ -32,6 +34,7 @@
 #include "pns/base/unique_fd.hpp"
 #include "pns/contract/build_contract.hpp"
 #include "pns/contract/counter.hpp"
+#include "pns/contract/octet_rate.hpp"
 #include "pns/contract/port_losses.hpp"
 #include "pns/contract/port_steering.hpp"
 #include "pns/contract/process.hpp"
@@ -46,6 +49,14 @@ inline constexpr std::size_t kDropReasonRoom = 128;
 static_assert(kDropReasonCount <= kDropReasonRoom);
 inline constexpr std::size_t kPuntClassRoom = 8;
 static_assert(kPuntClassCount <= kPuntClassRoom);
+// Numbers of filters. 0 means no filter.
+inline constexpr std::size_t kFilterRoom = 64;
+// FNV-1a of a filter's name, never 0: what session memory keeps of a name.
+[[nodiscard]] constexpr std::uint64_t filter_mark(std::string_view name) noexcept {
+  std::uint64_t mark = 0xcbf2'9ce4'8422'2325;
+  for (const char octet : name) mark = (mark ^ static_cast<std::uint8_t>(octet)) * 0x100'0000'01b3;
+  return mark == 0 ? 1 : mark;
+}
 
 enum class PortRole : std::uint8_t { kAccess = 0, kCore = 1 };
 
@@ -109,6 +120,19 @@ inline constexpr std::uint32_t kFlagSendPfc = 1U << 4;       // one-octet protoc
 inline constexpr std::uint32_t kFlagIpv6Open = 1U << 6;      // IPv6 may pass
 inline constexpr std::uint32_t kFlagMppe = 1U << 7;          // a direction's MPPE mode is not kOff
 inline constexpr std::uint32_t kFlagNetworks = 1U << 8;      // networks are behind the subscriber
+// upstream_rate and downstream.rate hold, and one of them is a limit. Without this flag they may be
+// left from a session that is gone.
+inline constexpr std::uint32_t kFlagRates = 1U << 9;
+// The numbers of the session's filters, in SessionMemoryHeader::filters; 0: none.
+inline constexpr std::uint32_t kUpstreamFilterAt = 16;    // bits 16-23
+inline constexpr std::uint32_t kDownstreamFilterAt = 24;  // bits 24-31
+inline constexpr std::uint32_t kFiltersMask = 0xffffU << kUpstreamFilterAt;
+[[nodiscard]] constexpr std::uint8_t upstream_filter(std::uint32_t flags) noexcept {
+  return static_cast<std::uint8_t>(flags >> kUpstreamFilterAt);
+}
+[[nodiscard]] constexpr std::uint8_t downstream_filter(std::uint32_t flags) noexcept {
+  return static_cast<std::uint8_t>(flags >> kDownstreamFilterAt);
+}
 
 // The receive half. Owner: writes; control and metrics: read the counters. First line: what every
 // packet touches.
@@ -138,7 +162,7 @@ struct alignas(64) UpstreamState {
   // Token buckets of the owner, each the time until which what passed is paid for
   // (CLOCK_MONOTONIC).
   std::uint64_t punt_spent_ns = 0;       // control frames to the control process
-  std::uint64_t rate_spent_ns = 0;       // rate_bits_per_second, upstream
+  std::uint64_t rate_spent_ns = 0;       // SessionRecord::upstream_rate
   std::uint64_t key_steps_spent_ns = 0;  // MPPE key changes because of gaps
   std::uint64_t reset_spent_ns = 0;      // CCP Reset-Requests we send (stateful MPPE)
   std::uint64_t failing_since_ns = 0;    // CLOCK_MONOTONIC, while mppe.failing
@@ -148,12 +172,8 @@ struct alignas(64) UpstreamState {
 // The send half. Owner: writes; control and metrics: read the counters.
 struct alignas(64) DownstreamState {
   std::uint32_t next_sequence =
-      0;  // number of the next packet that carries payload; stored before it leaves
-#ifdef PNS_CONTRACT_TRIAL            // build_contract.hpp
-  std::uint32_t trial_ack_sent = 0;  // the last acknowledgement that left
-#else
-  std::array<std::uint8_t, 4> reserved{};
-#endif
+      0;           // number of the next packet that carries payload; stored before it leaves
+  OctetRate rate;  // owner writes on command; with kFlagRates only
   std::array<std::uint8_t, 2> reserved2{};
   std::uint16_t ip_identification = 0;
   std::uint16_t send_window = 0;   // packets, where the peer's window is minded; 0: not begun
@@ -161,7 +181,7 @@ struct alignas(64) DownstreamState {
   Counter packets, bytes;          // inner packets sent to the subscriber, bytes of inner IP
   Counter gre_packets, gre_bytes;  // GRE packets sent, bytes of the outer IP packet
   Counter drops;
-  std::uint64_t rate_spent_ns = 0;  // as upstream's
+  std::uint64_t rate_spent_ns = 0;  // rate
   mppe::DirectionState mppe;
 };
 
@@ -172,8 +192,12 @@ struct SendWindowState {
   std::uint64_t timed_ns = 0;          // … and when it left; 0: none is
   // At most SendWindow::kLongestTimeoutNs, 3 s, each.
   std::uint32_t round_trip_ns = 0, deviation_ns = 0, timeout_ns = 0;
-  std::uint16_t acked_in_row = 0;  // packets since the window was last changed
+  std::uint16_t acked_in_row = 0;    // packets since the window was last changed
+#ifdef PNS_CONTRACT_TRIAL            // build_contract.hpp
+  std::uint16_t trial_ack_sent = 0;  // low half of the last acknowledgement that left
+#else
   std::uint16_t reserved = 0;
+#endif
 };
 
 // One session. Index in the array is the SlotId. The lines that a packet in the clear touches are
@@ -198,8 +222,9 @@ struct alignas(64) SessionRecord {
   std::uint32_t our_magic = 0;          // for Echo-Reply
   std::uint16_t inner_mtu = 0;          // octets of inner IP that fit downstream
   std::uint16_t peer_mru = 0;           // octets
-  std::uint32_t reserved = 0;
-  std::uint64_t rate_bits_per_second = 0;  // 0: no limit
+  OctetRate upstream_rate;              // with kFlagRates only
+  // rate_of_both() for programs that know no other rate; packets are judged by the other two.
+  std::uint64_t rate_bits_per_second = 0;
   std::uint64_t ipv6_prefix = 0;  // upper half of the subscriber's /64, host order; 0: none
   alignas(64) UpstreamState upstream;
   alignas(64) DownstreamState downstream;
@@ -212,7 +237,9 @@ struct alignas(64) SessionRecord {
 };
 
 static_assert(sizeof(SessionRecord) == 960, "an odd number of cache lines, or they collide");
+static_assert(offsetof(SessionRecord, upstream_rate) == 44);
 static_assert(offsetof(SessionRecord, rate_bits_per_second) == 48);
+static_assert(offsetof(DownstreamState, rate) == 4);
 static_assert(offsetof(DownstreamState, ip_identification) == 10);
 static_assert(offsetof(SessionRecord, upstream) == 64);
 static_assert(offsetof(UpstreamState, drops) == 64);
@@ -335,7 +362,10 @@ struct alignas(64) SessionMemoryHeader {
   StartFailure start_failure;
   std::array<Counter, kPorts> port_link;  // PortLink, by PortRole; set, not summed
   Counter networks;                       // behind subscribers, in force; set, not summed
-  std::array<std::uint64_t, 346> reserved2{};
+  // By number: the mark of the filter (filter_mark()); 0: the number is free. A number keeps its
+  // mark while a session has it. Main: writes before the endpoint listens; control: reads.
+  std::array<std::atomic<std::uint64_t>, kFilterRoom> filters{};
+  std::array<std::uint64_t, 282> reserved2{};
 };
 
 // A drop reason of this session memory, which may be of a newer program.
@@ -378,5 +408,9 @@ class SessionMemory {
   void* base_ = nullptr;
   std::size_t size_ = 0;
 };
+
+// The number of the filter with this name; empty: the dataplane does not know it.
+[[nodiscard]] std::optional<std::uint8_t> find_filter(const SessionMemoryHeader& header,
+                                                      std::string_view name) noexcept;
 
 }  // namespace pns::contract

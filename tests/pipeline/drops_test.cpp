@@ -4,6 +4,7 @@
 // nothing comes out anywhere and no session state moves.
 #include <catch2/catch.hpp>
 
+#include "dataplane/session/session_commands.hpp"
 #include "tests/pipeline/world.hpp"
 
 using namespace pns;
@@ -355,7 +356,10 @@ TEST_CASE("pipeline: policers", "[pipeline]") {
   SECTION("a session's rate, both ways") {
     World world;
     const Subscriber s = world.add(2);
-    world.record(s).rate_bits_per_second = 80'000;  // 10 kB/s: 1,000 octets in 100 ms
+    // 10 kB/s upstream: 1,000 octets in 100 ms, and up to 1/16 more. Twice that downstream.
+    dataplane::set_service(world.record(s), {.rates = {.upstream = {.bits_per_second = 80'000},
+                                                       .downstream = {.bits_per_second = 160'000}},
+                                             .filters = {}});
     (void)world.counted();
     for (std::uint32_t n = 0; n < 40; ++n) {
       world.receive(kAccess, from_peer(s, n, ppp("0021", inner(s))));  // 40 octets each
@@ -365,8 +369,13 @@ TEST_CASE("pipeline: policers", "[pipeline]") {
     world.run();
     const auto counted = world.counted();
     CHECK(counted.at("core_tx") == 25);
-    CHECK(counted.at("downstream_packets") == 25);
-    CHECK(counted.at("drop rate_limited") == 30);
+    CHECK(counted.at("downstream_packets") == 40);
+    CHECK(counted.at("drop rate_limited") == 15);
+    // A change holds for the next packet: the bucket of a faster rate is not in debt.
+    dataplane::set_service(world.record(s), {});
+    world.receive(kAccess, from_peer(s, 40, ppp("0021", inner(s))));
+    world.run();
+    CHECK(world.counted().at("core_tx") == 1);
   }
 }
 

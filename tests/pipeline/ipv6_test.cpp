@@ -3,6 +3,7 @@
 // Inner IPv6, both ways: what passes, what ends here, what is refused, and what is told to whom.
 #include <catch2/catch.hpp>
 
+#include "dataplane/session/session_commands.hpp"
 #include "pns/mppe/mppe.hpp"
 #include "tests/pipeline/world.hpp"
 
@@ -468,7 +469,10 @@ TEST_CASE("ipv6: the MSS of SYNs is lowered both ways, behind extension headers 
 
 TEST_CASE("ipv6: a session's rate, both ways and both families together", "[pipeline][ipv6]") {
   Ipv6World world;
-  world.record(world.s).rate_bits_per_second = 800'000;  // 10,000 octets at once
+  // 10,000 octets at once.
+  dataplane::set_service(
+      world.record(world.s),
+      {.rates = {.upstream = {800'000, 10'000}, .downstream = {800'000, 10'000}}, .filters = {}});
   for (unsigned n = 0; n < 30; ++n) {
     world.send(up(world.s, 460));
     world.receive(kCore, from_core6(down(world.s, 460)));

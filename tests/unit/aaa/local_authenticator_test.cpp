@@ -46,7 +46,7 @@ TEST_CASE("local users: the exchange of RFC 2759 is accepted, with keys of RFC 3
   LocalUser account = user("User", "clientPass");
   account.address = Ipv4Address(0x0a000005);
   account.pool = "gold";
-  account.rate_bits_per_second = 1'000'000;
+  account.terms.rates.upstream.bits_per_second = 1'000'000;
   account.groups = {"staff"};
   LocalAuthenticator authenticator({account}, random);
 
@@ -62,7 +62,7 @@ TEST_CASE("local users: the exchange of RFC 2759 is accepted, with keys of RFC 3
     CHECK_FALSE(result->mppe->send == result->mppe->receive);
     CHECK(result->address == Ipv4Address(0x0a000005));
     CHECK(result->pool == "gold");
-    CHECK(result->rate_bits_per_second == 1'000'000u);
+    CHECK(result->terms.rates.upstream.bits_per_second == 1'000'000u);
     CHECK(result->groups == std::vector<std::string>{"staff"});
   });
   CHECK(answers == 1);

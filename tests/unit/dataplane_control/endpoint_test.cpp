@@ -176,6 +176,36 @@ TEST_CASE("endpoint: IPv6 is opened once for each prefix, and closed",
   CHECK(world.ask(MessageType::kOpenIpv6, 2, second, open).result == ReplyResult::kDone);
 }
 
+TEST_CASE("endpoint: rates and filters go to the owner, filters that nobody has are refused",
+          "[dataplane][endpoint][rates]") {
+  World world;
+  const std::uint32_t generation = world.install(1);
+  contract::SessionService service{
+      .rates = {.upstream = {1'000'000, 0}, .downstream = {2'000'000, 9'000}}, .filters = {}};
+  CHECK(world.ask(MessageType::kSetService, 1, generation, service).result == ReplyResult::kDone);
+  const auto command = world.next();
+  REQUIRE(command);
+  CHECK(command->type == WorkerCommandType::kSetService);
+  CHECK(command->generation == generation);
+  CHECK(command->body.set_service == service);
+
+  service.filters.upstream = 2;
+  CHECK(world.ask(MessageType::kSetService, 1, generation, service).result ==
+        ReplyResult::kBadMessage);
+  CHECK_FALSE(world.next());
+  world.memory.header().filters[2] = contract::filter_mark("web");
+  CHECK(world.ask(MessageType::kSetService, 1, generation, service).result == ReplyResult::kDone);
+  CHECK(world.next()->body.set_service.filters.upstream == 2);
+  service.filters.downstream = 64;  // no such number
+  CHECK(world.ask(MessageType::kSetService, 1, generation, service).result ==
+        ReplyResult::kBadMessage);
+  CHECK(world.ask(MessageType::kSetService, 1, generation, contract::SetNetworks()).result ==
+        ReplyResult::kBadMessage);
+  CHECK(world.ask(MessageType::kSetService, 1, generation + 1, contract::SessionService()).result ==
+        ReplyResult::kBadGeneration);
+  CHECK_FALSE(world.next());
+}
+
 TEST_CASE("endpoint: outer packets of sessions do not begin with the same identification",
           "[dataplane][endpoint][rfc6864-4]") {
   World world;

@@ -122,28 +122,63 @@ TEST_CASE("policer: small packets between large ones do not open a slow bucket",
   // At 64 kbit/s a packet of 1,500 octets takes longer than the burst of the small one behind it.
   std::uint64_t spent = 0;
   std::uint64_t passed = 0;
+  const contract::OctetRate rate(64'000, 0);
   const std::uint64_t start = 50'000'000'000;
   for (std::uint64_t now = start; now < start + 10'000'000'000; now += 9'000'000)
     for (const std::uint64_t octets : {1500, 64})
-      passed += admit_octets(spent, now, octets, 64'000) ? octets : 0;
+      passed += admit_octets(spent, now, octets, rate) ? octets : 0;
   CHECK(passed <= 10 * 8'000 + 3'000);
 }
 
 TEST_CASE("policer: octets per second", "[session]") {
   std::uint64_t spent = 0;
   std::uint64_t now = 1'000'000'000;
-  unsigned passed = 0;
-  // 8 Mbit/s: 1 MB/s; 100 ms of burst is 100 kB.
-  for (unsigned n = 0; n < 1000; ++n) passed += admit_octets(spent, now, 1000, 8'000'000) ? 1 : 0;
-  CHECK(passed == 100);
+  // 8 Mbit/s: 1 MB/s; 100 ms of burst is 100 kB, and up to 1/16 more (OctetRate).
+  const contract::OctetRate rate(8'000'000, 0);
+  const auto passed = [&] {
+    unsigned packets = 0;
+    for (unsigned n = 0; n < 1000; ++n) packets += admit_octets(spent, now, 1000, rate) ? 1 : 0;
+    return packets;
+  };
+  const unsigned burst = passed();
+  CHECK(burst >= 100);
+  CHECK(burst <= 106);
   now += 1'000'000'000;
-  passed = 0;
-  for (unsigned n = 0; n < 1000; ++n) passed += admit_octets(spent, now, 1000, 8'000'000) ? 1 : 0;
-  CHECK(passed == 100);
-  CHECK(admit_octets(spent, now, 1'000'000, 0));
+  CHECK(passed() == burst);
+  now += 50'000'000;
+  CHECK(passed() == 50);
   std::uint64_t slow = 0;
-  CHECK(admit_octets(slow, now, 1500, 8));
-  CHECK_FALSE(admit_octets(slow, now, 1500, 8));
+  CHECK(admit_octets(slow, now, 1500, contract::OctetRate(8, 0)));
+  CHECK_FALSE(admit_octets(slow, now, 1500, contract::OctetRate(8, 0)));
+}
+
+TEST_CASE("octet rate: the cost of a packet is that of the rate", "[session]") {
+  for (const std::uint64_t rate :
+       {1'000ULL, 64'000ULL, 10'000'000ULL, 123'456'789ULL, 1'000'000'000ULL, 100'000'000'000ULL}) {
+    CAPTURE(rate);
+    const contract::OctetRate packed(rate, 0);
+    const double exact = 1500 * 8e9 / static_cast<double>(rate);
+    CHECK(static_cast<double>(packed.cost_ns(1500)) == Approx(exact).epsilon(4e-6).margin(1));
+    CHECK(packed.burst_ns() >= contract::OctetRate::kDefaultBurstNs);
+    CHECK(packed.burst_ns() <= contract::OctetRate::kDefaultBurstNs * 17 / 16);
+  }
+  CHECK_FALSE(contract::OctetRate(0, 5));
+  // The lowest and the highest that there are.
+  CHECK(contract::OctetRate(1, 0) == contract::OctetRate(59, 0));
+  CHECK(contract::OctetRate(UINT64_MAX, 0));
+  CHECK(contract::OctetRate(UINT64_MAX, 0).cost_ns(1500) <= 1);
+}
+
+TEST_CASE("octet rate: the burst is the one asked for, or a little longer", "[session]") {
+  for (const std::uint64_t octets : {20'000ULL, 125'000ULL, 1'000'000ULL}) {
+    CAPTURE(octets);
+    const contract::OctetRate packed(10'000'000, octets);
+    const double exact = static_cast<double>(octets) * 800;  // ns at 10 Mbit/s
+    CHECK(static_cast<double>(packed.burst_ns()) >= exact * 0.999);
+    CHECK(static_cast<double>(packed.burst_ns()) <= exact * 1.07);
+  }
+  CHECK(contract::OctetRate(1'000, UINT64_MAX).burst_ns() == 31ULL << 29);  // the longest
+  CHECK(contract::OctetRate(1'000'000'000, 1).burst_ns() == 16ULL << 14);   // the shortest
 }
 
 TEST_CASE("ack list: in order, each session once", "[session]") {

@@ -103,9 +103,10 @@ TEST_CASE("records: a session is read as it was written", "[resume]") {
   CHECK(s.started_ns == wanted.started_ns);
   CHECK(s.opened_ns == wanted.opened_ns);
   CHECK(s.mtu == wanted.mtu);
-  CHECK(s.rate_bits_per_second == wanted.rate_bits_per_second);
   CHECK(s.conditions == wanted.conditions);
   CHECK(s.link.network.mtu == wanted.link.network.mtu);
+  CHECK(s.rates == wanted.rates);
+  CHECK(s.filters == wanted.filters);
   CHECK(s.link.user == wanted.link.user);
   CHECK(s.link.auth == wanted.link.auth);
   CHECK_FALSE(s.link.from_lcp);
@@ -140,7 +141,8 @@ TEST_CASE("records: the origin of an account is read as it was written", "[resum
 TEST_CASE("records: absent options stay absent", "[resume]") {
   auto s = stored_session(1);
   s.link.mppe.reset();
-  s.rate_bits_per_second.reset();
+  s.rates = {};
+  s.filters = {};
   s.lease.pool.clear();
   s.lease.ipv6_prefix.reset();
   s.lease.networks.reset();
@@ -148,7 +150,8 @@ TEST_CASE("records: absent options stay absent", "[resume]") {
   s.link.ipv6.reset();
   const auto got = decode_session(encode(s)).value();
   CHECK_FALSE(got.link.mppe);
-  CHECK_FALSE(got.rate_bits_per_second);
+  CHECK(got.rates == model::ServiceRates());
+  CHECK(got.filters == model::ServiceFilters());
   CHECK(got.lease.pool.empty());
   CHECK_FALSE(got.lease.ipv6_prefix);
   CHECK_FALSE(got.lease.networks);
@@ -249,10 +252,12 @@ TEST_CASE("records: tags that are not known are skipped, and what a field has be
   }
   const auto rate = stored_session(1);
   auto without = rate;
-  without.rate_bits_per_second.reset();
+  without.rates = {};
   // As a later program may write it: the rate, and something new behind it.
   const auto longer = with_field(encode(without), 4, {5, 0, 0, 0, 0, 0, 0, 0, 99, 99});
-  CHECK(decode_session(longer).value().rate_bits_per_second == 5);
+  // An earlier program knows one rate, which is that of both directions.
+  CHECK(decode_session(longer).value().rates ==
+        model::ServiceRates{.upstream = {5, 0}, .downstream = {5, 0}});
   // Too short: damage.
   CHECK_FALSE(decode_session(with_field(encode(without), 4, {5, 0, 0})));
 }

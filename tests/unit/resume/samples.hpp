@@ -92,11 +92,12 @@ inline resume::StoredSession stored_session(std::uint32_t slot) {
   s.started_ns = 1;
   s.opened_ns = UINT64_MAX;
   s.mtu = 1396;
-  s.rate_bits_per_second = 20'000'000'000;
   s.conditions = {.limits = {.session_time = Seconds(86'400),
                              .idle_time = Seconds(0),
                              .quota = {.upstream = {}, .downstream = UINT64_MAX, .total = 1}},
                   .interim_interval = Seconds(600)};
+  s.rates = {.upstream = {20'000'000'000, 9}, .downstream = {UINT64_MAX, 0}};
+  s.filters = {.upstream = "web", .downstream = "all"};
   s.link.lcp = {.our_magic = 0xdeadbeef,
                 .peer_magic = 7,
                 .peer_mru = 1500,

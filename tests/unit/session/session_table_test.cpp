@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/session/session_table.hpp"
+#include "dataplane/session/session_commands.hpp"
 
 #include <catch2/catch.hpp>
 #include <cstring>
@@ -324,6 +325,62 @@ TEST_CASE("session table: adopt serves what an earlier process left", "[session]
   CHECK(f.memory.sessions()[3].downstream.next_sequence == 77);
   CHECK(f.memory.sessions()[4].state.load() == SlotState::kFree);
   CHECK(f.memory.sessions()[5].state.load() == SlotState::kFree);
+}
+
+TEST_CASE("session commands: rates of each direction, and one of both from an older program",
+          "[session][rates]") {
+  contract::SessionRecord record;
+  const auto has_rates = [&] { return (record.flags.load() & contract::kFlagRates) != 0; };
+  set_service(record, {.rates = {.upstream = {1'000'000, 0}, .downstream = {2'000'000, 50'000}},
+                       .filters = {.upstream = 3, .downstream = 63}});
+  CHECK(has_rates());
+  CHECK(record.upstream_rate == contract::OctetRate(1'000'000, 0));
+  CHECK(record.downstream.rate == contract::OctetRate(2'000'000, 50'000));
+  CHECK(record.rate_bits_per_second == 2'000'000);
+  CHECK(contract::upstream_filter(record.flags.load()) == 3);
+  CHECK(contract::downstream_filter(record.flags.load()) == 63);
+
+  // The control process sends the same beside it.
+  contract::OpenIpv4 open;
+  open.rate_bits_per_second = 2'000'000;
+  open_ipv4(record, open);
+  CHECK(record.upstream_rate == contract::OctetRate(1'000'000, 0));
+  // An older control process has one rate for both.
+  open.rate_bits_per_second = 5'000'000;
+  open_ipv4(record, open);
+  CHECK(record.upstream_rate == contract::OctetRate(5'000'000, 0));
+  CHECK(record.downstream.rate == contract::OctetRate(5'000'000, 0));
+  CHECK(record.rate_bits_per_second == 5'000'000);
+  CHECK((record.flags.load() & contract::kFlagIpv4Open) != 0);
+
+  // One direction has no limit: nor has the one rate of an older program.
+  set_service(record, {.rates = {.upstream = {1'000'000, 0}, .downstream = {}}, .filters = {}});
+  CHECK(has_rates());
+  CHECK_FALSE(record.downstream.rate);
+  CHECK(record.rate_bits_per_second == 0);
+  CHECK((record.flags.load() & contract::kFiltersMask) == 0);
+  set_service(record, {});
+  CHECK_FALSE(has_rates());
+}
+
+TEST_CASE("session table: adopt takes the rate that an older dataplane has set",
+          "[session][rates]") {
+  Fixture f;
+  REQUIRE(f.install(3, 9));
+  REQUIRE(f.install(4, 10));
+  auto& older = f.memory.sessions()[3];
+  older.rate_bits_per_second = 8'000'000;
+  older.upstream_rate = contract::OctetRate(1'000, 0);  // of a session before
+  auto& newer = f.memory.sessions()[4];
+  set_service(newer,
+              {.rates = {.upstream = {1'000'000, 0}, .downstream = {2'000'000, 0}}, .filters = {}});
+  f.restart();
+  REQUIRE(f.table->adopt() == 2);
+  CHECK((older.flags.load() & contract::kFlagRates) != 0);
+  CHECK(older.upstream_rate == contract::OctetRate(8'000'000, 0));
+  CHECK(older.downstream.rate == contract::OctetRate(8'000'000, 0));
+  CHECK(newer.upstream_rate == contract::OctetRate(1'000'000, 0));
+  CHECK(newer.downstream.rate == contract::OctetRate(2'000'000, 0));
 }
 
 TEST_CASE("session table: leaves are used again when their addresses have gone", "[session]") {

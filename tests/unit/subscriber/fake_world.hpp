@@ -77,6 +77,19 @@ class NoOpener final : public control::ConnectionOpener {
 };
 
 // Keeps session memory as the dataplane does; a PPP client is behind each call.
+// As dataplane/session does.
+inline void dataplane_set_service(contract::SessionRecord& record,
+                                  const contract::SessionService& service) {
+  const auto& [upstream, downstream] = service.rates;
+  record.upstream_rate = {upstream.bits_per_second, upstream.burst_octets};
+  record.downstream.rate = {downstream.bits_per_second, downstream.burst_octets};
+  const bool limited = record.upstream_rate || record.downstream.rate;
+  record.flags = (record.flags & ~(contract::kFlagRates | contract::kFiltersMask)) |
+                 (limited ? contract::kFlagRates : 0) |
+                 std::uint32_t{service.filters.upstream} << contract::kUpstreamFilterAt |
+                 std::uint32_t{service.filters.downstream} << contract::kDownstreamFilterAt;
+}
+
 class FakeCommands final : public control::DataplaneCommands {
  public:
   FakeCommands(FakeEventLoop& loop, contract::SessionMemory& memory)
@@ -131,6 +144,18 @@ class FakeCommands final : public control::DataplaneCommands {
     return {};
   }
   Sent close_ipv6(control::SessionHandle) override { return {}; }
+  Sent set_service(control::SessionHandle session, const contract::SessionService& told,
+                   Completion done) override {
+    if (!is_attached) return std::unexpected(control::IpcError::kDetached);
+    services[session.slot.value].push_back(told);
+    if (service_result == contract::ReplyResult::kDone)
+      dataplane_set_service(memory_.sessions()[session.slot.value], told);
+    if (done)
+      loop_.post([this, done = std::move(done), generation = session.generation]() mutable {
+        done(contract::Reply{service_result, generation});
+      });
+    return {};
+  }
   Sent set_networks(control::SessionHandle session, const Networks& networks,
                     Completion done) override {
     if (!is_attached) return std::unexpected(control::IpcError::kDetached);
@@ -167,7 +192,9 @@ class FakeCommands final : public control::DataplaneCommands {
   std::set<std::uint32_t> silent_slots;  // nor do the clients of these
   std::function<bool(Bytes)> lose;       // true: this frame of a client is lost
   std::function<void()> on_remove;
-  std::map<std::uint32_t, Networks> networks_of;  // by slot, as told last
+  std::map<std::uint32_t, Networks> networks_of;                            // by slot, as told last
+  std::map<std::uint32_t, std::vector<contract::SessionService>> services;  // by slot, as told
+  contract::ReplyResult service_result = contract::ReplyResult::kDone;
   contract::ReplyResult networks_result = contract::ReplyResult::kDone;
 
  private:

@@ -442,3 +442,106 @@ TEST_CASE("sessions: connections that came in one second are not asked for an ec
   CHECK(before == kConnections);
   CHECK(most < kConnections / 8);  // 40 on average
 }
+
+namespace {
+
+// The session that was opened last, which listeners are given as const.
+class LastOpened final : public subscriber::SessionListener {
+ public:
+  void on_opened(const Session& session) override { opened = session.weak_from_this(); }
+  // As whoever changes its service has it.
+  [[nodiscard]] std::shared_ptr<Session> session() const {
+    return std::const_pointer_cast<Session>(opened.lock());
+  }
+  std::weak_ptr<const Session> opened;
+};
+
+void give_terms(World& world, const model::ServiceTerms& terms) {
+  auto users = accounts();
+  for (auto& user : users) user.terms = terms;
+  world.authenticator.emplace(std::move(users), world.random);
+}
+
+}  // namespace
+
+TEST_CASE("sessions: rates and filters of an account are with the dataplane before data flows",
+          "[subscriber][rates]") {
+  World world;
+  world.memory.header().filters[5] = contract::filter_mark("web");
+  give_terms(world, {.rates = {.upstream = {1'000'000, 0}, .downstream = {2'000'000, 9'000}},
+                     .filters = {.upstream = "web"}});
+  world.dial(*world.connect(), 1);
+  const auto slot = world.only_session().slot.value;
+  REQUIRE(world.commands.services[slot].size() == 1);
+  CHECK(world.commands.services[slot].front() ==
+        contract::SessionService{
+            .rates = {.upstream = {1'000'000, 0}, .downstream = {2'000'000, 9'000}},
+            .filters = {.upstream = 5}});
+  CHECK(world.only_session().state == "open");
+}
+
+TEST_CASE("sessions: an account without rates and filters costs no command",
+          "[subscriber][rates]") {
+  World world;
+  world.dial(*world.connect(), 1);
+  CHECK(world.only_session().state == "open");
+  CHECK(world.commands.services.empty());
+}
+
+TEST_CASE("sessions: a filter that the dataplane does not have refuses the login",
+          "[subscriber][rates]") {
+  World world;
+  give_terms(world, {.filters = {.downstream = "web"}});
+  world.dial(*world.connect(), 1);
+  world.loop.advance(Seconds(10));
+  CHECK(sessions_of(*world.service).empty());
+  REQUIRE(world.service->last_ends().size() == 1);
+  CHECK(world.service->last_ends().front().reason == "auth_filter_unknown");
+}
+
+TEST_CASE("sessions: a change of rates and filters holds when it is answered",
+          "[subscriber][rates]") {
+  World world;
+  LastOpened last;
+  world.service->add_listener(last);
+  world.memory.header().filters[5] = contract::filter_mark("web");
+  world.dial(*world.connect(), 1);
+  const auto session = last.session();
+  REQUIRE(session);
+  const auto& record = world.memory.sessions()[session->call().slot.value];
+  std::optional<bool> answer;
+  const auto change = [&](const model::ServiceChange& wanted) {
+    answer.reset();
+    session->link().change_service(wanted, [&](bool held) { answer = held; });
+    world.loop.run();
+    REQUIRE(answer);
+    return *answer;
+  };
+  CHECK(change({.upstream_rate = model::RateLimit{3'000'000, 0}}));
+  CHECK(record.upstream_rate == contract::OctetRate(3'000'000, 0));
+  CHECK_FALSE(record.downstream.rate);
+  CHECK(change({.downstream_filter = "web"}));
+  CHECK(contract::downstream_filter(record.flags) == 5);
+  CHECK(record.upstream_rate == contract::OctetRate(3'000'000, 0));  // what is not named stays
+  CHECK(session->account().filters() == model::ServiceFilters{.downstream = "web"});
+
+  // Refused: everything stays.
+  CHECK_FALSE(change({.upstream_filter = "absent"}));
+  world.commands.service_result = contract::ReplyResult::kBadMessage;
+  CHECK_FALSE(change({.downstream_rate = model::RateLimit{1'000, 0}}));
+  world.commands.is_attached = false;
+  CHECK_FALSE(change({.downstream_rate = model::RateLimit{1'000, 0}}));
+  CHECK(session->account().rates() == model::ServiceRates{.upstream = {3'000'000, 0}});
+  CHECK(world.only_session().state == "open");
+
+  // A dataplane that never heard of it is told when it is there.
+  world.commands.service_result = contract::ReplyResult::kDone;
+  dataplane_set_service(world.memory.sessions()[session->call().slot.value], {});
+  world.commands.is_attached = true;
+  world.service->on_dataplane_attached();
+  world.loop.run();
+  CHECK(record.upstream_rate == contract::OctetRate(3'000'000, 0));
+  CHECK(contract::downstream_filter(record.flags) == 5);
+  CHECK(change({.upstream_rate = model::RateLimit(), .downstream_filter = ""}));
+  CHECK((record.flags & (contract::kFlagRates | contract::kFiltersMask)) == 0);
+}

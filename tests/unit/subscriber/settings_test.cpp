@@ -128,7 +128,7 @@ TEST_CASE("settings: passwords become hashes, and what cannot is refused by name
       std::ranges::equal(made[0].nt_hash.bytes(), crypto::nt_password_hash("clientPass")->bytes()));
   CHECK(made[0].pool == "default");
   CHECK(made[0].address == Ipv4Address(7));
-  CHECK(made[0].rate_bits_per_second == 5);
+  CHECK(made[0].terms.rates == model::ServiceRates{.upstream = {5, 0}, .downstream = {5, 0}});
   CHECK(made[0].groups == std::vector<std::string>{"staff"});
   CHECK(std::ranges::equal(made[1].nt_hash.bytes(), users[1].nt_hash->bytes()));
   CHECK(made[1].pool == "guests");
