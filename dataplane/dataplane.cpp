@@ -21,6 +21,7 @@
 #include <string>
 #include <utility>
 
+#include "dataplane/filter/filter_numbers.hpp"
 #include "dataplane/pipeline/classify.hpp"
 #include "dataplane/pipeline/host_unreachable.hpp"
 #include "dataplane/port/device_check.hpp"
@@ -251,6 +252,7 @@ void Dataplane::start() {
   publish_steering();
   make_routes();
   adopt_sessions();
+  make_filters();
   times_.sessions = watch_.lap_ms();
   make_worker_places();
   connect_twins();
@@ -394,6 +396,16 @@ void Dataplane::adopt_sessions() {
       .removed = [this](const auto& network) { leave_network(network); },
       .forgotten = [this](SlotId session) { routes_->forget_session(session); }});
   memory_.header().networks.set(0);
+}
+
+void Dataplane::make_filters() {
+  const auto numbers = need(assign_filter_numbers(memory_, config_.filters));
+  if (numbers.orphans != 0) log::warn("filters without rules", {{"count", numbers.orphans}});
+  if (config_.filters.empty() && numbers.orphans == 0) return;
+  std::vector<FilterSet::Numbered> list;
+  for (const auto& [name, number] : numbers.by_name)
+    list.push_back({number, &config_.filters.at(name)});
+  filters_ = need(FilterSet::create(list));
 }
 
 void Dataplane::take_subscriber(const SessionTable::Binding& binding) {
@@ -612,6 +624,7 @@ void Dataplane::configure_worker(WorkerConfig& worker) {
   set_gre(worker, config_.pptp.gre, places_.size());
   worker.mppe = mppe_.kernels;
   worker.gaps.step_ns = key_change_ns_;
+  worker.filters = filters_.get();
   if (relays_broadcasts())
     worker.broadcasts = {.rate = config_.ppp.broadcast_relay, .networks = &broadcast_networks_};
 }

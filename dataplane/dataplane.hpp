@@ -22,6 +22,7 @@
 
 #include "dataplane/control/announcer.hpp"
 #include "dataplane/control/endpoint.hpp"
+#include "dataplane/filter/filter_set.hpp"
 #include "dataplane/packet/doorbell.hpp"
 #include "dataplane/packet/policer.hpp"
 #include "dataplane/port/broadcast_socket.hpp"
@@ -97,6 +98,7 @@ class Dataplane {
   void publish_steering();
   void make_routes();
   void adopt_sessions();
+  void make_filters();
   void make_worker_places();
   void connect_twins();
   void connect_services(TwinBridge::Twin& services);
@@ -201,6 +203,7 @@ class Dataplane {
   // session has them.
   std::deque<std::pair<std::string, bool>> route_changes_;
   Announcer announcer_;
+  std::unique_ptr<FilterSet> filters_;  // null: no session can have a filter
   BroadcastNetworks broadcast_networks_;
   std::size_t networks_with_broadcast_ = 0;  // as broadcast_networks_ was told last
   rte_ring* from_lan_ = nullptr;             // to the first worker

@@ -3,6 +3,7 @@
 
 #include "dataplane/pipeline/admission.hpp"
 #include "dataplane/pipeline/egress.hpp"
+#include "dataplane/pipeline/filter.hpp"
 #include "dataplane/pipeline/fragment.hpp"
 #include "pns/wire/ethernet.hpp"
 #include "pns/wire/ipv4.hpp"
@@ -95,6 +96,7 @@ constexpr std::uint16_t kPrefetchDistance = 4;  // packets
 void ipv4_out(Burst& burst, StageContext& stage) noexcept {
   const std::uint16_t count = burst.count;
   bool ipv6 = false;
+  const bool filters = stage.filters != nullptr;
   for (std::uint16_t i = 0; i < std::min(count, kPrefetchDistance); ++i)
     prefetch_extras_of(burst.packets[i]);
   for (std::uint16_t i = 0; i < count; ++i) {
@@ -103,7 +105,14 @@ void ipv4_out(Burst& burst, StageContext& stage) noexcept {
     PacketContext& context = context_of(packet);
     ipv6 |= context.lane == Lane::kDownstreamIpv6;
     if (context.lane == Lane::kSubscriber) confirm_subscriber(stage, packet, context);
-    if (context.lane == Lane::kDownstreamIpv4) fit_ipv4(burst, stage, packet, context);
+    if (context.lane == Lane::kDownstreamIpv4 && !filters) fit_ipv4(burst, stage, packet, context);
+  }
+  if (filters) {
+    filter_downstream(burst, stage);
+    for (std::uint16_t i = 0; i < count; ++i) {
+      PacketContext& context = context_of(burst.packets[i]);
+      if (context.lane == Lane::kDownstreamIpv4) fit_ipv4(burst, stage, burst.packets[i], context);
+    }
   }
   burst.has_ipv6 |= ipv6;
 }

@@ -28,6 +28,7 @@
 namespace pns::dataplane {
 
 class BroadcastRelay;
+class FilterSet;
 
 struct PortSettings {
   MacAddress mac{};
@@ -81,6 +82,7 @@ struct StageContext {
   WorkerId self;
   std::uint16_t workers = 1;
   BroadcastRelay* broadcasts = nullptr;  // null: broadcasts are not relayed
+  const FilterSet* filters = nullptr;    // null: no session can have a filter
   Ipv4Address icmp_source;
   std::uint64_t now_ns = 0;
   bool control_attached = true;
@@ -152,8 +154,6 @@ inline void prefetch_session_extras(const contract::SessionRecord& session) noex
     rte_prefetch0(&session.downstream.mppe);
 }
 
-// Drops a packet of a session and puts it in the session's books.
-inline void drop_upstream(PacketContext& context, DropReason reason) noexcept {
 // Whether the rate of a session lets a packet through. `octets`: of inner IP.
 [[nodiscard]] inline bool is_within_upstream_rate(contract::SessionRecord& session,
                                                   std::uint64_t now_ns,
@@ -170,6 +170,8 @@ inline void drop_upstream(PacketContext& context, DropReason reason) noexcept {
   return !rate || admit_octets(session.downstream.rate_spent_ns, now_ns, octets, rate);
 }
 
+// Drops a packet of a session and puts it in the session's books.
+inline void drop_upstream(PacketContext& context, DropReason reason) noexcept {
   if (context.session != nullptr) context.session->upstream.drops.add(1);
   drop(context, reason);
 }

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "dataplane/pipeline/classify.hpp"
+#include "dataplane/pipeline/filter.hpp"
 #include "dataplane/pipeline/forward.hpp"
 #include "dataplane/pipeline/gre_in.hpp"
 #include "dataplane/pipeline/gre_out.hpp"
@@ -172,6 +173,7 @@ Worker::Worker(WorkerConfig config, SessionTable& sessions, RoutingTables routin
              .control_of_open = {StageContext::kOpenFrames, control_burst(config_, 5)},
              .key_steps = KeyStepBudget(config_.gaps.step_ns),
              .icmp_source_ipv6 = config_.icmp_source_ipv6} {
+  stage_.filters = config_.filters;
   if (config_.broadcasts.networks != nullptr)
     stage_.broadcasts = &broadcasts_.emplace(config_.broadcasts);
   for (std::size_t i = 0; i < ahead_.size(); ++i)
@@ -276,6 +278,7 @@ void Worker::run_from(Stage first, Burst& burst) noexcept {
       mppe_open(burst, stage_);
       ipv4_in(burst, stage_);
       if (burst.has_ipv6) ipv6_in(burst, stage_);
+      if (stage_.filters != nullptr) filter_upstream(burst, stage_);
       fetch_ahead();
       [[fallthrough]];
     case Stage::kForward:
@@ -487,12 +490,12 @@ void Worker::execute(rte_mbuf* packet, Burst& frames) noexcept {
       case WorkerCommandType::kSetNetworks:
         set_networks(session, command.body.set_networks);
         break;
-      case WorkerCommandType::kInjectFrame:
-      case WorkerCommandType::kSendFrame:
-      default:
       case WorkerCommandType::kSetService:
         set_service(session, command.body.set_service);
         break;
+      case WorkerCommandType::kInjectFrame:
+      case WorkerCommandType::kSendFrame:
+      default:
         break;
     }
   }

@@ -450,6 +450,22 @@ struct Log {
   LogFormat format = LogFormat::kText;
 };
 
+// A rule of a filter: what it leaves out matches everything.
+struct FilterRule {
+  bool permit = false;                   // else deny
+  std::uint8_t family = 0;               // 4 or 6; 0: both
+  std::optional<std::uint8_t> protocol;  // of the upper layer
+  std::optional<Ipv4Prefix> ipv4_source, ipv4_destination;
+  std::optional<Ipv6Prefix> ipv6_source, ipv6_destination;
+  struct Ports {
+    std::uint16_t first = 0, last = 65'535;
+    friend bool operator==(const Ports&, const Ports&) = default;
+  };
+  std::optional<Ports> source_ports, destination_ports;  // with TCP or UDP
+  friend bool operator==(const FilterRule&, const FilterRule&) = default;
+};
+using Filter = std::vector<FilterRule>;  // the first that matches decides; none: deny
+
 struct Config {
   std::filesystem::path file;  // where it was read from, absolute
   Node node;
@@ -457,7 +473,8 @@ struct Config {
   Ports ports;
   Pptp pptp;
   Ppp ppp;
-  std::map<std::string, Pool> pools;  // "default" is always there
+  std::map<std::string, Pool> pools;      // "default" is always there
+  std::map<std::string, Filter> filters;  // at most contract::kFilterRoom - 1
   Aaa aaa;
   Metrics metrics;
   Control control;

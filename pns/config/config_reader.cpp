@@ -9,6 +9,7 @@
 
 #include "pns/base/ip_ranges.hpp"
 #include "pns/config/config.hpp"
+#include "pns/config/filters_reader.hpp"
 #include "pns/config/radius_reader.hpp"
 #include "pns/config/reader.hpp"
 #include "pns/config/source_limits_reader.hpp"
@@ -108,6 +109,12 @@ constexpr auto kKeys = std::to_array<std::string_view>({
     "pools.*.next",
     "pools.*.groups",
     "pools.*.dialled",
+    "filters.*.rules.*.action",
+    "filters.*.rules.*.protocol",
+    "filters.*.rules.*.source",
+    "filters.*.rules.*.destination",
+    "filters.*.rules.*.source_ports",
+    "filters.*.rules.*.destination_ports",
     "aaa.order",
     "aaa.on_conflict",
     "aaa.sessions_per_user",
@@ -371,6 +378,7 @@ class ConfigReader {
     read_pptp(top.section("pptp"), config.pptp);
     read_ppp(top.section("ppp"), config.ppp);
     read_pools(top, config.pools);
+    read_filters(top, document_, config.filters);
     add_gateways(config);
     read_aaa(top, config.node.name, config.aaa);
     check_eap(config);

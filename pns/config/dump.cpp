@@ -42,6 +42,28 @@ Json joined(Json first, const Json& second) {
 constexpr auto kPrintSelf = [](const auto& value) { return value.to_string(); };
 constexpr auto kPrintWord = [](auto value) { return text(name_of(value)); };
 
+Json rule_json(const FilterRule& rule) {
+  const auto ports_text = [](const FilterRule::Ports& ports) {
+    return ports.first == ports.last ? fmt::format("{}", ports.first)
+                                     : fmt::format("{}-{}", ports.first, ports.last);
+  };
+  Json json{{"action", rule.permit ? "permit" : "deny"}};
+  if (rule.protocol) json["protocol"] = *rule.protocol;
+  if (rule.ipv4_source) json["source"] = rule.ipv4_source->to_string();
+  if (rule.ipv6_source) json["source"] = rule.ipv6_source->to_string();
+  if (rule.source_ports) json["source_ports"] = ports_text(*rule.source_ports);
+  if (rule.ipv4_destination) json["destination"] = rule.ipv4_destination->to_string();
+  if (rule.ipv6_destination) json["destination"] = rule.ipv6_destination->to_string();
+  if (rule.destination_ports) json["destination_ports"] = ports_text(*rule.destination_ports);
+  return json;
+}
+
+Json filters_json(const std::map<std::string, Filter>& filters) {
+  Json json = Json::object();
+  for (const auto& [name, rules] : filters) json[name] = {{"rules", list(rules, rule_json)}};
+  return json;
+}
+
 Json port_json(const Port& port) {
   Json json{{"device", port.device.text}};
   if (port.device.kind == DeviceKind::kBond) {
@@ -241,6 +263,7 @@ std::string dump_json(const Config& config) {
     if (!pool.routes.empty()) entry["routes"] = list(pool.routes, kPrintSelf);
     if (!pool.ipv6_prefixes.empty()) entry["ipv6_prefixes"] = list(pool.ipv6_prefixes, kPrintSelf);
   }
+  if (!config.filters.empty()) json["filters"] = filters_json(config.filters);
   json["aaa"] = aaa_json(config.aaa);
   json["metrics"] = {
       {"listen", config.metrics.listen

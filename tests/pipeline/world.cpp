@@ -219,6 +219,13 @@ void World::start(std::uint16_t count) {
   table_->add_local_address(Ipv4Address(address(kLocal)));
   table_->adopt();
 
+  if (!options_.filters.empty() && !filters_) {
+    std::vector<dataplane::FilterSet::Numbered> list;
+    for (const auto& [number, rules] : options_.filters) list.push_back({number, &rules});
+    auto made = dataplane::FilterSet::create(list);
+    REQUIRE(made);
+    filters_ = std::move(*made);
+  }
   std::vector<WorkerConfig> configs(count);
   for (unsigned w = 0; w < count; ++w) {
     WorkerConfig& config = configs[w];
@@ -264,6 +271,7 @@ void World::start(std::uint16_t count) {
     config.reorder = options_.reorder;
     config.gaps = options_.gaps;
     config.send_window = options_.send_window;
+    config.filters = filters_.get();
     config.mppe = dataplane::kernels_of(options_.mppe_variant, options_.mppe_rc4);
     config.control_attached = &control_attached_;
     doorbells_.push_back(std::make_unique<Doorbell>());

@@ -19,6 +19,7 @@
 #include <string>
 #include <vector>
 
+#include "dataplane/filter/filter_set.hpp"
 #include "dataplane/routing/broadcast_networks.hpp"
 #include "dataplane/routing/next_hops.hpp"
 #include "dataplane/session/session_table.hpp"
@@ -83,6 +84,7 @@ struct WorldOptions {
   dataplane::Reorder::Settings reorder{};
   dataplane::GapQueue::Settings gaps{.packets_in_all = 1'024};
   dataplane::SendWindow::Settings send_window{};
+  std::map<std::uint8_t, config::Filter> filters{};  // by number; empty: no filter set
   dataplane::MppeVariant mppe_variant = dataplane::best_variant();
   dataplane::Rc4Form mppe_rc4 = dataplane::Rc4Form::kBytes;
 };
@@ -212,6 +214,7 @@ class World {
   rte_ring* from_lan_ = nullptr;  // to the first worker
   dataplane::BroadcastNetworks lan_;
   std::vector<std::unique_ptr<dataplane::Doorbell>> doorbells_;
+  std::unique_ptr<dataplane::FilterSet> filters_;
   std::vector<std::unique_ptr<dataplane::Worker>> workers_;
   std::atomic<bool> control_attached_;
   std::vector<PathReport> path_reports_;

@@ -21,7 +21,7 @@ PNS_FOR_PLANES = ["pns/base", "pns/wire", "pns/crypto", "pns/mppe", "pns/config"
 MODEL = ["controlplane/model"]
 # The folders below the stages of a packet. Only the worker joins them with ports, and only main with the rest.
 BELOW_PIPELINE = PNS_FOR_PLANES + ["dataplane/packet", "dataplane/mppe", "dataplane/gre", "dataplane/session",
-                                   "dataplane/routing"]
+                                   "dataplane/routing", "dataplane/filter"]
 ALLOWED = {
     "pns/base": BASE,
     "pns/wire": WIRE,
@@ -41,6 +41,7 @@ ALLOWED = {
     "dataplane": PNS_FOR_PLANES + ["dataplane"],
     "dataplane/packet": PNS_FOR_PLANES,
     "dataplane/mppe": PNS_FOR_PLANES,
+    "dataplane/filter": PNS_FOR_PLANES,
     "dataplane/session": PNS_FOR_PLANES,
     "dataplane/routing": PNS_FOR_PLANES,
     "dataplane/gre": PNS_FOR_PLANES + ["dataplane/packet"],
