@@ -80,6 +80,13 @@ int main(int argc, char** argv) {
       ->capture_default_str()
       ->delimiter(',')
       ->check(CLI::IsMember({"all", "few"}));
+  pipeline
+      ->add_option("--service", pipeline_options.services,
+                   "of each session: none; rate: 100 Gbit/s each way, which nothing exceeds; "
+                   "filter: 16 rules each way, of which the last permits")
+      ->capture_default_str()
+      ->delimiter(',')
+      ->check(CLI::IsMember({"none", "rate", "filter"}));
   bool only_clear = false;
   bool only_mppe = false;
   CLI::Option* clear = pipeline->add_flag("--clear", only_clear, "only without MPPE");

@@ -4,11 +4,15 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <map>
+#include <memory>
 #include <optional>
 #include <stdexcept>
 
+#include "dataplane/filter/filter_set.hpp"
+#include "pns/wire/ipv4.hpp"
 #include "tests/bench/eal_start.hpp"
 #include "tests/bench/machine.hpp"
 #include "tests/bench/pipeline_report.hpp"
@@ -36,12 +40,13 @@ struct Case {
   std::uint32_t sessions;
   FrameState frames;
   Hosts hosts;
+  std::string service;
 
   // The defaults go without saying: one result is compared with another by name.
   [[nodiscard]] std::string name() const {
-    return fmt::format("{}/{}/{}/{}{}{}", direction_name, mppe ? "mppe" : "clear", size, sessions,
+    return fmt::format("{}/{}/{}/{}{}{}{}", direction_name, mppe ? "mppe" : "clear", size, sessions,
                        frames == FrameState::kMemory ? "" : fmt::format("/{}", name_of(frames)),
-                       hosts == Hosts::kAll ? "" : "/few");
+                       hosts == Hosts::kAll ? "" : "/few", service == "none" ? "" : "/" + service);
   }
   [[nodiscard]] Subject::Batch batch() const { return {direction, size, hosts, frames}; }
   [[nodiscard]] std::size_t received_size() const {  // octets of IP, about
@@ -64,17 +69,19 @@ std::vector<Case> cases_of(const PipelineOptions& options) {
       for (const std::string& direction : options.directions) {
         if ((direction == "unsteered") != unsteered) continue;
         for (const std::string& frames : options.frames)
-          for (const std::string& hosts : options.hosts) {
-            Case made{kDirections.at(direction),
-                      direction,
-                      unsteered,
-                      mppe,
-                      size,
-                      sessions,
-                      frame_state_of(frames),
-                      hosts == "few" ? Hosts::kFew : Hosts::kAll};
-            if (made.name().contains(options.filter)) cases.push_back(made);
-          }
+          for (const std::string& hosts : options.hosts)
+            for (const std::string& service : options.services) {
+              Case made{kDirections.at(direction),
+                        direction,
+                        unsteered,
+                        mppe,
+                        size,
+                        sessions,
+                        frame_state_of(frames),
+                        hosts == "few" ? Hosts::kFew : Hosts::kAll,
+                        service};
+              if (made.name().contains(options.filter)) cases.push_back(made);
+            }
       }
   };
   for (const std::uint32_t sessions : options.sessions) {
@@ -84,6 +91,36 @@ std::vector<Case> cases_of(const PipelineOptions& options) {
         if (mppe ? options.mppe : options.clear) add(sessions, unsteered, mppe);
   }
   return cases;
+}
+
+// 15 rules that no packet of the bench matches, and one that permits the rest: the worst of a list
+// that is read from the front.
+config::Filter bench_filter() {
+  config::Filter rules;
+  for (std::uint16_t n = 0; n < 15; ++n) {
+    config::FilterRule rule;
+    rule.permit = n % 2 == 0;
+    rule.family = 4;
+    rule.protocol = n % 3 == 0 ? wire::kIpProtocolTcp : wire::kIpProtocolUdp;
+    rule.ipv4_destination = Ipv4Prefix{Ipv4Address(0xf0000000U + n * 65'536U), 16};
+    rule.destination_ports = config::FilterRule::Ports{static_cast<std::uint16_t>(n * 100),
+                                                       static_cast<std::uint16_t>(n * 200)};
+    rules.push_back(rule);
+  }
+  rules.emplace_back().permit = true;
+  return rules;
+}
+constexpr std::uint8_t kBenchFilter = 1;
+
+contract::SessionService service_of(const std::string& name) {
+  constexpr contract::SessionRate kRate{.bits_per_second = 100'000'000'000};
+  contract::SessionService service;
+  if (name == "rate") service.rates = {kRate, kRate};
+  if (name == "filter") {
+    service.filters.upstream = kBenchFilter;
+    service.filters.downstream = kBenchFilter;
+  }
+  return service;
 }
 
 using Samples = std::vector<double>;
@@ -194,22 +231,37 @@ int run_pipeline(const PipelineOptions& options) {
     handover = {{nullptr, Wires::make_ring("handover1_0")},
                 {Wires::make_ring("handover0_1"), nullptr}};
   }
+  // None, unless a case wants it: without filters the worker takes another way.
+  const config::Filter rules = bench_filter();
+  std::unique_ptr<dataplane::FilterSet> filters;
+  if (std::ranges::find(options.services, "filter") != options.services.end()) {
+    const std::array<dataplane::FilterSet::Numbered, 1> list = {{{kBenchFilter, &rules}}};
+    auto made = dataplane::FilterSet::create(list);
+    if (!made) throw std::runtime_error(made.error());
+    filters = std::move(*made);
+  }
   std::optional<Subject> subject;
   std::uint32_t sessions = 0;
+  std::string service = "none";
   for (std::size_t n = 0; n < cases.size(); ++n) {
     const Case& each = cases[n];
     fmt::print(stderr, "\r{}/{} {:<40}", n + 1, cases.size(), each.name());
     if (!subject || sessions != each.sessions || subject->is_pair() != each.unsteered) {
       subject.reset();
+      service = "none";
       sessions = each.sessions;
       std::vector<Wires*> all{&wires};
       if (each.unsteered) all.push_back(&*second);
-      subject.emplace(all, handover, sessions, !options.no_huge);
+      subject.emplace(all, handover, sessions, !options.no_huge, filters.get());
       if (!each.unsteered) report.memory.push_back({sessions, subject->resident()});
     }
     if (std::ranges::find(report.lines, each.frames, &PipelineLine::state) == report.lines.end())
       report.lines.push_back({each.frames, subject->cost_of_line(each.frames)});
     if (each.mppe && !subject->armed()) subject->arm();
+    if (each.service != service) {
+      subject->set_service(service_of(each.service));
+      service = each.service;
+    }
     report.rows.push_back(measure(wires, *subject, each,
                                   options.seconds / static_cast<double>(cases.size()),
                                   options.rounds));

@@ -4,7 +4,7 @@
 // Beside each case, batch by batch in the same run: `echo`, what ring ports alone cost, and `lone`,
 // the same worker given one packet at a time. `unsteered`: downstream by two workers, which get
 // half of each other's packets. Each case is repeated for every state of frames and every choice of
-// hosts that is asked for. A packet that does not come out fails the bench.
+// hosts, rates and filters that is asked for. A packet that does not come out fails the bench.
 #pragma once
 
 #include <cstdint>
@@ -22,6 +22,9 @@ struct PipelineOptions : RunOptions {
   std::vector<std::string> directions{"up", "down", "both", "unsteered"};
   std::vector<std::string> frames{"memory"};  // states, as name_of() says
   std::vector<std::string> hosts{"all"};      // all, few
+  // none; rate: each session has one of each direction; filter: each has one of 16 rules, both
+  // ways.
+  std::vector<std::string> services{"none"};
   bool clear = true;
   bool mppe = true;
   std::uint32_t max_sessions = UINT32_MAX;  // cases of more are left out

@@ -293,6 +293,7 @@ Rig::Rig(Wires& wires, const RigSettings& settings)
   config.mppe = chosen_kernels();
   config.reorder = settings.reorder;
   config.gaps = {.packets_in_all = Wires::kBatch / 8, .step_ns = settings.key_change_ns};
+  config.filters = settings.filters;
   config.handover_in = settings.handover_in;
   config.handover_out = settings.handover_out;
   worker_ = std::make_unique<Worker>(std::move(config), *ground_->table, wires_.routing());
@@ -346,6 +347,13 @@ void Rig::command(std::uint32_t n, WorkerCommandType type, const WorkerCommand::
   rte_mbuf* packet = make_command(wires_.pool(), command);
   must(packet != nullptr && rte_ring_sp_enqueue(wires_.commands(), packet) == 0, "a command");
   if (rte_ring_count(wires_.commands()) >= Burst::kReceive) run_commands();
+}
+
+void Rig::set_service(const contract::SessionService& service) {
+  WorkerCommand::Body body;
+  body.set_service = service;
+  for (const std::uint32_t n : mine_) command(n, WorkerCommandType::kSetService, body);
+  run_commands();
 }
 
 void Rig::run_commands() {

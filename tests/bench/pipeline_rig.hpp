@@ -107,6 +107,7 @@ struct RigSettings {
   std::uint32_t key_change_ns = 1'000;
   // By the other worker's number.
   std::array<rte_ring*, contract::kMaxWorkers> handover_in{}, handover_out{};
+  const dataplane::FilterSet* filters = nullptr;
 };
 
 // Packets of somebody who knows the peer's address and our Call ID.
@@ -147,6 +148,8 @@ class Rig {
   // Makes a batch of inner packets of `size` octets for random sessions. kBoth: half of it goes
   // down, to the sessions that the half before went up from.
   void build(Direction direction, std::size_t size, Hosts hosts = Hosts::kAll);
+  // Rates and filters of all sessions from now on.
+  void set_service(const contract::SessionService& service);
   // Brings what is left of the batch into a state. By the thread that made it.
   void cool(FrameState state);
   // The packets of the batch that go up, until they are fed.

@@ -10,13 +10,14 @@
 namespace pns::bench {
 
 Subject::Subject(std::vector<Wires*> wires, const std::vector<std::vector<rte_ring*>>& handover,
-                 std::uint32_t sessions, bool huge_pages)
+                 std::uint32_t sessions, bool huge_pages, const dataplane::FilterSet* filters)
     : wires_(std::move(wires)) {
   const std::size_t count = wires_.size();
   const auto ground =
       std::make_shared<Ground>(sessions, static_cast<std::uint16_t>(count), huge_pages);
   for (std::size_t n = 0; n < count; ++n) {
     RigSettings settings{.ground = ground, .worker = WorkerId(static_cast<std::uint8_t>(n))};
+    settings.filters = filters;
     for (std::size_t other = 0; count > 1 && other < count; ++other) {
       settings.handover_in[other] = handover[n][other];
       settings.handover_out[other] = handover[other][n];
@@ -27,6 +28,10 @@ Subject::Subject(std::vector<Wires*> wires, const std::vector<std::vector<rte_ri
 
 void Subject::arm() {
   for (const auto& rig : rigs_) rig->arm();
+}
+
+void Subject::set_service(const contract::SessionService& service) {
+  for (const auto& rig : rigs_) rig->set_service(service);
 }
 
 void Subject::build(const Batch& batch) {

@@ -22,9 +22,10 @@ class Subject {
  public:
   // `pair`: the wires of both workers; one for one. Throws std::runtime_error.
   Subject(std::vector<Wires*> wires, const std::vector<std::vector<rte_ring*>>& handover,
-          std::uint32_t sessions, bool huge_pages);
+          std::uint32_t sessions, bool huge_pages, const dataplane::FilterSet* filters);
 
   void arm();
+  void set_service(const contract::SessionService& service);
   [[nodiscard]] bool armed() const { return rigs_.front()->armed(); }
   [[nodiscard]] bool is_pair() const { return rigs_.size() == 2; }
 
