@@ -44,7 +44,7 @@ Service::Service(const Services& services, CallControl::Network network,
               .limits = limits_},
              std::move(network)),
       counters_(services.loop, sessions_, events_),
-      session_limits_(services.loop, sessions_,
+      session_limits_(services.loop, services.memory, sessions_,
                       [this](const std::vector<Session*>& sessions, EndReason reason) {
                         clear(sessions, reason);
                       }),

@@ -2,7 +2,7 @@
 #include "controlplane/subscriber/session_limits.hpp"
 
 #include <algorithm>
-#include <iterator>
+#include <limits>
 #include <optional>
 
 namespace pns::subscriber {
@@ -12,26 +12,21 @@ namespace {
 constexpr Duration kLookInterval = Milliseconds(500);
 // Sessions of one turn of the event loop whose time is over. The rest follow in the next one.
 constexpr std::size_t kEndsPerTurn = 256;
-
-struct Traffic {
-  std::uint64_t packets = 0;  // both directions
-  std::uint64_t upstream = 0;
-  std::uint64_t downstream = 0;
-};
-
-Traffic traffic_of(const Session& session) {
-  const contract::SessionRecord& record = session.dataplane().record();
-  return {.packets = record.upstream.packets.get() + record.downstream.packets.get(),
-          .upstream = record.upstream.bytes.get(),
-          .downstream = record.downstream.bytes.get()};
-}
+// Counters come from memory: those of so many meters ahead are asked for.
+constexpr std::size_t kAhead = 8;
+constexpr std::uint64_t kAny = std::numeric_limits<std::uint64_t>::max();  // octets
 
 bool is_metered(const model::ServiceLimits& limits) {
   return limits.idle_time || limits.quota != model::VolumeQuota();
 }
 
-bool is_used(const std::optional<std::uint64_t>& quota, std::uint64_t octets) {
-  return quota && octets >= *quota;
+std::uint64_t packets_of(const contract::SessionRecord& record) {
+  return record.upstream.packets.get() + record.downstream.packets.get();
+}
+
+void prefetch(const contract::SessionRecord& record) noexcept {
+  __builtin_prefetch(&record.upstream.packets);
+  __builtin_prefetch(&record.downstream.packets);
 }
 
 // A session that has gone, or goes already, has no more limits.
@@ -42,8 +37,10 @@ bool is_open(const Session* session) {
 
 }  // namespace
 
-SessionLimits::SessionLimits(control::EventLoop& loop, SessionTable& sessions, End end)
+SessionLimits::SessionLimits(control::EventLoop& loop, const contract::SessionMemory& memory,
+                             SessionTable& sessions, End end)
     : loop_(loop),
+      memory_(memory),
       sessions_(sessions),
       end_(std::move(end)),
       end_timer_(loop.timers(), [this] { end_overdue(); }),
@@ -63,16 +60,20 @@ void SessionLimits::on_changed(const Session& session, const SessionChange& chan
 
 void SessionLimits::on_ended(const Session& session, const SessionEnd&) { forget(session); }
 
-SessionLimits::Meters& SessionLimits::meters_of(const Session& session) {
-  return meters_[session.call().slot.value % kSlices];
+void SessionLimits::watch(const Session& session) {
+  const model::SessionConditions* const conditions = session.conditions();
+  remove_end(session.id());
+  if (conditions != nullptr && conditions->limits.session_time)
+    set_end(session.id(), *session.link().opened() + *conditions->limits.session_time);
+  if (conditions != nullptr && is_metered(conditions->limits))
+    set_meter(session, conditions->limits);
+  else
+    remove_meter(session);
 }
 
 void SessionLimits::forget(const Session& session) {
-  if (const auto found = end_of_.find(session.id()); found != end_of_.end()) {
-    ends_.erase({found->second, session.id()});
-    end_of_.erase(found);
-  }
-  meters_of(session).erase(session.id());
+  remove_end(session.id());
+  remove_meter(session);
 }
 
 void SessionLimits::set_end(SessionId id, TimePoint at) {
@@ -81,22 +82,50 @@ void SessionLimits::set_end(SessionId id, TimePoint at) {
   end_timer_.arm(ends_.begin()->first);
 }
 
+void SessionLimits::remove_end(SessionId id) {
+  const auto found = end_of_.find(id);
+  if (found == end_of_.end()) return;
+  ends_.erase({found->second, id});
+  end_of_.erase(found);
+}
+
+SessionLimits::Meter* SessionLimits::meter_of(const Session& session) noexcept {
+  const SlotId slot = session.call().slot;
+  if (places_.empty() || places_[slot.value] == 0) return nullptr;
+  return &slice_of(slot)[places_[slot.value] - 1];
+}
+
 // A change of limits leaves the idle time that has passed as it is.
-void SessionLimits::watch(const Session& session) {
-  const model::SessionConditions* const conditions = session.conditions();
-  std::optional<Meter> before;
-  if (const auto found = meters_of(session).find(session.id()); found != meters_of(session).end())
-    before = found->second;
-  forget(session);
-  if (conditions == nullptr) return;
-  if (const auto& time = conditions->limits.session_time)
-    set_end(session.id(), *session.link().opened() + *time);
-  if (!is_metered(conditions->limits)) return;
-  meters_of(session).emplace(session.id(),
-                             before.value_or(Meter{.slot = session.call().slot,
-                                                   .packets = traffic_of(session).packets,
-                                                   .active = loop_.now()}));
+void SessionLimits::set_meter(const Session& session, const model::ServiceLimits& limits) {
+  const SlotId slot = session.call().slot;
+  if (places_.empty()) places_.resize(sessions_.capacity());
+  Meter* meter = meter_of(session);
+  if (meter == nullptr) {
+    auto& slice = slice_of(slot);
+    meter = &slice.emplace_back();
+    places_[slot.value] = static_cast<std::uint32_t>(slice.size());
+    meter->id = session.id();
+    meter->slot = slot;
+    meter->packets = packets_of(session.dataplane().record());
+    meter->active = loop_.now();
+  }
+  meter->idle_time = limits.idle_time ? Duration(*limits.idle_time) : Duration::max();
+  meter->upstream = limits.quota.upstream.value_or(kAny);
+  meter->downstream = limits.quota.downstream.value_or(kAny);
+  meter->total = limits.quota.total.value_or(kAny);
   if (!look_timer_.is_armed()) look_timer_.arm(loop_.now() + kLookInterval / kSlices);
+}
+
+// The last one of the slice takes the place.
+void SessionLimits::remove_meter(const Session& session) {
+  Meter* const meter = meter_of(session);
+  if (meter == nullptr) return;
+  auto& slice = slice_of(meter->slot);
+  std::uint32_t& place = places_[meter->slot.value];
+  places_[slice.back().slot.value] = place;
+  place = 0;
+  *meter = slice.back();
+  slice.pop_back();
 }
 
 // ---- The end
@@ -105,44 +134,43 @@ void SessionLimits::end_overdue() {
   std::vector<Session*> over;
   while (!ends_.empty() && ends_.begin()->first <= loop_.now() && over.size() < kEndsPerTurn) {
     const SessionId id = ends_.begin()->second;
-    ends_.erase(ends_.begin());
-    end_of_.erase(id);
+    remove_end(id);
     if (Session* const session = sessions_.find(id); is_open(session)) over.push_back(session);
   }
   if (!ends_.empty()) end_timer_.arm(ends_.begin()->first);
   if (!over.empty()) end_(over, EndReason::session_timeout);
 }
 
-EndReason SessionLimits::judge(const Session& session, Meter& meter) const {
-  const model::ServiceLimits& limits = session.conditions()->limits;
-  const Traffic traffic = traffic_of(session);
-  if (is_used(limits.quota.upstream, traffic.upstream) ||
-      is_used(limits.quota.downstream, traffic.downstream) ||
-      is_used(limits.quota.total, traffic.upstream + traffic.downstream))
+EndReason SessionLimits::judge(Meter& meter) const {
+  const contract::SessionRecord& record = memory_.sessions()[meter.slot.value];
+  const std::uint64_t upstream = record.upstream.bytes.get();
+  const std::uint64_t downstream = record.downstream.bytes.get();
+  if (upstream >= meter.upstream || downstream >= meter.downstream ||
+      upstream + downstream >= meter.total)
     return EndReason::quota_used;
-  if (traffic.packets != meter.packets) {
-    meter.packets = traffic.packets;
+  if (const std::uint64_t packets = packets_of(record); packets != meter.packets) {
+    meter.packets = packets;
     meter.active = loop_.now();
   }
-  return limits.idle_time && loop_.now() - meter.active >= *limits.idle_time
-             ? EndReason::idle_timeout
-             : EndReason::kNone;
+  return loop_.now() - meter.active >= meter.idle_time ? EndReason::idle_timeout : EndReason::kNone;
 }
 
 void SessionLimits::look() {
   std::vector<Session*> idle;
   std::vector<Session*> used;
-  Meters& meters = meters_[next_slice_];
-  for (auto at = meters.begin(); at != meters.end();) {
-    Session* const session = sessions_.find(at->second.slot);
-    const bool is_known = is_open(session) && session->id() == at->first;
-    const EndReason reason = is_known ? judge(*session, at->second) : EndReason::kNone;
-    if (reason != EndReason::kNone)
-      (reason == EndReason::quota_used ? used : idle).push_back(session);
-    at = is_known && reason == EndReason::kNone ? std::next(at) : meters.erase(at);
+  auto& slice = meters_[next_slice_];
+  for (std::size_t i = 0; i < slice.size(); ++i) {
+    if (i + kAhead < slice.size()) prefetch(memory_.sessions()[slice[i + kAhead].slot.value]);
+    const EndReason reason = judge(slice[i]);
+    if (reason == EndReason::kNone) continue;
+    // Once is enough: many that end together wait for their turn.
+    slice[i].idle_time = Duration::max();
+    slice[i].upstream = slice[i].downstream = slice[i].total = kAny;
+    Session* const session = sessions_.find(slice[i].slot);
+    if (is_open(session)) (reason == EndReason::quota_used ? used : idle).push_back(session);
   }
   next_slice_ = (next_slice_ + 1) % kSlices;
-  if (std::ranges::any_of(meters_, [](const Meters& slice) { return !slice.empty(); }))
+  if (std::ranges::any_of(meters_, [](const auto& meters) { return !meters.empty(); }))
     look_timer_.arm(loop_.now() + kLookInterval / kSlices);
   if (!idle.empty()) end_(idle, EndReason::idle_timeout);
   if (!used.empty()) end_(used, EndReason::quota_used);

@@ -24,6 +24,7 @@
 #include "pns/base/end_reason.hpp"
 #include "pns/base/ids.hpp"
 #include "pns/base/time.hpp"
+#include "pns/contract/session_memory.hpp"
 
 namespace pns::subscriber {
 
@@ -32,7 +33,9 @@ class SessionLimits final : public SessionListener {
   // Ends these sessions, a slice at a time.
   using End = std::function<void(const std::vector<Session*>& sessions, EndReason reason)>;
 
-  SessionLimits(control::EventLoop& loop, SessionTable& sessions, End end);
+  // `loop`, `memory` and `sessions` outlive this.
+  SessionLimits(control::EventLoop& loop, const contract::SessionMemory& memory,
+                SessionTable& sessions, End end);
 
   void on_created(const Session& session) override;
   void on_opened(const Session& session) override;
@@ -42,30 +45,44 @@ class SessionLimits final : public SessionListener {
  private:
   static constexpr std::uint32_t kSlices = 16;
 
+  // All that a look needs but the counters, so that it costs few cache lines.
   struct Meter {
+    SessionId id;
     SlotId slot;
+    Duration idle_time{};  // these are the greatest values where there is no limit
+    std::uint64_t upstream = 0;
+    std::uint64_t downstream = 0;
+    std::uint64_t total = 0;
     std::uint64_t packets = 0;  // of both directions, at the last look
     TimePoint active{};         // when they were seen to have changed
   };
-  using Meters = std::unordered_map<SessionId, Meter>;
 
   void watch(const Session& session);
   void forget(const Session& session);
   void set_end(SessionId id, TimePoint at);
-  [[nodiscard]] Meters& meters_of(const Session& session);
+  void remove_end(SessionId id);
+  [[nodiscard]] std::vector<Meter>& slice_of(SlotId slot) noexcept {
+    return meters_[slot.value % kSlices];
+  }
+  // Null: the session has no meter.
+  [[nodiscard]] Meter* meter_of(const Session& session) noexcept;
+  void set_meter(const Session& session, const model::ServiceLimits& limits);
+  void remove_meter(const Session& session);
   void end_overdue();
   void look();
   // kNone: no limit of the session is reached.
-  [[nodiscard]] EndReason judge(const Session& session, Meter& meter) const;
+  [[nodiscard]] EndReason judge(Meter& meter) const;
 
   control::EventLoop& loop_;
+  const contract::SessionMemory& memory_;
   SessionTable& sessions_;
   End end_;
   control::Timer end_timer_;
   control::Timer look_timer_;
   std::set<std::pair<TimePoint, SessionId>> ends_;
   std::unordered_map<SessionId, TimePoint> end_of_;
-  std::array<Meters, kSlices> meters_;
+  std::array<std::vector<Meter>, kSlices> meters_;
+  std::vector<std::uint32_t> places_;  // by slot, in its slice, from 1; empty until there is one
   std::uint32_t next_slice_ = 0;
 };
 

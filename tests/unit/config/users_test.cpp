@@ -154,7 +154,8 @@ TEST_CASE("users: one error for each thing that is wrong", "[config]") {
   CHECK(error_of("alice: {password: ''}\n") == ":1: alice.password: must have 1 to 256 octets");
   CHECK(error_of("alice: {password: x, pasword: y}\n") ==
         ":1: alice.pasword: unknown key; known here: password, nt_hash, address, ipv6_prefix, "
-        "routes, pool, rate, groups, "
+        "routes, pool, rate, session_timeout, idle_timeout, quota, filter, dns, sessions, "
+        "interim_interval, mtu, mppe, groups, "
         "disabled, password_expired");
   CHECK(error_of("alice: {password: x, disabled: yes}\n") ==
         ":1: alice.disabled: 'yes' is neither true nor false");

@@ -288,7 +288,7 @@ TEST_CASE("session limits: without limits no timer runs, and none is left behind
   FakeWorld world;
   FakeEventLoop loop;  // of nothing but the limits
   subscriber::SessionTable sessions(world.memory);
-  subscriber::SessionLimits limits(loop, sessions, [](const auto&, EndReason) {});
+  subscriber::SessionLimits limits(loop, world.memory, sessions, [](const auto&, EndReason) {});
   world.service->add_listener(limits);
   const auto transport = world.connect();
   world.dial(*transport, 1);
