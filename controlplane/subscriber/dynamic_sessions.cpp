@@ -43,6 +43,11 @@ bool matches(const Session& session, const Wanted& wanted) {
          agrees_in_ipv6(wanted, session) && agrees_in_interface(wanted, session);
 }
 
+bool changes_packets(const model::ServiceChange& change) {
+  return change.upstream_rate || change.downstream_rate || change.upstream_filter ||
+         change.downstream_filter;
+}
+
 std::vector<Session*> alone(Session* session) {
   return session == nullptr ? std::vector<Session*>{} : std::vector{session};
 }
@@ -122,16 +127,27 @@ void DynamicSessions::on_released(const Session& session) {
   if (auto waiting = ending_.extract(session.id())) when_stored(std::move(waiting.mapped()));
 }
 
-// Rates and filters are not changed yet.
 std::optional<model::AuthorizationRefusal> DynamicSessions::objection(
-    SessionId, const model::ServiceChange& change) const {
-  if (change.upstream_rate || change.downstream_rate || change.upstream_filter ||
-      change.downstream_filter)
-    return model::AuthorizationRefusal::unsupported_attribute;
+    SessionId id, const model::ServiceChange& change) const {
+  const Session* const session = sessions_.find(id);
+  if (session != nullptr && !session->link().has_filters(change))
+    return model::AuthorizationRefusal::invalid_value;
   return std::nullopt;
 }
 
 void DynamicSessions::apply(SessionId id, const model::ServiceChange& change, Done done) {
+  Session* const session = sessions_.find(id);
+  if (session == nullptr || session->state() != Session::State::kUp) return done(false);
+  if (!changes_packets(change)) return apply_rest(id, change, std::move(done));
+  // First the part that the dataplane can refuse.
+  session->link().change_service(change,
+                                 [this, id, change, done = std::move(done)](bool held) mutable {
+                                   if (!held) return done(false);
+                                   apply_rest(id, change, std::move(done));
+                                 });
+}
+
+void DynamicSessions::apply_rest(SessionId id, const model::ServiceChange& change, Done done) {
   Session* const session = sessions_.find(id);
   if (session == nullptr || session->state() != Session::State::kUp) return done(false);
   model::SessionConditions conditions =

@@ -58,6 +58,8 @@ class DynamicSessions final : public aaa::AuthorizedSessions,
   [[nodiscard]] std::vector<Session*> of_prefix(const Ipv6Address& address) const;
   void note_prefix(const Session& session);
   void forget_prefix(SessionId id);
+  // The part of a change that the dataplane has nothing to do with.
+  void apply_rest(SessionId id, const model::ServiceChange& change, Done done);
   // Calls it when everything of this turn is stored.
   void when_stored(std::vector<Done> all);
 

@@ -254,6 +254,12 @@ std::optional<contract::SessionService> SessionLink::service_of(
                                   .filters = {.upstream = *upstream, .downstream = *downstream}};
 }
 
+bool SessionLink::has_filters(const model::ServiceChange& change) const {
+  return service_of({}, {.upstream = change.upstream_filter.value_or(""),
+                         .downstream = change.downstream_filter.value_or("")})
+      .has_value();
+}
+
 void SessionLink::change_service(const model::ServiceChange& change, DataplaneSession::Held done) {
   const model::ServiceRates rates_before = account_.rates();
   const model::ServiceFilters filters_before = account_.filters();
@@ -353,12 +359,12 @@ void SessionLink::refuse_filter(const model::AuthGrant& grant) {
   context_.services.statistics.auth_denied.add();
   if (auto& limit = context_.refusal_log.of(kReason); limit.allow(now()))
     log::warn("filter unknown", {{"session", to_text(session_.id())},
-                                   {"peer", session_.call().peer},
-                                   {"user", grant.user},
-                                   {"upstream_filter", grant.terms.filters.upstream},
-                                   {"downstream_filter", grant.terms.filters.downstream},
-                                   {"reason", name_of(kReason)},
-                                   {"suppressed", limit.take_suppressed()}});
+                                 {"peer", session_.call().peer},
+                                 {"user", grant.user},
+                                 {"upstream_filter", grant.terms.filters.upstream},
+                                 {"downstream_filter", grant.terms.filters.downstream},
+                                 {"reason", name_of(kReason)},
+                                 {"suppressed", limit.take_suppressed()}});
   constexpr std::uint16_t kNoDialInPermission = 649;  // RFC 2759 §6
   apply(machine_->on_auth_result(
       std::unexpected(model::AuthDenial{.reason = kReason, .ms_chap_error = kNoDialInPermission}),

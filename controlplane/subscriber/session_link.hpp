@@ -67,6 +67,8 @@ class SessionLink {
   void set_classes(const std::vector<std::vector<std::byte>>& classes);
   // The service was changed while the link is up: the store and accounting learn of it.
   void report_change();
+  // Whether the dataplane has every filter that the change names.
+  [[nodiscard]] bool has_filters(const model::ServiceChange& change) const;
   // Carries out the rates and filters of a change, for a session that has logged in; the rest of it
   // is not looked at. `done(true)`: the dataplane has them, and they hold from the next burst of
   // packets on. False: everything is as before. A filter that the dataplane lacks is refused.

@@ -117,7 +117,7 @@ TEST_CASE("radius authenticator: a request says who asks, for whom and from wher
   CHECK(result->user == "User");
   CHECK(result->method == model::AuthMethod::kPap);
   CHECK_FALSE(result->mppe);
-  CHECK(result->pool == "default");
+  CHECK(result->pool.empty());
   const auto packet = bench.seen();
   CHECK(text_of(packet, attribute::kUserName) == "User");
   CHECK(text_of(packet, attribute::kNasIdentifier) == "lns-7");
