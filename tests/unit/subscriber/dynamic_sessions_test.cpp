@@ -22,8 +22,8 @@ namespace {
 // from another.
 struct World : FakeWorld {
   World()
-      : FakeWorld([](config::Config& config) {
-          config.pools["default"].ipv6_prefixes = {*Ipv6Prefix::parse("2001:db8:1::/48")};
+      : FakeWorld([](config::Config& changed) {
+          changed.pools["default"].ipv6_prefixes = {*Ipv6Prefix::parse("2001:db8:1::/48")};
         }) {
     sessions = &service->authorize_dynamically();
     commands.next_client.ipv6cp_options = "010a02000000000000aa";
@@ -87,6 +87,12 @@ DynamicSessions::Classes classes(std::initializer_list<std::string_view> texts) 
     out.emplace_back(octets.begin(), octets.end());
   }
   return out;
+}
+
+model::ServiceChange of_classes(std::initializer_list<std::string_view> texts) {
+  model::ServiceChange change;
+  change.classes = classes(texts);
+  return change;
 }
 
 }  // namespace
@@ -210,7 +216,7 @@ TEST_CASE("dynamic sessions: a changed Class is reported, stored, and kept by a 
   Accounting accounting;
   world.service->add_listener(accounting);
   const auto& other = world.other();
-  const model::ServiceChange change{.classes = classes({"gold", "plus"})};
+  const model::ServiceChange change = of_classes({"gold", "plus"});
   CHECK_FALSE(world.sessions->objection(other.id, change));
   std::optional<bool> done;
   world.sessions->apply(other.id, change, [&](bool ok) { done = ok; });
@@ -231,7 +237,7 @@ TEST_CASE("dynamic sessions: a changed Class is reported, stored, and kept by a 
 TEST_CASE("dynamic sessions: a call that is over cannot be changed", "[subscriber][rfc5176-2.2]") {
   World world;
   std::optional<bool> done;
-  world.sessions->apply(SessionId(1), {.classes = classes({"gold"})}, [&](bool ok) { done = ok; });
+  world.sessions->apply(SessionId(1), of_classes({"gold"}), [&](bool ok) { done = ok; });
   CHECK(done == false);
 }
 
