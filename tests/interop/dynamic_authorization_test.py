@@ -1,0 +1,165 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Dynamic authorization (RFC 5176) with the radclient of FreeRADIUS, over IPv4 and IPv6: calls of a Linux
+client end and change, and FreeRADIUS gets the accounting that says so."""
+import json
+import pathlib
+import re
+import sys
+import time
+
+import pnslab
+import theme
+from auth_test import MPPE_128, only
+
+USERS = """alice  Cleartext-Password := "wonderland"
+       Service-Type = Framed-User, Framed-Protocol = PPP, Class = 0x676f6c64
+"""
+PPP = """ppp:
+  mtu: 1400
+  auth: [mschapv2]
+  mppe: {policy: prefer, key_bits: [128], mode: stateless}
+"""
+AAA = """aaa:
+  order: [local, radius]
+  local: {users_file: users.yaml}
+  radius:
+    servers:
+      - {address: 127.0.0.1, secret_file: %(secret)s, timeout: 500ms}
+    nas_identifier: lab
+    accounting: {interim_interval: 1m, spool_directory: %(spool)s}
+    dynamic_authorization:
+      listen: [127.0.0.1, "::1"]
+      clients:
+        - {address: 127.0.0.1, secret_file: %(secret)s}
+        - {address: "::1", secret_file: %(secret)s}
+"""
+CLIENT = pathlib.Path(__file__).resolve().parent / "authorization_client.py"
+IPV4, IPV6 = "127.0.0.1:3799", "[::1]:3799"
+
+
+class DynamicAuthorization(theme.Theme):
+    """FreeRADIUS runs beside the server, on its loopback; radclient there too. Bob is of the users file."""
+    users = {"bob": "builder"}
+
+    @classmethod
+    def before_start(cls):
+        if not pathlib.Path("/usr/bin/radclient").exists():
+            raise pnslab.Missing("no radclient (Debian package freeradius-utils)")
+        cls.lab.pns.sysctl("net/ipv6/conf/lo/disable_ipv6", "0")
+        cls.radius = pnslab.FreeRadius(cls.lab, cls.lab.pns, USERS).start()
+        spool = cls.lab.directory / "spool"
+        cls.changes = {"ppp": PPP, "aaa": AAA % {"secret": cls.radius.secret_file, "spool": spool}}
+
+    def call(self, user="alice", password="wonderland"):
+        session = self.guest.dial(user, password, security=only("mschap-v2", *MPPE_128)).wait_up()
+        pnslab.wait_until(lambda: self.find(session), 5, f"the server shows {session.address}")
+        return session, self.find(session)
+
+    def request(self, kind, attributes, server=IPV4, secret=None, now=None):
+        """What radclient got: code of the answer and its Error-Cause; None for each that is not there.
+        Without an answer it sends the request three times."""
+        words = [f"Event-Timestamp = {int(now or time.time())}", *attributes]
+        (self.lab.directory / "request").write_text("\n".join(words) + "\n")
+        secret_file = self.lab.directory / "client.secret"
+        secret_file.write_text((secret or self.radius.secret_file.read_text().strip()) + "\n")
+        done = self.lab.pns.run("radclient", "-x", "-t", "1", "-r", "3", "-f", str(self.lab.directory / "request"),
+                                "-S", str(secret_file), server, kind, check=False)
+        code = re.search(r"^Received (\S+) Id", done.stdout, re.MULTILINE)
+        cause = re.search(r"^\s+Error-Cause = (\S+)", done.stdout, re.MULTILINE)
+        return code and code[1], cause and cause[1]
+
+    def refusals(self, reason):
+        return self.metric("pns_authorization_refusals_total", reason=reason)
+
+    def stop_of(self, session_id):
+        def stopped():
+            return next((r for r in self.radius.records() if r.get("Acct-Session-Id") == session_id
+                         and r["Acct-Status-Type"] == "Stop"), None)
+        return pnslab.wait_until(stopped, 15, f"the Stop of {session_id}")
+
+    def test_10_disconnect_by_each_attribute_and_family(self):
+        def attributes_of(view):
+            yield IPV4, [f'Acct-Session-Id = "{view["id"]}"']
+            yield IPV6, ['User-Name = "alice"']
+            yield IPV6, [f'Framed-IP-Address = {view["address"]}', 'NAS-Identifier = "lab"']
+            yield IPV4, [f'Calling-Station-Id = "{view["peer"]}"', f'NAS-Port = {view["slot"]}',
+                         'User-Name = "alice"', "NAS-IP-Address = 127.0.0.1"]
+        session, view = self.call()
+        for number in range(len(list(attributes_of(view)))):
+            if number > 0:
+                session, view = self.call()
+            server, attributes = list(attributes_of(view))[number]
+            self.assertEqual(self.request("disconnect", attributes, server), ("Disconnect-ACK", None), attributes)
+            self.assertEqual(self.server.sessions(), [])  # it is over when the answer comes
+            session.wait_end()
+            stop = self.stop_of(view["id"])
+            self.assertEqual(stop["Acct-Terminate-Cause"], "Admin-Reset")
+            self.assertEqual(stop["Class"], "0x676f6c64")
+        self.assertEqual(self.metric("pns_authorization_acknowledged_total", kind="disconnect"), 4)
+        self.assertEqual(self.metric("pns_call_ends_total", reason="radius_disconnected"), 4)
+
+    def test_15_every_metric_of_the_alert_rules_is_there(self):
+        names = {name for name in theme.alert_metrics() if name.startswith("pns_authorization_")}
+        self.assertEqual(names, {"pns_authorization_refusals_total"})
+        self.assertEqual(self.missing_metrics(names), [])
+
+    def test_20_coa_changes_class_and_outlives_the_control_process(self):
+        session, view = self.call()
+        named = [f'Acct-Session-Id = "{view["id"]}"', 'User-Name = "alice"']
+        self.assertEqual(self.request("coa", [*named, "Class = 0x73696c766572"], IPV6), ("CoA-ACK", None))
+
+        def interims():
+            return [r["Class"] for r in self.radius.records()
+                    if r.get("Acct-Session-Id") == view["id"] and r["Acct-Status-Type"] == "Interim-Update"]
+        pnslab.wait_until(interims, 15, "an Interim-Update tells the change")
+        self.assertEqual(interims(), ["0x73696c766572"])
+        self.server.kill("control")
+        self.assertEqual(self.ask(lambda: self.find(session)["id"]), view["id"])
+        self.assertEqual(session.hang_up(), 5)
+        self.assertEqual(self.stop_of(view["id"])["Class"], "0x73696c766572")
+
+    def test_30_refusals_name_their_cause_and_change_nothing(self):
+        session, view = self.call("bob", "builder")
+        bob = ['User-Name = "bob"']
+        for kind, attributes, cause, reason in (
+                ("disconnect", ['User-Name = "nobody"'], "Session-Context-Not-Found", "no_session"),
+                ("disconnect", [*bob, f'Acct-Session-Id = "{int(view["id"], 16) + 1:016x}"'],
+                 "Session-Context-Not-Found", "no_session"),
+                ("disconnect", [*bob, 'NAS-Identifier = "other"'], "NAS-Identification-Mismatch", "other_nas"),
+                ("disconnect", [*bob, "Session-Timeout = 9"], "Unsupported-Attribute", "unsupported_attribute"),
+                ("disconnect", [], "Missing-Attribute", "missing_attribute"),
+                ("coa", bob, "Missing-Attribute", "missing_attribute"),
+                ("coa", [*bob, "Service-Type = Authorize-Only", "State = 0x01"], "Unsupported-Service",
+                 "unsupported_service")):
+            before = self.refusals(reason)
+            code, got = self.request(kind, attributes)
+            self.assertEqual((code[-4:], got), ("-NAK", cause), attributes)
+            self.assertEqual(self.refusals(reason), before + 1)
+        self.assertEqual(self.find(session)["id"], view["id"])
+        self.assertEqual(session.hang_up(), 5)
+
+    def test_40_a_wrong_secret_and_an_old_packet_get_no_answer(self):
+        session, _ = self.call("bob", "builder")
+        bob = ['User-Name = "bob"']
+        for reason, options in (("wrong_authenticator", {"secret": "guessed"}), ("stale", {"now": time.time() - 400})):
+            for server in (IPV4, IPV6):
+                before = self.refusals(reason)
+                self.assertEqual(self.request("disconnect", bob, server, **options), (None, None))
+                self.assertEqual(self.refusals(reason), before + 3)
+        self.assertTrue(self.find(session))
+        self.assertEqual(session.hang_up(), 5)
+
+    def test_50_a_retransmission_is_answered_again_and_a_replay_is_not(self):
+        self.call("bob", "builder")
+        ends = self.metric("pns_call_ends_total", reason="radius_disconnected")
+        done = self.lab.pns.run(sys.executable, "-B", str(CLIENT), "twice", "--server", "127.0.0.1", "--secret-file",
+                                str(self.radius.secret_file), "--user", "bob")
+        self.assertEqual(json.loads(done.stdout), ["Disconnect-ACK", "Disconnect-ACK", None])
+        self.assertEqual(self.metric("pns_authorization_repeated_answers_total"), 1)
+        self.assertEqual(self.refusals("replayed"), 1)
+        self.assertEqual(self.metric("pns_call_ends_total", reason="radius_disconnected"), ends + 1)
+
+
+if __name__ == "__main__":
+    theme.main(DynamicAuthorization)
