@@ -11,6 +11,7 @@ import time
 import pnslab
 import theme
 from auth_test import MPPE_128, only
+from theme import HOST
 
 USERS = """alice  Cleartext-Password := "wonderland"
        Service-Type = Framed-User, Framed-Protocol = PPP, Class = 0x676f6c64
@@ -34,6 +35,10 @@ AAA = """aaa:
         - {address: 127.0.0.1, secret_file: %(secret)s}
         - {address: "::1", secret_file: %(secret)s}
 """
+FILTERS = """filters:
+  all: {rules: [{action: permit}]}
+  no-ping: {rules: [{action: deny, protocol: icmp}, {action: permit}]}
+"""
 CLIENT = pathlib.Path(__file__).resolve().parent / "authorization_client.py"
 IPV4, IPV6 = "127.0.0.1:3799", "[::1]:3799"
 
@@ -49,7 +54,7 @@ class DynamicAuthorization(theme.Theme):
         cls.lab.pns.sysctl("net/ipv6/conf/lo/disable_ipv6", "0")
         cls.radius = pnslab.FreeRadius(cls.lab, cls.lab.pns, USERS).start()
         spool = cls.lab.directory / "spool"
-        cls.changes = {"ppp": PPP, "aaa": AAA % {"secret": cls.radius.secret_file, "spool": spool}}
+        cls.changes = {"ppp": PPP, "filters": FILTERS, "aaa": AAA % {"secret": cls.radius.secret_file, "spool": spool}}
 
     def call(self, user="alice", password="wonderland"):
         session = self.guest.dial(user, password, security=only("mschap-v2", *MPPE_128)).wait_up()
@@ -118,6 +123,29 @@ class DynamicAuthorization(theme.Theme):
         self.assertEqual(self.ask(lambda: self.find(session)["id"]), view["id"])
         self.assertEqual(session.hang_up(), 5)
         self.assertEqual(self.stop_of(view["id"])["Class"], "0x73696c766572")
+
+    def test_25_coa_changes_filter_rate_and_session_time(self):
+        """Each holds as soon as its ACK is there."""
+        session, view = self.call()
+        named = [f'Acct-Session-Id = "{view["id"]}"']
+        self.assertEqual(self.ping(self.guest, HOST, "-i 0.2"), (3, 3))
+        self.assertEqual(self.request("coa", [*named, 'Filter-Id = "no-ping.in"']), ("CoA-ACK", None))
+        self.assertEqual(self.ping(self.guest, HOST, "-i 0.2"), (3, 0))
+        self.assertEqual(self.request("coa", [*named, 'Filter-Id = "nothing"']),
+                         ("CoA-NAK", "Invalid-Attribute-Value"))
+        self.assertEqual(self.ping(self.guest, HOST, "-i 0.2"), (3, 0))  # as before
+        self.assertEqual(self.request("coa", [*named, 'Filter-Id = "all"', 'Mikrotik-Rate-Limit = "8k/8k"']),
+                         ("CoA-ACK", None))
+        sent, received = self.ping(self.guest, HOST, "-i 0.02 -s 1000", count=20)  # 400 kbit/s
+        self.assertTrue(0 < received < sent / 2, (sent, received))
+        self.server.kill("control")
+        self.assertEqual(self.ask(lambda: self.find(session)["id"]), view["id"])
+        sent, received = self.ping(self.guest, HOST, "-i 0.02 -s 1000", count=20)
+        self.assertTrue(received < sent / 2, (sent, received))
+        # FreeRADIUS and the server look at the same clock: the session is older than a second.
+        self.assertEqual(self.request("coa", [*named, "Session-Timeout = 1"]), ("CoA-ACK", None))
+        session.wait_end()
+        self.assertEqual(self.stop_of(view["id"])["Acct-Terminate-Cause"], "Session-Timeout")
 
     def test_30_refusals_name_their_cause_and_change_nothing(self):
         session, view = self.call("bob", "builder")
