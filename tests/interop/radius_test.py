@@ -4,6 +4,7 @@
 server, gets the address that it names, and stays out with a wrong password. A login waits while the only
 server is away, and the accounts of the users file count meanwhile."""
 import shutil
+import time
 
 import pnslab
 import theme
@@ -12,7 +13,18 @@ from theme import HOST
 
 USERS = """alice  Cleartext-Password := "secret1"
        Service-Type = Framed-User, Framed-Protocol = PPP, Framed-IP-Address = 10.64.7.7, Class = 0x636c617373a1
+timed  Cleartext-Password := "secret1"
+       Service-Type = Framed-User, Framed-Protocol = PPP, Session-Timeout = 6
+idle   Cleartext-Password := "secret1"
+       Service-Type = Framed-User, Framed-Protocol = PPP, Idle-Timeout = 4
+metered  Cleartext-Password := "secret1"
+       Service-Type = Framed-User, Framed-Protocol = PPP, Mikrotik-Total-Limit = 20000
+branch Cleartext-Password := "secret1"
+       Service-Type = Framed-User, Framed-Protocol = PPP, Framed-Route = "192.168.50.0/24 0.0.0.0 1", Framed-MTU = 1300
+lost   Cleartext-Password := "secret1"
+       Service-Type = Framed-User, Framed-Protocol = PPP, Framed-Route = "192.168.50.7/24 0.0.0.0 1"
 """
+LAN, LAN_HOST = "192.168.50.0/24", "192.168.50.1"
 METHODS = """ppp:
   mtu: 1400
   auth: [mschapv2, mschap, chap, pap]
@@ -66,6 +78,58 @@ class Radius(theme.Theme):
     def test_chap_and_pap(self):
         self.comes_in("chap", "none")
         self.comes_in("pap", "none")
+
+    def dial(self, user):
+        """A session that is up, and when."""
+        session = self.guest.dial(user, "secret1", security=only("mschap-v2", *MPPE_128)).wait_up()
+        up = time.monotonic()
+        pnslab.wait_until(lambda: self.find(session), 5, f"the server shows {session.address}")
+        return session, up
+
+    def wait_ended(self, session, reason):
+        """When the server ended the session, for this reason."""
+        pnslab.wait_until(lambda: self.metric("pns_call_ends_total", reason=reason) == 1, 20, f"a call ended: {reason}")
+        at = time.monotonic()
+        self.assertIsNone(self.find(session))
+        session.wait_end()
+        return at
+
+    def test_session_timeout_ends_the_call_within_a_second(self):
+        session, up = self.dial("timed")
+        ended = self.wait_ended(session, "session_timeout")
+        self.assertLess(abs(ended - up - 6), 1.5)  # the client says a little late that it is up
+
+    def test_idle_timeout_counts_from_the_last_packet(self):
+        session, up = self.dial("idle")
+        self.assertEqual(self.ping(self.guest, HOST, "-i 2", count=4), (4, 4))  # never idle for 4 s
+        last = time.monotonic()
+        self.assertGreater(last - up, 5)
+        self.assertLess(abs(self.wait_ended(session, "idle_timeout") - last - 4), 2)
+
+    def test_a_quota_ends_the_call(self):
+        session, _ = self.dial("metered")
+        self.assertEqual(self.ping(self.guest, HOST, "-i 0.05 -s 900", count=5), (5, 5))  # 9,280 octets
+        self.assertIsNotNone(self.find(session))
+        self.ping(self.guest, HOST, "-i 0.05 -s 900", count=8)
+        sent = time.monotonic()
+        self.assertLess(self.wait_ended(session, "quota_used") - sent, 1.5)
+
+    def test_framed_route_reaches_a_host_behind_the_subscriber(self):
+        session, _ = self.dial("branch")
+        self.assertEqual(self.find(session)["routes"], [LAN])
+        self.assertEqual(self.find(session)["mtu"], 1300)
+        self.guest.run(f"ip address add {LAN_HOST} dev lo")
+        self.guest.run("ip route replace 10.0.0.0/24 dev " + session.interface)
+        self.lab.intranet.ip("route", "add", LAN, "via", pnslab.lab.CORE)
+        shown = self.lab.intranet.run("ping", "-c", "3", "-i", "0.2", "-W", "2", LAN_HOST, check=False).stdout
+        self.assertEqual(theme.ping_counts(shown), (3, 3))
+        self.lab.intranet.ip("route", "del", LAN)
+        self.assertEqual(session.hang_up(), 5)
+
+    def test_a_route_that_cannot_be_served_refuses_the_login(self):
+        session = self.guest.dial("lost", "secret1", security=only("mschap-v2", *MPPE_128))
+        session.wait_end()
+        self.assertEqual(self.metric("pns_call_ends_total", reason="auth_bad_route"), 1)
 
     def test_a_wrong_password_stays_out(self):
         self.stays_out("mschap-v2", *MPPE_128)
