@@ -19,8 +19,7 @@ Session::Session(const SessionContext& context, const Call& call,
                  const resume::StoredSession& stored)
     : Session(context, call, State::kUp) {
   dataplane_.set_generation(stored.generation);
-  if (stored.conditions != model::SessionConditions())
-    conditions_ = std::make_unique<const model::SessionConditions>(stored.conditions);
+  if (stored.conditions != model::SessionConditions()) rare().conditions = stored.conditions;
   dataplane_.resume(stored.link);
   link_.restore(stored);
 }
@@ -46,17 +45,23 @@ void Session::begin_removal(std::optional<std::uint32_t> generation) {
   link_.stop();
 }
 
+Session::Rare& Session::rare() {
+  if (!rare_) rare_ = std::make_unique<Rare>();
+  return *rare_;
+}
+
 void Session::set_conditions(const model::SessionConditions& conditions) {
-  if (conditions == (conditions_ ? *conditions_ : model::SessionConditions())) return;
-  conditions_ = conditions == model::SessionConditions()
-                    ? nullptr
-                    : std::make_unique<const model::SessionConditions>(conditions);
+  const model::SessionConditions none;
+  if (conditions == (this->conditions() != nullptr ? *this->conditions() : none)) return;
+  if (conditions == none)
+    rare().conditions.reset();
+  else
+    rare().conditions = conditions;
   context_.events.changed(*this, {.kind = Kind::kConditions});
 }
 
 model::WanErrors Session::set_wan_errors(const model::WanErrors& totals) {
-  if (!wan_errors_) wan_errors_ = std::make_unique<model::WanErrors>();
-  return std::exchange(*wan_errors_, totals);
+  return std::exchange(rare().wan_errors, totals);
 }
 
 }  // namespace pns::subscriber

@@ -78,12 +78,12 @@ class Session : public std::enable_shared_from_this<Session> {
   }
   // Since the call was connected, as its PAC has told.
   [[nodiscard]] model::WanErrors wan_errors() const noexcept {
-    return wan_errors_ ? *wan_errors_ : model::WanErrors();
+    return rare_ ? rare_->wan_errors : model::WanErrors();
   }
 
   // Its limits; null: it has none.
   [[nodiscard]] const model::SessionConditions* conditions() const noexcept {
-    return conditions_.get();
+    return rare_ && rare_->conditions ? &*rare_->conditions : nullptr;
   }
 
   // ---- Parts.
@@ -109,6 +109,13 @@ class Session : public std::enable_shared_from_this<Session> {
   model::WanErrors set_wan_errors(const model::WanErrors& totals);
 
  private:
+  // Few sessions have any of it.
+  struct Rare {
+    model::WanErrors wan_errors;  // as a PAC has told
+    std::optional<model::SessionConditions> conditions;
+  };
+  [[nodiscard]] Rare& rare();
+
   const SessionContext& context_;
   Call call_;
   State state_;
@@ -117,8 +124,7 @@ class Session : public std::enable_shared_from_this<Session> {
   std::optional<EndReason> withdrawn_;
   DataplaneSession dataplane_;
   SessionLink link_;
-  std::unique_ptr<model::WanErrors> wan_errors_;  // null: no PAC told of any
-  std::unique_ptr<const model::SessionConditions> conditions_;
+  std::unique_ptr<Rare> rare_;  // null: all of it is empty
 };
 
 }  // namespace pns::subscriber
