@@ -167,6 +167,9 @@ void check_against(Document& document, const Config& config, const std::vector<L
                         "is of no use: what ppp.auth and ppp.mppe permit needs the password");
     if (user.pool && !config.pools.contains(*user.pool))
       document.error_at(user.name + ".pool", fmt::format("there is no pool {}", *user.pool));
+    for (const std::string& filter : {user.terms.filter_up, user.terms.filter_down})
+      if (!filter.empty() && !config.filters.contains(filter))
+        document.error_at(user.name + ".filter", fmt::format("there is no filter {}", filter));
     if (user.address)
       for (const std::string& conflict : conflicts_of(config, *user.address))
         document.error_at(user.name + ".address", conflict);

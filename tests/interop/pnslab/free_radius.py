@@ -100,10 +100,10 @@ server lab {{
 	authorize {{
 		chap
 		mschap
+		files
 		eap {{
 			ok = return
 		}}
-		files
 		expiration
 		pap
 	}}

@@ -195,6 +195,7 @@ alice: {password: x, pool: nowhere}
 bob: {password: x, address: 10.64.0.1}
 carol: {password: x, address: 10.0.0.1}
 dave: {password: x, address: 10.64.0.7}
+erin: {password: x, filter: {up: web, down: nothing}}
 )");
   auto config = parse(R"(
 ports:
@@ -203,16 +204,18 @@ ports:
 pools:
   default: {ranges: [10.64.0.2-10.64.0.254], gateway: 10.64.0.1}
 aaa: {local: {users_file: /none}}
+filters: {web: {rules: [{action: permit, protocol: tcp, destination_ports: 80}]}}
 )",
                       "pns.yaml");
   REQUIRE(config);
   config->aaa.local.users_file = file.path();
   const auto users = load_users(*config);
   REQUIRE_FALSE(users);
-  REQUIRE(users.error().size() == 3);
+  REQUIRE(users.error().size() == 4);
   CHECK(users.error()[0].reason == "there is no pool nowhere");
   CHECK(users.error()[1].reason == "10.64.0.1 is the gateway of pool default");
   CHECK(users.error()[2].reason == "10.0.0.1 is an address of this server (ports.core.addresses)");
+  CHECK(users.error()[3].reason == "there is no filter nothing");
 }
 
 TEST_CASE("users: a fixed address that is no subscriber's is refused, and the error says whose",
