@@ -65,12 +65,13 @@ struct Bench {
       config.clients.push_back(network);
   }
   void start() {
-    source.emplace(AuthorizationSource::Parts{.loop = loop,
-                                              .poller = poller,
-                                              .sessions = sessions,
-                                              .changer = sessions,
-                                              .nas = {.identifier = "test"}},
-                   config, open_authorization(config));
+    source.emplace(
+        AuthorizationSource::Parts{.loop = loop,
+                                   .poller = poller,
+                                   .sessions = sessions,
+                                   .changer = sessions,
+                                   .nas = {.identifier = "test", .ipv4 = {}, .ipv6 = {}}},
+        config, open_authorization(config));
     source->start();
   }
 
