@@ -38,6 +38,16 @@ model::ServiceChange change_of(std::optional<Seconds> time, std::optional<Second
   return change;
 }
 
+// Dynamic authorization answers when the change is stored.
+bool change_by(subscriber::DynamicSessions& changer, FakeEventLoop& loop, SessionId id,
+               const model::ServiceChange& change) {
+  std::optional<bool> answer;
+  changer.apply(id, change, [&answer](bool done) { answer = done; });
+  loop.run();
+  REQUIRE(answer);
+  return *answer;
+}
+
 struct Limited : FakeWorld {
   // `keeps_keys`: a restart of the control process does not make the client log in anew.
   explicit Limited(const ServiceLimits& limits, std::uint32_t slots = 8, bool keeps_keys = false)
@@ -54,14 +64,9 @@ struct Limited : FakeWorld {
     dial(*transport, 1);
     REQUIRE(sessions_of(*service).size() == 1);
   }
-  // By dynamic authorization, which answers when the change is stored.
   bool change_limits(SessionId id, const model::ServiceChange& change) {
     if (changer == nullptr) changer = &service->authorize_dynamically();
-    std::optional<bool> answer;
-    changer->apply(id, change, [&answer](bool done) { answer = done; });
-    loop.run();
-    REQUIRE(answer);
-    return *answer;
+    return change_by(*changer, loop, id, change);
   }
   // Inner packets of one direction are forwarded.
   void move_up(std::uint64_t octets) {
@@ -294,7 +299,8 @@ TEST_CASE("session limits: without limits no timer runs, and none is left behind
   world.dial(*transport, 1);
   CHECK_FALSE(loop.timers().next());
   const SessionId id = world.only_session().id;
-  CHECK(world.change_limits(id, change_of(Seconds(60), Seconds(9))));
+  auto& changer = world.service->authorize_dynamically();
+  CHECK(change_by(changer, world.loop, id, change_of(Seconds(60), Seconds(9))));
   CHECK(loop.timers().next());
   transport->receive(wire::pptp::CallClearRequest{.call_id = 1});
   world.loop.run();
