@@ -853,7 +853,8 @@ class ConfigReader {
   }
 
   void check_eap(const Config& config) {
-    if (relays_eap(config.ppp) && !config.aaa.asks(AaaSource::kRadius))
+    if (config.ppp.eap.size() == 1 && relays_eap(config.ppp) &&
+        !config.aaa.asks(AaaSource::kRadius))
       document_.error_at("ppp.eap", "radius needs a RADIUS server: aaa.order does not name radius");
   }
 

@@ -228,7 +228,7 @@ TEST_CASE("config: one error for each thing that is wrong with dynamic authoriza
                      "{address: 10.0.0.9/32, secret_file: d}]"),
        place + ".clients.1.address: is aaa.radius.dynamic_authorization.clients.0.address too"},
       {authorization("listen: [192.0.2.1], timestamp_window: 1s, " + client),
-       place + ".timestamp_window: 1s is out of range (10s to 3600s)"},
+       place + ".timestamp_window: 1s is out of range (10s to 1h)"},
       {authorization("listen: [192.0.2.1], event_timestamp: maybe, " + client),
        place + ".event_timestamp: 'maybe' is not one of require, accept"},
       {"  order: [local]\n  local: {users_file: u}\n  radius: {servers: [" + kServer +

@@ -14,8 +14,9 @@ using model::LinkPhase;
 
 namespace {
 
-LinkSettings relayed() {
+LinkSettings relayed(unsigned max_configure) {
   LinkSettings settings;
+  settings.max_configure = max_configure;
   settings.auth = {model::AuthMethod::kEap};
   settings.mppe = MppePolicy::kOff;
   settings.eap_relay = true;
@@ -49,7 +50,8 @@ class Server final : public aaa::Authenticator {
 
 // A link whose client answers each Request with its message, one octet longer.
 struct Relayed : LinkPair {
-  explicit Relayed(unsigned rounds) : LinkPair(relayed()), server(rounds) {
+  explicit Relayed(unsigned rounds, unsigned max_configure = LinkSettings{}.max_configure)
+      : LinkPair(relayed(max_configure)), server(rounds) {
     answer_auth = false;
     drop_to_client = [this](const Octets& f) {
       const auto p = parse(f);
@@ -104,7 +106,7 @@ TEST_CASE("challenge: two rounds, then the grant", "[ppp][auth]") {
 }
 
 TEST_CASE("challenge: the answer to each round has its own time", "[ppp][auth]") {
-  Relayed pair(2);
+  Relayed pair(2, 100);
   CHECK(pair.round());
   pair.advance(LinkSettings{}.auth_decision_timeout);  // AAA has answered: it is the peer's time
   CHECK(pair.link.phase() == LinkPhase::kAuthenticate);

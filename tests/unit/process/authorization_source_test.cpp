@@ -88,7 +88,8 @@ struct Bench {
 std::optional<radius::Code> ask(Bench& bench, const IpAddress& server, std::string_view user) {
   const auto socket = DatagramSockets::open_at({server, 0});
   REQUIRE(socket);
-  radius::PacketBuilder packet(radius::Code::kDisconnectRequest, 7);
+  static std::uint8_t identifier = 0;  // a packet with the same octets would be a replay
+  radius::PacketBuilder packet(radius::Code::kDisconnectRequest, ++identifier);
   packet.add_text(radius::attribute::kUserName, user);
   const auto now = std::chrono::system_clock::now().time_since_epoch();
   packet.add_u32(radius::attribute::kEventTimestamp,

@@ -505,6 +505,7 @@ TEST_CASE("sessions: a change of rates and filters holds when it is answered",
   LastOpened last;
   world.service->add_listener(last);
   world.memory.header().filters[5] = contract::filter_mark("web");
+  world.commands.keeps_keys = true;  // else the client would log in anew, which ends the change
   world.dial(*world.connect(), 1);
   const auto session = last.session();
   REQUIRE(session);

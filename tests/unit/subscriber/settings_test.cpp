@@ -126,7 +126,7 @@ TEST_CASE("settings: passwords become hashes, and what cannot is refused by name
   REQUIRE(made.size() == 2);
   CHECK(
       std::ranges::equal(made[0].nt_hash.bytes(), crypto::nt_password_hash("clientPass")->bytes()));
-  CHECK(made[0].pool == "default");
+  CHECK(made[0].pool.empty());
   CHECK(made[0].address == Ipv4Address(7));
   CHECK(made[0].terms.rates == model::ServiceRates{.upstream = {5, 0}, .downstream = {5, 0}});
   CHECK(made[0].groups == std::vector<std::string>{"staff"});
