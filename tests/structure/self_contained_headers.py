@@ -4,7 +4,8 @@
 
 A header that a source file of the product includes first has passed this test already: the build
 compiled it with nothing before it. Only the other headers are compiled here. Sources of tests do not
-count, because a precompiled header comes before them.
+count, because a precompiled header comes before them. Where the build joins source files (PNS_UNITY)
+the builds that do not join them, such as the preset dev, are the test of these headers.
 
 usage: self_contained_headers.py ROOT COMPILE_COMMANDS COMPILER FLAG…
 """
@@ -17,6 +18,9 @@ import subprocess
 import sys
 
 
+INCLUDE = re.compile(r'^\s*#\s*include\s+["<]([^">]+)[">]', re.M)
+
+
 def built_first(root, compile_commands):
     """The headers, relative to root, that a source file of the product includes before all others."""
     tests = pathlib.Path(root, "tests").resolve()
@@ -25,9 +29,11 @@ def built_first(root, compile_commands):
         source = pathlib.Path(command["directory"], command["file"]).resolve()
         if source.is_relative_to(tests):
             continue
-        first = re.search(r'^\s*#\s*include\s+["<]([^">]+)[">]', source.read_text(), re.M)
-        if first:
-            names.add(first.group(1))
+        joined = INCLUDE.findall(source.read_text()) if source.match("Unity/unity_*.cxx") else [source]
+        for each in joined:
+            first = INCLUDE.search(pathlib.Path(each).read_text())
+            if first:
+                names.add(first.group(1))
     return names
 
 
