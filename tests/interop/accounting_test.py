@@ -37,7 +37,7 @@ class Accounting(theme.Theme):
         spool = cls.lab.directory / "spool"
         cls.changes = {"ppp": PPP, "aaa": AAA % {"secret": cls.radius.secret_file, "spool": spool}}
 
-    def call(self, user="alice", password="wonderland", method="mschap-v2", *encryption):
+    def call(self, user, password, method="mschap-v2", *encryption):
         """A client that is up; with it the server's view of its session."""
         session = self.guest.dial(user, password, security=only(method, *encryption)).wait_up()
         pnslab.wait_until(lambda: self.find(session), 5, f"the server shows {session.address}")
@@ -103,7 +103,7 @@ class Accounting(theme.Theme):
         self.assertEqual(statuses.count("Accounting-On"), 1)
 
     def test_30_a_server_that_ends_stops_its_sessions_and_says_off(self):
-        _, view = self.call()
+        _, view = self.call("alice", "wonderland", "mschap-v2", *MPPE_128)
         self.wait_records(view["id"], "Start")
         self.server.stop()
         stop = self.wait_records(view["id"], "Start", "Stop")[1]

@@ -74,6 +74,13 @@ class Radius(theme.Theme):
         self.assertEqual(self.metric("pns_radius_answers_total"), 1)
         self.assertEqual(self.metric("pns_radius_discards_total"), 0)
 
+    def test_the_radius_server_can_require_encryption(self):
+        """MS-MPPE-Encryption-Policy is Required here, and ppp.mppe only prefers it."""
+        session = self.guest.dial("alice", "secret1", security=only("mschap-v2"))
+        session.wait_end()
+        self.server.wait_sessions(0)
+        self.assertEqual(self.metric("pns_call_ends_total", reason="mppe_refused"), 1)
+
     def test_mschap_with_keys(self):
         self.comes_in("mschap", "mppe128-stateless", *MPPE_128)
 
