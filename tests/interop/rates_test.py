@@ -8,7 +8,8 @@ import theme
 from theme import HOST
 
 SECONDS = 15
-LOWEST, HIGHEST = 9.3e6, 10.2e6  # bit/s of TCP's octets
+# bit/s of TCP's octets. Policing drops what is over the rate, and TCP backs off: docs/rates-and-filters.md has figures.
+LOWEST, HIGHEST = 3e6, 10.2e6
 
 
 class Rates(theme.Theme):
