@@ -50,7 +50,7 @@ class RequestReader {
 
   std::expected<AuthorizationRequest, RequestRefusal> read() {
     IgnoredAttributes ignored;
-    auto change = read_service_change(packet_, &ignored);
+    auto change = read_service_change(packet_, ignored);
     for (const radius::Attribute& attribute : packet_) take(attribute, ignored);
     if (foreign_) return refuse(Refusal::other_nas, foreign_);
     if (service_) return refuse(*service_, attribute::kServiceType);

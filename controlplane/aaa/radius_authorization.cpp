@@ -165,33 +165,6 @@ bool is_read_elsewhere(AttributeId id) noexcept {
   return std::ranges::find(kElsewhere, id) != kElsewhere.end();
 }
 
-// The attributes of a CoA-Request that say which session it means, and when it was made (RFC 5176
-// §3).
-bool identifies(AttributeId id) noexcept {
-  constexpr auto kIdentifying = std::to_array<AttributeId>({attribute::kUserName,
-                                                            attribute::kNasIpAddress,
-                                                            attribute::kNasPort,
-                                                            attribute::kServiceType,
-                                                            attribute::kFramedIpAddress,
-                                                            attribute::kState,
-                                                            attribute::kCalledStationId,
-                                                            attribute::kCallingStationId,
-                                                            attribute::kNasIdentifier,
-                                                            attribute::kProxyState,
-                                                            attribute::kAcctSessionId,
-                                                            attribute::kAcctMultiSessionId,
-                                                            attribute::kEventTimestamp,
-                                                            attribute::kNasPortType,
-                                                            attribute::kTunnelClientEndpoint,
-                                                            attribute::kTunnelServerEndpoint,
-                                                            attribute::kMessageAuthenticator,
-                                                            attribute::kNasPortId,
-                                                            attribute::kNasIpv6Address,
-                                                            attribute::kFramedInterfaceId,
-                                                            attribute::kFramedIpv6Prefix});
-  return std::ranges::find(kIdentifying, id) != kIdentifying.end();
-}
-
 void note(Effect effect, AttributeId id, IgnoredAttributes& ignored) {
   if (effect == Effect::kDone) return;
   ignored.push_back(
@@ -467,7 +440,7 @@ std::expected<void, EndReason> read_authorization(const radius::PacketView& pack
 
 // ---- CoA-Request
 
-ServiceChange read_service_change(const radius::PacketView& packet, IgnoredAttributes* ignored) {
+ServiceChange read_service_change(const radius::PacketView& packet, IgnoredAttributes& ignored) {
   ServiceChange change;
   TermsReader terms;
   const auto read = [&](AttributeId id, Bytes value) {
@@ -485,12 +458,10 @@ ServiceChange read_service_change(const radius::PacketView& packet, IgnoredAttri
         return terms.read(*limit);
       return Effect::kUnsupported;
     }
-    return identifies(id) ? Effect::kDone : Effect::kUnsupported;
+    return Effect::kUnsupported;
   };
-  for (const radius::Attribute& attribute : packet) {
-    const Effect effect = read(attribute.id, attribute.value);
-    if (ignored != nullptr) note(effect, attribute.id, *ignored);
-  }
+  for (const radius::Attribute& attribute : packet)
+    note(read(attribute.id, attribute.value), attribute.id, ignored);
   change.upstream_rate = terms.rate(radius::TrafficDirection::kUpload);
   change.downstream_rate = terms.rate(radius::TrafficDirection::kDownload);
   change.upstream_filter = terms.upstream_filter();

@@ -44,10 +44,9 @@ using IgnoredAttributes = std::vector<IgnoredAttribute>;
                                                                 model::AuthGrant& grant,
                                                                 IgnoredAttributes& ignored);
 
-// The change that a CoA-Request asks for. A quota or a time-out of 0 in it is no limit. `ignored`,
-// when given, gets the attributes that neither change a session here nor identify one (RFC 5176
-// §3), for Error-Cause 401 and 407.
+// The change that a CoA-Request asks for. A quota or a time-out of 0 in it is no limit. `ignored`
+// gets the attributes that change nothing: those that identify the session are among them.
 [[nodiscard]] model::ServiceChange read_service_change(const radius::PacketView& packet,
-                                                       IgnoredAttributes* ignored = nullptr);
+                                                       IgnoredAttributes& ignored);
 
 }  // namespace pns::aaa

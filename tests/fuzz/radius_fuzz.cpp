@@ -259,7 +259,7 @@ void authorization(Bytes input) {
         PNS_CLAIM(may_be_behind_subscriber(network));
     }
   }
-  const model::ServiceChange change = aaa::read_service_change(*packet);
+  const model::ServiceChange change = aaa::read_service_change(*packet, ignored);
   if (granted && change.session_time.value_or(Seconds(0)) != Seconds(0))
     PNS_CLAIM(grant.terms.limits.session_time <= change.session_time);
 }

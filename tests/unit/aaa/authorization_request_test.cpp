@@ -226,6 +226,16 @@ TEST_CASE("authorization request: a CoA-Request changes Class; it must change so
   CHECK(change([](auto& p) { p.add_text(attribute::kEapMessage, "x"); }).refused() ==
         "unsupported_attribute");
   CHECK(change([](auto& p) { p.add_text({0, 200}, "x"); }).refused() == "unsupported_attribute");
+  // Attributes of sessions that requests cannot name: they are no change either.
+  for (const auto id : {attribute::kNasPortType, attribute::kTunnelClientEndpoint,
+                        attribute::kTunnelServerEndpoint}) {
+    const Read named{Code::kCoaRequest, [id](auto& p) {
+                       p.add_text(attribute::kUserName, "alice");
+                       p.add_u32(id, 5);
+                     }};
+    CHECK(named.refused() == "unsupported_attribute");
+    CHECK(named.attribute() == id);
+  }
 }
 
 TEST_CASE("authorization request: a CoA-Request changes the terms of the service",

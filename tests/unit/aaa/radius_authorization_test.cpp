@@ -5,6 +5,7 @@
 #include <catch2/catch.hpp>
 #include <functional>
 #include <string>
+#include <utility>
 
 #include "pns/radius/packet_builder.hpp"
 #include "tests/support/octets.hpp"
@@ -55,8 +56,9 @@ EndReason refusal_of(const Fill& fill) {
   return out.result ? EndReason::kNone : out.result.error();
 }
 
-model::ServiceChange change(const Fill& fill, IgnoredAttributes* ignored = nullptr) {
-  PacketBuilder packet(radius::Code::kCoaRequest, 1);
+model::ServiceChange change(const Fill& fill, IgnoredAttributes& ignored) {
+  PacketBuilder packet(radius::Code::kCoaRequest, 1, {},
+                       PacketBuilder::MessageAuthenticator::kNone);
   fill(packet);
   const auto view = radius::PacketView::parse(packet.finish().value());
   REQUIRE(view);
@@ -279,8 +281,11 @@ TEST_CASE("radius authorization: a CoA-Request changes what it names", "[aaa][ra
         packet.add(attribute::kClass, test::octets("c1"));
         packet.add(attribute::kClass, test::octets("c2"));
       },
-      &ignored);
-  CHECK(ignored.empty());
+      ignored);
+  // Which session it means is not read here.
+  CHECK(std::exchange(ignored, {}) ==
+        IgnoredAttributes{{attribute::kAcctSessionId, Reason::kUnsupported},
+                          {attribute::kEventTimestamp, Reason::kUnsupported}});
   CHECK(some.upstream_rate == model::RateLimit{.bits_per_second = 1'000'000});
   CHECK(some.downstream_rate == model::RateLimit{.bits_per_second = 2'000'000});
   CHECK_FALSE(some.upstream_filter);
@@ -295,7 +300,7 @@ TEST_CASE("radius authorization: a CoA-Request changes what it names", "[aaa][ra
         packet.add_text(attribute::kFramedRoute, "10.0.0.0/8");
         packet.add_text(attribute::kMikrotikRateLimit, "fast");
       },
-      &ignored);
+      ignored);
   CHECK(ignored == IgnoredAttributes{{attribute::kFramedRoute, Reason::kUnsupported},
                                      {attribute::kMikrotikRateLimit, Reason::kUnreadable}});
   CHECK_FALSE(none.upstream_rate);
