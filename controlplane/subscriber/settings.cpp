@@ -210,11 +210,9 @@ OwnAddresses own_addresses(const config::Config& config) {
 
 namespace {
 
-model::ServiceTerms make_terms(const config::LocalUser& user) {
-  const config::UserTerms& terms = user.terms;
-  const std::uint64_t rate = user.rate_bits_per_second.value_or(0);
-  return {.rates = {.upstream = {.bits_per_second = terms.rate_up.value_or(rate)},
-                    .downstream = {.bits_per_second = terms.rate_down.value_or(rate)}},
+model::ServiceTerms make_terms(const config::UserTerms& terms) {
+  return {.rates = {.upstream = {.bits_per_second = terms.rate_up.value_or(0)},
+                    .downstream = {.bits_per_second = terms.rate_down.value_or(0)}},
           .filters = {.upstream = terms.filter_up, .downstream = terms.filter_down},
           .limits = {.session_time = terms.session_timeout,
                      .idle_time = terms.idle_timeout,
@@ -257,7 +255,7 @@ std::vector<aaa::LocalUser> make_users(const std::vector<config::LocalUser>& use
     local.ipv6_prefix = user.ipv6_prefix;
     if (!user.routes.empty()) local.networks = std::make_shared<const Networks>(user.routes);
     local.pool = user.pool.value_or("");
-    local.terms = make_terms(user);
+    local.terms = make_terms(user.terms);
     local.link = make_link_terms(user.terms);
     local.sessions = user.terms.sessions;
     local.interim_interval = user.terms.interim_interval;

@@ -9,6 +9,8 @@ namespace {
 
 using Numbers = std::bitset<256>;
 
+static_assert(config::kMaxFilters == contract::kFilterRoom - 1);
+
 Numbers numbers_in_use(const contract::SessionMemory& memory) {
   Numbers used;
   for (const contract::SessionRecord& session : memory.sessions()) {

@@ -450,6 +450,9 @@ struct Log {
   LogFormat format = LogFormat::kText;
 };
 
+inline constexpr std::size_t kMaxFilters = 63;
+inline constexpr std::size_t kMaxFilterName = 64;  // octets
+
 // A rule of a filter: what it leaves out matches everything.
 struct FilterRule {
   bool permit = false;                   // else deny
@@ -474,7 +477,7 @@ struct Config {
   Pptp pptp;
   Ppp ppp;
   std::map<std::string, Pool> pools;      // "default" is always there
-  std::map<std::string, Filter> filters;  // at most contract::kFilterRoom - 1
+  std::map<std::string, Filter> filters;  // at most kMaxFilters
   Aaa aaa;
   Metrics metrics;
   Control control;
@@ -529,10 +532,9 @@ struct LocalUser {
   std::optional<SecretText> password;
   std::optional<Secret<16>> nt_hash;  // MD4 of the UTF-16LE password (RFC 2759 §8.3)
   std::optional<Ipv4Address> address;
-  std::optional<Ipv6Prefix> ipv6_prefix{};            // a /64
-  Networks routes{};                                  // networks behind this user
-  std::optional<std::string> pool;                    // absent: by group or dialled address
-  std::optional<std::uint64_t> rate_bits_per_second;  // of each direction
+  std::optional<Ipv6Prefix> ipv6_prefix{};  // a /64
+  Networks routes{};                        // networks behind this user
+  std::optional<std::string> pool;          // absent: by group or dialled address
   UserTerms terms{};
   std::vector<std::string> groups;
   bool disabled = false;

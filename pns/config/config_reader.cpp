@@ -234,38 +234,6 @@ bool relays_eap(const Ppp& ppp) noexcept {
   return std::find(ppp.eap.begin(), ppp.eap.end(), EapMethod::kRadius) != ppp.eap.end();
 }
 
-// A value of either family: IPv6 has a colon.
-template <class Parser4, class Parser6>
-auto of_either_family(Parser4 parser4, Parser6 parser6) {
-  using Value = std::variant<typename decltype(parser4(std::string_view()))::value_type,
-                             typename decltype(parser6(std::string_view()))::value_type>;
-  return [parser4, parser6](std::string_view text) -> Parsed<Value> {
-    if (text.find(':') != std::string_view::npos) {
-      auto value = parser6(text);
-      if (!value) return std::unexpected(std::move(value.error()));
-      return *value;
-    }
-    auto value = parser4(text);
-    if (!value) return std::unexpected(std::move(value.error()));
-    return *value;
-  };
-}
-
-// A list of values of both families under one key. Lists that the file does not give are left.
-template <class Parser4, class Parser6, class T4, class T6>
-void read_families(const Section& section, const char* key, std::vector<T4>& out4,
-                   std::vector<T6>& out6, Parser4 parser4, Parser6 parser6) {
-  if (!section.has(key)) return;
-  std::vector<std::variant<T4, T6>> both;
-  section.read_list(key, both, of_either_family(parser4, parser6));
-  out4.clear();
-  out6.clear();
-  for (const auto& value : both) {
-    if (const auto* v4 = std::get_if<T4>(&value)) out4.push_back(*v4);
-    if (const auto* v6 = std::get_if<T6>(&value)) out6.push_back(*v6);
-  }
-}
-
 Parsed<std::string> parse_node_name(std::string_view text) {
   const bool plain = std::all_of(text.begin(), text.end(), [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||

@@ -4,14 +4,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
+#include <string>
+#include <variant>
 
 namespace pns::config {
 namespace {
 
-constexpr std::size_t kMaxFilters = 63;  // contract::kFilterRoom - 1
-constexpr std::size_t kMaxRules = 256;   // of a filter
+constexpr std::size_t kMaxRules = 256;  // of a filter
 constexpr std::size_t kMaxAllRules = 4096;
-constexpr std::size_t kLongestName = 64;  // octets
 constexpr std::uint8_t kTcp = 6;
 constexpr std::uint8_t kUdp = 17;
 
@@ -42,15 +43,6 @@ Parsed<FilterRule::Ports> parse_ports(std::string_view text) {
   if (!first || !last || *first > *last)
     return std::unexpected(fmt::format("'{}' is neither a port nor a range of ports", text));
   return FilterRule::Ports{static_cast<std::uint16_t>(*first), static_cast<std::uint16_t>(*last)};
-}
-
-Parsed<std::string> parse_network_text(std::string_view text) {
-  if (text.find(':') == std::string_view::npos) {
-    if (const auto network = parse_network(text); !network) return std::unexpected(network.error());
-  } else if (const auto network = parse_ipv6_network(text); !network) {
-    return std::unexpected(network.error());
-  }
-  return std::string(text);
 }
 
 // One rule, whose keys may contradict each other about the family.
@@ -87,13 +79,11 @@ class RuleReader {
   }
   void read_address(const std::string& key, std::optional<Ipv4Prefix>& ipv4,
                     std::optional<Ipv6Prefix>& ipv6) {
-    std::optional<std::string> text;
-    section_.read(key, text, parse_network_text);
-    if (!text) return;
-    if (text->find(':') == std::string::npos)
-      ipv4 = *parse_network(*text);
-    else
-      ipv6 = *parse_ipv6_network(*text);
+    std::optional<std::variant<Ipv4Prefix, Ipv6Prefix>> network;
+    section_.read(key, network, of_either_family(parse_network, parse_ipv6_network));
+    if (!network) return;
+    if (const auto* const of4 = std::get_if<Ipv4Prefix>(&*network)) ipv4 = *of4;
+    if (const auto* const of6 = std::get_if<Ipv6Prefix>(&*network)) ipv6 = *of6;
     take_family(key, ipv4 ? 4 : 6);
   }
 
@@ -103,7 +93,7 @@ class RuleReader {
 };
 
 bool is_name(std::string_view name) {
-  return !name.empty() && name.size() <= kLongestName && std::ranges::all_of(name, [](char c) {
+  return !name.empty() && name.size() <= kMaxFilterName && std::ranges::all_of(name, [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
            c == '_';
   });

@@ -25,17 +25,14 @@ constexpr std::size_t kMostClients = 16;
 constexpr std::size_t kMostListeners = 8;
 constexpr std::size_t kLongestIdentifier = 253;  // octets of an attribute's value
 
+// A server may run on this host.
 Parsed<IpAddress> parse_server_address(std::string_view text) {
-  if (text.find(':') == std::string_view::npos) {
-    auto address = parse_host_address(text, true);
-    if (!address) return std::unexpected(std::move(address.error()));
-    return *address;
-  }
-  if (const auto loopback = Ipv6Address::parse(text); loopback && loopback->is_loopback())
-    return *loopback;
-  auto address = parse_ipv6_host_address(text);
-  if (!address) return std::unexpected(std::move(address.error()));
-  return *address;
+  return of_either_family([](auto ipv4) { return parse_host_address(ipv4, true); },
+                          [](auto ipv6) -> Parsed<Ipv6Address> {
+                            const auto loopback = Ipv6Address::parse(ipv6);
+                            if (loopback && loopback->is_loopback()) return *loopback;
+                            return parse_ipv6_host_address(ipv6);
+                          })(text);
 }
 
 Parsed<std::string> parse_identifier(std::string_view text) {
@@ -100,17 +97,11 @@ void read_accounting(const Section& section, Document& document, RadiusAccountin
 // "192.0.2.10", "192.0.2.0/24", or the same of IPv6.
 using ClientNetwork = std::variant<Ipv4Prefix, Ipv6Prefix>;
 Parsed<ClientNetwork> parse_client_network(std::string_view text) {
-  const bool ipv6 = text.find(':') != std::string_view::npos;
-  if (text.find('/') != std::string_view::npos) {
-    const auto as_network = [](auto network) -> Parsed<ClientNetwork> {
-      if (!network) return std::unexpected(std::move(network.error()));
-      return *network;
-    };
-    return ipv6 ? as_network(parse_ipv6_network(text)) : as_network(parse_network(text));
-  }
+  if (text.find('/') != std::string_view::npos)
+    return of_either_family(parse_network, parse_ipv6_network)(text);
   const auto address = parse_server_address(text);
   if (!address) return std::unexpected(address.error());
-  if (ipv6) return Ipv6Prefix{std::get<Ipv6Address>(*address), 128};
+  if (const auto* const ipv6 = std::get_if<Ipv6Address>(&*address)) return Ipv6Prefix{*ipv6, 128};
   return Ipv4Prefix{std::get<Ipv4Address>(*address), 32};
 }
 

@@ -15,8 +15,7 @@ namespace {
 using std::chrono::hours;
 using std::chrono::seconds;
 
-constexpr std::size_t kMaxFilterName = 64;  // octets
-constexpr std::size_t kMaxDns = 2;          // RFC 1877: a primary and a secondary
+constexpr std::size_t kMaxDns = 2;  // RFC 1877: a primary and a secondary
 constexpr std::size_t kMaxIpv6Dns = 3;
 constexpr auto kMaxTime = hours(24 * 366);
 constexpr std::uint16_t kMinMtu = 576;  // octets (RFC 791 §3.1)
@@ -32,21 +31,9 @@ Parsed<std::string> parse_filter_name(std::string_view text) {
 }
 
 void read_dns(Document& document, const Section& section, UserTerms& terms) {
-  std::vector<IpAddress> servers;
-  section.read_list("dns", servers, [](std::string_view text) -> Parsed<IpAddress> {
-    if (text.find(':') == std::string_view::npos) {
-      auto address = parse_host_address(text);
-      if (!address) return std::unexpected(std::move(address.error()));
-      return *address;
-    }
-    auto address = parse_ipv6_host_address(text);
-    if (!address) return std::unexpected(std::move(address.error()));
-    return *address;
-  });
-  for (const IpAddress& server : servers) {
-    if (const auto* ipv4 = std::get_if<Ipv4Address>(&server)) terms.dns.push_back(*ipv4);
-    if (const auto* ipv6 = std::get_if<Ipv6Address>(&server)) terms.ipv6_dns.push_back(*ipv6);
-  }
+  read_families(
+      section, "dns", terms.dns, terms.ipv6_dns, [](auto text) { return parse_host_address(text); },
+      [](auto text) { return parse_ipv6_host_address(text); });
   if (terms.dns.size() > kMaxDns)
     document.error_at(section.path("dns"), "at most two IPv4 servers");
   if (terms.ipv6_dns.size() > kMaxIpv6Dns)
@@ -87,10 +74,7 @@ void read_user_terms(Document& document, const Section& section, LocalUser& user
   } else {
     section.read("quota", terms.quota, parse_volume);
   }
-  if (section.is_mapping("rate"))
-    read_directions(section, "rate", terms.rate_up, terms.rate_down, parse_rate);
-  else
-    section.read("rate", user.rate_bits_per_second, parse_rate);
+  read_directions(section, "rate", terms.rate_up, terms.rate_down, parse_rate);
   read_directions(section, "filter", terms.filter_up, terms.filter_down, parse_filter_name);
   read_dns(document, section, terms);
   section.read("sessions", terms.sessions, integer(0, kMaxSessions));

@@ -77,13 +77,13 @@ carol: {password: c, rate: 20mbit, sessions: 0}
   const LocalUser& bob = users->at(1);
   CHECK(bob.terms.rate_up == 5'000'000);
   CHECK(bob.terms.rate_down == 20'000'000);
-  CHECK_FALSE(bob.rate_bits_per_second);
   CHECK(bob.terms.quota_up == 1'000'000'000);
   CHECK(bob.terms.quota_down == 2'000'000'000);
   CHECK(bob.terms.quota == 3'000'000'000);
   CHECK(bob.terms.filter_up.empty());
   CHECK(bob.terms.filter_down == "kids");
-  CHECK(users->at(2).rate_bits_per_second == 20'000'000);
+  CHECK(users->at(2).terms.rate_up == 20'000'000);
+  CHECK(users->at(2).terms.rate_down == 20'000'000);
   CHECK(users->at(2).terms.sessions == 0);
 }
 
@@ -123,7 +123,8 @@ carol: {password: 1234, pool: staff, disabled: true, password_expired: true}
   CHECK(bob.nt_hash->bytes()[0] == std::byte{0x88});
   CHECK(bob.nt_hash->bytes()[15] == std::byte{0x6c});
   CHECK(bob.address == Ipv4Address(0x0a400009));
-  CHECK(bob.rate_bits_per_second == 20'000'000);
+  CHECK(bob.terms.rate_up == 20'000'000);
+  CHECK(bob.terms.rate_down == 20'000'000);
   CHECK(bob.groups == std::vector<std::string>{"staff", "night"});
   const LocalUser& alice = (*users)[1];
   REQUIRE(alice.password);
@@ -131,7 +132,8 @@ carol: {password: 1234, pool: staff, disabled: true, password_expired: true}
   CHECK_FALSE(alice.nt_hash);
   CHECK_FALSE(alice.address);
   CHECK_FALSE(alice.pool);
-  CHECK_FALSE(alice.rate_bits_per_second);
+  CHECK_FALSE(alice.terms.rate_up);
+  CHECK_FALSE(alice.terms.rate_down);
   CHECK((*users)[2].password->view() == "1234");
   CHECK((*users)[2].disabled);
   CHECK((*users)[2].password_expired);

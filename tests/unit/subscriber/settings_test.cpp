@@ -117,7 +117,7 @@ TEST_CASE("settings: passwords become hashes, and what cannot is refused by name
   users[0].name = "alice";
   users[0].password = SecretText("clientPass");
   users[0].address = Ipv4Address(7);
-  users[0].rate_bits_per_second = 5;
+  users[0].terms.rate_up = users[0].terms.rate_down = 5;
   users[0].groups = {"staff"};
   users[1].name = "bob";
   users[1].nt_hash = crypto::nt_password_hash("secret").value();
