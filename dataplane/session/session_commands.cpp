@@ -16,11 +16,8 @@ void set_flags(SessionRecord& session, std::uint32_t set, std::uint32_t clear) n
 }
 
 void set_rates(SessionRecord& session, const contract::SessionRates& rates) noexcept {
-  const auto packed = [](const contract::SessionRate& rate) {
-    return contract::OctetRate(rate.bits_per_second, rate.burst_octets);
-  };
-  session.upstream_rate = packed(rates.upstream);
-  session.downstream.rate = packed(rates.downstream);
+  session.upstream_rate = to_octet_rate(rates.upstream);
+  session.downstream.rate = to_octet_rate(rates.downstream);
   session.rate_bits_per_second = contract::rate_of_both(rates);
   const bool limited = session.upstream_rate || session.downstream.rate;
   set_flags(session, limited ? contract::kFlagRates : 0, contract::kFlagRates);

@@ -21,6 +21,7 @@
 #include "pns/base/ids.hpp"
 #include "pns/base/ip_address.hpp"
 #include "pns/base/networks.hpp"
+#include "pns/contract/octet_rate.hpp"
 
 namespace pns::contract {
 
@@ -100,6 +101,10 @@ struct SessionRate {
   std::uint64_t burst_octets = 0;     // 0: OctetRate::kDefaultBurstNs
   friend bool operator==(const SessionRate&, const SessionRate&) = default;
 };
+
+[[nodiscard]] constexpr OctetRate to_octet_rate(const SessionRate& rate) noexcept {
+  return {rate.bits_per_second, rate.burst_octets};
+}
 
 struct SessionRates {
   SessionRate upstream;
