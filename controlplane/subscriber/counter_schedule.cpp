@@ -30,10 +30,7 @@ Duration CounterSchedule::interval_of(const Session& session) const {
 }
 
 void CounterSchedule::on_ended(const Session& session, const SessionEnd&) {
-  const auto found = due_of_.find(session.id());
-  if (found == due_of_.end()) return;
-  due_.erase({found->second, session.id()});
-  due_of_.erase(found);
+  due_.remove(session.id());
 }
 
 void CounterSchedule::schedule(const Session& session) {
@@ -42,29 +39,24 @@ void CounterSchedule::schedule(const Session& session) {
   // A part between a half and the whole of the interval, in 1,024 steps.
   const auto step = static_cast<int>((session.id().value * 0x9e37'79b9'7f4a'7c15ULL) >> 54);
   const TimePoint at = loop_.now() + interval / 2 + interval / 2 / 1024 * step;
-  due_.emplace(at, session.id());
-  due_of_[session.id()] = at;
-  timer_.arm(due_.begin()->first);
+  due_.set(session.id(), at);
+  timer_.arm(*due_.next());
 }
 
 void CounterSchedule::run() {
   const TimePoint now = loop_.now();
-  for (int i = 0; i < kReportsPerTurn && !due_.empty() && due_.begin()->first <= now; ++i) {
-    const auto [at, id] = *due_.begin();
-    due_.erase(due_.begin());
+  for (int i = 0; i < kReportsPerTurn; ++i) {
+    const auto due = due_.take_due(now);
+    if (!due) break;
+    const auto [at, id] = *due;
     const Session* const session = sessions_.find(id);
     const Duration interval = session != nullptr ? interval_of(*session) : Duration{};
-    if (interval <= Duration{}) {
-      due_of_.erase(id);
-      continue;
-    }
+    if (interval <= Duration{}) continue;
     // After a stall the reports that were missed are not made up for.
-    const TimePoint next = std::max(at + interval, now + interval / 2);
-    due_.emplace(next, id);
-    due_of_[id] = next;
+    due_.set(id, std::max(at + interval, now + interval / 2));
     events_.counters_due(*session);
   }
-  if (!due_.empty()) timer_.arm(due_.begin()->first);
+  if (const auto next = due_.next()) timer_.arm(*next);
 }
 
 }  // namespace pns::subscriber

@@ -5,11 +5,8 @@
 // its id, so that sessions which opened together do not report together. Event-loop thread only.
 #pragma once
 
-#include <set>
-#include <unordered_map>
-#include <utility>
-
 #include "controlplane/runtime/event_loop.hpp"
+#include "controlplane/subscriber/session_deadlines.hpp"
 #include "controlplane/subscriber/session_events.hpp"
 #include "controlplane/subscriber/session_table.hpp"
 
@@ -38,8 +35,7 @@ class CounterSchedule final : public SessionListener {
   SessionEvents& events_;
   control::Timer timer_;
   Duration interval_{0};
-  std::set<std::pair<TimePoint, SessionId>> due_;
-  std::unordered_map<SessionId, TimePoint> due_of_;
+  SessionDeadlines due_;
 };
 
 }  // namespace pns::subscriber

@@ -211,11 +211,8 @@ bool DataplaneSession::lacks_ipv4() const noexcept { return !has_flag(contract::
 bool DataplaneSession::lacks(const contract::SessionService& service) const noexcept {
   const auto& known = record();
   const std::uint32_t flags = known.flags.load(std::memory_order_acquire);
-  const auto packed = [](const contract::SessionRate& rate) {
-    return contract::OctetRate(rate.bits_per_second, rate.burst_octets);
-  };
-  const contract::OctetRate upstream = packed(service.rates.upstream);
-  const contract::OctetRate downstream = packed(service.rates.downstream);
+  const contract::OctetRate upstream = to_octet_rate(service.rates.upstream);
+  const contract::OctetRate downstream = to_octet_rate(service.rates.downstream);
   const bool limited = upstream || downstream;
   if (limited != ((flags & contract::kFlagRates) != 0)) return true;
   if (limited && (known.upstream_rate != upstream || known.downstream.rate != downstream))

@@ -62,9 +62,10 @@ void SessionLimits::on_ended(const Session& session, const SessionEnd&) { forget
 
 void SessionLimits::watch(const Session& session) {
   const model::SessionConditions* const conditions = session.conditions();
-  remove_end(session.id());
+  ends_.remove(session.id());
   if (conditions != nullptr && conditions->limits.session_time)
-    set_end(session.id(), *session.link().opened() + *conditions->limits.session_time);
+    ends_.set(session.id(), *session.link().opened() + *conditions->limits.session_time);
+  arm_end_timer();
   if (conditions != nullptr && is_metered(conditions->limits))
     set_meter(session, conditions->limits);
   else
@@ -72,21 +73,12 @@ void SessionLimits::watch(const Session& session) {
 }
 
 void SessionLimits::forget(const Session& session) {
-  remove_end(session.id());
+  ends_.remove(session.id());
   remove_meter(session);
 }
 
-void SessionLimits::set_end(SessionId id, TimePoint at) {
-  ends_.emplace(at, id);
-  end_of_[id] = at;
-  end_timer_.arm(ends_.begin()->first);
-}
-
-void SessionLimits::remove_end(SessionId id) {
-  const auto found = end_of_.find(id);
-  if (found == end_of_.end()) return;
-  ends_.erase({found->second, id});
-  end_of_.erase(found);
+void SessionLimits::arm_end_timer() {
+  if (const auto next = ends_.next()) end_timer_.arm(*next);
 }
 
 SessionLimits::Meter* SessionLimits::meter_of(const Session& session) noexcept {
@@ -104,7 +96,6 @@ void SessionLimits::set_meter(const Session& session, const model::ServiceLimits
     auto& slice = slice_of(slot);
     meter = &slice.emplace_back();
     places_[slot.value] = static_cast<std::uint32_t>(slice.size());
-    meter->id = session.id();
     meter->slot = slot;
     meter->packets = packets_of(session.dataplane().record());
     meter->active = loop_.now();
@@ -132,12 +123,13 @@ void SessionLimits::remove_meter(const Session& session) {
 
 void SessionLimits::end_overdue() {
   std::vector<Session*> over;
-  while (!ends_.empty() && ends_.begin()->first <= loop_.now() && over.size() < kEndsPerTurn) {
-    const SessionId id = ends_.begin()->second;
-    remove_end(id);
-    if (Session* const session = sessions_.find(id); is_open(session)) over.push_back(session);
+  while (over.size() < kEndsPerTurn) {
+    const auto due = ends_.take_due(loop_.now());
+    if (!due) break;
+    if (Session* const session = sessions_.find(due->second); is_open(session))
+      over.push_back(session);
   }
-  if (!ends_.empty()) end_timer_.arm(ends_.begin()->first);
+  arm_end_timer();
   if (!over.empty()) end_(over, EndReason::session_timeout);
 }
 

@@ -13,12 +13,10 @@
 #include <array>
 #include <cstdint>
 #include <functional>
-#include <set>
-#include <unordered_map>
-#include <utility>
 #include <vector>
 
 #include "controlplane/runtime/event_loop.hpp"
+#include "controlplane/subscriber/session_deadlines.hpp"
 #include "controlplane/subscriber/session_events.hpp"
 #include "controlplane/subscriber/session_table.hpp"
 #include "pns/base/end_reason.hpp"
@@ -47,7 +45,6 @@ class SessionLimits final : public SessionListener {
 
   // All that a look needs but the counters, so that it costs few cache lines.
   struct Meter {
-    SessionId id;
     SlotId slot;
     Duration idle_time{};  // these are the greatest values where there is no limit
     std::uint64_t upstream = 0;
@@ -59,8 +56,6 @@ class SessionLimits final : public SessionListener {
 
   void watch(const Session& session);
   void forget(const Session& session);
-  void set_end(SessionId id, TimePoint at);
-  void remove_end(SessionId id);
   [[nodiscard]] std::vector<Meter>& slice_of(SlotId slot) noexcept {
     return meters_[slot.value % kSlices];
   }
@@ -68,6 +63,7 @@ class SessionLimits final : public SessionListener {
   [[nodiscard]] Meter* meter_of(const Session& session) noexcept;
   void set_meter(const Session& session, const model::ServiceLimits& limits);
   void remove_meter(const Session& session);
+  void arm_end_timer();
   void end_overdue();
   void look();
   // kNone: no limit of the session is reached.
@@ -79,8 +75,7 @@ class SessionLimits final : public SessionListener {
   End end_;
   control::Timer end_timer_;
   control::Timer look_timer_;
-  std::set<std::pair<TimePoint, SessionId>> ends_;
-  std::unordered_map<SessionId, TimePoint> end_of_;
+  SessionDeadlines ends_;
   std::array<std::vector<Meter>, kSlices> meters_;
   std::vector<std::uint32_t> places_;  // by slot, in its slice, from 1; empty until there is one
   std::uint32_t next_slice_ = 0;
