@@ -21,44 +21,34 @@ EapType type_of(EapMethod method) noexcept {
 }  // namespace
 
 void EapAuthenticator::start(Context& context) {
-  identifier_ = static_cast<std::uint8_t>(context.random.next_u32());
   stage_ = Stage::kIdentity;
-  send_request(EapType::kIdentity, {}, context);
+  type_ = EapType::kIdentity;
+  request_identity(context);
 }
 
 // ---- Requests
 
-void EapAuthenticator::send_request(EapType type, Bytes data, Context& context) {
+void EapAuthenticator::send_next(EapType type, Bytes data, Context& context) {
   type_ = type;
-  request_.assign(1, static_cast<std::byte>(type));
-  request_.insert(request_.end(), data.begin(), data.end());
-  ++identifier_;
-  requests_sent_ = 0;
-  repeat_request(context);
-}
-
-void EapAuthenticator::repeat_request(Context& context) {
-  context.send(wire::PppProtocol::kEap, static_cast<std::uint8_t>(EapCode::kRequest), identifier_,
-               request_);
-  const Duration wait = stage_ == Stage::kRetrying ? settings_.auth_retry_timeout
-                        : requests_sent_ == 0      ? settings_.first_restart_timer
-                                                   : settings_.restart_timer;
-  timer_ = context.now + wait;
-  ++requests_sent_;
+  std::vector<std::byte> body(1 + data.size(), static_cast<std::byte>(type));
+  std::ranges::copy(data, body.begin() + 1);
+  send_request(
+      static_cast<std::uint8_t>(identifier() + 1), body,
+      stage_ == Stage::kRetrying ? settings().auth_retry_timeout : settings().first_restart_timer,
+      context);
 }
 
 void EapAuthenticator::send_ms_chap_v2(EapMsChapV2Code code, Bytes data, Context& context) {
   std::vector<std::byte> body(4 + data.size());
   Writer writer(body);
   wire::EapMsChapV2{static_cast<std::uint8_t>(code), ms_identifier_, data}.write(writer);
-  send_request(EapType::kMsChapV2, body, context);
+  send_next(EapType::kMsChapV2, body, context);
 }
 
 void EapAuthenticator::on_timer(Context& context) {
-  if (!timer_ || context.now < *timer_) return;
-  timer_.reset();
+  if (!is_overdue(context)) return;
   if (stage_ == Stage::kRetrying) return refuse(failed_, context);
-  if (requests_sent_ < settings_.max_configure) return repeat_request(context);
+  if (repeat_request(context)) return;
   // A refused peer that does not confirm has failed; anybody else has gone silent.
   const bool refused = stage_ == Stage::kRefusing;
   refuse(refused ? failed_ : EndReason::auth_timeout, context);
@@ -67,12 +57,7 @@ void EapAuthenticator::on_timer(Context& context) {
 // ---- Responses
 
 void EapAuthenticator::on_packet(const wire::ControlPacket& packet, Context& context) {
-  // Requests, Success and Failure are ours to send (RFC 3748 §4).
-  if (packet.code != static_cast<std::uint8_t>(EapCode::kResponse) ||
-      packet.identifier != identifier_)
-    return;
-  if (stage_ == Stage::kAccepted || stage_ == Stage::kRefused) return send_verdict(context);
-  const auto response = wire::EapData::parse(packet.data);
+  const auto response = read_response(packet, context);
   if (!response || stage_ == Stage::kDeciding) return;
   const auto type = static_cast<EapType>(response->type);
   // §5.3: only the first Request of a method may be refused. An Expanded Nak (§5.3.2) belongs to
@@ -108,17 +93,17 @@ void EapAuthenticator::offer_next(Context& context) {
     context.random.fill(md5_challenge_);
     std::array<std::byte, 1 + 16 + kMaximumOurName> body;
     Writer writer(body);
-    wire::ChapValue{md5_challenge_, our_name(settings_.name)}.write(writer);
-    return send_request(EapType::kMd5Challenge, writer.written(), context);
+    wire::ChapValue{md5_challenge_, our_name(settings().name)}.write(writer);
+    return send_next(EapType::kMd5Challenge, writer.written(), context);
   }
   exchange_.start(context.random);
-  ms_identifier_ = static_cast<std::uint8_t>(identifier_ + 1);  // as the Request's, as is usual
+  ms_identifier_ = static_cast<std::uint8_t>(identifier() + 1);  // as the Request's, as is usual
   send_ms_chap_v2(EapMsChapV2Code::kChallenge, exchange_.challenge_body(), context);
 }
 
 void EapAuthenticator::on_md5(Bytes data, Context& context) {
   const auto chap = wire::ChapValue::parse(data);
-  model::ChapMd5Credentials credentials{.challenge = md5_challenge_, .identifier = identifier_};
+  model::ChapMd5Credentials credentials{.challenge = md5_challenge_, .identifier = identifier()};
   if (!chap || chap->value.size() != credentials.response.size() ||
       chap->name.size() > kMaximumName)
     return ask(std::nullopt, context);
@@ -157,7 +142,7 @@ void EapAuthenticator::on_ms_chap_v2(Bytes data, Context& context) {
 }
 
 void EapAuthenticator::ask(std::optional<model::AuthRequest> request, Context& context) {
-  timer_.reset();
+  stop_timer();
   stage_ = Stage::kDeciding;
   if (!request) return refuse(EndReason::auth_malformed, context);
   if (request->user.empty()) request->user = identity_;
@@ -179,37 +164,6 @@ void EapAuthenticator::deny(const model::AuthDenial& denial, Context& context) {
   stage_ = exchange_.awaits_response() || exchange_.awaits_change() ? Stage::kRetrying
                                                                     : Stage::kRefusing;
   send_ms_chap_v2(EapMsChapV2Code::kFailure, as_octets(text), context);
-}
-
-void EapAuthenticator::accept(Context& context) {
-  timer_.reset();
-  stage_ = Stage::kAccepted;
-  context.observer.before_auth_success();
-  send_verdict(context);
-  context.observer.authenticated();
-}
-
-void EapAuthenticator::refuse(EndReason reason, Context& context) {
-  timer_.reset();
-  stage_ = Stage::kRefused;
-  send_verdict(context);
-  context.observer.auth_failed(reason);
-}
-
-std::optional<SettledVerdict> EapAuthenticator::settled() const {
-  return SettledVerdict{.protocol = protocol(),
-                        .method = method(),
-                        .question_code = static_cast<std::uint8_t>(EapCode::kResponse),
-                        .identifier = identifier_,
-                        .answer_code = static_cast<std::uint8_t>(EapCode::kSuccess),
-                        .answer = {}};
-}
-
-void EapAuthenticator::send_verdict(Context& context) const {
-  context.send(
-      wire::PppProtocol::kEap,
-      static_cast<std::uint8_t>(stage_ == Stage::kAccepted ? EapCode::kSuccess : EapCode::kFailure),
-      identifier_, {});
 }
 
 }  // namespace pns::ppp

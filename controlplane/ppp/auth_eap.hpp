@@ -5,9 +5,7 @@
 // configured order; a Nak chooses among those that are permitted and not refused yet. It ends here:
 // AAA judges what is inside, as it does without EAP.
 //
-// One Request is outstanding at a time. It is repeated with its Identifier until the Response to it
-// comes; a Response to an earlier one is discarded, but the last Response, repeated, is told the
-// verdict again. We send no Notification; a Response to one is discarded. Sans-I/O.
+// We send no Notification; a Response to one is discarded. Sans-I/O.
 #pragma once
 
 #include <array>
@@ -16,31 +14,22 @@
 #include <string>
 #include <vector>
 
-#include "controlplane/ppp/auth.hpp"
+#include "controlplane/ppp/eap_side.hpp"
 #include "controlplane/ppp/ms_chap_v2_exchange.hpp"
 #include "controlplane/ppp/settings.hpp"
 #include "pns/wire/ppp_auth.hpp"
 
 namespace pns::ppp {
 
-class EapAuthenticator final : public AuthenticatorSide {
+class EapAuthenticator final : public EapSide {
  public:
   explicit EapAuthenticator(const LinkSettings& settings)
-      : settings_(settings), untried_(settings.eap), exchange_(settings) {}
-
-  [[nodiscard]] wire::PppProtocol protocol() const noexcept override {
-    return wire::PppProtocol::kEap;
-  }
-  [[nodiscard]] model::AuthMethod method() const noexcept override {
-    return model::AuthMethod::kEap;
-  }
+      : EapSide(settings), untried_(settings.eap), exchange_(settings) {}
 
   void start(Context& context) override;
   void on_packet(const wire::ControlPacket& packet, Context& context) override;
   void grant(const model::AuthGrant& grant, Context& context) override;
   void deny(const model::AuthDenial& denial, Context& context) override;
-  [[nodiscard]] std::optional<SettledVerdict> settled() const override;
-  [[nodiscard]] std::optional<TimePoint> deadline() const noexcept override { return timer_; }
   void on_timer(Context& context) override;
 
  private:
@@ -51,8 +40,6 @@ class EapAuthenticator final : public AuthenticatorSide {
     kConfirming,  // EAP-MSCHAPv2 Success Request sent
     kRetrying,    // EAP-MSCHAPv2 Failure Request sent: other credentials may come
     kRefusing,    // EAP-MSCHAPv2 Failure Request sent: whatever comes ends it
-    kAccepted,    // EAP-Success sent
-    kRefused,     // EAP-Failure sent
   };
 
   void on_identity(Bytes data, Context& context);
@@ -61,22 +48,13 @@ class EapAuthenticator final : public AuthenticatorSide {
   void on_ms_chap_v2(Bytes data, Context& context);
   void offer_next(Context& context);
   void ask(std::optional<model::AuthRequest> request, Context& context);
-  void accept(Context& context);
-  void refuse(EndReason reason, Context& context);
   // A new Request with a new Identifier.
-  void send_request(wire::EapType type, Bytes data, Context& context);
+  void send_next(wire::EapType type, Bytes data, Context& context);
   void send_ms_chap_v2(wire::EapMsChapV2Code code, Bytes data, Context& context);
-  void repeat_request(Context& context);
-  void send_verdict(Context& context) const;
 
-  const LinkSettings& settings_;    // of the Link that owns this
   std::vector<EapMethod> untried_;  // in order of preference, without the one in use
   Stage stage_ = Stage::kIdentity;
-  std::uint8_t identifier_ = 0;  // of the outstanding Request, then of the last Response
   wire::EapType type_ = wire::EapType::kIdentity;  // of the outstanding Request
-  std::vector<std::byte> request_;                 // its data, for repetition
-  unsigned requests_sent_ = 0;
-  std::optional<TimePoint> timer_;
   std::string identity_;
   std::array<std::byte, 16> md5_challenge_{};
   MsChapV2Exchange exchange_;
