@@ -2,49 +2,22 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Accounting to a real FreeRADIUS: each call of a Linux client has its records, also when no server answers
 for a while and the control process is killed meanwhile."""
+import books
 import pnslab
 import theme
-from auth_test import MPPE_128, only
+from auth_test import MPPE_128
 from theme import HOST
 
-USERS = """alice  Cleartext-Password := "wonderland"
-       Service-Type = Framed-User, Framed-Protocol = PPP, Class = 0x676f6c64
-"""
 PPP = """ppp:
   mtu: 1400
   auth: [mschapv2, eap, mschap, chap, pap]
   mppe: {policy: prefer, key_bits: [128], mode: stateless}
 """
-AAA = """aaa:
-  order: [local, radius]
-  local: {users_file: users.yaml}
-  radius:
-    servers:
-      - {address: 127.0.0.1, secret_file: %(secret)s, timeout: 500ms}
-    nas_identifier: lab
-    dead: {after: 2s, probe_interval: 1s}
-    accounting: {interim_interval: 1m, spool_directory: %(spool)s}
-"""
 
 
-class Accounting(theme.Theme):
-    """FreeRADIUS runs beside the server, on its loopback. Alice is its user, bob is one of the users file."""
-    users = {"bob": "builder"}
-
-    @classmethod
-    def before_start(cls):
-        cls.radius = pnslab.FreeRadius(cls.lab, cls.lab.pns, USERS).start()
-        spool = cls.lab.directory / "spool"
-        cls.changes = {"ppp": PPP, "aaa": AAA % {"secret": cls.radius.secret_file, "spool": spool}}
-
-    def call(self, user, password, method="mschap-v2", *encryption):
-        """A client that is up; with it the server's view of its session."""
-        session = self.guest.dial(user, password, security=only(method, *encryption)).wait_up()
-        pnslab.wait_until(lambda: self.find(session), 5, f"the server shows {session.address}")
-        return session, self.find(session)
-
-    def records_of(self, session_id):
-        return [record for record in self.radius.records() if record.get("Acct-Session-Id") == session_id]
+class Accounting(books.Books):
+    radius_keys = "    dead: {after: 2s, probe_interval: 1s}\n"
+    blocks = {"ppp": PPP}
 
     def wait_records(self, session_id, *statuses, timeout=15):
         """The records of a session, once these have arrived, in this order."""

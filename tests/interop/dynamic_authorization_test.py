@@ -8,28 +8,18 @@ import re
 import sys
 import time
 
+import books
 import pnslab
 import theme
-from auth_test import MPPE_128, only
+from auth_test import MPPE_128
 from theme import HOST
 
-USERS = """alice  Cleartext-Password := "wonderland"
-       Service-Type = Framed-User, Framed-Protocol = PPP, Class = 0x676f6c64
-"""
 PPP = """ppp:
   mtu: 1400
   auth: [mschapv2]
   mppe: {policy: prefer, key_bits: [128], mode: stateless}
 """
-AAA = """aaa:
-  order: [local, radius]
-  local: {users_file: users.yaml}
-  radius:
-    servers:
-      - {address: 127.0.0.1, secret_file: %(secret)s, timeout: 500ms}
-    nas_identifier: lab
-    accounting: {interim_interval: 1m, spool_directory: %(spool)s}
-    dynamic_authorization:
+AUTHORIZATION = """    dynamic_authorization:
       listen: [127.0.0.1, "::1"]
       clients:
         - {address: 127.0.0.1, secret_file: %(secret)s}
@@ -43,23 +33,20 @@ CLIENT = pathlib.Path(__file__).resolve().parent / "authorization_client.py"
 IPV4, IPV6 = "127.0.0.1:3799", "[::1]:3799"
 
 
-class DynamicAuthorization(theme.Theme):
-    """FreeRADIUS runs beside the server, on its loopback; radclient there too. Bob is of the users file."""
-    users = {"bob": "builder"}
+class DynamicAuthorization(books.Books):
+    """radclient runs beside the server too."""
+    radius_keys = AUTHORIZATION
+    blocks = {"ppp": PPP, "filters": FILTERS}
 
     @classmethod
     def before_start(cls):
         if not pathlib.Path("/usr/bin/radclient").exists():
             raise pnslab.Missing("no radclient (Debian package freeradius-utils)")
         cls.lab.pns.sysctl("net/ipv6/conf/lo/disable_ipv6", "0")
-        cls.radius = pnslab.FreeRadius(cls.lab, cls.lab.pns, USERS).start()
-        spool = cls.lab.directory / "spool"
-        cls.changes = {"ppp": PPP, "filters": FILTERS, "aaa": AAA % {"secret": cls.radius.secret_file, "spool": spool}}
+        super().before_start()
 
-    def call(self, user="alice", password="wonderland"):
-        session = self.guest.dial(user, password, security=only("mschap-v2", *MPPE_128)).wait_up()
-        pnslab.wait_until(lambda: self.find(session), 5, f"the server shows {session.address}")
-        return session, self.find(session)
+    def call_alice(self):
+        return self.call("alice", "wonderland", "mschap-v2", *MPPE_128)
 
     def request(self, kind, attributes, server=IPV4, secret=None, now=None):
         """What radclient got: code of the answer and its Error-Cause; None for each that is not there.
@@ -78,10 +65,7 @@ class DynamicAuthorization(theme.Theme):
         return self.metric("pns_authorization_refusals_total", reason=reason)
 
     def stop_of(self, session_id):
-        def stopped():
-            return next((r for r in self.radius.records() if r.get("Acct-Session-Id") == session_id
-                         and r["Acct-Status-Type"] == "Stop"), None)
-        return pnslab.wait_until(stopped, 15, f"the Stop of {session_id}")
+        return pnslab.wait_until(lambda: self.records_of(session_id, "Stop"), 15, f"the Stop of {session_id}")[0]
 
     def test_10_disconnect_by_each_attribute_and_family(self):
         def attributes_of(view):
@@ -90,10 +74,10 @@ class DynamicAuthorization(theme.Theme):
             yield IPV6, [f'Framed-IP-Address = {view["address"]}', 'NAS-Identifier = "lab"']
             yield IPV4, [f'Calling-Station-Id = "{view["peer"]}"', f'NAS-Port = {view["slot"]}',
                          'User-Name = "alice"', "NAS-IP-Address = 127.0.0.1"]
-        session, view = self.call()
+        session, view = self.call_alice()
         for number in range(len(list(attributes_of(view)))):
             if number > 0:
-                session, view = self.call()
+                session, view = self.call_alice()
             server, attributes = list(attributes_of(view))[number]
             self.assertEqual(self.request("disconnect", attributes, server), ("Disconnect-ACK", None), attributes)
             self.assertEqual(self.server.sessions(), [])  # it is over when the answer comes
@@ -110,13 +94,12 @@ class DynamicAuthorization(theme.Theme):
         self.assertEqual(self.missing_metrics(names), [])
 
     def test_20_coa_changes_class_and_outlives_the_control_process(self):
-        session, view = self.call()
+        session, view = self.call_alice()
         named = [f'Acct-Session-Id = "{view["id"]}"', 'User-Name = "alice"']
         self.assertEqual(self.request("coa", [*named, "Class = 0x73696c766572"], IPV6), ("CoA-ACK", None))
 
         def interims():
-            return [r["Class"] for r in self.radius.records()
-                    if r.get("Acct-Session-Id") == view["id"] and r["Acct-Status-Type"] == "Interim-Update"]
+            return [record["Class"] for record in self.records_of(view["id"], "Interim-Update")]
         pnslab.wait_until(interims, 15, "an Interim-Update tells the change")
         self.assertEqual(interims(), ["0x73696c766572"])
         self.server.kill("control")
@@ -126,7 +109,7 @@ class DynamicAuthorization(theme.Theme):
 
     def test_25_coa_changes_filter_rate_and_session_time(self):
         """Each holds as soon as its ACK is there."""
-        session, view = self.call()
+        session, view = self.call_alice()
         named = [f'Acct-Session-Id = "{view["id"]}"']
         self.assertEqual(self.ping(self.guest, HOST, "-i 0.2"), (3, 3))
         self.assertEqual(self.request("coa", [*named, 'Filter-Id = "no-ping.in"']), ("CoA-ACK", None))
@@ -148,7 +131,7 @@ class DynamicAuthorization(theme.Theme):
         self.assertEqual(self.stop_of(view["id"])["Acct-Terminate-Cause"], "Session-Timeout")
 
     def test_30_refusals_name_their_cause_and_change_nothing(self):
-        session, view = self.call("bob", "builder")
+        session, view = self.call("bob", "builder", "mschap-v2", *MPPE_128)
         bob = ['User-Name = "bob"']
         for kind, attributes, cause, reason in (
                 ("disconnect", ['User-Name = "nobody"'], "Session-Context-Not-Found", "no_session"),
@@ -168,7 +151,7 @@ class DynamicAuthorization(theme.Theme):
         self.assertEqual(session.hang_up(), 5)
 
     def test_40_a_wrong_secret_and_an_old_packet_get_no_answer(self):
-        session, _ = self.call("bob", "builder")
+        session, _ = self.call("bob", "builder", "mschap-v2", *MPPE_128)
         bob = ['User-Name = "bob"']
         for reason, options in (("wrong_authenticator", {"secret": "guessed"}), ("stale", {"now": time.time() - 400})):
             for server in (IPV4, IPV6):
@@ -179,7 +162,7 @@ class DynamicAuthorization(theme.Theme):
         self.assertEqual(session.hang_up(), 5)
 
     def test_50_a_retransmission_is_answered_again_and_a_replay_is_not(self):
-        self.call("bob", "builder")
+        self.call("bob", "builder", "mschap-v2", *MPPE_128)
         ends = self.metric("pns_call_ends_total", reason="radius_disconnected")
         done = self.lab.pns.run(sys.executable, "-B", str(CLIENT), "twice", "--server", "127.0.0.1", "--secret-file",
                                 str(self.radius.secret_file), "--user", "bob")
