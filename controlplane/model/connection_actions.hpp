@@ -22,7 +22,7 @@ struct SendMessage {
 };
 
 // The peer asks for a call (Outgoing-Call-Request, RFC 2637 §2.7, or Incoming-Call-Request, §2.9).
-// Answer with ControlConnection::on_call_accepted or on_call_refused, naming the offer; at once or
+// Answer with Calls::accept or Calls::refuse, naming the offer; at once or
 // later.
 struct OfferCall {
   std::uint32_t offer = 0;  // names this request on this connection

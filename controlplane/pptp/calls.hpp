@@ -50,47 +50,57 @@ class Calls {
 
   // `settings` must outlive this.
   explicit Calls(const ConnectionSettings& settings) noexcept : settings_(&settings) {}
-  // Those that an earlier process left.
-  void restore(const std::vector<KnownCall>& known, TimePoint now);
 
-  // ---- The peer. A message that concerns calls; another one does nothing.
-  void on_message(const Cause& cause, Actions& out);
-  // The same event for every call.
-  void on_all(CallEvent event, const Cause& cause, Actions& out);
-
-  // ---- Our side; see ControlConnection.
+  // ---- Answers to OfferCall. An offer that was withdrawn meanwhile is no longer known: accept()
+  // gives EndCall at once (so that nothing leaks), refuse() gives nothing. The codes that tell the
+  // peer why follow from the reason (codes.hpp).
   [[nodiscard]] Actions accept(std::uint32_t offer, OurCallId our_call_id, TimePoint now);
   [[nodiscard]] Actions refuse(std::uint32_t offer, EndReason reason, TimePoint now);
-  [[nodiscard]] Actions offers() const;
+  // Whether an OfferCall of this number waits for accept() or refuse().
   [[nodiscard]] bool awaits_answer(std::uint32_t offer) const noexcept;
-  [[nodiscard]] Actions place(OurCallId our_call_id, const OutgoingCall& call, TimePoint now);
-  [[nodiscard]] Actions announce(OurCallId our_call_id, const IncomingCall& call, TimePoint now);
+  // OfferCall once more for each request of the peer that has no answer yet: for the process that
+  // took this connection over.
+  [[nodiscard]] Actions offers() const;
+
+  // Ends a call that has a Call ID of ours: Call-Disconnect-Notify where we are the PAC,
+  // Call-Clear-Request where we are the PNS, then EndCall.
   [[nodiscard]] Actions end(OurCallId our_call_id, EndReason reason,
                             const CallStatistics& statistics, TimePoint now);
+  // WAN-Error-Notify with these totals, if it is enabled, we are the PAC of this established call,
+  // they have grown since the last one, and that is wan_error_interval ago. Otherwise nothing.
   [[nodiscard]] Actions report_wan_errors(OurCallId our_call_id, const model::WanErrors& totals,
                                           TimePoint now);
 
-  // ---- Time.
+  // Each call that has changed since take_changes(), as it is now; nothing of calls that came and
+  // went in between.
+  struct Change {
+    std::uint32_t number = 0;
+    std::optional<KnownCall> now{};  // none: the call is gone
+  };
+
+ private:
+  // The connection alone knows whether it is established.
+  friend class ControlConnection;
+
+  // Those that an earlier process left.
+  void restore(const std::vector<KnownCall>& known, TimePoint now);
+  // A message that concerns calls; another one does nothing.
+  void on_message(const Cause& cause, Actions& out);
+  // The same event for every call.
+  void on_all(CallEvent event, const Cause& cause, Actions& out);
+  [[nodiscard]] Actions place(OurCallId our_call_id, const OutgoingCall& call, TimePoint now);
+  [[nodiscard]] Actions announce(OurCallId our_call_id, const IncomingCall& call, TimePoint now);
   [[nodiscard]] std::optional<TimePoint> deadline() const noexcept { return table_.deadline(); }
   // Numbers of the calls that have waited too long, for on_timeout().
   [[nodiscard]] std::vector<std::uint32_t> late(TimePoint now) const { return table_.late(now); }
   // A reason: the peer does not answer, and the connection must close.
   [[nodiscard]] std::optional<EndReason> on_timeout(std::uint32_t number, TimePoint now,
                                                     Actions& out);
-
-  // ---- What is known.
   [[nodiscard]] const CallTable& table() const noexcept { return table_; }
   [[nodiscard]] const CallCounters& counters() const noexcept { return counters_; }
   [[nodiscard]] std::vector<KnownCall> known() const;  // by number
-  // Each call that has changed since the last time, as it is now; nothing of calls that came and
-  // went in between.
-  struct Change {
-    std::uint32_t number = 0;
-    std::optional<KnownCall> now{};  // none: the call is gone
-  };
   [[nodiscard]] std::vector<Change> take_changes();
 
- private:
   // One event of a call's machine. True: the peer is suspected to be gone.
   bool step(std::uint32_t number, CallEvent event, const Cause& cause, Actions& out);
   void perform(Call& call, CallAction action, const Cause& cause, Actions& out);

@@ -95,21 +95,8 @@ class ControlConnection {
   // word: the peer wins. A receiver stays silent: the peer, who has lost, will close.
   [[nodiscard]] model::ConnectionActions on_collision(TimePoint now);
 
-  // ---- Answers to OfferCall. An offer that was withdrawn meanwhile is no longer known: an
-  // accepted one gives EndCall at once (so that nothing leaks), a refused one gives nothing. The
-  // codes that tell the peer why follow from the reason (codes.hpp).
-  [[nodiscard]] model::ConnectionActions on_call_accepted(std::uint32_t offer,
-                                                          OurCallId our_call_id, TimePoint now) {
-    return calls_.accept(offer, our_call_id, now);
-  }
-  [[nodiscard]] model::ConnectionActions on_call_refused(std::uint32_t offer, EndReason reason,
-                                                         TimePoint now) {
-    return calls_.refuse(offer, reason, now);
-  }
-
-  // OfferCall once more for each request of the peer that has no answer yet: for the process that
-  // took this connection over.
-  [[nodiscard]] model::ConnectionActions offers() const { return calls_.offers(); }
+  // Its calls: answers to OfferCall, and the end of a call.
+  [[nodiscard]] Calls& our_calls() noexcept { return calls_; }
 
   // ---- What our side wants.
   // Asks for a call under this Call ID of ours, as PNS or as PAC. ConnectCall or EndCall follows,
@@ -119,19 +106,6 @@ class ControlConnection {
                                                     TimePoint now);
   [[nodiscard]] model::ConnectionActions announce_call(OurCallId our_call_id,
                                                        const IncomingCall& call, TimePoint now);
-  // Ends a call that has a Call ID of ours: Call-Disconnect-Notify where we are the PAC,
-  // Call-Clear-Request where we are the PNS, then EndCall.
-  [[nodiscard]] model::ConnectionActions end_call(OurCallId our_call_id, EndReason reason,
-                                                  const CallStatistics& statistics, TimePoint now) {
-    return calls_.end(our_call_id, reason, statistics, now);
-  }
-  // WAN-Error-Notify with these totals, if it is enabled, we are the PAC of this established call,
-  // they have grown since the last one, and that is wan_error_interval ago. Otherwise nothing.
-  [[nodiscard]] model::ConnectionActions report_wan_errors(OurCallId our_call_id,
-                                                           const model::WanErrors& totals,
-                                                           TimePoint now) {
-    return calls_.report_wan_errors(our_call_id, totals, now);
-  }
   // An Echo-Request now, whenever the next one is due: whether the peer is there must be known
   // soon. Nothing unless the connection is established.
   [[nodiscard]] model::ConnectionActions ask_for_echo(TimePoint now);
@@ -152,10 +126,6 @@ class ControlConnection {
   // Octets from the peer: escape them before printing.
   [[nodiscard]] std::string_view peer_host_name() const noexcept { return peer_host_name_; }
   [[nodiscard]] std::string_view peer_vendor_name() const noexcept { return peer_vendor_name_; }
-  // Whether an OfferCall of this number waits for on_call_accepted or on_call_refused.
-  [[nodiscard]] bool awaits_answer(std::uint32_t offer) const noexcept {
-    return calls_.awaits_answer(offer);
-  }
   // Empty unless established. Costs what all calls cost: for tests, an audit, and a store that must
   // be written anew.
   [[nodiscard]] std::optional<ConnectionSnapshot> snapshot() const;

@@ -61,7 +61,8 @@ void CallControl::on_offer(Connection& connection, const model::OfferCall& offer
 
 void CallControl::enqueue(ConnectionId id, const model::OfferCall& offer) {
   const auto connection = connections_.find(id);
-  if (!connection || !connection->machine().awaits_answer(offer.offer)) return;  // withdrawn
+  if (!connection || !connection->machine().our_calls().awaits_answer(offer.offer))
+    return;  // withdrawn
   EndReason reason = gate_.calls_refused();
   if (reason == EndReason::kNone) reason = offers_.enqueue(id, connection->peer(), offer);
   if (reason != EndReason::kNone) refuse_offer(id, offer.offer, reason);
@@ -69,7 +70,7 @@ void CallControl::enqueue(ConnectionId id, const model::OfferCall& offer) {
 
 void CallControl::refuse_offer(ConnectionId id, std::uint32_t offer, EndReason reason) {
   if (const auto connection = connections_.find(id))
-    connections_.apply(*connection, connection->machine().on_call_refused(offer, reason, now()));
+    connections_.apply(*connection, connection->machine().our_calls().refuse(offer, reason, now()));
 }
 
 void CallControl::on_call_refused(Connection& connection, EndReason reason) {
@@ -145,8 +146,8 @@ void CallControl::on_install_answered(Session& session, const DataplaneCommands:
   connection->add_call(call.our_call_id, call.id);
   // The Reply leaves now, after the dataplane serves GRE for this call.
   if (call.kind != model::CallKind::kPlaced)
-    connections_.apply(*connection,
-                       connection->machine().on_call_accepted(call.offer, call.our_call_id, now()));
+    connections_.apply(
+        *connection, connection->machine().our_calls().accept(call.offer, call.our_call_id, now()));
   // PPP of an incoming call waits for Incoming-Call-Connected.
   if (call.kind != model::CallKind::kIncoming) session.link().start();
 }
@@ -285,7 +286,8 @@ void CallControl::terminate(Session& session, EndReason reason) {
 
 void CallControl::end_call(ConnectionId id, OurCallId our_call_id, EndReason reason) {
   if (const auto connection = connections_.find(id))
-    connections_.apply(*connection, connection->machine().end_call(our_call_id, reason, {}, now()));
+    connections_.apply(*connection,
+                       connection->machine().our_calls().end(our_call_id, reason, {}, now()));
 }
 
 void CallControl::disconnect(Session& session) {
@@ -299,8 +301,8 @@ void CallControl::disconnect(Session& session) {
   statistics.tx_bytes = record.downstream.gre_bytes.get();
   statistics.duration = std::chrono::duration_cast<Seconds>(now() - session.call().started);
   connections_.apply(
-      *connection, connection->machine().end_call(session.call().our_call_id, session.end_reason(),
-                                                  statistics, now()));
+      *connection, connection->machine().our_calls().end(session.call().our_call_id,
+                                                         session.end_reason(), statistics, now()));
 }
 
 void CallControl::on_call_ended(Connection& connection, const model::EndCall& ended) {

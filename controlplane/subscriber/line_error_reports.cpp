@@ -39,7 +39,7 @@ void LineErrorReports::report_all() {
     model::WanErrors totals;
     totals.counts[model::kBufferOverrun] = static_cast<std::uint32_t>(std::min<std::uint64_t>(
         session.dataplane().record().downstream.drops.get(), ~std::uint32_t{0}));
-    connections_.apply(*connection, connection->machine().report_wan_errors(
+    connections_.apply(*connection, connection->machine().our_calls().report_wan_errors(
                                         session.call().our_call_id, totals, now));
   });
   timer_.arm(now + kInterval);

@@ -112,7 +112,7 @@ void TakeOver::end_unfinished_calls(Connection& connection) {
     // One that is being cleared waits for its answer, as before.
     if (connection.call(our_call_id) || call.state == pptp::CallState::kWaitDisconnect) continue;
     ended = true;
-    connections.apply(connection, connection.machine().end_call(
+    connections.apply(connection, connection.machine().our_calls().end(
                                       our_call_id, EndReason::control_restarted, {}, now));
   }
   // The connection's only call: the peer may not have heard of it yet, and would wait for the
@@ -127,7 +127,7 @@ void TakeOver::repeat_offers() {
   for (const auto& [id, numbers] : std::exchange(unanswered_, {})) {
     const auto connection = parts_.calls.connections().find(id);
     if (!connection) continue;
-    auto offers = connection->machine().offers();
+    auto offers = connection->machine().our_calls().offers();
     std::erase_if(offers, [&](const model::ConnectionAction& action) {
       const auto* offer = std::get_if<model::OfferCall>(&action);
       return offer == nullptr || std::ranges::find(numbers, offer->offer) == numbers.end();

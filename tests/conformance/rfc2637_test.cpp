@@ -198,7 +198,7 @@ TEST_CASE("rfc2637 §2.8: a call is answered with both ids, our window and no mo
   CHECK(offer->serial_number == 5);
   CHECK(offer->peer_window == 3);
   CHECK(offer->maximum_bps == 56000);
-  const auto accepted = connection.on_call_accepted(offer->offer, OurCallId(0x1234), clock.now());
+  const auto accepted = connection.our_calls().accept(offer->offer, OurCallId(0x1234), clock.now());
   const auto* reply = only_message<OutgoingCallReply>(accepted);
   REQUIRE(reply != nullptr);
   CHECK(reply->call_id == 0x1234);
@@ -307,8 +307,8 @@ ControlConnection announced_to_us(FakeClock& clock, std::uint16_t peer_call_id,
   const auto offered =
       connection.on_message(IncomingCallRequest{.call_id = peer_call_id}, clock.now());
   REQUIRE(only<model::OfferCall>(offered) != nullptr);
-  (void)connection.on_call_accepted(only<model::OfferCall>(offered)->offer, OurCallId(100),
-                                    clock.now());
+  (void)connection.our_calls().accept(only<model::OfferCall>(offered)->offer, OurCallId(100),
+                                      clock.now());
   return connection;
 }
 
@@ -397,7 +397,7 @@ TEST_CASE("rfc2637 §2.9-2.11: an incoming call is taken with our id and window,
   REQUIRE(offer != nullptr);
   CHECK(offer->kind == model::CallKind::kIncoming);
   CHECK(offer->peer_call_id == PeerCallId(77));
-  const auto accepted = connection.on_call_accepted(offer->offer, OurCallId(100), clock.now());
+  const auto accepted = connection.our_calls().accept(offer->offer, OurCallId(100), clock.now());
   const auto* reply = only_message<IncomingCallReply>(accepted);
   REQUIRE(reply != nullptr);
   CHECK(reply->call_id == 100);
@@ -423,7 +423,7 @@ TEST_CASE("rfc2637 §3.2.3.2: we end an incoming call with our id and wait for t
   auto connection = announced_to_us(clock, 77);
   (void)connection.on_message(IncomingCallConnected{.peers_call_id = 100}, clock.now());
   const auto ended_by_us =
-      connection.end_call(OurCallId(100), EndReason::operator_cleared, {}, clock.now());
+      connection.our_calls().end(OurCallId(100), EndReason::operator_cleared, {}, clock.now());
   REQUIRE(ended_by_us.size() == 2);
   REQUIRE(message<CallClearRequest>(ended_by_us[0]) != nullptr);
   CHECK(message<CallClearRequest>(ended_by_us[0])->call_id == 100);
@@ -512,7 +512,7 @@ TEST_CASE(
   auto connection = originated_connection(clock);
   (void)connection.place_call(OurCallId(100), {}, clock.now());
   const auto cleared =
-      connection.end_call(OurCallId(100), EndReason::place_timeout, {}, clock.now());
+      connection.our_calls().end(OurCallId(100), EndReason::place_timeout, {}, clock.now());
   CHECK(message<CallClearRequest>(cleared[0])->call_id == 100);
   // The Reply crossed our Clear: its id is what the notify will name.
   CHECK(connection
@@ -604,7 +604,7 @@ TEST_CASE("rfc2637 §2.14: as PAC we notify only when told to, when it grew, and
   const auto report = [&](std::uint32_t drops) {
     model::WanErrors totals;
     totals.counts[model::kBufferOverrun] = drops;
-    return connection.report_wan_errors(OurCallId(100), totals, clock.now());
+    return connection.our_calls().report_wan_errors(OurCallId(100), totals, clock.now());
   };
   CHECK(report(0).empty());
   const auto first = report(3);

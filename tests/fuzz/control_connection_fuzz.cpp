@@ -87,8 +87,8 @@ class Driver {
       case 25:
         return end(a, b);
       case 26:
-        return perform(
-            connection_.report_wan_errors(OurCallId(ours(a)), {{0, 0, 0, b, 0, 0}}, now_));
+        return perform(connection_.our_calls().report_wan_errors(OurCallId(ours(a)),
+                                                                 {{0, 0, 0, b, 0, 0}}, now_));
       case 27:
         now_ += Milliseconds(a * 256 + b);
         return;
@@ -234,13 +234,13 @@ class Driver {
     offers_.erase(number);
     const OurCallId id = new_id();
     if (subscriber) calls_[id] = true;  // our Reply connects it
-    perform(connection_.on_call_accepted(number, id, now_));
+    perform(connection_.our_calls().accept(number, id, now_));
   }
   void refuse(std::uint8_t a, std::uint8_t b) {
     const std::uint32_t number = offer(a);
     offers_.erase(number);
     const auto reason = static_cast<EndReason>(1 + b % (kEndReasonCount - 1));
-    perform(connection_.on_call_refused(number, reason, now_));
+    perform(connection_.our_calls().refuse(number, reason, now_));
   }
   void place(std::uint8_t a) {
     OutgoingCall call;
@@ -254,7 +254,7 @@ class Driver {
   }
   void end(std::uint8_t a, std::uint8_t b) {
     const auto reason = static_cast<EndReason>(1 + b % (kEndReasonCount - 1));
-    perform(connection_.end_call(OurCallId(ours(a)), reason, {.rx_packets = b}, now_));
+    perform(connection_.our_calls().end(OurCallId(ours(a)), reason, {.rx_packets = b}, now_));
   }
   void wait() {
     const auto deadline = connection_.deadline();
@@ -273,7 +273,7 @@ class Driver {
     connection_ = std::move(again);
     const std::size_t unanswered = offers_.size();
     offers_.clear();
-    perform(connection_.offers());  // each is asked once more
+    perform(connection_.our_calls().offers());  // each is asked once more
     PNS_CLAIM(offers_.size() == unanswered);
   }
 

@@ -53,10 +53,10 @@ class Caller {
       const std::uint32_t offer = *offers_.begin();
       offers_.erase(offers_.begin());
       if ((offer ^ habits_) % 4 == 0) {
-        perform(connection.on_call_refused(offer, EndReason::no_call_id, now));
+        perform(connection.our_calls().refuse(offer, EndReason::no_call_id, now));
       } else {
         calls_.insert(OurCallId(++next_));
-        perform(connection.on_call_accepted(offer, OurCallId(next_), now));
+        perform(connection.our_calls().accept(offer, OurCallId(next_), now));
       }
     }
   }
@@ -130,7 +130,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   for (const OurCallId call : caller.calls())
     if (call.value % 2 == 0)
-      caller.perform(connection.end_call(call, EndReason::operator_cleared, {}, now));
+      caller.perform(connection.our_calls().end(call, EndReason::operator_cleared, {}, now));
   caller.perform(connection.stop(EndReason::shutting_down, now));
   if (!caller.closed()) caller.check(connection);
   return 0;

@@ -112,7 +112,7 @@ void PacConnection::perform_one(const model::SendMessage& action) {
 
 void PacConnection::perform_one(const model::OfferCall& action) {
   if (answers_ == nullptr) {
-    perform(machine_.on_call_refused(action.offer, EndReason::too_many_calls, site_.now()));
+    perform(machine_.our_calls().refuse(action.offer, EndReason::too_many_calls, site_.now()));
     return;
   }
   ++answers_->asked;
@@ -128,13 +128,13 @@ void PacConnection::perform_one(const model::OfferCall& action) {
 void PacConnection::answer(const Offer& offer, TimePoint now) {
   if (site_.options.answer.result != OutgoingCallResult::kConnected) {
     ++answers_->refused;  // perform_one(SendMessage) puts the result in
-    return perform(machine_.on_call_refused(offer.call.offer, EndReason::too_many_calls, now));
+    return perform(machine_.our_calls().refuse(offer.call.offer, EndReason::too_many_calls, now));
   }
   Session& session = begin_call();
   session.set_local_port(link_->local_port());
   session.on_tcp_connected(now);
   session.on_calling(now);
-  perform(machine_.on_call_accepted(offer.call.offer, OurCallId(session.call_id()), now));
+  perform(machine_.our_calls().accept(offer.call.offer, OurCallId(session.call_id()), now));
   session.on_call_connected(offer.call.peer_call_id.value, now);
 }
 
@@ -169,7 +169,8 @@ void PacConnection::perform_one(const model::CloseConnection&) {
 
 void PacConnection::end_call(std::size_t index, TimePoint now) {
   Session& session = *calls_[index];
-  perform(machine_.end_call(OurCallId(session.call_id()), EndReason::shutting_down, {}, now));
+  perform(
+      machine_.our_calls().end(OurCallId(session.call_id()), EndReason::shutting_down, {}, now));
   session.on_call_over("closing");  // if the machine knew nothing of it any more
 }
 

@@ -88,7 +88,7 @@ inline bool open_call(pptp::ControlConnection& connection, const FakeClock& cloc
       clock.now());
   const auto* offer = only<model::OfferCall>(offered);
   if (offer == nullptr) return false;
-  const auto accepted = connection.on_call_accepted(offer->offer, our_call_id, clock.now());
+  const auto accepted = connection.our_calls().accept(offer->offer, our_call_id, clock.now());
   const auto* reply = only_message<wire::pptp::OutgoingCallReply>(accepted);
   return reply != nullptr && reply->result_code == 1 && reply->call_id == our_call_id.value &&
          reply->peers_call_id == peer_call_id;

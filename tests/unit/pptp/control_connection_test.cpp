@@ -33,8 +33,8 @@ TEST_CASE("connection: two calls with one peer Call ID are refused, always the s
     CHECK(reply->call_id == 0);
     CHECK(pns::test::refused(again) == EndReason::call_id_in_use);
     if (i == 0)
-      (void)connection.on_call_accepted(only<model::OfferCall>(first)->offer, OurCallId(100),
-                                        clock.now());
+      (void)connection.our_calls().accept(only<model::OfferCall>(first)->offer, OurCallId(100),
+                                          clock.now());
   }
   CHECK(connection.calls().size() == 1);
 }
@@ -76,8 +76,8 @@ TEST_CASE("connection: a clear of a call that was refused or has ended means no 
   REQUIRE(open_call(connection, clock, 7, OurCallId(100)));
   SECTION("refused: pptp-linux clears such a call at once") {
     const auto asked = connection.on_message(OutgoingCallRequest{.call_id = 8}, clock.now());
-    (void)connection.on_call_refused(only<model::OfferCall>(asked)->offer, EndReason::draining,
-                                     clock.now());
+    (void)connection.our_calls().refuse(only<model::OfferCall>(asked)->offer, EndReason::draining,
+                                        clock.now());
   }
   SECTION("ended, and cleared twice") {
     REQUIRE(open_call(connection, clock, 8, OurCallId(101)));
@@ -99,7 +99,7 @@ TEST_CASE("connection: a disconnect from our side carries our own Call ID and wh
   FakeClock clock;
   auto connection = established_connection(clock);
   REQUIRE(open_call(connection, clock, 7, OurCallId(100)));
-  const auto actions = connection.end_call(
+  const auto actions = connection.our_calls().end(
       OurCallId(100), EndReason::operator_cleared,
       {.rx_packets = 1, .rx_bytes = 2, .tx_packets = 3, .tx_bytes = 4, .duration = Seconds(5)},
       clock.now());
@@ -110,7 +110,9 @@ TEST_CASE("connection: a disconnect from our side carries our own Call ID and wh
   CHECK(notify->result_code == 3);
   CHECK(text_of(notify->call_statistics) == "rxp=1 rxb=2 txp=3 txb=4 s=5");
   CHECK(ended(actions, OurCallId(100)) == EndReason::operator_cleared);
-  CHECK(connection.end_call(OurCallId(100), EndReason::operator_cleared, {}, clock.now()).empty());
+  CHECK(connection.our_calls()
+            .end(OurCallId(100), EndReason::operator_cleared, {}, clock.now())
+            .empty());
 }
 
 TEST_CASE("connection: the largest statistics still fit", "[pptp]") {
@@ -118,13 +120,13 @@ TEST_CASE("connection: the largest statistics still fit", "[pptp]") {
   auto connection = established_connection(clock);
   REQUIRE(open_call(connection, clock, 7, OurCallId(100)));
   const std::uint64_t most = ~std::uint64_t{0};
-  const auto actions = connection.end_call(OurCallId(100), EndReason::idle_timeout,
-                                           {.rx_packets = most,
-                                            .rx_bytes = most,
-                                            .tx_packets = most,
-                                            .tx_bytes = most,
-                                            .duration = Seconds::max()},
-                                           clock.now());
+  const auto actions = connection.our_calls().end(OurCallId(100), EndReason::idle_timeout,
+                                                  {.rx_packets = most,
+                                                   .rx_bytes = most,
+                                                   .tx_packets = most,
+                                                   .tx_bytes = most,
+                                                   .duration = Seconds::max()},
+                                                  clock.now());
   CHECK(text_of(message<CallDisconnectNotify>(actions[0])->call_statistics).size() <= 128);
 }
 
@@ -143,7 +145,7 @@ TEST_CASE("connection: speeds, windows, bearer and framing are never a reason to
   const auto* offer = only<model::OfferCall>(offered);
   REQUIRE(offer != nullptr);
   CHECK(offer->peer_window == 0);
-  const auto accepted = connection.on_call_accepted(offer->offer, OurCallId(1), clock.now());
+  const auto accepted = connection.our_calls().accept(offer->offer, OurCallId(1), clock.now());
   CHECK(only_message<OutgoingCallReply>(accepted)->connect_speed == 300);
 }
 
@@ -168,11 +170,11 @@ TEST_CASE("connection: an offer can be refused, late, in any order", "[pptp]") {
   auto connection = established_connection(clock);
   const auto first = connection.on_message(OutgoingCallRequest{.call_id = 1}, clock.now());
   const auto second = connection.on_message(OutgoingCallRequest{.call_id = 2}, clock.now());
-  const auto accepted = connection.on_call_accepted(only<model::OfferCall>(second)->offer,
-                                                    OurCallId(20), clock.now());
+  const auto accepted = connection.our_calls().accept(only<model::OfferCall>(second)->offer,
+                                                      OurCallId(20), clock.now());
   CHECK(only_message<OutgoingCallReply>(accepted)->peers_call_id == 2);
-  const auto refused = connection.on_call_refused(only<model::OfferCall>(first)->offer,
-                                                  EndReason::no_session_slot, clock.now());
+  const auto refused = connection.our_calls().refuse(only<model::OfferCall>(first)->offer,
+                                                     EndReason::no_session_slot, clock.now());
   const auto* reply = refusal(refused, EndReason::no_session_slot);
   REQUIRE(reply != nullptr);
   CHECK(reply->peers_call_id == 1);
@@ -206,9 +208,9 @@ TEST_CASE("connection: an answer to an offer that is gone leaks nothing",
     REQUIRE(refusal(late, EndReason::dataplane_unavailable) != nullptr);
     CHECK(refusal(late, EndReason::dataplane_unavailable)->result_code == 2);
   }
-  const auto accepted = connection.on_call_accepted(offer, OurCallId(9), clock.now());
+  const auto accepted = connection.our_calls().accept(offer, OurCallId(9), clock.now());
   CHECK(ended(accepted, OurCallId(9)) == EndReason::peer_cleared_call);
-  CHECK(connection.on_call_refused(offer, EndReason::no_call_id, clock.now()).empty());
+  CHECK(connection.our_calls().refuse(offer, EndReason::no_call_id, clock.now()).empty());
 }
 
 TEST_CASE("connection: a flood of messages closes it and ends its calls",
@@ -339,7 +341,8 @@ TEST_CASE("connection: a closed one does nothing whatever happens", "[pptp]") {
   CHECK(connection.on_tcp_closed(EndReason::peer_reset_tcp, clock.now()).empty());
   CHECK(connection.on_deadline(clock.now()).empty());
   CHECK(connection.stop(EndReason::shutting_down, clock.now()).empty());
-  CHECK(connection.end_call(OurCallId(100), EndReason::idle_timeout, {}, clock.now()).empty());
+  CHECK(
+      connection.our_calls().end(OurCallId(100), EndReason::idle_timeout, {}, clock.now()).empty());
 }
 
 TEST_CASE("connection: what changed is told once, each call as it is now", "[pptp][resume]") {
@@ -365,9 +368,9 @@ TEST_CASE("connection: what changed is told once, each call as it is now", "[ppt
   CHECK(changes.calls[0].now->peer_call_id == PeerCallId(7));
   CHECK(changes.calls[0].now->peer_window == 3);
   CHECK(changes.calls[0].now->maximum_bps == 1000);
-  CHECK(connection.awaits_answer(number));
-  (void)connection.on_call_accepted(number, OurCallId(100), clock.now());
-  CHECK_FALSE(connection.awaits_answer(number));
+  CHECK(connection.our_calls().awaits_answer(number));
+  (void)connection.our_calls().accept(number, OurCallId(100), clock.now());
+  CHECK_FALSE(connection.our_calls().awaits_answer(number));
   changes = connection.take_changes();
   REQUIRE(changes.calls.size() == 1);
   CHECK(changes.calls[0].number == number);
@@ -405,7 +408,7 @@ TEST_CASE("connection: what changed is told once, each call as it is now", "[ppt
     (void)connection.on_message(
         OutgoingCallReply{.call_id = 9, .peers_call_id = 101, .result_code = 1}, clock.now());
     CHECK(only_state() == CallState::kEstablished);
-    (void)connection.end_call(OurCallId(101), EndReason::operator_cleared, {}, clock.now());
+    (void)connection.our_calls().end(OurCallId(101), EndReason::operator_cleared, {}, clock.now());
     CHECK(only_state() == CallState::kWaitDisconnect);
     (void)connection.on_message(CallDisconnectNotify{.call_id = 9}, clock.now());
     CHECK(only_state() == std::nullopt);
@@ -459,8 +462,8 @@ TEST_CASE("connection: the changes make of an old snapshot the new one", "[pptp]
                                     clock.now());
         break;
       case 3:
-        if (any != nullptr && connection.awaits_answer(any->number))
-          (void)connection.on_call_accepted(
+        if (any != nullptr && connection.our_calls().awaits_answer(any->number))
+          (void)connection.our_calls().accept(
               any->number, OurCallId(static_cast<std::uint16_t>(10'000 + step)), clock.now());
         break;
       case 4:
@@ -476,7 +479,8 @@ TEST_CASE("connection: the changes make of an old snapshot the new one", "[pptp]
         break;
       case 6:
         if (any != nullptr && any->our_call_id)
-          (void)connection.end_call(*any->our_call_id, EndReason::idle_timeout, {}, clock.now());
+          (void)connection.our_calls().end(*any->our_call_id, EndReason::idle_timeout, {},
+                                           clock.now());
         break;
       default:
         (void)connection.on_message(CallDisconnectNotify{.call_id = id}, clock.now());
@@ -522,7 +526,7 @@ TEST_CASE("connection: a call costs the same among a thousand as alone", "[pptp]
     // A call of ours: refused, and cleared before its Reply.
     (void)connection.on_message(OutgoingCallReply{.peers_call_id = 50'000, .result_code = 2},
                                 clock.now());
-    (void)connection.end_call(OurCallId(50'001), EndReason::idle_timeout, {}, clock.now());
+    (void)connection.our_calls().end(OurCallId(50'001), EndReason::idle_timeout, {}, clock.now());
     (void)connection.on_message(CallDisconnectNotify{.call_id = 8}, clock.now());
     REQUIRE(connection.take_changes().calls.size() == 3);
     CHECK(connection.calls().size() == others);

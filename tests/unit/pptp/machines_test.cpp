@@ -272,7 +272,8 @@ struct Scene {
           return wait(connection.deadline().value());
         // A call that was cleared and never notified makes the whole connection suspect (§3.2.1).
         (void)connection.place_call(OurCallId(55), {}, clock.now());
-        (void)connection.end_call(OurCallId(55), EndReason::operator_cleared, {}, clock.now());
+        (void)connection.our_calls().end(OurCallId(55), EndReason::operator_cleared, {},
+                                         clock.now());
         return wait(clock.now() + settings.reply_timeout);
       case ConnectionEvent::kSilence:
         return wait(clock.now() + settings.echo_interval);
@@ -328,7 +329,7 @@ struct Scene {
         } else {
           (void)meet(kind, CallEvent::kOpen);
         }
-        (void)connection.end_call(kOurs, EndReason::operator_cleared, {}, clock.now());
+        (void)connection.our_calls().end(kOurs, EndReason::operator_cleared, {}, clock.now());
         break;
     }
     REQUIRE(connection.calls().size() == 1);
@@ -346,9 +347,9 @@ struct Scene {
         if (kind == CallKind::kSubscriber) return hear(OutgoingCallRequest{.call_id = kTheirs});
         return hear(IncomingCallRequest{.call_id = kTheirs});
       case CallEvent::kAnswer:
-        return connection.on_call_accepted(offer, kOurs, clock.now());
+        return connection.our_calls().accept(offer, kOurs, clock.now());
       case CallEvent::kFail:
-        return connection.on_call_refused(offer, EndReason::no_session_slot, clock.now());
+        return connection.our_calls().refuse(offer, EndReason::no_session_slot, clock.now());
       case CallEvent::kReply:
       case CallEvent::kReplyBad: {
         const bool good = event == CallEvent::kReply;
@@ -371,7 +372,7 @@ struct Scene {
       }
       case CallEvent::kTerminate:
         if (!connection.calls().empty() && connection.calls()[0].our_call_id)
-          return connection.end_call(kOurs, EndReason::operator_cleared, {}, clock.now());
+          return connection.our_calls().end(kOurs, EndReason::operator_cleared, {}, clock.now());
         {
           auto actions = connection.stop(EndReason::shutting_down, clock.now());
           actions.pop_back();  // the Stop-Request is the connection's
