@@ -2,7 +2,6 @@
 #include "pns/supervisor/supervisor.hpp"
 
 #include <fmt/format.h>
-#include <net/if.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/signalfd.h>
@@ -26,9 +25,6 @@
 #include "pns/privilege/confinement.hpp"
 #include "pns/privilege/run_places.hpp"
 #include "pns/supervisor/kernel_net.hpp"
-#include "pns/supervisor/kernel_port.hpp"
-#include "pns/supervisor/policy_rules.hpp"
-#include "pns/supervisor/services_interface.hpp"
 #include "pns/supervisor/supervisor_parts.hpp"
 
 namespace pns::supervisor {
@@ -85,29 +81,9 @@ void Supervisor::start(Plane& plane) {
   log::info("plane started", {{"plane", plane.name}, {"pid", plane.pid}});
   outbox_of(plane).clear();
   if (&plane == &dataplane_) {
-    forget_ways_back();
-    refresh_services(plane);
+    network_.on_dataplane_start(plane.candidate ? plane.candidate : plane.configuration);
   }
   grant(plane);
-}
-
-// Addresses and routes of the pools that the dataplane starts with. Routes of sessions that ended
-// meanwhile go; it asks for the others again.
-void Supervisor::refresh_services(const Plane& plane) {
-  const config::Services& services = config_.ports.core.services;
-  if (!services.enabled) return;
-  config::Config config = config_;
-  const Snapshot::Pointer& of = plane.candidate ? plane.candidate : plane.configuration;
-  if (auto theirs = of ? config::load(of->source()) : config::load(config_.file); theirs)
-    config.pools = std::move(theirs->pools);
-  const auto done = [&]() -> std::expected<void, std::string> {
-    // Switched on while the dataplane before had the interface still.
-    if (!services_)
-      if (auto opened = open_services(); !opened) return opened;
-    return configure_services(config, Old::kRemove, services_addresses_);
-  }();
-  if (!done) log::error("services failed", {{"reason", done.error()}});
-  if (services_) session_routes_.add_place(services_routes_);
 }
 
 // Opens the listeners of a configuration that a resumed supervisor has read. Before that, callers
@@ -128,19 +104,19 @@ void Supervisor::grant(Plane& plane) {
   send(plane, make(SupervisorMessageType::kGrantSessionMemory));
   if (&plane == &dataplane_) {
     for (std::uint32_t role = 0; role < contract::kPorts; ++role) {
-      if (wires_[role]) {
+      if (network_.has_wire(role)) {
         auto message = make(SupervisorMessageType::kGrantWire);
         message.port = role;
         send(plane, message);
       }
-      if (twins_[role]) {
+      if (network_.has_twin(role)) {
         auto message = make(SupervisorMessageType::kGrantTwin);
         message.port = role;
         port(role).twin.copy(message.text.data(), message.text.size() - 1);
         send(plane, message);
       }
     }
-    if (services_) send(plane, make(SupervisorMessageType::kGrantServices));
+    if (network_.has_services()) send(plane, make(SupervisorMessageType::kGrantServices));
   } else {
     for (const Listener& listener : listeners_) {
       auto message = make(SupervisorMessageType::kGrantListener);
@@ -167,12 +143,6 @@ int Supervisor::fd_for(const SupervisorMessage& message) const {
   switch (message.type) {
     case SupervisorMessageType::kGrantSessionMemory:
       return session_memory_fd_.get();
-    case SupervisorMessageType::kGrantWire:
-      return wires_.at(message.port).get();
-    case SupervisorMessageType::kGrantTwin:
-      return twins_.at(message.port).get();
-    case SupervisorMessageType::kGrantServices:
-      return services_.get();
     case SupervisorMessageType::kGrantListener:
       for (const Listener& listener : listeners_)
         if (listener.local == message.local) return listener.fd.get();
@@ -182,7 +152,7 @@ int Supervisor::fd_for(const SupervisorMessage& message) const {
       return found == connections_.end() ? -1 : found->second.fd.get();
     }
     default:
-      return -1;
+      return network_.fd_for(message);
   }
 }
 
@@ -227,15 +197,13 @@ void Supervisor::on_message(Plane& plane, contract::ReceivedSupervisorMessage re
       if (!is_control) return on_set_twin(received.message);
       break;
     case SupervisorMessageType::kAskNeighbour:
-      if (!is_control) return on_ask_neighbour(received.message);
+      if (!is_control) return network_.ask_neighbour(received.message, Clock::now());
       break;
     case SupervisorMessageType::kSetRoute:
-      if (is_control)
-        return session_routes_.set(received.message.text.data(), received.message.value != 0,
-                                   Clock::now());
+      if (is_control) return network_.set_session_route(received.message, Clock::now());
       break;
     case SupervisorMessageType::kSubscriberRoute:
-      if (!is_control) return on_subscriber_route(received.message);
+      if (!is_control) return network_.set_way_back(received.message, Clock::now());
       break;
     case SupervisorMessageType::kStoreConnection:
       if (is_control) return on_store(std::move(received));
@@ -269,9 +237,9 @@ void Supervisor::on_ready(Plane& plane) {
   log::info("plane ready", {{"plane", plane.name}, {"pid", plane.pid}, {"start_ms", took.count()}});
   if (&plane == &dataplane_) {
     tell_plane_state();
-    refresh_kernel_port();
+    network_.on_dataplane_ready(plane.configuration);
   }
-  if (&plane == &control_) session_routes_.forget_others();
+  if (&plane == &control_) network_.on_control_ready();
   if (phase_ != Phase::kStarting || control_.state != PlaneState::kReady ||
       dataplane_.state != PlaneState::kReady)
     return;
@@ -281,87 +249,14 @@ void Supervisor::on_ready(Plane& plane) {
   (void)::sd_notify(0, "READY=1\nSTATUS=serving");
 }
 
-// A dataplane may have come with pools that were not there before.
-void Supervisor::refresh_kernel_port() {
-  if (!config_.ports.core.leads_to_host() || !dataplane_.configuration) return;
-  const auto now = config::load(dataplane_.configuration->source());
-  // Only the planes can read it, or the port is another one.
-  if (!now || now->ports.core.device.text != config_.ports.core.device.text) return;
-  if (auto done = configure_kernel_port(*now, ways_back_.networks(), kernel_port_addresses_); !done)
-    log::error("kernel port not configured", {{"reason", done.error()}});
-  kernel_port_pools_ = config::prefixes_of_pools(*now);
-  // The kernel drops the routes of an interface with its last address.
-  session_routes_.repeat();
-}
-
 void Supervisor::on_set_twin(const SupervisorMessage& message) {
-  if (message.port >= contract::kPorts || !twins_[message.port]) {
-    log::error("twin unknown", {{"port", message.port}});
-    return;
-  }
-  const bool before = twin_configured_[message.port];
-  const auto role = static_cast<contract::PortRole>(message.port);
-  auto done = configure_twin(port(message.port), role, message.mac, message.value, before);
-  // The one twin of one link has the routes of both ports.
-  if (done && role == contract::PortRole::kAccess && config_.ports.one_link())
-    done = configure_twin(config_.ports.core, contract::PortRole::kCore, message.mac, message.value,
-                          before);
-  if (!done) {
-    if (!before) return fail(done.error());
-    log::error("twin failed", {{"reason", done.error()}});
-  }
-  twin_configured_[message.port] = true;
-  if (role == contract::PortRole::kCore || config_.ports.one_link()) session_routes_.repeat();
+  const auto done = network_.set_twin(message);
+  if (!done) return fail(done.error());
+  if (!*done) return;
   SupervisorMessage answer;
   answer.type = SupervisorMessageType::kTwinReady;
   answer.port = message.port;
   send(dataplane_, answer);
-}
-
-// The dataplane has no capability. Its requests are checked and bounded: each makes an entry in the
-// kernel's neighbour table.
-void Supervisor::on_ask_neighbour(const SupervisorMessage& message) {
-  const auto now = Clock::now();
-  const std::string_view text(message.text.data());
-  const auto ipv4 = Ipv4Address::parse(text);
-  const auto ipv6 = Ipv6Address::parse(text);
-  const auto may_be_asked = [](const auto& address) {
-    return address && !address->is_unspecified() && !address->is_loopback() &&
-           !address->is_multicast();
-  };
-  const bool good = message.port < contract::kPorts && message.value <= 1 &&
-                    (may_be_asked(ipv4) || may_be_asked(ipv6));
-  if (!good || !neighbour_budget_.allow(now)) {
-    if (neighbour_log_.allow(now))
-      log::warn("neighbour request refused", {{"port", message.port},
-                                              {"reason", good ? "too many" : "malformed"},
-                                              {"suppressed", neighbour_log_.take_suppressed()}});
-    return;
-  }
-  const config::Port& asked = port(message.port);
-  const auto index = static_cast<int>(::if_nametoindex(asked.kernel_interface().c_str()));
-  const auto verb =
-      message.value == 0 ? netlink::NeighbourVerb::kAsk : netlink::NeighbourVerb::kForget;
-  if (ipv4)
-    neighbour_requests_->send(verb, index, *ipv4);
-  else
-    neighbour_requests_->send(verb, index, *ipv6);
-}
-
-// The dataplane asks again for those of the sessions that it has.
-void Supervisor::forget_ways_back() {
-  const config::Port& core = config_.ports.core;
-  // Those out of the interface of services go when that is configured.
-  if (core.leads_to_host())
-    remove_other_link_routes(core.device.interface, tables_of_ways_back(core), kernel_port_pools_);
-  ways_back_.forget();
-}
-
-void Supervisor::on_subscriber_route(const SupervisorMessage& message) {
-  if (!services_ && !config_.ports.core.leads_to_host()) return;
-  const std::string_view text(message.text.data());
-  // A value that is none makes the text none.
-  ways_back_.set(message.value <= 1 ? text : std::string_view(), message.value == 0, Clock::now());
 }
 
 void Supervisor::on_store(contract::ReceivedSupervisorMessage received) {
@@ -418,7 +313,7 @@ void Supervisor::on_end(Plane& plane, int status) {
   plane.kill_at.reset();
   run_dir_.remove_pid(plane.name);
   if (&plane == &dataplane_ && before == PlaneState::kReady) tell_plane_state();
-  if (&plane == &control_) session_routes_.expect_again();
+  if (&plane == &control_) network_.on_control_end();
   const std::string how = describe_wait_status(status);
   if (is_stopping()) {
     log::info("plane ended", {{"plane", plane.name}, {"pid", pid}, {"how", how}});
@@ -517,16 +412,10 @@ void Supervisor::remove_what_is_left() {
   if (const auto& socket = config_.management.socket; !socket.empty())
     (void)::unlink(socket.c_str());
   run_dir_.remove_pid("supervisor");
-  remove_kernel_state();
-  session_routes_.clean();
+  network_.remove();
   if (!dataplane_.was_ready) return;
   for (const config::Port* each : {&config_.ports.access, &config_.ports.core})
     if (each->device.kind == config::DeviceKind::kXdp) detach_xdp(each->device.interface);
-}
-
-void Supervisor::remove_kernel_state() {
-  remove_rules(our_interfaces());
-  if (config_.ports.core.leads_to_host()) remove_kernel_port(config_.ports.core);
 }
 
 void Supervisor::read_signals() {
@@ -555,7 +444,7 @@ void Supervisor::run_timers(Clock::time_point now) {
     (void)::sd_notify(0, "WATCHDOG=1");
     systemd_next_ = now + *systemd_interval_;
   }
-  if (const auto due = ways_back_.next_due(); due && now >= *due) ways_back_.on_timer(now);
+  if (const auto due = network_.next_due(); due && now >= *due) network_.on_timer(now);
   if (stop_waits_ && !is_stopping() && !control_.leaves &&
       (!control_.runs() || control_.state == PlaneState::kReady))
     begin_stop();
@@ -587,7 +476,7 @@ int Supervisor::poll_timeout(Clock::time_point now) const {
   auto next = now + seconds(60);
   if (systemd_interval_) next = std::min(next, systemd_next_);
   if (restart_ && restart_->probe) next = std::min(next, restart_->probe->deadline());
-  if (const auto due = ways_back_.next_due()) next = std::min<Clock::time_point>(next, *due);
+  if (const auto due = network_.next_due()) next = std::min<Clock::time_point>(next, *due);
   for (const Plane* plane : {&control_, &dataplane_}) {
     if (plane->restart_at) next = std::min(next, *plane->restart_at);
     if (!plane->runs()) continue;

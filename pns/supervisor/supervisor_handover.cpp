@@ -12,7 +12,6 @@
 
 #include "pns/base/time.hpp"
 #include "pns/log/log.hpp"
-#include "pns/supervisor/services_interface.hpp"
 #include "pns/supervisor/supervisor_parts.hpp"
 
 namespace pns::supervisor {
@@ -31,11 +30,6 @@ int index_in(std::vector<HandOver::Configuration>& all, const Snapshot* configur
   const auto index = static_cast<int>(found - all.begin());
   if (found == all.end()) all.push_back(wanted);
   return index;
-}
-
-template <class Prefix>
-bool is_one_of(const Prefix& prefix, const std::vector<Prefix>& all) {
-  return std::ranges::find(all, prefix) != all.end();
 }
 
 }  // namespace
@@ -61,13 +55,7 @@ HandOver Supervisor::describe() const {
   state.run_dir_lock = run_dir_.lock_fd();
   state.session_memory = session_memory_fd_.get();
   state.gre_guard = gre_guard_.get();
-  state.services = {.fd = services_.get(), .name = config_.ports.core.services.interface};
-  for (std::uint32_t role = 0; role < contract::kPorts; ++role)
-    state.ports[role] = {.wire = wires_[role].get(),
-                         .twin = twins_[role].get(),
-                         .twin_configured = twin_configured_[role],
-                         .device = port(role).device.text,
-                         .twin_name = port(role).twin};
+  network_.describe(state);
   for (const Listener& listener : listeners_)
     state.listeners.push_back({listener.fd.get(), listener.local});
   for (const auto& [id, stored] : connections_)
@@ -85,7 +73,7 @@ HandOver Supervisor::describe() const {
 }
 
 std::string Supervisor::hand_over() {
-  ways_back_.flush(Clock::now());  // the program that comes finds those that the kernel has
+  network_.flush(Clock::now());  // the program that comes finds those that the kernel has
   const HandOver state = describe();
   const auto sealed = seal(encode(state));
   if (!sealed) return sealed.error();
@@ -149,12 +137,7 @@ Result Supervisor::resume(const HandOver& state) {
   // Everything has an owner before anything can fail.
   session_memory_fd_.reset(state.session_memory);
   gre_guard_.reset(state.gre_guard);
-  services_.reset(state.services.fd);
-  for (std::uint32_t role = 0; role < contract::kPorts; ++role) {
-    wires_[role].reset(state.ports[role].wire);
-    twins_[role].reset(state.ports[role].twin);
-    twin_configured_[role] = state.ports[role].twin_configured;
-  }
+  network_.take(state);
   for (const auto& listener : state.listeners)
     listeners_.push_back({UniqueFd(listener.fd), listener.local});
   for (const auto& c : state.connections)
@@ -170,14 +153,11 @@ Result Supervisor::resume(const HandOver& state) {
   session_memory_ = std::move(*attached);
   // Signals since the old program last looked are still pending: they stayed blocked.
   if (auto done = catch_signals(); !done) return done;
-  if (auto done = open_neighbour_requests(); !done) return done;
-  if (auto done = open_session_routes(); !done) return done;
-  session_routes_.adopt();
-  if (!control_.runs()) session_routes_.expect_again();
+  if (auto done = network_.reopen(control_.runs()); !done) return done;
   raise_descriptor_limit(config_.pptp.max_connections);
   compare_configuration(state);
-  resume_kernel_state(state);
-  resume_services();
+  if (network_.has_services()) config_.ports.core.services.interface = state.services.name;
+  network_.resume(dataplane_.configuration, session_memory_.header().max_sessions);
   find_systemd_watchdog();
   phase_ = Phase::kServing;
   auto& self = session_memory_.header().process(contract::Process::kSupervisor);
@@ -191,57 +171,6 @@ Result Supervisor::resume(const HandOver& state) {
                                    {"after_ms", took.count()}});
   answer(state.request, contract::Process::kSupervisor, {});
   return {};
-}
-
-// The supervisor before has set this, with the pools that the dataplane runs with. A prefix of no
-// pool is one that a session has.
-void Supervisor::resume_kernel_state(const HandOver& state) {
-  ways_back_.set_limit(2 * std::size_t{session_memory_.header().max_sessions});
-  if (services_) config_.ports.core.services.interface = state.services.name;
-  const config::Port& core = config_.ports.core;
-  std::optional<config::Config> theirs;
-  if (dataplane_.configuration)
-    if (auto loaded = config::load(dataplane_.configuration->source())) theirs = std::move(*loaded);
-  const config::Config& config = theirs ? *theirs : config_;
-  const Networks pools = config::prefixes_of_pools(config);
-  if (core.leads_to_host()) {
-    kernel_port_pools_ = pools;
-    const config::Port& port = config.ports.core;
-    kernel_port_addresses_.ipv4.insert(port.addresses.begin(), port.addresses.end());
-    kernel_port_addresses_.ipv6.insert(port.ipv6_addresses.begin(), port.ipv6_addresses.end());
-  } else if (services_) {
-    for (const auto& [name, pool] : config.pools)
-      services_addresses_.ipv4.insert({pool.gateway, 32});
-  } else {
-    return;
-  }
-  Networks known = link_routes(interface_of_ways_back(core), tables_of_ways_back(core));
-  std::erase_if(known.ipv4, [&](const auto& each) { return is_one_of(each, pools.ipv4); });
-  std::erase_if(known.ipv6, [&](const auto& each) { return is_one_of(each, pools.ipv6); });
-  ways_back_.adopt(known);
-}
-
-// Off and on take effect here; the dataplane follows at its next start. No call hangs on them: a
-// failure is logged.
-void Supervisor::resume_services() {
-  const config::Services& services = config_.ports.core.services;
-  if (!services_ && !services.enabled) return;
-  if (!services.enabled) {
-    switch_off_services(config_.ports, services_addresses_);
-    ways_back_.forget();
-    services_.reset();
-    return;
-  }
-  const auto done = [&]() -> Result {
-    if (!services_) return open_services();
-    if (auto opened =
-            services_routes_.open({.interface = services.interface, .table = services.table});
-        !opened)
-      return opened;
-    return configure_services(config_, Old::kKeep, services_addresses_);
-  }();
-  if (!done) log::error("services failed", {{"reason", done.error()}});
-  if (services_) session_routes_.add_place(services_routes_);
 }
 
 // A key on which calls depend keeps its value while they live, and the log says so.

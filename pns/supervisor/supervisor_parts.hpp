@@ -13,7 +13,6 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -26,17 +25,13 @@
 #include "pns/contract/session_memory.hpp"
 #include "pns/contract/supervisor_protocol.hpp"
 #include "pns/log/log.hpp"
-#include "pns/netlink/neighbour_request.hpp"
 #include "pns/privilege/identity.hpp"
 #include "pns/supervisor/handover.hpp"
-#include "pns/supervisor/kernel_net.hpp"
+#include "pns/supervisor/host_network.hpp"
 #include "pns/supervisor/plane.hpp"
 #include "pns/supervisor/probe.hpp"
 #include "pns/supervisor/run_directory.hpp"
-#include "pns/supervisor/services_interface.hpp"
-#include "pns/supervisor/session_routes.hpp"
 #include "pns/supervisor/snapshot.hpp"
-#include "pns/supervisor/ways_back.hpp"
 
 namespace pns::supervisor {
 
@@ -91,12 +86,8 @@ class Supervisor {
   [[nodiscard]] std::expected<void, std::string> catch_signals();
   [[nodiscard]] std::expected<void, std::string> find_programs();
   [[nodiscard]] std::expected<void, std::string> make_session_memory();
-  [[nodiscard]] std::expected<void, std::string> open_taps();
-  [[nodiscard]] std::expected<void, std::string> open_services();
   [[nodiscard]] std::expected<void, std::string> open_listeners();
   [[nodiscard]] std::expected<void, std::string> open_listener(Ipv4Address address);
-  [[nodiscard]] std::expected<void, std::string> open_neighbour_requests();
-  [[nodiscard]] std::expected<void, std::string> open_session_routes();
   void find_systemd_watchdog();
 
   void start(Plane& plane);
@@ -107,12 +98,7 @@ class Supervisor {
   void receive(Plane& plane, std::size_t limit);
   void on_message(Plane& plane, contract::ReceivedSupervisorMessage received);
   void on_ready(Plane& plane);
-  void refresh_kernel_port();
-  void refresh_services(const Plane& plane);
   void on_set_twin(const contract::SupervisorMessage& message);
-  void on_ask_neighbour(const contract::SupervisorMessage& message);
-  void forget_ways_back();
-  void on_subscriber_route(const contract::SupervisorMessage& message);
   void on_store(contract::ReceivedSupervisorMessage received);
   void refuse_to_keep(ConnectionId connection);
   void on_failed(Plane& plane, const contract::SupervisorMessage& message);
@@ -151,8 +137,6 @@ class Supervisor {
   // Executes the program anew. Returns only when that failed, with the reason.
   [[nodiscard]] std::string hand_over();
   void compare_configuration(const HandOver& state);
-  void resume_kernel_state(const HandOver& state);
-  void resume_services();
 
   void read_signals();
   void reap();
@@ -164,18 +148,12 @@ class Supervisor {
   void hasten();
   void kill_now(Plane& plane, int signal) noexcept;
   void remove_what_is_left();
-  void remove_kernel_state();
   [[nodiscard]] bool is_stopping() const noexcept {
     return phase_ == Phase::kStoppingControl || phase_ == Phase::kStoppingDataplane;
   }
   [[nodiscard]] const config::Port& port(std::uint32_t role) const noexcept {
     return role == static_cast<std::uint32_t>(contract::PortRole::kAccess) ? config_.ports.access
                                                                            : config_.ports.core;
-  }
-  // That rules of ours name.
-  [[nodiscard]] std::vector<std::string> our_interfaces() const {
-    return {config_.ports.access.twin, config_.ports.core.twin,
-            config_.ports.core.services.interface};
   }
   [[nodiscard]] contract::ProcessInfo& info_of(const Plane& plane) const noexcept {
     return session_memory_.header().process(&plane == &control_ ? contract::Process::kControl
@@ -193,14 +171,7 @@ class Supervisor {
   UniqueFd signals_;
   UniqueFd session_memory_fd_;
   contract::SessionMemory session_memory_;
-  std::array<UniqueFd, contract::kPorts> wires_;
-  std::array<UniqueFd, contract::kPorts> twins_;
-  std::array<bool, contract::kPorts> twin_configured_{};
-  UniqueFd services_;                // empty: they are off
-  OwnAddresses services_addresses_;  // that the interface of services has
-  OwnAddresses kernel_port_addresses_;
-  Networks kernel_port_pools_;      // that have a route by the interface of a kernel: port
-  bool made_kernel_state_ = false;  // rules, and the interface of a kernel: port
+  HostNetwork network_{config_};
   UniqueFd gre_guard_;
   std::vector<Listener> listeners_;
   std::vector<Ipv4Address> new_listeners_;  // to be opened when control is started next
@@ -217,26 +188,6 @@ class Supervisor {
   bool stop_waits_ = false;  // for a successor of control
   bool hastened_ = false;
   log::RateLimit descriptor_log_{1, std::chrono::seconds(1)};
-  std::optional<netlink::NeighbourRequests> neighbour_requests_;
-  log::RateLimit neighbour_budget_{1000, std::chrono::seconds(1)};  // requests of the dataplane
-  log::RateLimit neighbour_log_{1, std::chrono::seconds(1)};
-  NetlinkRoutes kernel_routes_;
-  NetlinkRoutes services_routes_;  // the second place, while services are on
-  SessionRoutes session_routes_{kernel_routes_};
-  // The kernel's routes of ways_back_.
-  class KernelWays final : public WaysBack::Kernel {
-   public:
-    explicit KernelWays(const config::Config& config) : config_(config) {}
-    [[nodiscard]] std::expected<void, std::string> add(const Networks& prefix) override {
-      return add_way_back(config_.ports.core, prefix);
-    }
-    void remove(const Networks& prefix) override { remove_way_back(config_.ports.core, prefix); }
-
-   private:
-    const config::Config& config_;
-  };
-  KernelWays kernel_ways_{config_};
-  WaysBack ways_back_{kernel_ways_};
   std::optional<Clock::duration> systemd_interval_;  // WATCHDOG=1 that often
   Clock::time_point systemd_next_{};
 };

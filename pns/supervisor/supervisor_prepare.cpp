@@ -16,10 +16,6 @@
 #include "pns/log/log.hpp"
 #include "pns/supervisor/host_check.hpp"
 #include "pns/supervisor/kernel_net.hpp"
-#include "pns/supervisor/kernel_parameters.hpp"
-#include "pns/supervisor/kernel_port.hpp"
-#include "pns/supervisor/policy_rules.hpp"
-#include "pns/supervisor/services_interface.hpp"
 #include "pns/supervisor/supervisor_parts.hpp"
 
 namespace pns::supervisor {
@@ -48,7 +44,7 @@ void raise_descriptor_limit(std::uint32_t max_connections) {
 
 Result Supervisor::prepare() {
   Result done = prepare_parts();
-  if (!done && made_kernel_state_) remove_kernel_state();
+  if (!done) network_.remove();
   return done;
 }
 
@@ -59,19 +55,7 @@ Result Supervisor::prepare_parts() {
     return std::unexpected(wrong.front());
   raise_descriptor_limit(config_.pptp.max_connections);
   if (auto done = make_session_memory(); !done) return done;
-  remove_rules(our_interfaces());  // of a run that was killed
-  if (auto done = open_taps(); !done) return done;
-  made_kernel_state_ = true;
-  ways_back_.set_limit(2 * std::size_t{session_memory_.header().max_sessions});
-  if (const auto& core = config_.ports.core; core.leads_to_host()) {
-    if (auto done = make_kernel_port(core); !done) return done;
-    if (auto done = configure_kernel_port(config_, {}, kernel_port_addresses_); !done) return done;
-    kernel_port_pools_ = config::prefixes_of_pools(config_);
-  }
-  if (auto done = open_services(); !done) return done;
-  if (auto done = open_neighbour_requests(); !done) return done;
-  if (auto done = open_session_routes(); !done) return done;
-  session_routes_.clean();  // of a run that was killed
+  if (auto done = network_.open(session_memory_.header().max_sessions); !done) return done;
   auto guard = open_gre_guard();
   if (!guard) return std::unexpected(guard.error());
   gre_guard_ = std::move(*guard);
@@ -136,50 +120,6 @@ Result Supervisor::make_session_memory() {
   session_memory_fd_ = std::move(*fd);
   session_memory_ = std::move(*attached);
   return {};
-}
-
-Result Supervisor::open_taps() {
-  for (std::uint32_t role = 0; role < contract::kPorts; ++role) {
-    const config::Port& settings = port(role);
-    const bool is_first = role == static_cast<std::uint32_t>(contract::PortRole::kAccess);
-    if ((is_first || !config_.ports.one_device()) &&
-        settings.device.kind == config::DeviceKind::kTap) {
-      auto wire = open_tap(settings.device.interface);
-      if (!wire) return std::unexpected(wire.error());
-      wires_[role] = std::move(*wire);
-    }
-    if (settings.has_twin() && (is_first || !config_.ports.one_link())) {
-      auto twin = open_tap(settings.twin);
-      if (!twin) return std::unexpected(twin.error());
-      set_parameters(ipv6_quiet(settings.twin));
-      twins_[role] = std::move(*twin);
-    }
-  }
-  return {};
-}
-
-Result Supervisor::open_services() {
-  const config::Services& services = config_.ports.core.services;
-  if (!services.enabled) return {};
-  auto tun = open_tun(services.interface);
-  if (!tun) return std::unexpected(tun.error());
-  services_ = std::move(*tun);
-  services_addresses_ = {};
-  if (auto done = configure_services(config_, Old::kRemove, services_addresses_); !done)
-    return done;
-  return services_routes_.open({.interface = services.interface, .table = services.table});
-}
-
-Result Supervisor::open_neighbour_requests() {
-  auto opened = netlink::NeighbourRequests::open();
-  if (!opened) return std::unexpected(opened.error());
-  neighbour_requests_ = std::move(*opened);
-  return {};
-}
-
-Result Supervisor::open_session_routes() {
-  const config::Port& core = config_.ports.core;
-  return kernel_routes_.open({.interface = core.kernel_interface(), .table = core.table});
 }
 
 Result Supervisor::open_listeners() {
