@@ -58,12 +58,12 @@ class PortSet {
   [[nodiscard]] Ports::const_iterator begin() const noexcept { return ports_.begin(); }
   [[nodiscard]] Ports::const_iterator end() const noexcept { return ports_.end(); }
 
-  // What the devices lost until now, into session memory.
+  // Losses of the devices until now, into session memory.
   void read_losses();
   // Links that were lost or came back since the last call; they are logged and stand in session
   // memory. A bond has a link as long as one of its members has.
   [[nodiscard]] std::vector<LinkChange> take_link_changes();
-  // A device that must be opened again: one line. What was told of devices that are not ours is
+  // A device that must be opened again: one line. A fault of a device that is not ours is
   // forgotten.
   [[nodiscard]] std::optional<std::string> fault();
 

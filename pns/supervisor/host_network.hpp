@@ -40,8 +40,8 @@ class HostNetwork {
   explicit HostNetwork(const config::Config& config) : config_(config), kernel_ways_(config) {}
 
   // --- the beginning ---
-  // Makes all of it. `sessions`: the most that there can be. What a run that was killed has left
-  // is removed. After an error call remove().
+  // Makes all of it, and removes things that a run left when it was killed. `sessions`: the most
+  // that there can be. After an error call remove().
   [[nodiscard]] Result open(std::uint32_t sessions);
   // Instead of that: what an earlier supervisor of this process left. take() owns the descriptors
   // and cannot fail; reopen() opens what is not handed over; resume() follows once the ports of the
