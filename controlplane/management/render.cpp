@@ -271,15 +271,20 @@ std::expected<RestartRequest, std::string> read_restart_request(std::string_view
   RestartRequest request;
   for (const auto& [key, value] : json.items()) {
     if (key == "process") continue;
-    if (key != "timeout_s") return std::unexpected(key + ": unknown key");
+    const bool confirm = key == "confirm_within_s";
+    if (!confirm && key != "timeout_s") return std::unexpected(key + ": unknown key");
+    const std::uint64_t most =
+        confirm ? contract::kMaxConfirmSeconds : contract::kMaxRestartSeconds;
     if (!value.is_number_unsigned() || value.get<std::uint64_t>() < 1 ||
-        value.get<std::uint64_t>() > contract::kMaxRestartSeconds)
-      return std::unexpected("timeout_s: no integer from 1 to 600");
-    request.within = Seconds(value.get<std::int64_t>());
+        value.get<std::uint64_t>() > most)
+      return std::unexpected(fmt::format("{}: no integer from 1 to {}", key, most));
+    (confirm ? request.confirm_within : request.within) = Seconds(value.get<std::int64_t>());
   }
   const auto process = contract::process_of(json["process"].get_ref<const std::string&>());
   if (!process) return std::unexpected("process: none of control, dataplane, supervisor");
   request.process = *process;
+  if (request.confirm_within > Seconds(0) && *process != contract::Process::kControl)
+    return std::unexpected("confirm_within_s: for control alone");
   return request;
 }
 

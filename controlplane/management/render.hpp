@@ -47,9 +47,11 @@ class JsonArray {
 [[nodiscard]] std::string render_drain(const subscriber::DrainView& drain);
 struct RestartRequest {
   contract::Process process{};
-  Seconds within{0};  // how long the asker waits; 0: not told
+  Seconds within{0};          // how long the asker waits; 0: not told
+  Seconds confirm_within{0};  // 0: the new configuration stays
 };
-// {"process": …, "timeout_s": 30}; the second may be left out. Error: one line.
+// {"process": …, "timeout_s": 30, "confirm_within_s": 120}; the second and the third, which is for
+// control alone, may be left out. Error: one line.
 [[nodiscard]] std::expected<RestartRequest, std::string> read_restart_request(
     std::string_view text);
 // {"error": why}

@@ -275,6 +275,10 @@ void Server::start(asio::io_context& loop, const Handlers& handlers) {
                                                                    httplib::Response& response) {
     answer_later(loop, restart, request, response, kRestartTimeout);
   });
+  server_->Post("/v1/confirm", [&loop, confirm = handlers.confirm](const httplib::Request& request,
+                                                                   httplib::Response& response) {
+    answer_later(loop, confirm, request, response, kRestartTimeout);
+  });
   server_->set_error_handler([](const httplib::Request&, httplib::Response& response) {
     if (response.body.empty()) refuse(response, response.status, "no such resource");
   });

@@ -11,6 +11,8 @@
 //                                   link is open (200) or it has failed (502 with the reason)
 //   POST   /v1/restart              {"process": "control" | "dataplane" | "supervisor"}: 202 when
 //                                   it is about to happen, 409 with the reason when it is refused
+//   POST   /v1/confirm              the configuration that waits to be confirmed stays; 409: none
+//                                   waits
 //   PUT    /v1/drain                no new calls from now on. Body: read_drain_request()
 //   GET    /v1/drain                how far it is: draining, deadline_s, calls_left, ...
 //   DELETE /v1/drain                cancels it
@@ -73,6 +75,7 @@ class Server {
     // Calls `answer` once, later or at once, with an HTTP status and JSON. On the event loop.
     std::function<void(std::string_view body, Answer answer)> place;
     std::function<void(std::string_view body, Answer answer)> restart;  // likewise
+    std::function<void(std::string_view body, Answer answer)> confirm;  // likewise
     std::function<Answered(std::string_view body)> drain;               // on the event loop
     OnLoop drain_status;
     OnLoop cancel_drain;

@@ -168,11 +168,18 @@ void place_call(subscriber::Service& service, std::string_view body, const Serve
 void restart(SupervisorLink& supervisor, std::string_view body, const Server::Answer& answer) {
   const auto request = management::read_restart_request(body);
   if (!request) return answer(400, management::render_error(request.error()));
-  supervisor.request_restart(request->process, request->within,
+  supervisor.request_restart({request->process, request->within, request->confirm_within},
                              [answer](const std::optional<std::string>& refused) {
                                if (refused) return answer(409, management::render_error(*refused));
                                answer(202, R"({"restarting":true})");
                              });
+}
+
+void confirm(SupervisorLink& supervisor, const Server::Answer& answer) {
+  supervisor.confirm([answer](const std::optional<std::string>& refused) {
+    if (refused) return answer(409, management::render_error(*refused));
+    answer(200, R"({"confirmed":true})");
+  });
 }
 
 Answered start_drain(subscriber::Drain& drain, std::string_view body) {
@@ -196,6 +203,8 @@ Server::Handlers make_management_handlers(const ManagedParts& parts) {
       .restart = [&s = parts.supervisor](
                      std::string_view body,
                      const Server::Answer& answer) { restart(s, body, answer); },
+      .confirm = [&s = parts.supervisor](std::string_view,
+                                         const Server::Answer& answer) { confirm(s, answer); },
       .drain = [&d = parts.service.drain()](std::string_view body) { return start_drain(d, body); },
       .drain_status = [&d = parts.service.drain()] { return management::render_drain(d.view()); },
       .cancel_drain =

@@ -74,11 +74,25 @@ void SupervisorLink::set_route(const std::string& network, bool in_force) {
   send(message, -1);
 }
 
-void SupervisorLink::request_restart(contract::Process what, Seconds within, RestartAnswer answer) {
+void SupervisorLink::request_restart(const Restart& restart, RestartAnswer answer) {
+  if (restart.confirm_within > Seconds(0) && version_ < contract::kConfirmSince)
+    return answer("the supervisor is of an earlier release: it cannot wait for a confirmation");
   SupervisorMessage message;
   message.type = SupervisorMessageType::kRequestRestart;
-  message.value = static_cast<std::uint32_t>(what);
-  message.within_s = static_cast<std::uint32_t>(within.count());
+  message.value = static_cast<std::uint32_t>(restart.what);
+  message.within_s = static_cast<std::uint32_t>(restart.within.count());
+  message.confirm_within_s = static_cast<std::uint32_t>(restart.confirm_within.count());
+  ask(message, std::move(answer));
+}
+
+void SupervisorLink::confirm(RestartAnswer answer) {
+  if (version_ < contract::kConfirmSince) return answer("no configuration waits to be confirmed");
+  SupervisorMessage message;
+  message.type = SupervisorMessageType::kConfirm;
+  ask(message, std::move(answer));
+}
+
+void SupervisorLink::ask(SupervisorMessage message, RestartAnswer answer) {
   // A number of this process: an answer to its predecessor is nobody's.
   message.request = (static_cast<std::uint32_t>(::getpid()) << 8) + (++next_request_ & 0xff);
   restarts_.insert_or_assign(message.request, std::move(answer));

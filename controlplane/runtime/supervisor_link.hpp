@@ -51,8 +51,16 @@ class SupervisorLink final : public ConnectionKeeper {
   // Asks for a planned restart. `answer` is called once: with nothing when the supervisor accepts,
   // with the reason when it refuses.
   using RestartAnswer = std::function<void(std::optional<std::string> refusal)>;
-  // `within`: how long the asker waits; 0: not told.
-  void request_restart(contract::Process what, Seconds within, RestartAnswer answer);
+  struct Restart {
+    contract::Process what{};
+    Seconds within{0};  // how long the asker waits; 0: not told
+    // For control alone: the configuration before returns after so long, unless it is confirmed;
+    // 0: it does not.
+    Seconds confirm_within{0};
+  };
+  void request_restart(const Restart& restart, RestartAnswer answer);
+  // The configuration that waits to be confirmed stays.
+  void confirm(RestartAnswer answer);
 
   // Messages that wait because the supervisor is slow; bounded by what connections
   // and routes there are.
@@ -64,6 +72,7 @@ class SupervisorLink final : public ConnectionKeeper {
     UniqueFd fd;
   };
 
+  void ask(contract::SupervisorMessage message, RestartAnswer answer);
   void on_restart_answer(const contract::SupervisorMessage& message);
   void send(const contract::SupervisorMessage& message, int fd);
   void wait_writable();

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "dataplane/routing/mapped_address.hpp"
+#include "pns/log/log.hpp"
 
 namespace pns::dataplane {
 namespace {
@@ -40,6 +41,10 @@ SupervisorLine::Order SupervisorLine::receive() {
       return Order::kStop;
     case SupervisorMessageType::kLeave:
       return Order::kLeave;
+    case SupervisorMessageType::kSetLog:
+      if (message->message.value <= static_cast<std::uint32_t>(log::Level::kError))
+        log::set_level(static_cast<log::Level>(message->message.value));
+      return Order::kNone;
     default:
       return Order::kNone;
   }

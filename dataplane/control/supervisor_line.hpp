@@ -22,6 +22,7 @@ namespace pns::dataplane {
 class SupervisorLine {
  public:
   enum class Order : std::uint8_t { kNone, kStop, kLeave, kGone };
+  // kSetLog is obeyed here.
 
   // `socket`: SEQPACKET, connected.
   explicit SupervisorLine(UniqueFd socket) noexcept : socket_(std::move(socket)) {}

@@ -8,6 +8,7 @@
 #include "pns/cli/client.hpp"
 #include "pns/cli/doctor.hpp"
 #include "pns/cli/drain.hpp"
+#include "pns/cli/reload.hpp"
 #include "pns/cli/restart.hpp"
 #include "pns/contract/build_contract.hpp"
 #include "pns/privilege/confinement.hpp"
@@ -52,6 +53,8 @@ int main(int argc, char** argv) {
       "  pns show sessions\n"
       "  pns show session alice --json\n"
       "  pns call clear alice\n"
+      "  pns reload --dry-run\n"
+      "  pns reload --confirm-within 2m\n"
       "  pns restart control\n"
       "  pns drain --deadline 30m\n"
       "Exit status: 0 done, 1 refused or failed, 2 the server is not running.");
@@ -167,6 +170,30 @@ int main(int argc, char** argv) {
       ->capture_default_str()
       ->check(CLI::Range(1, 600));
   restart->callback([&] { status = pns::cli::run_restart(client, restarting); });
+
+  pns::cli::ReloadOptions reloading;
+  auto* reload =
+      app.add_subcommand("reload", "Put a changed configuration file into force; calls live on");
+  add_client_options(*reload, client);
+  auto* dry_run = reload->add_flag("--dry-run", reloading.dry_run,
+                                   "show what would change and when, and change nothing");
+  auto* within = reload
+                     ->add_option("--confirm-within", reloading.confirm_within,
+                                  "the configuration before returns after this time, unless "
+                                  "`pns reload --confirm` comes: 2m")
+                     ->type_name("DURATION");
+  auto* confirm =
+      reload->add_flag("--confirm", reloading.confirm, "keep what the last reload changed");
+  dry_run->excludes(within)->excludes(confirm);
+  confirm->excludes(within);
+  reload->add_option("--timeout", reloading.timeout_s, "seconds until control must serve again")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 600));
+  reload->add_flag("--json", client.json, "print JSON");
+  reload->footer(
+      "Reads the file that the server was started with, and the users and secrets that it names.\n"
+      "A wrong file changes nothing. No key ends a call: the output says when each takes effect.");
+  reload->callback([&] { status = pns::cli::run_reload(client, reloading); });
 
   pns::cli::DrainOptions draining;
   auto* drain = app.add_subcommand(

@@ -67,6 +67,7 @@ int run_restart(const ClientOptions& options, const RestartOptions& restart) {
   Json body{{"process", what}};
   // A server of an earlier release does not know the key.
   if (restart.timeout_s != RestartOptions{}.timeout_s) body["timeout_s"] = restart.timeout_s;
+  if (restart.confirm_within_s != 0) body["confirm_within_s"] = restart.confirm_within_s;
   const auto answer = request(socket, Method::kPost, "/v1/restart", body.dump(),
                               std::max(kAnswerSeconds, static_cast<int>(restart.timeout_s)));
   if (!answer) return complain(answer.error(), kRefused);
@@ -83,6 +84,7 @@ int run_restart(const ClientOptions& options, const RestartOptions& restart) {
                                   "one serves again",
                                   what, view->failure),
                       kRefused);
+    if (serves && restart.quiet) return kDone;
     if (serves) {
       const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - asked);
       fmt::print("{} restarted in {} ms (pid {})\n", what, took.count(),

@@ -37,7 +37,7 @@ inline constexpr std::uint32_t kSessionMemoryMinCompatible = 6;
 inline constexpr std::uint32_t kChannelVersion = 6 + kTrial;
 inline constexpr std::uint32_t kChannelMinCompatible = 4;
 // ---- The supervisor's protocol (supervisor_protocol.hpp).
-inline constexpr std::uint32_t kSupervisorVersion = 6 + kTrial;
+inline constexpr std::uint32_t kSupervisorVersion = 7 + kTrial;
 inline constexpr std::uint32_t kSupervisorMinCompatible = 3;
 // ---- The records in the resume store. They are how a control process finds its calls again. A key
 // that a reader does not know is skipped, and one that is missing has its default.

@@ -13,8 +13,8 @@ namespace {
 
 constexpr bool is_known(SupervisorMessageType type) noexcept {
   using Type = SupervisorMessageType;
-  return (type >= Type::kGrantSessionMemory && type <= Type::kGrantServices) ||
-         (type >= Type::kReady && type <= Type::kSubscriberRoute);
+  return (type >= Type::kGrantSessionMemory && type <= Type::kSetLog) ||
+         (type >= Type::kReady && type <= Type::kConfirm);
 }
 
 }  // namespace

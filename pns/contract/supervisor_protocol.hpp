@@ -42,13 +42,14 @@ enum class SupervisorMessageType : std::uint32_t {
   kRestartRefused = 12,     // likewise; text: why                                 control
   kConnectionNotKept = 13,  // connection: would not outlive the process           control
   kGrantServices = 14,      // fd: TUN of the host's services (since version 6)    dataplane
+  kSetLog = 15,             // value: level, as log::Level (since version 7)       dataplane
   // plane → supervisor
   kReady = 32,             // serves
   kSetTwin = 33,           // port; mac; value: MTU in octets                     dataplane
   kStoreConnection = 34,   // fd: accepted TCP socket; connection, local, peer    control
   kForgetConnection = 35,  // connection                                          control
   kWatchdog = 36,          // the plane's loop turns; at least every 2 s          both
-  kRequestRestart = 37,    // request; value: Process; within_s                   control
+  kRequestRestart = 37,    // request; value: Process; within_s; confirm_within_s control
   kAskNeighbour = 38,      // port; text: IPv4 or IPv6 address; value: 0 the      dataplane
                            // kernel is to find its MAC address, 1 to forget it (since version 4)
   kFailed = 39,            // text: why the plane ends (since version 5)          both
@@ -56,6 +57,8 @@ enum class SupervisorMessageType : std::uint32_t {
                            // in force, 0 no more (since version 6)
   kSubscriberRoute = 41,   // text: IPv4 address or IPv6 /64, outside the pools;  dataplane
                            // value: 0 a session has it, 1 no more (since version 6)
+  kConfirm = 42,           // request: the configuration that waits to be         control
+                           // confirmed stays; answered like kRequestRestart (since version 7)
 };
 
 struct SupervisorMessage {
@@ -73,7 +76,10 @@ struct SupervisorMessage {
   std::uint32_t request = 0;     // the asker's number for a request and its answer
   std::array<char, 512> text{};  // NUL-terminated
   std::uint32_t within_s = 0;    // how long the asker waits; 0: kRestartSeconds
-  std::array<std::uint8_t, 60> reserved{};
+  // When control restarts with another configuration, the one before returns after so many
+  // seconds, unless kConfirm comes. 0: it does not return (since version 7).
+  std::uint32_t confirm_within_s = 0;
+  std::array<std::uint8_t, 56> reserved{};
 
   // It belongs to this protocol, and its version fits.
   [[nodiscard]] bool is_readable() const noexcept {
@@ -85,6 +91,7 @@ static_assert(std::is_trivially_copyable_v<SupervisorMessage>);
 
 inline constexpr std::uint32_t kRestartSeconds = 30;  // of a request that does not say
 inline constexpr std::uint32_t kMaxRestartSeconds = 600;
+inline constexpr std::uint32_t kMaxConfirmSeconds = 86'400;
 
 struct ReceivedSupervisorMessage {
   SupervisorMessage message;
@@ -128,6 +135,7 @@ struct Grants {
 inline constexpr std::uint32_t kAskNeighbourSince = 4;     // the supervisor knows kAskNeighbour
 inline constexpr std::uint32_t kSetRouteSince = 6;         // the supervisor knows kSetRoute
 inline constexpr std::uint32_t kSubscriberRouteSince = 6;  // likewise kSubscriberRoute
+inline constexpr std::uint32_t kConfirmSince = 7;          // likewise confirm_within_s, kConfirm
 // Error: nothing came for timeout_ms, or something that is no grant. However many there are, each
 // one has that time.
 [[nodiscard]] std::expected<Grants, std::string> receive_grants(int socket, int timeout_ms);

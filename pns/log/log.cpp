@@ -119,6 +119,8 @@ void start(Level level, Format format, std::string process) {
   spdlog::set_default_logger(std::move(logger));
 }
 
+void set_level(Level level) noexcept { spdlog::default_logger_raw()->set_level(to_spdlog(level)); }
+
 std::uint64_t lines_lost() noexcept { return lost_lines.load(std::memory_order_relaxed); }
 
 bool enabled(Level level) noexcept {

@@ -30,6 +30,9 @@ enum class Format : std::uint8_t { kText, kJson };
 // Call once at start. `process` stands in every line (pns, control, dataplane).
 void start(Level level, Format format, std::string process);
 
+// Lines below this level are not written from now on. Any thread, after start().
+void set_level(Level level) noexcept;
+
 // One key and its value, rendered when the field is made.
 struct Field {
   std::string_view key;

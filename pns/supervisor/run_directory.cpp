@@ -18,13 +18,13 @@ namespace pns::supervisor {
 namespace {
 
 std::expected<void, std::string> write_file(const std::filesystem::path& file,
-                                            const std::string& text) {
+                                            const std::string& text, mode_t mode) {
   const std::filesystem::path draft = file.string() + ".new";
   const auto failed = [&] {
     return std::unexpected(fmt::format("{}: {}", file.string(), std::strerror(errno)));
   };
   {
-    const UniqueFd fd(::open(draft.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+    const UniqueFd fd(::open(draft.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode));
     if (!fd || ::write(fd.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()))
       return failed();
   }
@@ -73,7 +73,29 @@ RunDirectory RunDirectory::adopt(const std::filesystem::path& path, UniqueFd loc
 }
 
 std::expected<void, std::string> RunDirectory::write_pid(std::string_view name, pid_t pid) const {
-  return write_file(path_ / fmt::format("{}.pid", name), fmt::format("{}\n", pid));
+  return write_file(path_ / fmt::format("{}.pid", name), fmt::format("{}\n", pid), 0644);
+}
+
+std::expected<void, std::string> RunDirectory::write_configuration(std::string_view name,
+                                                                   int fd) const {
+  std::string text;
+  std::array<char, 4096> part{};
+  ssize_t got = 0;
+  while ((got = ::pread(fd, part.data(), part.size(), static_cast<off_t>(text.size()))) > 0)
+    text.append(part.data(), static_cast<std::size_t>(got));
+  if (got < 0) return std::unexpected(fmt::format("{}.yaml: {}", name, std::strerror(errno)));
+  return write_file(path_ / fmt::format("{}.yaml", name), text, 0600);
+}
+
+std::expected<void, std::string> RunDirectory::link_configuration(
+    const std::filesystem::path& file) const {
+  const std::filesystem::path draft = path_ / "configuration.new";
+  (void)::unlink(draft.c_str());
+  std::error_code error;
+  std::filesystem::create_symlink(std::filesystem::absolute(file), draft, error);
+  if (!error) std::filesystem::rename(draft, path_ / "configuration", error);
+  if (error) return std::unexpected("configuration: " + error.message());
+  return {};
 }
 
 pid_t RunDirectory::read_pid(std::string_view name) const {

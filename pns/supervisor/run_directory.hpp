@@ -33,6 +33,13 @@ class RunDirectory {
   // NAME.pid, replaced in one step. Error: one line.
   [[nodiscard]] std::expected<void, std::string> write_pid(std::string_view name, pid_t pid) const;
   void remove_pid(std::string_view name) const noexcept;
+  // NAME.yaml, a copy of the configuration file that `fd` is open for: what a process runs with.
+  // Mode 0600, replaced in one step. Error: one line.
+  [[nodiscard]] std::expected<void, std::string> write_configuration(std::string_view name,
+                                                                     int fd) const;
+  // `configuration`, a symbolic link to the file that the server is started with.
+  [[nodiscard]] std::expected<void, std::string> link_configuration(
+      const std::filesystem::path& file) const;
   // The process id in NAME.pid; -1: there is none.
   [[nodiscard]] pid_t read_pid(std::string_view name) const;
   // Removes every socket that the planes left.

@@ -63,7 +63,7 @@ void Supervisor::start(Plane& plane) {
     }
   }
   if (&plane == &control_) {
-    open_new_listeners();
+    if (plane.candidate) follow_listeners(plane.candidate);
     if (auto given = privilege::give_run_places(run_dir_.path(), control_user_); !given)
       log::error("start failed", {{"plane", plane.name}, {"reason", given.error()}});
   }
@@ -86,12 +86,26 @@ void Supervisor::start(Plane& plane) {
   grant(plane);
 }
 
-// Opens the listeners of a configuration that a resumed supervisor has read. Before that, callers
-// would wait for an accept() that no plane makes.
-void Supervisor::open_new_listeners() {
-  for (const Ipv4Address address : std::exchange(new_listeners_, {}))
+// Listeners are those of the configuration that control starts with. Not earlier: callers would
+// wait for an accept() that no plane makes. Calls that came by one that closes live on.
+void Supervisor::follow_listeners(const Snapshot::Pointer& configuration) {
+  if (!configuration) return;
+  const auto theirs = config::load(configuration->source());
+  if (!theirs) return;  // only a newer program can read it
+  const auto wanted = listen_addresses(*theirs);
+  if (!wanted) return log::warn("listen failed", {{"address", "-"}, {"reason", wanted.error()}});
+  std::erase_if(listeners_, [&wanted](const Listener& listener) {
+    const bool closes = std::ranges::find(*wanted, listener.local) == wanted->end();
+    if (closes) log::info("listener closed", {{"address", listener.local}});
+    return closes;
+  });
+  for (const Ipv4Address address : *wanted) {
+    if (std::ranges::find(listeners_, address, &Listener::local) != listeners_.end()) continue;
     if (auto done = open_listener(address); !done)
       log::warn("listen failed", {{"address", address}, {"reason", done.error()}});
+    else if (control_.was_ready)
+      log::info("listener opened", {{"address", address}});
+  }
 }
 
 // All that the plane needs, then kGrantsComplete. Descriptors are found when each message leaves.
@@ -211,6 +225,9 @@ void Supervisor::on_message(Plane& plane, contract::ReceivedSupervisorMessage re
     case SupervisorMessageType::kRequestRestart:
       if (is_control) return on_request_restart(received.message);
       break;
+    case SupervisorMessageType::kConfirm:
+      if (is_control) return on_confirm(received.message);
+      break;
     case SupervisorMessageType::kForgetConnection:
       if (is_control) {
         connections_.erase(received.message.connection);
@@ -230,7 +247,14 @@ void Supervisor::on_ready(Plane& plane) {
   plane.was_ready = true;
   plane.ready_at = Clock::now();
   plane.ready_by.reset();
-  if (plane.candidate) plane.configuration = std::exchange(plane.candidate, nullptr);
+  const bool is_new = plane.candidate != nullptr;
+  if (is_new) plane.configuration = std::exchange(plane.candidate, nullptr);
+  write_configuration(plane.name, plane.configuration);
+  if (is_new && &plane == &control_) {
+    if (unconfirmed_ && !unconfirmed_->until)
+      unconfirmed_->until = plane.ready_at + unconfirmed_->within;
+    follow_log(plane.configuration);
+  }
   auto& info = info_of(plane);
   info.serves.store(info.starts.load(std::memory_order_relaxed), std::memory_order_release);
   const auto took = std::chrono::duration_cast<milliseconds>(plane.ready_at - plane.started);
@@ -247,6 +271,30 @@ void Supervisor::on_ready(Plane& plane) {
   std::fputs("ready\n", stdout);
   std::fflush(stdout);
   (void)::sd_notify(0, "READY=1\nSTATUS=serving");
+}
+
+void Supervisor::link_configuration() {
+  if (auto done = run_dir_.link_configuration(config_.file); !done)
+    log::warn("configuration not shown", {{"reason", done.error()}});
+}
+
+// For `pns reload`, which compares it with the file.
+void Supervisor::write_configuration(std::string_view name,
+                                     const Snapshot::Pointer& configuration) {
+  if (!configuration) return;
+  if (auto done = run_dir_.write_configuration(name, configuration->descriptors().config); !done)
+    log::warn("configuration not shown", {{"reason", done.error()}});
+}
+
+// The level of the log follows control's configuration in every process.
+void Supervisor::follow_log(const Snapshot::Pointer& configuration) {
+  const auto now = config::load(configuration->source());
+  if (!now) return;  // only a newer program can read it
+  log::set_level(static_cast<log::Level>(now->log.level));
+  SupervisorMessage message;
+  message.type = SupervisorMessageType::kSetLog;
+  message.value = static_cast<std::uint32_t>(now->log.level);
+  if (dataplane_.runs()) send(dataplane_, message);
 }
 
 void Supervisor::on_set_twin(const SupervisorMessage& message) {
@@ -354,6 +402,10 @@ void Supervisor::restart_later(Plane& plane, pid_t pid, const std::string& how, 
 // It could not start with another configuration than it had. The one before serves again, at once.
 void Supervisor::restore_configuration(Plane& plane, const std::string& reason) {
   log::error("previous configuration restored", {{"plane", plane.name}, {"reason", reason}});
+  if (&plane == &control_) {
+    unconfirmed_.reset();
+    follow_listeners(plane.configuration);
+  }
   plane.candidate.reset();
   plane.ready_by.reset();
   auto& failure = session_memory_.header().start_failure;
@@ -423,6 +475,10 @@ void Supervisor::read_signals() {
   while (::read(signals_.get(), &info, sizeof(info)) == static_cast<ssize_t>(sizeof(info))) {
     if (info.ssi_signo == SIGCHLD) continue;
     log::info("signal received", {{"signal", info.ssi_signo}, {"from", info.ssi_pid}});
+    if (info.ssi_signo == SIGHUP) {
+      reload();
+      continue;
+    }
     if (is_stopping())
       hasten();
     else
@@ -445,6 +501,7 @@ void Supervisor::run_timers(Clock::time_point now) {
     systemd_next_ = now + *systemd_interval_;
   }
   if (const auto due = network_.next_due(); due && now >= *due) network_.on_timer(now);
+  return_unconfirmed(now);
   if (stop_waits_ && !is_stopping() && !control_.leaves &&
       (!control_.runs() || control_.state == PlaneState::kReady))
     begin_stop();
@@ -476,6 +533,8 @@ int Supervisor::poll_timeout(Clock::time_point now) const {
   auto next = now + seconds(60);
   if (systemd_interval_) next = std::min(next, systemd_next_);
   if (restart_ && restart_->probe) next = std::min(next, restart_->probe->deadline());
+  if (unconfirmed_ && unconfirmed_->until)
+    next = std::min(next, std::max(*unconfirmed_->until, now + kTrialPoll));
   if (const auto due = network_.next_due()) next = std::min<Clock::time_point>(next, *due);
   for (const Plane* plane : {&control_, &dataplane_}) {
     if (plane->restart_at) next = std::min(next, *plane->restart_at);

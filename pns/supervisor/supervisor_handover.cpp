@@ -121,6 +121,10 @@ void Supervisor::take_configurations(const HandOver& state) {
   std::vector<Snapshot::Pointer> configurations;
   for (const auto& [config, users] : state.configurations)
     configurations.push_back(Snapshot::adopt(config_.file, UniqueFd(config), UniqueFd(users)));
+  link_configuration();
+  if (state.configuration >= 0)
+    write_configuration("supervisor",
+                        configurations[static_cast<std::size_t>(state.configuration)]);
   for (const auto& [plane, index] : {std::pair{&control_, state.control.configuration},
                                      std::pair{&dataplane_, state.dataplane.configuration}})
     if (index >= 0) {
@@ -201,16 +205,6 @@ void Supervisor::compare_configuration(const HandOver& state) {
   if (const config::Services& services = config_.ports.core.services;
       state.services.fd >= 0 && services.enabled && services.interface != state.services.name)
     kept("ports.core.services.interface", state.services.name);
-  const auto& wanted = config_.pptp.listen;
-  if (wanted.empty()) return;
-  for (const Ipv4Address address : wanted)
-    if (std::ranges::find(listeners_, address, &Listener::local) == listeners_.end()) {
-      log::info("listener deferred", {{"address", address}});
-      new_listeners_.push_back(address);
-    }
-  for (const Listener& listener : listeners_)
-    if (std::ranges::find(wanted, listener.local) == wanted.end())
-      kept("pptp.listen", listener.local.to_string());
 }
 
 }  // namespace pns::supervisor

@@ -61,7 +61,7 @@ struct Listener {
 
 class Supervisor {
  public:
-  // `configuration`: what `config` was read from. Null: resume() has it.
+  // `configuration`: what `config` was read from, with the users. Null: resume() has it.
   Supervisor(config::Config config, RunDirectory run_dir, Snapshot::Pointer configuration = nullptr)
       : config_(std::move(config)), run_dir_(std::move(run_dir)) {
     control_.name = "control";
@@ -91,7 +91,7 @@ class Supervisor {
   void find_systemd_watchdog();
 
   void start(Plane& plane);
-  void open_new_listeners();
+  void follow_listeners(const Snapshot::Pointer& configuration);
   void grant(Plane& plane);
   void send(Plane& plane, const contract::SupervisorMessage& message);
   [[nodiscard]] int fd_for(const contract::SupervisorMessage& message) const;
@@ -102,6 +102,9 @@ class Supervisor {
   void on_store(contract::ReceivedSupervisorMessage received);
   void refuse_to_keep(ConnectionId connection);
   void on_failed(Plane& plane, const contract::SupervisorMessage& message);
+  void link_configuration();
+  void write_configuration(std::string_view name, const Snapshot::Pointer& configuration);
+  void follow_log(const Snapshot::Pointer& configuration);
   void on_end(Plane& plane, int status);
   void restart_later(Plane& plane, pid_t pid, const std::string& how,
                      std::chrono::milliseconds lived, std::chrono::milliseconds served);
@@ -114,11 +117,21 @@ class Supervisor {
     std::uint32_t request = 0;
     Clock::time_point asked{};
     Clock::time_point by{};  // the process must be ready then, or the one before it starts again
-    Snapshot::Pointer configuration;  // of the check and the start
+    std::chrono::seconds confirm_within{};  // 0: for good
+    Snapshot::Pointer configuration;        // of the check and the start
     enum class Step { kContract, kConfig, kLeaving } step = Step::kContract;
     std::optional<Probe> probe{};  // while kContract, kConfig
   };
+  // A configuration of control that stays only if it is confirmed.
+  struct Unconfirmed {
+    Snapshot::Pointer before;
+    std::chrono::seconds within{};
+    std::optional<Clock::time_point> until{};  // once control serves with the new one
+  };
   void on_request_restart(const contract::SupervisorMessage& message);
+  void reload();
+  void on_confirm(const contract::SupervisorMessage& message);
+  void return_unconfirmed(Clock::time_point now);
   [[nodiscard]] std::string busy(contract::Process what) const;
   void probe(std::vector<std::string> words, Clock::time_point by);
   void check_probe(Clock::time_point now);
@@ -174,7 +187,6 @@ class Supervisor {
   HostNetwork network_{config_};
   UniqueFd gre_guard_;
   std::vector<Listener> listeners_;
-  std::vector<Ipv4Address> new_listeners_;  // to be opened when control is started next
   std::map<ConnectionId, StoredConnection> connections_;
   Plane control_;
   Plane dataplane_;
@@ -183,6 +195,7 @@ class Supervisor {
   Outbox dataplane_outbox_{
       [this](const contract::SupervisorMessage& message) { return fd_for(message); }};
   std::optional<Restart> restart_;
+  std::optional<Unconfirmed> unconfirmed_;
   Phase phase_ = Phase::kStarting;
   int exit_status_ = 0;
   bool stop_waits_ = false;  // for a successor of control

@@ -62,6 +62,9 @@ Result Supervisor::prepare_parts() {
   if (auto done = open_listeners(); !done) return done;
   run_dir_.remove_sockets();  // of a run that was killed
   find_systemd_watchdog();
+  link_configuration();
+  for (const char* const name : {"server", "supervisor"})
+    write_configuration(name, control_.configuration);
   auto& self = session_memory_.header().process(contract::Process::kSupervisor);
   self.starts.store(1, std::memory_order_relaxed);
   self.serves.store(1, std::memory_order_relaxed);
@@ -75,15 +78,14 @@ void Supervisor::find_systemd_watchdog() {
     systemd_interval_ = std::chrono::microseconds(microseconds / 2);
 }
 
-// SIGTERM, SIGINT and SIGCHLD become readable; SIGPIPE and SIGHUP are nothing to us.
+// SIGTERM, SIGINT, SIGHUP and SIGCHLD become readable; SIGPIPE is nothing to us.
 Result Supervisor::catch_signals() {
   sigset_t set;
   sigemptyset(&set);
-  for (const int signal : {SIGTERM, SIGINT, SIGCHLD}) sigaddset(&set, signal);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGCHLD}) sigaddset(&set, signal);
   if (::sigprocmask(SIG_BLOCK, &set, nullptr) != 0)
     return std::unexpected(fmt::format("sigprocmask: {}", std::strerror(errno)));
   ::signal(SIGPIPE, SIG_IGN);
-  ::signal(SIGHUP, SIG_IGN);
   signals_.reset(::signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
   if (!signals_) return std::unexpected(fmt::format("signalfd: {}", std::strerror(errno)));
   return {};

@@ -56,11 +56,13 @@ void Supervisor::on_request_restart(const SupervisorMessage& message) {
   const auto within =
       seconds(std::clamp(message.within_s == 0 ? contract::kRestartSeconds : message.within_s,
                          std::uint32_t{1}, contract::kMaxRestartSeconds));
-  restart_.emplace(Restart{.what = what,
-                           .request = message.request,
-                           .asked = now,
-                           .by = now + within * 4 / 5,
-                           .configuration = std::move(*configuration)});
+  restart_.emplace(Restart{
+      .what = what,
+      .request = message.request,
+      .asked = now,
+      .by = now + within * 4 / 5,
+      .confirm_within = seconds(std::min(message.confirm_within_s, contract::kMaxConfirmSeconds)),
+      .configuration = std::move(*configuration)});
   probe({program_of(what).string(), "--contract"}, std::min(restart_->by, now + kContractTime));
 }
 
@@ -69,6 +71,8 @@ std::string Supervisor::busy(Process what) const {
   if (phase_ != Phase::kServing)
     return is_stopping() ? "the server is ending" : "the server is starting";
   if (restart_) return "another restart is under way";
+  if (unconfirmed_ && what != Process::kDataplane)
+    return "a configuration waits to be confirmed: pns reload --confirm";
   for (const auto& [plane, process] :
        {std::pair{&control_, Process::kControl}, std::pair{&dataplane_, Process::kDataplane}}) {
     const bool trial = plane->candidate != nullptr && plane->runs();
@@ -76,6 +80,37 @@ std::string Supervisor::busy(Process what) const {
       return fmt::format("{} is starting", plane->name);
   }
   return {};
+}
+
+// SIGHUP: control starts with the files as they are now. A refusal stands in the log.
+void Supervisor::reload() {
+  SupervisorMessage message;
+  message.value = static_cast<std::uint32_t>(Process::kControl);
+  on_request_restart(message);
+}
+
+void Supervisor::on_confirm(const SupervisorMessage& message) {
+  if (!unconfirmed_ || !unconfirmed_->until)
+    return answer(message.request, Process::kControl, "no configuration waits to be confirmed");
+  unconfirmed_.reset();
+  log::info("configuration confirmed");
+  answer(message.request, Process::kControl, {});
+}
+
+// Nobody has confirmed: control starts with the configuration before, which was checked when it was
+// new.
+void Supervisor::return_unconfirmed(Clock::time_point now) {
+  if (!unconfirmed_ || !unconfirmed_->until || now < *unconfirmed_->until || is_stopping() ||
+      restart_ || control_.state != PlaneState::kReady)
+    return;
+  log::warn("configuration not confirmed", {{"within_s", unconfirmed_->within.count()}});
+  restart_.emplace(Restart{.what = Process::kControl,
+                           .asked = now,
+                           .by = now + seconds(contract::kRestartSeconds),
+                           .configuration = std::move(unconfirmed_->before),
+                           .step = Restart::Step::kLeaving});
+  unconfirmed_.reset();
+  leave(control_);
 }
 
 void Supervisor::probe(std::vector<std::string> words, Clock::time_point by) {
@@ -150,6 +185,8 @@ std::string Supervisor::ports_objection() const {
 
 void Supervisor::leave(Plane& plane) {
   answer(restart_->request, restart_->what, {});
+  if (&plane == &control_ && restart_->confirm_within > seconds(0) && control_.configuration)
+    unconfirmed_ = Unconfirmed{control_.configuration, restart_->confirm_within};
   plane.candidate = restart_->configuration;
   plane.ready_by = restart_->by;
   if (!plane.runs()) {  // it waits for its next start: that is now

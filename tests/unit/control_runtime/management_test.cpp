@@ -102,6 +102,10 @@ struct World {
                       [](std::string_view body, const Server::Answer& answer) {
                         answer(body == "yes" ? 202 : 409, R"({"error":"no"})");
                       },
+                  .confirm =
+                      [](std::string_view, const Server::Answer& answer) {
+                        answer(409, R"({"error":"none waits"})");
+                      },
                   .drain = [](std::string_view body) -> Server::Answered {
                     if (body == "bad") return {400, R"({"error":"no"})"};
                     return {200, R"({"draining":true})"};
@@ -233,6 +237,9 @@ TEST_CASE("management: a restart is accepted or refused with the reason", "[mana
   REQUIRE(refused);
   CHECK(refused->status == 409);
   CHECK(json::parse(refused->body)["error"] == "no");
+  const auto none = client.Post("/v1/confirm", "{}", "application/json");
+  REQUIRE(none);
+  CHECK(none->status == 409);
 }
 
 TEST_CASE("management: a request for a restart names one process, and a time", "[management]") {
@@ -245,10 +252,16 @@ TEST_CASE("management: a request for a restart names one process, and a time", "
   const auto timed = read_restart_request(R"({"process":"control","timeout_s":600})");
   REQUIRE(timed);
   CHECK(timed->within == pns::Seconds(600));
+  const auto kept = read_restart_request(R"({"process":"control","confirm_within_s":86400})");
+  REQUIRE(kept);
+  CHECK(kept->confirm_within == pns::Seconds(86'400));
   for (const char* text :
-       {"", "[]", "{}", R"({"process":1})", R"({"process":"all"})",
-        R"({"process":"control","now":true})", R"({"process":"control","timeout_s":0})",
-        R"({"process":"control","timeout_s":601})", R"({"process":"control","timeout_s":-1})"}) {
+       {R"({"process":"dataplane","confirm_within_s":60})",
+        R"({"process":"control","confirm_within_s":0})",
+        R"({"process":"control","confirm_within_s":86401})", "", "[]", "{}", R"({"process":1})",
+        R"({"process":"all"})", R"({"process":"control","now":true})",
+        R"({"process":"control","timeout_s":0})", R"({"process":"control","timeout_s":601})",
+        R"({"process":"control","timeout_s":-1})"}) {
     CAPTURE(text);
     CHECK_FALSE(read_restart_request(text));
   }

@@ -116,7 +116,7 @@ TEST_CASE("supervisor link: each request for a restart gets its own answer, once
   std::array<SupervisorMessage, 2> asked;
   for (const auto what : {Process::kControl, Process::kSupervisor}) {
     world.link->request_restart(
-        what, pns::Seconds(40), [&, what](const std::optional<std::string>& refusal) {
+        {what, pns::Seconds(40)}, [&, what](const std::optional<std::string>& refusal) {
           answers.push_back(std::string(name_of(what)) + ": " + refusal.value_or("accepted"));
         });
     auto received = receive_supervisor_message(world.supervisor.get());
