@@ -8,6 +8,8 @@
 #include "pns/cli/client.hpp"
 #include "pns/cli/doctor.hpp"
 #include "pns/cli/drain.hpp"
+#include "pns/cli/hash_password.hpp"
+#include "pns/cli/import.hpp"
 #include "pns/cli/reload.hpp"
 #include "pns/cli/restart.hpp"
 #include "pns/contract/build_contract.hpp"
@@ -211,6 +213,33 @@ int main(int argc, char** argv) {
   drain->add_flag("!--no-wait", draining.wait, "return at once");
   drain->add_flag("--json", client.json, "print JSON, at the end");
   drain->callback([&] { status = pns::cli::run_drain(client, draining); });
+
+  pns::cli::ImportOptions importing;
+  auto* import = app.add_subcommand(
+      "import", "Make a configuration of ours out of another server's; starts nothing");
+  import->require_subcommand(1);
+  for (const auto& [from, file] :
+       {std::pair{"accel-ppp", "accel-ppp.conf"}, std::pair{"poptop", "pptpd.conf"}}) {
+    const bool is_poptop = std::string(from) == "poptop";
+    auto* item = import->add_subcommand(from, std::string("of ") + from);
+    item->add_option("FILE", importing.file, file)->required()->type_name("FILE");
+    item->add_option("--output", importing.output, "directory of the new files")
+        ->required()
+        ->type_name("DIR");
+    if (is_poptop)
+      item->add_option("--secrets", importing.secrets, "users and passwords of pppd")
+          ->capture_default_str()
+          ->type_name("FILE");
+    item->add_flag("--force", importing.force, "write over files that are there");
+    item->callback([&status, &importing, is_poptop] {
+      status = is_poptop ? pns::cli::run_import_poptop(importing)
+                         : pns::cli::run_import_accel_ppp(importing);
+    });
+  }
+
+  app.add_subcommand("hash-password",
+                     "Read a password from stdin and print what `nt_hash` of a user takes")
+      ->callback([&] { status = pns::cli::run_hash_password(); });
 
   try {
     app.parse(argc, argv);

@@ -124,9 +124,8 @@ Json to_json(const Comparison& comparison) {
 
 bool is_pooled(const config::Config& config, Ipv4Address address) {
   return std::ranges::any_of(config.pools, [address](const auto& entry) {
-    return std::ranges::any_of(entry.second.ranges, [address](const Ipv4Range& range) {
-      return range.contains(address);
-    });
+    return std::ranges::any_of(
+        entry.second.ranges, [address](const Ipv4Range& range) { return range.contains(address); });
   });
 }
 

@@ -13,7 +13,8 @@ namespace pns::cli {
 struct RestartOptions {
   std::string what;  // control, dataplane, supervisor
   unsigned timeout_s = 30;
-  // For control alone: the configuration before returns after so long, unless it is confirmed; 0: never.
+  // For control alone: the configuration before returns after so long, unless it is confirmed; 0:
+  // never.
   unsigned confirm_within_s = 0;
   bool quiet = false;  // print nothing when it is done
 };

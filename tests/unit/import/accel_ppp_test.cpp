@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "pns/import/accel_ppp.hpp"
+
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <map>
+#include <string>
+
+#include "pns/base/time.hpp"
+#include "pns/config/config.hpp"
+
+using namespace pns;
+using namespace pns::import;
+
+namespace {
+
+constexpr const char* kFile = R"([modules]
+log_file
+pptp
+auth_mschap_v2
+auth_pap
+radius
+chap-secrets
+ippool
+
+[core]
+thread-count=4
+
+[ppp]
+verbose=1
+mtu=1400
+lcp-echo-interval=20
+lcp-echo-failure=3
+single-session=replace
+
+[pptp]
+bind=192.0.2.1
+mppe=require
+verbose=1
+fantasy=7
+
+[dns]
+dns1=192.0.2.53
+dns2=198.51.100.53
+
+[wins]
+wins1=192.0.2.54
+
+[radius]
+dictionary=/usr/share/accel-ppp/radius/dictionary
+nas-identifier=old-name
+server=192.0.2.10,topsecret,auth-port=1812,acct-port=1813,req-limit=50,weight=3
+server=192.0.2.11,othersecret,auth-port=1645,acct-port=0,backup
+dae-server=192.0.2.1:3799,daesecret
+acct-interim-interval=300
+
+[ip-pool]
+gw-ip-address=10.64.0.1
+10.64.0.2-254
+10.65.0.0/24,name=gold
+
+[ipv6-pool]
+2001:db8:64::/48,64
+
+[chap-secrets]
+chap-secrets=/etc/ppp/secrets
+
+[shaper]
+attr=Filter-Id
+
+[pppoe]
+interface=eth1
+)";
+
+ImportedServer imported() {
+  return read_accel_ppp(kFile, "accel-ppp.conf",
+                        [](const std::string& path) -> std::optional<std::string> {
+                          if (path == "/etc/ppp/secrets") return "alice * wonderland 10.64.0.7\n";
+                          return std::nullopt;
+                        });
+}
+
+std::map<std::string, OutputFile> files_of(const ImportedServer& server) {
+  std::map<std::string, OutputFile> by_name;
+  for (const OutputFile& file : write_files(server, "accel-ppp")) by_name[file.name] = file;
+  return by_name;
+}
+
+bool has_remark(const ImportedServer& server, std::string_view begin) {
+  return std::ranges::any_of(
+      server.remarks, [begin](const std::string& remark) { return remark.starts_with(begin); });
+}
+
+}  // namespace
+
+TEST_CASE("accel-ppp: what both servers have is carried over", "[import]") {
+  const auto files = files_of(imported());
+  REQUIRE(files.contains("pns.yaml"));
+  const auto config = config::parse(files.at("pns.yaml").text, "pns.yaml");
+  if (!config)
+    for (const auto& error : config.error()) UNSCOPED_INFO(error.to_string());
+  REQUIRE(config);
+  CHECK(config->pptp.listen == std::vector{Ipv4Address(0xc0000201)});
+  CHECK(config->ppp.auth == std::vector{config::AuthMethod::kMsChapV2, config::AuthMethod::kPap});
+  CHECK(config->ppp.mppe.policy == config::MppePolicy::kRequire);
+  CHECK(config->ppp.mtu == 1400);
+  CHECK(config->ppp.lcp_echo.interval == Seconds(20));
+  CHECK(config->ppp.lcp_echo.failures == 3);
+  CHECK(config->ppp.dns.size() == 2);
+  CHECK(config->ppp.wins.size() == 1);
+  REQUIRE(config->pools.size() == 2);
+  CHECK(config->pools.at("default").gateway == Ipv4Address(0x0a400001));
+  CHECK(config->pools.at("default").ranges.front().last == Ipv4Address(0x0a4000fe));
+  CHECK(config->pools.at("default").ipv6_prefixes.size() == 1);
+  CHECK(config->pools.at("gold").ranges.size() == 1);
+  CHECK(config->aaa.order == std::vector{config::AaaSource::kRadius, config::AaaSource::kLocal});
+  REQUIRE(config->aaa.radius);
+  CHECK(config->aaa.radius->nas_identifier == "old-name");
+  REQUIRE(config->aaa.radius->servers.size() == 2);
+  CHECK(config->aaa.radius->servers[0].weight == 3);
+  CHECK(config->aaa.radius->servers[1].auth_port == 1645);
+  CHECK_FALSE(config->aaa.radius->servers[1].does(config::RadiusKind::kAccounting));
+  CHECK(config->aaa.radius->servers[0].priority < config->aaa.radius->servers[1].priority);
+  CHECK(config->aaa.radius->accounting.interim_interval == Seconds(300));
+  REQUIRE(config->aaa.radius->dynamic_authorization);
+  CHECK(config->aaa.radius->dynamic_authorization->clients.size() == 2);
+}
+
+TEST_CASE("accel-ppp: secrets stand in files of their own", "[import]") {
+  const auto files = files_of(imported());
+  CHECK(files.at("radius-1.secret").text == "topsecret\n");
+  CHECK(files.at("radius-2.secret").text == "othersecret\n");
+  CHECK(files.at("radius-authorization.secret").text == "daesecret\n");
+  CHECK(files.at("users.yaml").text.find("'alice': {password: 'wonderland', address: 10.64.0.7}") !=
+        std::string::npos);
+  for (const auto& [name, file] : files) {
+    CAPTURE(name);
+    CHECK(file.is_secret == (name != "pns.yaml"));
+  }
+  for (const char* secret : {"topsecret", "othersecret", "daesecret", "wonderland"})
+    CHECK(files.at("pns.yaml").text.find(secret) == std::string::npos);
+}
+
+TEST_CASE("accel-ppp: the rest has remarks with line and remedy", "[import]") {
+  const auto server = imported();
+  CHECK(has_remark(server,
+                   "accel-ppp.conf:18: [ppp] single-session: not carried over: "
+                   "aaa.sessions_per_user"));
+  CHECK(has_remark(server, "accel-ppp.conf:24: [pptp] fantasy: not carried over"));
+  CHECK(has_remark(server, "accel-ppp.conf:53: [shaper] attr: not carried over"));
+  CHECK(server.remarks.size() == 3);
+}
+
+TEST_CASE("accel-ppp: without pool, gateway and secrets it says what is missing", "[import]") {
+  const auto server = read_accel_ppp("[modules]\nchap-secrets\n", "a.conf",
+                                     [](const std::string&) { return std::nullopt; });
+  CHECK(has_remark(server, "/etc/ppp/chap-secrets: cannot be read"));
+  CHECK(has_remark(server, "a.conf: there is no address pool"));
+  CHECK(has_remark(server, "a.conf: there is no gw-ip-address"));
+}
