@@ -43,14 +43,16 @@ std::optional<model::SessionIdentification::PortId> parse_port_id(std::string_vi
 // Reads a request attribute by attribute. Each of its faults is kept: the gravest one counts.
 class RequestReader {
  public:
-  RequestReader(const radius::PacketView& packet, const AuthorizationNas& nas) noexcept
+  RequestReader(const radius::PacketView& packet, const AuthorizationNas& nas,
+                const AttributeMeanings& meanings) noexcept
       : packet_(packet),
         nas_(nas),
+        meanings_(meanings),
         is_disconnect_(packet.code() == radius::Code::kDisconnectRequest) {}
 
   std::expected<AuthorizationRequest, RequestRefusal> read() {
     IgnoredAttributes ignored;
-    auto change = read_service_change(packet_, ignored);
+    auto change = read_service_change(packet_, meanings_, ignored);
     for (const radius::Attribute& attribute : packet_) take(attribute, ignored);
     if (foreign_) return refuse(Refusal::other_nas, foreign_);
     if (service_) return refuse(*service_, attribute::kServiceType);
@@ -209,6 +211,7 @@ class RequestReader {
 
   const radius::PacketView& packet_;
   const AuthorizationNas& nas_;
+  const AttributeMeanings& meanings_;
   bool is_disconnect_;
   model::SessionIdentification sessions_;
   bool changes_ = false;
@@ -223,8 +226,9 @@ class RequestReader {
 }  // namespace
 
 std::expected<AuthorizationRequest, RequestRefusal> read_authorization_request(
-    const radius::PacketView& packet, const AuthorizationNas& nas) {
-  return RequestReader(packet, nas).read();
+    const radius::PacketView& packet, const AuthorizationNas& nas,
+    const AttributeMeanings& meanings) {
+  return RequestReader(packet, nas, meanings).read();
 }
 
 void add_echoes(radius::PacketBuilder& answer, Bytes request_attributes) noexcept {

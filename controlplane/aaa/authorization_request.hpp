@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "controlplane/aaa/attribute_meanings.hpp"
 #include "controlplane/model/authorization_counts.hpp"
 #include "controlplane/model/service_terms.hpp"
 #include "controlplane/model/session_identification.hpp"
@@ -40,7 +41,8 @@ struct RequestRefusal {
 };
 
 [[nodiscard]] std::expected<AuthorizationRequest, RequestRefusal> read_authorization_request(
-    const radius::PacketView& packet, const AuthorizationNas& nas);
+    const radius::PacketView& packet, const AuthorizationNas& nas,
+    const AttributeMeanings& meanings);
 
 // Copies State and each Proxy-State, unchanged and in order (RFC 5176 §3.1, §3.3).
 void add_echoes(radius::PacketBuilder& answer, Bytes request_attributes) noexcept;

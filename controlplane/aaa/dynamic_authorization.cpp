@@ -174,7 +174,7 @@ void DynamicAuthorization::on_request(const radius::PacketView& packet, Asked as
   if (in_flight_ >= settings_.in_flight ||
       static_cast<std::size_t>(counts.in_flight.get()) >= settings_.in_flight_of_client)
     return refuse(asked, {.reason = Refusal::too_many_in_flight});
-  const auto request = read_authorization_request(packet, settings_.nas);
+  const auto request = read_authorization_request(packet, settings_.nas, settings_.meanings);
   if (!request) return refuse(asked, request.error());
   carry_out(std::move(asked), *request);
 }

@@ -43,6 +43,7 @@ struct AuthorizationClient {
 struct AuthorizationSettings {
   std::vector<AuthorizationClient> clients;
   AuthorizationNas nas;
+  AttributeMeanings meanings{};
   radius::MessageAuthenticatorPolicy policy = radius::MessageAuthenticatorPolicy::kAccept;
   bool requires_timestamp = true;
   Seconds window{300};  // of Event-Timestamp, each way

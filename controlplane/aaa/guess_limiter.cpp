@@ -16,9 +16,10 @@ GuessLimiter::GuessLimiter(Authenticator& inner, model::Statistics& statistics, 
       wake_(std::move(wake)),
       limits_(limits) {}
 
-// DOMAIN\ does not make another account of it.
+// Neither DOMAIN\ nor a stripped realm makes another account of it.
 GuessLimiter::Account GuessLimiter::account_of(const model::AuthRequest& request) {
-  return {request.peer, std::hash<std::string_view>{}(crypto::user_without_domain(request.user))};
+  return {request.peer,
+          std::hash<std::string_view>{}(crypto::user_without_domain(request.account_name()))};
 }
 
 template <class Table, class Key>

@@ -126,7 +126,7 @@ LocalUser* LocalAuthenticator::find(std::string_view name) {
 }
 
 void LocalAuthenticator::authenticate(model::AuthRequest request, Done done) {
-  LocalUser* const known = find(request.user);
+  LocalUser* const known = find(request.account_name());
   const LocalUser& account = known != nullptr ? *known : nobody_;
   Proof proof = std::visit(Prover(request.user, account, nobody_), request.credentials);
 
@@ -157,7 +157,8 @@ void LocalAuthenticator::authenticate(model::AuthRequest request, Done done) {
                          .link = known->link,
                          .sessions = known->sessions,
                          .interim_interval = known->interim_interval,
-                         .groups = known->groups};
+                         .groups = known->groups,
+                         .origin = {.realm = request.realm}};
   if (!proof.changed_to) return done(std::move(grant));
   change_password(*known, *proof.changed_to, std::move(grant), std::move(done));
 }

@@ -57,7 +57,8 @@ class LocalAuthenticator final : public Authenticator {
   void allow_password_changes(SavePassword save) { save_password_ = std::move(save); }
 
   // Answers from within the call; after a change of password when it has been kept. A user is
-  // looked up as sent, then without DOMAIN\. One change of an account at a time.
+  // looked up by the account's name, then by that without DOMAIN\. One change of an account at a
+  // time.
   void authenticate(model::AuthRequest request, Done done) override;
 
   // The answer of authenticate() where SavePassword calls `done` at once. auth_unavailable: it has

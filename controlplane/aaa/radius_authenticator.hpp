@@ -14,6 +14,7 @@
 #include "controlplane/aaa/authenticator.hpp"
 #include "controlplane/aaa/radius_client.hpp"
 #include "controlplane/aaa/radius_messages.hpp"
+#include "controlplane/aaa/realm_servers.hpp"
 
 namespace pns::aaa {
 
@@ -22,9 +23,15 @@ class RadiusAuthenticator final : public Authenticator {
   using WallClock = std::function<std::chrono::sys_seconds()>;
   using AttributeCounts = std::deque<model::RadiusAttributeCounts>;
 
-  // `client` outlives this. `patience`: for the
-  // answer to one question.
-  RadiusAuthenticator(RadiusClient& client, RadiusNas nas, Duration patience, WallClock wall);
+  struct Settings {
+    RadiusNas nas{};
+    RealmServers realms{};
+    AttributeMeanings meanings{};
+    Duration patience = Seconds(25);  // for the answer to one question
+  };
+
+  // `client` outlives this.
+  RadiusAuthenticator(RadiusClient& client, Settings settings, WallClock wall);
 
   void authenticate(model::AuthRequest request, Done done) override;
 
@@ -37,8 +44,7 @@ class RadiusAuthenticator final : public Authenticator {
   void count(const IgnoredAttributes& ignored);
 
   RadiusClient& client_;
-  std::shared_ptr<const RadiusNas> nas_;  // open questions need it too
-  Duration patience_;
+  std::shared_ptr<const Settings> settings_;  // open questions need it too
   WallClock wall_;
   AttributeCounts attribute_counts_;  // as radius::kAttributes, then "other"
 };

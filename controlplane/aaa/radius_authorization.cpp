@@ -33,6 +33,8 @@ constexpr std::uint16_t kMaxMtu = 1500;                      // octets
 constexpr Seconds kMinInterim{60};                           // RFC 2869 §5.16
 constexpr std::size_t kMaxFilterName = 64;                   // octets
 constexpr std::uint64_t kGigaword = std::uint64_t{1} << 32;  // octets
+constexpr std::uint64_t kMaxSeconds = std::numeric_limits<std::uint32_t>::max();
+using Meaning = config::AttributeMeaning;
 
 enum class Effect : std::uint8_t { kDone, kUnreadable, kUnsupported };
 constexpr Effect done_if(bool done) noexcept { return done ? Effect::kDone : Effect::kUnreadable; }
@@ -61,6 +63,8 @@ model::RateLimit rate_of(const radius::RateLimit& limit) noexcept {
 // The attributes that an Access-Accept and a CoA-Request have in common, as they stand.
 class TermsReader {
  public:
+  // An attribute of this meaning. Empty: the meaning is none of these terms.
+  std::optional<Effect> read(const config::RadiusAttribute& attribute, Bytes value);
   // Empty: another attribute.
   std::optional<Effect> read(AttributeId id, Bytes value);
   Effect read(const radius::CiscoRateLimit& limit);
@@ -83,14 +87,20 @@ class TermsReader {
   struct Volume {
     std::optional<std::uint32_t> low;
     std::optional<std::uint32_t> gigawords;
+    std::optional<std::uint64_t> whole;  // of one attribute: instead of both
     [[nodiscard]] std::optional<std::uint64_t> octets() const noexcept {
+      if (whole) return whole;
       if (!low && !gigawords) return std::nullopt;
       return gigawords.value_or(0) * kGigaword + low.value_or(0);
     }
   };
   Effect read_rate_limit(Bytes value);
   Effect read_filter(Bytes value);
+  Effect read_rate(const config::RadiusAttribute& attribute, Bytes value);
+  Effect read_filter_name(Meaning meaning, Bytes value);
 
+  std::optional<std::uint64_t> up_;  // of the configuration's attributes; bit/s
+  std::optional<std::uint64_t> down_;
   std::optional<radius::MikrotikRateLimit> mikrotik_;
   std::optional<model::RateLimit> cisco_up_;
   std::optional<model::RateLimit> cisco_down_;
@@ -102,6 +112,64 @@ class TermsReader {
   std::optional<std::string> out_;
   Volume receive_, transmit_, total_;
 };
+
+Effect read_octets(const config::RadiusAttribute& attribute, Bytes value,
+                   std::optional<std::uint64_t>& out) {
+  const auto octets = read_quantity(attribute, value);
+  if (octets) set_first(out, *octets);
+  return done_if(octets.has_value());
+}
+
+Effect read_time(const config::RadiusAttribute& attribute, Bytes value,
+                 std::optional<Seconds>& out) {
+  const auto seconds = read_quantity(attribute, value);
+  if (!seconds || *seconds > kMaxSeconds) return Effect::kUnreadable;
+  set_first(out, Seconds(static_cast<Seconds::rep>(*seconds)));
+  return Effect::kDone;
+}
+
+std::optional<Effect> TermsReader::read(const config::RadiusAttribute& attribute, Bytes value) {
+  switch (attribute.means) {
+    case Meaning::kRate:
+    case Meaning::kRateUp:
+    case Meaning::kRateDown:
+      return read_rate(attribute, value);
+    case Meaning::kRateLimit:
+      return read_rate_limit(value);
+    case Meaning::kFilter:
+    case Meaning::kFilterUp:
+    case Meaning::kFilterDown:
+      return read_filter_name(attribute.means, value);
+    case Meaning::kSessionTimeout:
+      return read_time(attribute, value, session_);
+    case Meaning::kIdleTimeout:
+      return read_time(attribute, value, idle_);
+    case Meaning::kQuota:
+      return read_octets(attribute, value, total_.whole);
+    case Meaning::kQuotaUp:
+      return read_octets(attribute, value, receive_.whole);
+    case Meaning::kQuotaDown:
+      return read_octets(attribute, value, transmit_.whole);
+    default:
+      return std::nullopt;
+  }
+}
+
+Effect TermsReader::read_rate(const config::RadiusAttribute& attribute, Bytes value) {
+  const auto rate = read_quantity(attribute, value);
+  if (!rate || *rate > radius::kMaximumRate) return Effect::kUnreadable;
+  if (attribute.means != Meaning::kRateDown) set_first(up_, *rate);
+  if (attribute.means != Meaning::kRateUp) set_first(down_, *rate);
+  return Effect::kDone;
+}
+
+Effect TermsReader::read_filter_name(Meaning meaning, Bytes value) {
+  const auto name = radius::read_text(value);
+  if (!name || name->size() > kMaxFilterName) return Effect::kUnreadable;
+  if (meaning != Meaning::kFilterDown) set_first(in_, std::string(*name));
+  if (meaning != Meaning::kFilterUp) set_first(out_, std::string(*name));
+  return Effect::kDone;
+}
 
 std::optional<Effect> TermsReader::read(AttributeId id, Bytes value) {
   if (id == attribute::kSessionTimeout) return read_seconds(value, session_);
@@ -147,6 +215,7 @@ Effect TermsReader::read_filter(Bytes value) {
 
 std::optional<model::RateLimit> TermsReader::rate(radius::TrafficDirection direction) const {
   const bool up = direction == radius::TrafficDirection::kUpload;
+  if (const auto& own = up ? up_ : down_) return model::RateLimit{.bits_per_second = *own};
   if (mikrotik_) return rate_of(up ? mikrotik_->upload : mikrotik_->download);
   if (const auto& cisco = up ? cisco_up_ : cisco_down_) return *cisco;
   if (const auto& wispr = up ? wispr_up_ : wispr_down_)
@@ -158,10 +227,10 @@ std::optional<model::RateLimit> TermsReader::rate(radius::TrafficDirection direc
 bool is_read_elsewhere(AttributeId id) noexcept {
   constexpr auto kElsewhere = std::to_array<AttributeId>(
       {attribute::kUserName, attribute::kServiceType, attribute::kFramedProtocol,
-       attribute::kReplyMessage, attribute::kState, attribute::kClass, attribute::kProxyState,
-       attribute::kEapMessage, attribute::kMessageAuthenticator, attribute::kMsChapError,
-       attribute::kMsChapMppeKeys, attribute::kMsMppeSendKey, attribute::kMsMppeRecvKey,
-       attribute::kMsChap2Success, attribute::kMsChapDomain});
+       attribute::kReplyMessage, attribute::kClass, attribute::kProxyState, attribute::kEapMessage,
+       attribute::kMessageAuthenticator, attribute::kMsChapError, attribute::kMsChapMppeKeys,
+       attribute::kMsMppeSendKey, attribute::kMsMppeRecvKey, attribute::kMsChap2Success,
+       attribute::kMsChapDomain});
   return std::ranges::find(kElsewhere, id) != kElsewhere.end();
 }
 
@@ -176,23 +245,29 @@ void note(Effect effect, AttributeId id, IgnoredAttributes& ignored) {
 
 class AcceptReader {
  public:
-  AcceptReader(std::chrono::sys_seconds now, model::AuthGrant& grant) : now_(now), grant_(grant) {}
+  AcceptReader(std::chrono::sys_seconds now, const AttributeMeanings& meanings,
+               model::AuthGrant& grant)
+      : now_(now), meanings_(meanings), grant_(grant) {}
 
   Effect read(AttributeId id, Bytes value);
   [[nodiscard]] std::expected<void, EndReason> finish(IgnoredAttributes& ignored);
 
  private:
+  Effect read_meant(const config::RadiusAttribute& attribute, Bytes value);
+  Effect read_name_server(const config::RadiusAttribute& attribute, Bytes value);
   Effect read_framed(AttributeId id, Bytes value);
   Effect read_microsoft(AttributeId id, Bytes value);
   Effect read_address(Bytes value);
   Effect read_netmask(Bytes value);
   Effect read_prefix(Bytes value);
-  Effect read_mtu(Bytes value);
+  Effect set_mtu(std::optional<std::uint64_t> mtu);
   Effect read_route(const std::optional<radius::FramedRoute>& route);
   Effect read_ipv6_route(const std::optional<radius::FramedIpv6Route>& route);
-  Effect read_interim(Bytes value);
-  Effect read_sessions(Bytes value);
+  Effect set_interim(const std::optional<Seconds>& interval);
+  Effect set_sessions(std::optional<std::uint64_t> sessions);
   Effect read_terminate_time(Bytes value);
+  Effect read_termination(Bytes value);
+  void finish_termination(IgnoredAttributes& ignored);
   Effect read_cisco(Bytes value);
   Effect read_policy(Bytes value);
   Effect read_types(Bytes value);
@@ -204,12 +279,15 @@ class AcceptReader {
   }
 
   std::chrono::sys_seconds now_;
+  const AttributeMeanings& meanings_;
   model::AuthGrant& grant_;
   TermsReader terms_;
   std::optional<std::string> pool_;
   std::optional<std::string> cisco_pool_;
   std::optional<std::uint8_t> netmask_;  // its length
   std::optional<Seconds> until_terminate_;
+  std::optional<radius::TerminationAction> termination_;
+  std::optional<std::vector<std::byte>> state_;
   Networks networks_;
   bool bad_route_ = false;
   bool has_policy_ = false;
@@ -218,6 +296,10 @@ class AcceptReader {
 };
 
 Effect AcceptReader::read(AttributeId id, Bytes value) {
+  if (const config::RadiusAttribute* const meant = meanings_.find(id)) {
+    const auto effect = terms_.read(*meant, value);
+    return effect ? *effect : read_meant(*meant, value);
+  }
   if (const auto effect = terms_.read(id, value)) return *effect;
   if (is_read_elsewhere(id)) return Effect::kDone;
   if (id.vendor == radius::vendor::kMicrosoft) return read_microsoft(id, value);
@@ -226,17 +308,73 @@ Effect AcceptReader::read(AttributeId id, Bytes value) {
   return read_framed(id, value);
 }
 
+// An attribute of the configuration that only an Access-Accept may have.
+Effect AcceptReader::read_meant(const config::RadiusAttribute& attribute, Bytes value) {
+  switch (attribute.means) {
+    case Meaning::kPool: {
+      const auto name = radius::read_text(value);
+      if (name) set_first(pool_, std::string(*name));
+      return done_if(name.has_value());
+    }
+    case Meaning::kRoute:
+      return read_route(radius::FramedRoute::parse(radius::as_text(value)));
+    case Meaning::kDns:
+    case Meaning::kWins:
+      return read_name_server(attribute, value);
+    case Meaning::kSessions:
+      return set_sessions(read_quantity(attribute, value));
+    case Meaning::kInterimInterval: {
+      std::optional<Seconds> interval;
+      (void)read_time(attribute, value, interval);
+      return set_interim(interval);
+    }
+    case Meaning::kMtu:
+      return set_mtu(read_quantity(attribute, value));
+    default:
+      return Effect::kUnsupported;
+  }
+}
+
+// Puts it into the first free place; those that have none are left out.
+template <class Address, std::size_t N>
+Effect add_server(const std::optional<Address>& address, std::array<Address, N>& servers) {
+  if (!address || *address == Address()) return Effect::kUnreadable;
+  const auto free = std::ranges::find(servers, Address());
+  if (free != servers.end()) *free = *address;
+  return Effect::kDone;
+}
+
+Effect AcceptReader::read_name_server(const config::RadiusAttribute& attribute, Bytes value) {
+  const std::string_view text = attribute.is_text ? radius::as_text(value) : "";
+  const bool ipv6 = attribute.is_text ? text.find(':') != std::string_view::npos
+                                      : value.size() == sizeof(Ipv6Address);
+  if (ipv6 && attribute.means == Meaning::kDns)
+    return add_server(attribute.is_text ? Ipv6Address::parse(text) : radius::read_ipv6(value),
+                      grant_.link.ipv6_dns);
+  return add_server(attribute.is_text ? Ipv4Address::parse(text) : radius::read_ipv4(value),
+                    attribute.means == Meaning::kDns ? grant_.link.dns : grant_.link.wins);
+}
+
 Effect AcceptReader::read_framed(AttributeId id, Bytes value) {
   if (id == attribute::kFramedIpAddress) return read_address(value);
   if (id == attribute::kFramedIpNetmask) return read_netmask(value);
   if (id == attribute::kFramedIpv6Prefix) return read_prefix(value);
-  if (id == attribute::kFramedMtu) return read_mtu(value);
+  if (id == attribute::kFramedMtu) return set_mtu(radius::read_u32(value));
   if (id == attribute::kFramedRoute)
     return read_route(radius::FramedRoute::parse(radius::as_text(value)));
   if (id == attribute::kFramedIpv6Route)
     return read_ipv6_route(radius::FramedIpv6Route::parse(radius::as_text(value)));
-  if (id == attribute::kAcctInterimInterval) return read_interim(value);
-  if (id == attribute::kPortLimit) return read_sessions(value);
+  if (id == attribute::kTerminationAction) return read_termination(value);
+  if (id == attribute::kState) {
+    set_first(state_, std::vector(value.begin(), value.end()));
+    return Effect::kDone;
+  }
+  if (id == attribute::kAcctInterimInterval) {
+    std::optional<Seconds> interval;
+    (void)read_seconds(value, interval);
+    return set_interim(interval);
+  }
+  if (id == attribute::kPortLimit) return set_sessions(radius::read_u32(value));
   if (id == attribute::kFramedPool) {
     const auto name = radius::read_text(value);
     if (name) set_first(pool_, std::string(*name));
@@ -291,8 +429,7 @@ Effect AcceptReader::read_prefix(Bytes value) {
   return Effect::kDone;
 }
 
-Effect AcceptReader::read_mtu(Bytes value) {
-  const auto mtu = radius::read_u32(value);
+Effect AcceptReader::set_mtu(std::optional<std::uint64_t> mtu) {
   if (!mtu || *mtu < kMinMtu || *mtu > kMaxMtu) return Effect::kUnreadable;
   if (grant_.link.mtu == 0) grant_.link.mtu = static_cast<std::uint16_t>(*mtu);
   return Effect::kDone;
@@ -327,19 +464,17 @@ Effect AcceptReader::read_ipv6_route(const std::optional<radius::FramedIpv6Route
 }
 
 // RFC 2869 §5.16: not below a minute. 0: no interim records.
-Effect AcceptReader::read_interim(Bytes value) {
-  std::optional<Seconds> interval;
-  const Effect effect = read_seconds(value, interval);
-  if (!interval) return effect;
-  if (*interval != Seconds(0)) *interval = std::max(*interval, kMinInterim);
-  set_first(grant_.interim_interval, *interval);
-  return effect;
+Effect AcceptReader::set_interim(const std::optional<Seconds>& interval) {
+  if (!interval) return Effect::kUnreadable;
+  set_first(grant_.interim_interval,
+            *interval == Seconds(0) ? *interval : std::max(*interval, kMinInterim));
+  return Effect::kDone;
 }
 
-Effect AcceptReader::read_sessions(Bytes value) {
-  const auto sessions = radius::read_u32(value);
-  if (!sessions || *sessions == 0) return Effect::kUnreadable;
-  set_first(grant_.sessions, *sessions);
+Effect AcceptReader::set_sessions(std::optional<std::uint64_t> sessions) {
+  if (!sessions || *sessions == 0 || *sessions > std::numeric_limits<std::uint32_t>::max())
+    return Effect::kUnreadable;
+  set_first(grant_.sessions, static_cast<std::uint32_t>(*sessions));
   return Effect::kDone;
 }
 
@@ -348,6 +483,22 @@ Effect AcceptReader::read_terminate_time(Bytes value) {
   if (!at) return Effect::kUnreadable;
   set_first(until_terminate_, std::max(Seconds(1), Seconds(*at - now_)));
   return Effect::kDone;
+}
+
+Effect AcceptReader::read_termination(Bytes value) {
+  const auto action = radius::read_u32(value);
+  if (!action || *action > number(radius::TerminationAction::kRadiusRequest))
+    return Effect::kUnreadable;
+  set_first(termination_, static_cast<radius::TerminationAction>(*action));
+  return Effect::kDone;
+}
+
+// RFC 2865 §5.29. With PAP only the peer can begin.
+void AcceptReader::finish_termination(IgnoredAttributes& ignored) {
+  if (termination_ != radius::TerminationAction::kRadiusRequest) return;
+  if (grant_.method == model::AuthMethod::kPap || !grant_.terms.limits.session_time)
+    return note(Effect::kUnsupported, attribute::kTerminationAction, ignored);
+  grant_.login_again = state_ ? std::move(*state_) : std::vector<std::byte>();
 }
 
 Effect AcceptReader::read_cisco(Bytes value) {
@@ -423,6 +574,7 @@ std::expected<void, EndReason> AcceptReader::finish(IgnoredAttributes& ignored) 
   if (until_terminate_)
     terms.limits.session_time =
         std::min(*until_terminate_, terms.limits.session_time.value_or(Seconds::max()));
+  finish_termination(ignored);
   return {};
 }
 
@@ -430,27 +582,33 @@ std::expected<void, EndReason> AcceptReader::finish(IgnoredAttributes& ignored) 
 
 std::expected<void, EndReason> read_authorization(const radius::PacketView& packet,
                                                   std::chrono::sys_seconds now,
+                                                  const AttributeMeanings& meanings,
                                                   model::AuthGrant& grant,
                                                   IgnoredAttributes& ignored) {
-  AcceptReader reader(now, grant);
+  AcceptReader reader(now, meanings, grant);
   for (const radius::Attribute& attribute : packet)
     note(reader.read(attribute.id, attribute.value), attribute.id, ignored);
   return reader.finish(ignored);
 }
 
+std::vector<std::vector<std::byte>> read_classes(const radius::PacketView& packet) {
+  std::vector<std::vector<std::byte>> classes;
+  for (const Bytes value : packet.all(attribute::kClass))
+    if (classes.size() < model::kMaximumClasses) classes.emplace_back(value.begin(), value.end());
+  return classes;
+}
+
 // ---- CoA-Request
 
-ServiceChange read_service_change(const radius::PacketView& packet, IgnoredAttributes& ignored) {
+ServiceChange read_service_change(const radius::PacketView& packet,
+                                  const AttributeMeanings& meanings, IgnoredAttributes& ignored) {
   ServiceChange change;
   TermsReader terms;
   const auto read = [&](AttributeId id, Bytes value) {
+    if (const config::RadiusAttribute* const meant = meanings.find(id))
+      return terms.read(*meant, value).value_or(Effect::kUnsupported);
     if (const auto effect = terms.read(id, value)) return *effect;
-    if (id == attribute::kClass) {
-      if (!change.classes) change.classes.emplace();
-      if (change.classes->size() < model::kMaximumClasses)
-        change.classes->emplace_back(value.begin(), value.end());
-      return Effect::kDone;
-    }
+    if (id == attribute::kClass) return Effect::kDone;
     if (id == attribute::kCiscoAvPair) {
       const auto pair = radius::parse_cisco_avpair(radius::as_text(value));
       if (!pair) return Effect::kUnreadable;
@@ -469,6 +627,7 @@ ServiceChange read_service_change(const radius::PacketView& packet, IgnoredAttri
   change.session_time = terms.session_time();
   change.idle_time = terms.idle_time();
   change.quota = terms.quota();
+  if (packet.has(attribute::kClass)) change.classes = read_classes(packet);
   return change;
 }
 

@@ -5,8 +5,9 @@
 // and names (radius_messages.hpp), and which session a CoA-Request means. Pure functions, any
 // thread.
 //
-// An attribute that must come once counts once: the first one. Rates of one direction: that of
-// Mikrotik-Rate-Limit, else that of a rate-limit of Cisco-AVPair, else that of
+// An attribute that must come once counts once: the first one. So does a term that several
+// attributes may give. Rates of one direction: that of an attribute of the configuration, else that
+// of Mikrotik-Rate-Limit, else that of a rate-limit of Cisco-AVPair, else that of
 // WISPr-Bandwidth-Max-Up or -Down. A pool: Framed-Pool, else ip:addr-pool. Zero seconds, and zero
 // octets of a quota, are no limit.
 #pragma once
@@ -16,6 +17,7 @@
 #include <expected>
 #include <vector>
 
+#include "controlplane/aaa/attribute_meanings.hpp"
 #include "controlplane/model/auth.hpp"
 #include "controlplane/model/service_terms.hpp"
 #include "pns/base/end_reason.hpp"
@@ -36,17 +38,22 @@ struct IgnoredAttribute {
 };
 using IgnoredAttributes = std::vector<IgnoredAttribute>;
 
+// The Class attributes, unchanged and in order; the first model::kMaximumClasses of them.
+[[nodiscard]] std::vector<std::vector<std::byte>> read_classes(const radius::PacketView& packet);
+
 // Fills in address, prefix, networks, pool, terms and limits of `grant`. `now`: wall clock, for
 // WISPr-Session-Terminate-Time. Error: a network of the subscriber cannot be served, so the login
 // must be refused.
 [[nodiscard]] std::expected<void, EndReason> read_authorization(const radius::PacketView& packet,
                                                                 std::chrono::sys_seconds now,
+                                                                const AttributeMeanings& meanings,
                                                                 model::AuthGrant& grant,
                                                                 IgnoredAttributes& ignored);
 
 // The change that a CoA-Request asks for. A quota or a time-out of 0 in it is no limit. `ignored`
 // gets the attributes that change nothing: those that identify the session are among them.
 [[nodiscard]] model::ServiceChange read_service_change(const radius::PacketView& packet,
+                                                       const AttributeMeanings& meanings,
                                                        IgnoredAttributes& ignored);
 
 }  // namespace pns::aaa

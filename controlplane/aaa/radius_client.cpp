@@ -67,7 +67,10 @@ void RadiusClient::ask(RadiusQuestion question, RadiusDone done) {
   const TimePoint now = clock_();
   const std::size_t kind = index_of(question.kind);
   RadiusServerSet allowed = servers_.of_kind(question.kind);
-  if (question.server) allowed &= *question.server < servers_.size() ? set_of(*question.server) : 0;
+  if (question.server)
+    allowed &= *question.server < servers_.size() ? set_of(*question.server) : 0;
+  else
+    allowed &= question.among;
   if (allowed == 0) return done(std::unexpected(RadiusFailure::kNoServer));
   if (question.server && servers_.not_dead(allowed) == 0) {
     counts_.lost_state[kind].add();
@@ -78,6 +81,7 @@ void RadiusClient::ask(RadiusQuestion question, RadiusDone done) {
     return done(std::unexpected(RadiusFailure::kQueueFull));
   }
   RadiusRequest& request = table_.create_waiting(allowed, question.kind, now + question.patience);
+  request.among = allowed;
   request.is_sticky = question.server.has_value();
   request.build = std::move(question.build);
   request.done = std::move(done);
@@ -215,7 +219,7 @@ void RadiusClient::give_up_attempt(RadiusRequest& request, TimePoint now) {
 // first.
 RadiusServerSet RadiusClient::other_servers(RadiusRequest& request) const {
   const RadiusServerSet here = set_of(request.server);
-  const RadiusServerSet others = servers_.alive(servers_.of_kind(request.kind)) & ~here;
+  const RadiusServerSet others = servers_.alive(request.among) & ~here;
   request.tried |= here;
   if ((others & ~request.tried) != 0) return others & ~request.tried;
   request.tried = here;
@@ -247,9 +251,8 @@ void RadiusClient::on_timer(RadiusRequest& request, TimePoint now) {
 // Any server will do. It goes before those that came later.
 void RadiusClient::widen(RadiusRequest& request) {
   table_.set_timer(request, request.deadline);
-  const RadiusServerSet all = servers_.of_kind(request.kind);
   request.tried = 0;
-  if (request.allowed != all) table_.wait(request, all, true);
+  if (request.allowed != request.among) table_.wait(request, request.among, true);
 }
 
 void RadiusClient::on_timeout(RadiusRequest& request, TimePoint now) {
@@ -336,7 +339,7 @@ void RadiusClient::on_died(std::size_t index, TimePoint now) {
     }
     if (request->stage != Stage::kWaiting) server.counts().fail_overs.add();
     request->tried = 0;
-    wait_for_server(*request, servers_.of_kind(request->kind), now);
+    wait_for_server(*request, request->among, now);
   }
 }
 

@@ -9,6 +9,7 @@
 #include <variant>
 
 #include "pns/crypto/mppe_keys.hpp"
+#include "pns/crypto/mschap.hpp"
 #include "pns/radius/hiding.hpp"
 #include "pns/radius/ms_chap.hpp"
 #include "pns/radius/numbers.hpp"
@@ -73,6 +74,22 @@ class CredentialsAdder {
   std::uint16_t mtu_;
 };
 
+// The credentials bring the State of a challenge.
+bool has_state(const model::AuthRequest& request) noexcept {
+  const auto* const relayed = std::get_if<model::RelayedCredentials>(&request.credentials);
+  return relayed != nullptr && !relayed->state.empty();
+}
+
+// Whether the server can judge the credentials under the account's name. MS-CHAPv2 hashes the name
+// without DOMAIN\ (RFC 2759 §8.2). With EAP the name is that of the peer's Identity (RFC 3579
+// §2.1).
+bool may_be_renamed(const model::AuthRequest& request) noexcept {
+  if (std::holds_alternative<model::RelayedCredentials>(request.credentials)) return false;
+  return request.method() != model::AuthMethod::kMsChapV2 ||
+         crypto::user_without_domain(request.account_name()) ==
+             crypto::user_without_domain(request.user);
+}
+
 // ---- The answers
 
 using Keys = std::expected<std::optional<model::MppeKeys>, EndReason>;
@@ -106,13 +123,14 @@ Keys read_keys(const RadiusAnswer& answer, const model::AuthRequest& request) {
 AuthDenial not_served(EndReason reason) { return {.reason = reason, .is_verdict = false}; }
 
 model::AuthResult read_accept(const RadiusAnswer& answer, const model::AuthRequest& request,
-                              std::chrono::sys_seconds now, IgnoredAttributes& ignored) {
+                              std::chrono::sys_seconds now, const AttributeMeanings& meanings,
+                              IgnoredAttributes& ignored) {
   const radius::PacketView& packet = answer.packet;
   if (const auto value = packet.find_first(attribute::kServiceType))
     if (radius::read_u32(*value) != radius::number(radius::ServiceType::kFramed))
       return not_served(EndReason::auth_service_type);
   model::AuthGrant grant;
-  grant.user = request.user;
+  grant.user = request.account_name();
   grant.method = request.method();
   // RFC 2759 §5: a client that is shown no proof ends the call.
   if (grant.method == model::AuthMethod::kMsChapV2) {
@@ -126,12 +144,11 @@ model::AuthResult read_accept(const RadiusAnswer& answer, const model::AuthReque
   if (!keys) return not_served(keys.error());
   grant.mppe = std::move(*keys);
   grant.origin.is_radius = true;
-  for (const Bytes value : packet.all(attribute::kClass))
-    if (grant.origin.classes.size() < model::kMaximumClasses)
-      grant.origin.classes.emplace_back(value.begin(), value.end());
+  grant.origin.realm = request.realm;
+  grant.origin.classes = read_classes(packet);
   if (const auto value = packet.find_first(attribute::kUserName))
     if (const auto name = radius::read_text(*value)) grant.user = *name;
-  const auto authorized = read_authorization(packet, now, grant, ignored);
+  const auto authorized = read_authorization(packet, now, meanings, grant, ignored);
   if (!authorized) return not_served(authorized.error());
   return grant;
 }
@@ -209,8 +226,10 @@ bool fits_request(const model::AuthRequest& request) noexcept {
 void add_login(PacketBuilder& packet, const RadiusAttempt& attempt,
                const model::AuthRequest& request, const RadiusNas& nas) {
   const model::AuthCall& call = request.call;
-  packet.add_text(attribute::kUserName, request.user);
+  packet.add_text(attribute::kUserName,
+                  may_be_renamed(request) ? request.account_name() : request.user);
   std::visit(CredentialsAdder(packet, attempt, call.mtu), request.credentials);
+  if (!has_state(request) && !request.state.empty()) packet.add(attribute::kState, request.state);
   add_nas(packet, nas);
   add_call(packet, {.session = call.session,
                     .slot = call.slot,
@@ -220,10 +239,11 @@ void add_login(PacketBuilder& packet, const RadiusAttempt& attempt,
 }
 
 model::AuthResult read_answer(const RadiusAnswer& answer, const model::AuthRequest& request,
-                              std::chrono::sys_seconds now, IgnoredAttributes& ignored) {
+                              std::chrono::sys_seconds now, const AttributeMeanings& meanings,
+                              IgnoredAttributes& ignored) {
   switch (answer.packet.code()) {
     case radius::Code::kAccessAccept:
-      return read_accept(answer, request, now, ignored);
+      return read_accept(answer, request, now, meanings, ignored);
     case radius::Code::kAccessChallenge:
       return read_challenge(answer, request);
     default:

@@ -28,7 +28,8 @@ struct RelayedState {
 
 // Whether a packet can hold the credentials: User-Password has at most 128 octets (RFC 2865 §5.2).
 [[nodiscard]] bool fits_request(const model::AuthRequest& request) noexcept;
-// Everything but Message-Authenticator.
+// Everything but Message-Authenticator. User-Name is the account's name where the server can judge
+// the credentials under it, else the name as the peer sent it.
 void add_login(radius::PacketBuilder& packet, const RadiusAttempt& attempt,
                const model::AuthRequest& request, const RadiusNas& nas);
 
@@ -37,6 +38,7 @@ void add_login(radius::PacketBuilder& packet, const RadiusAttempt& attempt,
 [[nodiscard]] model::AuthResult read_answer(const RadiusAnswer& answer,
                                             const model::AuthRequest& request,
                                             std::chrono::sys_seconds now,
+                                            const AttributeMeanings& meanings,
                                             IgnoredAttributes& ignored);
 
 }  // namespace pns::aaa

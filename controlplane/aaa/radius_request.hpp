@@ -25,6 +25,14 @@
 
 namespace pns::aaa {
 
+// Bit i: the server of index i.
+using RadiusServerSet = std::uint32_t;
+inline constexpr std::size_t kMaxRadiusServers = 32;
+inline constexpr RadiusServerSet kEveryRadiusServer = ~RadiusServerSet{0};
+[[nodiscard]] constexpr RadiusServerSet set_of(std::size_t server) noexcept {
+  return RadiusServerSet{1} << server;
+}
+
 // The server a packet is built for: User-Password and the like are hidden with its secret.
 struct RadiusAttempt {
   std::size_t server = 0;
@@ -39,9 +47,10 @@ using RadiusBuild =
 
 struct RadiusQuestion {
   model::RadiusKind kind = model::RadiusKind::kAuthentication;
-  RadiusBuild build;
+  RadiusBuild build = {};
   Duration patience = Seconds(30);         // for an answer, of whichever server
   std::optional<std::size_t> server = {};  // no other will do: it has the state of a conversation
+  RadiusServerSet among = kEveryRadiusServer;  // without `server`: no other may be asked
 };
 
 // A verified answer. Valid during the call.
@@ -68,13 +77,6 @@ enum class RadiusFailure : std::uint8_t {
 
 using RadiusDone = std::move_only_function<void(std::expected<RadiusAnswer, RadiusFailure> answer)>;
 
-// Bit i: the server of index i.
-using RadiusServerSet = std::uint32_t;
-inline constexpr std::size_t kMaxRadiusServers = 32;
-[[nodiscard]] constexpr RadiusServerSet set_of(std::size_t server) noexcept {
-  return RadiusServerSet{1} << server;
-}
-
 struct RadiusRequest;
 using RadiusRequests = std::list<RadiusRequest>;
 using RadiusTimers = std::multimap<TimePoint, RadiusRequest*>;
@@ -93,7 +95,8 @@ struct RadiusRequest {
   RadiusBuild build{};
   RadiusDone done{};
   TimePoint deadline{};
-  RadiusServerSet allowed = 0;  // while it waits
+  RadiusServerSet among = 0;    // it may never go to another
+  RadiusServerSet allowed = 0;  // of them, while it waits
   RadiusServerSet tried = 0;
 
   // The attempt at `server`.

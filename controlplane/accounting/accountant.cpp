@@ -44,7 +44,7 @@ void Accountant::recover() {
     ++counts_.recovered;
     open_.insert_or_assign(session, state.started);
     const Octets cause = cause_attributes(TerminateCause::kNasReboot);
-    stop(session, joined({&state.identity, &state.counters, &cause}), state.reported);
+    stop(session, joined({&state.identity, &state.counters, &cause}), state.reported, state.realm);
   }
 }
 
@@ -53,13 +53,14 @@ void Accountant::opened(const SessionFacts& facts) { begin(facts, wall_()); }
 void Accountant::begin(const SessionFacts& facts, std::uint64_t started) {
   open_.insert_or_assign(facts.session, started);
   Octets identity = identity_attributes(facts);
-  Record made = record(Status::kStart, started, identity);
+  Record made = record(Status::kStart, started, identity, facts.realm);
   keep(facts.session, std::move(made),
        {PutSession{facts.session,
                    {.started = started,
                     .reported = started,
                     .identity = std::move(identity),
-                    .counters = counter_attributes({})}}});
+                    .counters = counter_attributes({}),
+                    .realm = facts.realm}}});
 }
 
 void Accountant::interim(const SessionFacts& facts, const SessionCounters& counters) {
@@ -72,13 +73,14 @@ void Accountant::interim(const SessionFacts& facts, const SessionCounters& count
   Octets identity = identity_attributes(facts);
   Octets reported = counter_attributes(counters);
   const std::uint64_t now = wall_();
-  Record made = record(Status::kInterimUpdate, now, joined({&identity, &reported}));
+  Record made = record(Status::kInterimUpdate, now, joined({&identity, &reported}), facts.realm);
   keep(facts.session, std::move(made),
        {PutSession{facts.session,
                    {.started = found->second,
                     .reported = now,
                     .identity = std::move(identity),
-                    .counters = std::move(reported)}}});
+                    .counters = std::move(reported),
+                    .realm = facts.realm}}});
 }
 
 void Accountant::ended(const SessionFacts& facts, const SessionCounters& counters,
@@ -87,25 +89,30 @@ void Accountant::ended(const SessionFacts& facts, const SessionCounters& counter
   const Octets identity = identity_attributes(facts);
   const Octets reported = counter_attributes(counters);
   const Octets why = cause_attributes(cause);
-  stop(facts.session, joined({&identity, &reported, &why}), wall_());
+  stop(facts.session, joined({&identity, &reported, &why}), wall_(), facts.realm);
 }
 
-void Accountant::stop(SessionId session, Octets attributes, std::uint64_t time) {
+void Accountant::stop(SessionId session, Octets attributes, std::uint64_t time,
+                      const std::string& realm) {
   open_.erase(session);
-  keep(session, record(Status::kStop, time, std::move(attributes)),
+  keep(session, record(Status::kStop, time, std::move(attributes), realm),
        {DropRecord{{session, Slot::kInterimUpdate}}, EraseSession{session}});
 }
 
-void Accountant::server_on() { keep(kServer, record(Status::kAccountingOn, wall_(), {}), {}); }
+void Accountant::server_on() { keep(kServer, record(Status::kAccountingOn, wall_(), {}, {}), {}); }
 
-void Accountant::server_off() { keep(kServer, record(Status::kAccountingOff, wall_(), {}), {}); }
+void Accountant::server_off() {
+  keep(kServer, record(Status::kAccountingOff, wall_(), {}, {}), {});
+}
 
-Record Accountant::record(Status status, std::uint64_t time, Octets attributes) {
+Record Accountant::record(Status status, std::uint64_t time, Octets attributes,
+                          const std::string& realm) {
   ++counts_.records;
   return {.status = status,
           .number = ++last_number_,
           .event_time = time,
-          .attributes = std::move(attributes)};
+          .attributes = std::move(attributes),
+          .realm = realm};
 }
 
 void Accountant::keep(SessionId session, Record made, std::vector<Change> changes) {

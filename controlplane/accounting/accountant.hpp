@@ -60,8 +60,9 @@ class Accountant {
 
  private:
   void begin(const SessionFacts& facts, std::uint64_t started);
-  void stop(SessionId session, Octets attributes, std::uint64_t time);
-  [[nodiscard]] Record record(Status status, std::uint64_t time, Octets attributes);
+  void stop(SessionId session, Octets attributes, std::uint64_t time, const std::string& realm);
+  [[nodiscard]] Record record(Status status, std::uint64_t time, Octets attributes,
+                              const std::string& realm);
   void keep(SessionId session, Record made, std::vector<Change> changes);
 
   RecordKeeper& keeper_;

@@ -26,6 +26,7 @@ void RadiusSender::send(const Record& record, std::move_only_function<void(bool 
   aaa::RadiusQuestion question;
   question.kind = model::RadiusKind::kAccounting;
   question.patience = patience_;
+  question.among = shared_->realms.of(record.realm, model::RadiusKind::kAccounting);
   question.build = [shared = shared_, record](radius::PacketBuilder& packet,
                                               const aaa::RadiusAttempt&) {
     add_record(packet, record, shared->nas, shared->wall());

@@ -10,6 +10,7 @@
 
 #include "controlplane/aaa/radius_call.hpp"
 #include "controlplane/aaa/radius_client.hpp"
+#include "controlplane/aaa/realm_servers.hpp"
 #include "controlplane/accounting/record.hpp"
 
 namespace pns::accounting {
@@ -20,9 +21,10 @@ class RadiusSender {
   using WallClock = std::function<std::uint64_t()>;
 
   // `client` outlives this. `patience`: for the answer to one record.
-  RadiusSender(aaa::RadiusClient& client, aaa::RadiusNas nas, Duration patience, WallClock wall)
+  RadiusSender(aaa::RadiusClient& client, aaa::RadiusNas nas, aaa::RealmServers realms,
+               Duration patience, WallClock wall)
       : client_(client),
-        shared_(std::make_shared<const Shared>(std::move(nas), std::move(wall))),
+        shared_(std::make_shared<const Shared>(std::move(nas), std::move(realms), std::move(wall))),
         patience_(patience) {}
 
   // `done` comes once, perhaps before this returns: whether a server has answered.
@@ -31,6 +33,7 @@ class RadiusSender {
  private:
   struct Shared {
     aaa::RadiusNas nas;
+    aaa::RealmServers realms;
     WallClock wall;
   };
   aaa::RadiusClient& client_;

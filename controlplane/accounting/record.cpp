@@ -6,13 +6,15 @@
 namespace pns::accounting {
 namespace {
 
-constexpr std::uint32_t kVersion = 1;
+constexpr std::uint32_t kPlain = 1;
+constexpr std::uint32_t kWithRealm = 2;
 
 class Writer {
  public:
-  explicit Writer(std::size_t octets) {
-    octets_.reserve(octets);
-    number(kVersion);
+  // `octets`: of all but the realm.
+  Writer(std::size_t octets, const std::string& realm) {
+    octets_.reserve(octets + sizeof(std::uint32_t) + realm.size());
+    number(realm.empty() ? kPlain : kWithRealm);
   }
   template <class Number>
   void number(Number value) {
@@ -20,11 +22,15 @@ class Writer {
     store_be(place.data(), value);
     octets_.insert(octets_.end(), place.begin(), place.end());
   }
-  void text(const Octets& value) {
+  void text(Bytes value) {
     number(static_cast<std::uint32_t>(value.size()));
     octets_.insert(octets_.end(), value.begin(), value.end());
   }
-  [[nodiscard]] Octets take() && { return std::move(octets_); }
+  // The last field.
+  [[nodiscard]] Octets take(const std::string& realm) && {
+    if (!realm.empty()) text(as_octets(realm));
+    return std::move(octets_);
+  }
 
  private:
   Octets octets_;
@@ -32,7 +38,10 @@ class Writer {
 
 class Reader {
  public:
-  explicit Reader(Bytes octets) : rest_(octets) { ok_ = number<std::uint32_t>() == kVersion; }
+  explicit Reader(Bytes octets) : rest_(octets) {
+    version_ = number<std::uint32_t>();
+    ok_ = ok_ && (version_ == kPlain || version_ == kWithRealm);
+  }
   template <class Number>
   Number number() {
     if (rest_.size() < sizeof(Number)) {
@@ -54,11 +63,18 @@ class Reader {
     rest_ = rest_.subspan(size);
     return value;
   }
+  // The last field.
+  std::string realm() {
+    if (version_ != kWithRealm) return {};
+    const Octets value = text();
+    return {reinterpret_cast<const char*>(value.data()), value.size()};
+  }
   // All was there, and nothing is left.
   [[nodiscard]] bool ok() const noexcept { return ok_ && rest_.empty(); }
 
  private:
   Bytes rest_;
+  std::uint32_t version_ = 0;
   bool ok_ = true;
 };
 
@@ -77,21 +93,21 @@ class Reader {
 }  // namespace
 
 Octets encode(const Record& record) {
-  Writer out(28 + record.attributes.size());
+  Writer out(28 + record.attributes.size(), record.realm);
   out.number(static_cast<std::uint32_t>(record.status));
   out.number(record.number);
   out.number(record.event_time);
   out.text(record.attributes);
-  return std::move(out).take();
+  return std::move(out).take(record.realm);
 }
 
 Octets encode(const OpenSession& session) {
-  Writer out(28 + session.identity.size() + session.counters.size());
+  Writer out(28 + session.identity.size() + session.counters.size(), session.realm);
   out.number(session.started);
   out.number(session.reported);
   out.text(session.identity);
   out.text(session.counters);
-  return std::move(out).take();
+  return std::move(out).take(session.realm);
 }
 
 std::optional<Record> decode_record(Bytes octets) {
@@ -100,7 +116,8 @@ std::optional<Record> decode_record(Bytes octets) {
   Record record{.status = static_cast<Status>(status),
                 .number = in.number<std::uint64_t>(),
                 .event_time = in.number<std::uint64_t>(),
-                .attributes = in.text()};
+                .attributes = in.text(),
+                .realm = in.realm()};
   if (!in.ok() || !is_status(status)) return std::nullopt;
   return record;
 }
@@ -110,7 +127,8 @@ std::optional<OpenSession> decode_open_session(Bytes octets) {
   OpenSession session{.started = in.number<std::uint64_t>(),
                       .reported = in.number<std::uint64_t>(),
                       .identity = in.text(),
-                      .counters = in.text()};
+                      .counters = in.text(),
+                      .realm = in.realm()};
   if (!in.ok()) return std::nullopt;
   return session;
 }

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // Records of accounting (RFC 2866) as the spool keeps them: plain structs, and their octets. Pure
-// functions, any thread. Numbers in the octets are big-endian. A record of another version, or one
-// that is cut, gives an empty result.
+// functions, any thread. Numbers in the octets are big-endian. A record of an unknown version, or
+// one that is cut, gives an empty result. Version 2 has the realm behind all else. Records without
+// a realm are of version 1, so that an older program can read them.
 #pragma once
 
 #include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "pns/base/bytes.hpp"
@@ -27,6 +29,7 @@ struct Record {
   std::uint64_t number = 0;      // tells it from every other record of this spool
   std::uint64_t event_time = 0;  // seconds since 1970; Event-Timestamp (RFC 2869 §5.3)
   Octets attributes;             // all but Acct-Delay-Time
+  std::string realm{};           // its servers alone may have the record; empty: any server
   friend bool operator==(const Record&, const Record&) = default;
 };
 
@@ -37,6 +40,7 @@ struct OpenSession {
   std::uint64_t reported = 0;  // of the latest report; seconds since 1970
   Octets identity;             // attributes that every record of the session has
   Octets counters;             // attributes of the latest report; empty: there was none
+  std::string realm{};         // as in Record
   friend bool operator==(const OpenSession&, const OpenSession&) = default;
 };
 

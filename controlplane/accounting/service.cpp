@@ -2,10 +2,10 @@
 #include "controlplane/accounting/service.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <utility>
 #include <vector>
 
+#include "controlplane/runtime/wall_clock.hpp"
 #include "pns/log/log.hpp"
 
 namespace pns::accounting {
@@ -13,12 +13,6 @@ namespace {
 
 constexpr Duration kPatience = Seconds(30);  // for the answer to one record
 constexpr Duration kFinishPoll = Milliseconds(10);
-
-std::uint64_t wall_seconds() {
-  return static_cast<std::uint64_t>(
-      std::chrono::duration_cast<Seconds>(std::chrono::system_clock::now().time_since_epoch())
-          .count());
-}
 
 std::int64_t as_count(std::uint64_t value) { return static_cast<std::int64_t>(value); }
 
@@ -31,7 +25,8 @@ Service::Service(SpoolStore store, Parts parts)
       damaged_(store.damaged()),
       spool_(std::move(store),
              [this](std::move_only_function<void()> work) { loop_.post(std::move(work)); }),
-      sender_(parts.client, std::move(parts.nas), kPatience, wall_seconds),
+      sender_(parts.client, std::move(parts.nas), std::move(parts.realms), kPatience,
+              control::wall_seconds),
       delivery_timer_(loop_.timers(), [this] { delivery_.on_deadline(); }),
       delivery_(
           {}, spool_, parts.random,
@@ -39,7 +34,7 @@ Service::Service(SpoolStore store, Parts parts)
             sender_.send(record, std::move(done));
           },
           [this] { return loop_.now(); }, [this](TimePoint at) { delivery_timer_.arm(at); }),
-      accountant_(spool_, delivery_, wall_seconds, [this] { return is_short(); }),
+      accountant_(spool_, delivery_, control::wall_seconds, [this] { return is_short(); }),
       reports_(loop_, accountant_),
       finish_timer_(loop_.timers(), [this] { end_if_answered(); }) {
   if (damaged_) log::error("damaged spool made anew", {{"kept", damaged_->string()}});
@@ -79,7 +74,7 @@ void Service::refresh() {
   counts_.open_sessions.set(as_count(accountant_.open_sessions()));
   counts_.waiting.set(as_count(spool_.record_count()));
   counts_.under_way.set(as_count(delivery_.under_way()));
-  const std::uint64_t now = wall_seconds();
+  const std::uint64_t now = control::wall_seconds();
   counts_.oldest_seconds.set(as_count(now - std::min(now, delivery_.oldest_event().value_or(now))));
   counts_.fill_permille.set(static_cast<std::int64_t>(spool_.fill() * 1000));
   watch_spool();

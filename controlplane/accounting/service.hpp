@@ -28,6 +28,7 @@ class Service {
     RandomSource& random;
     aaa::RadiusClient& client;
     aaa::RadiusNas nas;
+    aaa::RealmServers realms;
     config::OnFullSpool on_full = config::OnFullSpool::kRefuseNewCalls;
     // New calls must be refused, or need not be any more.
     std::function<void(bool refuse)> on_shortage;

@@ -33,6 +33,7 @@ struct SessionFacts {
   std::optional<Ipv6Prefix> ipv6_prefix{};
   Networks networks{};            // behind the subscriber
   std::vector<Octets> classes{};  // of the Access-Accept, unchanged and in order
+  std::string realm{};            // configured realm of the user; empty: none
 };
 
 // From the subscriber's point of view: input is what he has sent (RFC 2866 §5.3).

@@ -26,6 +26,7 @@ SessionFacts facts_of(const Session& session) {
   model::AuthOrigin origin = account.origin();
   if (origin.is_radius) facts.authentic = Authentic::kRadius;
   facts.classes = std::move(origin.classes);
+  facts.realm = std::move(origin.realm);
   if (const auto& lease = account.lease()) facts.address = lease->address;
   if (const ppp::Link* const link = session.link().machine())
     facts.ipv6_prefix = link->status().ipv6_prefix;

@@ -92,8 +92,17 @@ struct AuthCall {
 struct AuthRequest {
   std::string user;  // exactly as the peer sent it, DOMAIN\ included; octets, at most 256
   Credentials credentials;
-  Ipv4Address peer;  // outer address of the subscriber
-  AuthCall call{};   // the session fills it in
+  Ipv4Address peer;       // outer address of the subscriber
+  AuthCall call{};        // the session fills it in
+  std::string realm{};    // configured realm of the user; empty: none
+  std::string account{};  // the name without a realm that is stripped; empty: as user
+  // State of the Access-Accept that asked for this login (RFC 2865 §5.24); empty: none did.
+  std::vector<std::byte> state{};
+
+  // Accounts are looked up, limited and shown under this name.
+  [[nodiscard]] std::string_view account_name() const noexcept {
+    return account.empty() ? user : account;
+  }
 
   // As the credentials tell: EAP that this process ends is not seen here.
   [[nodiscard]] AuthMethod method() const noexcept {
@@ -149,6 +158,7 @@ inline constexpr std::size_t kMaximumClasses = 8;  // Class attributes that are 
 struct AuthOrigin {
   bool is_radius = false;                         // else: the users file
   std::vector<std::vector<std::byte>> classes{};  // RFC 2865 §5.25: unchanged, in their order
+  std::string realm{};                            // as in AuthRequest
   friend bool operator==(const AuthOrigin&, const AuthOrigin&) = default;
 };
 
@@ -165,6 +175,9 @@ struct AuthGrant {
   LinkTerms link{};
   std::optional<std::uint32_t> sessions{};    // at once; absent: aaa.sessions_per_user; 0: any
   std::optional<Seconds> interim_interval{};  // of accounting; absent: as configured; 0: none
+  // At the end of the session time the peer logs in again (RFC 2865 §5.29), with this State, which
+  // may be empty. Absent: the session ends then.
+  std::optional<std::vector<std::byte>> login_again{};
   std::vector<std::string> groups;
   AuthOrigin origin{};
 };

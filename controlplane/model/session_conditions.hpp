@@ -4,8 +4,10 @@
 // limits, and how often it reports. Most sessions have none. Plain values.
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <type_traits>
+#include <vector>
 
 #include "controlplane/model/service_terms.hpp"
 #include "pns/base/time.hpp"
@@ -15,6 +17,7 @@ namespace pns::model {
 struct SessionConditions {
   ServiceLimits limits;
   std::optional<Seconds> interim_interval;  // of accounting; empty: as configured; 0: no reports
+  std::optional<std::vector<std::byte>> login_again{};  // as in AuthGrant
   friend bool operator==(const SessionConditions&, const SessionConditions&) = default;
 };
 

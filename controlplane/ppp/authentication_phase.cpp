@@ -33,8 +33,16 @@ bool AuthenticationPhase::begin(model::AuthMethod method, const LinkSettings& se
   return side_ != nullptr;
 }
 
+bool AuthenticationPhase::begin_again(const LinkSettings& settings) {
+  if (again_ || method_ == model::AuthMethod::kNone || method_ == model::AuthMethod::kPap)
+    return false;
+  again_ = begin(method_, settings);
+  return again_;
+}
+
 void AuthenticationPhase::leave() noexcept {
   side_.reset();
+  again_ = false;
   granted_.reset();
   question_stale_ = question_open_;
   held_question_.reset();
@@ -44,7 +52,7 @@ void AuthenticationPhase::leave() noexcept {
 }
 
 void AuthenticationPhase::settle() {
-  if (!side_) return;
+  if (!side_ || again_) return;
   if (auto verdict = side_->settled())
     side_ = std::make_unique<VerdictRepeater>(std::move(*verdict));
 }

@@ -42,7 +42,12 @@ class AuthenticationPhase {
   // ---- The phase.
   // LCP is open. False: there is no method.
   [[nodiscard]] bool begin(model::AuthMethod method, const LinkSettings& settings);
-  // After begin(): the first packet goes out.
+  // The link is open, and the account that has logged in must do so again (RFC 1994 §2: a challenge
+  // at any time). Data flows meanwhile. False: the method cannot, or it does so already.
+  [[nodiscard]] bool begin_again(const LinkSettings& settings);
+  [[nodiscard]] bool is_again() const noexcept { return again_; }
+  void end_again() noexcept { again_ = false; }
+  // After begin() or begin_again(): the first packet goes out.
   void start(Context& context) { side_->start(context); }
   // LCP has left Opened, or the link is over: nobody is logged in.
   void leave() noexcept;
@@ -98,6 +103,7 @@ class AuthenticationPhase {
   std::string user_;
   std::optional<TimePoint> answer_by_;
   unsigned challenges_ = 0;  // of this authentication
+  bool again_ = false;       // the account logs in again on an open link
   bool question_open_ = false;
   bool question_stale_ = false;  // LCP has started over since: the answer does not count
   model::AuthMethod method_ = model::AuthMethod::kNone;

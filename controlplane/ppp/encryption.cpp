@@ -41,7 +41,18 @@ EndReason Encryption::refusal(const model::AuthGrant& grant) const noexcept {
   return any(usable(grant)) ? EndReason::kNone : EndReason::no_mppe_keys;
 }
 
+EndReason Encryption::refusal_again(const model::AuthGrant& grant) const noexcept {
+  if (const EndReason reason = refusal(grant); reason != EndReason::kNone) return reason;
+  if (is_required(grant) && state_ == State::kOff) return EndReason::mppe_not_permitted;
+  return was_on_ && !grant.mppe ? EndReason::no_mppe_keys : EndReason::kNone;
+}
+
 // ---- The network phase
+
+void Encryption::renew_keys(const model::AuthGrant& grant) {
+  if (grant.mppe) keys_ = grant.mppe;
+  required_ = is_required(grant);
+}
 
 void Encryption::begin(const model::AuthGrant& grant) {
   keys_ = grant.mppe;

@@ -38,9 +38,15 @@ class Encryption {
   // none. kNone: one can.
   [[nodiscard]] EndReason refusal(const model::AuthGrant& grant) const noexcept;
 
+  // The same for an account that logs in again on an open link, which stays encrypted or not.
+  [[nodiscard]] EndReason refusal_again(const model::AuthGrant& grant) const noexcept;
+
   // ---- The network phase.
   // It begins. With usable keys CCP must be settled first.
   void begin(const model::AuthGrant& grant);
+  // The account has logged in again. The armed keys stay in force. The new ones count from the next
+  // opening of CCP on, as with the peer.
+  void renew_keys(const model::AuthGrant& grant);
   // After begin(), unless encryption is settled: CCP opens.
   void negotiate(Context& context);
   // It ends, in two steps: CCP is back where it was before; data has been stopped, and MPPE with

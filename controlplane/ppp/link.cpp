@@ -55,6 +55,15 @@ model::LinkActions Link::start_over(TimePoint now) {
   return phases.finish();
 }
 
+std::optional<model::LinkActions> Link::log_in_again(TimePoint now) {
+  if (parts_.phase != LinkPhase::kOpen || parts_.is_ending() ||
+      !parts_.authentication.begin_again(*parts_.settings))
+    return std::nullopt;
+  LinkPhases phases(parts_, now);
+  parts_.authentication.start(phases.context());
+  return phases.finish();
+}
+
 model::LinkActions Link::on_frame(Bytes ppp_frame, TimePoint now) {
   if (parts_.ended || parts_.phase == LinkPhase::kDead) return {};
   if (ppp_frame.size() < kShortestFrame || ppp_frame.size() > kLongestFrame) return {};
@@ -97,7 +106,9 @@ model::LinkActions Link::on_auth_result(const model::AuthResult& result,
       parts_.authentication.deny({.reason = EndReason::auth_unavailable}, phases.context());
   } else if (!result) {
     parts_.authentication.deny(result.error(), phases.context());
-  } else if (const EndReason refusal = parts_.encryption.refusal(*result);
+  } else if (const EndReason refusal = parts_.authentication.is_again()
+                                           ? parts_.encryption.refusal_again(*result)
+                                           : parts_.encryption.refusal(*result);
              refusal != EndReason::kNone) {
     phases.terminate(refusal);
   } else if (!network) {
@@ -194,7 +205,7 @@ std::optional<LinkSnapshot> Link::snapshot() const {
 
 bool Link::take_answer(Context& context) {
   return !parts_.ended && parts_.authentication.take_answer(context) &&
-         parts_.phase == LinkPhase::kAuthenticate;
+         (parts_.phase == LinkPhase::kAuthenticate || parts_.authentication.is_again());
 }
 
 // ---- Frames by protocol
@@ -251,7 +262,7 @@ void Link::on_protocol_reject(Bytes data, LinkPhases& phases) {
     case PppProtocol::kPap:
     case PppProtocol::kChap:
     case PppProtocol::kEap:
-      if (parts_.phase == LinkPhase::kAuthenticate &&
+      if ((parts_.phase == LinkPhase::kAuthenticate || parts_.authentication.is_again()) &&
           parts_.authentication.speaks(reject->rejected_protocol))
         phases.terminate(EndReason::auth_no_common_method);
       return;

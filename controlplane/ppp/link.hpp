@@ -56,6 +56,12 @@ class Link {
   // Commands to the dataplane may be lost, keys among them: LCP begins anew.
   [[nodiscard]] model::LinkActions start_over(TimePoint now);
 
+  // The session time of an open link is over, and the peer must log in again (RFC 2865 §5.29). Data
+  // flows until it has failed, or has not answered. Empty: the link cannot ask it.
+  [[nodiscard]] std::optional<model::LinkActions> log_in_again(TimePoint now);
+  // It was asked, and there is no verdict yet.
+  [[nodiscard]] bool logs_in_again() const noexcept { return parts_.authentication.is_again(); }
+
   // One frame from the peer, beginning with FF 03 or with its protocol field, one or two octets.
   [[nodiscard]] model::LinkActions on_frame(Bytes ppp_frame, TimePoint now);
 

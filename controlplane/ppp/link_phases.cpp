@@ -140,9 +140,10 @@ void LinkPhases::layer_down(PppProtocol layer, Event cause) {
 void LinkPhases::lcp_down(Event cause) {
   const bool peer_ends = cause == Event::kRtr || cause == Event::kRxjMinus;
   const EndReason denied = parts_.authentication.denied();
+  const bool logs_in = parts_.phase == LinkPhase::kAuthenticate || parts_.authentication.is_again();
   if (peer_ends && parts_.end_reason == EndReason::kNone)
     parts_.end_reason = cause == Event::kRxjMinus ? EndReason::code_rejected
-                        : parts_.phase == LinkPhase::kAuthenticate && denied != EndReason::kNone
+                        : logs_in && denied != EndReason::kNone
                             ? denied  // it was refused, and does not want the other try
                             : EndReason::peer_disconnected;
   set_phase(parts_.end_reason == EndReason::kNone ? LinkPhase::kEstablish : LinkPhase::kTerminate);
@@ -212,6 +213,7 @@ void LinkPhases::credentials(model::AuthRequest request) {
 // The network phase begins before Success leaves: whatever the peer sends upon it is heard.
 void LinkPhases::before_auth_success() {
   const auto granted = parts_.authentication.log_in();
+  if (parts_.authentication.is_again()) return parts_.encryption.renew_keys(granted->grant);
   parts_.encryption.begin(granted->grant);
   parts_.mtu_limit = granted->network.mtu;
   parts_.networks.begin(granted->network, *parts_.settings);
@@ -220,7 +222,10 @@ void LinkPhases::before_auth_success() {
 
 // The peer knows; now ours.
 void LinkPhases::authenticated() {
-  if (!parts_.encryption.is_settled())
+  if (parts_.authentication.is_again()) {
+    parts_.authentication.end_again();
+    if (parts_.phase == LinkPhase::kOpen) parts_.authentication.settle();
+  } else if (!parts_.encryption.is_settled())
     parts_.encryption.negotiate(context_);
   else if (parts_.encryption.was_on())
     terminate(EndReason::mppe_closed);

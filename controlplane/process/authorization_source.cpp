@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "controlplane/process/radius_source.hpp"
+#include "controlplane/runtime/wall_clock.hpp"
 
 namespace pns::control {
 namespace {
@@ -28,7 +29,7 @@ aaa::AuthorizationNas names_of(const aaa::RadiusNas& nas,
   return names;
 }
 
-aaa::AuthorizationSettings make_settings(const aaa::RadiusNas& nas,
+aaa::AuthorizationSettings make_settings(const AuthorizationSource::Parts& parts,
                                          const config::DynamicAuthorization& config,
                                          std::vector<SecretText> secrets) {
   aaa::AuthorizationSettings settings;
@@ -38,7 +39,8 @@ aaa::AuthorizationSettings make_settings(const aaa::RadiusNas& nas,
                                 .secret = std::move(secrets[i]),
                                 .rate = {.rate = client.rate, .burst = client.rate}});
   }
-  settings.nas = names_of(nas, config);
+  settings.nas = names_of(parts.nas, config);
+  settings.meanings = parts.meanings;
   settings.policy = config.message_authenticator == config::RadiusMessageAuthenticator::kRequire
                         ? radius::MessageAuthenticatorPolicy::kRequire
                         : radius::MessageAuthenticatorPolicy::kAccept;
@@ -79,17 +81,11 @@ AuthorizationSource::AuthorizationSource(const Parts& parts,
                  authorization_.on_datagram(source, socket, datagram);
                }),
       authorization_(
-          make_settings(parts.nas, config, std::move(opened.secrets)), parts.sessions,
-          parts.changer,
+          make_settings(parts, config, std::move(opened.secrets)), parts.sessions, parts.changer,
           {.send = [this](const IpEndpoint& client, std::uint16_t socket,
                           Bytes packet) { return sockets_.send(client, socket, packet); },
            .now = [this] { return loop_.now(); },
-           .wall =
-               [] {
-                 const auto now = std::chrono::system_clock::now().time_since_epoch();
-                 return static_cast<std::uint64_t>(
-                     std::chrono::duration_cast<Seconds>(now).count());
-               },
+           .wall = wall_seconds,
            .refused = [this](const IpEndpoint& source,
                              const auto& refusal) { on_refused(source, refusal); }}) {}
 

@@ -42,6 +42,7 @@ class AuthorizationSource {
     aaa::AuthorizedSessions& sessions;
     aaa::ServiceChanger& changer;
     const aaa::RadiusNas& nas;
+    aaa::AttributeMeanings meanings{};
   };
 
   // All that the references of `parts` name outlives this, but for `nas`.

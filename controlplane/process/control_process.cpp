@@ -19,6 +19,7 @@
 #include "controlplane/process/management_handlers.hpp"
 #include "controlplane/process/start_check.hpp"
 #include "controlplane/runtime/control_socket.hpp"
+#include "controlplane/runtime/wall_clock.hpp"
 #include "controlplane/subscriber/settings.hpp"
 #include "pns/log/log.hpp"
 #include "pns/privilege/run_places.hpp"
@@ -65,12 +66,7 @@ config::Config load_config(config::Source& source) {
 subscriber::SessionIdSource make_session_ids() {
   std::string machine_id;
   std::getline(std::ifstream("/etc/machine-id"), machine_id);
-  return {
-      subscriber::node_number(machine_id), [] {
-        return static_cast<std::uint64_t>(std::chrono::duration_cast<Milliseconds>(
-                                              std::chrono::system_clock::now().time_since_epoch())
-                                              .count());
-      }};
+  return {subscriber::node_number(machine_id), wall_milliseconds};
 }
 
 std::vector<Ipv4Address> addresses_of(const std::vector<contract::Grants::Listener>& listeners) {
@@ -116,6 +112,7 @@ ControlProcess::ControlProcess(config::Source source, const std::filesystem::pat
       guess_limiter_(
           deferred_authenticator_, statistics_, [this] { return loop_.now(); },
           [this](TimePoint at) { guess_timer_.arm(at); }, subscriber::make_guess_limits(config_)),
+      realm_authenticator_(guess_limiter_, subscriber::make_realms(config_.aaa)),
       journal_(need(resume::Journal::open(
           privilege::kStoreDirectory, memory_.header().max_sessions, resume::boot_id(),
           [this](resume::Journal::Action action) { loop_.post(std::move(action)); }))),
@@ -153,7 +150,7 @@ ControlProcess::ControlProcess(config::Source source, const std::filesystem::pat
       second_timer_(loop_.timers(), [this] { every_second(); }),
       frames_lost_(memory_.header().channel_events_dropped.get()) {
   if (opened_.radius)
-    radius_.emplace(loop_, socket_poller_, random_, *config_.aaa.radius,
+    radius_.emplace(loop_, socket_poller_, random_, config_.aaa,
                     std::move(*std::exchange(opened_.radius, std::nullopt)));
   start_accounting();
   start_authorization();
@@ -179,7 +176,7 @@ subscriber::Services ControlProcess::services() {
           .statistics = statistics_,
           .keeper = supervisor_,
           .dataplane = dataplane_,
-          .authenticator = guess_limiter_,
+          .authenticator = realm_authenticator_,
           .pools = pools_,
           .journal = *journal_,
           .random = random_};
@@ -203,6 +200,7 @@ void ControlProcess::start_accounting() {
                                  .random = random_,
                                  .client = radius_->client(),
                                  .nas = radius_->nas(),
+                                 .realms = radius_->realms(),
                                  .on_full = config.on_full,
                                  .on_shortage = [this](bool full) { on_spool(full); }});
   service_.add_listener(accounting_->listener());
@@ -216,7 +214,9 @@ void ControlProcess::start_authorization() {
                                                     .poller = socket_poller_,
                                                     .sessions = sessions,
                                                     .changer = sessions,
-                                                    .nas = radius_->nas()},
+                                                    .nas = radius_->nas(),
+                                                    .meanings = aaa::AttributeMeanings(
+                                                        config_.aaa.radius->attributes)},
                          *config_.aaa.radius->dynamic_authorization,
                          std::move(*std::exchange(opened_.authorization, std::nullopt)));
 }
@@ -300,22 +300,28 @@ void ControlProcess::on_users(UsersLoader::Users users) {
   if (password_changes_) allow_password_changes(std::move(*password_changes_));
   users_read_ = true;
   statistics_.start_ms[static_cast<std::size_t>(StartPhase::kUsers)].set(watch_.total_ms());
-  ordered_authenticator_.emplace(account_sources());
+  make_ordered_authenticator();
   deferred_authenticator_.open(*ordered_authenticator_);
   try_ready();
 }
 
-std::vector<aaa::OrderedAuthenticator::Source> ControlProcess::account_sources() {
-  std::vector<aaa::OrderedAuthenticator::Source> sources;
-  for (const config::AaaSource source : config_.aaa.order) {
-    if (source == config::AaaSource::kRadius)
-      sources.push_back({.authenticator = radius_->authenticator(), .runs_eap = true});
-    else
-      sources.push_back(
-          {.authenticator = *local_authenticator_,
-           .knows = [this](std::string_view user) { return local_authenticator_->knows(user); }});
-  }
-  return sources;
+// Source 0 is the users file, source 1 RADIUS.
+void ControlProcess::make_ordered_authenticator() {
+  std::vector<aaa::OrderedAuthenticator::Source> sources = {
+      {.authenticator = *local_authenticator_,
+       .knows = [this](std::string_view user) { return local_authenticator_->knows(user); }}};
+  if (radius_) sources.push_back({.authenticator = radius_->authenticator(), .runs_eap = true});
+  const auto places = [](const std::vector<config::AaaSource>& order) {
+    aaa::OrderedAuthenticator::Order out;
+    for (const config::AaaSource source : order)
+      out.push_back(source == config::AaaSource::kRadius ? 1 : 0);
+    return out;
+  };
+  aaa::OrderedAuthenticator::RealmOrders of_realms;
+  for (const config::Realm& realm : config_.aaa.realms)
+    if (!realm.order.empty()) of_realms.emplace(realm.name, places(realm.order));
+  ordered_authenticator_.emplace(std::move(sources), places(config_.aaa.order),
+                                 std::move(of_realms));
 }
 
 void ControlProcess::on_host_addresses(const HostAddresses& host) {

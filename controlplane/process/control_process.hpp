@@ -29,6 +29,7 @@
 #include "controlplane/aaa/ordered_authenticator.hpp"
 #include "controlplane/aaa/password_changes.hpp"
 #include "controlplane/aaa/password_saver.hpp"
+#include "controlplane/aaa/realms.hpp"
 #include "controlplane/accounting/service.hpp"
 #include "controlplane/dataplane_link/dataplane_link.hpp"
 #include "controlplane/management/server.hpp"
@@ -89,7 +90,7 @@ class ControlProcess {
   void on_users(UsersLoader::Users users);
   void on_host_addresses(const HostAddresses& host);
   void allow_password_changes(aaa::PasswordChanges changes);
-  [[nodiscard]] std::vector<aaa::OrderedAuthenticator::Source> account_sources();
+  void make_ordered_authenticator();
   void on_attached();
   void try_ready();
   void start_accounting();
@@ -124,6 +125,7 @@ class ControlProcess {
   std::optional<aaa::LocalAuthenticator> local_authenticator_;
   Timer guess_timer_;
   aaa::GuessLimiter guess_limiter_;
+  aaa::RealmAuthenticator realm_authenticator_;
   std::unique_ptr<resume::Journal> journal_;
   Connector connector_;
   SocketPoller socket_poller_;

@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "controlplane/runtime/source_address.hpp"
+#include "controlplane/runtime/wall_clock.hpp"
 
 namespace pns::control {
 namespace {
@@ -79,6 +80,23 @@ aaa::RadiusClientSettings make_settings(const config::Radius& config,
   return settings;
 }
 
+// A server of the configuration is one of RadiusClient for each kind that it does: the indices are
+// those of make_settings().
+aaa::RealmServers make_realm_servers(const config::Aaa& config) {
+  aaa::RealmServers out;
+  std::size_t index = 0;
+  for (const config::RadiusServer& server : config.radius->servers)
+    for (const auto& [kind, asked] :
+         {std::pair{config::RadiusKind::kAuthentication, model::RadiusKind::kAuthentication},
+          std::pair{config::RadiusKind::kAccounting, model::RadiusKind::kAccounting}}) {
+      if (!server.does(kind)) continue;
+      for (const config::Realm& realm : config.realms)
+        if (realm.has_server(server.name)) out.add(realm.name, asked, index);
+      ++index;
+    }
+  return out;
+}
+
 }  // namespace
 
 SecretText read_radius_secret(const std::filesystem::path& file) {
@@ -122,7 +140,7 @@ RadiusOpened open_radius(const config::Radius& config) {
 }
 
 RadiusSource::RadiusSource(EventLoop& loop, SocketPoller& poller, RandomSource& random,
-                           const config::Radius& config, RadiusOpened opened)
+                           const config::Aaa& config, RadiusOpened opened)
     : loop_(loop),
       sockets_(poller, std::move(opened.ipv4), std::move(opened.ipv6),
                [this](const IpEndpoint& source, std::uint16_t socket, Bytes datagram) {
@@ -130,14 +148,18 @@ RadiusSource::RadiusSource(EventLoop& loop, SocketPoller& poller, RandomSource& 
                }),
       timer_(loop.timers(), [this] { client_.on_deadline(); }),
       nas_(std::move(opened.nas)),
+      realms_(make_realm_servers(config)),
       client_(
-          make_settings(config, opened.secrets), transport_, random, [this] { return loop_.now(); },
-          [this](TimePoint at) { timer_.arm(at); },
+          make_settings(*config.radius, opened.secrets), transport_, random,
+          [this] { return loop_.now(); }, [this](TimePoint at) { timer_.arm(at); },
           {.changed = [this](const auto& server, auto state) { on_changed(server, state); },
            .discarded = [this](const auto& server, auto reason) { on_discarded(server, reason); }}),
-      authenticator_(client_, nas_, config.deadline,
-                     [] { return std::chrono::floor<Seconds>(std::chrono::system_clock::now()); }) {
-}
+      authenticator_(client_,
+                     {.nas = nas_,
+                      .realms = realms_,
+                      .meanings = aaa::AttributeMeanings(config.radius->attributes),
+                      .patience = config.radius->deadline},
+                     wall_time) {}
 
 void RadiusSource::on_changed(const model::RadiusServerCounts& server, model::RadiusState state) {
   const std::string_view kind = model::name_of(server.kind);

@@ -41,7 +41,7 @@ class RadiusSource {
  public:
   // All but `config` and `opened` outlive this.
   RadiusSource(EventLoop& loop, SocketPoller& poller, RandomSource& random,
-               const config::Radius& config, RadiusOpened opened);
+               const config::Aaa& config, RadiusOpened opened);
 
   void start() { sockets_.start(); }
   // No answer is taken any more.
@@ -54,6 +54,7 @@ class RadiusSource {
     return authenticator_.attribute_counts();
   }
   [[nodiscard]] const aaa::RadiusNas& nas() const noexcept { return nas_; }
+  [[nodiscard]] const aaa::RealmServers& realms() const noexcept { return realms_; }
 
  private:
   class Transport final : public aaa::RadiusTransport {
@@ -78,6 +79,7 @@ class RadiusSource {
   Transport transport_{sockets_};
   Timer timer_;
   aaa::RadiusNas nas_;
+  aaa::RealmServers realms_;
   log::RateLimit discards_{10, Seconds(60)};
   aaa::RadiusClient client_;
   aaa::RadiusAuthenticator authenticator_;

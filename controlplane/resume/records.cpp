@@ -39,6 +39,8 @@ enum class SessionTag : std::uint16_t {
   kMtuLimit = 20,
   kLimits = 21,
   kInterimInterval = 22,
+  kRealm = 23,
+  kLoginAgain = 24,
 #ifdef PNS_CONTRACT_TRIAL  // pns/contract/build_contract.hpp
   kTrial = 0xffff,
 #endif
@@ -171,6 +173,7 @@ std::optional<FieldReader> open(Bytes record) {
 
 constexpr std::uint64_t kMaxSeconds = std::numeric_limits<std::uint32_t>::max();
 constexpr std::size_t kLongestClass = 253;  // octets of an attribute's value (RFC 2865 §5)
+constexpr std::size_t kLongestState = 253;
 
 void write_origin(RecordWriter& out, const model::AuthOrigin& origin) {
   if (origin == model::AuthOrigin()) return;
@@ -228,6 +231,10 @@ void write(RecordWriter& out, const model::SessionConditions& conditions) {
   if (const auto& interval = conditions.interim_interval)
     out.field(SessionTag::kInterimInterval,
               [&] { out.u64(static_cast<std::uint64_t>(interval->count())); });
+  if (const auto& state = conditions.login_again; state && state->size() <= kLongestState)
+    out.field(SessionTag::kLoginAgain, [&] {
+      for (const std::byte octet : *state) out.u8(std::to_integer<std::uint8_t>(octet));
+    });
 }
 
 void read_limits(FieldReader& in, model::ServiceLimits& limits) {
@@ -455,6 +462,7 @@ Octets encode(const StoredSession& session) {
     });
   if (!link.ipv4) out.field(SessionTag::kWithoutIpv4, [] {});
   write_origin(out, session.origin);
+  out.text(SessionTag::kRealm, session.origin.realm);
   if (link.network.mtu != 0) out.field(SessionTag::kMtuLimit, [&] { out.u16(link.network.mtu); });
   write(out, session.conditions);
   return out.take();
@@ -556,6 +564,14 @@ std::optional<StoredSession> decode_session(Bytes record) {
         return;
       case SessionTag::kLimits:
         return read_limits(value, out.conditions.limits);
+      case SessionTag::kLoginAgain:
+        out.conditions.login_again.emplace();
+        while (value.ok() && !value.at_end())
+          out.conditions.login_again->push_back(static_cast<std::byte>(value.u8()));
+        return;
+      case SessionTag::kRealm:
+        out.origin.realm = value.text();
+        return;
       case SessionTag::kInterimInterval: {
         const std::uint64_t seconds = value.u64();
         if (seconds > kMaxSeconds) return value.fail();

@@ -35,6 +35,13 @@ bool is_open(const Session* session) {
          session->end_reason() == EndReason::kNone;
 }
 
+// Whether the session goes on while its peer logs in again. Its outcome gives a new session time,
+// or ends the session.
+bool logs_in_again(Session& session) {
+  return session.conditions() != nullptr && session.conditions()->login_again &&
+         session.link().log_in_again();
+}
+
 }  // namespace
 
 SessionLimits::SessionLimits(control::EventLoop& loop, const contract::SessionMemory& memory,
@@ -123,11 +130,11 @@ void SessionLimits::remove_meter(const Session& session) {
 
 void SessionLimits::end_overdue() {
   std::vector<Session*> over;
-  while (over.size() < kEndsPerTurn) {
+  for (std::size_t i = 0; i < kEndsPerTurn; ++i) {
     const auto due = ends_.take_due(loop_.now());
     if (!due) break;
-    if (Session* const session = sessions_.find(due->second); is_open(session))
-      over.push_back(session);
+    Session* const session = sessions_.find(due->second);
+    if (is_open(session) && !logs_in_again(*session)) over.push_back(session);
   }
   arm_end_timer();
   if (!over.empty()) end_(over, EndReason::session_timeout);

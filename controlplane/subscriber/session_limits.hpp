@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // SessionLimits: ends sessions whose time, idle time or quota is over (model::ServiceLimits), each
-// within a second. A session with a time waits in one ordered set. A session with an idle time or a
-// quota is looked at twice a second, in one of kSlices turns. Sessions without limits cost nothing
-// here. Event-loop thread only.
+// within a second. A session whose account asks for that logs in again at the end of its time
+// (RFC 2865 §5.29). A session with a time waits in one ordered set. A session with an idle time or
+// a quota is looked at twice a second, in one of kSlices turns. Sessions without limits cost
+// nothing here. Event-loop thread only.
 //
 // Idle time and quota come from the counters of session memory, which count inner packets that the
 // dataplane has forwarded: LCP, CCP and the like are no traffic. After a restart of the control

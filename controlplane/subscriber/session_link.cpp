@@ -2,6 +2,7 @@
 #include "controlplane/subscriber/session_link.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include "controlplane/subscriber/session.hpp"
@@ -104,6 +105,13 @@ void SessionLink::on_path_dead(bool opened) {
   if (!is_up() || !started_) return;
   context_.services.statistics.dead_paths.add();
   apply(machine_->on_path_dead(opened, now()));
+}
+
+bool SessionLink::log_in_again() {
+  if (!is_up() || !started_ || end_reason_ != EndReason::kNone) return false;
+  const auto actions = machine_->log_in_again(now());
+  if (actions) apply(*actions);
+  return actions.has_value();
 }
 
 void SessionLink::close(EndReason reason) {
@@ -312,6 +320,8 @@ void SessionLink::perform(const model::Authenticate& action) {
                   .peer_call_id = call.peer_call_id,
                   .local = call.local,
                   .mtu = peer_mru_};
+  if (machine_->logs_in_again() && session_.conditions() != nullptr)
+    request.state = session_.conditions()->login_again.value_or(std::vector<std::byte>());
   context_.services.authenticator.authenticate(
       std::move(request),
       [weak = session_.weak_from_this(), &statistics](const model::AuthResult& result) {
@@ -325,6 +335,9 @@ void SessionLink::on_auth_result(const model::AuthResult& result) {
   auto& statistics = context_.services.statistics;
   if (result.challenge() != nullptr)  // another round
     return apply(machine_->on_auth_result(result, std::nullopt, now()));
+  const bool again = machine_->logs_in_again();
+  if (again && result && result->user != account_.user())  // the session is that of one account
+    return on_auth_result(std::unexpected(model::AuthDenial{.reason = EndReason::auth_failed}));
   if (!result) {
     statistics.auth_denied.add();
     if (auto& limit = context_.refusal_log.of(result.error().reason); limit.allow(now()))
@@ -341,17 +354,30 @@ void SessionLink::on_auth_result(const model::AuthResult& result) {
   const bool had_service =
       account_.rates() != model::ServiceRates() || account_.filters() != model::ServiceFilters();
   take_account(*result);
-  session_.set_conditions(
-      {.limits = result->terms.limits, .interim_interval = result->interim_interval});
+  take_conditions(*result);
   // Before any network protocol opens: the dataplane keeps the order.
   if (had_service || *service != contract::SessionService())
     session_.dataplane().set_service(*service);
-  if (account_.lease()) return on_lease(result, *account_.lease());
+  if (account_.lease()) {
+    on_lease(result, *account_.lease());
+    if (again && is_up() && !machine_->logs_in_again()) report_change();
+    return;
+  }
   context_.leases.ask(session_, *result,
                       [weak = session_.weak_from_this(), result](SessionLeases::Result lease) {
                         if (const auto alive = weak.lock())
                           alive->link().on_lease(result, std::move(lease));
                       });
+}
+
+// The session time of a later login begins with that login; the limit counts from the open link.
+void SessionLink::take_conditions(const model::AuthGrant& grant) {
+  model::SessionConditions conditions{.limits = grant.terms.limits,
+                                      .interim_interval = grant.interim_interval,
+                                      .login_again = grant.login_again};
+  if (auto& time = conditions.limits.session_time; time && machine_->logs_in_again() && opened_)
+    *time += std::chrono::ceil<Seconds>(now() - *opened_);
+  session_.set_conditions(conditions);
 }
 
 void SessionLink::refuse_filter(const model::AuthGrant& grant) {

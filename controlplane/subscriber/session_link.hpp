@@ -61,6 +61,9 @@ class SessionLink {
   void postpone_echo(TimePoint until);
   // No encrypted packet opens: the link negotiates CCP anew, or ends.
   void on_path_dead(bool opened);
+  // The session time is over, and the peer must log in again: a success gives new conditions, and
+  // anything else ends the session. False: the link cannot ask it.
+  [[nodiscard]] bool log_in_again();
   void close(EndReason reason);
   void fail(EndReason reason);
   // Class of the account from now on, unchanged and in order.
@@ -118,6 +121,7 @@ class SessionLink {
   void repeat_service();
   void on_auth_result(const model::AuthResult& result);
   void take_account(const model::AuthGrant& grant);
+  void take_conditions(const model::AuthGrant& grant);
   void refuse_filter(const model::AuthGrant& grant);
   void on_lease(const model::AuthResult& result, SessionLeases::Result lease);
   void reach(model::SetupStage stage);

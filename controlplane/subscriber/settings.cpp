@@ -145,6 +145,19 @@ aaa::GuessLimits make_guess_limits(const config::Config& config) {
           .per_source = config.pptp.limits.failed_logins_per_source};
 }
 
+aaa::Realms make_realms(const config::Aaa& config) {
+  std::vector<aaa::RealmSettings> listed;
+  std::optional<aaa::RealmSettings> others;
+  for (const config::Realm& realm : config.realms) {
+    aaa::RealmSettings settings{.name = realm.name, .strip = realm.strip};
+    if (realm.name == config::kOtherRealms)
+      others = std::move(settings);
+    else
+      listed.push_back(std::move(settings));
+  }
+  return {std::move(listed), std::move(others), config.default_realm};
+}
+
 Admission::Settings make_admission_settings(const config::Config& config) {
   const config::Admission& admission = config.pptp.admission;
   return {.set_ups = admission.set_ups,
@@ -210,9 +223,15 @@ OwnAddresses own_addresses(const config::Config& config) {
 
 namespace {
 
+model::RateLimit make_rate(const std::optional<std::uint64_t>& rate,
+                           const std::optional<std::uint64_t>& burst) {
+  return rate ? model::RateLimit{.bits_per_second = *rate, .burst_octets = burst.value_or(0)}
+              : model::RateLimit();
+}
+
 model::ServiceTerms make_terms(const config::UserTerms& terms) {
-  return {.rates = {.upstream = {.bits_per_second = terms.rate_up.value_or(0)},
-                    .downstream = {.bits_per_second = terms.rate_down.value_or(0)}},
+  return {.rates = {.upstream = make_rate(terms.rate_up, terms.burst_up),
+                    .downstream = make_rate(terms.rate_down, terms.burst_down)},
           .filters = {.upstream = terms.filter_up, .downstream = terms.filter_down},
           .limits = {.session_time = terms.session_timeout,
                      .idle_time = terms.idle_timeout,
@@ -225,8 +244,14 @@ model::LinkTerms make_link_terms(const config::UserTerms& terms) {
   model::LinkTerms link;
   std::ranges::copy(terms.dns, link.dns.begin());
   std::ranges::copy(terms.ipv6_dns, link.ipv6_dns.begin());
+  std::ranges::copy(terms.wins, link.wins.begin());
   link.mtu = terms.mtu;
-  if (terms.mppe_required) link.mppe = model::MppeTerms{.required = true};
+  const auto& bits = terms.mppe_key_bits;
+  if (terms.mppe_required || !bits.empty())
+    link.mppe = model::MppeTerms{.required = terms.mppe_required,
+                                 .bits40 = bits.empty() || contains(bits, 40),
+                                 .bits56 = bits.empty() || contains(bits, 56),
+                                 .bits128 = bits.empty() || contains(bits, 128)};
   return link;
 }
 

@@ -8,6 +8,7 @@
 
 #include "controlplane/aaa/guess_limiter.hpp"
 #include "controlplane/aaa/local_authenticator.hpp"
+#include "controlplane/aaa/realms.hpp"
 #include "controlplane/model/lease.hpp"
 #include "controlplane/model/link_actions.hpp"
 #include "controlplane/pools/pool_set.hpp"
@@ -24,6 +25,7 @@ namespace pns::subscriber {
 [[nodiscard]] pptp::ConnectionSettings make_connection_settings(const config::Config& config);
 [[nodiscard]] SourceLimits::Settings make_source_limits(const config::Config& config);
 [[nodiscard]] aaa::GuessLimits make_guess_limits(const config::Config& config);
+[[nodiscard]] aaa::Realms make_realms(const config::Aaa& config);
 [[nodiscard]] Admission::Settings make_admission_settings(const config::Config& config);
 [[nodiscard]] std::vector<pools::PoolConfig> make_pools(const config::Config& config);
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "pns/config/radius_reader.hpp"
+#include "pns/config/realms_reader.hpp"
 #include "pns/config/words.hpp"
 
 namespace pns::config {
@@ -22,19 +23,23 @@ void read_aaa(const Section& top, const std::string& node_name, Document& docume
   if (!out.local.users_file.empty() && out.local.users_file == out.local.password_changes_file)
     document.error_at("aaa.local.password_changes_file",
                       "is the users file: that one is never written");
-  if (out.asks(AaaSource::kLocal) && !local.has("users_file"))
-    document.error_at("aaa.local.users_file", "must be given when aaa.order names local");
   if (aaa.has("radius"))
     read_radius(aaa.section("radius"), node_name, document, out.radius.emplace());
+  read_realms(aaa, document, out);
+  if (out.asks(AaaSource::kLocal) && !local.has("users_file"))
+    document.error_at("aaa.local.users_file",
+                      "must be given when aaa.order or a realm names local");
   if (out.radius && out.radius->dynamic_authorization && !out.asks(AaaSource::kRadius))
-    document.error_at("aaa.radius.dynamic_authorization", "needs radius in aaa.order");
+    document.error_at("aaa.radius.dynamic_authorization",
+                      "needs radius in aaa.order or in a realm");
   const auto authenticates = [](const RadiusServer& server) {
     return server.does(RadiusKind::kAuthentication);
   };
   if (out.asks(AaaSource::kRadius) &&
       (!out.radius || std::ranges::none_of(out.radius->servers, authenticates)))
-    document.error_at("aaa.radius.servers",
-                      "a server for authentication must be given when aaa.order names radius");
+    document.error_at(
+        "aaa.radius.servers",
+        "a server for authentication must be given when aaa.order or a realm names radius");
 }
 
 }  // namespace pns::config

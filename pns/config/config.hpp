@@ -10,6 +10,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <expected>
@@ -318,7 +319,74 @@ enum class RadiusMessageAuthenticator : std::uint8_t { kRequire, kAccept };
 // Whether a request of dynamic authorization must have one.
 enum class RadiusEventTimestamp : std::uint8_t { kRequire, kAccept };
 
+// The meaning of a vendor's attribute (docs/radius.md).
+enum class AttributeMeaning : std::uint8_t {
+  kRate,
+  kRateUp,
+  kRateDown,
+  kRateLimit,  // the text of Mikrotik-Rate-Limit
+  kFilter,
+  kFilterUp,
+  kFilterDown,
+  kPool,
+  kRoute,  // the text of Framed-Route
+  kSessionTimeout,
+  kIdleTimeout,
+  kQuota,
+  kQuotaUp,
+  kQuotaDown,
+  kDns,
+  kWins,
+  kSessions,
+  kInterimInterval,
+  kMtu,
+};
+enum class AttributeUnit : std::uint8_t {
+  kBit,
+  kKbit,
+  kMbit,
+  kByte,
+  kKbyte,
+  kMbyte,
+  kGbyte,
+  kSecond,
+  kMinute,
+  kHour,
+};
+
+struct RadiusAttribute {
+  std::uint32_t vendor = 0;  // IANA enterprise number; 0: an attribute without a vendor
+  std::uint8_t type = 0;
+  AttributeMeaning means = AttributeMeaning::kRate;
+  std::optional<AttributeUnit> unit{};  // of a rate, a quota or a time; empty: bit, byte, second
+  bool is_text = false;                 // a number as decimal digits, an address as text
+
+  [[nodiscard]] constexpr bool is_rate() const noexcept {
+    return means <= AttributeMeaning::kRateDown;
+  }
+  [[nodiscard]] constexpr bool is_quota() const noexcept {
+    return means >= AttributeMeaning::kQuota && means <= AttributeMeaning::kQuotaDown;
+  }
+  [[nodiscard]] constexpr bool is_time() const noexcept {
+    return means == AttributeMeaning::kSessionTimeout || means == AttributeMeaning::kIdleTimeout ||
+           means == AttributeMeaning::kInterimInterval;
+  }
+  // Its value is always a text.
+  [[nodiscard]] constexpr bool is_name() const noexcept {
+    return means >= AttributeMeaning::kRateLimit && means <= AttributeMeaning::kRoute;
+  }
+  // From a number in the attribute's unit to bit/s, octets or seconds.
+  [[nodiscard]] constexpr std::uint64_t multiplier() const noexcept {
+    constexpr std::array<std::uint64_t, 10> kMultipliers = {
+        1, 1'000, 1'000'000, 1, 1'000, 1'000'000, 1'000'000'000, 1, 60, 3'600};
+    if (!unit) return 1;
+    const bool octets_a_second = is_rate() && *unit >= AttributeUnit::kByte;
+    return kMultipliers[static_cast<std::size_t>(*unit)] * (octets_a_second ? 8 : 1);
+  }
+};
+
 struct RadiusServer {
+  std::string name;  // for aaa.realms; may be empty
   IpAddress address;
   std::uint16_t auth_port = 1812;
   std::uint16_t accounting_port = 1813;
@@ -380,8 +448,16 @@ struct Radius {
   std::uint32_t waiting = 8192;   // requests of one kind that wait for a server
   RadiusDead dead;
   RadiusAccounting accounting;
+  std::vector<RadiusAttribute> attributes;
   std::optional<DynamicAuthorization> dynamic_authorization;
 
+  // The server of this name; null: there is none.
+  [[nodiscard]] const RadiusServer* find_server(std::string_view name) const noexcept {
+    const auto found = std::find_if(
+        servers.begin(), servers.end(),
+        [name](const RadiusServer& server) { return !name.empty() && server.name == name; });
+    return found == servers.end() ? nullptr : &*found;
+  }
   // Some server takes records.
   [[nodiscard]] bool accounts() const noexcept {
     return std::any_of(servers.begin(), servers.end(), [](const RadiusServer& server) {
@@ -401,11 +477,33 @@ enum class OnLimit : std::uint8_t {
   kReplaceIfSilent,  // a session whose peer does not answer within a second ends; else kRefuse
 };
 
+// The name in the file of the realm that stands for all others.
+inline constexpr std::string_view kOtherRealms = "DEFAULT";
+
+// Users with this realm in their name.
+struct Realm {
+  std::string name;
+  std::vector<AaaSource> order{};      // empty: aaa.order
+  std::vector<std::string> servers{};  // names of RADIUS servers; empty: all
+  bool strip = false;                  // the account's name is without the realm
+
+  [[nodiscard]] bool has_server(std::string_view server) const noexcept {
+    return std::find(servers.begin(), servers.end(), server) != servers.end();
+  }
+};
+
 struct Aaa {
   std::vector<AaaSource> order = {AaaSource::kLocal};  // asked one after the other
+  std::vector<Realm> realms{};
+  std::string default_realm{};  // realm of users whose name has none; empty: none
 
+  // Some users are looked for in this source.
   [[nodiscard]] bool asks(AaaSource source) const noexcept {
-    return std::find(order.begin(), order.end(), source) != order.end();
+    const auto has = [source](const std::vector<AaaSource>& list) {
+      return std::find(list.begin(), list.end(), source) != list.end();
+    };
+    return has(order) || std::any_of(realms.begin(), realms.end(),
+                                     [has](const Realm& realm) { return has(realm.order); });
   }
   // Records of sessions go to RADIUS servers.
   [[nodiscard]] bool accounts() const noexcept {
@@ -516,14 +614,18 @@ struct UserTerms {
   std::optional<std::uint64_t> quota_down;  // octets
   std::optional<std::uint64_t> rate_up;     // bits per second
   std::optional<std::uint64_t> rate_down;   // bits per second
+  std::optional<std::uint64_t> burst_up;    // octets, beside rate_up; empty: those of 100 ms
+  std::optional<std::uint64_t> burst_down;  // octets, beside rate_down
   std::string filter_up;
   std::string filter_down;
   std::vector<Ipv4Address> dns;                          // at most 2, before ppp.dns
   std::vector<Ipv6Address> ipv6_dns;                     // of the same list, at most 3
+  std::vector<Ipv4Address> wins;                         // at most 2, before ppp.wins
   std::optional<std::uint32_t> sessions;                 // at once; 0: any number
   std::optional<std::chrono::seconds> interim_interval;  // of accounting; 0: no interim records
   std::uint16_t mtu = 0;                                 // octets of inner IP at most; 0: ppp.mtu
   bool mppe_required = false;
+  std::vector<std::uint8_t> mppe_key_bits;  // of ppp.mppe.key_bits, these alone; empty: all
 };
 
 // One entry of the users file. Exactly one of password and nt_hash is set.
@@ -584,6 +686,8 @@ struct LocalUser {
 [[nodiscard]] std::string_view name_of(MppePolicy value) noexcept;
 [[nodiscard]] std::string_view name_of(MppeMode value) noexcept;
 [[nodiscard]] std::string_view name_of(AaaSource value) noexcept;
+[[nodiscard]] std::string_view name_of(AttributeMeaning value) noexcept;
+[[nodiscard]] std::string_view name_of(AttributeUnit value) noexcept;
 [[nodiscard]] std::string_view name_of(OnLimit value) noexcept;
 [[nodiscard]] std::string_view name_of(OnConflict value) noexcept;
 [[nodiscard]] std::string_view name_of(RadiusKind value) noexcept;

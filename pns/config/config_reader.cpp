@@ -93,7 +93,8 @@ void read_dataplane(const Section& section, Document& document, Dataplane& out) 
 
 void check_eap(const Config& config, Document& document) {
   if (config.ppp.eap.size() == 1 && relays_eap(config.ppp) && !config.aaa.asks(AaaSource::kRadius))
-    document.error_at("ppp.eap", "radius needs a RADIUS server: aaa.order does not name radius");
+    document.error_at("ppp.eap",
+                      "radius needs a RADIUS server: neither aaa.order nor a realm names radius");
 }
 
 Config read_config(const std::string& text, Document& document) {

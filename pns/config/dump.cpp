@@ -147,17 +147,19 @@ Json ppp_json(const Ppp& ppp) {
 
 Json radius_json(const Radius& radius) {
   const auto print_server = [](const RadiusServer& server) {
-    return Json{{"address", to_string(server.address)},
-                {"auth_port", server.auth_port},
-                {"accounting_port", server.accounting_port},
-                {"kind", list(server.kinds, kPrintWord)},
-                {"secret_file", server.secret_file.string()},
-                {"priority", server.priority},
-                {"weight", server.weight},
-                {"timeout", duration_text(server.timeout)},
-                {"tries", server.tries},
-                {"window", server.window},
-                {"status_server", server.status_server ? "on" : "off"}};
+    Json json{{"address", to_string(server.address)},
+              {"auth_port", server.auth_port},
+              {"accounting_port", server.accounting_port},
+              {"kind", list(server.kinds, kPrintWord)},
+              {"secret_file", server.secret_file.string()},
+              {"priority", server.priority},
+              {"weight", server.weight},
+              {"timeout", duration_text(server.timeout)},
+              {"tries", server.tries},
+              {"window", server.window},
+              {"status_server", server.status_server ? "on" : "off"}};
+    if (!server.name.empty()) json["name"] = server.name;
+    return json;
   };
   Json json{{"servers", list(radius.servers, print_server)},
             {"nas_identifier", radius.nas_identifier},
@@ -173,6 +175,14 @@ Json radius_json(const Radius& radius) {
               {"spool_directory", radius.accounting.spool_directory.string()},
               {"spool_megabytes", radius.accounting.spool_megabytes},
               {"on_full", text(name_of(radius.accounting.on_full))}}}};
+  for (const RadiusAttribute& attribute : radius.attributes) {
+    Json entry{{"vendor", attribute.vendor},
+               {"type", attribute.type},
+               {"means", text(name_of(attribute.means))}};
+    if (attribute.unit) entry["unit"] = text(name_of(*attribute.unit));
+    if (!attribute.is_name()) entry["format"] = attribute.is_text ? "text" : "binary";
+    json["attributes"].push_back(std::move(entry));
+  }
   for (const auto& source : {radius.ipv4_source, radius.ipv6_source})
     if (source) json["source_addresses"].push_back(to_string(*source));
   return json;
@@ -200,6 +210,13 @@ Json aaa_json(const Aaa& aaa) {
             {"on_limit", text(name_of(aaa.on_limit))},
             {"on_conflict", text(name_of(aaa.on_conflict))},
             {"local", {{"users_file", aaa.local.users_file.string()}}}};
+  for (const Realm& realm : aaa.realms) {
+    Json& entry = json["realms"][realm.name];
+    entry = {{"order", list(realm.order.empty() ? aaa.order : realm.order, kPrintWord)},
+             {"strip", realm.strip}};
+    if (!realm.servers.empty()) entry["servers"] = realm.servers;
+  }
+  if (!aaa.default_realm.empty()) json["default_realm"] = aaa.default_realm;
   if (!aaa.local.password_changes_file.empty())
     json["local"]["password_changes_file"] = aaa.local.password_changes_file.string();
   if (!aaa.radius) return json;

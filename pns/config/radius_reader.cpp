@@ -7,6 +7,8 @@
 #include <optional>
 #include <utility>
 
+#include "pns/config/radius_attributes_reader.hpp"
+
 namespace pns::config {
 namespace {
 
@@ -46,6 +48,7 @@ RadiusServer read_server(const Section& item, Document& document) {
   RadiusServer server;
   item.require("address");
   item.require("secret_file");
+  item.read("name", server.name, parse_identifier);
   item.read("address", server.address, parse_server_address);
   item.read("auth_port", server.auth_port, integer(1, 65535));
   item.read("accounting_port", server.accounting_port, integer(1, 65535));
@@ -72,6 +75,10 @@ void check_servers(const Section& section, Document& document,
     if (server.does(RadiusKind::kAuthentication) && server.does(RadiusKind::kAccounting) &&
         server.auth_port == server.accounting_port)
       document.error_at(place(i, "accounting_port"), "is auth_port too");
+    if (!server.name.empty() &&
+        std::any_of(servers.begin(), servers.begin() + static_cast<std::ptrdiff_t>(i),
+                    [&server](const RadiusServer& other) { return other.name == server.name; }))
+      document.error_at(place(i, "name"), fmt::format("another server is {} too", server.name));
     for (std::size_t j = 0; j < i; ++j)
       for (const auto& [kind, port, key] :
            {std::tuple{RadiusKind::kAuthentication, &RadiusServer::auth_port, "auth_port"},
@@ -182,6 +189,7 @@ void read_radius(const Section& section, const std::string& node_name, Document&
   dead.read("probe_interval", out.dead.probe_interval,
             duration(Milliseconds(1'000), Milliseconds(300'000)));
   read_accounting(section.section("accounting"), document, out.accounting);
+  read_radius_attributes(section, document, out.attributes);
   if (section.has("dynamic_authorization"))
     read_dynamic_authorization(section.section("dynamic_authorization"), document,
                                out.dynamic_authorization.emplace());

@@ -26,6 +26,10 @@ std::string_view name_of(AuthMethod value) noexcept { return word_of(kAuthMethod
 std::string_view name_of(EapMethod value) noexcept { return word_of(kEapMethods, value); }
 std::string_view name_of(MppePolicy value) noexcept { return word_of(kMppePolicies, value); }
 std::string_view name_of(MppeMode value) noexcept { return word_of(kMppeModes, value); }
+std::string_view name_of(AttributeMeaning value) noexcept {
+  return word_of(kAttributeMeanings, value);
+}
+std::string_view name_of(AttributeUnit value) noexcept { return word_of(kAttributeUnits, value); }
 std::string_view name_of(AaaSource value) noexcept { return word_of(kAaaSources, value); }
 std::string_view name_of(OnConflict value) noexcept { return word_of(kOnConflicts, value); }
 std::string_view name_of(OnLimit value) noexcept { return word_of(kOnLimits, value); }

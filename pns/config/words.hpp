@@ -57,6 +57,32 @@ inline constexpr Word<OnLimit> kOnLimits[] = {{"refuse", OnLimit::kRefuse},
                                               {"replace_if_silent", OnLimit::kReplaceIfSilent}};
 inline constexpr Word<OnConflict> kOnConflicts[] = {{"refuse", OnConflict::kRefuse},
                                                     {"replace", OnConflict::kReplace}};
+inline constexpr Word<AttributeMeaning> kAttributeMeanings[] = {
+    {"rate", AttributeMeaning::kRate},
+    {"rate_up", AttributeMeaning::kRateUp},
+    {"rate_down", AttributeMeaning::kRateDown},
+    {"rate_limit", AttributeMeaning::kRateLimit},
+    {"filter", AttributeMeaning::kFilter},
+    {"filter_up", AttributeMeaning::kFilterUp},
+    {"filter_down", AttributeMeaning::kFilterDown},
+    {"pool", AttributeMeaning::kPool},
+    {"route", AttributeMeaning::kRoute},
+    {"session_timeout", AttributeMeaning::kSessionTimeout},
+    {"idle_timeout", AttributeMeaning::kIdleTimeout},
+    {"quota", AttributeMeaning::kQuota},
+    {"quota_up", AttributeMeaning::kQuotaUp},
+    {"quota_down", AttributeMeaning::kQuotaDown},
+    {"dns", AttributeMeaning::kDns},
+    {"wins", AttributeMeaning::kWins},
+    {"sessions", AttributeMeaning::kSessions},
+    {"interim_interval", AttributeMeaning::kInterimInterval},
+    {"mtu", AttributeMeaning::kMtu}};
+inline constexpr Word<AttributeUnit> kAttributeUnits[] = {
+    {"bit", AttributeUnit::kBit},     {"kbit", AttributeUnit::kKbit},
+    {"mbit", AttributeUnit::kMbit},   {"byte", AttributeUnit::kByte},
+    {"kbyte", AttributeUnit::kKbyte}, {"mbyte", AttributeUnit::kMbyte},
+    {"gbyte", AttributeUnit::kGbyte}, {"s", AttributeUnit::kSecond},
+    {"m", AttributeUnit::kMinute},    {"h", AttributeUnit::kHour}};
 inline constexpr Word<AaaSource> kAaaSources[] = {{"local", AaaSource::kLocal},
                                                   {"radius", AaaSource::kRadius}};
 inline constexpr Word<LogLevel> kLogLevels[] = {{"trace", LogLevel::kTrace},

@@ -234,6 +234,22 @@ void packet(Bytes input) {
   sign_and_verify(*read);
 }
 
+// One vendor has an attribute of each meaning, half of them as texts.
+const aaa::AttributeMeanings& meanings() {
+  static const aaa::AttributeMeanings all = [] {
+    std::vector<config::RadiusAttribute> attributes;
+    for (std::uint8_t type = 0; type <= static_cast<std::uint8_t>(config::AttributeMeaning::kMtu);
+         ++type)
+      for (const bool is_text : {false, true})
+        attributes.push_back({.vendor = 9999,
+                              .type = static_cast<std::uint8_t>(2 * type + (is_text ? 2 : 1)),
+                              .means = static_cast<config::AttributeMeaning>(type),
+                              .is_text = is_text});
+    return aaa::AttributeMeanings(attributes);
+  }();
+  return all;
+}
+
 // The terms of a service, which are within their bounds whatever came.
 void authorization(Bytes input) {
   const auto packet = PacketView::parse(input);
@@ -242,7 +258,7 @@ void authorization(Bytes input) {
   model::AuthGrant grant;
   aaa::IgnoredAttributes ignored;
   const auto granted = aaa::read_authorization(
-      *packet, std::chrono::sys_seconds(Seconds(1'800'000'000)), grant, ignored);
+      *packet, std::chrono::sys_seconds(Seconds(1'800'000'000)), meanings(), grant, ignored);
   PNS_CLAIM(static_cast<std::ptrdiff_t>(ignored.size()) <= count + 1);  // a mask without an address
   if (granted) {
     const model::ServiceLimits& limits = grant.terms.limits;
@@ -259,7 +275,7 @@ void authorization(Bytes input) {
         PNS_CLAIM(may_be_behind_subscriber(network));
     }
   }
-  const model::ServiceChange change = aaa::read_service_change(*packet, ignored);
+  const model::ServiceChange change = aaa::read_service_change(*packet, meanings(), ignored);
   if (granted && change.session_time.value_or(Seconds(0)) != Seconds(0))
     PNS_CLAIM(grant.terms.limits.session_time <= change.session_time);
 }

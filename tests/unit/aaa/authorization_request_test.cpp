@@ -35,7 +35,7 @@ class Read {
     fill(builder_);
     const auto packet = radius::PacketView::parse(*builder_.finish());
     REQUIRE(packet);
-    result_ = read_authorization_request(*packet, kNas);
+    result_ = read_authorization_request(*packet, kNas, {});
   }
   const AuthorizationRequest& operator*() const {
     REQUIRE(result_);

@@ -209,3 +209,15 @@ TEST_CASE("guess limiter: a challenge is no failure", "[aaa]") {
   CHECK(bench.answers.size() == 20);
   CHECK(bench.statistics.auth_delayed.get() == 0);
 }
+
+TEST_CASE("guess limiter: forms of one account's name share its failures", "[aaa][realms]") {
+  Bench bench;
+  for (const char* const user : {"alice", "alice@example.com", "EXAMPLE\\alice"})
+    for (int i = 0; i < 4; ++i)
+      bench.limiter.authenticate(
+          {.user = user, .credentials = {}, .peer = kGuesser, .account = "alice"},
+          [](const model::AuthResult&) {});
+  CHECK(bench.judge.asked == 10);
+  CHECK(bench.limiter.waiting_count() == 2);
+  CHECK(bench.limiter.account_count() == 1);
+}

@@ -267,3 +267,26 @@ TEST_CASE("local users: a message that only a server can judge lets nobody in", 
   REQUIRE(result.denial() != nullptr);
   CHECK(result.denial()->reason == EndReason::auth_failed);
 }
+
+TEST_CASE("local users: a realm is stripped for the look-up, and the hash is over the name as sent",
+          "[aaa][realms][rfc2759-8.2]") {
+  FakeRandom random;
+  LocalAuthenticator authenticator({user("alice", "clientPass")}, random);
+  const auto ask = [&](std::string_view hashed) {
+    model::MsChapV2Credentials credentials;
+    const crypto::PasswordHash hash = crypto::nt_password_hash("clientPass").value();
+    credentials.nt_response = crypto::generate_nt_response(
+        credentials.authenticator_challenge, credentials.peer_challenge, hashed, hash);
+    return authenticator.decide({.user = "alice@example.com",
+                                 .credentials = credentials,
+                                 .peer = {},
+                                 .realm = "example.com",
+                                 .account = "alice"});
+  };
+  const auto result = ask("alice@example.com");
+  REQUIRE(result);
+  CHECK(result->user == "alice");
+  CHECK(result->origin.realm == "example.com");
+  CHECK_FALSE(result->origin.is_radius);
+  CHECK_FALSE(ask("alice"));
+}

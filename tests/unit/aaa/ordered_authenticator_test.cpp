@@ -107,3 +107,36 @@ TEST_CASE("ordered authenticator: EAP goes to a source that runs it", "[aaa][rfc
   CHECK(reason == EndReason::auth_unavailable);
   CHECK(local.asked.empty());
 }
+
+TEST_CASE("ordered authenticator: a realm has an order of its own, by the name of the account",
+          "[aaa][realms]") {
+  Source local{model::AuthGrant{}};
+  Source away{model::AuthGrant{}};
+  OrderedAuthenticator order{
+      {{.authenticator = local, .knows = [](std::string_view user) { return user == "alice"; }},
+       {.authenticator = away, .runs_eap = true}},
+      {0},
+      {{"away", {1}}, {"both", {1, 0}}, {"mixed", {0, 1}}}};
+  const auto ask = [&](const std::string& realm) {
+    local.asked.clear();
+    away.asked.clear();
+    model::AuthRequest request = request_of("alice@" + realm);
+    request.realm = realm;
+    request.account = "alice";
+    bool granted = false;
+    order.authenticate(std::move(request),
+                       [&](const model::AuthResult& result) { granted = result.has_value(); });
+    return granted;
+  };
+  CHECK(ask("away"));
+  CHECK((local.asked.empty() && away.asked.size() == 1));
+  CHECK(ask("unlisted"));  // the order of all others
+  CHECK((local.asked.size() == 1 && away.asked.empty()));
+  CHECK(ask("mixed"));  // the users file knows the account, not the name with its realm
+  CHECK((local.asked.size() == 1 && away.asked.empty()));
+  away.answer = denial(EndReason::auth_unavailable);
+  CHECK(ask("both"));
+  CHECK((local.asked.size() == 1 && away.asked.size() == 1));
+  CHECK_FALSE(ask("away"));  // and no other source is asked
+  CHECK(local.asked.empty());
+}

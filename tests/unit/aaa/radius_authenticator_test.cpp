@@ -83,8 +83,10 @@ struct Bench : RadiusWorld {
       start();
       authenticator.emplace(
           client(),
-          RadiusNas{.identifier = "lns-7", .ipv4 = Ipv4Address(0xcb007109), .ipv6 = std::nullopt},
-          Seconds(20), [] { return std::chrono::sys_seconds(Seconds(1'800'000'000)); });
+          RadiusAuthenticator::Settings{
+              .nas = {.identifier = "lns-7", .ipv4 = Ipv4Address(0xcb007109), .ipv6 = std::nullopt},
+              .patience = Seconds(20)},
+          [] { return std::chrono::sys_seconds(Seconds(1'800'000'000)); });
     }
     std::optional<model::AuthResult> result;
     authenticator->authenticate(
@@ -368,4 +370,104 @@ TEST_CASE("radius authenticator: what no attribute can hold is refused unasked",
   denial = bench.refused(std::move(request));
   CHECK(denial.reason == EndReason::auth_failed);
   CHECK(bench.server->requests.empty());
+}
+
+TEST_CASE("radius authenticator: a realm is stripped where the server can judge without it",
+          "[aaa][radius][realms][rfc2759-8.2]") {
+  const auto sent_as = [](const char* user, const char* account, model::Credentials credentials) {
+    Bench bench;
+    bench.server->fill = [](radius::PacketBuilder& answer, const radius::PacketView&) {
+      add_success(answer);
+    };
+    model::AuthRequest request = request_of(std::move(credentials));
+    request.user = user;
+    request.account = account;
+    request.realm = "example.com";
+    const auto result = bench.ask_for(std::move(request));
+    if (result) {
+      CHECK(result->user == account);
+      CHECK(result->origin.realm == "example.com");
+    }
+    return text_of(bench.seen(), attribute::kUserName);
+  };
+  const char* const kSuffixed = "User@example.com";
+  CHECK(sent_as(kSuffixed, "User", model::PapCredentials{}) == "User");
+  CHECK(sent_as(kSuffixed, "User", model::ChapMd5Credentials{}) == "User");
+  CHECK(sent_as(kSuffixed, "User", model::MsChapCredentials{}) == "User");
+  // The hash of MS-CHAPv2 has the name without DOMAIN\, and with @realm.
+  CHECK(sent_as(kSuffixed, "User", ms_chap_v2()) == kSuffixed);
+  CHECK(sent_as("EXAMPLE.COM\\User", "User", ms_chap_v2()) == "User");
+  CHECK(sent_as("EXAMPLE.COM\\User", "User",
+                model::ChangePasswordCredentials{.response = ms_chap_v2()}) == "User");
+  CHECK(sent_as(kSuffixed, "User", model::ChangePasswordCredentials{.response = ms_chap_v2()}) ==
+        kSuffixed);
+  // The server compares it with the peer's Identity.
+  CHECK(sent_as("EXAMPLE.COM\\User", "User",
+                model::RelayedCredentials{.message = {}, .state = {}}) == "EXAMPLE.COM\\User");
+}
+
+TEST_CASE("radius authenticator: User-Name of the Access-Accept is the account, whatever the realm",
+          "[aaa][radius][realms][rfc2865-5.1]") {
+  Bench bench;
+  bench.server->fill = [](radius::PacketBuilder& answer, const radius::PacketView&) {
+    answer.add_text(attribute::kUserName, "u4711@example.com");
+  };
+  model::AuthRequest request = request_of(model::PapCredentials{});
+  request.user = "User@example.com";
+  request.account = "User";
+  request.realm = "example.com";
+  const auto result = bench.ask_for(std::move(request));
+  REQUIRE(result);
+  CHECK(result->user == "u4711@example.com");
+}
+
+TEST_CASE("radius authenticator: the users of a realm are asked of its servers alone",
+          "[aaa][radius][realms]") {
+  RadiusWorld world;
+  ScriptedServer& first = world.add(1);
+  ScriptedServer& second = world.add(2);
+  world.start();
+  RealmServers realms;
+  realms.add("example.com", model::RadiusKind::kAuthentication, 1);
+  RadiusAuthenticator authenticator(world.client(), {.realms = realms},
+                                    [] { return std::chrono::sys_seconds(); });
+  std::size_t granted = 0;
+  for (int i = 0; i < 8; ++i) {
+    model::AuthRequest request = request_of(model::PapCredentials{});
+    request.realm = "example.com";
+    authenticator.authenticate(std::move(request), [&granted](const model::AuthResult& result) {
+      granted += result.has_value() ? 1 : 0;
+    });
+    world.run(Seconds(1));
+  }
+  CHECK(granted == 8);
+  CHECK(first.requests.empty());
+  CHECK(second.requests.size() == 8);
+}
+
+TEST_CASE("radius authenticator: a login that an earlier answer has asked for carries its State",
+          "[aaa][radius][rfc2865-5.24]") {
+  Bench bench;
+  bench.server->fill = [](radius::PacketBuilder& answer, const radius::PacketView&) {
+    add_success(answer);
+  };
+  for (const model::Credentials& credentials :
+       {model::Credentials(ms_chap_v2()),
+        model::Credentials(model::RelayedCredentials{.message = {}, .state = {}})}) {
+    model::AuthRequest request = request_of(credentials);
+    request.state = octets("a1b2");
+    (void)bench.ask_for(std::move(request));
+    CHECK(value_of(bench.seen(), attribute::kState) == octets("a1b2"));
+  }
+  // PAP cannot be asked for again.
+  bench.server->fill = [](radius::PacketBuilder& answer, const radius::PacketView&) {
+    answer.add_u32(attribute::kSessionTimeout, 60);
+    answer.add_u32(attribute::kTerminationAction, 1);
+  };
+  const auto pap = bench.ask_for(request_of(model::PapCredentials{}));
+  REQUIRE(pap);
+  CHECK_FALSE(pap->login_again);
+  const auto chap = bench.ask_for(request_of(model::ChapMd5Credentials{}));
+  REQUIRE(chap);
+  CHECK(chap->login_again);
 }

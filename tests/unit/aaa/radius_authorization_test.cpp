@@ -27,13 +27,13 @@ struct Read {
   IgnoredAttributes ignored;
 };
 
-Read read(const Fill& fill) {
+Read read(const Fill& fill, const AttributeMeanings& meanings = {}) {
   PacketBuilder packet(radius::Code::kAccessAccept, 1);
   fill(packet);
   const auto view = radius::PacketView::parse(packet.finish().value());
   REQUIRE(view);
   Read out;
-  out.result = read_authorization(*view, kNow, out.grant, out.ignored);
+  out.result = read_authorization(*view, kNow, meanings, out.grant, out.ignored);
   return out;
 }
 
@@ -56,13 +56,14 @@ EndReason refusal_of(const Fill& fill) {
   return out.result ? EndReason::kNone : out.result.error();
 }
 
-model::ServiceChange change(const Fill& fill, IgnoredAttributes& ignored) {
+model::ServiceChange change(const Fill& fill, IgnoredAttributes& ignored,
+                            const AttributeMeanings& meanings = {}) {
   PacketBuilder packet(radius::Code::kCoaRequest, 1, {},
                        PacketBuilder::MessageAuthenticator::kNone);
   fill(packet);
   const auto view = radius::PacketView::parse(packet.finish().value());
   REQUIRE(view);
-  return read_service_change(*view, ignored);
+  return read_service_change(*view, meanings, ignored);
 }
 
 Ipv4Prefix net(std::string_view text) { return Ipv4Prefix::parse(text).value(); }
@@ -305,4 +306,161 @@ TEST_CASE("radius authorization: a CoA-Request changes what it names", "[aaa][ra
                                      {attribute::kMikrotikRateLimit, Reason::kUnreadable}});
   CHECK_FALSE(none.upstream_rate);
   CHECK_FALSE(none.classes);
+}
+
+// ---- Attributes whose meaning the configuration gives
+
+namespace {
+
+using Meaning = config::AttributeMeaning;
+using Unit = config::AttributeUnit;
+constexpr std::uint32_t kVendor = 9999;
+
+AttributeMeanings meaning(Meaning means, std::optional<Unit> unit = std::nullopt,
+                          bool is_text = false) {
+  return AttributeMeanings(
+      {{.vendor = kVendor, .type = 7, .means = means, .unit = unit, .is_text = is_text}});
+}
+
+// The grant of an Access-Accept with this value, which has an effect.
+model::AuthGrant meant(const AttributeMeanings& meanings, const std::vector<std::byte>& value) {
+  Read out = read([&](PacketBuilder& packet) { packet.add({kVendor, 7}, value); }, meanings);
+  CHECK(out.ignored.empty());
+  return std::move(out.grant);
+}
+
+bool is_unreadable(const AttributeMeanings& meanings, const std::vector<std::byte>& value) {
+  const Read out = read([&](PacketBuilder& packet) { packet.add({kVendor, 7}, value); }, meanings);
+  return out.ignored == IgnoredAttributes{{{kVendor, 7}, Reason::kUnreadable}};
+}
+
+std::vector<std::byte> text(std::string_view value) {
+  const Bytes octets = as_octets(value);
+  return {octets.begin(), octets.end()};
+}
+
+}  // namespace
+
+TEST_CASE("radius authorization: a rate of the configuration, in its unit and form",
+          "[aaa][radius][meanings]") {
+  auto rates = meant(meaning(Meaning::kRate), test::octets("000f4240")).terms.rates;
+  CHECK(rates.upstream == model::RateLimit{.bits_per_second = 1'000'000});
+  CHECK(rates.downstream == rates.upstream);
+  rates = meant(meaning(Meaning::kRateUp, Unit::kKbit), test::octets("000003e8")).terms.rates;
+  CHECK(rates.upstream.bits_per_second == 1'000'000);
+  CHECK(rates.downstream == model::RateLimit());
+  rates = meant(meaning(Meaning::kRateDown, Unit::kByte, true), text("125000")).terms.rates;
+  CHECK(rates.downstream.bits_per_second == 1'000'000);
+  rates = meant(meaning(Meaning::kRateDown, Unit::kKbyte), test::octets("0000007d")).terms.rates;
+  CHECK(rates.downstream.bits_per_second == 1'000'000);
+  rates = meant(meaning(Meaning::kRate, Unit::kMbit), test::octets("000000000000000a")).terms.rates;
+  CHECK(rates.upstream.bits_per_second == 10'000'000);
+  rates = meant(meaning(Meaning::kRateLimit), text("1M/2M")).terms.rates;
+  CHECK(rates.downstream.bits_per_second == 2'000'000);
+
+  const auto rate = meaning(Meaning::kRate);
+  for (const char* const wrong : {"01", "010203", "0102030405", "0000ffffffffffff"})
+    CHECK(is_unreadable(rate, test::octets(wrong)));
+  CHECK(is_unreadable(meaning(Meaning::kRate, Unit::kMbit), test::octets("ffffffffffffffff")));
+  for (const char* const wrong : {"1M", "-1", " 1", "1 ", "99999999999999999999"})
+    CHECK(is_unreadable(meaning(Meaning::kRate, Unit::kBit, true), text(wrong)));
+}
+
+TEST_CASE("radius authorization: a rate of the configuration is stronger than those of vendors",
+          "[aaa][radius][meanings]") {
+  const Read out = read(
+      [](PacketBuilder& packet) {
+        packet.add_text(attribute::kMikrotikRateLimit, "5M/6M");
+        packet.add_u32({kVendor, 7}, 1'000'000);
+      },
+      meaning(Meaning::kRateUp));
+  CHECK(out.grant.terms.rates.upstream.bits_per_second == 1'000'000);
+  CHECK(out.grant.terms.rates.downstream.bits_per_second == 6'000'000);
+}
+
+TEST_CASE("radius authorization: each other meaning", "[aaa][radius][meanings]") {
+  CHECK(meant(meaning(Meaning::kFilter), text("basic")).terms.filters ==
+        model::ServiceFilters{.upstream = "basic", .downstream = "basic"});
+  CHECK(meant(meaning(Meaning::kFilterUp), text("a.out")).terms.filters ==
+        model::ServiceFilters{.upstream = "a.out"});
+  CHECK(meant(meaning(Meaning::kFilterDown), text("b")).terms.filters ==
+        model::ServiceFilters{.downstream = "b"});
+  CHECK(meant(meaning(Meaning::kPool), text("gold")).pool == "gold");
+  const auto routed = meant(meaning(Meaning::kRoute), text("198.51.100.0/24 0.0.0.0 1"));
+  REQUIRE(routed.networks);
+  CHECK(routed.networks->ipv4 == std::vector{net("198.51.100.0/24")});
+
+  const auto limits_of = [](Meaning means, std::optional<Unit> unit, const char* value) {
+    return meant(meaning(means, unit), test::octets(value)).terms.limits;
+  };
+  CHECK(limits_of(Meaning::kSessionTimeout, std::nullopt, "0000003c").session_time == Seconds(60));
+  CHECK(limits_of(Meaning::kSessionTimeout, Unit::kHour, "00000002").session_time == Seconds(7200));
+  CHECK(limits_of(Meaning::kIdleTimeout, Unit::kMinute, "00000005").idle_time == Seconds(300));
+  CHECK(limits_of(Meaning::kIdleTimeout, Unit::kMinute, "00000000").idle_time == std::nullopt);
+  CHECK(limits_of(Meaning::kQuota, Unit::kGbyte, "00000005").quota.total == 5'000'000'000);
+  CHECK(limits_of(Meaning::kQuotaUp, std::nullopt, "0000000100000000").quota.upstream ==
+        0x100000000);
+  CHECK(limits_of(Meaning::kQuotaDown, Unit::kKbyte, "00000001").quota.downstream == 1000u);
+
+  CHECK(meant(meaning(Meaning::kDns), test::octets("c0000235")).link.dns[0] ==
+        Ipv4Address(0xc0000235));
+  CHECK(meant(meaning(Meaning::kDns, std::nullopt, true), text("192.0.2.53")).link.dns[0] ==
+        Ipv4Address(0xc0000235));
+  CHECK(meant(meaning(Meaning::kDns, std::nullopt, true), text("2001:db8::53")).link.ipv6_dns[0] ==
+        *Ipv6Address::parse("2001:db8::53"));
+  CHECK(meant(meaning(Meaning::kDns), test::octets("20010db8000000000000000000000053"))
+            .link.ipv6_dns[0] == *Ipv6Address::parse("2001:db8::53"));
+  CHECK(meant(meaning(Meaning::kWins), test::octets("c0000235")).link.wins[0] ==
+        Ipv4Address(0xc0000235));
+  CHECK(meant(meaning(Meaning::kSessions), test::octets("00000003")).sessions == 3u);
+  CHECK(meant(meaning(Meaning::kInterimInterval), test::octets("00000001")).interim_interval ==
+        Seconds(60));
+  CHECK(meant(meaning(Meaning::kMtu), test::octets("00000578")).link.mtu == 1400);
+
+  CHECK(is_unreadable(meaning(Meaning::kSessionTimeout, Unit::kHour), test::octets("ffffffff")));
+  CHECK(is_unreadable(meaning(Meaning::kFilter), test::octets("00")));
+  CHECK(is_unreadable(meaning(Meaning::kFilter), std::vector(65, std::byte{'a'})));
+  CHECK(is_unreadable(meaning(Meaning::kWins), test::octets("20010db8000000000000000000000053")));
+  CHECK(is_unreadable(meaning(Meaning::kDns), test::octets("00000000")));
+  CHECK(is_unreadable(meaning(Meaning::kSessions), test::octets("00000000")));
+  CHECK(is_unreadable(meaning(Meaning::kSessions), test::octets("0000000100000000")));
+  CHECK(is_unreadable(meaning(Meaning::kMtu), test::octets("0000ffff")));
+}
+
+TEST_CASE("radius authorization: a CoA-Request changes by a meaning what it changes by name",
+          "[aaa][radius][meanings][rfc5176-3]") {
+  IgnoredAttributes ignored;
+  const auto value = [](std::uint32_t number) {
+    return [number](PacketBuilder& packet) { packet.add_u32({kVendor, 7}, number); };
+  };
+  const auto rate = change(value(1000), ignored, meaning(Meaning::kRateDown, Unit::kKbit));
+  CHECK(rate.downstream_rate == model::RateLimit{.bits_per_second = 1'000'000});
+  CHECK_FALSE(rate.upstream_rate);
+  CHECK(change(value(0), ignored, meaning(Meaning::kQuota)).quota.total == 0u);
+  CHECK(ignored.empty());
+  (void)change(value(3), ignored, meaning(Meaning::kSessions));
+  CHECK(ignored == IgnoredAttributes{{{kVendor, 7}, Reason::kUnsupported}});
+}
+
+TEST_CASE("radius authorization: Termination-Action asks for another login, with State",
+          "[aaa][radius][rfc2865-5.29][rfc2865-5.24]") {
+  const auto fill = [](PacketBuilder& packet, std::uint32_t action, bool timeout) {
+    packet.add_u32(attribute::kTerminationAction, action);
+    packet.add(attribute::kState, test::octets("00ff"));
+    if (timeout) packet.add_u32(attribute::kSessionTimeout, 60);
+  };
+  CHECK(granted([&](PacketBuilder& packet) { fill(packet, 1, true); }).login_again ==
+        test::octets("00ff"));
+  CHECK_FALSE(granted([&](PacketBuilder& packet) { fill(packet, 0, true); }).login_again);
+  const auto without_state = granted([](PacketBuilder& packet) {
+    packet.add_u32(attribute::kTerminationAction, 1);
+    packet.add_u32(attribute::kSessionTimeout, 60);
+  });
+  REQUIRE(without_state.login_again);
+  CHECK(without_state.login_again->empty());
+  // Without an end there is nothing to do at it; 2 is none of the values.
+  CHECK(ignored_of([&](PacketBuilder& packet) { fill(packet, 1, false); }) ==
+        IgnoredAttributes{{attribute::kTerminationAction, Reason::kUnsupported}});
+  CHECK(ignored_of([&](PacketBuilder& packet) { fill(packet, 2, true); }) ==
+        IgnoredAttributes{{attribute::kTerminationAction, Reason::kUnreadable}});
 }

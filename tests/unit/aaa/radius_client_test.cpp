@@ -561,3 +561,34 @@ TEST_CASE("radius client: a failure may bring the next question, while a server 
   CHECK(world.answered == 0);
   CHECK(world.failures.size() == world.asked);
 }
+
+TEST_CASE("radius client: a request never leaves the servers that it may ask",
+          "[aaa][radius][realms]") {
+  RadiusWorld world;
+  ScriptedServer& ours = world.add(1);
+  ScriptedServer& theirs = world.add(2, model::RadiusKind::kAuthentication, 1);
+  ScriptedServer& also_theirs = world.add(3, model::RadiusKind::kAuthentication, 1);
+  world.start();
+  for (int i = 0; i < 10; ++i) world.ask("u", {.among = set_of(1) | set_of(2)});
+  world.run(Seconds(1));
+  CHECK(world.answered == 10);
+  CHECK(ours.requests.empty());
+  CHECK(!theirs.requests.empty());
+  CHECK(!also_theirs.requests.empty());
+
+  // Not even when none of them answers, or all are dead.
+  theirs.answers = theirs.answers_status = also_theirs.answers = also_theirs.answers_status = false;
+  for (int i = 0; i < 10; ++i)
+    world.ask("u", {.patience = Seconds(120), .among = set_of(1) | set_of(2)});
+  world.run(Seconds(60));
+  CHECK(world.answered == 10);
+  CHECK(ours.requests.empty());
+  CHECK(world.counts(1).state.get() == static_cast<std::int64_t>(model::RadiusState::kDead));
+  theirs.answers = theirs.answers_status = true;
+  world.run(Seconds(60));
+  CHECK(world.answered == 20);
+  CHECK(ours.requests.empty());
+
+  world.ask("u", {.kind = model::RadiusKind::kAccounting, .among = set_of(0)});
+  CHECK(world.failures == std::vector{RadiusFailure::kNoServer});
+}

@@ -235,3 +235,35 @@ TEST_CASE("session facts: more networks than a packet holds leave room for the r
   CHECK(all.size() > 2'000);
   CHECK(all.size() <= radius::kMaximumPacketSize - radius::kHeaderSize - 1'000);
 }
+
+TEST_CASE("accountant: each record of a session is for the servers of its realm",
+          "[accounting][realms]") {
+  const auto facts_in_realm = [](const World& world, std::uint64_t session) {
+    SessionFacts facts = world.facts(session);
+    facts.realm = "example.com";
+    return facts;
+  };
+  std::map<SessionId, OpenSession> left;
+  {
+    World world;
+    world.accountant.opened(facts_in_realm(world, 1));
+    world.accountant.interim(facts_in_realm(world, 1), {});
+    world.answer_all();
+    left = world.keeper.sessions;
+    world.accountant.ended(facts_in_realm(world, 1), {}, TerminateCause::kUserRequest);
+    world.answer_all();
+    REQUIRE(world.sent.size() >= 2);
+    for (const Record& each : world.sent) CHECK(each.realm == "example.com");
+    world.accountant.server_off();
+    world.answer_all();
+    CHECK(world.sent.back().realm.empty());
+  }
+  // The next process makes the Stop of a session that died with the host.
+  World world;
+  for (const auto& [id, state] : left) world.accountant.found_open(id, state);
+  world.accountant.recover();
+  world.answer_all();
+  REQUIRE(world.sent.size() == 1);
+  CHECK(world.sent[0].status == Status::kStop);
+  CHECK(world.sent[0].realm == "example.com");
+}

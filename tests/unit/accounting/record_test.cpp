@@ -34,7 +34,7 @@ TEST_CASE("accounting record: one that is cut, too long or of another version is
   longer.push_back(std::byte{0});
   CHECK_FALSE(decode_record(longer));
   Octets other = whole;
-  other[3] = std::byte{2};
+  other[3] = std::byte{3};
   CHECK_FALSE(decode_record(other));
   Octets unknown = whole;
   unknown[7] = std::byte{99};  // Acct-Status-Type
@@ -50,4 +50,20 @@ TEST_CASE("accounting record: each status has the place in which it is sent", "[
   CHECK(slot_of(Status::kInterimUpdate) < slot_of(Status::kStop));
   CHECK(slot_of(Status::kAccountingOn) < slot_of(Status::kAccountingOff));
   CHECK(RecordKey{SessionId(1), Slot::kStop} < RecordKey{SessionId(2), Slot::kStart});
+}
+
+TEST_CASE("accounting record: a realm is kept; a record without one is as older programs write it",
+          "[accounting][realms]") {
+  Record record = kRecord;
+  record.realm = "example.com";
+  const Octets whole = encode(record);
+  CHECK(whole[3] == std::byte{2});
+  CHECK(decode_record(whole) == record);
+  for (std::size_t size = 0; size < whole.size(); ++size)
+    CHECK_FALSE(decode_record(Bytes(whole).first(size)));
+  OpenSession session = kSession;
+  session.realm = "example.com";
+  CHECK(decode_open_session(encode(session)) == session);
+  CHECK(encode(kRecord)[3] == std::byte{1});
+  CHECK(encode(kSession)[3] == std::byte{1});
 }

@@ -443,7 +443,7 @@ TEST_CASE("config: an empty file tells everything that is missing", "[config]") 
   const std::vector<std::string> expected = {
       "pns.yaml: ports.access.device: must be given", "pns.yaml: ports.core.device: must be given",
       "pns.yaml: pools.default: must be given",
-      "pns.yaml: aaa.local.users_file: must be given when aaa.order names local"};
+      "pns.yaml: aaa.local.users_file: must be given when aaa.order or a realm names local"};
   CHECK(errors == expected);
 }
 
@@ -640,7 +640,8 @@ TEST_CASE("config: one error for each thing that is wrong", "[config]") {
       {kMinimal + "ppp: {eap: [mschapv2, radius]}\n",
        "pns.yaml:8: ppp.eap: radius stands alone: the RADIUS server chooses the method"},
       {kMinimal + "ppp: {eap: [radius]}\n",
-       "pns.yaml:8: ppp.eap: radius needs a RADIUS server: aaa.order does not name radius"},
+       "pns.yaml:8: ppp.eap: radius needs a RADIUS server: neither aaa.order nor a realm names "
+       "radius"},
       {kMinimal + "ppp: {auth_retries: 11}\n",
        "pns.yaml:8: ppp.auth_retries: 11 is out of range (0 to 10)"},
       {kMinimal + "ppp: {mppe: {policy: off, key_bits: [128]}}\n",
@@ -700,11 +701,11 @@ TEST_CASE("config: one error for each thing that is wrong", "[config]") {
       // aaa
       {replaced(kMinimal, "aaa:", "aaa:\n  order: [local, radius]"),
        "pns.yaml:6: aaa.radius.servers: a server for authentication must be given when aaa.order "
-       "names radius"},
+       "or a realm names radius"},
       {replaced(kMinimal, "aaa:", "aaa:\n  radius: {servers: [{address: 10.0.0.9}]}"),
        "pns.yaml:7: aaa.radius.servers.0.secret_file: must be given"},
       {replaced(kMinimal, "local: {users_file: users.yaml}", "order: [local]"),
-       "pns.yaml:6: aaa.local.users_file: must be given when aaa.order names local"},
+       "pns.yaml:6: aaa.local.users_file: must be given when aaa.order or a realm names local"},
       {replaced(kMinimal, "users_file: users.yaml",
                 "users_file: users.yaml, password_changes_file: ./users.yaml"),
        "pns.yaml:7: aaa.local.password_changes_file: is the users file: that one is never written"},
@@ -747,7 +748,8 @@ TEST_CASE("config: the reader reads every key that it knows", "[config]") {
     while (std::getline(words, word, '.')) parts.push_back(word);
     for (std::size_t i = 0; i < parts.size(); ++i) {
       const bool last = i + 1 == parts.size();
-      const bool has_names = i == 1 && (parts[0] == "pools" || parts[0] == "filters");
+      const bool has_names = (i == 1 && (parts[0] == "pools" || parts[0] == "filters")) ||
+                             (i == 2 && parts[1] == "realms");
       const bool in_list = parts[i] == "*" && !has_names;
       const std::string name = parts[i] != "*" ? parts[i] : in_list ? "0" : "default";
       path += (path.empty() ? "" : ".") + name;

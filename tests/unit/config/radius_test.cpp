@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <string>
 #include <vector>
@@ -137,7 +138,7 @@ TEST_CASE("config: one error for each thing that is wrong with RADIUS", "[config
        "pns.yaml:9: aaa.radius.servers.0.secret_file: must be given"},
       {radius("{address: 10.0.0.9, secret_file: s, kind: [accounting]}"),
        "pns.yaml:9: aaa.radius.servers: a server for authentication must be given when aaa.order "
-       "names radius"},
+       "or a realm names radius"},
       {radius("{address: 10.0.0.9, secret_file: s, accounting_port: 1812}"),
        "pns.yaml:9: aaa.radius.servers.0.accounting_port: is auth_port too"},
       {radius(good + ", {address: 10.0.0.9, secret_file: t, accounting_port: 9}"),
@@ -233,10 +234,132 @@ TEST_CASE("config: one error for each thing that is wrong with dynamic authoriza
        place + ".event_timestamp: 'maybe' is not one of require, accept"},
       {"  order: [local]\n  local: {users_file: u}\n  radius: {servers: [" + kServer +
            "], dynamic_authorization: {listen: [192.0.2.1], " + client + "}}\n",
-       "pns.yaml:10: aaa.radius.dynamic_authorization: needs radius in aaa.order"},
+       "pns.yaml:10: aaa.radius.dynamic_authorization: needs radius in aaa.order or in a realm"},
   };
   for (const auto& [text, expected] : cases) {
     INFO(text);
     CHECK(error_of(text) == expected);
   }
+}
+
+TEST_CASE("config: realms and the default realm arrive", "[config][realms]") {
+  const Config config = config_of(
+      "  order: [local]\n  local: {users_file: users.yaml}\n"
+      "  default_realm: Example.COM\n"
+      "  realms:\n"
+      "    example.com: {order: [radius, local], servers: [b, a], strip: true}\n"
+      "    CORP: {}\n"
+      "    DEFAULT: {order: [radius]}\n"
+      "  radius:\n    servers:\n"
+      "      - {name: a, address: 10.0.0.9, secret_file: s}\n"
+      "      - {name: b, address: 10.0.0.8, secret_file: s}\n");
+  const Aaa& aaa = config.aaa;
+  CHECK(aaa.default_realm == "Example.COM");
+  REQUIRE(aaa.realms.size() == 3);
+  const auto realm_of = [&aaa](const char* name) {
+    return *std::ranges::find(aaa.realms, name, &Realm::name);
+  };
+  const Realm example = realm_of("example.com");
+  CHECK(example.order == std::vector{AaaSource::kRadius, AaaSource::kLocal});
+  CHECK(example.servers == std::vector<std::string>{"b", "a"});
+  CHECK(example.strip);
+  CHECK(realm_of("CORP").order.empty());
+  CHECK(realm_of("CORP").servers.empty());
+  CHECK_FALSE(realm_of("CORP").strip);
+  CHECK(realm_of("DEFAULT").order == std::vector{AaaSource::kRadius});
+  CHECK(aaa.asks(AaaSource::kRadius));  // through a realm alone
+  CHECK(aaa.accounts());
+  CHECK(aaa.radius->find_server("b")->address == aaa.radius->servers[1].address);
+  CHECK(aaa.radius->find_server("") == nullptr);
+}
+
+TEST_CASE("config: one error for each thing that is wrong with realms", "[config][realms]") {
+  const std::string kServers =
+      "  radius: {servers: [{name: a, address: 10.0.0.9, secret_file: s}, "
+      "{name: c, kind: [accounting], address: 10.0.0.8, secret_file: s}]}\n";
+  const auto error_in = [&](const std::string& realms, const std::string& order = "[radius]") {
+    return error_of("  order: " + order + "\n  local: {users_file: u}\n" + realms + kServers);
+  };
+  using Catch::Contains;
+  CHECK(error_in("  realms: {e.org: {servers: [a]}}\n") == "no error");
+  CHECK_THAT(error_in("  realms: {e.org: {servers: [b]}}\n"),
+             Contains("aaa.realms.e.org.servers.0") && Contains("has the name b"));
+  CHECK_THAT(error_in("  realms: {e.org: {servers: [c]}}\n"),
+             Contains("none of these servers does authentication"));
+  CHECK_THAT(error_in("  realms: {e.org: {servers: [a], order: [local]}}\n"),
+             Contains("order of this realm does not name radius"));
+  CHECK_THAT(error_in("  realms: {e.org: {servers: [a]}}\n", "[local]"),
+             Contains("order of this realm does not name radius"));
+  CHECK_THAT(error_in("  realms: {e.org: {order: []}}\n"), Contains("at least one source"));
+  CHECK_THAT(error_in("  realms: {e.org: {servers: []}}\n"), Contains("at least one server"));
+  CHECK_THAT(error_in("  realms: {e.org: {strip: maybe}}\n"), Contains("'maybe' is not one of"));
+  CHECK_THAT(error_in("  realms: {e.org: {}, E.ORG: {}}\n"), Contains("is the realm E.ORG too"));
+  CHECK_THAT(error_in("  realms: {\"a@b\": {}}\n"), Contains("a realm's name has"));
+  CHECK_THAT(error_in("  realms: {\"a b\": {}}\n"), Contains("a realm's name has"));
+  CHECK_THAT(error_in("  default_realm: e.org\n"), Contains("there is no realm e.org"));
+  CHECK_THAT(error_in("  realms: {DEFAULT: {}}\n  default_realm: DEFAULT\n"),
+             Contains("there is no realm DEFAULT"));
+  std::string many = "  realms:\n";
+  for (int i = 0; i < 64; ++i) many += "    r" + std::to_string(i) + ": {}\n";
+  CHECK(error_in(many) == "no error");
+  CHECK_THAT(error_in(many + "    r64: {}\n"), Contains("more than 64 realms"));
+  CHECK_THAT(error_of("  order: [radius]\n  radius: {servers: [{name: a, address: 10.0.0.9, "
+                      "secret_file: s}, {name: a, address: 10.0.0.8, secret_file: s}]}\n"),
+             Contains("servers.1.name") && Contains("another server is a too"));
+}
+
+TEST_CASE("config: meanings of other vendors' attributes arrive", "[config][radius][meanings]") {
+  const Config config = config_of(
+      radius("{address: 10.0.0.9, secret_file: s}",
+             ", attributes: [{vendor: 9999, type: 7, means: rate_up, unit: kbit, format: text}, "
+             "{vendor: 0, type: 197, means: pool}, {vendor: 14988, type: 19, means: filter}, "
+             "{vendor: 9999, type: 8, means: session_timeout}]"));
+  const auto& attributes = config.aaa.radius->attributes;
+  REQUIRE(attributes.size() == 4);
+  CHECK(attributes[0].vendor == 9999);
+  CHECK(attributes[0].type == 7);
+  CHECK(attributes[0].means == AttributeMeaning::kRateUp);
+  CHECK(attributes[0].unit == AttributeUnit::kKbit);
+  CHECK(attributes[0].is_text);
+  CHECK(attributes[0].multiplier() == 1000);
+  CHECK(attributes[1].means == AttributeMeaning::kPool);
+  CHECK_FALSE(attributes[3].is_text);
+  CHECK(attributes[3].multiplier() == 1);
+}
+
+TEST_CASE("config: one error for each thing that is wrong with a meaning",
+          "[config][radius][meanings]") {
+  const auto error_in = [](const std::string& attributes) {
+    return error_of(
+        radius("{address: 10.0.0.9, secret_file: s}", ", attributes: [" + attributes + "]"));
+  };
+  using Catch::Contains;
+  CHECK_THAT(error_in("{vendor: 9999, type: 7, means: colour}"),
+             Contains("attributes.0.means: 'colour' is not one of rate, rate_up"));
+  CHECK_THAT(error_in("{vendor: 9999, type: 7}"), Contains("attributes.0.means"));
+  CHECK_THAT(error_in("{vendor: 9999, type: 256, means: pool}"), Contains("attributes.0.type"));
+  CHECK_THAT(error_in("{vendor: 16777216, type: 1, means: pool}"), Contains("attributes.0.vendor"));
+  for (const char* const known :
+       {"{vendor: 14988, type: 8, means: rate_limit}", "{vendor: 311, type: 28, means: dns}",
+        "{vendor: 9, type: 1, means: pool}"})
+    CHECK_THAT(error_in(known), Contains("knows the meaning of"));
+  for (const char* const type : {"27", "191", "241", "246"})
+    CHECK_THAT(error_in(std::string("{vendor: 0, means: pool, type: ") + type + "}"),
+               Contains("without a vendor: 192 to 240 and 247 to 255"));
+  CHECK_THAT(error_in("{vendor: 9999, type: 7, means: rate, unit: h}"),
+             Contains("rate has no unit h"));
+  CHECK_THAT(error_in("{vendor: 9999, type: 7, means: quota, unit: bit}"),
+             Contains("quota has no unit bit"));
+  CHECK_THAT(error_in("{vendor: 9999, type: 7, means: mtu, unit: byte}"),
+             Contains("mtu has no unit byte"));
+  CHECK_THAT(error_in("{vendor: 9999, type: 7, means: pool, format: text}"),
+             Contains("pool is always a text"));
+  CHECK_THAT(error_in("{vendor: 9999, type: 7, means: pool}, {vendor: 9999, type: 7, means: mtu}"),
+             Contains("9999:7 is in the list already"));
+  std::string many;
+  for (int i = 1; i <= 64; ++i)
+    many += "{vendor: 9999, means: pool, type: " + std::to_string(i) + "},";
+  CHECK(error_in(many) == "no error");
+  CHECK_THAT(error_in(many + "{vendor: 9999, type: 65, means: pool}"),
+             Contains("more than 64 attributes"));
 }

@@ -1039,3 +1039,122 @@ TEST_CASE("link: an unencrypted link has an unencrypted snapshot", "[ppp]") {
                 kProtRej)
             .size() == 1);
 }
+
+// ---- The session time is over, and the peer logs in again
+
+TEST_CASE("link: a peer logs in again on an open link, and MPPE keeps its keys",
+          "[ppp][rfc2865-5.29][rfc1994-2]") {
+  OpenPair pair;
+  auto asked = pair.link.log_in_again(pair.clock.now());
+  REQUIRE(asked.has_value());
+  CHECK(in_short(*asked) == "chap1");
+  CHECK(pair.link.logs_in_again());
+  CHECK_FALSE(pair.link.log_in_again(pair.clock.now()).has_value());  // once is enough
+  pair.asked.reset();
+  // The client of this test begins CCP anew upon each Success. Others do not.
+  pair.drop_from_client = [](const Octets& one) { return parse(one).value().protocol != kChap; };
+  pair.run(std::move(*asked));
+  REQUIRE(pair.asked.has_value());
+  CHECK(pair.asked->user == "User");
+  // Nothing but the question and the verdict: no phase, no key, no network protocol.
+  CHECK(in_short(pair.actions) == "chap1 ask chap3");
+  CHECK_FALSE(pair.link.logs_in_again());
+  CHECK(pair.link.phase() == LinkPhase::kOpen);
+  CHECK(pair.link.status().mppe == "mppe128-stateless");
+  CHECK(pair.link.ipv4_flows());
+  CHECK(pair.link.log_in_again(pair.clock.now()).has_value());  // and again
+}
+
+TEST_CASE("link: CCP that starts over after a later login arms the keys of that login",
+          "[ppp][rfc3079-3]") {
+  OpenPair pair;
+  pair.run(pair.link.log_in_again(pair.clock.now()).value());
+  REQUIRE(pair.asked.has_value());
+  const auto grant = pair.users->decide(*pair.asked);
+  REQUIRE(grant);
+  pair.actions.clear();
+  pair.run(pair.link.on_path_dead(true, pair.clock.now()));
+  const auto* const armed = find<model::ArmMppe>(pair.actions);
+  REQUIRE(armed != nullptr);
+  CHECK(armed->keys.send == grant->mppe->send);
+  CHECK(armed->keys.receive == grant->mppe->receive);
+}
+
+TEST_CASE("link: who fails to log in again is out, and so is who does not answer",
+          "[ppp][rfc2865-5.29]") {
+  OpenPair pair;
+  SECTION("a wrong password") {
+    pair.client.password = "wrong";
+    pair.run(pair.link.log_in_again(pair.clock.now()).value());
+    pair.advance(Seconds(60));
+    CHECK(find<model::LinkEnded>(pair.actions)->reason == EndReason::auth_failed);
+  }
+  SECTION("no answer") {
+    pair.drop_from_client = [](const Octets&) { return true; };
+    pair.run(pair.link.log_in_again(pair.clock.now()).value());
+    pair.advance(Seconds(3));
+    CHECK(pair.link.phase() == LinkPhase::kOpen);  // data flows while it is asked
+    pair.advance(Seconds(60));
+    CHECK(find<model::LinkEnded>(pair.actions)->reason == EndReason::auth_timeout);
+  }
+  SECTION("nobody can decide") {
+    pair.answer_auth = false;
+    pair.run(pair.link.log_in_again(pair.clock.now()).value());
+    pair.run(
+        pair.link.on_auth_result(std::unexpected(model::AuthDenial{
+                                     .reason = EndReason::auth_unavailable, .is_verdict = false}),
+                                 std::nullopt, pair.clock.now()));
+    pair.advance(Seconds(60));
+    CHECK(find<model::LinkEnded>(pair.actions)->reason == EndReason::auth_unavailable);
+  }
+  CHECK_FALSE(pair.link.log_in_again(pair.clock.now()).has_value());
+}
+
+TEST_CASE("link: a later login whose keys are missing ends an encrypted link", "[ppp]") {
+  OpenPair pair;
+  pair.answer_auth = false;
+  pair.run(pair.link.log_in_again(pair.clock.now()).value());
+  auto grant = pair.users->decide(*pair.asked);
+  REQUIRE(grant);
+  model::AuthGrant without = *grant;
+  without.mppe.reset();
+  pair.run(pair.link.on_auth_result(without, pair.network, pair.clock.now()));
+  CHECK(pair.link.refused() == EndReason::no_mppe_keys);
+}
+
+TEST_CASE("link: every method but PAP can log in again, also after a restart",
+          "[ppp][rfc2865-5.29]") {
+  for (const auto method : {model::AuthMethod::kPap, model::AuthMethod::kChapMd5,
+                            model::AuthMethod::kMsChap, model::AuthMethod::kEap}) {
+    LinkSettings settings = with_policy(MppePolicy::kPrefer);
+    settings.auth = {method};
+    settings.eap = {EapMethod::kMsChapV2};
+    OpenPair pair(settings);
+    const bool can = method != model::AuthMethod::kPap;
+    INFO(model::name_of(method));
+    const auto snapshot = pair.link.snapshot();
+    REQUIRE(snapshot);
+    Link resumed(std::make_shared<const LinkSettings>(settings), Ipv4Address(), *snapshot,
+                 pair.random, pair.clock.now());
+    CHECK(resumed.log_in_again(pair.clock.now()).has_value() == can);
+    auto asked = pair.link.log_in_again(pair.clock.now());
+    CHECK(asked.has_value() == can);
+    if (!asked) continue;
+    pair.asked.reset();
+    pair.run(std::move(*asked));
+    CHECK(pair.asked.has_value());
+    CHECK_FALSE(pair.link.logs_in_again());
+    CHECK(pair.link.phase() == LinkPhase::kOpen);
+  }
+}
+
+TEST_CASE("link: LCP that starts over while the peer logs in again begins with a login of its own",
+          "[ppp]") {
+  OpenPair pair;
+  pair.answer_auth = false;
+  pair.run(pair.link.log_in_again(pair.clock.now()).value());
+  REQUIRE(pair.link.logs_in_again());
+  pair.run(pair.link.start_over(pair.clock.now()));
+  CHECK_FALSE(pair.link.logs_in_again());
+  CHECK(pair.link.phase() == LinkPhase::kAuthenticate);
+}

@@ -93,7 +93,7 @@ struct Bench {
         {.address = kLoopback, .auth_port = port, .secret_file = scratch.path / "secret"});
   }
   RadiusSource& start() {
-    source.emplace(loop, poller, random, radius, open_radius(radius));
+    source.emplace(loop, poller, random, aaa, open_radius(*aaa.radius));
     source->start();
     return *source;
   }
@@ -116,7 +116,8 @@ struct Bench {
   AsioEventLoop loop{context};
   SocketPoller poller{context};
   SystemRandom random;
-  config::Radius radius;
+  config::Aaa aaa;
+  config::Radius& radius = aaa.radius.emplace();
   std::optional<RadiusSource> source;
   int granted = 0;
   int denied = 0;

@@ -136,6 +136,18 @@ TEST_CASE("records: the origin of an account is read as it was written", "[resum
   CHECK(decode_session(encode(s))->origin == s.origin);
   s.origin.classes = {Octets(253, std::byte{1}), Octets{std::byte{2}}, Octets(1, std::byte{0})};
   CHECK(decode_session(encode(s))->origin == s.origin);
+  s.origin.realm = "example.com";
+  CHECK(decode_session(encode(s))->origin == s.origin);
+  s.origin = {.realm = "CORP"};  // of the users file
+  CHECK(decode_session(encode(s))->origin == s.origin);
+}
+
+TEST_CASE("records: a login that must be repeated is read as it was written", "[resume]") {
+  auto s = stored_session(1);
+  s.conditions.login_again.emplace();
+  CHECK(decode_session(encode(s))->conditions == s.conditions);
+  s.conditions.login_again = Octets{std::byte{0}, std::byte{0xff}};
+  CHECK(decode_session(encode(s))->conditions == s.conditions);
 }
 
 TEST_CASE("records: absent options stay absent", "[resume]") {
