@@ -25,6 +25,44 @@ std::string dump(const ordered_json& json) {
   return json.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
 }
 
+template <class T>
+ordered_json or_null(const std::optional<T>& value) {
+  return value ? ordered_json(*value) : ordered_json();
+}
+
+std::string hex_of(const std::vector<std::byte>& octets) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string out;
+  for (const std::byte octet : octets) {
+    out += kDigits[std::to_integer<unsigned>(octet) >> 4];
+    out += kDigits[std::to_integer<unsigned>(octet) & 15];
+  }
+  return out;
+}
+
+// The terms of a session, behind its other fields.
+void add_terms(ordered_json& out, const subscriber::TermsView& terms) {
+  const subscriber::DirectionView& up = terms.up;
+  const subscriber::DirectionView& down = terms.down;
+  out["realm"] = terms.realm;
+  out["pool"] = terms.pool;
+  out["session_left_s"] = or_null(terms.session_left_s);
+  out["idle_timeout_s"] = or_null(terms.idle_timeout_s);
+  out["quota_left_bytes"] = or_null(terms.quota_left);
+  out["rx_quota_left_bytes"] = or_null(up.quota_left);
+  out["tx_quota_left_bytes"] = or_null(down.quota_left);
+  out["rx_rate"] = or_null(up.rate);
+  out["rx_burst_bytes"] = or_null(up.burst);
+  out["tx_rate"] = or_null(down.rate);
+  out["tx_burst_bytes"] = or_null(down.burst);
+  out["rx_filter"] = up.filter;
+  out["tx_filter"] = down.filter;
+  out["interim_interval_s"] = or_null(terms.interim_interval_s);
+  ordered_json classes = ordered_json::array();
+  for (const auto& value : terms.classes) classes.push_back(hex_of(value));
+  out["class"] = std::move(classes);
+}
+
 // Counters that are not zero, by name.
 template <class Infos, class Counts>
 ordered_json nonzero(const Infos& infos, const Counts& counts) {
@@ -194,6 +232,7 @@ std::string render_sessions(const std::vector<subscriber::SessionView>& sessions
                    {"tx_drops", s.tx_drops},
                    {"sequence_gaps", s.sequence_gaps},
                    {"wan_errors", wan_errors}});
+    add_terms(out.back(), s.terms);
   }
   return dump(out);
 }

@@ -21,13 +21,15 @@ class CounterSchedule final : public SessionListener {
   // Sessions that are open already keep the schedule that they have, so call it before take-over.
   void set_interval(Duration interval) noexcept { interval_ = interval; }
 
+  // Between two reports of this session; 0: it has none.
+  [[nodiscard]] Duration interval_of(const Session& session) const;
+
   void on_created(const Session& session) override;
   void on_opened(const Session& session) override;
   void on_ended(const Session& session, const SessionEnd& end) override;
 
  private:
   void schedule(const Session& session);
-  [[nodiscard]] Duration interval_of(const Session& session) const;
   void run();
 
   control::EventLoop& loop_;

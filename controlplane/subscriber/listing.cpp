@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "controlplane/subscriber/listing.hpp"
 
+#include <chrono>
+
 #include "controlplane/subscriber/session_snapshots.hpp"
 
 namespace pns::subscriber {
@@ -13,13 +15,20 @@ bool is_shown(const Session& session) noexcept {
 
 }  // namespace
 
+SessionView Listing::view(const Session& session) const {
+  SessionView view = view_of(session, loop_.now());
+  if (const Duration interval = reports_.interval_of(session); interval > Duration{})
+    view.terms.interim_interval_s =
+        static_cast<std::uint64_t>(std::chrono::duration_cast<Seconds>(interval).count());
+  return view;
+}
+
 std::vector<SessionView> Listing::session_page(PagePlace& place) const {
   std::vector<SessionView> views;
   views.reserve(kPage);
   place.next = sessions_.visit_some(static_cast<std::uint32_t>(place.next), kPage,
                                     [&](const Session& session) {
-                                      if (is_shown(session))
-                                        views.push_back(view_of(session, loop_.now()));
+                                      if (is_shown(session)) views.push_back(view(session));
                                     });
   place.at_end = place.next >= sessions_.capacity();
   return views;
@@ -28,7 +37,7 @@ std::vector<SessionView> Listing::session_page(PagePlace& place) const {
 std::vector<SessionView> Listing::session_page(const Selector& selector, PagePlace& place) const {
   std::vector<SessionView> views;
   for (const Session* session : matching(selector, place))
-    if (is_shown(*session)) views.push_back(view_of(*session, loop_.now()));
+    if (is_shown(*session)) views.push_back(view(*session));
   return views;
 }
 

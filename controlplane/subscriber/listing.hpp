@@ -11,6 +11,7 @@
 
 #include "controlplane/runtime/event_loop.hpp"
 #include "controlplane/subscriber/connection_table.hpp"
+#include "controlplane/subscriber/counter_schedule.hpp"
 #include "controlplane/subscriber/selector.hpp"
 #include "controlplane/subscriber/session_table.hpp"
 #include "controlplane/subscriber/views.hpp"
@@ -27,9 +28,10 @@ class Listing {
  public:
   static constexpr std::size_t kPage = 128;  // views, well below a millisecond
 
+  // All outlive this.
   Listing(const control::EventLoop& loop, const SessionTable& sessions,
-          const ConnectionTable& connections)
-      : loop_(loop), sessions_(sessions), connections_(connections) {}
+          const ConnectionTable& connections, const CounterSchedule& reports)
+      : loop_(loop), sessions_(sessions), connections_(connections), reports_(reports) {}
 
   // The page at this place, which moves on.
   [[nodiscard]] std::vector<SessionView> session_page(PagePlace& place) const;
@@ -40,9 +42,12 @@ class Listing {
   [[nodiscard]] std::vector<Session*> matching(const Selector& selector, PagePlace& place) const;
 
  private:
+  [[nodiscard]] SessionView view(const Session& session) const;
+
   const control::EventLoop& loop_;
   const SessionTable& sessions_;
   const ConnectionTable& connections_;
+  const CounterSchedule& reports_;
 };
 
 }  // namespace pns::subscriber

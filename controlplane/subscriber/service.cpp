@@ -58,7 +58,7 @@ Service::Service(const Services& services, CallControl::Network network,
                   .calls = calls_,
                   .contents = contents_,
                   .drain = drain_}),
-      listing_(services.loop, sessions_, calls_.connections()),
+      listing_(services.loop, sessions_, calls_.connections(), counters_),
       dynamic_sessions_(sessions_, services.journal,
                         [this](SessionId id, EndReason reason) {
                           to_clear_.push_back({id, reason});

@@ -1,10 +1,60 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "controlplane/subscriber/session_snapshots.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
+#include "pns/contract/octet_rate.hpp"
+
 namespace pns::subscriber {
+namespace {
+
+std::optional<std::uint64_t> left_of(const std::optional<std::uint64_t>& limit,
+                                     std::uint64_t used) noexcept {
+  return limit ? std::optional(*limit - std::min(used, *limit)) : std::nullopt;
+}
+
+DirectionView direction_of(const model::RateLimit& rate, std::string filter,
+                           const std::optional<std::uint64_t>& quota, std::uint64_t used) {
+  DirectionView view{.filter = std::move(filter), .quota_left = left_of(quota, used)};
+  if (rate.bits_per_second == 0) return view;
+  view.rate = rate.bits_per_second;
+  constexpr std::uint64_t kDefaultBurstsInSecond =
+      1'000'000'000 / contract::OctetRate::kDefaultBurstNs;
+  view.burst = rate.burst_octets != 0 ? rate.burst_octets
+                                      : rate.bits_per_second / 8 / kDefaultBurstsInSecond;
+  return view;
+}
+
+TermsView terms_of(const Session& session, TimePoint now) {
+  const SessionAccount& account = session.account();
+  const auto& record = session.dataplane().record();
+  const std::uint64_t up = record.upstream.bytes.get();
+  const std::uint64_t down = record.downstream.bytes.get();
+  static const model::SessionConditions kNone;
+  const model::ServiceLimits& limits =
+      (session.conditions() != nullptr ? *session.conditions() : kNone).limits;
+  model::AuthOrigin origin = account.origin();
+  TermsView view{.realm = std::move(origin.realm),
+                 .pool = account.lease() ? account.lease()->pool : "",
+                 .quota_left = left_of(limits.quota.total, up + down),
+                 .classes = std::move(origin.classes)};
+  if (limits.session_time) {
+    const TimePoint end = session.link().opened().value_or(now) + *limits.session_time;
+    view.session_left_s =
+        static_cast<std::uint64_t>(std::chrono::ceil<Seconds>(std::max(end, now) - now).count());
+  }
+  if (limits.idle_time) view.idle_timeout_s = static_cast<std::uint64_t>(limits.idle_time->count());
+  model::ServiceFilters filters = account.filters();
+  const model::ServiceRates rates = account.rates();
+  view.up = direction_of(rates.upstream, std::move(filters.upstream), limits.quota.upstream, up);
+  view.down =
+      direction_of(rates.downstream, std::move(filters.downstream), limits.quota.downstream, down);
+  return view;
+}
+
+}  // namespace
 
 SessionView view_of(const Session& session, TimePoint now) {
   const auto& call = session.call();
@@ -53,6 +103,7 @@ SessionView view_of(const Session& session, TimePoint now) {
   view.rx_drops = record.upstream.drops.get();
   view.tx_drops = record.downstream.drops.get();
   view.sequence_gaps = record.upstream.sequence_gaps.get();
+  view.terms = terms_of(session, now);
   return view;
 }
 

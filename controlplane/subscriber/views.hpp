@@ -17,6 +17,26 @@
 
 namespace pns::subscriber {
 
+// One direction of a session's service.
+struct DirectionView {
+  std::optional<std::uint64_t> rate{};        // bits a second of inner IP; empty: no limit
+  std::optional<std::uint64_t> burst{};       // octets that pass at once after a pause
+  std::string filter{};                       // name; empty: none
+  std::optional<std::uint64_t> quota_left{};  // octets; empty: any number
+};
+
+// The terms that hold for a session now.
+struct TermsView {
+  std::string realm{};  // of the user's name; empty: none
+  std::string pool{};   // of the lease; empty: a fixed address outside every pool, or no lease
+  std::optional<std::uint64_t> session_left_s{};      // empty: no limit
+  std::optional<std::uint64_t> idle_timeout_s{};      // empty: no limit
+  std::optional<std::uint64_t> quota_left{};          // octets of both directions together
+  std::optional<std::uint64_t> interim_interval_s{};  // empty: no reports
+  DirectionView up{}, down{};
+  std::vector<std::vector<std::byte>> classes{};  // Class, RFC 2865 §5.25
+};
+
 struct SessionView {
   SessionId id;
   SlotId slot;
@@ -43,6 +63,7 @@ struct SessionView {
   std::uint64_t rx_packets = 0, rx_bytes = 0, tx_packets = 0, tx_bytes = 0;
   std::uint64_t rx_drops = 0, tx_drops = 0, sequence_gaps = 0;
   model::WanErrors wan_errors;  // as the PAC of the call told (RFC 2637 §2.14)
+  TermsView terms;
 };
 
 struct ConnectionView {

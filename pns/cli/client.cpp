@@ -40,7 +40,9 @@ int run_show(const ClientOptions& options, const std::string& what, const std::s
   const std::span<const std::string_view> columns =
       what == "sessions" ? std::span<const std::string_view>(kSessionColumns)
                          : std::span<const std::string_view>();
-  const auto text = options.json ? indent(response->body) : render(response->body, columns);
+  const auto text = options.json        ? indent(response->body)
+                    : what == "session" ? render_records(response->body)
+                                        : render(response->body, columns);
   if (!text) return complain(text.error(), kRefused);
   fmt::print("{}", *text);
   return kDone;

@@ -130,6 +130,19 @@ void lines(const Json& object, const std::string& prefix,
   }
 }
 
+std::string record(const Json& object) {
+  std::vector<std::pair<std::string, std::string>> plain;
+  std::vector<std::pair<std::string, const Json*>> tables;
+  lines(object, "", plain, tables);
+  std::size_t width = 0;
+  for (const auto& [name, value] : plain) width = std::max(width, width_of(name));
+  std::string out;
+  for (const auto& [name, value] : plain) out += pad(name, width, false) + "  " + value + "\n";
+  for (const auto& [name, rows] : tables)
+    out += (out.empty() ? "" : "\n") + name + ":\n" + table(*rows, {});
+  return out;
+}
+
 }  // namespace
 
 std::expected<std::string, std::string> render(const std::string& text,
@@ -138,16 +151,14 @@ std::expected<std::string, std::string> render(const std::string& text,
   if (json.is_discarded()) return std::unexpected("the server's answer is not JSON");
   if (json.is_array() && json.empty()) return "none\n";
   if (is_list_of_objects(json)) return table(json, columns);
-  if (!json.is_object()) return cell("", json) + "\n";
-  std::vector<std::pair<std::string, std::string>> plain;
-  std::vector<std::pair<std::string, const Json*>> tables;
-  lines(json, "", plain, tables);
-  std::size_t width = 0;
-  for (const auto& [name, value] : plain) width = std::max(width, width_of(name));
+  return json.is_object() ? record(json) : cell("", json) + "\n";
+}
+
+std::expected<std::string, std::string> render_records(const std::string& text) {
+  const Json json = Json::parse(text, nullptr, false);
+  if (!is_list_of_objects(json)) return render(text, {});
   std::string out;
-  for (const auto& [name, value] : plain) out += pad(name, width, false) + "  " + value + "\n";
-  for (const auto& [name, rows] : tables)
-    out += (out.empty() ? "" : "\n") + name + ":\n" + table(*rows, {});
+  for (const Json& object : json) out += (out.empty() ? "" : "\n") + record(object);
   return out;
 }
 

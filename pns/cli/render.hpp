@@ -18,6 +18,10 @@ namespace pns::cli {
 [[nodiscard]] std::expected<std::string, std::string> render(
     const std::string& json, std::span<const std::string_view> columns);
 
+// A list of objects as aligned lines of each, with an empty line between two; anything else as
+// render() without columns.
+[[nodiscard]] std::expected<std::string, std::string> render_records(const std::string& json);
+
 // JSON as the server gave it, indented, without characters that a terminal obeys.
 [[nodiscard]] std::expected<std::string, std::string> indent(const std::string& json);
 

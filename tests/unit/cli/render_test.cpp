@@ -95,3 +95,16 @@ TEST_CASE("client: a server that is not there is told apart", "[cli]") {
   REQUIRE_FALSE(response);
   CHECK(response.error() == "the server is not running (no socket /nonexistent/control.sock)");
 }
+
+TEST_CASE("render: the objects of a list as lines of each", "[cli]") {
+  CHECK(render_records(R"([{"user": "alice", "left_s": null}, {"user": "bob", "left_s": 60}])")
+            .value() ==
+        "user    alice\n"
+        "left_s  -\n"
+        "\n"
+        "user    bob\n"
+        "left_s  1m\n");
+  CHECK(render_records("[]").value() == "none\n");
+  CHECK(render_records(R"({"user": "alice"})").value() == "user  alice\n");
+  CHECK(render_records("{").error() == "the server's answer is not JSON");
+}

@@ -468,6 +468,46 @@ TEST_CASE("management: names of any octets are rendered as valid JSON", "[manage
   CHECK(json::parse(render_connections({connection})).size() == 1);
 }
 
+TEST_CASE("management: the terms of a session are rendered, and null where there is no limit",
+          "[management]") {
+  subscriber::SessionView view;
+  auto session = json::parse(render_sessions({view}))[0];
+  for (const char* const key :
+       {"session_left_s", "idle_timeout_s", "quota_left_bytes", "rx_quota_left_bytes",
+        "tx_quota_left_bytes", "rx_rate", "rx_burst_bytes", "tx_rate", "tx_burst_bytes",
+        "interim_interval_s"})
+    CHECK(session.at(key).is_null());
+  for (const char* const key : {"realm", "pool", "rx_filter", "tx_filter"})
+    CHECK(session.at(key) == "");
+  CHECK(session.at("class") == json::array());
+
+  view.terms = {.realm = "example.com",
+                .pool = "gold",
+                .session_left_s = 59,
+                .idle_timeout_s = 300,
+                .quota_left = 5'000'000'000,
+                .interim_interval_s = 60,
+                .up = {.rate = 1'000'000, .burst = 12'500, .filter = "in", .quota_left = 7},
+                .down = {.rate = 2'000'000, .burst = 25'000, .filter = "out", .quota_left = 8},
+                .classes = {{std::byte{0}, std::byte{0xff}}, {std::byte{0x41}}}};
+  session = json::parse(render_sessions({view}))[0];
+  CHECK(session.at("realm") == "example.com");
+  CHECK(session.at("pool") == "gold");
+  CHECK(session.at("session_left_s") == 59);
+  CHECK(session.at("idle_timeout_s") == 300);
+  CHECK(session.at("quota_left_bytes") == 5'000'000'000);
+  CHECK(session.at("rx_quota_left_bytes") == 7);
+  CHECK(session.at("tx_quota_left_bytes") == 8);
+  CHECK(session.at("rx_rate") == 1'000'000);
+  CHECK(session.at("rx_burst_bytes") == 12'500);
+  CHECK(session.at("tx_rate") == 2'000'000);
+  CHECK(session.at("tx_burst_bytes") == 25'000);
+  CHECK(session.at("rx_filter") == "in");
+  CHECK(session.at("tx_filter") == "out");
+  CHECK(session.at("interim_interval_s") == 60);
+  CHECK(session.at("class") == json{"00ff", "41"});
+}
+
 TEST_CASE("management: a drain is begun, asked for and cancelled", "[management]") {
   World world;
   auto client = world.client();

@@ -241,7 +241,7 @@ struct FakeWorld {
                              .statistics = statistics,
                              .keeper = keeper,
                              .dataplane = commands,
-                             .authenticator = *authenticator,
+                             .authenticator = judge,
                              .pools = *pools,
                              .journal = *journal,
                              .random = random},
@@ -313,6 +313,26 @@ struct FakeWorld {
   model::Statistics statistics;
   std::optional<pools::PoolSet> pools;
   std::optional<aaa::LocalAuthenticator> authenticator{std::in_place, accounts(), random};
+  // Asks that one, and changes its grants.
+  class Judge final : public aaa::Authenticator {
+   public:
+    explicit Judge(std::optional<aaa::LocalAuthenticator>& accounts) : accounts_(accounts) {}
+    void authenticate(model::AuthRequest request, Done done) override {
+      last = request;
+      accounts_->authenticate(std::move(request),
+                              [this, done = std::move(done)](model::AuthResult result) mutable {
+                                if (!amend || !result) return done(std::move(result));
+                                model::AuthGrant grant = *result;
+                                amend(grant);
+                                done(std::move(grant));
+                              });
+    }
+    std::function<void(model::AuthGrant&)> amend;
+    model::AuthRequest last;
+
+   private:
+    std::optional<aaa::LocalAuthenticator>& accounts_;
+  } judge{authenticator};
   std::unique_ptr<resume::Journal> journal =
       resume::Journal::open(
           directory / "store", 64, "boot",

@@ -322,3 +322,75 @@ TEST_CASE("session limits: a thousand sessions of one second end within the next
   CHECK(world.ended(EndReason::session_timeout) == kSessions);
   CHECK(world.disconnects() == kSessions);
 }
+
+namespace {
+
+const std::vector<std::byte> kState = {std::byte{0}, std::byte{0x5a}};
+
+// A session whose account logs in again at the end of its 100 s. Later logins have 50 s.
+struct LogsInAgain : OneSession {
+  LogsInAgain() : OneSession(limits_of(kNone), true) {
+    judge.amend = [this](model::AuthGrant& grant) {
+      grant.terms.limits.session_time = Seconds(logins++ == 0 ? 100 : 50);
+      if (logins <= asked_again) grant.login_again = kState;
+      if (other_user && logins > 1) grant.user = "Other";
+      grant.origin = {.is_radius = true, .classes = {{static_cast<std::byte>(logins)}}};
+    };
+    transport->receive(wire::pptp::CallClearRequest{.call_id = 1});
+    loop.advance(Seconds(10));
+    transport = connect();
+    dial(*transport, 2);
+    REQUIRE(is_open());
+    slot = only_session().slot.value;
+    REQUIRE(logins == 1);
+  }
+  int logins = 0;
+  int asked_again = 1;  // so many logins ask for another one
+  bool other_user = false;
+};
+
+}  // namespace
+
+TEST_CASE("session limits: an account that must log in again does, with State, and goes on",
+          "[subscriber][limits][rfc2865-5.29][rfc2865-5.24]") {
+  LogsInAgain world;
+  CHECK(world.judge.last.state.empty());
+  world.live(*world.transport, Seconds(98));
+  CHECK(world.logins == 1);
+  world.live(*world.transport, Seconds(4));
+  CHECK(world.logins == 2);
+  CHECK(world.judge.last.state == kState);
+  CHECK(world.judge.last.user == "User");
+  CHECK(world.is_open());
+  const auto terms = world.only_session().terms;
+  CHECK(terms.classes == std::vector{std::vector{std::byte{2}}});
+  REQUIRE(terms.session_left_s);
+  CHECK((*terms.session_left_s >= 45 && *terms.session_left_s <= 50));
+  // The last login did not ask for another one.
+  world.live(*world.transport, Seconds(44));
+  CHECK(world.is_open());
+  CHECK(world.ended_after(Seconds(8)) > 0);
+  CHECK(world.logins == 2);
+  CHECK(world.ended(EndReason::session_timeout) == 1);
+}
+
+TEST_CASE("session limits: the client that must log in again must be the same account",
+          "[subscriber][limits][rfc2865-5.29]") {
+  LogsInAgain world;
+  world.other_user = true;
+  world.live(*world.transport, Seconds(98));
+  CHECK(world.is_open());
+  CHECK(world.ended_after(Seconds(10)) > 0);
+  CHECK(world.ended(EndReason::auth_failed) == 1);
+}
+
+TEST_CASE("session limits: a login that must be repeated is remembered by the next process",
+          "[subscriber][limits][resume][rfc2865-5.29]") {
+  LogsInAgain world;
+  world.live(*world.transport, Seconds(60));
+  world.restart();
+  world.live(*world.transport, Seconds(42));
+  CHECK(world.logins == 2);
+  CHECK(world.judge.last.state == kState);
+  CHECK(world.is_open());
+}
