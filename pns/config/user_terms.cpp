@@ -3,11 +3,15 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <tuple>
+
+#include "pns/config/words.hpp"
 
 namespace pns::config {
 namespace {
@@ -21,6 +25,7 @@ constexpr auto kMaxTime = hours(24 * 366);
 constexpr std::uint16_t kMinMtu = 576;  // octets (RFC 791 §3.1)
 constexpr std::uint16_t kMaxMtu = 1500;
 constexpr std::uint32_t kMaxSessions = 65'535;
+constexpr std::size_t kMaxWins = 2;
 
 constexpr std::pair<std::string_view, bool> kRequire[] = {{"require", true}};
 
@@ -59,6 +64,21 @@ void read_directions(const Section& section, const char* key, T& up, T& down, Pa
   down = up;
 }
 
+// A burst is that of a rate. One value for both directions is for those that have a rate.
+void check_bursts(Document& document, const Section& section, const UserTerms& terms) {
+  if (!section.has("burst")) return;
+  if (!section.is_mapping("burst")) {
+    if (!terms.rate_up && !terms.rate_down)
+      document.error_at(section.path("burst"), "has no meaning without a rate");
+    return;
+  }
+  const Section bursts = section.section("burst");
+  for (const auto& [key, burst, rate] : {std::tuple("up", &terms.burst_up, &terms.rate_up),
+                                         std::tuple("down", &terms.burst_down, &terms.rate_down)})
+    if (*burst && !*rate)
+      document.error_at(bursts.path(key), "has no meaning without a rate of this direction");
+}
+
 }  // namespace
 
 void read_user_terms(Document& document, const Section& section, LocalUser& user) {
@@ -75,17 +95,30 @@ void read_user_terms(Document& document, const Section& section, LocalUser& user
     section.read("quota", terms.quota, parse_volume);
   }
   read_directions(section, "rate", terms.rate_up, terms.rate_down, parse_rate);
+  read_directions(section, "burst", terms.burst_up, terms.burst_down, parse_volume);
+  check_bursts(document, section, terms);
   read_directions(section, "filter", terms.filter_up, terms.filter_down, parse_filter_name);
   read_dns(document, section, terms);
+  section.read_list("wins", terms.wins, [](auto text) { return parse_host_address(text); });
+  if (terms.wins.size() > kMaxWins) document.error_at(section.path("wins"), "at most two servers");
   section.read("sessions", terms.sessions, integer(0, kMaxSessions));
   section.read("interim_interval", terms.interim_interval, parse_interim);
   section.read("mtu", terms.mtu, integer(kMinMtu, kMaxMtu));
   section.read("mppe", terms.mppe_required, one_of(kRequire));
+  section.read_list("mppe_key_bits", terms.mppe_key_bits, one_of(kKeyBits));
+  if (section.is_empty_list("mppe_key_bits"))
+    document.error_at(section.path("mppe_key_bits"), "at least one strength is needed");
 }
 
 void check_user_terms(Document& document, const Config& config, const LocalUser& user) {
   if (user.terms.mppe_required && config.ppp.mppe.policy == MppePolicy::kOff)
     document.error_at(user.name + ".mppe", "cannot be served: ppp.mppe.policy is off");
+  const auto& bits = user.terms.mppe_key_bits;
+  const bool encrypted = user.terms.mppe_required || config.ppp.mppe.policy == MppePolicy::kRequire;
+  if (encrypted && !bits.empty() &&
+      std::ranges::find_first_of(bits, config.ppp.mppe.key_bits) == bits.end())
+    document.error_at(user.name + ".mppe_key_bits",
+                      "cannot be served: ppp.mppe.key_bits has none of these");
 }
 
 }  // namespace pns::config

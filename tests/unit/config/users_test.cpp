@@ -87,6 +87,33 @@ carol: {password: c, rate: 20mbit, sessions: 0}
   CHECK(users->at(2).terms.sessions == 0);
 }
 
+TEST_CASE("users: bursts, WINS servers and strengths of encryption", "[config]") {
+  const UsersFile file(R"(
+alice: {password: a, rate: 20mbit, burst: 500kbyte, wins: [192.0.2.53, 192.0.2.54], mppe_key_bits: [128, 56]}
+bob: {password: b, rate: {down: 20mbit}, burst: {down: 1mbyte}}
+)");
+  const auto users = load_users(file.path());
+  REQUIRE(users);
+  const UserTerms& alice = users->at(0).terms;
+  CHECK(alice.burst_up == 500'000);
+  CHECK(alice.burst_down == 500'000);
+  CHECK(alice.wins == std::vector{Ipv4Address(0xc0000235), Ipv4Address(0xc0000236)});
+  CHECK(alice.mppe_key_bits == std::vector<std::uint8_t>{128, 56});
+  CHECK_FALSE(users->at(1).terms.burst_up);
+  CHECK(users->at(1).terms.burst_down == 1'000'000);
+
+  CHECK(error_of("a: {password: x, burst: 1mbyte}") ==
+        ":1: a.burst: has no meaning without a rate");
+  CHECK(error_of("a: {password: x, rate: {up: 1mbit}, burst: {down: 1mbyte}}") ==
+        ":1: a.burst.down: has no meaning without a rate of this direction");
+  CHECK(error_of("a: {password: x, wins: [192.0.2.1, 192.0.2.2, 192.0.2.3]}") ==
+        ":1: a.wins: at most two servers");
+  CHECK(error_of("a: {password: x, mppe_key_bits: []}") ==
+        ":1: a.mppe_key_bits: at least one strength is needed");
+  CHECK(error_of("a: {password: x, mppe_key_bits: [64]}")
+            .starts_with(":1: a.mppe_key_bits.0: '64' is not one of 128, 56, 40"));
+}
+
 TEST_CASE("users: terms that cannot be are errors", "[config]") {
   CHECK(
       error_of("a: {password: x, session_timeout: 100ms}").starts_with(":1: a.session_timeout: "));
@@ -156,8 +183,8 @@ TEST_CASE("users: one error for each thing that is wrong", "[config]") {
   CHECK(error_of("alice: {password: ''}\n") == ":1: alice.password: must have 1 to 256 octets");
   CHECK(error_of("alice: {password: x, pasword: y}\n") ==
         ":1: alice.pasword: unknown key; known here: password, nt_hash, address, ipv6_prefix, "
-        "routes, pool, rate, session_timeout, idle_timeout, quota, filter, dns, sessions, "
-        "interim_interval, mtu, mppe, groups, "
+        "routes, pool, rate, burst, session_timeout, idle_timeout, quota, filter, dns, wins, "
+        "sessions, interim_interval, mtu, mppe, mppe_key_bits, groups, "
         "disabled, password_expired");
   CHECK(error_of("alice: {password: x, disabled: yes}\n") ==
         ":1: alice.disabled: 'yes' is neither true nor false");

@@ -172,3 +172,20 @@ TEST_CASE("settings: clear passwords and LM hashes are kept only where a method 
   CHECK(made().password.empty());
   CHECK(made().lm_hash);
 }
+
+TEST_CASE("settings: the terms of a user of the file", "[subscriber]") {
+  std::vector<config::LocalUser> users(1);
+  users[0].password = SecretText("clientPass");
+  config::UserTerms& terms = users[0].terms;
+  terms.rate_up = 1'000'000;
+  terms.burst_up = terms.burst_down = 64'000;
+  terms.wins = {Ipv4Address(0xc0000235)};
+  terms.mppe_key_bits = {56};
+  const aaa::LocalUser user = make_users(users, config::Ppp()).at(0);
+  CHECK(user.terms.rates.upstream ==
+        model::RateLimit{.bits_per_second = 1'000'000, .burst_octets = 64'000});
+  CHECK(user.terms.rates.downstream == model::RateLimit());  // a burst alone is no limit
+  CHECK(user.link.wins[0] == Ipv4Address(0xc0000235));
+  CHECK(user.link.mppe ==
+        model::MppeTerms{.required = false, .bits40 = false, .bits56 = true, .bits128 = false});
+}
