@@ -3,7 +3,8 @@
 // A conversation with a ppp::Link. First octet: its settings. Then steps: an octet that says what
 // happens and what goes with it; a first step of the form xF chooses the authentication method
 // (MS-CHAPv2 without it). Some steps answer as a good peer would, so that a fuzzer gets past
-// LCP and authentication; the others are anything.
+// LCP and authentication; the others are anything. A server may challenge the peer before it
+// decides, as with EAP that is relayed, and may ask it to log in again.
 #include <optional>
 #include <utility>
 #include <vector>
@@ -44,6 +45,10 @@ void choose_method(LinkSettings& settings, unsigned choice) {
     case 6:
       settings.auth = {AuthMethod::kMsChapV2, AuthMethod::kEap, AuthMethod::kMsChap,
                        AuthMethod::kChapMd5, AuthMethod::kPap};
+      break;
+    case 7:
+      settings.auth = {AuthMethod::kEap};
+      settings.eap_relay = true;
       break;
     default:
       break;
@@ -157,6 +162,39 @@ class Driver {
                                                          .wins = {}})
                 : std::nullopt,
         now_));
+  }
+
+  // The server asks for another message.
+  void challenge(Bytes message, std::uint8_t repeat_after) {
+    model::AuthChallenge asked{.message = {message.begin(), message.end()},
+                               .state = {std::byte{1}, static_cast<std::byte>(++challenges_)}};
+    if (repeat_after != 0) asked.repeat_after = Seconds(repeat_after);
+    if (questions_ > 0) {
+      --questions_;
+      state_ = asked.state;
+    }
+    perform(link_->on_auth_result(asked, std::nullopt, now_));
+  }
+
+  // An EAP-Request whose header is right.
+  void challenge_by_request(std::uint8_t identifier, Bytes data, std::uint8_t repeat_after) {
+    std::vector<std::byte> message(4 + data.size());
+    Writer writer(message);
+    writer.write_u8(1);
+    writer.write_u8(identifier);
+    writer.write_u16(static_cast<std::uint16_t>(message.size()));
+    writer.write_bytes(data);
+    challenge(message, repeat_after);
+  }
+
+  // Nothing but the question goes out: data flows on.
+  void log_in_again() {
+    const bool flowed = ipv4_open_;
+    const auto asked = link_->log_in_again(now_);
+    if (!asked) return;
+    PNS_CLAIM(link_->phase() == model::LinkPhase::kOpen && link_->logs_in_again());
+    perform(*asked);
+    PNS_CLAIM(ipv4_open_ == flowed);
   }
 
   void no_address() {
@@ -274,6 +312,11 @@ class Driver {
   void on(const model::Authenticate& ask) {
     PNS_CLAIM(lcp_open_ && ask.request.user.size() <= 256);
     PNS_CLAIM(++questions_ == 1);
+    const auto* const relayed = std::get_if<model::RelayedCredentials>(&ask.request.credentials);
+    PNS_CLAIM((relayed != nullptr) == settings_.eap_relay);
+    if (relayed == nullptr) return;
+    PNS_CLAIM(relayed->message.size() >= 4 && relayed->message.size() <= 1500);
+    PNS_CLAIM(relayed->state.empty() || relayed->state == state_);
   }
   void on(const model::PhaseChanged&) {}
   void on(const model::LinkEnded& end) {
@@ -294,6 +337,8 @@ class Driver {
   std::uint16_t asked_by_ = kChap;    // protocol of the latest authentication packet
   std::uint8_t auth_identifier_ = 0;  // that an answer to it has
   std::vector<std::byte> eap_request_;
+  std::vector<std::byte> state_;  // of the last challenge that somebody waited for
+  std::uint8_t challenges_ = 0;
   int questions_ = 0;
   bool granted_ = false;
   bool lcp_open_ = false;
@@ -371,6 +416,16 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         if ((step & 0xf0) == 0)
           driver.perform(driver.link().close(EndReason::idle_timeout, driver.now()));
         if ((step & 0xf0) == 0x10) driver.no_address();
+        if ((step & 0xf0) == 0x20) {
+          const std::uint8_t repeat_after = input.octet();
+          driver.challenge(input.octets(input.octet()), repeat_after);
+        }
+        if ((step & 0xf0) == 0x30) {
+          const std::uint8_t identifier = input.octet();
+          const std::uint8_t repeat_after = input.octet();
+          driver.challenge_by_request(identifier, input.octets(input.octet()), repeat_after);
+        }
+        if ((step & 0xf0) == 0x40) driver.log_in_again();
         break;
       case 13:
         driver.restart();
