@@ -15,6 +15,11 @@ USERS = """alice  Cleartext-Password := "secret1"
        Service-Type = Framed-User, Framed-Protocol = PPP, Framed-IP-Address = 10.64.7.7, Class = 0x636c617373a1
 timed  Cleartext-Password := "secret1"
        Service-Type = Framed-User, Framed-Protocol = PPP, Session-Timeout = 6
+again  Cleartext-Password := "secret1", State == 0x5a01
+       Service-Type = Framed-User, Framed-Protocol = PPP, Class = 0x02
+again  Cleartext-Password := "secret1"
+       Service-Type = Framed-User, Framed-Protocol = PPP, Class = 0x01, Session-Timeout = 5,
+       Termination-Action = RADIUS-Request, State = 0x5a01
 idle   Cleartext-Password := "secret1"
        Service-Type = Framed-User, Framed-Protocol = PPP, Idle-Timeout = 4
 metered  Cleartext-Password := "secret1"
@@ -108,6 +113,17 @@ class Radius(theme.Theme):
         ended = self.wait_ended(session, "session_timeout")
         print(f"session time of 6 s: ended {ended - up:.2f} s after the client was up", flush=True)
         self.assertLess(abs(ended - up - 6), LATE)
+
+    def test_termination_action_logs_in_again(self):
+        """FreeRADIUS has another answer for the request with State: without an end, and with another Class."""
+        session, up = self.dial("again")
+        self.assertEqual(self.find(session)["class"], ["01"])
+        pnslab.wait_until(lambda: self.find(session)["class"] == ["02"], 20, "the second login")
+        self.assertLess(abs(time.monotonic() - up - 5), LATE)
+        self.assertIsNone(self.find(session)["session_left_s"])
+        self.assertEqual(self.find(session)["mppe"], "mppe128-stateless")
+        self.assertEqual(self.ping(self.guest, HOST, "-i 0.2"), (3, 3))
+        self.assertEqual(session.hang_up(), 5)
 
     def test_idle_timeout_counts_from_the_last_packet(self):
         session, up = self.dial("idle")
