@@ -31,6 +31,7 @@ AAA = """aaa:
     servers:
       - {name: com, address: 127.0.0.1, secret_file: COM_SECRET}
       - {name: org, address: 127.0.0.1, auth_port: 2812, accounting_port: 2813, secret_file: ORG_SECRET}
+    accounting: {spool_directory: SPOOL}
     attributes:
       - {vendor: 14988, type: 19, means: filter}
       - {vendor: 14988, type: 22, means: rate_up, unit: kbit, format: text}
@@ -53,7 +54,10 @@ class Realms(theme.Theme):
     def before_start(cls):
         cls.com = pnslab.FreeRadius(cls.lab, cls.lab.pns, COM, "com").start()
         cls.org = pnslab.FreeRadius(cls.lab, cls.lab.pns, ORG, "org", 2812, 2813).start()
-        aaa = AAA.replace("COM_SECRET", str(cls.com.secret_file)).replace("ORG_SECRET", str(cls.org.secret_file))
+        aaa = AAA
+        for word, path in (("COM_SECRET", cls.com.secret_file), ("ORG_SECRET", cls.org.secret_file),
+                           ("SPOOL", cls.lab.directory / "spool")):
+            aaa = aaa.replace(word, str(path))
         cls.changes = {"ppp": PPP, "aaa": aaa, "filters": FILTERS}
 
     def log_in(self, user, password, *options):

@@ -89,8 +89,10 @@ struct Bench {
     radius.nas_identifier = "test";
   }
   void add_server(std::uint16_t port) {
-    radius.servers.push_back(
-        {.address = kLoopback, .auth_port = port, .secret_file = scratch.path / "secret"});
+    radius.servers.push_back({.name = {},
+                              .address = kLoopback,
+                              .auth_port = port,
+                              .secret_file = scratch.path / "secret"});
   }
   RadiusSource& start() {
     source.emplace(loop, poller, random, aaa, open_radius(*aaa.radius));

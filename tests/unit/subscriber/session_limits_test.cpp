@@ -363,7 +363,7 @@ TEST_CASE("session limits: an account that must log in again does, with State, a
   CHECK(world.judge.last.user == "User");
   CHECK(world.is_open());
   const auto terms = world.only_session().terms;
-  CHECK(terms.classes == std::vector{std::vector{std::byte{2}}});
+  CHECK(terms.classes == std::vector<std::vector<std::byte>>{{std::byte{2}}});
   REQUIRE(terms.session_left_s);
   CHECK((*terms.session_left_s >= 45 && *terms.session_left_s <= 50));
   // The last login did not ask for another one.
