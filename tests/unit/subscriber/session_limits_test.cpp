@@ -337,8 +337,7 @@ struct LogsInAgain : OneSession {
       grant.origin = {.is_radius = true, .classes = {{static_cast<std::byte>(logins)}}};
     };
     transport->receive(wire::pptp::CallClearRequest{.call_id = 1});
-    loop.advance(Seconds(10));
-    transport = connect();
+    live(*transport, Seconds(10));
     dial(*transport, 2);
     REQUIRE(is_open());
     slot = only_session().slot.value;
