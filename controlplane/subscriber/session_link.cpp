@@ -109,6 +109,7 @@ void SessionLink::on_path_dead(bool opened) {
 
 bool SessionLink::log_in_again() {
   if (!is_up() || !started_ || end_reason_ != EndReason::kNone) return false;
+  if (machine_->logs_in_again()) return true;
   const auto actions = machine_->log_in_again(now());
   if (actions) apply(*actions);
   return actions.has_value();

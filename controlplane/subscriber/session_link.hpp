@@ -62,7 +62,7 @@ class SessionLink {
   // No encrypted packet opens: the link negotiates CCP anew, or ends.
   void on_path_dead(bool opened);
   // The session time is over, and the peer must log in again: a success gives new conditions, and
-  // anything else ends the session. False: the link cannot ask it.
+  // anything else ends the session. True: it is asked, or was before. False: the link cannot ask.
   [[nodiscard]] bool log_in_again();
   void close(EndReason reason);
   void fail(EndReason reason);
