@@ -71,7 +71,7 @@ TEST_CASE("difference: keys that change, come and go, by key", "[config]") {
                        kBase + "log: {level: warn}\nppp: {dns: [192.0.2.1]}\n") ==
         std::vector<std::string>{"log.level: \"debug\" -> \"warn\" (now)",
                                  "ppp.dns: [] -> [\"192.0.2.1\"] (new_calls)"});
-  const std::string pool = "  gold: {ranges: [10.65.0.0/24], gateway: 10.66.0.1}\n";
+  const std::string pool = "  gold: {ranges: [10.65.0.0-10.65.0.255], gateway: 10.66.0.1}\n";
   const auto with_pool = std::string(kBase).insert(kBase.find("aaa:"), pool);
   CHECK(differences_of(kBase, with_pool) ==
         std::vector<std::string>{"pools.gold.gateway:  -> \"10.66.0.1\" (new_calls)",
