@@ -5,7 +5,8 @@
 A header that a source file of the product includes first has passed this test already: the build
 compiled it with nothing before it. Only the other headers are compiled here. Sources of tests do not
 count, because a precompiled header comes before them. Where the build joins source files (PNS_UNITY)
-the builds that do not join them, such as the preset dev, are the test of these headers.
+the builds that do not join them, such as the preset dev, are the test of these headers; headers of
+tests are compiled there alone too.
 
 usage: self_contained_headers.py ROOT COMPILE_COMMANDS COMPILER FLAG…
 """
@@ -40,7 +41,10 @@ def built_first(root, compile_commands):
 def main():
     root, compile_commands, compiler, *flags = sys.argv[1:]
     built = built_first(root, compile_commands)
-    every = [p for top in ("pns", "dataplane", "controlplane", "tests")
+    joins = any("Unity/unity_" in command["file"]
+                for command in json.loads(pathlib.Path(compile_commands).read_text()))
+    folders = ("pns", "dataplane", "controlplane") + (() if joins else ("tests",))
+    every = [p for top in folders
              for p in sorted(pathlib.Path(root, top).rglob("*.hpp"))]
     headers = [p for p in every if p.relative_to(root).as_posix() not in built]
 
