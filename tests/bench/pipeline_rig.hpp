@@ -26,6 +26,7 @@
 #include "dataplane/routing/next_hops.hpp"
 #include "dataplane/session/session_table.hpp"
 #include "dataplane/worker/worker.hpp"
+#include "dataplane/worker/worker_command.hpp"
 #include "pns/contract/session_memory.hpp"
 #include "pns/mppe/state.hpp"
 #include "tests/bench/frame_state.hpp"

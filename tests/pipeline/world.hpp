@@ -24,6 +24,7 @@
 #include "dataplane/routing/next_hops.hpp"
 #include "dataplane/session/session_table.hpp"
 #include "dataplane/worker/worker.hpp"
+#include "dataplane/worker/worker_command.hpp"
 #include "pns/contract/session_memory.hpp"
 #include "pns/mppe/mppe.hpp"
 #include "tests/support/octets.hpp"
