@@ -37,6 +37,7 @@ using contract::PortRole;
 
 constexpr unsigned kCommandBuffersPerWorker = 3 * 1024;  // as many as its rings hold
 constexpr unsigned kBuffersPerWorker = 8192;
+constexpr unsigned kBuffersForShaping = 16'384;  // of a worker, beside the others
 constexpr unsigned kBuffersInAll = 8192;
 constexpr unsigned kBuffersPerFurtherQueue = 4096;  // the ring of an AF_XDP socket, and room
 constexpr std::uint64_t kRouteTimerNs = 100'000'000;
@@ -64,7 +65,7 @@ void set_gre(WorkerConfig& worker, const config::Gre& gre) {
   const auto nanoseconds = [](auto duration) {
     return static_cast<std::uint64_t>(std::chrono::nanoseconds(duration).count());
   };
-  const auto share = worker.pool->size / worker.worker_count;
+  const auto share = worker.pool->size / worker.worker_count - worker.rates.packets_in_all;
   worker.reassembly = {.packets = std::min(gre.reassembly.packets, share / 64),
                        .wait_ns = nanoseconds(gre.reassembly.wait)};
   worker.reorder = {.packets = gre.reorder.packets,
@@ -73,6 +74,19 @@ void set_gre(WorkerConfig& worker, const config::Gre& gre) {
   worker.gaps.packets_in_all = share / 4;
   worker.send_window = {.adaptive = gre.send_window == config::SendWindow::kAdaptive,
                         .packets_in_all = share / 8};
+}
+
+void set_rates(WorkerConfig& worker, const config::Rates& rates) {
+  const auto direction = [](const config::Rates::Direction& from) {
+    return RateSettings::Direction{
+        .shapes = from.mode == config::RateMode::kShape,
+        .max_delay_ns = static_cast<std::uint64_t>(std::chrono::nanoseconds(from.delay).count())};
+  };
+  worker.rates.up = direction(rates.up);
+  worker.rates.down = direction(rates.down);
+  if (!rates.shape()) return;
+  worker.rates.packets_in_all = kBuffersForShaping;
+  worker.rates.max_session_packets = kBuffersForShaping / 4;
 }
 
 // The address our ICMP errors come from: the core port's; unspecified when there is none.
@@ -156,7 +170,8 @@ void Dataplane::start_dpdk() {
   need(start_eal(plan_));
   const unsigned workers = worker_count();
   const unsigned buffers =
-      kBuffersInAll + workers * kBuffersPerWorker +
+      kBuffersInAll +
+      workers * (kBuffersPerWorker + (config_.rates.shape() ? kBuffersForShaping : 0)) +
       (further_xdp_queues(config_) + further_bond_queues(config_)) * kBuffersPerFurtherQueue;
   packet_pool_ = need(make_packet_pool("pns-packets", buffers, config_.ports.use_xdp()));
   command_pool_ =
@@ -322,6 +337,7 @@ void Dataplane::configure_worker(WorkerConfig& worker) {
   worker.control_attached = &endpoint_->control_attached();
   worker.icmp_source = ipv4_source(*routes_, config_);
   worker.icmp_source_ipv6 = ipv6_source(*routes_, config_);
+  set_rates(worker, config_.rates);
   set_gre(worker, config_.pptp.gre);
   worker.mppe = mppe_.kernels;
   worker.gaps.step_ns = key_change_ns_;

@@ -83,6 +83,8 @@ void add_worker_families(std::vector<MetricFamily>& out, const contract::Session
                            MetricType::Counter);
   auto copies = family("pns_broadcast_copies_total", "Copies of broadcasts made for subscribers",
                        MetricType::Counter);
+  auto shaped = family("pns_shaped_packets_total",
+                       "Packets that waited for the rate of their session", MetricType::Counter);
   auto packets = family("pns_tunnel_packets_total", "Inner packets carried, by direction",
                         MetricType::Counter);
   auto bytes = family("pns_tunnel_bytes_total", "Bytes of inner IP carried, by direction",
@@ -138,6 +140,7 @@ void add_worker_families(std::vector<MetricFamily>& out, const contract::Session
     add(broadcasts, {{"direction", "up"}, {"worker", id}}, w.broadcasts_up.get());
     add(broadcasts, {{"direction", "down"}, {"worker", id}}, w.broadcasts_down.get());
     add(copies, {{"worker", id}}, w.broadcast_copies.get());
+    add(shaped, {{"worker", id}}, w.shaped.get());
     add(packets, {{"direction", "upstream"}, {"worker", id}}, w.upstream_packets.get());
     add(packets, {{"direction", "downstream"}, {"worker", id}}, w.downstream_packets.get());
     add(bytes, {{"direction", "upstream"}, {"worker", id}}, w.upstream_bytes.get());
@@ -176,7 +179,7 @@ void add_worker_families(std::vector<MetricFamily>& out, const contract::Session
         {{"direction", "both"}, {"reason", std::string(name_of(reason))}, {"worker", "main"}},
         header.main_drops[static_cast<std::size_t>(reason)].get());
   for (auto* f : {&rx_packets,  &rx_bytes,       &tx_packets, &tx_bytes, &punts, &classes,
-                  &answers,     &broadcasts,     &copies,     &packets,  &bytes, &drops,
+                  &answers,     &broadcasts,     &copies,     &shaped,      &packets,  &bytes, &drops,
                   &handovers,   &port_handovers, &acks,       &gaps,     &steps, &waited,
                   &reassembled, &window,         &polls,      &busy,     &other})
     out.push_back(std::move(*f));

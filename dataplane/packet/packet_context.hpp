@@ -76,6 +76,8 @@ inline constexpr std::uint16_t kPacketForGateway = 1U << 9;  // kResolve: next_h
 inline constexpr std::uint16_t kPacketOuter = 1U << 10;      // kResolve: GRE, of the outer network
 // From a program of this host, or forwarded by it.
 inline constexpr std::uint16_t kPacketFromHost = 1U << 11;
+// Must wait for its session's rate; next_hop.low is when it may leave (CLOCK_MONOTONIC).
+inline constexpr std::uint16_t kPacketWaits = 1U << 12;
 
 struct alignas(64) PacketContext {
   Lane lane = Lane::kReceived;
@@ -99,7 +101,8 @@ struct alignas(64) PacketContext {
   std::uint8_t local = 0;          // kGre: SessionTable's number of destination
   PuntClass punt_class{};          // kPunt
   std::array<std::uint8_t, 2> spare{};
-  // kResolve: mapped_address.hpp. While it waits behind a gap: low is when it began to.
+  // kResolve: mapped_address.hpp. While it waits behind a gap: low is when it began to. While it
+  // waits for a rate: low is when it may leave.
   Ipv6Address next_hop;
 };
 

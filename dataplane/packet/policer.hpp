@@ -11,14 +11,19 @@
 
 namespace pns::dataplane {
 
+// From when a further event is paid for. `most_ahead_ns`: as far as any event can have brought the
+// bucket. A clock that was set back (another boot's memory) must not close it for ever.
+[[nodiscard]] inline std::uint64_t paid_from(std::uint64_t spent_until, std::uint64_t now_ns,
+                                             std::uint64_t most_ahead_ns) noexcept {
+  const std::uint64_t from = std::max(spent_until, now_ns);
+  return from - now_ns > most_ahead_ns ? now_ns : from;
+}
+
 // Lets an event of `cost_ns` through unless the bucket would be more than `burst_ns` ahead of now.
-// `most_ahead_ns`: as far as any event can have brought it.
 [[nodiscard]] inline bool admit(std::uint64_t& spent_until, std::uint64_t now_ns,
                                 std::uint64_t cost_ns, std::uint64_t burst_ns,
                                 std::uint64_t most_ahead_ns) noexcept {
-  const std::uint64_t from = std::max(spent_until, now_ns);
-  // A clock that was set back (another boot's memory) must not close the bucket for ever.
-  const std::uint64_t start = from - now_ns > most_ahead_ns ? now_ns : from;
+  const std::uint64_t start = paid_from(spent_until, now_ns, most_ahead_ns);
   if (start + cost_ns > now_ns + burst_ns) return false;
   spent_until = start + cost_ns;
   return true;
@@ -61,10 +66,11 @@ struct EventBucket {
   void refund(std::uint64_t count) noexcept { spent_until -= count * cost_ns; }
 };
 
+inline constexpr std::uint64_t kMaxPacketOctets = 65'575;  // IPv6 header and 65,535 octets
+
 // A session's rate limit over octets. `rate` must be a limit.
 [[nodiscard]] inline bool admit_octets(std::uint64_t& spent_until, std::uint64_t now_ns,
                                        std::uint64_t octets, contract::OctetRate rate) noexcept {
-  constexpr std::uint64_t kMaxPacketOctets = 65'575;  // IPv6 header and 65,535 octets
   const std::uint64_t cost = rate.cost_ns(octets);
   // A rate so low that one packet exceeds the burst still lets one packet through at a time.
   const std::uint64_t burst = std::max(rate.burst_ns(), cost);

@@ -5,6 +5,7 @@
 #include "dataplane/pipeline/egress.hpp"
 #include "dataplane/pipeline/local_delivery.hpp"
 #include "dataplane/pipeline/networks.hpp"
+#include "dataplane/pipeline/rate.hpp"
 #include "dataplane/routing/broadcast_networks.hpp"
 #include "pns/wire/dhcp.hpp"
 #include "pns/wire/icmp.hpp"
@@ -55,8 +56,7 @@ void admit_ipv4(StageContext& stage, rte_mbuf* packet, PacketContext& context) n
   const bool broadcast = header.destination == kLimitedBroadcast;
   if (wire::is_unforwardable(header.destination) && !broadcast)
     return drop_upstream(context, DropReason::inner_destination);
-  if (!is_within_upstream_rate(session, stage.now_ns, header.total_length))
-    return drop_upstream(context, DropReason::rate_limited);
+  if (!pay_upstream(stage, context, header.total_length)) return;
   narrow(packet, 0, header.total_length);
   if (session.inner_mtu > 40)
     wire::clamp_mss(octets_of(packet), header, static_cast<std::uint16_t>(session.inner_mtu - 40));

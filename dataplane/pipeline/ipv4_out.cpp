@@ -5,6 +5,7 @@
 #include "dataplane/pipeline/egress.hpp"
 #include "dataplane/pipeline/filter.hpp"
 #include "dataplane/pipeline/fragment.hpp"
+#include "dataplane/pipeline/rate.hpp"
 #include "pns/wire/ethernet.hpp"
 #include "pns/wire/ipv4.hpp"
 #include "pns/wire/ppp_protocol.hpp"
@@ -72,8 +73,7 @@ void fit_ipv4(Burst& burst, StageContext& stage, rte_mbuf* packet,
     wire::decrement_ttl(octets_of(packet));
     context.flags |= kPacketTtlDone;
   }
-  if (!is_within_downstream_rate(session, stage.now_ns, header.total_length))
-    return drop_downstream(context, DropReason::rate_limited);
+  if (!pay_downstream(stage, context, header.total_length)) return;
   if (header.total_length > session.inner_mtu)
     return make_fit(burst, stage, packet, context, header);
   if (session.inner_mtu > 40)

@@ -4,6 +4,7 @@
 #include "dataplane/pipeline/egress.hpp"
 #include "dataplane/pipeline/local_delivery.hpp"
 #include "dataplane/pipeline/networks.hpp"
+#include "dataplane/pipeline/rate.hpp"
 #include "pns/wire/icmpv6.hpp"
 #include "pns/wire/ppp_protocol.hpp"
 #include "pns/wire/tcp.hpp"
@@ -89,8 +90,7 @@ void admit_ipv6(StageContext& stage, rte_mbuf* packet, PacketContext& context) n
   if (!link_scope && wire::is_unforwardable(header->destination))
     return drop_upstream(context, DropReason::inner_destination);
   const std::uint32_t length = header->total_length();
-  if (!is_within_upstream_rate(session, stage.now_ns, length))
-    return drop_upstream(context, DropReason::rate_limited);
+  if (!pay_upstream(stage, context, length)) return;
   narrow(packet, 0, length);
   context.inner_length = static_cast<std::uint16_t>(length);
   if (link_scope) return take_link_scope(stage, packet, context, *header);

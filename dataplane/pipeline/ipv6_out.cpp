@@ -3,6 +3,7 @@
 
 #include "dataplane/pipeline/admission.hpp"
 #include "dataplane/pipeline/egress.hpp"
+#include "dataplane/pipeline/rate.hpp"
 #include "pns/wire/icmpv6.hpp"
 #include "pns/wire/ipv6.hpp"
 #include "pns/wire/ppp_protocol.hpp"
@@ -31,8 +32,7 @@ void fit_ipv6(StageContext& stage, rte_mbuf* packet, PacketContext& context) noe
     wire::decrement_hop_limit(octets_of(packet));
     context.flags |= kPacketTtlDone;
   }
-  if (!is_within_downstream_rate(session, stage.now_ns, length))
-    return drop_downstream(context, DropReason::rate_limited);
+  if (!pay_downstream(stage, context, length)) return;
   const std::uint16_t mtu = ipv6_mtu(session);
   if (length > mtu) {
     const bool reported = send_icmp_error(

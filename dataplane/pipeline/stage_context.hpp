@@ -17,6 +17,7 @@
 #include "dataplane/gre/send_window.hpp"
 #include "dataplane/mppe/mppe_engine.hpp"
 #include "dataplane/packet/burst.hpp"
+#include "dataplane/packet/departure_wheel.hpp"
 #include "dataplane/packet/policer.hpp"
 #include "dataplane/pipeline/reassembly.hpp"
 #include "dataplane/routing/next_hops.hpp"
@@ -66,6 +67,17 @@ inline constexpr std::uint64_t kSessionStepBurstNs = 262'144 * kSessionStepNs;
   return admit(up.key_steps_spent_ns, now_ns, steps * kSessionStepNs, kSessionStepBurstNs);
 }
 
+// What happens to packets over the rate of their session.
+struct RateSettings {
+  struct Direction {
+    bool shapes = false;             // they wait; else they are dropped
+    std::uint64_t max_delay_ns = 0;  // at most DepartureWheel::kHorizonNs
+  };
+  Direction up, down;
+  std::uint32_t packets_in_all = 0;       // of this worker that may wait
+  std::uint16_t max_session_packets = 0;  // the same of a session in one direction
+};
+
 struct StageContext {
   SessionTable& sessions;
   RoutingTables routing;
@@ -75,6 +87,7 @@ struct StageContext {
   Reorder& reorder;
   GapQueue& gaps;
   SendWindow& send_window;
+  DepartureWheel& departures;
   MppeEngine& mppe;
   Burst& deferred;  // inner packets made here; they go through the stages in the next turn
   std::array<PortSettings, contract::kPorts>& ports;
@@ -83,6 +96,8 @@ struct StageContext {
   std::uint16_t workers = 1;
   BroadcastRelay* broadcasts = nullptr;  // null: broadcasts are not relayed
   const FilterSet* filters = nullptr;    // null: no session can have a filter
+  RateSettings rates;
+  bool packets_wait = false;  // a packet of the burst in the stages has kPacketWaits
   Ipv4Address icmp_source;
   std::uint64_t now_ns = 0;
   bool control_attached = true;
@@ -126,6 +141,7 @@ struct StageContext {
     extension.resolve_spent_ns = 0;
     extension.service_spent_ns = 0;
     extension.broadcast_spent_ns = 0;
+    extension.waiting = {};
     extension.generation.store(context.generation, std::memory_order_relaxed);
   }
   return extension;
@@ -152,22 +168,6 @@ inline void prefetch_session_extras(const contract::SessionRecord& session) noex
   if (load_shared(session.ack_pending)) rte_prefetch0(&session.upstream);
   if ((session.flags.load(std::memory_order_relaxed) & contract::kFlagMppe) != 0)
     rte_prefetch0(&session.downstream.mppe);
-}
-
-// Whether the rate of a session lets a packet through. `octets`: of inner IP.
-[[nodiscard]] inline bool is_within_upstream_rate(contract::SessionRecord& session,
-                                                  std::uint64_t now_ns,
-                                                  std::uint64_t octets) noexcept {
-  if ((session.flags.load(std::memory_order_relaxed) & contract::kFlagRates) == 0) return true;
-  const contract::OctetRate rate = session.upstream_rate;
-  return !rate || admit_octets(session.upstream.rate_spent_ns, now_ns, octets, rate);
-}
-[[nodiscard]] inline bool is_within_downstream_rate(contract::SessionRecord& session,
-                                                    std::uint64_t now_ns,
-                                                    std::uint64_t octets) noexcept {
-  if ((session.flags.load(std::memory_order_relaxed) & contract::kFlagRates) == 0) return true;
-  const contract::OctetRate rate = session.downstream.rate;
-  return !rate || admit_octets(session.downstream.rate_spent_ns, now_ns, octets, rate);
 }
 
 // Drops a packet of a session and puts it in the session's books.

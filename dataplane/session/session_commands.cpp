@@ -15,9 +15,18 @@ void set_flags(SessionRecord& session, std::uint32_t set, std::uint32_t clear) n
   session.flags.store((flags & ~clear) | set, std::memory_order_relaxed);
 }
 
+// Another burst leaves what is paid for as it is: packets that wait keep their place before others,
+// and a longer burst has to fill first.
+void set_rate(contract::OctetRate& rate, std::uint64_t& spent_until_ns,
+              const contract::SessionRate& wanted) noexcept {
+  const contract::OctetRate before = rate;
+  rate = to_octet_rate(wanted);
+  if (before && rate) spent_until_ns += rate.burst_ns() - before.burst_ns();
+}
+
 void set_rates(SessionRecord& session, const contract::SessionRates& rates) noexcept {
-  session.upstream_rate = to_octet_rate(rates.upstream);
-  session.downstream.rate = to_octet_rate(rates.downstream);
+  set_rate(session.upstream_rate, session.upstream.rate_spent_ns, rates.upstream);
+  set_rate(session.downstream.rate, session.downstream.rate_spent_ns, rates.downstream);
   session.rate_bits_per_second = contract::rate_of_both(rates);
   const bool limited = session.upstream_rate || session.downstream.rate;
   set_flags(session, limited ? contract::kFlagRates : 0, contract::kFlagRates);

@@ -296,6 +296,7 @@ std::uint32_t SessionTable::adopt() noexcept {
     found.upstream.reorder_queue = 0;
     found.upstream.gap_entry = 0;
     found.downstream.send_queue = 0;
+    memory().extensions()[i].waiting = {};
     if (!found.subscriber.is_unspecified() &&
         bind_address(slot, found.subscriber) != ReplyResult::kDone)
       found.flags.fetch_and(~contract::kFlagIpv4Open, std::memory_order_relaxed);

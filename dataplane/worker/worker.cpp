@@ -19,6 +19,7 @@
 #include "dataplane/pipeline/mppe_seal.hpp"
 #include "dataplane/pipeline/ppp_in.hpp"
 #include "dataplane/pipeline/ppp_out.hpp"
+#include "dataplane/pipeline/rate.hpp"
 #include "dataplane/worker/command_execution.hpp"
 #include "dataplane/worker/packet_sources.hpp"
 #include "dataplane/worker/rings.hpp"
@@ -32,6 +33,8 @@ using contract::SessionRecord;
 constexpr std::uint64_t kHousekeepingNs = 1'000'000;
 // Stand-alone acknowledgements of one housekeeping, in bursts: 256,000 a second.
 constexpr unsigned kMaxAckBursts = 8;
+// Packets that have waited for a rate and leave in one turn, in bursts.
+constexpr unsigned kMaxDepartingBursts = 8;
 
 std::array<PortSettings, contract::kPorts> settings_of(const WorkerConfig& config) {
   std::array<PortSettings, contract::kPorts> settings;
@@ -78,6 +81,7 @@ Worker::Worker(WorkerConfig config, SessionTable& sessions, RoutingTables routin
       reorder_(config_.reorder),
       gaps_(config_.gaps),
       send_window_(config_.send_window),
+      departures_(config_.rates.packets_in_all),
       mppe_(config_.mppe),
       stage_{.sessions = sessions,
              .routing = routing,
@@ -87,12 +91,14 @@ Worker::Worker(WorkerConfig config, SessionTable& sessions, RoutingTables routin
              .reorder = reorder_,
              .gaps = gaps_,
              .send_window = send_window_,
+             .departures = departures_,
              .mppe = mppe_,
              .deferred = deferred_,
              .ports = ports_,
              .pool = config_.pool,
              .self = config_.id,
              .workers = config_.worker_count,
+             .rates = config_.rates,
              .icmp_source = config_.icmp_source,
              .control_of_setups = {StageContext::kSetUpFrames, control_burst(config_, 10)},
              .control_of_open = {StageContext::kOpenFrames, control_burst(config_, 5)},
@@ -137,6 +143,7 @@ PollResult Worker::poll_once(Tsc now, std::uint64_t now_ns) noexcept {
   take_from_services();
   take_handed_over();
   take_deferred();
+  if (departures_.next_due_ns() <= now_ns) release_shaped_packets();
   for (const PortRole role : kPortRoles) receive(role);
   if (now_ns - housekeeping_ns_ >= kHousekeepingNs) {
     housekeeping_ns_ = now_ns;
@@ -177,9 +184,9 @@ void Worker::after_sleep() noexcept {
 }
 
 std::uint64_t Worker::next_deadline_ns(std::uint64_t now_ns) const noexcept {
-  const std::uint64_t due =
-      std::min({acks_.next_due_ns(), reorder_.next_due_ns(), gaps_.next_due_ns(),
-                send_window_.next_due_ns(), broadcasts_ ? broadcasts_->next_due_ns() : UINT64_MAX});
+  const std::uint64_t due = std::min(
+      {acks_.next_due_ns(), reorder_.next_due_ns(), gaps_.next_due_ns(), send_window_.next_due_ns(),
+       departures_.next_due_ns(), broadcasts_ ? broadcasts_->next_due_ns() : UINT64_MAX});
   if (due == UINT64_MAX) return due;
   return due > now_ns ? due - now_ns : 0;
 }
@@ -200,6 +207,7 @@ void Worker::run_from(Stage first, Burst& burst) noexcept {
       ipv4_in(burst, stage_);
       if (burst.has_ipv6) ipv6_in(burst, stage_);
       if (stage_.filters != nullptr) filter_upstream(burst, stage_);
+      if (stage_.packets_wait) hold_waiting(burst, stage_);
       reception_.fetch_ahead();
       [[fallthrough]];
     case Stage::kForward:
@@ -211,6 +219,7 @@ void Worker::run_from(Stage first, Burst& burst) noexcept {
       if (!goes_downstream(burst)) break;
       ipv4_out(burst, stage_);
       if (burst.has_ipv6) ipv6_out(burst, stage_);
+      if (stage_.packets_wait) hold_waiting(burst, stage_);
       reception_.fetch_ahead();
       mppe_seal(burst, stage_);
       ppp_out(burst, stage_);
@@ -387,6 +396,17 @@ void Worker::release_window_packets() noexcept {
     if (burst.count == 0) return;
     result_.packets += burst.count;
     run_from(Stage::kGreOut, burst);
+  }
+}
+
+// Packets whose session's rate lets them leave. The rest of a long list waits for the next turn.
+void Worker::release_shaped_packets() noexcept {
+  for (unsigned n = 0; n < kMaxDepartingBursts; ++n) {
+    Burst burst;
+    take_departing(burst, stage_);
+    if (burst.count == 0) return;
+    result_.packets += burst.count;
+    run_from(Stage::kForward, burst);
   }
 }
 

@@ -62,8 +62,10 @@ class Worker {
   // for the peer's window), or UINT64_MAX: the longest sensible sleep.
   [[nodiscard]] std::uint64_t next_deadline_ns(std::uint64_t now_ns) const noexcept;
 
-  // Packets that wait behind gaps; they go with the worker.
-  [[nodiscard]] std::uint32_t packets_behind_gaps() const noexcept { return gaps_.packets(); }
+  // Packets that wait behind gaps or for rates; they go with the worker.
+  [[nodiscard]] std::uint32_t packets_waiting() const noexcept {
+    return gaps_.packets() + departures_.packets();
+  }
 
   [[nodiscard]] WorkerId id() const noexcept { return config_.id; }
   [[nodiscard]] const WorkerConfig& config() const noexcept { return config_; }
@@ -95,6 +97,7 @@ class Worker {
   void send_urgent_acks() noexcept;
   void release_held_packets() noexcept;
   void release_window_packets() noexcept;
+  void release_shaped_packets() noexcept;
   void expire_fragments() noexcept;
 
   WorkerConfig config_;
@@ -106,6 +109,7 @@ class Worker {
   Reorder reorder_;
   GapQueue gaps_;
   SendWindow send_window_;
+  DepartureWheel departures_;
   std::optional<BroadcastRelay> broadcasts_;
   MppeEngine mppe_;
   Burst deferred_;

@@ -84,6 +84,7 @@ struct WorkerConfig {
   Reorder::Settings reorder;
   GapQueue::Settings gaps;
   SendWindow::Settings send_window;
+  RateSettings rates;
   const FilterSet* filters = nullptr;  // null: no session can have a filter
   MppeKernels mppe = kernels_of(best_variant());
   // Main: writes; workers: read. Null: always attached.

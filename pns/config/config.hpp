@@ -567,6 +567,23 @@ struct FilterRule {
 };
 using Filter = std::vector<FilterRule>;  // the first that matches decides; none: deny
 
+// What happens to packets that are over the rate of their session.
+enum class RateMode : std::uint8_t { kPolice, kShape };  // dropped; delayed
+inline constexpr std::chrono::milliseconds kMinShapingDelay{1};
+inline constexpr std::chrono::milliseconds kMaxShapingDelay{500};
+
+struct Rates {
+  struct Direction {
+    RateMode mode = RateMode::kPolice;
+    std::chrono::milliseconds delay{50};  // of a packet at most, with kShape
+  };
+  Direction up;    // from the subscriber
+  Direction down;  // to the subscriber
+  [[nodiscard]] bool shape() const noexcept {
+    return up.mode == RateMode::kShape || down.mode == RateMode::kShape;
+  }
+};
+
 struct Config {
   std::filesystem::path file;  // where it was read from, absolute
   Node node;
@@ -576,6 +593,7 @@ struct Config {
   Ppp ppp;
   std::map<std::string, Pool> pools;      // "default" is always there
   std::map<std::string, Filter> filters;  // at most kMaxFilters
+  Rates rates;
   Aaa aaa;
   Metrics metrics;
   Control control;

@@ -14,6 +14,7 @@
 #include "pns/config/ports_reader.hpp"
 #include "pns/config/ppp_reader.hpp"
 #include "pns/config/pptp_reader.hpp"
+#include "pns/config/rates_reader.hpp"
 #include "pns/config/reader.hpp"
 #include "pns/config/words.hpp"
 
@@ -110,6 +111,7 @@ Config read_config(const std::string& text, Document& document) {
   read_ppp(top.section("ppp"), document, config.ppp);
   read_pools(top, document, config.pools);
   read_filters(top, document, config.filters);
+  read_rates(top, config.rates);
   add_gateways(config);
   read_aaa(top, config.node.name, document, config.aaa);
   check_eap(config, document);

@@ -45,6 +45,7 @@ constexpr auto kEffects = std::to_array<KeyEffect>({
     {"pools", Effect::kNewCalls},
     {"pools.*.routes", Effect::kNow},
     {"filters", Effect::kDataplane},
+    {"rates", Effect::kDataplane},
     {"aaa", Effect::kNewCalls},
     {"aaa.radius", Effect::kNow},
     {"metrics.listen", Effect::kNow},

@@ -58,6 +58,12 @@ Json rule_json(const FilterRule& rule) {
   return json;
 }
 
+Json direction_json(const Rates::Direction& direction) {
+  Json json = {{"mode", direction.mode == RateMode::kShape ? "shape" : "police"}};
+  if (direction.mode == RateMode::kShape) json["delay"] = duration_text(direction.delay);
+  return json;
+}
+
 Json filters_json(const std::map<std::string, Filter>& filters) {
   Json json = Json::object();
   for (const auto& [name, rules] : filters) json[name] = {{"rules", list(rules, rule_json)}};
@@ -281,6 +287,8 @@ std::string dump_json(const Config& config) {
     if (!pool.ipv6_prefixes.empty()) entry["ipv6_prefixes"] = list(pool.ipv6_prefixes, kPrintSelf);
   }
   if (!config.filters.empty()) json["filters"] = filters_json(config.filters);
+  json["rates"] = {{"up", direction_json(config.rates.up)},
+                   {"down", direction_json(config.rates.down)}};
   json["aaa"] = aaa_json(config.aaa);
   json["metrics"] = {
       {"listen", config.metrics.listen

@@ -30,7 +30,7 @@ inline constexpr std::uint32_t kTrial = 0;
 inline constexpr std::uint32_t kSessionMemoryVersion = PNS_TEST_CONTRACT_VERSION;
 inline constexpr std::uint32_t kSessionMemoryMinCompatible = PNS_TEST_CONTRACT_VERSION;
 #else
-inline constexpr std::uint32_t kSessionMemoryVersion = 11 + kTrial;
+inline constexpr std::uint32_t kSessionMemoryVersion = 12 + kTrial;
 inline constexpr std::uint32_t kSessionMemoryMinCompatible = 6;
 #endif
 // ---- The channel between the planes (channel.hpp, messages.hpp).

@@ -18,8 +18,10 @@ namespace pns::contract {
 
 class OctetRate {
  public:
-  // The burst where none is named.
-  static constexpr std::uint64_t kDefaultBurstNs = 100'000'000;
+  // The burst where none is named. TCP that has lost all that it had sent waits for its shortest
+  // retransmission timeout, 200 ms (Linux). A bucket that holds more than 200 ms loses nothing of
+  // the rate meanwhile.
+  static constexpr std::uint64_t kDefaultBurstNs = 250'000'000;
 
   constexpr OctetRate() noexcept = default;
   // bits_per_second 0: no limit. burst_octets 0: the octets of kDefaultBurstNs.

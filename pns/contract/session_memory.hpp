@@ -100,7 +100,8 @@ struct alignas(64) WorkerCounters {
   // IPv4 broadcasts that were relayed: of subscribers into the core network, of the core network to
   // subscribers, and the copies that were made of both kinds for subscribers.
   Counter broadcasts_up, broadcasts_down, broadcast_copies;
-  std::array<Counter, 12> reserved;
+  Counter shaped;  // packets that waited for the rate of their session
+  std::array<Counter, 11> reserved;
   std::array<Counter, kDropReasonRoom> drops;  // by DropReason
 };
 static_assert(sizeof(WorkerCounters) == 1600);
@@ -251,7 +252,9 @@ static_assert(std::is_standard_layout_v<SessionRecord>);
 // another generation the fields are those of a session that is gone.
 struct SessionExtension {
   std::atomic<std::uint32_t> generation{0};
-  std::array<std::uint8_t, 4> reserved{};
+  // Owner only: packets that wait for a rate, upstream and downstream. Means nothing to another
+  // process.
+  std::array<std::uint16_t, 2> waiting{};
   // Owner only: time until which requests for neighbours are paid for (CLOCK_MONOTONIC).
   std::uint64_t resolve_spent_ns = 0;
   // Owner only: the same of packets to services of the host.

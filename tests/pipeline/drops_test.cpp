@@ -356,9 +356,9 @@ TEST_CASE("pipeline: policers", "[pipeline]") {
   SECTION("a session's rate, both ways") {
     World world;
     const Subscriber s = world.add(2);
-    // 10 kB/s upstream: 1,000 octets in 100 ms, and up to 1/16 more. Twice that downstream.
-    dataplane::set_service(world.record(s), {.rates = {.upstream = {.bits_per_second = 80'000},
-                                                       .downstream = {.bits_per_second = 160'000}},
+    // 4 kB/s upstream: 1,000 octets in 250 ms, and up to 1/16 more. Twice that downstream.
+    dataplane::set_service(world.record(s), {.rates = {.upstream = {.bits_per_second = 32'000},
+                                                       .downstream = {.bits_per_second = 64'000}},
                                              .filters = {}});
     (void)world.counted();
     for (std::uint32_t n = 0; n < 40; ++n) {

@@ -271,6 +271,7 @@ void World::start(std::uint16_t count) {
     config.reorder = options_.reorder;
     config.gaps = options_.gaps;
     config.send_window = options_.send_window;
+    config.rates = options_.rates;
     config.filters = filters_.get();
     config.mppe = dataplane::kernels_of(options_.mppe_variant, options_.mppe_rc4);
     config.control_attached = &control_attached_;
@@ -334,7 +335,7 @@ void World::stop() {
 }
 
 void World::restart(std::uint16_t workers) {
-  for (const auto& worker : workers_) lost_in_restart_ += worker->packets_behind_gaps();
+  for (const auto& worker : workers_) lost_in_restart_ += worker->packets_waiting();
   stop();
   start(workers);
 }
@@ -588,6 +589,7 @@ std::map<std::string, std::uint64_t> World::totals() const {
     out["sequence_gaps"] += c.sequence_gaps.get();
     out["reordered"] += c.reordered.get();
     out["reassembled"] += c.reassembled.get();
+    out["shaped"] += c.shaped.get();
     out["window_waits"] += c.window_waits.get();
     out["window_timeouts"] += c.window_timeouts.get();
     out["mppe_key_steps"] += c.mppe_key_steps.get();

@@ -85,6 +85,7 @@ struct WorldOptions {
   dataplane::Reorder::Settings reorder{};
   dataplane::GapQueue::Settings gaps{.packets_in_all = 1'024};
   dataplane::SendWindow::Settings send_window{};
+  dataplane::RateSettings rates{};
   std::map<std::uint8_t, config::Filter> filters{};  // by number; empty: no filter set
   dataplane::MppeVariant mppe_variant = dataplane::best_variant();
   dataplane::Rc4Form mppe_rc4 = dataplane::Rc4Form::kBytes;
@@ -223,7 +224,7 @@ class World {
   std::uint64_t now_ns_ = 1'000'000'000;
   std::uint64_t cycles_ = 0;
   std::map<std::string, std::uint64_t> last_;
-  std::uint64_t lost_in_restart_ = 0;  // packets that waited behind gaps
+  std::uint64_t lost_in_restart_ = 0;  // packets that waited
   std::vector<Octets> leftovers_;
 };
 

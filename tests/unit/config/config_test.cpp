@@ -480,7 +480,7 @@ TEST_CASE("config: one error for each thing that is wrong", "[config]") {
       // keys
       {kMinimal + "nodes: {name: x}\n",
        "pns.yaml:8: nodes: unknown key; known here: node, dataplane, ports, pptp, ppp, pools, "
-       "filters, aaa, "
+       "filters, rates, aaa, "
        "metrics, control, management, log"},
       {kMinimal + "pools:\n  default: {}\n", "pns.yaml:8: pools: appears twice (first in line 4)"},
       {kMinimal + "log:\n  level: info\n  level: debug\n",
