@@ -142,6 +142,7 @@ void Dataplane::start() {
   make_routes();
   adopt_sessions();
   make_filters();
+  make_rate_groups();
   times_.sessions = watch_.lap_ms();
   make_places();
   connect_control();
@@ -301,6 +302,22 @@ void Dataplane::make_filters() {
   filters_ = need(FilterSet::create(list));
 }
 
+void Dataplane::make_rate_groups() {
+  const auto numbers = need(assign_group_numbers(memory_, config_.rate_groups));
+  if (numbers.orphans != 0) log::warn("rate groups without rates", {{"count", numbers.orphans}});
+  if (numbers.by_name.empty()) return;
+  std::vector<RateGroups::Limits> limits(contract::kRateGroupRoom);
+  for (const auto& [name, number] : numbers.by_name) {
+    const config::RateGroup& group = config_.rate_groups.at(name);
+    const auto limit = [](std::uint64_t rate, const config::Rates::Direction& direction) {
+      return contract::OctetRate(rate, direction.burst_octets(rate));
+    };
+    limits[number] = {limit(group.up.value_or(0), config_.rates.up),
+                      limit(group.down.value_or(0), config_.rates.down)};
+  }
+  rate_groups_ = std::make_unique<RateGroups>(limits);
+}
+
 void Dataplane::make_places() {
   workers_.make_places(config_, packet_pool_);
   const bool services = has_services();
@@ -342,6 +359,7 @@ void Dataplane::configure_worker(WorkerConfig& worker) {
   worker.mppe = mppe_.kernels;
   worker.gaps.step_ns = key_change_ns_;
   worker.filters = filters_.get();
+  worker.rate_groups = rate_groups_.get();
   if (lan_.rate() != 0) worker.broadcasts = {.rate = lan_.rate(), .networks = &lan_.networks()};
 }
 

@@ -25,6 +25,7 @@
 #include "dataplane/filter/filter_set.hpp"
 #include "dataplane/packet/doorbell.hpp"
 #include "dataplane/packet/policer.hpp"
+#include "dataplane/packet/rate_groups.hpp"
 #include "dataplane/port/port_set.hpp"
 #include "dataplane/port/twin_bridge.hpp"
 #include "dataplane/port/xdp/xdp_prefixes.hpp"
@@ -79,6 +80,7 @@ class Dataplane {
   void make_routes();
   void adopt_sessions();
   void make_filters();
+  void make_rate_groups();
   void make_places();
   void connect_control();
   void start_routes();
@@ -149,6 +151,7 @@ class Dataplane {
   std::optional<SessionNetworks> networks_;
   Announcer announcer_;
   std::unique_ptr<FilterSet> filters_;  // null: no session can have a filter
+  std::unique_ptr<RateGroups> rate_groups_;  // null: no session can have a group
   std::uint32_t adopted_ = 0;           // sessions in service at the start
   WorkerGroup workers_;
   std::optional<TwinBridge> twins_;

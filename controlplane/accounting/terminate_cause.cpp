@@ -103,6 +103,7 @@ TerminateCause terminate_cause(EndReason reason) noexcept {
     case EndReason::auth_bad_challenge:
     case EndReason::auth_bad_route:
     case EndReason::auth_filter_unknown:
+    case EndReason::auth_rate_group_unknown:
       return TerminateCause::kServiceUnavailable;
     case EndReason::auth_no_common_method:
     case EndReason::auth_timeout:

@@ -178,10 +178,10 @@ void add_worker_families(std::vector<MetricFamily>& out, const contract::Session
     add(drops,
         {{"direction", "both"}, {"reason", std::string(name_of(reason))}, {"worker", "main"}},
         header.main_drops[static_cast<std::size_t>(reason)].get());
-  for (auto* f : {&rx_packets,  &rx_bytes,       &tx_packets, &tx_bytes, &punts, &classes,
-                  &answers,     &broadcasts,     &copies,     &shaped,      &packets,  &bytes, &drops,
-                  &handovers,   &port_handovers, &acks,       &gaps,     &steps, &waited,
-                  &reassembled, &window,         &polls,      &busy,     &other})
+  for (auto* f : {&rx_packets, &rx_bytes,    &tx_packets,     &tx_bytes, &punts,   &classes,
+                  &answers,    &broadcasts,  &copies,         &shaped,   &packets, &bytes,
+                  &drops,      &handovers,   &port_handovers, &acks,     &gaps,    &steps,
+                  &waited,     &reassembled, &window,         &polls,    &busy,    &other})
     out.push_back(std::move(*f));
 }
 

@@ -19,13 +19,14 @@ namespace pns::model {
 // One direction.
 struct RateLimit {
   std::uint64_t bits_per_second = 0;  // of inner IP packets; 0: no limit
-  std::uint64_t burst_octets = 0;     // 0: the octets of 100 ms
+  std::uint64_t burst_octets = 0;     // 0: as rates.*.burst says
   friend bool operator==(const RateLimit&, const RateLimit&) = default;
 };
 
 struct ServiceRates {
   RateLimit upstream{};
   RateLimit downstream{};
+  std::string group{};  // of the configuration, whose rates are shared; empty: none
   friend bool operator==(const ServiceRates&, const ServiceRates&) = default;
 };
 

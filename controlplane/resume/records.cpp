@@ -41,6 +41,7 @@ enum class SessionTag : std::uint16_t {
   kInterimInterval = 22,
   kRealm = 23,
   kLoginAgain = 24,
+  kRateGroup = 25,
 #ifdef PNS_CONTRACT_TRIAL  // pns/contract/build_contract.hpp
   kTrial = 0xffff,
 #endif
@@ -406,6 +407,7 @@ void write_service(RecordWriter& out, const StoredSession& session) {
     });
   out.text(SessionTag::kUpstreamFilter, session.filters.upstream);
   out.text(SessionTag::kDownstreamFilter, session.filters.downstream);
+  out.text(SessionTag::kRateGroup, session.rates.group);
 }
 
 }  // namespace
@@ -494,6 +496,7 @@ std::optional<StoredSession> decode_session(Bytes record) {
   Networks networks;
   std::uint64_t rate_of_both = 0;
   std::optional<model::ServiceRates> rates;
+  std::string rate_group;
   in->fields<SessionTag>([&](SessionTag tag, FieldReader& value) {
     switch (tag) {
 #ifdef PNS_CONTRACT_TRIAL
@@ -520,6 +523,9 @@ std::optional<StoredSession> decode_session(Bytes record) {
         rates.emplace();
         for (model::RateLimit* rate : {&rates->upstream, &rates->downstream})
           *rate = {.bits_per_second = value.u64(), .burst_octets = value.u64()};
+        return;
+      case SessionTag::kRateGroup:
+        rate_group = value.text();
         return;
       case SessionTag::kUpstreamFilter:
         out.filters.upstream = value.text();
@@ -583,6 +589,7 @@ std::optional<StoredSession> decode_session(Bytes record) {
   if (!in->ok() || networks.size() > kMaxNetworks) return std::nullopt;
   out.rates = rates.value_or(model::ServiceRates{.upstream = {.bits_per_second = rate_of_both},
                                                  .downstream = {.bits_per_second = rate_of_both}});
+  out.rates.group = std::move(rate_group);
   if (!networks.empty()) out.lease.networks = std::make_shared<const Networks>(std::move(networks));
   // Without a prefix there is nothing to say in IPV6CP.
   if (ipv6_dns && out.lease.ipv6_prefix)

@@ -129,7 +129,7 @@ void DataplaneSession::set_service(const contract::SessionService& service, Held
           answer = [held](const DataplaneCommands::Reply& reply) {
             (*held)(reply && reply->result == contract::ReplyResult::kDone);
           };
-        else if (service.filters != contract::SessionFilters())
+        else if (service.filters != contract::SessionFilters() || service.rate_group != 0)
           answer = [this, weak = session_.weak_from_this()](const DataplaneCommands::Reply& reply) {
             if (const auto alive = weak.lock()) on_service_answer(reply);
           };
@@ -217,6 +217,9 @@ bool DataplaneSession::lacks(const contract::SessionService& service) const noex
   if (limited != ((flags & contract::kFlagRates) != 0)) return true;
   if (limited && (known.upstream_rate != upstream || known.downstream.rate != downstream))
     return true;
+  const std::uint16_t group =
+      (flags & contract::kFlagRateGroup) != 0 ? known.downstream.rate_group : std::uint16_t{0};
+  if (group != service.rate_group) return true;
   return contract::upstream_filter(flags) != service.filters.upstream ||
          contract::downstream_filter(flags) != service.filters.downstream;
 }

@@ -19,11 +19,15 @@ namespace {
 constexpr std::size_t kMaxEarlyFrames = 4;  // kept of a call that is not connected yet
 using Kind = SessionChange::Kind;
 
-contract::SessionRates to_contract(const model::ServiceRates& rates) {
-  const auto one = [](const model::RateLimit& rate) {
-    return contract::SessionRate{rate.bits_per_second, rate.burst_octets};
+contract::SessionRates to_contract(const model::ServiceRates& rates,
+                                   const config::Rates& settings) {
+  const auto one = [](const model::RateLimit& rate, const config::Rates::Direction& direction) {
+    if (rate.bits_per_second == 0) return contract::SessionRate{};
+    return contract::SessionRate{
+        rate.bits_per_second,
+        rate.burst_octets != 0 ? rate.burst_octets : direction.burst_octets(rate.bits_per_second)};
   };
-  return {one(rates.upstream), one(rates.downstream)};
+  return {one(rates.upstream, settings.up), one(rates.downstream, settings.down)};
 }
 
 }  // namespace
@@ -192,9 +196,9 @@ void SessionLink::perform(const model::DisarmMppe&) { session_.dataplane().disar
 void SessionLink::perform(const model::OpenIpv4& action) {
   changed_ = now();
   mtu_ = machine_->inner_mtu();
-  session_.dataplane().open_ipv4(action.subscriber,
-                                 account_.lease() ? account_.lease()->gateway : Ipv4Address(), mtu_,
-                                 contract::rate_of_both(to_contract(account_.rates())));
+  session_.dataplane().open_ipv4(
+      action.subscriber, account_.lease() ? account_.lease()->gateway : Ipv4Address(), mtu_,
+      contract::rate_of_both(to_contract(account_.rates(), context_.services.config.rates)));
   note_networks();
 }
 
@@ -206,8 +210,9 @@ void SessionLink::perform(const model::CloseIpv4&) {
 
 void SessionLink::perform(const model::OpenIpv6& action) {
   if (account_.lease() && account_.lease()->ipv6_prefix)
-    session_.dataplane().open_ipv6(*account_.lease()->ipv6_prefix, action, machine_->inner_mtu(),
-                                   contract::rate_of_both(to_contract(account_.rates())));
+    session_.dataplane().open_ipv6(
+        *account_.lease()->ipv6_prefix, action, machine_->inner_mtu(),
+        contract::rate_of_both(to_contract(account_.rates(), context_.services.config.rates)));
   note_networks();
 }
 
@@ -250,7 +255,7 @@ void SessionLink::perform(const model::LinkEnded& action) {
 
 // ---- rates and filters ----------------------------------------------------------------------
 
-std::optional<contract::SessionService> SessionLink::service_of(
+std::expected<contract::SessionService, EndReason> SessionLink::service_of(
     const model::ServiceRates& rates, const model::ServiceFilters& filters) const {
   const auto number = [this](const std::string& name) -> std::optional<std::uint8_t> {
     if (name.empty()) return 0;
@@ -258,9 +263,15 @@ std::optional<contract::SessionService> SessionLink::service_of(
   };
   const auto upstream = number(filters.upstream);
   const auto downstream = number(filters.downstream);
-  if (!upstream || !downstream) return std::nullopt;
-  return contract::SessionService{.rates = to_contract(rates),
-                                  .filters = {.upstream = *upstream, .downstream = *downstream}};
+  if (!upstream || !downstream) return std::unexpected(EndReason::auth_filter_unknown);
+  std::optional<std::uint16_t> group = 0;
+  if (!rates.group.empty())
+    group = contract::find_rate_group(context_.services.memory.header(), rates.group);
+  if (!group) return std::unexpected(EndReason::auth_rate_group_unknown);
+  contract::SessionService service{.rates = to_contract(rates, context_.services.config.rates),
+                                   .filters = {.upstream = *upstream, .downstream = *downstream}};
+  service.rate_group = *group;
+  return service;
 }
 
 bool SessionLink::has_filters(const model::ServiceChange& change) const {
@@ -274,7 +285,8 @@ void SessionLink::change_service(const model::ServiceChange& change, DataplaneSe
   const model::ServiceFilters filters_before = account_.filters();
   const model::ServiceRates rates{
       .upstream = change.upstream_rate.value_or(rates_before.upstream),
-      .downstream = change.downstream_rate.value_or(rates_before.downstream)};
+      .downstream = change.downstream_rate.value_or(rates_before.downstream),
+      .group = rates_before.group};
   const model::ServiceFilters filters{
       .upstream = change.upstream_filter.value_or(filters_before.upstream),
       .downstream = change.downstream_filter.value_or(filters_before.downstream)};
@@ -304,7 +316,7 @@ void SessionLink::take_back(const model::ServiceRates& rates, const model::Servi
 // After a restart of either plane: session memory may have missed the last change.
 void SessionLink::repeat_service() {
   const auto service = service_of(account_.rates(), account_.filters());
-  if (!service) return fail(EndReason::auth_filter_unknown);
+  if (!service) return fail(service.error());
   if (session_.dataplane().lacks(*service)) session_.dataplane().set_service(*service);
 }
 
@@ -350,7 +362,7 @@ void SessionLink::on_auth_result(const model::AuthResult& result) {
     return apply(machine_->on_auth_result(result, std::nullopt, now()));
   }
   const auto service = service_of(result->terms.rates, result->terms.filters);
-  if (!service) return refuse_filter(*result);
+  if (!service) return refuse_service(*result, service.error());
   statistics.auth_accepted.add();
   const bool had_service =
       account_.rates() != model::ServiceRates() || account_.filters() != model::ServiceFilters();
@@ -381,20 +393,21 @@ void SessionLink::take_conditions(const model::AuthGrant& grant) {
   session_.set_conditions(conditions);
 }
 
-void SessionLink::refuse_filter(const model::AuthGrant& grant) {
-  constexpr EndReason kReason = EndReason::auth_filter_unknown;
+void SessionLink::refuse_service(const model::AuthGrant& grant, EndReason reason) {
   context_.services.statistics.auth_denied.add();
-  if (auto& limit = context_.refusal_log.of(kReason); limit.allow(now()))
-    log::warn("filter unknown", {{"session", to_text(session_.id())},
-                                 {"peer", session_.call().peer},
-                                 {"user", grant.user},
-                                 {"upstream_filter", grant.terms.filters.upstream},
-                                 {"downstream_filter", grant.terms.filters.downstream},
-                                 {"reason", name_of(kReason)},
-                                 {"suppressed", limit.take_suppressed()}});
+  if (auto& limit = context_.refusal_log.of(reason); limit.allow(now()))
+    log::warn("filter or rate group unknown",
+              {{"session", to_text(session_.id())},
+               {"peer", session_.call().peer},
+               {"user", grant.user},
+               {"upstream_filter", grant.terms.filters.upstream},
+               {"downstream_filter", grant.terms.filters.downstream},
+               {"rate_group", grant.terms.rates.group},
+               {"reason", name_of(reason)},
+               {"suppressed", limit.take_suppressed()}});
   constexpr std::uint16_t kNoDialInPermission = 649;  // RFC 2759 §6
   apply(machine_->on_auth_result(
-      std::unexpected(model::AuthDenial{.reason = kReason, .ms_chap_error = kNoDialInPermission}),
+      std::unexpected(model::AuthDenial{.reason = reason, .ms_chap_error = kNoDialInPermission}),
       std::nullopt, now()));
 }
 

@@ -112,8 +112,8 @@ class SessionLink {
   void perform(const model::LinkEnded& action);
   void note_resumption(const model::LinkActions& actions);
   void note_networks();
-  // Empty: the dataplane lacks a filter that the account names.
-  [[nodiscard]] std::optional<contract::SessionService> service_of(
+  // The reason: the dataplane lacks a filter or a group that the account names.
+  [[nodiscard]] std::expected<contract::SessionService, EndReason> service_of(
       const model::ServiceRates& rates, const model::ServiceFilters& filters) const;
   void take_back(const model::ServiceRates& rates, const model::ServiceFilters& filters,
                  const model::ServiceRates& rates_before,
@@ -122,7 +122,7 @@ class SessionLink {
   void on_auth_result(const model::AuthResult& result);
   void take_account(const model::AuthGrant& grant);
   void take_conditions(const model::AuthGrant& grant);
-  void refuse_filter(const model::AuthGrant& grant);
+  void refuse_service(const model::AuthGrant& grant, EndReason reason);
   void on_lease(const model::AuthResult& result, SessionLeases::Result lease);
   void reach(model::SetupStage stage);
   void arm_timer();

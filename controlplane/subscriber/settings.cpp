@@ -231,7 +231,8 @@ model::RateLimit make_rate(const std::optional<std::uint64_t>& rate,
 
 model::ServiceTerms make_terms(const config::UserTerms& terms) {
   return {.rates = {.upstream = make_rate(terms.rate_up, terms.burst_up),
-                    .downstream = make_rate(terms.rate_down, terms.burst_down)},
+                    .downstream = make_rate(terms.rate_down, terms.burst_down),
+                    .group = terms.rate_group},
           .filters = {.upstream = terms.filter_up, .downstream = terms.filter_down},
           .limits = {.session_time = terms.session_timeout,
                      .idle_time = terms.idle_timeout,

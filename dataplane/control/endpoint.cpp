@@ -233,7 +233,7 @@ void Endpoint::handle(const contract::ReceivedMessage& message, std::uint64_t no
     }
     case MessageType::kSetService: {
       const auto service = message.body_as<contract::SessionService>();
-      if (service && is_known(service->filters)) {
+      if (service && is_known(*service)) {
         forward(message);
         return reply(header, ReplyResult::kDone, header.generation);
       }
@@ -251,12 +251,16 @@ void Endpoint::handle(const contract::ReceivedMessage& message, std::uint64_t no
   }
 }
 
-bool Endpoint::is_known(const contract::SessionFilters& filters) const noexcept {
+bool Endpoint::is_known(const contract::SessionService& service) const noexcept {
   const auto known = [this](std::uint8_t number) {
     return number == 0 || (number < contract::kFilterRoom &&
                            header_.filters[number].load(std::memory_order_relaxed) != 0);
   };
-  return known(filters.upstream) && known(filters.downstream);
+  const std::uint16_t group = service.rate_group;
+  const bool known_group =
+      group == 0 || (group < contract::kRateGroupRoom &&
+                     header_.rate_groups[group].load(std::memory_order_relaxed) != 0);
+  return known_group && known(service.filters.upstream) && known(service.filters.downstream);
 }
 
 ReplyResult Endpoint::set_networks(const contract::ReceivedMessage& message) {

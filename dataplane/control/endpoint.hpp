@@ -94,7 +94,7 @@ class Endpoint {
   void take_commands(std::uint64_t now_ns);
   void handle(const contract::ReceivedMessage& message, std::uint64_t now_ns);
   void forward(const contract::ReceivedMessage& message);
-  [[nodiscard]] bool is_known(const contract::SessionFilters& filters) const noexcept;
+  [[nodiscard]] bool is_known(const contract::SessionService& service) const noexcept;
   [[nodiscard]] contract::ReplyResult set_networks(const contract::ReceivedMessage& message);
   void finish_removals();
   void take_from_workers();

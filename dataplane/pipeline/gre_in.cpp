@@ -74,9 +74,12 @@ bool decrypts(const SessionRecord& session) noexcept {
   return (session.flags.load(std::memory_order_relaxed) & contract::kFlagMppe) != 0;
 }
 
-bool has_upstream_rate(const SessionRecord& session) noexcept {
-  return (session.flags.load(std::memory_order_relaxed) & contract::kFlagRates) != 0 &&
-         session.upstream_rate;
+// Fetches what the packet will pay with.
+void prefetch_rates(const SessionRecord& session) noexcept {
+  const std::uint32_t flags = session.flags.load(std::memory_order_relaxed);
+  if ((flags & contract::kFlagRates) != 0 && session.upstream_rate)
+    rte_prefetch0(&session.upstream.rate_spent_ns);
+  if ((flags & contract::kFlagRateGroup) != 0) rte_prefetch0(&session.downstream.rate_group);
 }
 
 // A packet that waited is the peer's after all.
@@ -305,7 +308,7 @@ void gre_in(Burst& burst, StageContext& stage) noexcept {
     }
     const bool mppe = decrypts(session);
     if (mppe) rte_prefetch0(&up.mppe);
-    if (has_upstream_rate(session)) rte_prefetch0(&up.rate_spent_ns);
+    prefetch_rates(session);
     const std::uint32_t before = up.highest_sequence.load(std::memory_order_relaxed);
     // A packet that waits only because a burst was full has been received.
     if (up.reorder_queue != 0 && gre.sequence - before == 1 &&

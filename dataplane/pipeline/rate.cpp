@@ -16,35 +16,88 @@ constexpr std::size_t kDown = 1;
 
 using Drop = void (*)(PacketContext&, DropReason) noexcept;
 
-// The time from which a packet conforms to the bucket (GCRA) is the time at which it leaves. The
-// bucket has paid for all that wait, so their delay bounds their octets.
-bool pay_and_wait(StageContext& stage, PacketContext& context, std::uint64_t octets,
-                  contract::OctetRate rate, std::uint64_t& spent_until, std::uint64_t max_delay_ns,
-                  std::uint16_t waiting, Drop drop_packet) noexcept {
+// A packet and what it pays with.
+struct Payment {
+  std::uint64_t octets = 0;
+  contract::OctetRate rate;  // of the session; no limit: only its group pays
+  std::uint64_t& spent_until;
+  const RateSettings::Direction& mode;
+  std::size_t direction = 0;
+  std::uint16_t group = 0;
+  Drop drop_packet = nullptr;
+};
+
+// When a bucket has paid for a packet, and from when it admits it (GCRA).
+struct Position {
+  std::uint64_t paid_until = 0;
+  std::uint64_t leaves_ns = 0;
+};
+Position position_of(const Payment& payment, std::uint64_t now_ns, std::uint64_t limit) noexcept {
+  const std::uint64_t cost = payment.rate.cost_ns(payment.octets);
+  const std::uint64_t burst = std::max(payment.rate.burst_ns(), cost);
+  const std::uint64_t most_ahead = burst + limit + payment.rate.cost_ns(kMaxPacketOctets);
+  const std::uint64_t paid_until = paid_from(payment.spent_until, now_ns, most_ahead) + cost;
+  return {paid_until, paid_until - std::min(paid_until, burst)};
+}
+
+// How long a packet may wait. At a low rate a packet costs more than the longest delay: one may
+// wait then.
+std::uint64_t limit_of(const Payment& payment) noexcept {
+  if (!payment.mode.shapes) return 0;
+  const std::uint64_t cost = payment.rate ? payment.rate.cost_ns(payment.octets) : 0;
+  return std::min(std::max(payment.mode.max_delay_ns, cost), DepartureWheel::kHorizonNs);
+}
+
+// The packet leaves when both buckets admit it. They have paid for all that wait, so the delay of
+// the packets bounds their octets.
+bool pay(StageContext& stage, PacketContext& context, const Payment& payment) noexcept {
   const std::uint64_t now_ns = stage.now_ns;
-  const std::uint64_t cost = rate.cost_ns(octets);
-  const std::uint64_t burst = std::max(rate.burst_ns(), cost);
-  // At a low rate a packet costs more than the longest delay. One may wait then.
-  const std::uint64_t limit = std::min(std::max(max_delay_ns, cost), DepartureWheel::kHorizonNs);
-  const std::uint64_t end =
-      paid_from(spent_until, now_ns, burst + limit + rate.cost_ns(kMaxPacketOctets)) + cost;
-  const std::uint64_t leaves_ns = std::max(end - std::min(end, burst), now_ns);
-  if (leaves_ns - now_ns > limit) {
-    drop_packet(context, DropReason::shaper_delay);
+  const std::uint64_t limit = limit_of(payment);
+  const auto refuse = [&](DropReason policed) {
+    payment.drop_packet(context, payment.mode.shapes ? DropReason::shaper_delay : policed);
     return false;
+  };
+  Position own;
+  if (payment.rate) {
+    own = position_of(payment, now_ns, limit);
+    if (own.leaves_ns > now_ns + limit) return refuse(DropReason::rate_limited);
   }
-  // Behind others that wait it waits too, were it for the end of a slot.
-  if (leaves_ns != now_ns || waiting != 0) {
-    if (stage.departures.full() || waiting >= stage.rates.max_session_packets) {
-      drop_packet(context, DropReason::shaper_full);
-      return false;
+  std::uint64_t leaves_ns = std::max(own.leaves_ns, now_ns);
+  if (payment.group != 0) {
+    const auto offer = stage.groups.offer(payment.group, payment.direction, payment.octets, now_ns,
+                                          payment.mode.max_delay_ns);
+    if (offer.leaves_ns > now_ns + limit) return refuse(DropReason::group_rate_limited);
+    leaves_ns = std::max(leaves_ns, offer.leaves_ns);
+  }
+  if (payment.mode.shapes) {
+    // Behind others that wait it waits too, were it for the end of a slot.
+    const std::uint16_t waiting = stage.departures.packets() == 0
+                                      ? std::uint16_t{0}
+                                      : extension_of(stage, context).waiting[payment.direction];
+    if (leaves_ns != now_ns || waiting != 0) {
+      if (stage.departures.full() || waiting >= stage.rates.max_session_packets) {
+        payment.drop_packet(context, DropReason::shaper_full);
+        return false;
+      }
+      context.flags |= kPacketWaits;
+      context.next_hop.low = leaves_ns;
+      stage.packets_wait = true;
     }
-    context.flags |= kPacketWaits;
-    context.next_hop.low = leaves_ns;
-    stage.packets_wait = true;
   }
-  spent_until = end;
+  if (payment.rate) payment.spent_until = own.paid_until;
+  if (payment.group != 0)
+    stage.groups.spend(payment.group, payment.direction, payment.octets, now_ns,
+                       payment.mode.max_delay_ns);
   return true;
+}
+
+contract::OctetRate own_rate(const SessionRecord& session, contract::OctetRate rate) noexcept {
+  const std::uint32_t flags = session.flags.load(std::memory_order_relaxed);
+  return (flags & contract::kFlagRates) != 0 ? rate : contract::OctetRate();
+}
+std::uint16_t group_of(const SessionRecord& session) noexcept {
+  const std::uint32_t flags = session.flags.load(std::memory_order_relaxed);
+  return (flags & contract::kFlagRateGroup) != 0 ? session.downstream.rate_group : std::uint16_t{0};
 }
 
 // The direction in which a packet waits, by its lane; kDirections: in this lane none does.
@@ -64,22 +117,30 @@ std::uint32_t open_flag_of(const PacketContext& context) noexcept {
 
 }  // namespace
 
-bool detail::pay_and_wait_upstream(StageContext& stage, PacketContext& context,
-                                   std::uint64_t octets) noexcept {
+bool detail::pay_at_length_upstream(StageContext& stage, PacketContext& context,
+                                    std::uint64_t octets) noexcept {
   SessionRecord& session = *context.session;
-  const contract::OctetRate rate = session.upstream_rate;
-  return !rate || pay_and_wait(stage, context, octets, rate, session.upstream.rate_spent_ns,
-                               stage.rates.up.max_delay_ns,
-                               extension_of(stage, context).waiting[kUp], drop_upstream);
+  return pay(stage, context,
+             {.octets = octets,
+              .rate = own_rate(session, session.upstream_rate),
+              .spent_until = session.upstream.rate_spent_ns,
+              .mode = stage.rates.up,
+              .direction = kUp,
+              .group = group_of(session),
+              .drop_packet = drop_upstream});
 }
 
-bool detail::pay_and_wait_downstream(StageContext& stage, PacketContext& context,
-                                     std::uint64_t octets) noexcept {
+bool detail::pay_at_length_downstream(StageContext& stage, PacketContext& context,
+                                      std::uint64_t octets) noexcept {
   SessionRecord& session = *context.session;
-  const contract::OctetRate rate = session.downstream.rate;
-  return !rate || pay_and_wait(stage, context, octets, rate, session.downstream.rate_spent_ns,
-                               stage.rates.down.max_delay_ns,
-                               extension_of(stage, context).waiting[kDown], drop_downstream);
+  return pay(stage, context,
+             {.octets = octets,
+              .rate = own_rate(session, session.downstream.rate),
+              .spent_until = session.downstream.rate_spent_ns,
+              .mode = stage.rates.down,
+              .direction = kDown,
+              .group = group_of(session),
+              .drop_packet = drop_downstream});
 }
 
 void hold_waiting(Burst& burst, StageContext& stage) noexcept {

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The rates of sessions. A packet pays its session's token bucket for its octets. What is over the
-// rate is dropped where a direction polices. Where it shapes, the bucket tells when the packet may
-// leave: the packet goes on through the stages until hold_waiting() puts it into the worker's
-// DepartureWheel, before it is encrypted or forwarded. One worker; plain functions.
+// The rates of sessions and their groups. A packet pays its session's token bucket, and that of the
+// session's group, for its octets. A packet over a rate is dropped where a direction polices. Where
+// it shapes, the bucket tells when the packet may leave: the packet goes on through the stages
+// until hold_waiting() puts it into the worker's DepartureWheel, before it is encrypted or
+// forwarded. One worker; plain functions.
 #pragma once
 
 #include <cstdint>
@@ -17,11 +18,13 @@ namespace pns::dataplane {
 
 namespace detail {
 
-// The same where the direction shapes.
-bool pay_and_wait_upstream(StageContext& stage, PacketContext& context,
-                           std::uint64_t octets) noexcept;
-bool pay_and_wait_downstream(StageContext& stage, PacketContext& context,
-                             std::uint64_t octets) noexcept;
+inline constexpr std::uint32_t kFlagsOfRates = contract::kFlagRates | contract::kFlagRateGroup;
+
+// The same for sessions with a group, and where the direction shapes.
+bool pay_at_length_upstream(StageContext& stage, PacketContext& context,
+                            std::uint64_t octets) noexcept;
+bool pay_at_length_downstream(StageContext& stage, PacketContext& context,
+                              std::uint64_t octets) noexcept;
 
 }  // namespace detail
 
@@ -30,8 +33,10 @@ bool pay_and_wait_downstream(StageContext& stage, PacketContext& context,
 [[nodiscard]] inline bool pay_upstream(StageContext& stage, PacketContext& context,
                                        std::uint64_t octets) noexcept {
   contract::SessionRecord& session = *context.session;
-  if ((session.flags.load(std::memory_order_relaxed) & contract::kFlagRates) == 0) return true;
-  if (stage.rates.up.shapes) return detail::pay_and_wait_upstream(stage, context, octets);
+  const std::uint32_t flags = session.flags.load(std::memory_order_relaxed) & detail::kFlagsOfRates;
+  if (flags == 0) return true;
+  if (stage.rates.up.shapes || flags != contract::kFlagRates)
+    return detail::pay_at_length_upstream(stage, context, octets);
   const contract::OctetRate rate = session.upstream_rate;
   if (!rate || admit_octets(session.upstream.rate_spent_ns, stage.now_ns, octets, rate))
     return true;
@@ -41,8 +46,10 @@ bool pay_and_wait_downstream(StageContext& stage, PacketContext& context,
 [[nodiscard]] inline bool pay_downstream(StageContext& stage, PacketContext& context,
                                          std::uint64_t octets) noexcept {
   contract::SessionRecord& session = *context.session;
-  if ((session.flags.load(std::memory_order_relaxed) & contract::kFlagRates) == 0) return true;
-  if (stage.rates.down.shapes) return detail::pay_and_wait_downstream(stage, context, octets);
+  const std::uint32_t flags = session.flags.load(std::memory_order_relaxed) & detail::kFlagsOfRates;
+  if (flags == 0) return true;
+  if (stage.rates.down.shapes || flags != contract::kFlagRates)
+    return detail::pay_at_length_downstream(stage, context, octets);
   const contract::OctetRate rate = session.downstream.rate;
   if (!rate || admit_octets(session.downstream.rate_spent_ns, stage.now_ns, octets, rate))
     return true;

@@ -19,6 +19,7 @@
 #include "dataplane/packet/burst.hpp"
 #include "dataplane/packet/departure_wheel.hpp"
 #include "dataplane/packet/policer.hpp"
+#include "dataplane/packet/rate_groups.hpp"
 #include "dataplane/pipeline/reassembly.hpp"
 #include "dataplane/routing/next_hops.hpp"
 #include "dataplane/session/session_table.hpp"
@@ -67,7 +68,7 @@ inline constexpr std::uint64_t kSessionStepBurstNs = 262'144 * kSessionStepNs;
   return admit(up.key_steps_spent_ns, now_ns, steps * kSessionStepNs, kSessionStepBurstNs);
 }
 
-// What happens to packets over the rate of their session.
+// The fate of packets over the rate of their session.
 struct RateSettings {
   struct Direction {
     bool shapes = false;             // they wait; else they are dropped
@@ -88,6 +89,7 @@ struct StageContext {
   GapQueue& gaps;
   SendWindow& send_window;
   DepartureWheel& departures;
+  GroupShares& groups;
   MppeEngine& mppe;
   Burst& deferred;  // inner packets made here; they go through the stages in the next turn
   std::array<PortSettings, contract::kPorts>& ports;

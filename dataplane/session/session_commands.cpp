@@ -104,6 +104,9 @@ void set_service(SessionRecord& session, const contract::SessionService& service
             std::uint32_t{service.filters.upstream} << contract::kUpstreamFilterAt |
                 std::uint32_t{service.filters.downstream} << contract::kDownstreamFilterAt,
             contract::kFiltersMask);
+  session.downstream.rate_group = service.rate_group;
+  set_flags(session, service.rate_group != 0 ? contract::kFlagRateGroup : 0,
+            contract::kFlagRateGroup);
 }
 
 void adopt_rates(SessionRecord& session) noexcept {

@@ -110,6 +110,7 @@ class Worker {
   GapQueue gaps_;
   SendWindow send_window_;
   DepartureWheel departures_;
+  GroupShares groups_;
   std::optional<BroadcastRelay> broadcasts_;
   MppeEngine mppe_;
   Burst deferred_;

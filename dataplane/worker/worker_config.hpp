@@ -85,7 +85,8 @@ struct WorkerConfig {
   GapQueue::Settings gaps;
   SendWindow::Settings send_window;
   RateSettings rates;
-  const FilterSet* filters = nullptr;  // null: no session can have a filter
+  const RateGroups* rate_groups = nullptr;  // null: no session can have a group
+  const FilterSet* filters = nullptr;       // null: no session can have a filter
   MppeKernels mppe = kernels_of(best_variant());
   // Main: writes; workers: read. Null: always attached.
   const std::atomic<bool>* control_attached = nullptr;

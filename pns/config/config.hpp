@@ -567,15 +567,39 @@ struct FilterRule {
 };
 using Filter = std::vector<FilterRule>;  // the first that matches decides; none: deny
 
-// What happens to packets that are over the rate of their session.
+// The fate of packets that are over the rate of their session.
 enum class RateMode : std::uint8_t { kPolice, kShape };  // dropped; delayed
 inline constexpr std::chrono::milliseconds kMinShapingDelay{1};
 inline constexpr std::chrono::milliseconds kMaxShapingDelay{500};
+inline constexpr std::chrono::milliseconds kMaxRateBurst{10'000};
+
+inline constexpr std::size_t kMaxRateGroups = 127;
+inline constexpr std::size_t kMaxRateGroupName = 64;  // octets
+
+// Rates that the sessions of a group have together, in bits per second; empty: no limit.
+struct RateGroup {
+  std::optional<std::uint64_t> up, down;
+};
 
 struct Rates {
   struct Direction {
     RateMode mode = RateMode::kPolice;
-    std::chrono::milliseconds delay{50};  // of a packet at most, with kShape
+    std::chrono::milliseconds delay{100};  // of a packet at most, with kShape
+    // A rate without a burst has the octets of this time. Empty: by the mode.
+    std::optional<std::chrono::milliseconds> burst;
+    // TCP that has lost all that it had sent waits for its shortest retransmission timeout, 200 ms
+    // (Linux). A bucket that holds more than that loses nothing of the rate meanwhile. A shaper has
+    // a queue for that, and a long burst fills the queue and more at once.
+    [[nodiscard]] std::chrono::milliseconds burst_time() const noexcept {
+      return burst.value_or(std::chrono::milliseconds(mode == RateMode::kShape ? 20 : 250));
+    }
+    // Octets of a burst at so many bits per second; at least one, since 0 is another default.
+    [[nodiscard]] std::uint64_t burst_octets(std::uint64_t bits_per_second) const noexcept {
+      constexpr std::uint64_t kMaxRate = 1'000'000'000'000'000;  // the product fits
+      return std::min(bits_per_second, kMaxRate) / 8 *
+                 static_cast<std::uint64_t>(burst_time().count()) / 1'000 +
+             1;
+    }
   };
   Direction up;    // from the subscriber
   Direction down;  // to the subscriber
@@ -594,6 +618,7 @@ struct Config {
   std::map<std::string, Pool> pools;      // "default" is always there
   std::map<std::string, Filter> filters;  // at most kMaxFilters
   Rates rates;
+  std::map<std::string, RateGroup> rate_groups;  // at most kMaxRateGroups
   Aaa aaa;
   Metrics metrics;
   Control control;
@@ -632,8 +657,9 @@ struct UserTerms {
   std::optional<std::uint64_t> quota_down;  // octets
   std::optional<std::uint64_t> rate_up;     // bits per second
   std::optional<std::uint64_t> rate_down;   // bits per second
-  std::optional<std::uint64_t> burst_up;    // octets, beside rate_up; empty: those of 100 ms
+  std::optional<std::uint64_t> burst_up;    // octets, beside rate_up; empty: those of rates
   std::optional<std::uint64_t> burst_down;  // octets, beside rate_down
+  std::string rate_group;
   std::string filter_up;
   std::string filter_down;
   std::vector<Ipv4Address> dns;                          // at most 2, before ppp.dns

@@ -112,6 +112,7 @@ Config read_config(const std::string& text, Document& document) {
   read_pools(top, document, config.pools);
   read_filters(top, document, config.filters);
   read_rates(top, config.rates);
+  read_rate_groups(top, document, config.rate_groups);
   add_gateways(config);
   read_aaa(top, config.node.name, document, config.aaa);
   check_eap(config, document);

@@ -46,6 +46,7 @@ constexpr auto kEffects = std::to_array<KeyEffect>({
     {"pools.*.routes", Effect::kNow},
     {"filters", Effect::kDataplane},
     {"rates", Effect::kDataplane},
+    {"rate_groups", Effect::kDataplane},
     {"aaa", Effect::kNewCalls},
     {"aaa.radius", Effect::kNow},
     {"metrics.listen", Effect::kNow},

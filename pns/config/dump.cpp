@@ -59,8 +59,19 @@ Json rule_json(const FilterRule& rule) {
 }
 
 Json direction_json(const Rates::Direction& direction) {
-  Json json = {{"mode", direction.mode == RateMode::kShape ? "shape" : "police"}};
+  Json json = {{"mode", direction.mode == RateMode::kShape ? "shape" : "police"},
+               {"burst", duration_text(direction.burst_time())}};
   if (direction.mode == RateMode::kShape) json["delay"] = duration_text(direction.delay);
+  return json;
+}
+
+Json rate_groups_json(const std::map<std::string, RateGroup>& groups) {
+  Json json = Json::object();
+  for (const auto& [name, group] : groups) {
+    json[name] = Json::object();
+    if (group.up) json[name]["up"] = fmt::format("{}bit", *group.up);
+    if (group.down) json[name]["down"] = fmt::format("{}bit", *group.down);
+  }
   return json;
 }
 
@@ -289,6 +300,7 @@ std::string dump_json(const Config& config) {
   if (!config.filters.empty()) json["filters"] = filters_json(config.filters);
   json["rates"] = {{"up", direction_json(config.rates.up)},
                    {"down", direction_json(config.rates.down)}};
+  if (!config.rate_groups.empty()) json["rate_groups"] = rate_groups_json(config.rate_groups);
   json["aaa"] = aaa_json(config.aaa);
   json["metrics"] = {
       {"listen", config.metrics.listen

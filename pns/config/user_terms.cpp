@@ -35,6 +35,12 @@ Parsed<std::string> parse_filter_name(std::string_view text) {
   return std::string(text);
 }
 
+Parsed<std::string> parse_group_name(std::string_view text) {
+  if (text.empty() || text.size() > kMaxRateGroupName)
+    return std::unexpected(fmt::format("a group's name has 1 to {} octets", kMaxRateGroupName));
+  return std::string(text);
+}
+
 void read_dns(Document& document, const Section& section, UserTerms& terms) {
   read_families(
       section, "dns", terms.dns, terms.ipv6_dns, [](auto text) { return parse_host_address(text); },
@@ -97,6 +103,7 @@ void read_user_terms(Document& document, const Section& section, LocalUser& user
   read_directions(section, "rate", terms.rate_up, terms.rate_down, parse_rate);
   read_directions(section, "burst", terms.burst_up, terms.burst_down, parse_volume);
   check_bursts(document, section, terms);
+  section.read("rate_group", terms.rate_group, parse_group_name);
   read_directions(section, "filter", terms.filter_up, terms.filter_down, parse_filter_name);
   read_dns(document, section, terms);
   section.read_list("wins", terms.wins, [](auto text) { return parse_host_address(text); });

@@ -30,6 +30,7 @@ constexpr auto kKeys = std::to_array<std::string_view>({"*.password",
                                                         "*.burst",
                                                         "*.burst.up",
                                                         "*.burst.down",
+                                                        "*.rate_group",
                                                         "*.session_timeout",
                                                         "*.idle_timeout",
                                                         "*.quota",
@@ -175,6 +176,9 @@ void check_against(Document& document, const Config& config, const std::vector<L
     for (const std::string& filter : {user.terms.filter_up, user.terms.filter_down})
       if (!filter.empty() && !config.filters.contains(filter))
         document.error_at(user.name + ".filter", fmt::format("there is no filter {}", filter));
+    if (const std::string& group = user.terms.rate_group;
+        !group.empty() && !config.rate_groups.contains(group))
+      document.error_at(user.name + ".rate_group", fmt::format("there is no group {}", group));
     if (user.address)
       for (const std::string& conflict : conflicts_of(config, *user.address))
         document.error_at(user.name + ".address", conflict);

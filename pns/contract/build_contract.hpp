@@ -34,7 +34,7 @@ inline constexpr std::uint32_t kSessionMemoryVersion = 12 + kTrial;
 inline constexpr std::uint32_t kSessionMemoryMinCompatible = 6;
 #endif
 // ---- The channel between the planes (channel.hpp, messages.hpp).
-inline constexpr std::uint32_t kChannelVersion = 6 + kTrial;
+inline constexpr std::uint32_t kChannelVersion = 7 + kTrial;
 inline constexpr std::uint32_t kChannelMinCompatible = 4;
 // ---- The supervisor's protocol (supervisor_protocol.hpp).
 inline constexpr std::uint32_t kSupervisorVersion = 7 + kTrial;

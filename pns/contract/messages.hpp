@@ -123,6 +123,8 @@ struct SessionFilters {
 struct SessionService {
   SessionRates rates;
   SessionFilters filters;
+  std::uint16_t rate_group = 0;  // number in SessionMemoryHeader::rate_groups; 0: none
+  std::array<std::uint8_t, 6> reserved{};
   friend bool operator==(const SessionService&, const SessionService&) = default;
 };
 

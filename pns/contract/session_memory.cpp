@@ -221,13 +221,27 @@ std::span<SessionExtension> SessionMemory::extensions() const noexcept {
           header().max_sessions};
 }
 
+namespace {
+
+template <class Number>
+std::optional<Number> find_mark(std::span<const std::atomic<std::uint64_t>> marks,
+                                std::string_view name) noexcept {
+  const std::uint64_t mark = name_mark(name);
+  for (std::size_t number = 1; number < marks.size(); ++number)
+    if (marks[number].load(std::memory_order_relaxed) == mark) return static_cast<Number>(number);
+  return std::nullopt;
+}
+
+}  // namespace
+
 std::optional<std::uint8_t> find_filter(const SessionMemoryHeader& header,
                                         std::string_view name) noexcept {
-  const std::uint64_t mark = filter_mark(name);
-  for (std::size_t number = 1; number < header.filters.size(); ++number)
-    if (header.filters[number].load(std::memory_order_relaxed) == mark)
-      return static_cast<std::uint8_t>(number);
-  return std::nullopt;
+  return find_mark<std::uint8_t>(header.filters, name);
+}
+
+std::optional<std::uint16_t> find_rate_group(const SessionMemoryHeader& header,
+                                             std::string_view name) noexcept {
+  return find_mark<std::uint16_t>(header.rate_groups, name);
 }
 
 }  // namespace pns::contract

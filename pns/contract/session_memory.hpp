@@ -51,8 +51,10 @@ inline constexpr std::size_t kPuntClassRoom = 8;
 static_assert(kPuntClassCount <= kPuntClassRoom);
 // Numbers of filters. 0 means no filter.
 inline constexpr std::size_t kFilterRoom = 64;
-// FNV-1a of a filter's name, never 0: what session memory keeps of a name.
-[[nodiscard]] constexpr std::uint64_t filter_mark(std::string_view name) noexcept {
+// Numbers of groups of sessions that share a rate. 0 means no group.
+inline constexpr std::size_t kRateGroupRoom = 128;
+// FNV-1a of the name of a filter or a group, never 0: what session memory keeps of a name.
+[[nodiscard]] constexpr std::uint64_t name_mark(std::string_view name) noexcept {
   std::uint64_t mark = 0xcbf2'9ce4'8422'2325;
   for (const char octet : name) mark = (mark ^ static_cast<std::uint8_t>(octet)) * 0x100'0000'01b3;
   return mark == 0 ? 1 : mark;
@@ -124,6 +126,7 @@ inline constexpr std::uint32_t kFlagNetworks = 1U << 8;      // networks are beh
 // upstream_rate and downstream.rate hold, and one of them is a limit. Without this flag they may be
 // left from a session that is gone.
 inline constexpr std::uint32_t kFlagRates = 1U << 9;
+inline constexpr std::uint32_t kFlagRateGroup = 1U << 10;  // downstream.rate_group holds
 // The numbers of the session's filters, in SessionMemoryHeader::filters; 0: none.
 inline constexpr std::uint32_t kUpstreamFilterAt = 16;    // bits 16-23
 inline constexpr std::uint32_t kDownstreamFilterAt = 24;  // bits 24-31
@@ -175,7 +178,9 @@ struct alignas(64) DownstreamState {
   std::uint32_t next_sequence =
       0;           // number of the next packet that carries payload; stored before it leaves
   OctetRate rate;  // owner writes on command; with kFlagRates only
-  std::array<std::uint8_t, 2> reserved2{};
+  // Number in SessionMemoryHeader::rate_groups, of both directions. Owner writes on command; with
+  // kFlagRateGroup only.
+  std::uint16_t rate_group = 0;
   std::uint16_t ip_identification = 0;
   std::uint16_t send_window = 0;   // packets, where the peer's window is minded; 0: not begun
   std::uint16_t send_queue = 0;    // the owner's queue of packets that wait; 0: none
@@ -365,10 +370,12 @@ struct alignas(64) SessionMemoryHeader {
   StartFailure start_failure;
   std::array<Counter, kPorts> port_link;  // PortLink, by PortRole; set, not summed
   Counter networks;                       // behind subscribers, in force; set, not summed
-  // By number: the mark of the filter (filter_mark()); 0: the number is free. A number keeps its
+  // By number: the mark of the filter (name_mark()); 0: the number is free. A number keeps its
   // mark while a session has it. Main: writes before the endpoint listens; control: reads.
   std::array<std::atomic<std::uint64_t>, kFilterRoom> filters{};
-  std::array<std::uint64_t, 282> reserved2{};
+  // The same of the groups that share a rate.
+  std::array<std::atomic<std::uint64_t>, kRateGroupRoom> rate_groups{};
+  std::array<std::uint64_t, 282 - kRateGroupRoom> reserved2{};
 };
 
 // A drop reason of this session memory, which may be of a newer program.
@@ -415,5 +422,8 @@ class SessionMemory {
 // The number of the filter with this name; empty: the dataplane does not know it.
 [[nodiscard]] std::optional<std::uint8_t> find_filter(const SessionMemoryHeader& header,
                                                       std::string_view name) noexcept;
+// The same of a group of sessions.
+[[nodiscard]] std::optional<std::uint16_t> find_rate_group(const SessionMemoryHeader& header,
+                                                           std::string_view name) noexcept;
 
 }  // namespace pns::contract

@@ -81,12 +81,15 @@ int main(int argc, char** argv) {
       ->delimiter(',')
       ->check(CLI::IsMember({"all", "few"}));
   pipeline
-      ->add_option("--service", pipeline_options.services,
-                   "of each session: none; rate: 100 Gbit/s each way, which nothing exceeds; "
-                   "filter: 16 rules each way, of which the last permits")
+      ->add_option(
+          "--service", pipeline_options.services,
+          "of each session: none; rate: 100 Gbit/s each way, which nothing exceeds; "
+          "shape: the same, with workers that delay what exceeds a rate; group: 100 Gbit/s "
+          "each way that all sessions share; filter: 16 rules each way, of which the last "
+          "permits")
       ->capture_default_str()
       ->delimiter(',')
-      ->check(CLI::IsMember({"none", "rate", "filter"}));
+      ->check(CLI::IsMember({"none", "rate", "shape", "group", "filter"}));
   bool only_clear = false;
   bool only_mppe = false;
   CLI::Option* clear = pipeline->add_flag("--clear", only_clear, "only without MPPE");

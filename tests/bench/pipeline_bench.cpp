@@ -111,11 +111,13 @@ config::Filter bench_filter() {
   return rules;
 }
 constexpr std::uint8_t kBenchFilter = 1;
+constexpr std::uint16_t kBenchGroup = 1;
 
 contract::SessionService service_of(const std::string& name) {
   constexpr contract::SessionRate kRate{.bits_per_second = 100'000'000'000};
   contract::SessionService service;
-  if (name == "rate") service.rates = {kRate, kRate};
+  if (name == "rate" || name == "shape") service.rates = {kRate, kRate};
+  if (name == "group") service.rate_group = kBenchGroup;
   if (name == "filter") {
     service.filters.upstream = kBenchFilter;
     service.filters.downstream = kBenchFilter;
@@ -240,19 +242,25 @@ int run_pipeline(const PipelineOptions& options) {
     if (!made) throw std::runtime_error(made.error());
     filters = std::move(*made);
   }
+  const contract::OctetRate group_rate(100'000'000'000, 0);
+  const dataplane::RateGroups groups({{}, {group_rate, group_rate}});
+  Services services{.filters = filters.get(), .rate_groups = &groups};
   std::optional<Subject> subject;
   std::uint32_t sessions = 0;
   std::string service = "none";
   for (std::size_t n = 0; n < cases.size(); ++n) {
     const Case& each = cases[n];
     fmt::print(stderr, "\r{}/{} {:<40}", n + 1, cases.size(), each.name());
-    if (!subject || sessions != each.sessions || subject->is_pair() != each.unsteered) {
+    const bool shapes = each.service == "shape";
+    if (!subject || sessions != each.sessions || subject->is_pair() != each.unsteered ||
+        services.shapes != shapes) {
+      services.shapes = shapes;
       subject.reset();
       service = "none";
       sessions = each.sessions;
       std::vector<Wires*> all{&wires};
       if (each.unsteered) all.push_back(&*second);
-      subject.emplace(all, handover, sessions, !options.no_huge, filters.get());
+      subject.emplace(all, handover, sessions, !options.no_huge, services);
       if (!each.unsteered) report.memory.push_back({sessions, subject->resident()});
     }
     if (std::ranges::find(report.lines, each.frames, &PipelineLine::state) == report.lines.end())

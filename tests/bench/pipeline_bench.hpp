@@ -22,8 +22,8 @@ struct PipelineOptions : RunOptions {
   std::vector<std::string> directions{"up", "down", "both", "unsteered"};
   std::vector<std::string> frames{"memory"};  // states, as name_of() says
   std::vector<std::string> hosts{"all"};      // all, few
-  // none; rate: each session has one of each direction; filter: each has one of 16 rules, both
-  // ways.
+  // none; rate: each session has one of each direction; shape: the same, with workers that delay
+  // packets; group: all sessions share one; filter: each has one of 16 rules, both ways.
   std::vector<std::string> services{"none"};
   bool clear = true;
   bool mppe = true;

@@ -294,6 +294,12 @@ Rig::Rig(Wires& wires, const RigSettings& settings)
   config.reorder = settings.reorder;
   config.gaps = {.packets_in_all = Wires::kBatch / 8, .step_ns = settings.key_change_ns};
   config.filters = settings.filters;
+  config.rate_groups = settings.rate_groups;
+  if (settings.shapes)
+    config.rates = {.up = {true, 50'000'000},
+                    .down = {true, 50'000'000},
+                    .packets_in_all = Wires::kBatch / 8,
+                    .max_session_packets = 64};
   config.handover_in = settings.handover_in;
   config.handover_out = settings.handover_out;
   worker_ = std::make_unique<Worker>(std::move(config), *ground_->table, wires_.routing());

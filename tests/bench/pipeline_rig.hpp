@@ -109,6 +109,8 @@ struct RigSettings {
   // By the other worker's number.
   std::array<rte_ring*, contract::kMaxWorkers> handover_in{}, handover_out{};
   const dataplane::FilterSet* filters = nullptr;
+  const dataplane::RateGroups* rate_groups = nullptr;
+  bool shapes = false;  // packets over a rate wait; no packet of the bench is over one
 };
 
 // Packets of somebody who knows the peer's address and our Call ID.

@@ -10,14 +10,16 @@
 namespace pns::bench {
 
 Subject::Subject(std::vector<Wires*> wires, const std::vector<std::vector<rte_ring*>>& handover,
-                 std::uint32_t sessions, bool huge_pages, const dataplane::FilterSet* filters)
+                 std::uint32_t sessions, bool huge_pages, const Services& services)
     : wires_(std::move(wires)) {
   const std::size_t count = wires_.size();
   const auto ground =
       std::make_shared<Ground>(sessions, static_cast<std::uint16_t>(count), huge_pages);
   for (std::size_t n = 0; n < count; ++n) {
     RigSettings settings{.ground = ground, .worker = WorkerId(static_cast<std::uint8_t>(n))};
-    settings.filters = filters;
+    settings.filters = services.filters;
+    settings.rate_groups = services.rate_groups;
+    settings.shapes = services.shapes;
     for (std::size_t other = 0; count > 1 && other < count; ++other) {
       settings.handover_in[other] = handover[n][other];
       settings.handover_out[other] = handover[other][n];

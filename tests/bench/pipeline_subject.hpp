@@ -18,11 +18,18 @@
 
 namespace pns::bench {
 
+// For the services that sessions of the bench may have.
+struct Services {
+  const dataplane::FilterSet* filters = nullptr;
+  const dataplane::RateGroups* rate_groups = nullptr;
+  bool shapes = false;
+};
+
 class Subject {
  public:
   // `pair`: the wires of both workers; one for one. Throws std::runtime_error.
   Subject(std::vector<Wires*> wires, const std::vector<std::vector<rte_ring*>>& handover,
-          std::uint32_t sessions, bool huge_pages, const dataplane::FilterSet* filters);
+          std::uint32_t sessions, bool huge_pages, const Services& services);
 
   void arm();
   void set_service(const contract::SessionService& service);

@@ -4,6 +4,7 @@
 // directions.
 #include <catch2/catch.hpp>
 
+#include "dataplane/filter/filter_numbers.hpp"
 #include "dataplane/packet/departure_wheel.hpp"
 #include "dataplane/session/session_commands.hpp"
 #include "tests/pipeline/world.hpp"
@@ -272,4 +273,114 @@ TEST_CASE("shaping: the worker sleeps until a packet may leave", "[pipeline][rat
   CHECK(sleep_ns <= kMs + kSlot);
   world.pass(sleep_ns);
   CHECK(world.sent_down() == 2);
+}
+
+TEST_CASE("rate groups: sessions of a group share its rate, on any worker", "[pipeline][rate]") {
+  // Group 1 has 8 Mbit/s each way, and 10 packets at once: 1,000 packets of 1,000 octets a second.
+  const contract::OctetRate limit(8'000'000, 10 * kOctets);
+  WorldOptions options;
+  options.workers = 2;
+  options.rate_groups = {{}, {limit, limit}};
+  World world(options);
+  const Subscriber first = world.add(2);
+  const Subscriber second = world.add(3);  // the second worker's
+  const Subscriber free = world.add(4);
+  contract::SessionService service;
+  service.rate_group = 1;
+  SECTION("beside no rate of their own") {}
+  SECTION("beside a rate of their own that is higher") {
+    service.rates = {{80'000'000, 100'000}, {80'000'000, 100'000}};
+  }
+  for (const Subscriber* s : {&first, &second}) dataplane::set_service(world.record(*s), service);
+  (void)world.counted();
+  for (unsigned ms = 0; ms < 200; ++ms) {
+    for (const Subscriber* s : {&first, &second, &free}) {
+      world.receive(kCore, down(*s, ms));
+      world.record(*s).upstream.unacked_packets = 0;
+      world.receive(kAccess, up(*s, ms));
+    }
+    world.run();
+    world.advance(kMs);
+    (void)world.sent(kAccess);
+    (void)world.sent(kCore);
+  }
+  const auto packets = [&](const Subscriber& s) {
+    return world.record(s).downstream.packets.get();
+  };
+  CHECK(packets(free) == 200);
+  // One of the two in each millisecond, and the burst.
+  CHECK(packets(first) + packets(second) >= 200);
+  CHECK(packets(first) + packets(second) <= 200 + 10 + 3);
+  const auto counted = world.counted();
+  CHECK(counted.at("drop group_rate_limited") ==
+        2 * 400 + 400 - counted.at("downstream_packets") - counted.at("upstream_packets"));
+  CHECK(counted.at("upstream_packets") >= 400);
+  CHECK(counted.at("upstream_packets") <= 400 + 13);
+}
+
+TEST_CASE(
+    "rate groups: what the group's rate delays keeps its order, and a session's rate is not "
+    "spent for what its group refuses",
+    "[pipeline][rate]") {
+  const contract::OctetRate limit(8'000'000, kOctets);
+  WorldOptions options = shaping(5);
+  options.rate_groups = {{}, {limit, limit}};
+  World world(options);
+  const Subscriber s = world.add(2);
+  contract::SessionService service;
+  service.rates = {{16'000'000, kOctets}, {16'000'000, kOctets}};
+  service.rate_group = 1;
+  dataplane::set_service(world.record(s), service);
+  (void)world.counted();
+  for (std::uint32_t n = 0; n < 20; ++n) {
+    world.record(s).upstream.unacked_packets = 0;
+    world.receive(kAccess, up(s, n));
+  }
+  world.run();
+  // One at once, and those that wait 5 ms at most.
+  const std::uint64_t refused = world.drops().at("shaper_delay");
+  CHECK(refused >= 13);
+  CHECK(refused <= 14);
+  std::vector<unsigned> all = ids_up(world);
+  for (unsigned ms = 0; ms < 8; ++ms) {
+    world.advance(kMs);
+    world.run();
+    for (const unsigned id : ids_up(world)) all.push_back(id);
+  }
+  REQUIRE(all.size() == 20 - refused);
+  for (unsigned n = 0; n < all.size(); ++n) CHECK(all[n] == n);
+  CHECK(world.record(s).upstream.rate_spent_ns <= world.now_ns());
+}
+
+TEST_CASE("rate groups: a session whose group is gone has no limit of it", "[pipeline][rate]") {
+  World world;
+  const Subscriber s = world.add(2);
+  contract::SessionService service;
+  service.rate_group = 5;
+  dataplane::set_service(world.record(s), service);
+  for (unsigned id = 0; id < 20; ++id) world.receive(kCore, down(s, id));
+  world.run();
+  CHECK(world.sent(kAccess).size() == 20);
+}
+
+TEST_CASE("rate groups: a name keeps its number while a session has it", "[dataplane][rate]") {
+  const UniqueFd fd = contract::SessionMemory::create(4, false, 1).value();
+  auto memory = contract::SessionMemory::attach(fd.get()).value();
+  std::map<std::string, config::RateGroup> names = {{"a", {}}, {"b", {}}};
+  const auto first = dataplane::assign_group_numbers(memory, names).value();
+  REQUIRE(first.by_name.size() == 2);
+  auto& session = memory.sessions()[1];
+  session.state = contract::SlotState::kInstalled;
+  contract::SessionService service;
+  service.rate_group = first.by_name.at("b");
+  dataplane::set_service(session, service);
+  names = {{"c", {}}};
+  const auto second = dataplane::assign_group_numbers(memory, names).value();
+  CHECK(second.orphans == 1);
+  CHECK(second.by_name.at("c") != first.by_name.at("b"));
+  CHECK(contract::find_rate_group(memory.header(), "b") == first.by_name.at("b"));
+  CHECK_FALSE(contract::find_rate_group(memory.header(), "a"));
+  dataplane::set_service(session, {});
+  CHECK(dataplane::assign_group_numbers(memory, names).value().orphans == 0);
+  CHECK_FALSE(contract::find_rate_group(memory.header(), "b"));
 }

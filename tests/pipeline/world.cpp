@@ -226,6 +226,8 @@ void World::start(std::uint16_t count) {
     REQUIRE(made);
     filters_ = std::move(*made);
   }
+  if (!options_.rate_groups.empty())
+    rate_groups_ = std::make_unique<dataplane::RateGroups>(options_.rate_groups);
   std::vector<WorkerConfig> configs(count);
   for (unsigned w = 0; w < count; ++w) {
     WorkerConfig& config = configs[w];
@@ -272,6 +274,7 @@ void World::start(std::uint16_t count) {
     config.gaps = options_.gaps;
     config.send_window = options_.send_window;
     config.rates = options_.rates;
+    config.rate_groups = rate_groups_.get();
     config.filters = filters_.get();
     config.mppe = dataplane::kernels_of(options_.mppe_variant, options_.mppe_rc4);
     config.control_attached = &control_attached_;

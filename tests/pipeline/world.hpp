@@ -86,6 +86,7 @@ struct WorldOptions {
   dataplane::GapQueue::Settings gaps{.packets_in_all = 1'024};
   dataplane::SendWindow::Settings send_window{};
   dataplane::RateSettings rates{};
+  std::vector<dataplane::RateGroups::Limits> rate_groups{};  // by number; empty: no groups
   std::map<std::uint8_t, config::Filter> filters{};  // by number; empty: no filter set
   dataplane::MppeVariant mppe_variant = dataplane::best_variant();
   dataplane::Rc4Form mppe_rc4 = dataplane::Rc4Form::kBytes;
@@ -217,6 +218,7 @@ class World {
   dataplane::BroadcastNetworks lan_;
   std::vector<std::unique_ptr<dataplane::Doorbell>> doorbells_;
   std::unique_ptr<dataplane::FilterSet> filters_;
+  std::unique_ptr<dataplane::RateGroups> rate_groups_;
   std::vector<std::unique_ptr<dataplane::Worker>> workers_;
   std::atomic<bool> control_attached_;
   std::vector<PathReport> path_reports_;

@@ -480,7 +480,7 @@ TEST_CASE("config: one error for each thing that is wrong", "[config]") {
       // keys
       {kMinimal + "nodes: {name: x}\n",
        "pns.yaml:8: nodes: unknown key; known here: node, dataplane, ports, pptp, ppp, pools, "
-       "filters, rates, aaa, "
+       "filters, rates, rate_groups, aaa, "
        "metrics, control, management, log"},
       {kMinimal + "pools:\n  default: {}\n", "pns.yaml:8: pools: appears twice (first in line 4)"},
       {kMinimal + "log:\n  level: info\n  level: debug\n",
@@ -748,8 +748,9 @@ TEST_CASE("config: the reader reads every key that it knows", "[config]") {
     while (std::getline(words, word, '.')) parts.push_back(word);
     for (std::size_t i = 0; i < parts.size(); ++i) {
       const bool last = i + 1 == parts.size();
-      const bool has_names = (i == 1 && (parts[0] == "pools" || parts[0] == "filters")) ||
-                             (i == 2 && parts[1] == "realms");
+      const bool has_names =
+          (i == 1 && (parts[0] == "pools" || parts[0] == "filters" || parts[0] == "rate_groups")) ||
+          (i == 2 && parts[1] == "realms");
       const bool in_list = parts[i] == "*" && !has_names;
       const std::string name = parts[i] != "*" ? parts[i] : in_list ? "0" : "default";
       path += (path.empty() ? "" : ".") + name;

@@ -183,7 +183,7 @@ TEST_CASE("users: one error for each thing that is wrong", "[config]") {
   CHECK(error_of("alice: {password: ''}\n") == ":1: alice.password: must have 1 to 256 octets");
   CHECK(error_of("alice: {password: x, pasword: y}\n") ==
         ":1: alice.pasword: unknown key; known here: password, nt_hash, address, ipv6_prefix, "
-        "routes, pool, rate, burst, session_timeout, idle_timeout, quota, filter, dns, wins, "
+        "routes, pool, rate, burst, rate_group, session_timeout, idle_timeout, quota, filter, dns, wins, "
         "sessions, interim_interval, mtu, mppe, mppe_key_bits, groups, "
         "disabled, password_expired");
   CHECK(error_of("alice: {password: x, disabled: yes}\n") ==
@@ -225,6 +225,8 @@ bob: {password: x, address: 10.64.0.1}
 carol: {password: x, address: 10.0.0.1}
 dave: {password: x, address: 10.64.0.7}
 erin: {password: x, filter: {up: web, down: nothing}}
+frank: {password: x, rate_group: city}
+grace: {password: x, rate_group: village}
 )");
   auto config = parse(R"(
 ports:
@@ -234,13 +236,15 @@ pools:
   default: {ranges: [10.64.0.2-10.64.0.254], gateway: 10.64.0.1}
 aaa: {local: {users_file: /none}}
 filters: {web: {rules: [{action: permit, protocol: tcp, destination_ports: 80}]}}
+rate_groups: {village: {up: 100mbit}}
 )",
                       "pns.yaml");
   REQUIRE(config);
   config->aaa.local.users_file = file.path();
   const auto users = load_users(*config);
   REQUIRE_FALSE(users);
-  REQUIRE(users.error().size() == 4);
+  REQUIRE(users.error().size() == 5);
+  CHECK(users.error()[4].reason == "there is no group city");
   CHECK(users.error()[0].reason == "there is no pool nowhere");
   CHECK(users.error()[1].reason == "10.64.0.1 is the gateway of pool default");
   CHECK(users.error()[2].reason == "10.0.0.1 is an address of this server (ports.core.addresses)");

@@ -193,7 +193,7 @@ TEST_CASE("endpoint: rates and filters go to the owner, filters that nobody has 
   CHECK(world.ask(MessageType::kSetService, 1, generation, service).result ==
         ReplyResult::kBadMessage);
   CHECK_FALSE(world.next());
-  world.memory.header().filters[2] = contract::filter_mark("web");
+  world.memory.header().filters[2] = contract::name_mark("web");
   CHECK(world.ask(MessageType::kSetService, 1, generation, service).result == ReplyResult::kDone);
   CHECK(world.next()->body.set_service.filters.upstream == 2);
   service.filters.downstream = 64;  // no such number

@@ -96,7 +96,7 @@ inline resume::StoredSession stored_session(std::uint32_t slot) {
                              .idle_time = Seconds(0),
                              .quota = {.upstream = {}, .downstream = UINT64_MAX, .total = 1}},
                   .interim_interval = Seconds(600)};
-  s.rates = {.upstream = {20'000'000'000, 9}, .downstream = {UINT64_MAX, 0}};
+  s.rates = {.upstream = {20'000'000'000, 9}, .downstream = {UINT64_MAX, 0}, .group = "village"};
   s.filters = {.upstream = "web", .downstream = "all"};
   s.link.lcp = {.our_magic = 0xdeadbeef,
                 .peer_magic = 7,

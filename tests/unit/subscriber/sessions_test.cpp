@@ -467,7 +467,7 @@ void give_terms(World& world, const model::ServiceTerms& terms) {
 TEST_CASE("sessions: rates and filters of an account are with the dataplane before data flows",
           "[subscriber][rates]") {
   World world;
-  world.memory.header().filters[5] = contract::filter_mark("web");
+  world.memory.header().filters[5] = contract::name_mark("web");
   give_terms(world, {.rates = {.upstream = {1'000'000, 0}, .downstream = {2'000'000, 9'000}},
                      .filters = {.upstream = "web"}});
   world.dial(*world.connect(), 1);
@@ -475,7 +475,7 @@ TEST_CASE("sessions: rates and filters of an account are with the dataplane befo
   REQUIRE(world.commands.services[slot].size() == 1);
   CHECK(world.commands.services[slot].front() ==
         contract::SessionService{
-            .rates = {.upstream = {1'000'000, 0}, .downstream = {2'000'000, 9'000}},
+            .rates = {.upstream = {1'000'000, 31'251}, .downstream = {2'000'000, 9'000}},
             .filters = {.upstream = 5}});
   CHECK(world.only_session().state == "open");
 }
@@ -504,7 +504,7 @@ TEST_CASE("sessions: a change of rates and filters holds when it is answered",
   World world;
   LastOpened last;
   world.service->add_listener(last);
-  world.memory.header().filters[5] = contract::filter_mark("web");
+  world.memory.header().filters[5] = contract::name_mark("web");
   world.commands.keeps_keys = true;  // else the client would log in anew, which ends the change
   world.dial(*world.connect(), 1);
   const auto session = last.session();
@@ -545,4 +545,24 @@ TEST_CASE("sessions: a change of rates and filters holds when it is answered",
   CHECK(contract::downstream_filter(record.flags) == 5);
   CHECK(change({.upstream_rate = model::RateLimit(), .downstream_filter = ""}));
   CHECK((record.flags & (contract::kFlagRates | contract::kFiltersMask)) == 0);
+}
+
+TEST_CASE("sessions: the rate group of an account goes to the dataplane by its number",
+          "[subscriber][service]") {
+  World world;
+  world.memory.header().rate_groups[100] = contract::name_mark("village");
+  give_terms(world, {.rates = {.group = "village"}});
+  world.dial(*world.connect(), 1);
+  const auto slot = world.only_session().slot.value;
+  REQUIRE(world.commands.services[slot].size() == 1);
+  CHECK(world.commands.services[slot].front().rate_group == 100);
+  CHECK(world.only_session().state == "open");
+}
+
+TEST_CASE("sessions: a login whose rate group the dataplane does not have is refused",
+          "[subscriber][service]") {
+  World world;
+  give_terms(world, {.rates = {.group = "village"}});
+  world.dial(*world.connect(), 1);
+  CHECK(world.service->last_ends().front().reason == "auth_rate_group_unknown");
 }
