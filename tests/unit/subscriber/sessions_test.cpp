@@ -564,5 +564,7 @@ TEST_CASE("sessions: a login whose rate group the dataplane does not have is ref
   World world;
   give_terms(world, {.rates = {.group = "village"}});
   world.dial(*world.connect(), 1);
+  world.loop.advance(Seconds(10));
+  REQUIRE(world.service->last_ends().size() == 1);
   CHECK(world.service->last_ends().front().reason == "auth_rate_group_unknown");
 }
