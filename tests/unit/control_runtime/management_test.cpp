@@ -606,6 +606,22 @@ TEST_CASE("broadcasts: the same numbers in the metrics and in stats", "[metrics]
                       {"pns_dataplane_drops_total,both,broadcast_limited,main", 7}});
 }
 
+TEST_CASE("metrics: packets that waited for a rate are counted by worker", "[metrics]") {
+  const UniqueFd fd = std::move(*contract::SessionMemory::create(4, false, 1));
+  const auto memory = std::move(*contract::SessionMemory::attach(fd.get()));
+  memory.header().worker_count = 2;
+  memory.workers()[1].shaped.add(41);
+  model::Statistics statistics;
+  const metrics::Collector collector(memory, statistics,
+                                     [] { return std::vector<metrics::Collector::PoolUse>{}; });
+  std::map<std::string, double> series;
+  for (const auto& family : collector.Collect())
+    for (const auto& metric : family.metric)
+      if (family.name == "pns_shaped_packets_total")
+        series[metric.label.front().value] = metric.counter.value;
+  CHECK(series == std::map<std::string, double>{{"0", 0}, {"1", 41}});
+}
+
 TEST_CASE("port losses: the same numbers in the metrics, in stats and in ports", "[metrics]") {
   const UniqueFd fd = std::move(*contract::SessionMemory::create(4, false, 1));
   const auto memory = std::move(*contract::SessionMemory::attach(fd.get()));
