@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "pns/wire/checksum.hpp"
+#include "pns/wire/udp.hpp"
 
 namespace pns::wire {
 namespace {
@@ -16,7 +17,6 @@ constexpr std::uint32_t kMagicCookie = 0x63825363;
 constexpr std::uint8_t kPad = 0;
 constexpr std::uint8_t kEnd = 255;
 constexpr std::size_t kNames = 64 + 128;  // octets of sname and file
-constexpr std::size_t kUdpHeaderSize = 8;
 // Each client takes an IPv4 packet of 576 octets (RFC 2131 §2), that is so long a message.
 constexpr std::size_t kMinMaxSize = 576 - kIpv4HeaderSize - kUdpHeaderSize;
 constexpr std::size_t kMinBootpSize = 300;  // RFC 1542 §2.1

@@ -13,6 +13,8 @@ constexpr std::uint8_t kOptionPrefix = 3;
 constexpr std::uint8_t kOptionMtu = 5;
 constexpr std::uint8_t kOptionRdnss = 25;
 constexpr std::uint8_t kAutonomous = 0x40;
+constexpr std::uint8_t kManaged = 0x80;
+constexpr std::uint8_t kOther = 0x40;
 
 Bytes octets(const Ipv6Address::Octets& address) noexcept {
   return std::as_bytes(std::span(address));
@@ -28,7 +30,7 @@ std::size_t write_router_advertisement(MutableBytes out, const RouterAdvertiseme
   writer.write_u8(0);
   writer.write_u16(0);  // checksum
   writer.write_u8(ra.hop_limit);
-  writer.write_u8(0);  // neither M nor O
+  writer.write_u8(static_cast<std::uint8_t>((ra.managed ? kManaged : 0) | (ra.other ? kOther : 0)));
   writer.write_u16(ra.router_lifetime);
   writer.write_u32(0);  // reachable time
   writer.write_u32(0);  // retransmission timer

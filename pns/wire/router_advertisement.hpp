@@ -21,6 +21,8 @@ struct RouterAdvertisement {
   Ipv6Address source;                 // our link-local address
   Ipv6Address destination;            // the solicitor's, or kAllNodes
   std::uint8_t hop_limit = 64;        // for the host's packets
+  bool managed = false;               // M: addresses by DHCPv6
+  bool other = false;                 // O: other configuration by DHCPv6
   std::uint16_t router_lifetime = 0;  // seconds; 0: not a default router
   Ipv6Prefix prefix;                  // autonomous, not on-link: all goes to the router
   std::uint32_t valid_lifetime = 0;   // seconds
