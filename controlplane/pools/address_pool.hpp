@@ -33,10 +33,12 @@ struct PoolConfig {
   std::string name;
   std::vector<Ipv4Range> ranges;  // must not overlap
   Ipv4Address gateway;            // our side of the link; never leased, may lie inside a range
-  std::vector<Ipv6Prefix> ipv6_prefixes{};  // at most 64 bits long; empty: no IPv6
-  bool skip_0_and_255 = false;              // do not lease addresses that end in .0 or .255
-  std::vector<Ipv4Range> exclude{};         // do not lease these
-  std::string next{};                       // pool that allocate() goes on with; empty: none
+  std::vector<Ipv6Prefix> ipv6_prefixes{};       // at most 64 bits long; empty: no IPv6
+  std::vector<Ipv6Prefix> delegated_prefixes{};  // at most delegated_length long; empty: none
+  std::uint8_t delegated_length = 56;            // bits of a delegated prefix, at most 64
+  bool skip_0_and_255 = false;                   // do not lease addresses that end in .0 or .255
+  std::vector<Ipv4Range> exclude{};              // do not lease these
+  std::string next{};                            // pool that allocate() goes on with; empty: none
 };
 
 class AddressPool {

@@ -16,8 +16,10 @@ class NetworkSet {
  public:
   // All of them or none. False: one of them overlaps another one, of this list or of before.
   [[nodiscard]] bool add(const Networks& networks);
+  [[nodiscard]] bool add(const Ipv6Prefix& network) { return add(Networks{{}, {network}}); }
   // Networks that add() has taken.
   void remove(const Networks& networks);
+  void remove(const Ipv6Prefix& network) { remove(Networks{{}, {network}}); }
   [[nodiscard]] std::size_t size() const noexcept { return ipv4_.size() + ipv6_.size(); }
 
  private:

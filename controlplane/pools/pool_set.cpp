@@ -29,9 +29,12 @@ PoolSet::PoolSet(const std::vector<PoolConfig>& configs) {
     pools_.emplace_back(configs[i]);
     next_.push_back(configs[i].next);
     prefixes_.emplace_back(configs[i].ipv6_prefixes);
+    delegated_.emplace_back(configs[i].delegated_prefixes, configs[i].delegated_length);
     pool_ranges_.insert(pool_ranges_.end(), configs[i].ranges.begin(), configs[i].ranges.end());
     pool_prefixes_.insert(pool_prefixes_.end(), configs[i].ipv6_prefixes.begin(),
                           configs[i].ipv6_prefixes.end());
+    pool_prefixes_.insert(pool_prefixes_.end(), configs[i].delegated_prefixes.begin(),
+                          configs[i].delegated_prefixes.end());
   }
   set_own({}, {});
 }
@@ -65,6 +68,7 @@ void PoolSet::withhold(std::unordered_set<Ipv4Address>& known,
 
 void PoolSet::withhold_prefixes() {
   for (PrefixPool& pool : prefixes_) pool.withhold(own_prefixes_, fixed_prefixes_);
+  for (PrefixPool& pool : delegated_) pool.withhold(own_prefixes_, fixed_prefixes_);
 }
 
 std::expected<model::Lease, PoolError> PoolSet::allocate(std::string_view pool,
@@ -133,13 +137,94 @@ std::expected<void, PoolError> PoolSet::add_networks(model::Lease& lease,
   return {};
 }
 
+std::expected<void, PoolError> PoolSet::add_delegation(model::Lease& lease, std::string_view pool,
+                                                       const std::optional<Ipv6Prefix>& fixed,
+                                                       const std::optional<Ipv6Address>& address) {
+  if (!lease.ipv6_prefix) return {};
+  model::Delegation delegation{.address = address};
+  model::Lease wanted = lease;
+  wanted.delegation = delegation;
+  if (wanted.has_address_elsewhere()) {
+    const Ipv6Prefix host{*address, 128};
+    if (is_not_behind_anybody({{}, {host}})) return std::unexpected(PoolError::kNotLeasable);
+    if (!networks_.add(host)) return std::unexpected(PoolError::kTaken);
+  }
+  if (fixed) {
+    if (const auto claimed = claim_delegated(*fixed); !claimed) {
+      if (wanted.has_address_elsewhere()) networks_.remove({*address, 128});
+      return claimed;
+    }
+    delegation.prefix = fixed;
+  } else if (const AddressPool* const named = find(pool)) {
+    delegation.prefix =
+        allocate_delegated(delegated_[static_cast<std::size_t>(named - pools_.data())]);
+  }
+  lease.delegation = delegation;
+  return {};
+}
+
+std::expected<void, PoolError> PoolSet::claim_delegated(const Ipv6Prefix& prefix) {
+  PrefixPool* const inside = delegating(prefix);
+  if (inside == nullptr && is_not_behind_anybody({{}, {prefix}}))
+    return std::unexpected(PoolError::kNotLeasable);
+  if (!networks_.add(prefix)) return std::unexpected(PoolError::kTaken);
+  if (inside == nullptr || inside->claim(prefix)) return {};
+  networks_.remove(prefix);
+  return std::unexpected(PoolError::kNotLeasable);  // it holds an address of ours
+}
+
+// One that overlaps a network of a session that an earlier configuration served is passed over.
+std::optional<Ipv6Prefix> PoolSet::allocate_delegated(PrefixPool& pool) {
+  constexpr std::size_t kMaxPassedOver = 64;
+  std::vector<Ipv6Prefix> passed_over;
+  std::optional<Ipv6Prefix> found;
+  while (passed_over.size() < kMaxPassedOver && (found = pool.allocate()) &&
+         !networks_.add(*found)) {
+    passed_over.push_back(*found);
+    found.reset();
+  }
+  for (const Ipv6Prefix& prefix : passed_over) pool.release(prefix);
+  return found;
+}
+
 bool PoolSet::restore(const model::Lease& lease) {
-  if (lease.networks && !networks_.add(*lease.networks)) return false;
+  if (!restore_networks(lease)) return false;
   model::Lease addresses = lease;
   addresses.networks.reset();
+  addresses.delegation = {};
   if (restore_addresses(addresses)) return true;
-  if (lease.networks) networks_.remove(*lease.networks);
+  release_networks(lease);
   return false;
+}
+
+bool PoolSet::restore_networks(const model::Lease& lease) {
+  const model::Delegation& delegation = *lease.delegation;
+  if (lease.networks && !networks_.add(*lease.networks)) return false;
+  model::Lease again;
+  again.ipv6_prefix = lease.ipv6_prefix;
+  again.networks = lease.networks;
+  if (lease.has_address_elsewhere() && !networks_.add(Ipv6Prefix{*delegation.address, 128})) {
+    release_networks(again);
+    return false;
+  }
+  again.delegation = model::Delegation{.address = delegation.address};
+  if (!delegation.prefix) return true;
+  if (networks_.add(*delegation.prefix)) {
+    PrefixPool* const inside = delegating(*delegation.prefix);
+    if (inside == nullptr || inside->claim(*delegation.prefix)) return true;
+    networks_.remove(*delegation.prefix);
+  }
+  release_networks(again);
+  return false;
+}
+
+void PoolSet::release_networks(const model::Lease& lease) {
+  const model::Delegation& delegation = *lease.delegation;
+  if (lease.networks) networks_.remove(*lease.networks);
+  if (lease.has_address_elsewhere()) networks_.remove({*delegation.address, 128});
+  if (!delegation.prefix) return;
+  networks_.remove(*delegation.prefix);
+  if (PrefixPool* const pool = delegating(*delegation.prefix)) pool->release(*delegation.prefix);
 }
 
 bool PoolSet::restore_addresses(const model::Lease& lease) {
@@ -156,7 +241,7 @@ bool PoolSet::restore_addresses(const model::Lease& lease) {
 }
 
 void PoolSet::release(const model::Lease& lease) {
-  if (lease.networks) networks_.remove(*lease.networks);
+  release_networks(lease);
   if (lease.ipv6_prefix) {
     if (PrefixPool* const pool = containing(*lease.ipv6_prefix))
       pool->release(*lease.ipv6_prefix);
@@ -174,7 +259,8 @@ std::vector<PoolStatus> PoolSet::status() const {
   out.reserve(pools_.size());
   for (std::size_t i = 0; i < pools_.size(); ++i)
     out.push_back({pools_[i].name(), pools_[i].gateway(), pools_[i].size(), pools_[i].in_use(),
-                   prefixes_[i].size(), prefixes_[i].in_use()});
+                   prefixes_[i].size(), prefixes_[i].in_use(), delegated_[i].size(),
+                   delegated_[i].in_use()});
   return out;
 }
 
@@ -200,6 +286,12 @@ PrefixPool* PoolSet::containing(const Ipv6Prefix& prefix) noexcept {
   const auto pool = std::find_if(prefixes_.begin(), prefixes_.end(),
                                  [&](const PrefixPool& p) { return p.contains(prefix); });
   return pool == prefixes_.end() ? nullptr : &*pool;
+}
+
+PrefixPool* PoolSet::delegating(const Ipv6Prefix& prefix) noexcept {
+  const auto pool = std::find_if(delegated_.begin(), delegated_.end(),
+                                 [&](const PrefixPool& p) { return p.contains(prefix); });
+  return pool == delegated_.end() ? nullptr : &*pool;
 }
 
 }  // namespace pns::pools

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // PoolSet: every pool of the server by name, the fixed addresses of accounts, and the networks
-// behind them. It hands out model::Lease objects, and no address is leased twice whichever way it
-// was asked for. No I/O, one thread (the event loop).
+// behind them, delegated prefixes among them. It hands out model::Lease objects, and no address is
+// leased twice whichever way it was asked for. No I/O, one thread (the event loop).
 #pragma once
 
 #include <cstdint>
@@ -34,6 +34,8 @@ struct PoolStatus {
   std::size_t in_use = 0;
   std::uint64_t ipv6_size = 0;  // /64s
   std::size_t ipv6_in_use = 0;
+  std::uint64_t delegated_size = 0;  // prefixes for DHCPv6
+  std::size_t delegated_in_use = 0;
 };
 
 class PoolSet {
@@ -73,6 +75,13 @@ class PoolSet {
   [[nodiscard]] std::expected<void, PoolError> add_networks(model::Lease& lease,
                                                             const NetworksPointer& networks);
 
+  // Adds the prefix that DHCPv6 delegates: the fixed one, else one of the named pool, and none
+  // where that has none free. Adds the fixed address. A lease without a /64 stays as it is. Error:
+  // a fixed one cannot be had; the lease stays as it is.
+  [[nodiscard]] std::expected<void, PoolError> add_delegation(
+      model::Lease& lease, std::string_view pool, const std::optional<Ipv6Prefix>& fixed,
+      const std::optional<Ipv6Address>& address);
+
   // Takes a lease again that lived through a restart, under its own address and gateway. False when
   // the address is taken. A pool that the configuration no longer has does not matter.
   [[nodiscard]] bool restore(const model::Lease& lease);
@@ -83,7 +92,7 @@ class PoolSet {
   [[nodiscard]] std::vector<PoolStatus> status() const;
   // IPv4 addresses that are leased, fixed ones of no pool included.
   [[nodiscard]] std::size_t leased() const noexcept;
-  // Networks behind subscribers that are leased.
+  // Networks behind subscribers that are leased: those of accounts, and delegated ones.
   [[nodiscard]] std::size_t leased_networks() const noexcept { return networks_.size(); }
 
  private:
@@ -97,10 +106,16 @@ class PoolSet {
   // A network holds an address of this server, or one that a pool may give to somebody else.
   [[nodiscard]] bool is_not_behind_anybody(const Networks& networks) const;
   [[nodiscard]] bool restore_addresses(const model::Lease& lease);
+  [[nodiscard]] bool restore_networks(const model::Lease& lease);
+  void release_networks(const model::Lease& lease);
+  [[nodiscard]] PrefixPool* delegating(const Ipv6Prefix& prefix) noexcept;
+  [[nodiscard]] std::expected<void, PoolError> claim_delegated(const Ipv6Prefix& prefix);
+  [[nodiscard]] std::optional<Ipv6Prefix> allocate_delegated(PrefixPool& pool);
 
   std::vector<AddressPool> pools_;
-  std::vector<PrefixPool> prefixes_;  // one beside each of pools_
-  std::vector<std::string> next_;     // likewise
+  std::vector<PrefixPool> prefixes_;   // one beside each of pools_
+  std::vector<PrefixPool> delegated_;  // likewise
+  std::vector<std::string> next_;      // likewise
   std::vector<Ipv4Range> pool_ranges_;
   std::vector<Ipv6Prefix> pool_prefixes_;
   std::unordered_set<Ipv4Address> outside_;  // leased addresses of no pool

@@ -6,12 +6,15 @@
 
 namespace pns::pools {
 
-PrefixPool::PrefixPool(const std::vector<Ipv6Prefix>& prefixes) {
+PrefixPool::PrefixPool(const std::vector<Ipv6Prefix>& prefixes, std::uint8_t length)
+    : length_(length) {
+  if (length == 0 || length > 64) throw std::invalid_argument("leases have 1 to 64 bits");
   for (const Ipv6Prefix& prefix : prefixes) {
-    if (prefix.length == 0 || prefix.length > 64)
-      throw std::invalid_argument(prefix.to_string() + " cannot be cut into /64s");
-    const Range range{prefix.network().high, std::uint64_t{1} << (64 - prefix.length), size_};
-    if (contains({prefix.network(), 64})) throw std::invalid_argument("IPv6 prefixes overlap");
+    if (prefix.length == 0 || prefix.length > length)
+      throw std::invalid_argument(prefix.to_string() + " cannot be cut into leases");
+    const Range range{number_of(prefix.network()), std::uint64_t{1} << (length - prefix.length),
+                      size_};
+    if (contains({prefix.network(), length})) throw std::invalid_argument("IPv6 prefixes overlap");
     for (const Range& other : ranges_)
       if (other.first - range.first < range.count)
         throw std::invalid_argument("IPv6 prefixes overlap");
@@ -35,12 +38,12 @@ std::optional<Ipv6Prefix> PrefixPool::allocate() {
 }
 
 bool PrefixPool::claim(const Ipv6Prefix& prefix) {
-  const auto index = index_of(prefix);
+  const auto index = contains(prefix) ? index_of(prefix) : std::nullopt;
   return index && !own_.contains(*index) && taken_.insert(*index).second;
 }
 
 void PrefixPool::release(const Ipv6Prefix& prefix) {
-  const auto index = index_of(prefix);
+  const auto index = contains(prefix) ? index_of(prefix) : std::nullopt;
   if (index && taken_.erase(*index) != 0) put_back(*index);
 }
 
@@ -68,21 +71,21 @@ std::unordered_set<std::uint64_t> PrefixPool::indices_of(
 }
 
 bool PrefixPool::contains(const Ipv6Prefix& prefix) const noexcept {
-  return index_of(prefix).has_value();
+  return prefix.length == length_ && index_of(prefix).has_value();
 }
 
 std::optional<std::uint64_t> PrefixPool::index_of(const Ipv6Prefix& prefix) const noexcept {
-  if (prefix.length != 64) return std::nullopt;
+  if (prefix.length < length_) return std::nullopt;
+  const std::uint64_t number = number_of(prefix.address);
   for (const Range& range : ranges_)
-    if (prefix.address.high - range.first < range.count)
-      return range.first_index + (prefix.address.high - range.first);
+    if (number - range.first < range.count) return range.first_index + (number - range.first);
   return std::nullopt;
 }
 
 Ipv6Prefix PrefixPool::prefix_of(std::uint64_t index) const noexcept {
   for (const Range& range : ranges_)
     if (index - range.first_index < range.count)
-      return {{range.first + (index - range.first_index), 0}, 64};
+      return {{(range.first + (index - range.first_index)) << (64 - length_), 0}, length_};
   return {};
 }
 
