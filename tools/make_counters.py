@@ -16,7 +16,7 @@ LOSS_PAGE = ROOT / "docs" / "packet-loss.md"
 INTRO = """# Counters and reasons
 
 Made by `tools/make_counters.py` from `drop_reasons.def`, `punt_classes.def`, `port_losses.def` and `end_reasons.def` of `pns/base`,
-and `radius_discards.def` and `authorization_refusals.def` of `controlplane/model`; do not edit.
+and `radius_discards.def`, `authorization_refusals.def` and `dhcpv6_results.def` of `controlplane/model`; do not edit.
 All metrics are at `GET /metrics` (configuration key `metrics.listen`). Their names begin with `pns_`, and each has a help text
 there. Those with `exposer_` are of the library that serves the page. This page explains these lists. [packet-loss.md](packet-loss.md) says how to tell losses apart and how to
 act on them.
@@ -107,6 +107,16 @@ A request of dynamic authorization (RFC 5176) that is refused changes nothing. W
 |---|---|---|---|
 """
 
+DHCPV6 = """
+## DHCPv6 messages of subscribers: `pns_dhcpv6_messages_total{kind,result}`
+
+Each message that reaches the control process has one result. A message is `answered`, `refused` (the answer gives nothing of what was asked) or
+`ignored`. [ipv6.md](ipv6.md) describes the server.
+
+| result | kind | meaning | rule |
+|---|---|---|---|
+"""
+
 
 def rows(name, pattern, folder="pns/base"):
     text = (ROOT / folder / name).read_text()
@@ -140,6 +150,9 @@ def page():
                     "controlplane/model")
     out += AUTHORIZATION
     out += "".join(f"| `{n}` | {c if c != '0' else '-'} | {h} | {link(r)} |\n" for n, c, h, r in refusals)
+    results = rows("dhcpv6_results.def", r'^PNS_DHCPV6_RESULT\((\w+), (\w+), "([^"]*)", "([^"]*)"\)', "controlplane/model")
+    out += DHCPV6
+    out += "".join(f"| `{n}` | {k} | {h} | {link(r)} |\n" for n, k, h, r in results)
     return out
 
 

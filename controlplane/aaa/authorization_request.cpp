@@ -172,6 +172,12 @@ class RequestReader {
         if (sessions_.ipv6_prefix && *sessions_.ipv6_prefix != prefix) sessions_.names_none = true;
         sessions_.ipv6_prefix = prefix;
       });
+    else if (id == attribute::kDelegatedIpv6Prefix)
+      identify(id, radius::read_ipv6_prefix(value), [this](const Ipv6Prefix& prefix) {
+        if (sessions_.delegated_prefix && *sessions_.delegated_prefix != prefix)
+          sessions_.names_none = true;
+        sessions_.delegated_prefix = prefix;
+      });
     else if (id == attribute::kFramedIpv6Address)
       identify(id, radius::read_ipv6(value),
                [this](const Ipv6Address& address) { sessions_.ipv6_address = address; });

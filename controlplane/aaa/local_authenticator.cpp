@@ -151,6 +151,7 @@ void LocalAuthenticator::authenticate(model::AuthRequest request, Done done) {
                          .mppe = std::move(proof.keys),
                          .address = known->address,
                          .ipv6_prefix = known->ipv6_prefix,
+                         .delegated_prefix = known->delegated_prefix,
                          .networks = known->networks,
                          .pool = known->pool,
                          .terms = known->terms,

@@ -34,8 +34,9 @@ struct LocalUser {
   bool password_expired = false;
   std::optional<Ipv4Address> address;       // fixed; absent: from the pool
   std::optional<Ipv6Prefix> ipv6_prefix{};  // likewise, a /64
-  NetworksPointer networks{};               // behind this user
-  std::string pool{};                       // empty: as the group or the dialled address says
+  std::optional<Ipv6Prefix> delegated_prefix{};
+  NetworksPointer networks{};  // behind this user
+  std::string pool{};          // empty: as the group or the dialled address says
   model::ServiceTerms terms{};
   model::LinkTerms link{};
   std::optional<std::uint32_t> sessions{};    // at once; absent: aaa.sessions_per_user; 0: any

@@ -243,6 +243,12 @@ void note(Effect effect, AttributeId id, IgnoredAttributes& ignored) {
 
 // ---- Access-Accept
 
+Effect read_pool(Bytes value, std::optional<std::string>& out) {
+  const auto name = radius::read_text(value);
+  if (name) set_first(out, std::string(*name));
+  return done_if(name.has_value());
+}
+
 class AcceptReader {
  public:
   AcceptReader(std::chrono::sys_seconds now, const AttributeMeanings& meanings,
@@ -261,6 +267,8 @@ class AcceptReader {
   Effect read_netmask(Bytes value);
   Effect read_prefix(Bytes value);
   Effect set_mtu(std::optional<std::uint64_t> mtu);
+  Effect read_delegated_prefix(Bytes value);
+  Effect read_ipv6_address(Bytes value);
   Effect read_route(const std::optional<radius::FramedRoute>& route);
   Effect read_ipv6_route(const std::optional<radius::FramedIpv6Route>& route);
   Effect set_interim(const std::optional<Seconds>& interval);
@@ -284,6 +292,9 @@ class AcceptReader {
   TermsReader terms_;
   std::optional<std::string> pool_;
   std::optional<std::string> cisco_pool_;
+  std::optional<std::string> ipv6_pool_;
+  std::optional<std::string> stateful_pool_;
+  std::optional<std::string> delegated_pool_;
   std::optional<std::uint8_t> netmask_;  // its length
   std::optional<Seconds> until_terminate_;
   std::optional<radius::TerminationAction> termination_;
@@ -375,11 +386,12 @@ Effect AcceptReader::read_framed(AttributeId id, Bytes value) {
     return set_interim(interval);
   }
   if (id == attribute::kPortLimit) return set_sessions(radius::read_u32(value));
-  if (id == attribute::kFramedPool) {
-    const auto name = radius::read_text(value);
-    if (name) set_first(pool_, std::string(*name));
-    return done_if(name.has_value());
-  }
+  if (id == attribute::kFramedPool) return read_pool(value, pool_);
+  if (id == attribute::kFramedIpv6Pool) return read_pool(value, ipv6_pool_);
+  if (id == attribute::kStatefulIpv6AddressPool) return read_pool(value, stateful_pool_);
+  if (id == attribute::kDelegatedIpv6PrefixPool) return read_pool(value, delegated_pool_);
+  if (id == attribute::kDelegatedIpv6Prefix) return read_delegated_prefix(value);
+  if (id == attribute::kFramedIpv6Address) return read_ipv6_address(value);
   if (id == attribute::kDnsServerIpv6Address) {
     const auto address = radius::read_ipv6(value);
     if (!address) return Effect::kUnreadable;
@@ -426,6 +438,23 @@ Effect AcceptReader::read_prefix(Bytes value) {
   const auto prefix = radius::read_ipv6_prefix(value);
   if (!prefix || prefix->length != 64) return Effect::kUnreadable;
   set_first(grant_.ipv6_prefix, *prefix);
+  return Effect::kDone;
+}
+
+// RFC 4818. A subscriber who asks for networks needs at least one /64.
+Effect AcceptReader::read_delegated_prefix(Bytes value) {
+  const auto prefix = radius::read_ipv6_prefix(value);
+  if (!prefix || prefix->length > 64 || !may_be_behind_subscriber(*prefix))
+    return Effect::kUnreadable;
+  set_first(grant_.delegated_prefix, *prefix);
+  return Effect::kDone;
+}
+
+// RFC 6911 §3.1.
+Effect AcceptReader::read_ipv6_address(Bytes value) {
+  const auto address = radius::read_ipv6(value);
+  if (!address || !may_be_behind_subscriber(Ipv6Prefix{*address, 128})) return Effect::kUnreadable;
+  set_first(grant_.ipv6_address, *address);
   return Effect::kDone;
 }
 
@@ -559,6 +588,9 @@ std::expected<void, EndReason> AcceptReader::finish(IgnoredAttributes& ignored) 
   if (bad_route_) return std::unexpected(EndReason::auth_bad_route);
   if (!networks_.empty()) grant_.networks = std::make_shared<const Networks>(std::move(networks_));
   if (auto& pool = pool_ ? pool_ : cisco_pool_) grant_.pool = std::move(*pool);
+  // Addresses of DHCPv6 are of the session's /64.
+  if (auto& pool = ipv6_pool_ ? ipv6_pool_ : stateful_pool_) grant_.ipv6_pool = std::move(*pool);
+  if (delegated_pool_) grant_.delegated_pool = std::move(*delegated_pool_);
   model::ServiceTerms& terms = grant_.terms;
   terms.rates = {
       .upstream = terms_.rate(radius::TrafficDirection::kUpload).value_or(model::RateLimit()),

@@ -44,13 +44,20 @@ Octets identity_attributes(const SessionFacts& facts) {
                fmt::format("{}-{}", facts.our_call_id.value, facts.peer_call_id.value));
   if (facts.address) out.add_ipv4(attribute::kFramedIpAddress, *facts.address);
   if (facts.ipv6_prefix) out.add_ipv6_prefix(attribute::kFramedIpv6Prefix, *facts.ipv6_prefix);
+  if (facts.delegated_prefix)
+    out.add_ipv6_prefix(attribute::kDelegatedIpv6Prefix, *facts.delegated_prefix);
+  if (facts.ipv6_address) out.add_ipv6(attribute::kFramedIpv6Address, *facts.ipv6_address);
   for (const Octets& value : facts.classes)
     if (out.remaining() > kReserved + value.size()) out.add(attribute::kClass, value);
   for (const Ipv4Prefix& to : facts.networks.ipv4)
     if (out.remaining() > kReserved)
       out.add_text(attribute::kFramedRoute, fmt::format("{} 0.0.0.0 1", to.to_string()));
+  const auto has_attribute = [&](const Ipv6Prefix& to) {
+    return to == facts.delegated_prefix ||
+           (facts.ipv6_address && to == Ipv6Prefix{*facts.ipv6_address, 128});
+  };
   for (const Ipv6Prefix& to : facts.networks.ipv6)
-    if (out.remaining() > kReserved)
+    if (out.remaining() > kReserved && !has_attribute(to))
       out.add_text(attribute::kFramedIpv6Route, fmt::format("{} :: 1", to.to_string()));
   return take(out);
 }

@@ -31,9 +31,11 @@ struct SessionFacts {
   Authentic authentic = Authentic::kLocal;
   std::optional<Ipv4Address> address{};
   std::optional<Ipv6Prefix> ipv6_prefix{};
-  Networks networks{};            // behind the subscriber
-  std::vector<Octets> classes{};  // of the Access-Accept, unchanged and in order
-  std::string realm{};            // configured realm of the user; empty: none
+  std::optional<Ipv6Prefix> delegated_prefix{};  // of the session, asked for or not
+  std::optional<Ipv6Address> ipv6_address{};     // likewise
+  Networks networks{};                           // behind the subscriber
+  std::vector<Octets> classes{};                 // of the Access-Accept, unchanged and in order
+  std::string realm{};                           // configured realm of the user; empty: none
 };
 
 // From the subscriber's point of view: input is what he has sent (RFC 2866 §5.3).

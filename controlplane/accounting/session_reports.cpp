@@ -27,9 +27,14 @@ SessionFacts facts_of(const Session& session) {
   if (origin.is_radius) facts.authentic = Authentic::kRadius;
   facts.classes = std::move(origin.classes);
   facts.realm = std::move(origin.realm);
-  if (const auto& lease = account.lease()) facts.address = lease->address;
+  const auto& lease = account.lease();
+  if (lease) facts.address = lease->address;
   if (const ppp::Link* const link = session.link().machine())
     facts.ipv6_prefix = link->status().ipv6_prefix;
+  if (lease && facts.ipv6_prefix) {
+    facts.delegated_prefix = lease->delegation->prefix;
+    facts.ipv6_address = lease->delegation->address;
+  }
   return facts;
 }
 

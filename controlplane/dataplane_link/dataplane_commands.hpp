@@ -69,7 +69,7 @@ class DataplaneCommands {
   [[nodiscard]] virtual Sent set_service(SessionHandle session,
                                          const contract::SessionService& service,
                                          Completion done) = 0;
-  // At most kMaxNetworks.
+  // At most kMaxSessionNetworks.
   [[nodiscard]] virtual Sent set_networks(SessionHandle session, const Networks& networks,
                                           Completion done) = 0;
   // A PPP frame, clear, from the Address field on; at most contract::kMaxFrame octets.

@@ -211,6 +211,7 @@ std::string render_sessions(const std::vector<subscriber::SessionView>& sessions
                    {"local", s.local.to_string()},
                    {"address", s.address.is_unspecified() ? "" : s.address.to_string()},
                    {"ipv6_prefix", s.ipv6_prefix ? s.ipv6_prefix->to_string() : ""},
+                   {"delegated_prefix", s.delegated_prefix ? s.delegated_prefix->to_string() : ""},
                    {"routes", routes},
                    {"state", s.state},
                    {"kind", s.kind},
@@ -383,7 +384,9 @@ std::string render_pools(const std::vector<pools::PoolStatus>& pools) {
                    {"used", pool.in_use},
                    {"free", pool.size - pool.in_use},
                    {"ipv6_size", pool.ipv6_size},
-                   {"ipv6_used", pool.ipv6_in_use}});
+                   {"ipv6_used", pool.ipv6_in_use},
+                   {"delegated_size", pool.delegated_size},
+                   {"delegated_used", pool.delegated_in_use}});
   return dump(out);
 }
 

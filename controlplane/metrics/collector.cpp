@@ -325,6 +325,14 @@ void add_control_families(std::vector<MetricFamily>& out, const model::Statistic
   out.push_back(std::move(delayed));
   out.push_back(single("pns_auth_pending", "Authentications that wait for an answer",
                        MetricType::Gauge, s.auth_pending.get()));
+  auto dhcpv6 = family("pns_dhcpv6_messages_total", "DHCPv6 messages of subscribers, by result",
+                       MetricType::Counter);
+  for (std::size_t i = 0; i < model::kDhcpv6Results; ++i)
+    add(dhcpv6,
+        {{"kind", std::string(model::kDhcpv6ResultInfos[i].kind)},
+         {"result", std::string(model::kDhcpv6ResultInfos[i].name)}},
+        s.dhcpv6[i].get());
+  out.push_back(std::move(dhcpv6));
   out.push_back(single("pns_dataplane_attached", "1 while the dataplane is attached",
                        MetricType::Gauge, s.dataplane_attached.get()));
   out.push_back(single("pns_dataplane_attaches_total", "Times the dataplane was attached",
@@ -424,12 +432,24 @@ std::vector<MetricFamily> Collector::Collect() const {
   auto size = family("pns_pool_addresses", "Addresses of a pool", MetricType::Gauge);
   auto used =
       family("pns_pool_addresses_used", "Addresses of a pool that are leased", MetricType::Gauge);
+  auto delegated = family("pns_pool_delegated_prefixes", "Prefixes of a pool that DHCPv6 delegates",
+                          MetricType::Gauge);
+  auto delegated_used =
+      family("pns_pool_delegated_prefixes_used",
+             "Such prefixes that sessions have, asked for or not", MetricType::Gauge);
   for (const PoolUse& pool : pools_()) {
     add(size, {{"pool", pool.name}}, pool.size);
     add(used, {{"pool", pool.name}}, pool.used);
+    if (pool.delegated_size == 0) continue;
+    add(delegated, {{"pool", pool.name}}, pool.delegated_size);
+    add(delegated_used, {{"pool", pool.name}}, pool.delegated_used);
   }
   out.push_back(std::move(size));
   out.push_back(std::move(used));
+  if (!delegated.metric.empty()) {
+    out.push_back(std::move(delegated));
+    out.push_back(std::move(delegated_used));
+  }
   return out;
 }
 

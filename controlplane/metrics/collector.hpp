@@ -28,6 +28,8 @@ class Collector final : public prometheus::Collectable {
     std::string name;
     std::uint64_t size = 0;
     std::uint64_t used = 0;
+    std::uint64_t delegated_size = 0;  // prefixes for DHCPv6
+    std::uint64_t delegated_used = 0;
   };
   // `pools` is called on the scrape thread.
   Collector(const contract::SessionMemory& memory, const model::Statistics& statistics,

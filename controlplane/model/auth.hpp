@@ -169,8 +169,12 @@ struct AuthGrant {
   std::optional<MppeKeys> mppe;             // absent: the method gives no keys
   std::optional<Ipv4Address> address;       // fixed address; absent: from the pool
   std::optional<Ipv6Prefix> ipv6_prefix{};  // fixed /64; absent: from the pool, where it has any
-  NetworksPointer networks{};               // behind the subscriber
-  std::string pool{};                       // empty: as the group or the dialled address says
+  std::optional<Ipv6Prefix> delegated_prefix{};  // fixed, for DHCPv6; absent: from the pool
+  std::optional<Ipv6Address> ipv6_address{};     // fixed, for DHCPv6
+  NetworksPointer networks{};                    // behind the subscriber
+  std::string pool{};                            // empty: as the group or the dialled address says
+  std::string ipv6_pool{};                       // of the /64; empty: the pool of the address
+  std::string delegated_pool{};  // of the delegated prefix; empty: the pool of the address
   ServiceTerms terms{};
   LinkTerms link{};
   std::optional<std::uint32_t> sessions{};    // at once; absent: aaa.sessions_per_user; 0: any

@@ -11,6 +11,8 @@
 #include <vector>
 
 #include "controlplane/model/auth.hpp"
+#include "controlplane/model/delegation.hpp"
+#include "controlplane/model/dhcpv6_result.hpp"
 #include "pns/base/end_reason.hpp"
 #include "pns/base/ip_address.hpp"
 
@@ -72,6 +74,17 @@ struct OpenIpv6 {
 
 struct CloseIpv6 {};
 
+// DHCPv6 has brought the delegated prefix or the address of the session into force, or has taken
+// them out of it. The store must know it before the peer.
+struct Ipv6BindingsChanged {
+  Ipv6Bindings bindings;
+};
+
+// A DHCPv6 message of the peer was handled (for counters).
+struct Dhcpv6Handled {
+  Dhcpv6Result result;
+};
+
 // Ask AAA; the answer comes back as Link::on_auth_result.
 struct Authenticate {
   AuthRequest request;
@@ -88,13 +101,15 @@ struct LinkEnded {
 };
 
 using LinkAction = std::variant<SendFrame, ConfigureLink, ArmMppe, DisarmMppe, OpenIpv4, CloseIpv4,
-                                OpenIpv6, CloseIpv6, Authenticate, PhaseChanged, LinkEnded>;
+                                OpenIpv6, CloseIpv6, Ipv6BindingsChanged, Dhcpv6Handled,
+                                Authenticate, PhaseChanged, LinkEnded>;
 using LinkActions = std::vector<LinkAction>;
 
-// The content of Router Advertisements for the subscriber (RFC 4861, RFC 8106).
+// For Router Advertisements (RFC 4861, RFC 8106) and DHCPv6 (RFC 8415) to the subscriber.
 struct Ipv6Parameters {
   Ipv6Prefix prefix;                 // a /64, the session's own
   std::array<Ipv6Address, 3> dns{};  // unspecified: not offered
+  SharedDelegation delegation{};     // of DHCPv6
   friend bool operator==(const Ipv6Parameters&, const Ipv6Parameters&) = default;
 };
 

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "controlplane/model/call_kind.hpp"
+#include "controlplane/model/dhcpv6_result.hpp"
 #include "controlplane/model/link_actions.hpp"
 #include "pns/base/end_reason.hpp"
 
@@ -145,6 +146,8 @@ struct Statistics {
   // AAA
   Count auth_accepted, auth_denied, auth_pending;
   Count auth_delayed;  // held back by aaa::GuessLimiter
+  // DHCPv6 messages of subscribers, by Dhcpv6Result
+  std::array<Count, kDhcpv6Results> dhcpv6;
   // dataplane link
   Count dataplane_attached;  // 0 or 1
   Count dataplane_attaches;

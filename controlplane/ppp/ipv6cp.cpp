@@ -4,6 +4,8 @@
 #include <algorithm>
 
 #include "controlplane/ppp/link_state.hpp"
+#include "pns/wire/dhcpv6.hpp"
+#include "pns/wire/ipv6.hpp"
 
 namespace pns::ppp {
 
@@ -86,7 +88,16 @@ void Ipv6cp::settle(bool possible, std::uint16_t inner_mtu, Context& context) {
     set_flows(open.has_value());
   }
   if (wanted && is_open() && !advertiser_.deadline())
-    advertiser_.start(parameters_, id_.ours(), inner_mtu, context);
+    advertiser_.start(parameters_, dhcpv6_flags(settings().dhcpv6, parameters_), id_.ours(),
+                      inner_mtu, context);
+}
+
+void Ipv6cp::on_data(Bytes packet, Context& context) {
+  const auto header = wire::parse_ipv6(packet);
+  if (header && wire::is_for_dhcpv6_server(packet, *header))
+    dhcpv6_.on_packet(packet, parameters_, id_.ours(), settings().dhcpv6, context);
+  else
+    advertiser_.on_packet(packet, context);
 }
 
 void Ipv6cp::restore(const LinkSnapshot& snapshot, std::uint16_t inner_mtu, TimePoint now) {
@@ -95,7 +106,8 @@ void Ipv6cp::restore(const LinkSnapshot& snapshot, std::uint16_t inner_mtu, Time
   restore_opened(now);
   open_ = {snapshot.ipv6->ours, snapshot.ipv6->peers};
   set_flows(true);
-  advertiser_.resume(parameters_, snapshot.ipv6->ours, inner_mtu, now);
+  advertiser_.resume(parameters_, dhcpv6_flags(settings().dhcpv6, parameters_), snapshot.ipv6->ours,
+                     inner_mtu, now);
 }
 
 void Ipv6cp::save(LinkSnapshot& snapshot) const {

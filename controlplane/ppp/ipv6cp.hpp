@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // IPV6CP (RFC 5072): each side's interface identifier, neither zero nor the other's. Addresses come
-// by Router Advertisement afterwards (router_advertiser.hpp), and leave while both Acks are there.
+// by Router Advertisement afterwards (router_advertiser.hpp), prefixes for networks of the peer by
+// DHCPv6 (dhcpv6_responder.hpp). Both leave while both Acks are there.
 // IPv6 is optional: when it cannot be negotiated the link stays without it. Sans-I/O.
 #pragma once
 
 #include <array>
 #include <cstdint>
 
+#include "controlplane/ppp/dhcpv6_responder.hpp"
 #include "controlplane/ppp/network_protocol.hpp"
 #include "controlplane/ppp/router_advertiser.hpp"
 
@@ -51,8 +53,8 @@ class Ipv6cp final : public NetworkProtocol {
 
   void set_network(const model::NetworkParameters& network) override;
   void settle(bool possible, std::uint16_t inner_mtu, Context& context) override;
-  // A Router Solicitation is answered; the dataplane forwards every other packet.
-  void on_data(Bytes packet, Context& context) override { advertiser_.on_packet(packet, context); }
+  // Router Solicitations and DHCPv6 are answered; the dataplane forwards every other packet.
+  void on_data(Bytes packet, Context& context) override;
   [[nodiscard]] std::optional<TimePoint> data_deadline() const noexcept override {
     return advertiser_.deadline();
   }
@@ -66,6 +68,7 @@ class Ipv6cp final : public NetworkProtocol {
 
   InterfaceIdOption id_;
   RouterAdvertiser advertiser_;
+  Dhcpv6Responder dhcpv6_;
   model::Ipv6Parameters parameters_;
   std::optional<model::OpenIpv6> open_;  // as it was sent; empty: no data flows
   std::array<ConfigOption*, 1> options_;

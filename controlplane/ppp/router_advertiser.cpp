@@ -12,9 +12,6 @@
 namespace pns::ppp {
 namespace {
 
-constexpr std::uint32_t kValidLifetime = 86'400;
-constexpr std::uint32_t kPreferredLifetime = 14'400;
-
 // RFC 4861 §6.2.4. Links that came up together do not go on together.
 Duration random_interval(RandomSource& random) {
   constexpr auto kSpan = std::chrono::duration_cast<Milliseconds>(
@@ -25,16 +22,17 @@ Duration random_interval(RandomSource& random) {
 
 }  // namespace
 
-void RouterAdvertiser::start(const model::Ipv6Parameters& parameters,
+void RouterAdvertiser::start(const model::Ipv6Parameters& parameters, Dhcpv6Flags flags,
                              std::uint64_t our_interface_id, std::uint16_t mtu, Context& context) {
-  resume(parameters, our_interface_id, mtu, context.now);
+  resume(parameters, flags, our_interface_id, mtu, context.now);
   sent_ = 0;
   send(context);
 }
 
-void RouterAdvertiser::resume(const model::Ipv6Parameters& parameters,
+void RouterAdvertiser::resume(const model::Ipv6Parameters& parameters, Dhcpv6Flags flags,
                               std::uint64_t our_interface_id, std::uint16_t mtu, TimePoint now) {
-  parameters_ = parameters;
+  parameters_ = &parameters;
+  flags_ = flags;
   our_interface_id_ = our_interface_id;
   mtu_ = mtu;
   sent_ = kInitialCount;
@@ -58,12 +56,14 @@ void RouterAdvertiser::on_timer(Context& context) {
 void RouterAdvertiser::send(Context& context) {
   const wire::RouterAdvertisement ra{.source = wire::link_local(our_interface_id_),
                                      .destination = wire::kAllNodes,
+                                     .managed = flags_.managed,
+                                     .other = flags_.other,
                                      .router_lifetime = kRouterLifetime,
-                                     .prefix = parameters_.prefix,
-                                     .valid_lifetime = kValidLifetime,
-                                     .preferred_lifetime = kPreferredLifetime,
+                                     .prefix = parameters_->prefix,
+                                     .valid_lifetime = Dhcpv6Responder::kValidLifetime,
+                                     .preferred_lifetime = Dhcpv6Responder::kPreferredLifetime,
                                      .mtu = mtu_,
-                                     .dns = parameters_.dns,
+                                     .dns = parameters_->dns,
                                      .dns_lifetime = kRouterLifetime};
   std::vector<std::byte> frame =
       make_frame(wire::PppProtocol::kIpv6, wire::kLongestRouterAdvertisement);

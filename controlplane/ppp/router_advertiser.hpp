@@ -10,6 +10,7 @@
 
 #include "controlplane/model/link_actions.hpp"
 #include "controlplane/ppp/context.hpp"
+#include "controlplane/ppp/dhcpv6_responder.hpp"
 #include "pns/base/bytes.hpp"
 #include "pns/base/time.hpp"
 
@@ -24,12 +25,12 @@ class RouterAdvertiser {
   static constexpr Duration kLeastBetween = Seconds(3);        // MIN_DELAY_BETWEEN_RAS
   static constexpr std::uint16_t kRouterLifetime = 1800;       // seconds: 3 × MaxRtrAdvInterval
 
-  // IPV6CP is open: the first one leaves now.
-  void start(const model::Ipv6Parameters& parameters, std::uint64_t our_interface_id,
-             std::uint16_t mtu, Context& context);
+  // IPV6CP is open: the first one leaves now. `parameters` outlive this.
+  void start(const model::Ipv6Parameters& parameters, Dhcpv6Flags flags,
+             std::uint64_t our_interface_id, std::uint16_t mtu, Context& context);
   // The same after a restart: the next one is due an interval from now.
-  void resume(const model::Ipv6Parameters& parameters, std::uint64_t our_interface_id,
-              std::uint16_t mtu, TimePoint now);
+  void resume(const model::Ipv6Parameters& parameters, Dhcpv6Flags flags,
+              std::uint64_t our_interface_id, std::uint16_t mtu, TimePoint now);
   void stop() noexcept;
 
   // An IPv6 packet from the peer; anything but a valid Router Solicitation is ignored. Answered at
@@ -42,7 +43,8 @@ class RouterAdvertiser {
  private:
   void send(Context& context);
 
-  model::Ipv6Parameters parameters_;
+  const model::Ipv6Parameters* parameters_ = nullptr;
+  Dhcpv6Flags flags_;
   std::uint64_t our_interface_id_ = 0;
   std::uint16_t mtu_ = 0;
   unsigned sent_ = 0;

@@ -12,6 +12,7 @@
 
 #include "controlplane/model/auth.hpp"
 #include "controlplane/ppp/dhcp_responder.hpp"
+#include "controlplane/ppp/dhcpv6_responder.hpp"
 #include "pns/base/time.hpp"
 
 namespace pns::ppp {
@@ -81,6 +82,7 @@ struct LinkSettings {
   unsigned rejects_per_second = 10;              // Code-Rejects and Protocol-Rejects together
 
   InformSettings inform;
+  Dhcpv6Settings dhcpv6;
 
   // The network control protocols that the link knows. Static storage.
   std::span<const NetworkProtocolKind> network_protocols = standard_network_protocols();

@@ -63,10 +63,14 @@ config::Config load_config(config::Source& source) {
   return std::move(*config);
 }
 
+std::string machine_id() {
+  std::string id;
+  std::getline(std::ifstream("/etc/machine-id"), id);
+  return id;
+}
+
 subscriber::SessionIdSource make_session_ids() {
-  std::string machine_id;
-  std::getline(std::ifstream("/etc/machine-id"), machine_id);
-  return {subscriber::node_number(machine_id), wall_milliseconds};
+  return {subscriber::node_number(machine_id()), wall_milliseconds};
 }
 
 std::vector<Ipv4Address> addresses_of(const std::vector<contract::Grants::Listener>& listeners) {
@@ -82,7 +86,9 @@ std::vector<Ipv4Address> addresses_of(const std::vector<contract::Grants::Listen
 void ControlProcess::PoolFigures::refresh(const std::vector<pools::PoolStatus>& status) {
   std::vector<metrics::Collector::PoolUse> next;
   next.reserve(status.size());
-  for (const auto& pool : status) next.push_back({std::string(pool.name), pool.size, pool.in_use});
+  for (const auto& pool : status)
+    next.push_back({std::string(pool.name), pool.size, pool.in_use, pool.delegated_size,
+                    pool.delegated_in_use});
   const std::scoped_lock lock(mutex_);
   figures_ = std::move(next);
 }
@@ -137,7 +143,8 @@ ControlProcess::ControlProcess(config::Source source, const std::filesystem::pat
                                                              owner);
                     },
                 .opener = connector_,
-                .listen = addresses_of(grants_.listeners)},
+                .listen = addresses_of(grants_.listeners),
+                .machine_id = machine_id()},
                make_session_ids()),
       memory_watch_(context_, std::uint64_t{config_.control.memory_megabytes} << 20,
                     {.measured =
@@ -293,7 +300,8 @@ void ControlProcess::on_users(UsersLoader::Users users) {
   std::vector<Ipv6Prefix> fixed_prefixes;
   for (const aaa::LocalUser& user : *users) {
     if (user.address) fixed.push_back(*user.address);
-    if (user.ipv6_prefix) fixed_prefixes.push_back(*user.ipv6_prefix);
+    for (const auto& prefix : {user.ipv6_prefix, user.delegated_prefix})
+      if (prefix) fixed_prefixes.push_back(*prefix);
   }
   pools_.set_fixed(fixed, fixed_prefixes);
   local_authenticator_.emplace(std::move(*users), random_);

@@ -42,6 +42,9 @@ enum class SessionTag : std::uint16_t {
   kRealm = 23,
   kLoginAgain = 24,
   kRateGroup = 25,
+  kDelegatedPrefix = 26,
+  kIpv6Address = 27,
+  kIpv6Bindings = 28,      // absent: nothing is in force
 #ifdef PNS_CONTRACT_TRIAL  // pns/contract/build_contract.hpp
   kTrial = 0xffff,
 #endif
@@ -392,6 +395,35 @@ std::optional<pptp::KnownCall> decode_call(Bytes record) {
 
 namespace {
 
+void write(RecordWriter& out, const model::Delegation& delegation) {
+  if (const auto& prefix = delegation.prefix)
+    out.field(SessionTag::kDelegatedPrefix, [&] {
+      write(out, prefix->address);
+      out.u8(prefix->length);
+    });
+  if (delegation.address)
+    out.field(SessionTag::kIpv6Address, [&] { write(out, *delegation.address); });
+  const model::Ipv6Bindings& bindings = delegation.bindings;
+  if (bindings != model::Ipv6Bindings())
+    out.field(SessionTag::kIpv6Bindings, [&] {
+      out.flag(bindings.prefix);
+      out.flag(bindings.address);
+      out.u8(bindings.declined);
+    });
+}
+
+void read_delegated(FieldReader& in, std::optional<Ipv6Prefix>& out) {
+  const Ipv6Prefix prefix = read_network6(in);
+  if (!may_be_behind_subscriber(prefix)) return in.fail();
+  out = prefix;
+}
+
+void read_bindings(FieldReader& in, model::Ipv6Bindings& out) {
+  out.prefix = in.flag();
+  out.address = in.flag();
+  out.declined = in.u8();
+}
+
 void write_service(RecordWriter& out, const StoredSession& session) {
   const model::RateLimit& upstream = session.rates.upstream;
   const model::RateLimit& downstream = session.rates.downstream;
@@ -439,6 +471,7 @@ Octets encode(const StoredSession& session) {
   if (const auto& prefix = session.lease.ipv6_prefix)
     out.field(SessionTag::kIpv6Prefix, [&] { out.u64(prefix->address.high); });
   if (const auto& networks = session.lease.networks) write(out, *networks);
+  write(out, *session.lease.delegation);
   write_service(out, session);
   if (!link.from_lcp)
     out.field(SessionTag::kLcp, [&] {
@@ -494,6 +527,7 @@ std::optional<StoredSession> decode_session(Bytes record) {
   link.from_lcp = true;
   std::optional<decltype(model::Ipv6Parameters::dns)> ipv6_dns;
   Networks networks;
+  model::Delegation delegation;
   std::uint64_t rate_of_both = 0;
   std::optional<model::ServiceRates> rates;
   std::string rate_group;
@@ -560,6 +594,13 @@ std::optional<StoredSession> decode_session(Bytes record) {
         return read_networks(value, networks.ipv4, read_network4);
       case SessionTag::kIpv6Networks:
         return read_networks(value, networks.ipv6, read_network6);
+      case SessionTag::kDelegatedPrefix:
+        return read_delegated(value, delegation.prefix);
+      case SessionTag::kIpv6Address:
+        delegation.address = read_ipv6(value);
+        return;
+      case SessionTag::kIpv6Bindings:
+        return read_bindings(value, delegation.bindings);
       case SessionTag::kWithoutIpv4:
         link.ipv4 = false;
         return;
@@ -591,9 +632,11 @@ std::optional<StoredSession> decode_session(Bytes record) {
                                                  .downstream = {.bits_per_second = rate_of_both}});
   out.rates.group = std::move(rate_group);
   if (!networks.empty()) out.lease.networks = std::make_shared<const Networks>(std::move(networks));
+  out.lease.delegation = delegation;
   // Without a prefix there is nothing to say in IPV6CP.
   if (ipv6_dns && out.lease.ipv6_prefix)
-    link.network.ipv6 = model::Ipv6Parameters{.prefix = *out.lease.ipv6_prefix, .dns = *ipv6_dns};
+    link.network.ipv6 = model::Ipv6Parameters{
+        .prefix = *out.lease.ipv6_prefix, .dns = *ipv6_dns, .delegation = out.lease.delegation};
   return out;
 }
 

@@ -34,7 +34,7 @@ CallControl::CallControl(const Parts& parts, Network network)
                        .call_ids = parts.call_ids,
                        .refusal_log = refusal_log_,
                        .link_settings = std::make_shared<const ppp::LinkSettings>(
-                           make_link_settings(services_.config))},
+                           make_link_settings(services_.config, network.machine_id))},
       allocator_(session_context_, sessions_, parts.session_ids),
       installer_(services_, sessions_, *this),
       offers_(services_, *this),

@@ -55,6 +55,7 @@ class CallControl final : public ConnectionTable::Owner,
     control::ConnectionOpener& opener;
     std::vector<Ipv4Address> listen{};              // where placed calls may come from
     std::uint16_t pac_port = wire::pptp::kTcpPort;  // of PACs
+    std::string machine_id{};                       // of this host, for its DUID
   };
   // Shared parts, which outlive this.
   struct Parts {

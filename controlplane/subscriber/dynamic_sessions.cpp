@@ -16,11 +16,14 @@ bool agrees(const std::optional<Value>& wanted, const Actual& actual) {
 }
 
 bool agrees_in_ipv6(const Wanted& wanted, const Session& session) {
-  if (!wanted.ipv6_prefix && !wanted.ipv6_address) return true;
+  if (!wanted.ipv6_prefix && !wanted.ipv6_address && !wanted.delegated_prefix) return true;
   const auto& lease = session.account().lease();
   if (!lease || !lease->ipv6_prefix) return false;
+  const auto& address = wanted.ipv6_address;
   return agrees(wanted.ipv6_prefix, *lease->ipv6_prefix) &&
-         (!wanted.ipv6_address || lease->ipv6_prefix->contains(*wanted.ipv6_address));
+         agrees(wanted.delegated_prefix, lease->delegation->prefix) &&
+         (!address || lease->ipv6_prefix->contains(*address) ||
+          address == lease->delegation->address);
 }
 
 bool agrees_in_interface(const Wanted& wanted, const Session& session) {
@@ -75,7 +78,11 @@ std::vector<Session*> DynamicSessions::candidates(const Wanted& wanted) const {
   if (wanted.slot) return alone(sessions_.find(*wanted.slot));
   if (wanted.address) return sessions_.of_address(*wanted.address, {}, kMost);
   if (wanted.ipv6_prefix) return of_prefix(wanted.ipv6_prefix->address);
-  if (wanted.ipv6_address) return of_prefix(*wanted.ipv6_address);
+  if (wanted.ipv6_address) {
+    // The address of an account may be elsewhere.
+    auto found = of_prefix(*wanted.ipv6_address);
+    if (!found.empty()) return found;
+  }
   if (wanted.user) return sessions_.of_user(*wanted.user, {}, kMost);
   if (wanted.port_id) return sessions_.of_peer(wanted.port_id->peer, {}, kMost);
   if (wanted.peer) return sessions_.of_peer(*wanted.peer, {}, kMost);

@@ -66,18 +66,17 @@ std::expected<model::Lease, LeaseAssigner::Obstacle> LeaseAssigner::take(
                    ? pools.claim(*grant.address, pool)
                    : pools.allocate(pool, call_ids_.address_buckets(session.call().our_call_id));
   if (lease) {
-    const auto networks = pools.add_networks(*lease, grant.networks);
-    if (networks) {
-      pools.add_ipv6(*lease, lease->pool.empty() ? pool : lease->pool, grant.ipv6_prefix);
-      return std::move(*lease);
-    }
+    const auto networks = add_networks(*lease, pool, grant);
+    if (networks) return std::move(*lease);
     pools.release(*lease);
     if (networks.error() == PoolError::kNotLeasable)
       return std::unexpected(Obstacle{.reason = EndReason::route_not_leasable});
     // Only sessions of the same account have the same networks, or those of an earlier users file.
     Obstacle obstacle = others_of(session, grant.user, EndReason::route_in_use);
-    std::erase_if(obstacle.candidates,
-                  [](const Session* other) { return !other->account().lease()->networks; });
+    std::erase_if(obstacle.candidates, [](const Session* other) {
+      const model::Lease& held = *other->account().lease();
+      return !held.networks && !held.delegation->prefix && !held.delegation->address;
+    });
     return std::unexpected(std::move(obstacle));
   }
   switch (lease.error()) {
@@ -103,6 +102,19 @@ std::expected<model::Lease, LeaseAssigner::Obstacle> LeaseAssigner::take(
       obstacle.other_account = holder;
   }
   return std::unexpected(std::move(obstacle));
+}
+
+// The parts of a lease beside the IPv4 address.
+std::expected<void, PoolError> LeaseAssigner::add_networks(model::Lease& lease,
+                                                           std::string_view pool,
+                                                           const model::AuthGrant& grant) {
+  auto& pools = services_.pools;
+  if (const auto added = pools.add_networks(lease, grant.networks); !added) return added;
+  const std::string own_pool(lease.pool.empty() ? pool : lease.pool);
+  const auto chosen = [&](const std::string& name) { return name.empty() ? own_pool : name; };
+  pools.add_ipv6(lease, chosen(grant.ipv6_pool), grant.ipv6_prefix);
+  return pools.add_delegation(lease, chosen(grant.delegated_pool), grant.delegated_prefix,
+                              grant.ipv6_address);
 }
 
 // The other sessions of the account that have a lease. Logins that wait for theirs do not count:

@@ -74,6 +74,9 @@ class LeaseAssigner final : public SessionListener, public SessionLeases {
   void attempt(SessionId id);
   [[nodiscard]] std::expected<model::Lease, Obstacle> take(const Session& session,
                                                            const model::AuthGrant& grant);
+  [[nodiscard]] std::expected<void, pools::PoolError> add_networks(model::Lease& lease,
+                                                                   std::string_view pool,
+                                                                   const model::AuthGrant& grant);
   [[nodiscard]] Obstacle others_of(const Session& session, std::string_view user,
                                    EndReason reason) const;
   void make_room(SessionId id, Request& request, Obstacle obstacle);

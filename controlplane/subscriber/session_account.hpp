@@ -48,6 +48,10 @@ class SessionAccount {
   std::optional<model::Lease> set_lease(std::optional<model::Lease> lease) {
     return std::exchange(lease_, std::move(lease));
   }
+  // DHCPv6 has brought this much of the lease into force, if there is one.
+  void set_bindings(const model::Ipv6Bindings& bindings) {
+    if (lease_) lease_->set_bindings(bindings);
+  }
   void set_service(const model::ServiceRates& rates, const model::ServiceFilters& filters);
   // The account of a session that an earlier process left.
   void restore(const std::string& user, const model::Lease& lease, const model::ServiceRates& rates,

@@ -146,11 +146,15 @@ void SessionLink::apply(const model::LinkActions& actions) {
 
 // Comes before the first action: the record is written before the peer is told.
 void SessionLink::note_resumption(const model::LinkActions& actions) {
+  for (const auto& action : actions)
+    if (const auto* changed = std::get_if<model::Ipv6BindingsChanged>(&action))
+      account_.set_bindings(changed->bindings);
   const auto resumption = account_.lease() ? machine_->resume() : ppp::Link::Resume::kNot;
   const bool changed = resumption != resumption_ ||
                        std::ranges::any_of(actions, [](const model::LinkAction& action) {
                          return std::holds_alternative<model::OpenIpv4>(action) ||
                                 std::holds_alternative<model::OpenIpv6>(action) ||
+                                std::holds_alternative<model::Ipv6BindingsChanged>(action) ||
                                 std::holds_alternative<model::CloseIpv6>(action);
                        });
   if (!changed || !is_up()) return;
@@ -221,16 +225,31 @@ void SessionLink::perform(const model::CloseIpv6&) {
   note_networks();
 }
 
+void SessionLink::perform(const model::Ipv6BindingsChanged&) {
+  context_.events.changed(session_, {.kind = Kind::kNetworks});
+}
+
+void SessionLink::perform(const model::Dhcpv6Handled& action) {
+  context_.services.statistics.dhcpv6[static_cast<std::size_t>(action.result)].add();
+}
+
 void SessionLink::note_networks() {
-  if (account_.lease() && account_.lease()->networks)
+  if (account_.lease() && account_.lease()->may_have_networks())
     context_.events.changed(session_, {.kind = Kind::kNetworks});
 }
 
 Networks SessionLink::networks_in_force() const {
   Networks networks;
-  if (!is_up() || !machine_ || !account_.lease() || !account_.lease()->networks) return networks;
-  if (machine_->ipv4_flows()) networks.ipv4 = account_.lease()->networks->ipv4;
-  if (session_.dataplane().ipv6_flows()) networks.ipv6 = account_.lease()->networks->ipv6;
+  if (!is_up() || !machine_ || !account_.lease()) return networks;
+  const model::Lease& lease = *account_.lease();
+  if (!lease.may_have_networks()) return networks;
+  if (lease.networks && machine_->ipv4_flows()) networks.ipv4 = lease.networks->ipv4;
+  if (!session_.dataplane().ipv6_flows()) return networks;
+  if (lease.networks) networks.ipv6 = lease.networks->ipv6;
+  const model::Delegation& delegation = *lease.delegation;
+  if (delegation.bindings.prefix && delegation.prefix) networks.add(*delegation.prefix);
+  if (delegation.bindings.address && lease.has_address_elsewhere())
+    networks.add(Ipv6Prefix{*delegation.address, 128});
   return networks;
 }
 

@@ -107,6 +107,8 @@ class SessionLink {
   void perform(const model::CloseIpv4& action);
   void perform(const model::OpenIpv6& action);
   void perform(const model::CloseIpv6& action);
+  void perform(const model::Ipv6BindingsChanged& action);
+  void perform(const model::Dhcpv6Handled& action);
   void perform(const model::Authenticate& action);
   void perform(const model::PhaseChanged& action);
   void perform(const model::LinkEnded& action);

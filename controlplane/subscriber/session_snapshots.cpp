@@ -84,6 +84,7 @@ SessionView view_of(const Session& session, TimePoint now) {
     view.mppe = status.mppe;
     view.ipv6_prefix = status.ipv6_prefix;
   }
+  if (account.lease()) view.delegated_prefix = account.lease()->delegation->prefix;
   view.networks = link.networks_in_force();
   view.worker = session.worker();
   view.connection = call.connection.value;

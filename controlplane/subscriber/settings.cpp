@@ -7,8 +7,11 @@
 #include <stdexcept>
 
 #include "controlplane/ppp/compression.hpp"
+#include "pns/base/bytes.hpp"
+#include "pns/crypto/hash.hpp"
 #include "pns/crypto/mschap.hpp"
 #include "pns/wire/dhcp.hpp"
+#include "pns/wire/dhcpv6.hpp"
 
 namespace pns::subscriber {
 namespace {
@@ -40,6 +43,44 @@ ppp::EapMethod eap_method_of(config::EapMethod method) noexcept {
 
 static_assert(config::kMaxDomain == wire::kMaxDhcpDomain);
 static_assert(config::kMaxRouteOctets == wire::kMaxDhcpRoutes);
+
+ppp::Dhcpv6Mode mode_of(config::Dhcpv6 mode) noexcept {
+  switch (mode) {
+    case config::Dhcpv6::kOff:
+      return ppp::Dhcpv6Mode::kOff;
+    case config::Dhcpv6::kStateless:
+      return ppp::Dhcpv6Mode::kStateless;
+    case config::Dhcpv6::kStateful:
+      return ppp::Dhcpv6Mode::kStateful;
+  }
+  return ppp::Dhcpv6Mode::kOff;
+}
+
+// DUID-UUID (RFC 6355 §4), the same over restarts. Not the machine's id itself, which is no
+// business of subscribers; each server of a host has one of its own.
+std::vector<std::byte> server_identifier(std::string_view node, std::string_view machine_id) {
+  constexpr std::uint16_t kDuidUuid = 4;
+  const auto digest = crypto::sha1(
+      {as_octets("pns dhcpv6"), as_octets(machine_id), as_octets("/"), as_octets(node)});
+  std::vector<std::byte> duid(2 + 16);
+  Writer writer(duid);
+  writer.write_u16(kDuidUuid);
+  writer.write_bytes(Bytes(digest).first(16));
+  // Version 5, variant of RFC 9562 §4: a name and SHA-1 made it.
+  duid[2 + 6] = (duid[2 + 6] & std::byte{0x0f}) | std::byte{0x50};
+  duid[2 + 8] = (duid[2 + 8] & std::byte{0x3f}) | std::byte{0x80};
+  return duid;
+}
+
+ppp::Dhcpv6Settings make_dhcpv6_settings(const config::Config& config,
+                                         std::string_view machine_id) {
+  ppp::Dhcpv6Settings settings;
+  settings.mode = mode_of(config.ppp.dhcpv6);
+  settings.server_identifier = server_identifier(config.node.name, machine_id);
+  settings.domain_list.resize(wire::kMaxDomainList);
+  settings.domain_list.resize(wire::write_dhcpv6_domain(settings.domain_list, config.ppp.domain));
+  return settings;
+}
 
 bool contains(const auto& list, auto value) { return std::ranges::find(list, value) != list.end(); }
 
@@ -83,7 +124,7 @@ ppp::MppeMode mode_of(config::MppeMode mode) noexcept {
 
 }  // namespace
 
-ppp::LinkSettings make_link_settings(const config::Config& config) {
+ppp::LinkSettings make_link_settings(const config::Config& config, std::string_view machine_id) {
   ppp::LinkSettings settings;
   settings.mru = config.ppp.mtu;
   settings.name = config.node.name;
@@ -109,6 +150,7 @@ ppp::LinkSettings make_link_settings(const config::Config& config) {
   settings.mppe_mode = mode_of(config.ppp.mppe.mode);
   settings.lcp_echo_interval = config.ppp.lcp_echo.interval;
   settings.lcp_echo_failures = config.ppp.lcp_echo.failures;
+  settings.dhcpv6 = make_dhcpv6_settings(config, machine_id);
   settings.inform.domain = config.ppp.domain;
   for (const auto& [name, pool] : config.pools) {
     settings.inform.pools.push_back({.ranges = pool.ranges, .routes = pool.routes});
@@ -175,6 +217,8 @@ std::vector<pools::PoolConfig> make_pools(const config::Config& config) {
                      .ranges = pool.ranges,
                      .gateway = pool.gateway,
                      .ipv6_prefixes = pool.ipv6_prefixes,
+                     .delegated_prefixes = pool.delegated_prefixes,
+                     .delegated_length = pool.delegated_length,
                      .skip_0_and_255 = pool.skip_0_and_255,
                      .exclude = pool.exclude,
                      .next = pool.next});
@@ -204,7 +248,8 @@ model::NetworkParameters make_network_parameters(const model::Lease& lease, cons
   // No IPv6 over a link that cannot carry its minimum MTU.
   if (lease.ipv6_prefix && (terms.mtu == 0 || terms.mtu >= kMinIpv6Mtu) &&
       std::min(ppp.mtu, peer_mru) >= kMinIpv6Mtu + ppp::MppeAgreement::kOverhead) {
-    parameters.ipv6 = model::Ipv6Parameters{.prefix = *lease.ipv6_prefix};
+    parameters.ipv6 =
+        model::Ipv6Parameters{.prefix = *lease.ipv6_prefix, .delegation = lease.delegation};
     add_servers(parameters.ipv6->dns, terms.ipv6_dns, ppp.ipv6_dns);
   }
   return parameters;
@@ -279,6 +324,7 @@ std::vector<aaa::LocalUser> make_users(const std::vector<config::LocalUser>& use
     local.password_expired = user.password_expired;
     local.address = user.address;
     local.ipv6_prefix = user.ipv6_prefix;
+    local.delegated_prefix = user.delegated_ipv6_prefix;
     if (!user.routes.empty()) local.networks = std::make_shared<const Networks>(user.routes);
     local.pool = user.pool.value_or("");
     local.terms = make_terms(user.terms);

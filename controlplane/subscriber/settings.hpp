@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 #include <vector>
 
 #include "controlplane/aaa/guess_limiter.hpp"
@@ -20,8 +21,9 @@
 
 namespace pns::subscriber {
 
-// `peer` is left to be set for each session.
-[[nodiscard]] ppp::LinkSettings make_link_settings(const config::Config& config);
+// `peer` is left to be set for each session. `machine_id`: a text that differs between hosts.
+[[nodiscard]] ppp::LinkSettings make_link_settings(const config::Config& config,
+                                                   std::string_view machine_id = {});
 [[nodiscard]] pptp::ConnectionSettings make_connection_settings(const config::Config& config);
 [[nodiscard]] SourceLimits::Settings make_source_limits(const config::Config& config);
 [[nodiscard]] aaa::GuessLimits make_guess_limits(const config::Config& config);

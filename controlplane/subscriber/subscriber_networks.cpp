@@ -23,7 +23,8 @@ SubscriberNetworks::SubscriberNetworks(Services& services, SessionTable& session
 
 void SubscriberNetworks::on_attached() {
   sessions_.for_each([this](const Session& session) {
-    if (session.account().lease() && session.account().lease()->networks) enqueue(session.id());
+    const auto& lease = session.account().lease();
+    if (lease && lease->may_have_networks()) enqueue(session.id());
   });
   send_some();
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // SubscriberNetworks: brings the networks behind subscribers into force. The dataplane gets those
-// of a session whenever its network protocols open or close, and all of them when it has come back:
-// session memory does not hold them (docs/decisions/0023). The supervisor puts those that the
+// of a session whenever its network protocols open or close and whenever DHCPv6 gives a prefix or
+// takes it back, and all of them when it has come back: session memory does not hold them
+// (docs/decisions/0023). The supervisor puts those that the
 // dataplane has taken into the kernel's routing table, and takes them out when the call ends.
 //
 // Commands wait in a queue of sessions, so that all sites of a server may come at once. Event-loop

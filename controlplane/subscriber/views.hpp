@@ -44,9 +44,10 @@ struct SessionView {
   std::string claimed_user;  // the name that the peer gave last, proved or not
   Ipv4Address peer;
   Ipv4Address local;
-  Ipv4Address address;                    // unspecified until IPCP is open
-  std::optional<Ipv6Prefix> ipv6_prefix;  // empty until IPV6CP is open
-  Networks networks;                      // behind the subscriber, in force
+  Ipv4Address address;                         // unspecified until IPCP is open
+  std::optional<Ipv6Prefix> ipv6_prefix;       // empty until IPV6CP is open
+  std::optional<Ipv6Prefix> delegated_prefix;  // of the session, in force or not
+  Networks networks;                           // behind the subscriber, in force
   std::string state;  // dialling, establish, authenticate, network, open, terminate, removing
   std::string kind;   // subscriber, incoming, placed
   OurCallId our_call_id;

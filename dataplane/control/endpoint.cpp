@@ -267,7 +267,7 @@ ReplyResult Endpoint::set_networks(const contract::ReceivedMessage& message) {
   const auto body = message.body_as<contract::SetNetworks>();
   const Bytes payload = message.payload();
   std::vector<Ipv6Prefix> networks;
-  bool valid = body && body->count <= kMaxNetworks &&
+  bool valid = body && body->count <= kMaxSessionNetworks &&
                payload.size() == body->count * sizeof(contract::SessionNetwork);
   for (std::size_t i = 0; valid && i < body->count; ++i) {
     contract::SessionNetwork entry;

@@ -5,6 +5,7 @@
 #include "dataplane/pipeline/local_delivery.hpp"
 #include "dataplane/pipeline/networks.hpp"
 #include "dataplane/pipeline/rate.hpp"
+#include "pns/wire/dhcpv6.hpp"
 #include "pns/wire/icmpv6.hpp"
 #include "pns/wire/ppp_protocol.hpp"
 #include "pns/wire/tcp.hpp"
@@ -48,6 +49,9 @@ void take_link_scope(StageContext& stage, rte_mbuf* packet, PacketContext& conte
   }
   if (type == wire::kIcmpv6NeighborSolicitation)
     return take_neighbor_solicitation(stage, packet, context, header);
+  if ((!multicast || header.destination == wire::kAllDhcpv6Servers) &&
+      wire::is_for_dhcpv6_server(octets_of(packet), header))
+    return punt_to_control(stage, packet, context, kIpv6Protocol, 0);
   if (multicast) {
     context.lane = Lane::kConsumed;
     return;

@@ -13,7 +13,9 @@
 
 namespace pns {
 
-inline constexpr std::size_t kMaxNetworks = 16;  // of one subscriber, both families together
+inline constexpr std::size_t kMaxNetworks = 16;  // of one account, both families together
+// A session has those of its account, a delegated prefix and an address.
+inline constexpr std::size_t kMaxSessionNetworks = kMaxNetworks + 2;
 
 struct Networks {
   std::vector<Ipv4Prefix> ipv4;

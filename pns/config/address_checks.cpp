@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "pns/base/ip_ranges.hpp"
+#include "pns/base/networks.hpp"
 
 namespace pns::config {
 namespace {
@@ -91,31 +92,34 @@ class AddressChecks {
   }
 
   void check_ipv6_addresses() {
-    const auto overlap = [](const Ipv6Prefix& a, const Ipv6Prefix& b) {
-      return a.contains(b.address) || b.contains(a.address);
-    };
-    std::vector<std::pair<Ipv6Prefix, std::string>> placed;
-    for (const auto& [name, pool] : config_.pools)
-      for (std::size_t i = 0; i < pool.ipv6_prefixes.size(); ++i) {
-        const Ipv6Prefix& prefix = pool.ipv6_prefixes[i];
-        const std::string key = fmt::format("pools.{}.ipv6_prefixes.{}", name, i);
-        for (const auto& [other, other_key] : placed)
-          if (overlap(prefix, other))
-            document_.error_at(key, fmt::format("overlaps {} of {}", other.to_string(), other_key));
-        for (const auto& [role, port] : named_ports(config_))
-          for (const Ipv6Prefix& own : port->ipv6_addresses)
-            // A pool may be a part of the core network that has none of our addresses.
-            if (overlap(prefix, own) &&
-                (role != "core" || own.length >= prefix.length || prefix.contains(own.address)))
-              document_.error_at(
-                  key, fmt::format("overlaps {} of ports.{}.addresses", own.to_string(), role));
-        placed.emplace_back(prefix, key);
-      }
+    for (const auto& [name, pool] : config_.pools) {
+      check_ipv6_prefixes("pools." + name + ".ipv6_prefixes", pool.ipv6_prefixes);
+      check_ipv6_prefixes("pools." + name + ".delegated_prefixes", pool.delegated_prefixes);
+    }
+  }
+
+  void check_ipv6_prefixes(const std::string& list, const std::vector<Ipv6Prefix>& prefixes) {
+    for (std::size_t i = 0; i < prefixes.size(); ++i) {
+      const Ipv6Prefix& prefix = prefixes[i];
+      const std::string key = fmt::format("{}.{}", list, i);
+      for (const auto& [other, other_key] : placed_ipv6_)
+        if (overlap(prefix, other))
+          document_.error_at(key, fmt::format("overlaps {} of {}", other.to_string(), other_key));
+      for (const auto& [role, port] : named_ports(config_))
+        for (const Ipv6Prefix& own : port->ipv6_addresses)
+          // A pool may be a part of the core network that has none of our addresses.
+          if (overlap(prefix, own) &&
+              (role != "core" || own.length >= prefix.length || prefix.contains(own.address)))
+            document_.error_at(
+                key, fmt::format("overlaps {} of ports.{}.addresses", own.to_string(), role));
+      placed_ipv6_.emplace_back(prefix, key);
+    }
   }
 
   const Config& config_;
   Document& document_;
   std::vector<Placed> placed_;
+  std::vector<std::pair<Ipv6Prefix, std::string>> placed_ipv6_;
 };
 
 }  // namespace

@@ -270,6 +270,9 @@ enum class EapMethod : std::uint8_t {
   kRadius,  // those that the RADIUS server runs; alone in a list
 };
 
+// DHCPv6 on the links: not spoken; without addresses of its own; with them.
+enum class Dhcpv6 : std::uint8_t { kOff, kStateless, kStateful };
+
 struct Ppp {
   std::uint16_t mtu = 1400;  // octets of inner IP, before MPPE takes its 4
   LcpEcho lcp_echo;
@@ -281,6 +284,7 @@ struct Ppp {
   std::vector<Ipv6Address> ipv6_dns;  // of the same list, at most 3
   std::vector<Ipv4Address> wins;      // at most 2
   std::string domain;                 // of subscribers, by DHCPINFORM; empty: none
+  Dhcpv6 dhcpv6 = Dhcpv6::kStateless;
   // IPv4 broadcasts between the core network and subscribers with addresses in it: a second and
   // worker, in each direction; 0: not relayed.
   std::uint32_t broadcast_relay = 0;
@@ -294,15 +298,17 @@ inline constexpr std::size_t kMaxRouteOctets = 170;
 inline constexpr std::uint32_t kMaxBroadcastRelay = 10'000;
 
 struct Pool {
-  std::vector<Ipv4Range> ranges;            // disjoint, in the order written, at least one
-  Ipv4Address gateway;                      // our address in IPCP; in no range of any pool
-  std::vector<Ipv6Prefix> ipv6_prefixes{};  // each session gets a /64 of them; empty: no IPv6
-  bool skip_0_and_255 = false;              // never lease addresses that end in .0 or .255
-  std::vector<Ipv4Range> exclude{};         // inside the ranges: never leased from the pool
-  std::string next{};                       // pool that serves when this one is used up
-  std::vector<std::string> groups{};        // of accounts that get this pool
-  std::vector<Ipv4Address> dialled{};       // who dialled one of these gets this pool
-  std::vector<Ipv4Prefix> routes{};         // told by DHCPINFORM; at most kMaxRouteOctets
+  std::vector<Ipv4Range> ranges;                 // disjoint, in the order written, at least one
+  Ipv4Address gateway;                           // our address in IPCP; in no range of any pool
+  std::vector<Ipv6Prefix> ipv6_prefixes{};       // each session gets a /64 of them; empty: no IPv6
+  std::vector<Ipv6Prefix> delegated_prefixes{};  // each session gets one out of them by DHCPv6
+  std::uint8_t delegated_length = 56;            // of such a prefix, bits: 48 to 64
+  bool skip_0_and_255 = false;                   // never lease addresses that end in .0 or .255
+  std::vector<Ipv4Range> exclude{};              // inside the ranges: never leased from the pool
+  std::string next{};                            // pool that serves when this one is used up
+  std::vector<std::string> groups{};             // of accounts that get this pool
+  std::vector<Ipv4Address> dialled{};            // who dialled one of these gets this pool
+  std::vector<Ipv4Prefix> routes{};              // told by DHCPINFORM; at most kMaxRouteOctets
 };
 
 enum class AaaSource : std::uint8_t { kLocal, kRadius };
@@ -626,7 +632,7 @@ struct Config {
   Log log;
 };
 
-// The prefixes of all pools, disjoint.
+// The prefixes of all pools, disjoint; those that are delegated among them.
 [[nodiscard]] Networks prefixes_of_pools(const Config& config);
 
 // One thing wrong with a file.
@@ -679,8 +685,9 @@ struct LocalUser {
   std::optional<Secret<16>> nt_hash;  // MD4 of the UTF-16LE password (RFC 2759 §8.3)
   std::optional<Ipv4Address> address;
   std::optional<Ipv6Prefix> ipv6_prefix{};  // a /64
-  Networks routes{};                        // networks behind this user
-  std::optional<std::string> pool;          // absent: by group or dialled address
+  std::optional<Ipv6Prefix> delegated_ipv6_prefix{};
+  Networks routes{};                // networks behind this user
+  std::optional<std::string> pool;  // absent: by group or dialled address
   UserTerms terms{};
   std::vector<std::string> groups;
   bool disabled = false;
@@ -729,6 +736,7 @@ struct LocalUser {
 [[nodiscard]] std::string_view name_of(EapMethod value) noexcept;
 [[nodiscard]] std::string_view name_of(MppePolicy value) noexcept;
 [[nodiscard]] std::string_view name_of(MppeMode value) noexcept;
+[[nodiscard]] std::string_view name_of(Dhcpv6 value) noexcept;
 [[nodiscard]] std::string_view name_of(AaaSource value) noexcept;
 [[nodiscard]] std::string_view name_of(AttributeMeaning value) noexcept;
 [[nodiscard]] std::string_view name_of(AttributeUnit value) noexcept;

@@ -159,7 +159,8 @@ Networks prefixes_of_pools(const Config& config) {
   for (const auto& [name, pool] : config.pools) {
     for (const Ipv4Range& range : pool.ranges)
       for (const Ipv4Prefix& prefix : prefixes_of(range)) all.ipv4.push_back(prefix);
-    all.ipv6.insert(all.ipv6.end(), pool.ipv6_prefixes.begin(), pool.ipv6_prefixes.end());
+    for (const auto* prefixes : {&pool.ipv6_prefixes, &pool.delegated_prefixes})
+      all.ipv6.insert(all.ipv6.end(), prefixes->begin(), prefixes->end());
   }
   return all;
 }

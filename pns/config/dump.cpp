@@ -159,6 +159,7 @@ Json ppp_json(const Ppp& ppp) {
       {"dns", joined(list(ppp.dns, kPrintSelf), list(ppp.ipv6_dns, kPrintSelf))},
       {"wins", list(ppp.wins, kPrintSelf)},
       {"domain", ppp.domain},
+      {"dhcpv6", text(name_of(ppp.dhcpv6))},
       {"broadcast_relay", ppp.broadcast_relay == 0 ? Json("off") : Json(ppp.broadcast_relay)}};
 }
 
@@ -296,6 +297,9 @@ std::string dump_json(const Config& config) {
     if (!pool.dialled.empty()) entry["dialled"] = list(pool.dialled, kPrintSelf);
     if (!pool.routes.empty()) entry["routes"] = list(pool.routes, kPrintSelf);
     if (!pool.ipv6_prefixes.empty()) entry["ipv6_prefixes"] = list(pool.ipv6_prefixes, kPrintSelf);
+    if (pool.delegated_prefixes.empty()) continue;
+    entry["delegated_prefixes"] = list(pool.delegated_prefixes, kPrintSelf);
+    entry["delegated_length"] = pool.delegated_length;
   }
   if (!config.filters.empty()) json["filters"] = filters_json(config.filters);
   json["rates"] = {{"up", direction_json(config.rates.up)},

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "pns/base/networks.hpp"
 #include "pns/config/words.hpp"
 
 namespace pns::config {
@@ -20,6 +21,33 @@ Parsed<Ipv6Prefix> parse_pool_prefix(std::string_view text) {
   if (prefix->address.is_link_local() || prefix->address.is_multicast())
     return std::unexpected(fmt::format("{} is not a network of unicast addresses", text));
   return prefix;
+}
+
+// The prefixes that DHCPv6 delegates are cut out of these.
+Parsed<Ipv6Prefix> parse_delegated_prefix(std::string_view text) {
+  auto prefix = parse_ipv6_network(text);
+  if (prefix && !may_be_behind_subscriber(*prefix))
+    return std::unexpected(
+        fmt::format("{} is not a network of unicast addresses, or wider than /16", text));
+  return prefix;
+}
+
+void read_delegation(const Section& section, Document& document, Pool& pool) {
+  constexpr int kMaxBits = 24;  // 16 million prefixes for each entry
+  section.read_list("delegated_prefixes", pool.delegated_prefixes, parse_delegated_prefix);
+  section.read("delegated_length", pool.delegated_length, integer(48, 64));
+  if (section.has("delegated_length") && !section.has("delegated_prefixes"))
+    document.error_at(section.path("delegated_length"),
+                      "has no meaning without delegated_prefixes");
+  if (!pool.delegated_prefixes.empty() && pool.ipv6_prefixes.empty())
+    document.error_at(section.path("delegated_prefixes"),
+                      "needs IPv6 on the link: give the pool ipv6_prefixes too");
+  for (const Ipv6Prefix& prefix : pool.delegated_prefixes)
+    if (prefix.length > pool.delegated_length || pool.delegated_length - prefix.length > kMaxBits)
+      document.error_at(section.path("delegated_prefixes"),
+                        fmt::format("{}: a length from {} to {} is needed for prefixes of {} bits",
+                                    prefix.to_string(), pool.delegated_length - kMaxBits,
+                                    pool.delegated_length, pool.delegated_length));
 }
 
 void check_next_pools(const Config& config, const std::string& first, Document& document) {
@@ -47,6 +75,7 @@ void read_pools(const Section& top, Document& document, std::map<std::string, Po
     section.read_list("ranges", pool.ranges, parse_range);
     section.read("gateway", pool.gateway, [](auto text) { return parse_host_address(text); });
     section.read_list("ipv6_prefixes", pool.ipv6_prefixes, parse_pool_prefix);
+    read_delegation(section, document, pool);
     section.read("skip_0_and_255", pool.skip_0_and_255, one_of(kTrueOrFalse));
     section.read_list("routes", pool.routes, parse_network);
     section.read_list("exclude", pool.exclude, parse_range);

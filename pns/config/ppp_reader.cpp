@@ -104,6 +104,7 @@ void read_ppp(const Section& section, Document& document, Ppp& out) {
                 [](auto text) { return parse_ipv6_host_address(text); });
   section.read_list("wins", out.wins, host4);
   section.read("domain", out.domain, parse_domain);
+  section.read("dhcpv6", out.dhcpv6, one_of(kDhcpv6Modes));
   section.read("broadcast_relay", out.broadcast_relay, parse_rate_or_off);
   for (const auto& [key, list] : {std::pair{"dns", &out.dns}, std::pair{"wins", &out.wins}})
     if (list->size() > 2)  // RFC 1877: a primary and a secondary

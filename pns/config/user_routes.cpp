@@ -30,7 +30,15 @@ Parsed<AnyPrefix> parse_user_route(std::string_view text) {
                                                   : parse_behind(parse_ipv6_network(text));
 }
 
-std::string key_of(const LocalUser& user) { return user.name + ".routes"; }
+std::string key_of(const LocalUser& user, std::string_view what) {
+  return fmt::format("{}.{}", user.name, what);
+}
+
+constexpr std::string_view kRoutes = "routes";
+constexpr std::string_view kDelegated = "delegated_ipv6_prefix";
+
+// Networks behind the user, not addresses of his end of the link.
+bool is_behind(std::string_view what) noexcept { return what == kRoutes || what == kDelegated; }
 
 // A prefix that a user has to himself, and what it is.
 template <class Prefix>
@@ -53,14 +61,15 @@ void check_placed(Document& document, std::vector<Placed<Prefix>> placed) {
     while (!around.empty() && !around.back()->prefix.contains(next.prefix.address))
       around.pop_back();
     for (const Placed<Prefix>* wide : around) {
-      const bool routes = wide->what == "routes" || next.what == "routes";
       // The subscriber's own address may lie in his network.
-      if (!routes || (wide->user == next.user && wide->what != next.what &&
-                      wide->prefix.length != next.prefix.length))
-        continue;
+      const bool own_address = wide->user == next.user &&
+                               (wide->what == kRoutes || next.what == kRoutes) &&
+                               is_behind(wide->what) != is_behind(next.what) &&
+                               wide->prefix.length != next.prefix.length;
+      if (own_address || (!is_behind(wide->what) && !is_behind(next.what))) continue;
       const auto& [at, other] =
-          next.what == "routes" ? std::pair(&next, wide) : std::pair(wide, &next);
-      document.error_at(key_of(*at->user),
+          is_behind(next.what) ? std::pair(&next, wide) : std::pair(wide, &next);
+      document.error_at(key_of(*at->user, at->what),
                         fmt::format("{} overlaps {}, of {} of {}", at->prefix.to_string(),
                                     other->prefix.to_string(), other->what, other->user->name));
       break;
@@ -71,8 +80,9 @@ void check_placed(Document& document, std::vector<Placed<Prefix>> placed) {
 
 class Checker {
  public:
-  Checker(Document& document, const Config& config, const LocalUser& user)
-      : document_(document), config_(config), user_(user) {}
+  // `what`: the key that has the networks.
+  Checker(Document& document, const Config& config, const LocalUser& user, std::string_view what)
+      : document_(document), config_(config), user_(user), what_(what) {}
 
   void check(const Ipv4Prefix& network) {
     for (const auto& [name, pool] : config_.pools) {
@@ -89,17 +99,24 @@ class Checker {
     }
   }
   void check(const Ipv6Prefix& network) {
-    for (const auto& [name, pool] : config_.pools)
-      for (const Ipv6Prefix& prefix : pool.ipv6_prefixes)
-        if (overlap(network, prefix))
-          found(network, fmt::format("overlaps {} of pool {}", prefix.to_string(), name));
+    for (const auto& [name, pool] : config_.pools) {
+      for (const Ipv6Prefix& prefix : pool.ipv6_prefixes) check_pool(network, prefix, name);
+      for (const Ipv6Prefix& prefix : pool.delegated_prefixes)
+        // A fixed prefix may be one of those that the pool has.
+        if (what_ != kDelegated || network.length != pool.delegated_length)
+          check_pool(network, prefix, name);
+    }
     for (const auto& [role, port] : named_ports(config_))
       check_port(network, role, port->ipv6_addresses, port->ipv6_gateway, port->ipv6_routes);
   }
 
  private:
   void found(const auto& network, const std::string& reason) {
-    document_.error_at(key_of(user_), network.to_string() + " " + reason);
+    document_.error_at(key_of(user_, what_), network.to_string() + " " + reason);
+  }
+  void check_pool(const Ipv6Prefix& network, const Ipv6Prefix& prefix, const std::string& pool) {
+    if (overlap(network, prefix))
+      found(network, fmt::format("overlaps {} of pool {}", prefix.to_string(), pool));
   }
   void holds(const auto& network, const auto& address, const std::string& whose) {
     if (network.contains(address))
@@ -122,6 +139,7 @@ class Checker {
   Document& document_;
   const Config& config_;
   const LocalUser& user_;
+  std::string_view what_;
 };
 
 }  // namespace
@@ -142,27 +160,32 @@ void check_user_routes(Document& document, const std::vector<LocalUser>& users) 
   std::vector<Placed<Ipv4Prefix>> ipv4;
   std::vector<Placed<Ipv6Prefix>> ipv6;
   for (const LocalUser& user : users) {
-    for (const Ipv4Prefix& network : user.routes.ipv4) ipv4.push_back({network, "routes", &user});
-    for (const Ipv6Prefix& network : user.routes.ipv6) ipv6.push_back({network, "routes", &user});
+    for (const Ipv4Prefix& network : user.routes.ipv4) ipv4.push_back({network, kRoutes, &user});
+    for (const Ipv6Prefix& network : user.routes.ipv6) ipv6.push_back({network, kRoutes, &user});
     if (user.address) ipv4.push_back({{*user.address, 32}, "address", &user});
     if (user.ipv6_prefix) ipv6.push_back({*user.ipv6_prefix, "ipv6_prefix", &user});
+    if (const auto& prefix = user.delegated_ipv6_prefix)
+      ipv6.push_back({*prefix, kDelegated, &user});
   }
   check_placed(document, std::move(ipv4));
   check_placed(document, std::move(ipv6));
 }
 
 void check_user_routes(Document& document, const Config& config, const LocalUser& user) {
-  Checker checker(document, config, user);
+  Checker checker(document, config, user, kRoutes);
   for (const Ipv4Prefix& network : user.routes.ipv4) checker.check(network);
   for (const Ipv6Prefix& network : user.routes.ipv6) checker.check(network);
-  if (user.routes.ipv6.empty() || user.ipv6_prefix) return;
+  const auto& delegated = user.delegated_ipv6_prefix;
+  if (delegated) Checker(document, config, user, kDelegated).check(*delegated);
+  if ((user.routes.ipv6.empty() && !delegated) || user.ipv6_prefix) return;
   const std::string pool(choose_pool(config.pools, user.pool.value_or(""), user.groups, {}));
   const auto found = config.pools.find(pool);
   if (found != config.pools.end() && found->second.ipv6_prefixes.empty())
-    document.error_at(key_of(user),
-                      fmt::format("{} needs IPv6 on the link: give ipv6_prefix, or ipv6_prefixes "
-                                  "to pool {}",
-                                  user.routes.ipv6.front().to_string(), pool));
+    document.error_at(
+        key_of(user, delegated ? kDelegated : kRoutes),
+        fmt::format("{} needs IPv6 on the link: give ipv6_prefix, or ipv6_prefixes "
+                    "to pool {}",
+                    (delegated ? *delegated : user.routes.ipv6.front()).to_string(), pool));
 }
 
 }  // namespace pns::config

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The users file: user → {password | nt_hash, address?, ipv6_prefix?, routes?, pool?, terms,
-// groups?, disabled?, password_expired?}. user_terms.cpp reads the terms. No value of a secret is
-// ever repeated in an error.
+// The users file: user → {password | nt_hash, address?, ipv6_prefix?, delegated_ipv6_prefix?,
+// routes?, pool?, terms, groups?, disabled?, password_expired?}. user_terms.cpp reads the terms. No
+// value of a secret is ever repeated in an error.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -22,6 +22,7 @@ constexpr auto kKeys = std::to_array<std::string_view>({"*.password",
                                                         "*.nt_hash",
                                                         "*.address",
                                                         "*.ipv6_prefix",
+                                                        "*.delegated_ipv6_prefix",
                                                         "*.routes",
                                                         "*.pool",
                                                         "*.rate",
@@ -74,6 +75,14 @@ Parsed<Ipv6Prefix> parse_user_prefix(std::string_view text) {
   return prefix;
 }
 
+Parsed<Ipv6Prefix> parse_user_delegated(std::string_view text) {
+  auto prefix = parse_ipv6_network(text);
+  if (prefix && (prefix->length > 64 || !may_be_behind_subscriber(*prefix)))
+    return std::unexpected(
+        fmt::format("{}: a network of unicast addresses from /16 to /64 is needed", text));
+  return prefix;
+}
+
 LocalUser read_user(Document& document, const std::string& name, const Section& section) {
   LocalUser user;
   user.name = name;
@@ -83,6 +92,7 @@ LocalUser read_user(Document& document, const std::string& name, const Section& 
   section.read("nt_hash", user.nt_hash, parse_nt_hash);
   section.read("address", user.address, [](auto text) { return parse_host_address(text); });
   section.read("ipv6_prefix", user.ipv6_prefix, parse_user_prefix);
+  section.read("delegated_ipv6_prefix", user.delegated_ipv6_prefix, parse_user_delegated);
   read_user_routes(document, section, user.routes);
   section.read("pool", user.pool, parse_text);
   read_user_terms(document, section, user);

@@ -30,6 +30,7 @@ std::string_view name_of(AttributeMeaning value) noexcept {
   return word_of(kAttributeMeanings, value);
 }
 std::string_view name_of(AttributeUnit value) noexcept { return word_of(kAttributeUnits, value); }
+std::string_view name_of(Dhcpv6 value) noexcept { return word_of(kDhcpv6Modes, value); }
 std::string_view name_of(AaaSource value) noexcept { return word_of(kAaaSources, value); }
 std::string_view name_of(OnConflict value) noexcept { return word_of(kOnConflicts, value); }
 std::string_view name_of(OnLimit value) noexcept { return word_of(kOnLimits, value); }

@@ -51,6 +51,8 @@ inline constexpr Word<MppePolicy> kMppePolicies[] = {
 inline constexpr Word<MppeMode> kMppeModes[] = {{"stateless", MppeMode::kStateless},
                                                 {"stateful", MppeMode::kStateful},
                                                 {"any", MppeMode::kAny}};
+inline constexpr Word<Dhcpv6> kDhcpv6Modes[] = {
+    {"off", Dhcpv6::kOff}, {"stateless", Dhcpv6::kStateless}, {"stateful", Dhcpv6::kStateful}};
 inline constexpr Word<std::uint8_t> kKeyBits[] = {{"128", 128}, {"56", 56}, {"40", 40}};
 inline constexpr Word<OnLimit> kOnLimits[] = {{"refuse", OnLimit::kRefuse},
                                               {"replace", OnLimit::kReplace},

@@ -49,7 +49,7 @@ enum class MessageType : std::uint16_t {
   // dataplane → control
   kReply = 64,  // body Reply; request as in the command
   // payload: PPP frame from the Protocol field on (FF 03 removed): a control frame, or a decrypted
-  // packet that is ours to answer (DHCPINFORM, Router Solicitation)
+  // packet that is ours to answer (DHCPINFORM, Router Solicitation, DHCPv6)
   kPuntedFrame = 65,
   // body PathDead: encrypted packets of a session arrive and for seconds none could be decrypted
   kPathDead = 66,
@@ -158,7 +158,7 @@ struct OpenIpv6 {
 
 // The networks behind the subscriber from now on, all of them: none takes the earlier ones away.
 struct SetNetworks {
-  std::uint16_t count = 0;  // at most kMaxNetworks
+  std::uint16_t count = 0;  // at most kMaxSessionNetworks
   std::array<std::uint8_t, 6> reserved{};
 };
 
@@ -169,7 +169,7 @@ struct SessionNetwork {
   std::array<std::uint8_t, 6> reserved{};
 };
 static_assert(sizeof(SessionNetwork) == 24);
-static_assert(kMaxNetworks * sizeof(SessionNetwork) <= kMaxFrame);
+static_assert(kMaxSessionNetworks * sizeof(SessionNetwork) <= kMaxFrame);
 
 enum class ReplyResult : std::uint32_t {
   kDone = 0,

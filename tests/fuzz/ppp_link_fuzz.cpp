@@ -318,6 +318,8 @@ class Driver {
     PNS_CLAIM(relayed->message.size() >= 4 && relayed->message.size() <= 1500);
     PNS_CLAIM(relayed->state.empty() || relayed->state == state_);
   }
+  void on(const model::Ipv6BindingsChanged&) {}
+  void on(const model::Dhcpv6Handled&) {}
   void on(const model::PhaseChanged&) {}
   void on(const model::LinkEnded& end) {
     PNS_CLAIM(end.reason != EndReason::kNone);

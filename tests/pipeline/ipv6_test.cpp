@@ -258,6 +258,42 @@ TEST_CASE("ipv6: a Router Solicitation goes to the control process, a wrong one 
   CHECK(world.counted().at("drop punt_policed") >= 50);
 }
 
+TEST_CASE("ipv6: DHCPv6 for a server goes to the control process, other datagrams nowhere",
+          "[pipeline][ipv6][rfc8415]") {
+  Ipv6World world;
+  const auto datagram = [](std::string_view destination, unsigned port,
+                           std::string_view source = kPeerLink) {
+    Octets udp = octets("0222 0000 000c 0000 0b123456");
+    put16(udp, 2, port);
+    return ip6({.source = source, .destination = destination, .next_header = 17, .hop_limit = 1},
+               udp);
+  };
+  for (const std::string_view destination : {std::string_view("ff02::1:2"), kOurLink}) {
+    const Octets packet = datagram(destination, 547);
+    world.send(packet);
+    world.run();
+    const auto out = world.control();
+    REQUIRE(out.size() == 1);
+    CHECK(hex(out[0].frame) == "0057" + hex(packet));
+    CHECK(out[0].slot == world.s.slot());
+  }
+  CHECK(world.drops().empty());
+  // Other groups and ports end here; another host's link-local source is refused.
+  world.send(datagram("ff02::1:2", 546));
+  world.send(datagram("ff02::1", 547));
+  world.run();
+  CHECK(world.control().empty());
+  CHECK(world.drops().empty());
+  world.refused("port", datagram(kOurLink, 53), "inner_destination");
+  world.refused("source", datagram("ff02::1:2", 547, "fe80::bad"), "inner_source");
+  world.refused("site", datagram("ff05::1:3", 547), "inner_destination");
+  // Within the rate of the session for control frames.
+  (void)world.counted();
+  for (unsigned n = 0; n < 150; ++n) world.send(datagram("ff02::1:2", 547));
+  world.run();
+  CHECK(world.counted().at("drop punt_policed") >= 50);
+}
+
 TEST_CASE("ipv6: without a control process solicitations are dropped", "[pipeline][ipv6]") {
   Ipv6World world({.control_attached = false});
   world.refused("RS",

@@ -82,9 +82,18 @@ TEST_CASE("authorization request: each identification attribute, alone", "[aaa][
           p.add_ipv6_prefix(attribute::kFramedIpv6Prefix, prefix);
         })->sessions.ipv6_prefix == prefix);
   const Ipv6Address host = *Ipv6Address::parse("2001:db8:1:2::5");
-  CHECK(disconnect([&](auto& p) {
-          p.add_ipv6(attribute::kFramedIpv6Address, host);
-        })->sessions.ipv6_address == host);
+  const auto both = disconnect([&](auto& p) {
+    p.add_ipv6(attribute::kFramedIpv6Address, host);
+    p.add_ipv6_prefix(attribute::kDelegatedIpv6Prefix, prefix);
+  });
+  CHECK(both->sessions.ipv6_address == host);
+  CHECK(both->sessions.delegated_prefix == prefix);
+  const auto two = disconnect([&](auto& p) {
+    p.add_text(attribute::kUserName, "alice");
+    p.add_ipv6_prefix(attribute::kDelegatedIpv6Prefix, prefix);
+    p.add_ipv6_prefix(attribute::kDelegatedIpv6Prefix, *Ipv6Prefix::parse("2001:db8:3::/56"));
+  });
+  CHECK(two->sessions.names_none);  // a session has one
   const Ipv4Address outer(0xcb007105);
   CHECK(disconnect([](auto& p) {
           p.add_text(attribute::kCallingStationId, "203.0.113.5");

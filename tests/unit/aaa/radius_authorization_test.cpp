@@ -243,6 +243,37 @@ TEST_CASE("radius authorization: terms of the link", "[aaa][radius][rfc2548]") {
         }).pool == "staff");
 }
 
+TEST_CASE("radius authorization: prefixes, addresses and pools for DHCPv6",
+          "[aaa][radius][rfc4818][rfc6911]") {
+  const auto grant = granted([](PacketBuilder& packet) {
+    packet.add_ipv6_prefix(attribute::kDelegatedIpv6Prefix,
+                           *Ipv6Prefix::parse("2001:db8:200::/56"));
+    packet.add_ipv6_prefix(attribute::kDelegatedIpv6Prefix,
+                           *Ipv6Prefix::parse("2001:db8:300::/56"));  // the first one counts
+    packet.add_ipv6(attribute::kFramedIpv6Address, *Ipv6Address::parse("2001:db8:77::7"));
+    packet.add_text(attribute::kFramedIpv6Pool, "slaac");
+    packet.add_text(attribute::kStatefulIpv6AddressPool, "stateful");
+    packet.add_text(attribute::kDelegatedIpv6PrefixPool, "homes");
+  });
+  CHECK(grant.delegated_prefix == Ipv6Prefix::parse("2001:db8:200::/56"));
+  CHECK(grant.ipv6_address == Ipv6Address::parse("2001:db8:77::7"));
+  CHECK(grant.ipv6_pool == "slaac");
+  CHECK(grant.delegated_pool == "homes");
+  CHECK(granted([](PacketBuilder& packet) {
+          packet.add_text(attribute::kStatefulIpv6AddressPool, "stateful");
+        }).ipv6_pool == "stateful");
+  // Values that nobody can use have no effect, and are named.
+  const auto ignored = ignored_of([](PacketBuilder& packet) {
+    packet.add_ipv6_prefix(attribute::kDelegatedIpv6Prefix,
+                           *Ipv6Prefix::parse("2001:db8:200::/65"));
+    packet.add_ipv6_prefix(attribute::kDelegatedIpv6Prefix, *Ipv6Prefix::parse("ff00::/16"));
+    packet.add_ipv6(attribute::kFramedIpv6Address, *Ipv6Address::parse("fe80::1"));
+  });
+  REQUIRE(ignored.size() == 3);
+  for (const IgnoredAttribute& one : ignored)
+    CHECK(one.reason == IgnoredAttribute::Reason::kUnreadable);
+}
+
 TEST_CASE("radius authorization: attributes without effect are named and refuse nobody",
           "[aaa][radius]") {
   const auto ignored = ignored_of([](PacketBuilder& packet) {

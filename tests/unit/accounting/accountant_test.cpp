@@ -10,6 +10,7 @@
 #include "pns/radius/packet.hpp"
 #include "pns/radius/values.hpp"
 #include "tests/support/fake_random.hpp"
+#include "tests/support/octets.hpp"
 #include "tests/unit/accounting/memory_keeper.hpp"
 
 using namespace pns;
@@ -200,8 +201,13 @@ TEST_CASE("session facts: what every record says", "[accounting]") {
   SessionFacts facts = world.facts(0x0123456789abcdef);
   facts.authentic = Authentic::kRadius;
   facts.ipv6_prefix = *Ipv6Prefix::parse("2001:db8:0:7::/64");
+  facts.delegated_prefix = *Ipv6Prefix::parse("2001:db8:200::/56");
+  facts.ipv6_address = *Ipv6Address::parse("2001:db8:77::7");
   facts.classes = {Octets(3, std::byte{1}), Octets(2, std::byte{2})};
   facts.networks.ipv4.push_back(*Ipv4Prefix::parse("10.9.0.0/24"));
+  // In force; they have attributes of their own.
+  facts.networks.ipv6 = {*Ipv6Prefix::parse("2001:db8:50::/48"), *facts.delegated_prefix,
+                         *Ipv6Prefix::parse("2001:db8:77::7/128")};
   const Octets all = identity_attributes(facts);
 
   const auto text = [&all](radius::AttributeId id) {
@@ -217,6 +223,11 @@ TEST_CASE("session facts: what every record says", "[accounting]") {
   CHECK(text(attribute::kTunnelClientEndpoint) == "192.0.2.1;");
   CHECK(text(attribute::kAcctTunnelConnection) == "100-200;");
   CHECK(text(attribute::kFramedRoute) == "10.9.0.0/24 0.0.0.0 1;");
+  CHECK(text(attribute::kFramedIpv6Route) == "2001:db8:50::/48 :: 1;");
+  CHECK(test::hex(*radius::AttributeValues(all, attribute::kDelegatedIpv6Prefix).begin()) ==
+        "003820010db8020000");
+  CHECK(test::hex(*radius::AttributeValues(all, attribute::kFramedIpv6Address).begin()) ==
+        "20010db8007700000000000000000007");
   CHECK(text(attribute::kClass) == "\1\1\1;\2\2;");
   CHECK(number_in(all, attribute::kAcctAuthentic) == 1);
   CHECK(number_in(all, attribute::kFramedIpAddress) == 0x0a000002);

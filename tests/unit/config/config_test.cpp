@@ -177,9 +177,11 @@ ppp:
   wins: [10.0.0.55]
   domain: lab.example
   broadcast_relay: 250
+  dhcpv6: stateful
 pools:
   default: {ranges: [10.64.0.2-10.64.0.9, 10.64.1.1], gateway: 10.64.0.1,
-            ipv6_prefixes: ["2001:db8:100::/48"]}
+            ipv6_prefixes: ["2001:db8:100::/48"],
+            delegated_prefixes: ["2001:db8:200::/40"], delegated_length: 60}
   staff: {ranges: [10.65.0.2-10.65.0.9], gateway: 10.64.0.1, skip_0_and_255: true,
           routes: [10.0.0.0/8, 192.0.2.0/24]}
 aaa: {order: [local], local: {users_file: /srv/users}, sessions_per_user: 3, on_limit: replace}
@@ -237,6 +239,12 @@ log: {level: debug, format: json}
   CHECK(config->ppp.ipv6_dns == std::vector{*Ipv6Address::parse("2001:db8::53")});
   REQUIRE(config->pools.at("default").ipv6_prefixes.size() == 1);
   CHECK(config->pools.at("default").ipv6_prefixes[0].to_string() == "2001:db8:100::/48");
+  REQUIRE(config->pools.at("default").delegated_prefixes.size() == 1);
+  CHECK(config->pools.at("default").delegated_prefixes[0].to_string() == "2001:db8:200::/40");
+  CHECK(config->pools.at("default").delegated_length == 60);
+  CHECK(config->pools.at("staff").delegated_length == 56);
+  CHECK(config->ppp.dhcpv6 == Dhcpv6::kStateful);
+  CHECK(prefixes_of_pools(*config).ipv6.size() == 2);
   CHECK(config->pptp.listen == std::vector{ip("198.51.100.2")});
   CHECK(config->pptp.echo_interval == 120s);
   CHECK(config->pptp.max_connections == 7);
@@ -407,7 +415,7 @@ TEST_CASE("config: all errors are reported, in the order of the file", "[config]
   CHECK(errors[0] == "pns.yaml:9: ppp.mtu: 9000 is out of range (576 to 1500)");
   CHECK(errors[1] ==
         "pns.yaml:10: ppp.colour: unknown key; known here: mtu, lcp_echo, auth, eap, "
-        "auth_retries, mppe, dns, wins, domain, broadcast_relay");
+        "auth_retries, mppe, dns, wins, domain, dhcpv6, broadcast_relay");
   CHECK(errors[2] ==
         "pns.yaml:11: log.level: 'loud' is not one of trace, debug, info, warn, error");
 }
@@ -465,6 +473,14 @@ TEST_CASE("config: one error for each thing that is wrong", "[config]") {
                         R"({device: "tap:w0", addresses: [192.0.2.1/24]})"),
                R"({device: "xdp:eth1"})", R"({device: "tap:w1", addresses: [10.0.0.1/24]})");
   REQUIRE(parse(kTwins, "pns.yaml"));
+  const auto delegating = [&](const std::string& prefix, int length,
+                              const std::string& ipv6 =
+                                  R"(ipv6_prefixes: ["2001:db8:100::/48"], )") {
+    return replaced(kMinimal, "gateway: 10.64.0.1",
+                    "gateway: 10.64.0.1, " + ipv6 + "delegated_prefixes: [\"" + prefix +
+                        "\"], delegated_length: " + std::to_string(length));
+  };
+  REQUIRE(parse(delegating("2001:db8:200::/40", 56), "pns.yaml"));
   // A pool in the core network.
   const auto lan_pool = [&](const char* core) {
     const std::string lan = replaced(kTwins, "10.64.0.2-10.64.0.254", "10.0.0.200-10.0.0.239");
@@ -691,6 +707,27 @@ TEST_CASE("config: one error for each thing that is wrong", "[config]") {
                 "[10.0.0.1/24]", R"([10.0.0.1/24, "2001:db8::1/32"])"),
        "pns.yaml:5: pools.default.ipv6_prefixes.0: overlaps 2001:db8::1/32 of "
        "ports.core.addresses"},
+      {kMinimal + "ppp: {dhcpv6: on}\n",
+       "pns.yaml:8: ppp.dhcpv6: 'on' is not one of off, stateless, stateful"},
+      {delegating("2001:db8:200::/40", 56, ""),
+       "pns.yaml:5: pools.default.delegated_prefixes: needs IPv6 on the link: give the pool "
+       "ipv6_prefixes too"},
+      {delegating("2001:da8::/31", 56),
+       "pns.yaml:5: pools.default.delegated_prefixes: 2001:da8::/31: a length from 32 to 56 is "
+       "needed for prefixes of 56 bits"},
+      {delegating("2001:db8:200::/60", 56),
+       "pns.yaml:5: pools.default.delegated_prefixes: 2001:db8:200::/60: a length from 32 to 56 is "
+       "needed for prefixes of 56 bits"},
+      {delegating("2001:db8:200::/40", 65),
+       "pns.yaml:5: pools.default.delegated_length: 65 is out of range (48 to 64)"},
+      {delegating("2001:db8:100::/40", 56),
+       "pns.yaml:5: pools.default.delegated_prefixes.0: overlaps 2001:db8:100::/48 of "
+       "pools.default.ipv6_prefixes.0"},
+      {delegating("fe80::/40", 56),
+       "pns.yaml:5: pools.default.delegated_prefixes.0: fe80::/40 is not a network of unicast "
+       "addresses, or wider than /16"},
+      {replaced(kMinimal, "gateway: 10.64.0.1", "gateway: 10.64.0.1, delegated_length: 56"),
+       "pns.yaml:5: pools.default.delegated_length: has no meaning without delegated_prefixes"},
       {lan_pool(R"("tap:w1", gateway: 10.0.0.207)"),
        "pns.yaml:5: pools.default.ranges.0: contains 10.0.0.207, which is ports.core.gateway"},
       {lan_pool(R"("tap:w1", routes: [{to: 10.9.0.0/16, via: 10.0.0.208}])"),

@@ -81,6 +81,54 @@ TEST_CASE("user routes: a list of networks, each of a kind that can be behind on
         "a.routes: 17 networks: a user has at most 16");
 }
 
+TEST_CASE("user routes: a delegated prefix is one user's, and no part of his routes",
+          "[config][networks][dhcpv6]") {
+  const auto users =
+      parse_users("a: {password: x, delegated_ipv6_prefix: '2001:db8:200::/56'}\n", "users.yaml");
+  REQUIRE(users);
+  CHECK(users->at(0).delegated_ipv6_prefix == Ipv6Prefix::parse("2001:db8:200::/56"));
+  const auto two = [](const std::string& a, const std::string& b) {
+    return errors_of("a: {password: x, " + a + "}\nb: {password: y, " + b + "}\n");
+  };
+  CHECK(two("delegated_ipv6_prefix: '2001:db8:200::/56'",
+            "delegated_ipv6_prefix: '2001:db8:200::/56'") ==
+        "b.delegated_ipv6_prefix: 2001:db8:200::/56 overlaps 2001:db8:200::/56, of "
+        "delegated_ipv6_prefix of a");
+  CHECK(two("delegated_ipv6_prefix: '2001:db8:200::/48'", "ipv6_prefix: '2001:db8:200:7::/64'") ==
+        "a.delegated_ipv6_prefix: 2001:db8:200::/48 overlaps 2001:db8:200:7::/64, of ipv6_prefix "
+        "of b");
+  CHECK_FALSE(errors_of("a: {password: x, delegated_ipv6_prefix: '2001:db8:200::/56', "
+                        "ipv6_prefix: '2001:db8:200:7::/64'}\n")
+                  .empty());
+  CHECK_FALSE(errors_of("a: {password: x, delegated_ipv6_prefix: '2001:db8:200::/56', "
+                        "routes: ['2001:db8:200::/48']}\n")
+                  .empty());
+  for (const char* bad : {"2001:db8:200::/65", "2001:db8:200::1/56", "ff00::/16", "2000::/3"})
+    CHECK_FALSE(
+        errors_of("a: {password: x, delegated_ipv6_prefix: '" + std::string(bad) + "'}\n").empty());
+}
+
+TEST_CASE("user routes: a delegated prefix may be one of a pool, and no other part of it",
+          "[config][networks][dhcpv6]") {
+  Config config = sample();
+  config.pools["default"].delegated_prefixes = {Ipv6Prefix::parse("2001:db8:200::/40").value()};
+  const auto one = [&config](const std::string& keys) {
+    return errors_of("a: {password: x, " + keys + "}\n", &config);
+  };
+  CHECK(one("delegated_ipv6_prefix: '2001:db8:200::/56'").empty());
+  CHECK(one("delegated_ipv6_prefix: '2001:db8:300::/48'").empty());
+  CHECK(one("delegated_ipv6_prefix: '2001:db8:200::/60'") ==
+        "a.delegated_ipv6_prefix: 2001:db8:200::/60 overlaps 2001:db8:200::/40 of pool default");
+  CHECK(one("delegated_ipv6_prefix: '2001:db8:100:100::/56'") ==
+        "a.delegated_ipv6_prefix: 2001:db8:100:100::/56 overlaps 2001:db8:100::/48 of pool "
+        "default");
+  CHECK(one("routes: ['2001:db8:200::/56']") ==
+        "a.routes: 2001:db8:200::/56 overlaps 2001:db8:200::/40 of pool default");
+  CHECK(one("pool: old, delegated_ipv6_prefix: '2001:db8:300::/56'") ==
+        "a.delegated_ipv6_prefix: 2001:db8:300::/56 needs IPv6 on the link: give ipv6_prefix, or "
+        "ipv6_prefixes to pool old");
+}
+
 TEST_CASE("user routes: each address is behind one user", "[config][networks]") {
   const auto two = [](const std::string& a, const std::string& b) {
     return errors_of("a: {password: x, " + a + "}\nb: {password: y, " + b + "}\n");

@@ -183,7 +183,9 @@ TEST_CASE("users: one error for each thing that is wrong", "[config]") {
   CHECK(error_of("alice: {password: ''}\n") == ":1: alice.password: must have 1 to 256 octets");
   CHECK(error_of("alice: {password: x, pasword: y}\n") ==
         ":1: alice.pasword: unknown key; known here: password, nt_hash, address, ipv6_prefix, "
-        "routes, pool, rate, burst, rate_group, session_timeout, idle_timeout, quota, filter, dns, wins, "
+        "delegated_ipv6_prefix, "
+        "routes, pool, rate, burst, rate_group, session_timeout, idle_timeout, quota, filter, dns, "
+        "wins, "
         "sessions, interim_interval, mtu, mppe, mppe_key_bits, groups, "
         "disabled, password_expired");
   CHECK(error_of("alice: {password: x, disabled: yes}\n") ==

@@ -51,6 +51,8 @@ std::string in_short(const model::LinkActions& actions) {
     std::string operator()(const model::CloseIpv4&) const { return "-ipv4"; }
     std::string operator()(const model::OpenIpv6&) const { return "+ipv6"; }
     std::string operator()(const model::CloseIpv6&) const { return "-ipv6"; }
+    std::string operator()(const model::Ipv6BindingsChanged&) const { return "bindings"; }
+    std::string operator()(const model::Dhcpv6Handled&) const { return "dhcpv6"; }
     std::string operator()(const model::Authenticate&) const { return "ask"; }
     std::string operator()(const model::PhaseChanged& a) const {
       return std::string(model::name_of(a.phase));

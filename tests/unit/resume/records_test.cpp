@@ -100,6 +100,7 @@ TEST_CASE("records: a session is read as it was written", "[resume]") {
   CHECK(s.lease.ipv6_prefix == wanted.lease.ipv6_prefix);
   REQUIRE(s.lease.networks);
   CHECK(*s.lease.networks == *wanted.lease.networks);
+  CHECK(s.lease.delegation == wanted.lease.delegation);
   CHECK(s.started_ns == wanted.started_ns);
   CHECK(s.opened_ns == wanted.opened_ns);
   CHECK(s.mtu == wanted.mtu);
@@ -158,6 +159,7 @@ TEST_CASE("records: absent options stay absent", "[resume]") {
   s.lease.pool.clear();
   s.lease.ipv6_prefix.reset();
   s.lease.networks.reset();
+  s.lease.delegation = {};
   s.link.network.ipv6.reset();
   s.link.ipv6.reset();
   const auto got = decode_session(encode(s)).value();
@@ -167,10 +169,19 @@ TEST_CASE("records: absent options stay absent", "[resume]") {
   CHECK(got.lease.pool.empty());
   CHECK_FALSE(got.lease.ipv6_prefix);
   CHECK_FALSE(got.lease.networks);
+  CHECK(*got.lease.delegation == model::Delegation());
   CHECK_FALSE(got.link.network.ipv6);
   CHECK_FALSE(got.link.ipv6);
   const StoredDrain drain{.since_ns = 7, .calls_at_start = 9};
   CHECK(decode_drain(encode(drain)) == drain);
+}
+
+TEST_CASE("records: a delegated prefix that no subscriber can have is no record", "[resume]") {
+  auto s = stored_session(1);
+  for (const char* bad : {"::/0", "2001:db8::1/56", "fe80::/56", "ff00::/16"}) {
+    s.lease.delegation = model::Delegation{.prefix = Ipv6Prefix::parse(bad).value()};
+    CHECK_FALSE(decode_session(encode(s)));
+  }
 }
 
 TEST_CASE("records: networks that no subscriber can have, or too many, are no record", "[resume]") {

@@ -115,9 +115,14 @@ inline resume::StoredSession stored_session(std::uint32_t slot) {
   s.lease.networks = std::make_shared<const Networks>(Networks{
       {Ipv4Prefix::parse("192.168.50.0/24").value(), Ipv4Prefix::parse("10.7.0.0/16").value()},
       {Ipv6Prefix::parse("2001:db8:50::/48").value()}});
+  s.lease.delegation =
+      model::Delegation{.prefix = Ipv6Prefix::parse("2001:db8:200:7f00::/56"),
+                        .address = Ipv6Address::parse("2001:db8:77::7"),
+                        .bindings = {.prefix = true, .address = true, .declined = 255}};
   s.link.network.ipv6 = model::Ipv6Parameters{
       .prefix = *s.lease.ipv6_prefix,
-      .dns = {Ipv6Address::parse("2001:db8::53").value(), Ipv6Address(), Ipv6Address(1, 2)}};
+      .dns = {Ipv6Address::parse("2001:db8::53").value(), Ipv6Address(), Ipv6Address(1, 2)},
+      .delegation = s.lease.delegation};
   s.link.ipv6 = ppp::LinkSnapshot::InterfaceIds{1, 0xffffffffffffffff};
   return s;
 }

@@ -140,6 +140,7 @@ TEST_CASE("dynamic sessions: all that is given must match", "[subscriber][rfc517
   CHECK(none([&](Wanted& w) { w.address = Ipv4Address(other.address.value + 1); }));
   CHECK(none([&](Wanted& w) { w.ipv6_prefix->length = 63; }));
   CHECK(none([&](Wanted& w) { w.ipv6_address = *Ipv6Address::parse("2001:db8:2::1"); }));
+  CHECK(none([&](Wanted& w) { w.delegated_prefix = Ipv6Prefix::parse("2001:db8:300::/56"); }));
   CHECK(none([&](Wanted& w) { w.user = "User"; }));
   CHECK(none([&](Wanted& w) { w.port_id->peer_call_id = PeerCallId(4); }));
   CHECK(none([&](Wanted& w) { w.peer = World::kNear; }));

@@ -5,6 +5,7 @@
 #include <stdexcept>
 
 #include "pns/crypto/mschap.hpp"
+#include "tests/support/octets.hpp"
 
 using namespace pns;
 using namespace pns::subscriber;
@@ -43,6 +44,34 @@ TEST_CASE("settings: every key of ppp reaches the links", "[settings]") {
   CHECK_FALSE(off.mppe_strengths.bits128);
 }
 
+TEST_CASE("settings: a server keeps its DHCPv6 identifier, and no two have the same",
+          "[settings][dhcpv6]") {
+  config::Config config;
+  config.node.name = "a";
+  config.ppp.domain = "lab.example";
+  const auto of = [&config](std::string_view machine) {
+    return make_link_settings(config, machine).dhcpv6;
+  };
+  const auto first = of("0123");
+  CHECK(first.mode == ppp::Dhcpv6Mode::kStateless);
+  // DUID-UUID (RFC 6355 §4) with a UUID of version 5.
+  REQUIRE(first.server_identifier.size() == 18);
+  const std::string text = test::hex(first.server_identifier);
+  CHECK(text.substr(0, 4) == "0004");
+  CHECK(text[4 + 12] == '5');
+  CHECK(of("0123").server_identifier == first.server_identifier);
+  CHECK(of("0124").server_identifier != first.server_identifier);
+  CHECK(test::hex(first.domain_list) == "036c6162076578616d706c6500");
+  config.node.name = "b";
+  config.ppp.domain.clear();
+  config.ppp.dhcpv6 = config::Dhcpv6::kStateful;
+  CHECK(of("0123").server_identifier != first.server_identifier);
+  CHECK(of("0123").domain_list.empty());
+  CHECK(of("0123").mode == ppp::Dhcpv6Mode::kStateful);
+  config.ppp.dhcpv6 = config::Dhcpv6::kOff;
+  CHECK(of("0123").mode == ppp::Dhcpv6Mode::kOff);
+}
+
 TEST_CASE("settings: a lease and the name servers make the offer of the network phase",
           "[settings]") {
   config::Ppp ppp;
@@ -59,10 +88,15 @@ TEST_CASE("settings: a lease and the name servers make the offer of the network 
   CHECK_FALSE(ipv4.ipv6);
 
   lease.ipv6_prefix = Ipv6Prefix{{0x20010db800000001, 0}, 64};
+  lease.delegation = model::Delegation{.prefix = Ipv6Prefix{{0x20010db802000000, 0}, 56},
+                                       .address = Ipv6Address{7, 7},
+                                       .bindings = {.prefix = true}};
   const auto both = make_network_parameters(lease, ppp, 1500, {});
   REQUIRE(both.ipv6);
   CHECK(both.ipv6->prefix == *lease.ipv6_prefix);
   CHECK(both.ipv6->dns[0] == Ipv6Address{5, 0});
+  CHECK(both.ipv6->delegation == lease.delegation);
+  CHECK(both.ipv6->delegation->bindings.prefix);
   // RFC 8200 §5: 1,280 octets must fit into a frame, with the overhead of MPPE.
   CHECK(make_network_parameters(lease, ppp, 1284, {}).ipv6);
   CHECK_FALSE(make_network_parameters(lease, ppp, 1283, {}).ipv6);
