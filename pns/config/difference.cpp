@@ -41,6 +41,7 @@ constexpr auto kEffects = std::to_array<KeyEffect>({
     {"ppp", Effect::kNewCalls},
     {"ppp.lcp_echo", Effect::kNow},
     {"ppp.domain", Effect::kNow},
+    {"ppp.dhcpv6", Effect::kNow},
     {"ppp.broadcast_relay", Effect::kDataplane},
     {"pools", Effect::kNewCalls},
     {"pools.*.routes", Effect::kNow},

@@ -199,13 +199,26 @@ class Reader {
 
   // "PREFIX/N,64" for the link; "delegate=PREFIX/N,56" for DHCPv6.
   void read_ipv6_pool(const std::string& value) {
-    if (key_ == "delegate") return not_carried("docs/configuration.md has the keys of DHCPv6");
+    if (key_ == "delegate") return read_delegated(value);
     const std::string whole = value.empty() ? key_ : key_ + "=" + value;
     const Parts parts = parts_of(whole);
     if (parts.plain.empty() || parts.plain[0].find(':') == std::string::npos) return not_carried();
     if (parts.plain.size() > 1 && parts.plain[1] != "64")
       return not_carried("a subscriber's link gets a /64");
     out_.pools["default"].ipv6_prefixes.push_back(parts.plain[0]);
+  }
+
+  void read_delegated(const std::string& value) {
+    const Parts parts = parts_of(value);
+    if (parts.plain.size() < 2) return not_carried("PREFIX,LENGTH is needed");
+    const auto length = number(parts.plain[1]);
+    if (!length) return;
+    ImportedPool& pool = out_.pools["default"];
+    if (*length < 48 || *length > 64 ||
+        (!pool.delegated_prefixes.empty() && *length != pool.delegated_length))
+      return not_carried("a pool delegates prefixes of one length, 48 to 64 bits");
+    pool.delegated_prefixes.push_back(parts.plain[0]);
+    pool.delegated_length = *length;
   }
 
   void read_secrets(const std::string& value) {

@@ -14,9 +14,11 @@
 namespace pns::import {
 
 struct ImportedPool {
-  std::vector<std::string> ranges{};         // "A-B", "A/N", one address
-  std::string gateway{};                     // empty: not known
-  std::vector<std::string> ipv6_prefixes{};  // "P/N"
+  std::vector<std::string> ranges{};              // "A-B", "A/N", one address
+  std::string gateway{};                          // empty: not known
+  std::vector<std::string> ipv6_prefixes{};       // "P/N"
+  std::vector<std::string> delegated_prefixes{};  // likewise
+  unsigned delegated_length = 0;                  // bits, of all of these
 };
 
 struct ImportedRadiusServer {

@@ -60,6 +60,9 @@ void write_pools(const ImportedServer& server, std::string& out) {
                        pool.gateway);
     if (!pool.ipv6_prefixes.empty())
       out += "    ipv6_prefixes: " + quoted_list(pool.ipv6_prefixes) + "\n";
+    if (!pool.delegated_prefixes.empty())
+      out += fmt::format("    delegated_prefixes: {}\n    delegated_length: {}\n",
+                         quoted_list(pool.delegated_prefixes), pool.delegated_length);
   }
 }
 

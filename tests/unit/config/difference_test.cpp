@@ -51,6 +51,7 @@ TEST_CASE("difference: every key has one effect", "[config]") {
 TEST_CASE("difference: the longest prefix decides", "[config]") {
   CHECK(effect_of("ppp.mtu") == Effect::kNewCalls);
   CHECK(effect_of("ppp.lcp_echo.interval") == Effect::kNow);
+  CHECK(effect_of("ppp.dhcpv6") == Effect::kNow);
   CHECK(effect_of("ppp.broadcast_relay") == Effect::kDataplane);
   CHECK(effect_of("pptp.limits.connections") == Effect::kNow);
   CHECK(effect_of("pptp.gre.reorder.wait") == Effect::kDataplane);

@@ -61,6 +61,7 @@ gw-ip-address=10.64.0.1
 
 [ipv6-pool]
 2001:db8:64::/48,64
+delegate=2001:db8:4000::/40,56
 
 [chap-secrets]
 chap-secrets=/etc/ppp/secrets
@@ -112,6 +113,9 @@ TEST_CASE("accel-ppp: what both servers have is carried over", "[import]") {
   CHECK(config->pools.at("default").gateway == Ipv4Address(0x0a400001));
   CHECK(config->pools.at("default").ranges.front().last == Ipv4Address(0x0a4000fe));
   CHECK(config->pools.at("default").ipv6_prefixes.size() == 1);
+  REQUIRE(config->pools.at("default").delegated_prefixes.size() == 1);
+  CHECK(config->pools.at("default").delegated_prefixes[0].to_string() == "2001:db8:4000::/40");
+  CHECK(config->pools.at("default").delegated_length == 56);
   CHECK(config->pools.at("gold").ranges.size() == 1);
   CHECK(config->aaa.order == std::vector{config::AaaSource::kRadius, config::AaaSource::kLocal});
   REQUIRE(config->aaa.radius);
@@ -147,7 +151,7 @@ TEST_CASE("accel-ppp: the rest has remarks with line and remedy", "[import]") {
                    "accel-ppp.conf:18: [ppp] single-session: not carried over: "
                    "aaa.sessions_per_user"));
   CHECK(has_remark(server, "accel-ppp.conf:24: [pptp] fantasy: not carried over"));
-  CHECK(has_remark(server, "accel-ppp.conf:53: [shaper] attr: not carried over"));
+  CHECK(has_remark(server, "accel-ppp.conf:54: [shaper] attr: not carried over"));
   CHECK(server.remarks.size() == 3);
 }
 
