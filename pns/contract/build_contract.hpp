@@ -41,7 +41,7 @@ inline constexpr std::uint32_t kSupervisorVersion = 7 + kTrial;
 inline constexpr std::uint32_t kSupervisorMinCompatible = 3;
 // ---- The records in the resume store. They are how a control process finds its calls again. A key
 // that a reader does not know is skipped, and one that is missing has its default.
-inline constexpr std::uint32_t kStoreVersion = 8 + kTrial;
+inline constexpr std::uint32_t kStoreVersion = 9 + kTrial;
 inline constexpr std::uint32_t kStoreMinCompatible = 4;
 // ---- What a supervisor leaves to the one that takes its place (pns/supervisor/handover.hpp).
 inline constexpr std::uint32_t kHandOverVersion = 4 + kTrial;
