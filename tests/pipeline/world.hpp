@@ -87,7 +87,7 @@ struct WorldOptions {
   dataplane::SendWindow::Settings send_window{};
   dataplane::RateSettings rates{};
   std::vector<dataplane::RateGroups::Limits> rate_groups{};  // by number; empty: no groups
-  std::map<std::uint8_t, config::Filter> filters{};  // by number; empty: no filter set
+  std::map<std::uint8_t, config::Filter> filters{};          // by number; empty: no filter set
   dataplane::MppeVariant mppe_variant = dataplane::best_variant();
   dataplane::Rc4Form mppe_rc4 = dataplane::Rc4Form::kBytes;
 };
