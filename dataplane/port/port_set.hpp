@@ -18,18 +18,13 @@
 #include "dataplane/port/link_state.hpp"
 #include "dataplane/port/port.hpp"
 #include "dataplane/port/port_losses.hpp"
+#include "dataplane/port/port_roles.hpp"
 #include "dataplane/port/port_statistics.hpp"
 #include "pns/base/unique_fd.hpp"
 #include "pns/config/config.hpp"
 #include "pns/contract/session_memory.hpp"
 
 namespace pns::dataplane {
-
-inline constexpr std::array kPortRoles = {contract::PortRole::kAccess, contract::PortRole::kCore};
-
-[[nodiscard]] constexpr std::size_t index_of(contract::PortRole role) noexcept {
-  return static_cast<std::size_t>(role);
-}
 
 class PortSet {
  public:

@@ -16,6 +16,7 @@
 #include "dataplane/packet/doorbell.hpp"
 #include "dataplane/pipeline/broadcast_relay.hpp"
 #include "dataplane/pipeline/stage_context.hpp"
+#include "dataplane/port/port_roles.hpp"
 #include "dataplane/port/queue.hpp"
 #include "dataplane/port/vlan.hpp"
 #include "pns/contract/session_memory.hpp"
@@ -92,7 +93,6 @@ struct WorkerConfig {
   const std::atomic<bool>* control_attached = nullptr;
 };
 
-inline constexpr std::array kPortRoles = {contract::PortRole::kAccess, contract::PortRole::kCore};
 [[nodiscard]] constexpr std::size_t port_index(contract::PortRole role) noexcept {
   return static_cast<std::size_t>(role);
 }
