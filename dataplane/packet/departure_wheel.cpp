@@ -72,6 +72,8 @@ std::size_t DepartureWheel::take_due(std::span<rte_mbuf*> out, std::uint64_t now
     out[taken++] = pop(static_cast<std::uint32_t>(cursor_ % kSlots));
   }
   next_due_ns_ = packets_ == 0 ? UINT64_MAX : cursor_ << kSlotBits;
+  // A packet that comes now may leave before all those that wait.
+  cursor_ = std::min(cursor_, now_ns >> kSlotBits);
   return taken;
 }
 

@@ -57,6 +57,22 @@ TEST_CASE("departure wheel: a packet leaves at the end of its slot, and not befo
   for (rte_mbuf* each : {late, early}) rte_pktmbuf_free(each);
 }
 
+TEST_CASE("departure wheel: a packet that waits long holds up no other", "[packet]") {
+  DepartureWheel wheel(8);
+  rte_mbuf* const first = packet();
+  rte_mbuf* const late = packet();
+  rte_mbuf* const next = packet();
+  wheel.put(first, kStart + 4 * kSlot, kStart);
+  wheel.put(late, kStart + 1'900 * kSlot, kStart);
+  CHECK(due(wheel, kStart + 8 * kSlot) == std::vector{first});
+  wheel.put(next, kStart + 12 * kSlot, kStart + 9 * kSlot);
+  CHECK(wheel.next_due_ns() == kStart + 12 * kSlot);
+  CHECK(due(wheel, kStart + 12 * kSlot) == std::vector{next});
+  CHECK(due(wheel, kStart + 1'899 * kSlot).empty());
+  CHECK(due(wheel, kStart + 1'900 * kSlot) == std::vector{late});
+  for (rte_mbuf* each : {first, late, next}) rte_pktmbuf_free(each);
+}
+
 TEST_CASE("departure wheel: times that never decrease keep their order", "[packet]") {
   // Two flows, one with times around the wheel's end; some leave while others come.
   DepartureWheel wheel(200);
