@@ -21,8 +21,9 @@ namespace pns::dataplane {
 // Made by main before the workers start; afterwards all workers use the buckets.
 class RateGroups {
  public:
-  // A slice is this part of the burst: the octets of 8 ms with the default burst.
-  static constexpr unsigned kSlicesOfBurst = 32;
+  // A slice is this part of the burst: the octets of 1 ms with the default burst. 64 workers that
+  // have one each hold a quarter of the burst.
+  static constexpr unsigned kSlicesOfBurst = 256;
 
   struct Limits {
     contract::OctetRate up, down;  // no limit: this direction is free
