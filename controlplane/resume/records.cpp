@@ -204,7 +204,7 @@ template <class Value>
 void write_optional(RecordWriter& out, const std::optional<Value>& value) {
   out.flag(value.has_value());
   if constexpr (std::is_same_v<Value, Seconds>)
-    out.u64(static_cast<std::uint64_t>(value.value_or(Seconds(0)).count()));
+    out.u64(std::min(kMaxSeconds, static_cast<std::uint64_t>(value.value_or(Seconds(0)).count())));
   else
     out.u64(value.value_or(0));
 }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <limits>
 #include <utility>
 
 #include "controlplane/subscriber/session.hpp"
@@ -368,7 +369,9 @@ void SessionLink::on_auth_result(const model::AuthResult& result) {
   if (result.challenge() != nullptr)  // another round
     return apply(machine_->on_auth_result(result, std::nullopt, now()));
   const bool again = machine_->logs_in_again();
-  if (again && result && result->user != account_.user())  // the session is that of one account
+  // The session is that of one account, whose accounting one realm has.
+  if (again && result &&
+      (result->user != account_.user() || result->origin.realm != account_.origin().realm))
     return on_auth_result(std::unexpected(model::AuthDenial{.reason = EndReason::auth_failed}));
   if (!result) {
     statistics.auth_denied.add();
@@ -402,13 +405,16 @@ void SessionLink::on_auth_result(const model::AuthResult& result) {
                       });
 }
 
-// The session time of a later login begins with that login; the limit counts from the open link.
+// The session time of a login begins with that login, also where the link began anew; the limit
+// counts from the first time that it opened. More seconds than an attribute can say are as many.
 void SessionLink::take_conditions(const model::AuthGrant& grant) {
   model::SessionConditions conditions{.limits = grant.terms.limits,
                                       .interim_interval = grant.interim_interval,
                                       .login_again = grant.login_again};
-  if (auto& time = conditions.limits.session_time; time && machine_->logs_in_again() && opened_)
-    *time += std::chrono::ceil<Seconds>(now() - *opened_);
+  constexpr Seconds kMost(std::numeric_limits<std::uint32_t>::max());
+  if (auto& time = conditions.limits.session_time;
+      time && opened_ && (machine_->logs_in_again() || grant.login_again))
+    *time = std::min(kMost, *time + std::chrono::ceil<Seconds>(now() - *opened_));
   session_.set_conditions(conditions);
 }
 
