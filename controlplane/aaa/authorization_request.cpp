@@ -25,7 +25,7 @@ namespace {
 
 // They may come more than once.
 constexpr std::array kRepeatable = {attribute::kClass, attribute::kFilterId, attribute::kProxyState,
-                                    attribute::kFramedIpv6Prefix};
+                                    attribute::kFramedIpv6Prefix, attribute::kDelegatedIpv6Prefix};
 
 // "pptp:192.0.2.1:17", as aaa::add_call() writes it.
 std::optional<model::SessionIdentification::PortId> parse_port_id(std::string_view text) noexcept {
