@@ -94,11 +94,6 @@ void Supervisor::follow_listeners(const Snapshot::Pointer& configuration) {
   if (!theirs) return;  // only a newer program can read it
   const auto wanted = listen_addresses(*theirs);
   if (!wanted) return log::warn("listen failed", {{"address", "-"}, {"reason", wanted.error()}});
-  std::erase_if(listeners_, [&wanted](const Listener& listener) {
-    const bool closes = std::ranges::find(*wanted, listener.local) == wanted->end();
-    if (closes) log::info("listener closed", {{"address", listener.local}});
-    return closes;
-  });
   for (const Ipv4Address address : *wanted) {
     if (std::ranges::find(listeners_, address, &Listener::local) != listeners_.end()) continue;
     if (auto done = open_listener(address); !done)
@@ -106,6 +101,15 @@ void Supervisor::follow_listeners(const Snapshot::Pointer& configuration) {
     else if (control_.was_ready)
       log::info("listener opened", {{"address", address}});
   }
+  const auto is_wanted = [&wanted](const Listener& listener) {
+    return std::ranges::find(*wanted, listener.local) != wanted->end();
+  };
+  if (std::ranges::none_of(listeners_, is_wanted)) return;  // better those than none
+  std::erase_if(listeners_, [&is_wanted](const Listener& listener) {
+    const bool closes = !is_wanted(listener);
+    if (closes) log::info("listener closed", {{"address", listener.local}});
+    return closes;
+  });
 }
 
 // All that the plane needs, then kGrantsComplete. Descriptors are found when each message leaves.
@@ -387,7 +391,8 @@ void Supervisor::restart_later(Plane& plane, pid_t pid, const std::string& how, 
   plane.restart_at = Clock::now() + wait;
   // It dies again and again: an edit of the files may be the remedy, and nobody can ask for a
   // restart of a control process that does not answer.
-  if (wait > milliseconds(0) && plane.configuration && !plane.configuration->is_current())
+  if (wait > milliseconds(0) && plane.configuration && !plane.configuration->is_current() &&
+      !(rejected_ && rejected_->is_current()))
     if (auto taken = Snapshot::take(config_.file, &plane == &control_))
       plane.candidate = std::move(*taken);
   log::error("plane ended unexpectedly", {{"plane", plane.name},
@@ -403,10 +408,10 @@ void Supervisor::restart_later(Plane& plane, pid_t pid, const std::string& how, 
 void Supervisor::restore_configuration(Plane& plane, const std::string& reason) {
   log::error("previous configuration restored", {{"plane", plane.name}, {"reason", reason}});
   if (&plane == &control_) {
-    unconfirmed_.reset();
+    if (unconfirmed_ && !unconfirmed_->until) unconfirmed_.reset();  // it was the one that failed
     follow_listeners(plane.configuration);
   }
-  plane.candidate.reset();
+  rejected_ = std::move(plane.candidate);
   plane.ready_by.reset();
   auto& failure = session_memory_.header().start_failure;
   const auto process =

@@ -196,6 +196,9 @@ class Supervisor {
       [this](const contract::SupervisorMessage& message) { return fd_for(message); }};
   std::optional<Restart> restart_;
   std::optional<Unconfirmed> unconfirmed_;
+  // It failed, or nobody confirmed it: it is not tried again by itself while the files stay the
+  // same.
+  Snapshot::Pointer rejected_;
   Phase phase_ = Phase::kStarting;
   int exit_status_ = 0;
   bool stop_waits_ = false;  // for a successor of control

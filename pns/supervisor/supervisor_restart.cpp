@@ -100,8 +100,9 @@ void Supervisor::on_confirm(const SupervisorMessage& message) {
 // Nobody has confirmed: control starts with the configuration before, which was checked when it was
 // new.
 void Supervisor::return_unconfirmed(Clock::time_point now) {
+  // Control may have died since, and may never be ready with the new one.
   if (!unconfirmed_ || !unconfirmed_->until || now < *unconfirmed_->until || is_stopping() ||
-      restart_ || control_.state != PlaneState::kReady)
+      restart_ || control_.leaves || control_.candidate)
     return;
   log::warn("configuration not confirmed", {{"within_s", unconfirmed_->within.count()}});
   restart_.emplace(Restart{.what = Process::kControl,
@@ -110,6 +111,7 @@ void Supervisor::return_unconfirmed(Clock::time_point now) {
                            .configuration = std::move(unconfirmed_->before),
                            .step = Restart::Step::kLeaving});
   unconfirmed_.reset();
+  rejected_ = control_.configuration;
   leave(control_);
 }
 
