@@ -259,11 +259,16 @@ class Reader {
 
   // "ADDRESS,SECRET,auth-port=…,acct-port=…,req-limit=…,fail-time=…,max-fail=…,weight=…,backup"
   void read_server(const std::string& value) {
-    const Parts parts = parts_of(value);
-    if (parts.plain.size() < 2) return remark("has no address and secret");
-    ImportedRadiusServer server{parts.plain[0], parts.plain[1]};
-    for (std::size_t i = 2; i < parts.plain.size(); ++i)
-      if (parts.plain[i] == "backup") server.backup = true;
+    // A secret may have any character but a comma.
+    const auto fields = split(value, ',');
+    if (fields.size() < 2 || fields[0].empty() || fields[1].empty())
+      return remark("has no address and secret");
+    ImportedRadiusServer server{fields[0], fields[1]};
+    const auto rest = value.find(',', value.find(',') + 1);
+    const Parts parts =
+        rest == std::string::npos ? Parts() : parts_of(std::string_view(value).substr(rest + 1));
+    for (const std::string& word : parts.plain)
+      if (word == "backup") server.backup = true;
     for (const auto& [key, text] : parts.keys) {
       const auto number = number_of(text);
       const bool is_port = number && *number <= UINT16_MAX;
@@ -275,7 +280,7 @@ class Reader {
         server.weight = *number;
       else if (key != "req-limit" && key != "fail-time" && key != "fail-timeout" &&
                key != "max-fail")
-        remark(fmt::format("{}={} is not carried over", key, text));
+        remark(fmt::format("{} is not carried over", key));
     }
     out_.radius.push_back(std::move(server));
   }

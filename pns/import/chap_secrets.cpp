@@ -33,8 +33,10 @@ void read_chap_secrets(std::string_view text, const std::string& file, ImportedS
       remark(fmt::format("{}: the secret lies in another file: write it into users.yaml", client));
       continue;
     }
-    if (secret.empty() || !is_utf8(secret) || !is_utf8(client)) {
-      remark("a name or secret that is empty or no UTF-8");
+    const auto is_control = [](unsigned char c) { return c < 0x20 || c == 0x7f; };
+    if (secret.empty() || !is_utf8(secret) || !is_utf8(client) ||
+        std::ranges::any_of(secret, is_control) || std::ranges::any_of(client, is_control)) {
+      remark("a name or secret that is empty, no UTF-8, or has control characters");
       continue;
     }
     if (!names.insert(client).second) {

@@ -24,8 +24,8 @@ struct Line {
 // Words as pppd(8) has them: quotes and backslashes keep blanks.
 [[nodiscard]] std::vector<std::string> words_of(std::string_view text);
 
-// "192.0.2.10-20" as "192.0.2.10-192.0.2.20", and "192.0.2.0/24" as the range of its hosts. Anything
-// else as it is.
+// "192.0.2.10-20" as "192.0.2.10-192.0.2.20", and "192.0.2.0/24" as the range of its hosts.
+// Anything else as it is.
 [[nodiscard]] std::string whole_range(std::string_view range);
 
 }  // namespace pns::import

@@ -31,7 +31,7 @@ std::string quoted_list(const std::vector<std::string>& values) {
 void write_pptp(const ImportedServer& server, std::string& out) {
   if (server.listen.empty() && !server.max_connections) return;
   out += "\npptp:\n";
-  if (!server.listen.empty()) out += "  listen: " + list(server.listen) + "\n";
+  if (!server.listen.empty()) out += "  listen: " + quoted_list(server.listen) + "\n";
   if (server.max_connections)
     out += fmt::format("  max_connections: {}\n", *server.max_connections);
 }
@@ -49,15 +49,15 @@ void write_ppp(const ImportedServer& server, std::string& out) {
     ppp += fmt::format("  lcp_echo: {{{}}}\n", fmt::join(echo, ", "));
   }
   if (!server.dns.empty()) ppp += "  dns: " + quoted_list(server.dns) + "\n";
-  if (!server.wins.empty()) ppp += "  wins: " + list(server.wins) + "\n";
+  if (!server.wins.empty()) ppp += "  wins: " + quoted_list(server.wins) + "\n";
   if (!ppp.empty()) out += "\nppp:\n" + ppp;
 }
 
 void write_pools(const ImportedServer& server, std::string& out) {
   out += "\npools:\n";
   for (const auto& [name, pool] : server.pools) {
-    out += fmt::format("  {}:\n    ranges: {}\n    gateway: {}\n", quoted(name), list(pool.ranges),
-                       pool.gateway);
+    out += fmt::format("  {}:\n    ranges: {}\n", quoted(name), quoted_list(pool.ranges));
+    if (!pool.gateway.empty()) out += fmt::format("    gateway: {}\n", quoted(pool.gateway));
     if (!pool.ipv6_prefixes.empty())
       out += "    ipv6_prefixes: " + quoted_list(pool.ipv6_prefixes) + "\n";
     if (!pool.delegated_prefixes.empty())
@@ -134,7 +134,7 @@ std::vector<OutputFile> write_files(const ImportedServer& server, const std::str
     files.push_back({"users.yaml", users_file(server), true});
   }
   if (!server.radius.empty()) write_radius(server, out, files);
-  if (!server.metrics.empty()) out += "\nmetrics: {listen: '" + server.metrics + "'}\n";
+  if (!server.metrics.empty()) out += "\nmetrics: {listen: " + quoted(server.metrics) + "}\n";
   files.insert(files.begin(), {"pns.yaml", std::move(out), false});
   return files;
 }

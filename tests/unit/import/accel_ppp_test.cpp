@@ -155,6 +155,32 @@ TEST_CASE("accel-ppp: the rest has remarks with line and remedy", "[import]") {
   CHECK(server.remarks.size() == 3);
 }
 
+TEST_CASE("accel-ppp: a secret may have an equals sign, and stands in no remark", "[import]") {
+  const auto server = read_accel_ppp(
+      "[modules]\nradius\n[radius]\nserver=192.0.2.1,se=cret,auth-port=1812,fantasy=9,backup\n"
+      "server=192.0.2.2,\n",
+      "a.conf", [](const std::string&) { return std::nullopt; });
+  REQUIRE(server.radius.size() == 1);
+  CHECK(server.radius[0].secret == "se=cret");
+  CHECK(server.radius[0].backup);
+  CHECK(has_remark(server, "a.conf:4: [radius] server: fantasy is not carried over"));
+  CHECK(has_remark(server, "a.conf:5: [radius] server: has no address and secret"));
+  for (const std::string& remark : server.remarks) CHECK(remark.find("cret,") == std::string::npos);
+}
+
+TEST_CASE("accel-ppp: values are YAML's text, whatever they have in them", "[import]") {
+  const auto server =
+      read_accel_ppp("[metrics]\naddress=x', other: 'y\n[ip-pool]\ngw-ip-address=|\n10.0.0.2-9\n",
+                     "a.conf", [](const std::string&) { return std::nullopt; });
+  const auto config = config::parse(write_files(server, "accel-ppp").front().text, "pns.yaml");
+  REQUIRE_FALSE(config);
+  for (const auto& error : config.error()) {
+    CAPTURE(error.to_string());
+    CHECK(error.to_string().find("other") != 0);
+    CHECK(error.to_string().find("unknown") == std::string::npos);
+  }
+}
+
 TEST_CASE("accel-ppp: without pool, gateway and secrets it says what is missing", "[import]") {
   const auto server = read_accel_ppp("[modules]\nchap-secrets\n", "a.conf",
                                      [](const std::string&) { return std::nullopt; });
