@@ -150,9 +150,9 @@ class Dataplane {
   std::unique_ptr<SessionTable> sessions_;
   std::optional<SessionNetworks> networks_;
   Announcer announcer_;
-  std::unique_ptr<FilterSet> filters_;  // null: no session can have a filter
+  std::unique_ptr<FilterSet> filters_;       // null: no session can have a filter
   std::unique_ptr<RateGroups> rate_groups_;  // null: no session can have a group
-  std::uint32_t adopted_ = 0;           // sessions in service at the start
+  std::uint32_t adopted_ = 0;                // sessions in service at the start
   WorkerGroup workers_;
   std::optional<TwinBridge> twins_;
   Doorbell doorbell_;  // the main thread's

@@ -175,7 +175,7 @@ std::expected<void, PoolError> PoolSet::claim_delegated(const Ipv6Prefix& prefix
 
 // One that overlaps a network of a session that an earlier configuration served is passed over.
 std::optional<Ipv6Prefix> PoolSet::allocate_delegated(PrefixPool& pool) {
-  constexpr std::size_t kMaxPassedOver = 64;
+  constexpr std::size_t kMaxPassedOver = 4'096;
   std::vector<Ipv6Prefix> passed_over;
   std::optional<Ipv6Prefix> found;
   while (passed_over.size() < kMaxPassedOver && (found = pool.allocate()) &&

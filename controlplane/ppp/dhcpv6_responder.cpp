@@ -138,7 +138,10 @@ std::optional<Dhcpv6Result> Dhcpv6Rules::objection(const Dhcpv6Message& message)
   }
   if (message.type == Dhcpv6Type::kInformationRequest && message.ia_count != 0)
     return Dhcpv6Result::unexpected_lease;
-  const auto has_leases = [](const Dhcpv6Ia& ia) { return ia.lease_count != 0; };
+  // RFC 8415 §18.3.3: a Confirm is about addresses.
+  const auto has_leases = [](const Dhcpv6Ia& ia) {
+    return ia.kind != Dhcpv6Ia::Kind::kPrefixes && ia.lease_count != 0;
+  };
   if (message.type == Dhcpv6Type::kConfirm && std::ranges::none_of(message.ias(), has_leases))
     return Dhcpv6Result::nothing_to_confirm;
   return std::nullopt;

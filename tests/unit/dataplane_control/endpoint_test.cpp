@@ -315,7 +315,7 @@ TEST_CASE("endpoint: networks that no subscriber can have are refused and counte
       {network6("::/0")},
       {network6("::ffff:0:0/96")},
       {network6("fe80::/64")},
-      std::vector(kMaxNetworks + 1, network4("192.168.50.0/24"))};
+      std::vector(kMaxSessionNetworks + 1, network4("192.168.50.0/24"))};
   std::uint64_t refused = 0;
   for (const auto& list : bad) {
     CHECK(world.set(1, generation, list) == ReplyResult::kBadMessage);
