@@ -132,7 +132,7 @@ class Realms(theme.Theme):
         self.assertEqual(view["rx_quota_left_bytes"], 500_000 - view["rx_bytes"])
         self.assertIsNone(view["tx_quota_left_bytes"])
         self.assertEqual((view["rx_rate"], view["tx_rate"]), (8_000_000, 30_000_000))  # up: of the configuration
-        self.assertEqual((view["rx_burst_bytes"], view["tx_burst_bytes"]), (100_000, 3_750_000))
+        self.assertEqual((view["rx_burst_bytes"], view["tx_burst_bytes"]), (250_000, 3_750_000))
         self.assertEqual((view["rx_filter"], view["tx_filter"]), ("office", "office"))
         self.assertEqual((view["pool"], view["interim_interval_s"]), ("default", 120))
         self.assertEqual(view["class"], ["00c0ffee", "02"])
