@@ -137,7 +137,7 @@ class Realms(theme.Theme):
         self.assertEqual((view["pool"], view["interim_interval_s"]), ("default", 120))
         self.assertEqual(view["class"], ["00c0ffee", "02"])
         shown = dict(line.split(None, 1) for line in self.server.show_text("session", "alice").splitlines())
-        self.assertEqual((shown["idle_timeout_s"], shown["rx_burst_bytes"]), ("5m", "98 KiB"))
+        self.assertEqual((shown["idle_timeout_s"], shown["rx_burst_bytes"]), ("5m", "244 KiB"))
         self.assertEqual((shown["tx_quota_left_bytes"], shown["class"]), ("-", "00c0ffee,02"))
         self.assertEqual(session.hang_up(), 5)
 
