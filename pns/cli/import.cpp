@@ -67,7 +67,7 @@ int write_all(const import::ImportedServer& server, const std::string& from,
     return kDone;
   }
   for (const auto& wrong : config.error()) fmt::print("to be mended: {}\n", wrong.to_string());
-  return kDone;
+  return complain("the files are written; mend these lines before `pns check`", kRefused);
 }
 
 }  // namespace

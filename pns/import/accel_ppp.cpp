@@ -18,8 +18,13 @@ namespace {
 
 // Sections of other protocols and of accel-ppp itself.
 constexpr auto kPassedOver = std::to_array<std::string_view>(
-    {"core", "common", "pppoe", "l2tp", "ipoe", "sstp", "ipv6-nd", "ipv6-dhcp", "connlimit", "cli",
-     "snmp", "log", "log-pgsql", "pppd-compat", "shaper", "accel-dp"});
+    {"core", "pppoe", "l2tp", "ipoe", "sstp", "ipv6-nd", "cli", "snmp", "log", "log-pgsql"});
+// Sections that have a counterpart of another form.
+constexpr auto kElsewhere = std::to_array<std::pair<std::string_view, std::string_view>>(
+    {{"shaper", "docs/rates-and-filters.md has rates of subscribers"},
+     {"connlimit", "pptp.limits and pptp.admission do this"},
+     {"pppd-compat", "no scripts run: use RADIUS accounting or the log"},
+     {"ipv6-dhcp", "docs/ipv6.md has the keys of DHCPv6"}});
 // Modules whose work this server does, or that belong to other protocols.
 constexpr auto kKnownModules = std::to_array<std::string_view>(
     {"log_file", "log_syslog", "log_tcp",   "log_pgsql", "pptp",    "l2tp",         "pppoe",
@@ -95,11 +100,10 @@ class Reader {
         {"ip-pool", &Reader::read_pool},      {"ipv6-pool", &Reader::read_ipv6_pool},
         {"ipv6-dns", &Reader::read_ipv6_dns}, {"chap-secrets", &Reader::read_secrets},
         {"radius", &Reader::read_radius},     {"client-ip-range", &Reader::read_client_range},
-        {"metrics", &Reader::read_metrics}};
-    if (std::ranges::find(kPassedOver, section_) != kPassedOver.end()) {
-      if (section_ == "shaper") not_carried("docs/rates-and-filters.md has rates of subscribers");
-      return;
-    }
+        {"metrics", &Reader::read_metrics},   {"common", &Reader::read_common}};
+    if (std::ranges::find(kPassedOver, section_) != kPassedOver.end()) return;
+    for (const auto& [section, remedy] : kElsewhere)
+      if (section == section_) return not_carried(remedy);
     if (const auto found = kSections.find(section_); found != kSections.end())
       return (this->*found->second)(value);
     not_carried("this server has no such section");
@@ -121,6 +125,7 @@ class Reader {
     } else {
       has_radius_ |= key_ == "radius";
       has_secrets_ |= key_ == "chap-secrets";
+      has_ipv6_pool_ |= key_ == "ipv6pool";
     }
   }
 
@@ -129,8 +134,14 @@ class Reader {
       if (value != "0.0.0.0") out_.listen.push_back(value);
     } else if (key_ == "mppe") {
       read_mppe(value);
+    } else if (key_ == "ip-pool") {
+      default_pool_ = value;
+    } else if (key_ == "session-timeout") {
+      not_carried("session_timeout of users, or Session-Timeout by RADIUS, does this");
+    } else if (key_ == "echo-interval") {
+      not_carried("pptp.echo_interval does this");
     } else if (key_ != "verbose" && key_ != "ifname" && key_ != "port" && key_ != "timeout" &&
-               key_ != "echo-interval" && key_ != "echo-failure") {
+               key_ != "echo-failure") {
       not_carried();
     } else if (key_ == "port" && value != "1723") {
       not_carried("this server listens on TCP 1723 alone");
@@ -157,11 +168,19 @@ class Reader {
       read_mppe(value);
     else if (key_ == "single-session")
       not_carried("aaa.sessions_per_user and aaa.on_limit do this");
+    else if (key_ == "ipv6")
+      has_ipv6_ &= value != "deny";
     else if (key_ != "verbose" && key_ != "min-mtu" && key_ != "mru" && key_ != "ccp" &&
-             key_ != "ipv4" && key_ != "ipv6" && key_ != "ipv6-intf-id" &&
-             key_ != "ipv6-peer-intf-id" && key_ != "ipv6-accept-peer-intf-id" &&
-             key_ != "unit-cache" && key_ != "unit-preallocate")
+             key_ != "ipv4" && key_ != "ipv6-intf-id" && key_ != "ipv6-peer-intf-id" &&
+             key_ != "ipv6-accept-peer-intf-id" && key_ != "unit-cache" &&
+             key_ != "unit-preallocate")
       not_carried();
+  }
+
+  void read_common(const std::string&) {
+    not_carried(key_ == "single-session" ? "aaa.sessions_per_user: 1 and aaa.on_limit do this"
+                : key_ == "max-sessions" ? "pptp.max_connections and dataplane.max_sessions do this"
+                                         : "this server has no such key");
   }
 
   void read_auth(const std::string& value) {
@@ -193,7 +212,7 @@ class Reader {
                                                              : "default";
       out_.pools[name].ranges.push_back(whole_range(parts.plain[0]));
       if (const auto next = parts.keys.find("next"); next != parts.keys.end())
-        remark(fmt::format("next={}: write `next: {}` into the pool", next->second, next->second));
+        out_.pools[name].next = next->second;
     }
   }
 
@@ -205,7 +224,7 @@ class Reader {
     if (parts.plain.empty() || parts.plain[0].find(':') == std::string::npos) return not_carried();
     if (parts.plain.size() > 1 && parts.plain[1] != "64")
       return not_carried("a subscriber's link gets a /64");
-    out_.pools["default"].ipv6_prefixes.push_back(parts.plain[0]);
+    ipv6_prefixes_.push_back(parts.plain[0]);
   }
 
   void read_delegated(const std::string& value) {
@@ -225,10 +244,12 @@ class Reader {
     if (key_ == "gw-ip-address")
       gateway_ = value.substr(0, value.find('/'));
     else if (key_ == "chap-secrets")
-      secrets_file_ = value;
-    else if (key_ == "encrypted" && value != "0")
-      not_carried("encrypted secrets cannot be read: write the passwords into users.yaml");
-    else if (key_ != "username-hash" && key_ != "encrypted")
+      secrets_.file = value;
+    else if (key_ == "encrypted")
+      secrets_.are_nt_hashes = value != "0";
+    else if (key_ == "username-hash")
+      hashes_names_ = true;
+    else
       not_carried();
   }
 
@@ -240,6 +261,15 @@ class Reader {
       gateway_ = value;
     } else if (key_ == "acct-interim-interval") {
       out_.interim_interval_s = number(value);
+      if (out_.interim_interval_s == 0U) out_.interim_interval_s.reset();  // none
+    } else if (key_ == "default-realm") {
+      not_carried("aaa.default_realm does this");
+    } else if (key_ == "strip-realm") {
+      not_carried("`strip` of a realm below aaa.realms does this");
+    } else if (key_ == "dae-allowed") {
+      not_carried("aaa.radius.dynamic_authorization.clients does this");
+    } else if (key_ == "timeout" || key_ == "max-try") {
+      not_carried("`timeout` and `tries` of each server do this");
     } else if (key_ == "dae-server") {
       const auto parts = split(value, ',');
       const auto colon = parts[0].rfind(':');
@@ -250,9 +280,8 @@ class Reader {
       if (parts.size() > 1) out_.authorization_secret = parts[1];
     } else if (key_ == "nas-ip-address" || key_ == "bind") {
       remark("see aaa.radius.source_addresses");
-    } else if (key_ != "dictionary" && key_ != "verbose" && key_ != "timeout" &&
-               key_ != "max-try" && key_ != "acct-timeout" && key_ != "acct-on" &&
-               key_ != "interim-verbose") {
+    } else if (key_ != "dictionary" && key_ != "verbose" && key_ != "acct-timeout" &&
+               key_ != "acct-on" && key_ != "interim-verbose") {
       not_carried();
     }
   }
@@ -295,30 +324,48 @@ class Reader {
   }
 
   void finish() {
-    section_ = "modules";
-    if (has_secrets_ || !secrets_file_.empty()) {
-      const std::string path = secrets_file_.empty() ? "/etc/ppp/chap-secrets" : secrets_file_;
-      if (const auto text = read_file_(path))
-        read_chap_secrets(*text, path, out_);
-      else
-        out_.remarks.push_back(path + ": cannot be read: write the users into users.yaml");
-    }
+    finish_users();
     if (!has_radius_ && !out_.radius.empty()) {
       out_.radius.clear();
       out_.remarks.push_back(file_ + ": [radius] counts only with the module radius");
     }
+    if (out_.mppe.empty())
+      out_.remarks.push_back(file_ + ": no mppe is set: this server requires encryption");
+    if (has_ipv6_ && has_ipv6_pool_)
+      out_.dns.insert(out_.dns.end(), ipv6_dns_.begin(), ipv6_dns_.end());
+    finish_pools();
+  }
+
+  void finish_users() {
+    if (!has_secrets_ && secrets_.file.empty()) return;
+    if (secrets_.file.empty()) secrets_.file = "/etc/ppp/chap-secrets";
+    secrets_.has_pools = true;
+    if (hashes_names_)
+      out_.remarks.push_back(secrets_.file + ": names are hashed: write the users into users.yaml");
+    else if (const auto text = read_file_(secrets_.file))
+      read_chap_secrets(*text, secrets_, out_);
+    else
+      out_.remarks.push_back(secrets_.file + ": cannot be read: write the users into users.yaml");
+  }
+
+  // One pool must be the default: that of [pptp], else the first.
+  void finish_pools() {
     if (!out_.pools.contains("default") && !out_.pools.empty()) {
-      auto first = out_.pools.extract(out_.pools.begin());
-      out_.remarks.push_back(fmt::format("{}: pool {} is `default` here", file_, first.key()));
-      first.key() = "default";
-      out_.pools.insert(std::move(first));
+      if (!out_.pools.contains(default_pool_)) default_pool_ = out_.pools.begin()->first;
+      auto chosen = out_.pools.extract(default_pool_);
+      out_.remarks.push_back(fmt::format("{}: pool {} is `default` here", file_, default_pool_));
+      chosen.key() = "default";
+      out_.pools.insert(std::move(chosen));
+      for (auto& [name, pool] : out_.pools)
+        if (pool.next == default_pool_) pool.next = "default";
     }
-    if (out_.pools.empty())
-      out_.remarks.push_back(file_ +
-                             ": there is no address pool: write pools.default into pns.yaml");
-    for (auto& [name, pool] : out_.pools) pool.gateway = gateway_;
     if (gateway_.empty())
       out_.remarks.push_back(file_ + ": there is no gw-ip-address: write the gateway of each pool");
+    if (out_.pools.empty())
+      return out_.remarks.push_back(
+          file_ + ": there is no address pool: write pools.default into pns.yaml");
+    if (has_ipv6_ && has_ipv6_pool_) out_.pools["default"].ipv6_prefixes = ipv6_prefixes_;
+    for (auto& [name, pool] : out_.pools) pool.gateway = gateway_;
   }
 
   std::string file_;
@@ -328,7 +375,13 @@ class Reader {
   std::string section_;
   std::string key_;
   std::string gateway_;
-  std::string secrets_file_;
+  std::string default_pool_;
+  std::vector<std::string> ipv6_prefixes_;
+  std::vector<std::string> ipv6_dns_;
+  ChapSecrets secrets_;
+  bool hashes_names_ = false;
+  bool has_ipv6_ = true;
+  bool has_ipv6_pool_ = false;
   bool has_radius_ = false;
   bool has_secrets_ = false;
 };

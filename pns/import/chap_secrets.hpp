@@ -11,8 +11,14 @@
 
 namespace pns::import {
 
-// Adds the users, and remarks on lines that make none. `file`: for remarks. Secrets are never
-// repeated in a remark.
-void read_chap_secrets(std::string_view text, const std::string& file, ImportedServer& out);
+struct ChapSecrets {
+  std::string file;            // for remarks
+  std::string server{};        // lines of other servers are left out; empty: none are
+  bool are_nt_hashes = false;  // secrets are NT hashes in hexadecimal
+  bool has_pools = false;      // the fourth word may be a pool, the fifth a rate
+};
+
+// Adds the users, and remarks on lines that make none. Secrets are never repeated in a remark.
+void read_chap_secrets(std::string_view text, const ChapSecrets& how, ImportedServer& out);
 
 }  // namespace pns::import

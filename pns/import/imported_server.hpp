@@ -16,6 +16,7 @@ namespace pns::import {
 struct ImportedPool {
   std::vector<std::string> ranges{};              // "A-B", "A/N", one address
   std::string gateway{};                          // empty: not known
+  std::string next{};                             // pool that follows when this one is exhausted
   std::vector<std::string> ipv6_prefixes{};       // "P/N"
   std::vector<std::string> delegated_prefixes{};  // likewise
   unsigned delegated_length = 0;                  // bits, of all of these
@@ -32,14 +33,18 @@ struct ImportedRadiusServer {
 
 struct ImportedUser {
   std::string name;
-  std::string password;
-  std::string address;  // empty: of the pool
+  std::string password;   // or its NT hash in hexadecimal
+  std::string address{};  // empty: of the pool
+  std::string pool{};     // empty: the default
+  bool is_nt_hash = false;
 };
 
 struct ImportedServer {
   std::vector<std::string> listen{};
   std::vector<std::string> auth{};  // words of ppp.auth; empty: the default
-  std::string mppe{};               // off, prefer, require; empty: the default
+  std::string mppe{};               // off, prefer, require; empty: not said
+  bool lan_addresses = false;       // pools lie inside the LAN (proxy ARP)
+  bool needs_radius = false;        // its servers are not known
   std::optional<unsigned> mtu{};
   std::optional<unsigned> echo_interval_s{};  // LCP Echo-Request
   std::optional<unsigned> echo_failures{};

@@ -48,7 +48,6 @@ constexpr auto kPassedOver = std::to_array<std::string_view>({"debug",
                                                               "modem",
                                                               "crtscts",
                                                               "local",
-                                                              "proxyarp",
                                                               "default-asyncmap"});
 
 class Reader {
@@ -63,9 +62,11 @@ class Reader {
       read_lines(*more, options, nullptr);
     else
       out_.remarks.push_back(options + ": cannot be read: its options are missing");
-    if (const auto secrets = read_file_(secrets_); secrets && !has_radius_)
-      read_chap_secrets(*secrets, secrets_, out_);
-    else if (!has_radius_)
+    if (has_radius_)
+      out_.remarks.push_back(secrets_ + ": is not read, because pppd asks RADIUS");
+    else if (const auto secrets = read_file_(secrets_))
+      read_chap_secrets(*secrets, {.file = secrets_, .server = name_}, out_);
+    else
       out_.remarks.push_back(secrets_ + ": cannot be read: write the users into users.yaml");
     finish(file);
     return std::move(out_);
@@ -133,6 +134,10 @@ class Reader {
       out_.echo_failures = number(words);
     else if (key_.starts_with("require-mppe") || (key_ == "mppe" && words.size() > 1))
       read_mppe(words);
+    else if (key_ == "name" && words.size() > 1)
+      name_ = words[1];
+    else if (key_ == "proxyarp")
+      read_proxy_arp();
     else if (key_ == "nomppe")
       out_.mppe = "off";
     else if (key_.starts_with("require-") || key_.starts_with("refuse-"))
@@ -145,8 +150,12 @@ class Reader {
       remark("not carried over: idle_timeout and session_timeout of users do this");
     else
       return false;
-    if (key_ == "proxyarp") remark("see docs/lan-addresses.md");
     return true;
+  }
+
+  void read_proxy_arp() {
+    out_.lan_addresses = true;
+    remark("the core port must be the LAN's interface: put it in place of eth1");
   }
 
   void read_mppe(const std::vector<std::string>& words) {
@@ -175,6 +184,7 @@ class Reader {
       return;
     }
     has_radius_ = true;
+    out_.needs_radius = true;
     remark("the servers stand in radiusclient's files: write aaa.radius (docs/radius.md)");
   }
 
@@ -183,6 +193,8 @@ class Reader {
     if (required_.empty() && !refused_.empty())
       for (const std::string_view method : {"mschapv2", "mschap", "chap", "pap"})
         if (std::ranges::find(refused_, method) == refused_.end()) out_.auth.emplace_back(method);
+    if (out_.mppe.empty())
+      out_.remarks.push_back(file + ": no mppe is set: this server requires encryption");
     if (!out_.pools.contains("default"))
       out_.remarks.push_back(file + ": there is no remoteip: write pools.default into pns.yaml");
     if (gateway_.empty())
@@ -197,6 +209,7 @@ class Reader {
   std::size_t line_ = 0;
   std::string key_;
   std::string gateway_;
+  std::string name_;  // of this server, in chap-secrets
   std::vector<std::string> required_;
   std::vector<std::string> refused_;
   bool has_radius_ = false;

@@ -40,7 +40,7 @@ void write_ppp(const ImportedServer& server, std::string& out) {
   std::string ppp;
   if (server.mtu) ppp += fmt::format("  mtu: {}\n", *server.mtu);
   if (!server.auth.empty()) ppp += "  auth: " + list(server.auth) + "\n";
-  if (!server.mppe.empty()) ppp += "  mppe: {policy: " + server.mppe + "}\n";
+  ppp += "  mppe: {policy: " + (server.mppe.empty() ? "require" : server.mppe) + "}\n";
   if (server.echo_interval_s || server.echo_failures) {
     std::vector<std::string> echo;
     if (server.echo_interval_s)
@@ -57,6 +57,7 @@ void write_pools(const ImportedServer& server, std::string& out) {
   out += "\npools:\n";
   for (const auto& [name, pool] : server.pools) {
     out += fmt::format("  {}:\n    ranges: {}\n", quoted(name), quoted_list(pool.ranges));
+    if (!pool.next.empty()) out += "    next: " + quoted(pool.next) + "\n";
     if (!pool.gateway.empty()) out += fmt::format("    gateway: {}\n", quoted(pool.gateway));
     if (!pool.ipv6_prefixes.empty())
       out += "    ipv6_prefixes: " + quoted_list(pool.ipv6_prefixes) + "\n";
@@ -104,9 +105,15 @@ std::string users_file(const ImportedServer& server) {
       "# Secrets of subscribers: mode 0600. `pns hash-password` gives the hash to write "
       "instead.\n";
   if (server.users.empty()) out += "{}\n";
-  for (const ImportedUser& user : server.users)
-    out += fmt::format("{}: {{password: {}{}}}\n", quoted(user.name), quoted(user.password),
-                       user.address.empty() ? "" : ", address: " + user.address);
+  for (const ImportedUser& user : server.users) {
+    out += fmt::format("{}: {{{}: {}", quoted(user.name), user.is_nt_hash ? "nt_hash" : "password",
+                       quoted(user.password));
+    if (!user.address.empty())
+      out += ", address: " + user.address;
+    else if (!user.pool.empty())
+      out += ", pool: " + quoted(user.pool);
+    out += "}\n";
+  }
   return out;
 }
 
@@ -117,16 +124,18 @@ std::vector<OutputFile> write_files(const ImportedServer& server, const std::str
   std::string out = fmt::format(
       "# Made by `pns import {}`. docs/migration.md says what to look at before the first start.\n"
       "\nports:\n"
-      "  access: {{device: \"xdp:eth0\"}}   # put the NIC that clients dial in by here\n"
-      "  core: {{device: \"kernel:pns0\"}}  # the host's own IP stack, as before "
-      "(docs/one-nic.md)\n",
+      "  access: {{device: \"xdp:eth0\"}}   # put the NIC that clients dial in by here\n",
       from);
+  out += server.lan_addresses
+             ? "  core: {device: \"xdp:eth1\"}     # the LAN's interface (docs/lan-addresses.md)\n"
+             : "  core: {device: \"kernel:pns0\"}  # the host's own IP stack (docs/one-nic.md)\n";
   write_pptp(server, out);
   write_ppp(server, out);
   write_pools(server, out);
-  const bool has_users = !server.users.empty() || server.radius.empty();
+  const bool has_radius = !server.radius.empty() || server.needs_radius;
+  const bool has_users = !server.users.empty() || !has_radius;
   std::vector<std::string> order;
-  if (!server.radius.empty()) order.emplace_back("radius");
+  if (has_radius) order.emplace_back("radius");
   if (has_users) order.emplace_back("local");
   out += "\naaa:\n  order: " + list(order) + "\n";
   if (has_users) {

@@ -22,6 +22,7 @@ auth_pap
 radius
 chap-secrets
 ippool
+ipv6pool
 
 [core]
 thread-count=4
@@ -148,11 +149,33 @@ TEST_CASE("accel-ppp: secrets stand in files of their own", "[import]") {
 TEST_CASE("accel-ppp: the rest has remarks with line and remedy", "[import]") {
   const auto server = imported();
   CHECK(has_remark(server,
-                   "accel-ppp.conf:18: [ppp] single-session: not carried over: "
+                   "accel-ppp.conf:19: [ppp] single-session: not carried over: "
                    "aaa.sessions_per_user"));
-  CHECK(has_remark(server, "accel-ppp.conf:24: [pptp] fantasy: not carried over"));
-  CHECK(has_remark(server, "accel-ppp.conf:54: [shaper] attr: not carried over"));
+  CHECK(has_remark(server, "accel-ppp.conf:25: [pptp] fantasy: not carried over"));
+  CHECK(has_remark(server, "accel-ppp.conf:55: [shaper] attr: not carried over"));
   CHECK(server.remarks.size() == 3);
+}
+
+TEST_CASE("accel-ppp: the pool of [pptp] is the default, and pools follow each other", "[import]") {
+  const auto server = read_accel_ppp(
+      "[modules]\nippool\n[ppp]\nmppe=deny\nipv6=deny\n[pptp]\nip-pool=b\n[ip-pool]\n"
+      "gw-ip-address=10.0.0.1\n10.1.0.2-9,name=a,next=b\n10.2.0.2-9,name=b\n[ipv6-pool]\n"
+      "2001:db8::/48,64\n",
+      "a.conf", [](const std::string&) { return std::nullopt; });
+  const auto config = config::parse(files_of(server).at("pns.yaml").text, "pns.yaml");
+  REQUIRE(config);
+  REQUIRE(config->pools.size() == 2);
+  CHECK(config->pools.at("default").ranges.front().first == Ipv4Address(0x0a020002));
+  CHECK(config->pools.at("a").next == "default");
+  CHECK(config->pools.at("default").ipv6_prefixes.empty());  // IPv6 is off there
+  CHECK(config->ppp.mppe.policy == config::MppePolicy::kOff);
+}
+
+TEST_CASE("accel-ppp: encryption is required where the old server did not say", "[import]") {
+  const auto server = read_accel_ppp("[ip-pool]\ngw-ip-address=10.0.0.1\n10.0.0.2-9\n", "a.conf",
+                                     [](const std::string&) { return std::nullopt; });
+  CHECK(has_remark(server, "a.conf: no mppe is set: this server requires encryption"));
+  CHECK(files_of(server).at("pns.yaml").text.find("mppe: {policy: require}") != std::string::npos);
 }
 
 TEST_CASE("accel-ppp: a secret may have an equals sign, and stands in no remark", "[import]") {

@@ -46,7 +46,7 @@ TEST_CASE("chap-secrets: users, and why a line makes none", "[import]") {
       "alice * again\n"
       "dave *\n"
       "erin * pass 10.0.0.0/24 10.0.0.1\n",
-      "secrets", server);
+      {.file = "secrets"}, server);
   REQUIRE(server.users.size() == 3);
   CHECK(server.users[0].name == "alice");
   CHECK(server.users[0].password == "wonderland");
@@ -63,4 +63,26 @@ TEST_CASE("chap-secrets: users, and why a line makes none", "[import]") {
     for (const char* secret : {"wonderland", "everybody", "again", "pass "})
       CHECK(remark.find(secret) == std::string::npos);
   }
+}
+
+TEST_CASE("chap-secrets: hashes, pools and rates of accel-ppp, and lines of other servers",
+          "[import]") {
+  ImportedServer server;
+  read_chap_secrets(
+      "alice * 8846f7eaee8fb117ad06bdd830b7586c gold 10240/20480\n"
+      "bob * clear *\n",
+      {.file = "s", .are_nt_hashes = true, .has_pools = true}, server);
+  REQUIRE(server.users.size() == 1);
+  CHECK(server.users[0].is_nt_hash);
+  CHECK(server.users[0].pool == "gold");
+  REQUIRE(server.remarks.size() == 2);
+  CHECK(server.remarks[0] == "s:1: alice: write the rate 10240/20480 as `rate` of the user");
+  CHECK(server.remarks[1].starts_with("s:2: bob: the secret is no NT hash"));
+
+  ImportedServer other;
+  read_chap_secrets("alice l2tpd one *\nalice pptpd two *\n", {.file = "s", .server = "pptpd"},
+                    other);
+  REQUIRE(other.users.size() == 1);
+  CHECK(other.users[0].password == "two");
+  CHECK(other.remarks.front() == "s:1: alice: of the server l2tpd");
 }

@@ -58,8 +58,11 @@ TEST_CASE("poptop: pptpd.conf, pppd's options and secrets become one configurati
   CHECK(pool.ranges[0].last == Ipv4Address(0xc0a800ee));
   CHECK(pool.gateway == Ipv4Address(0xc0a80001));
   CHECK(server.users.size() == 1);
-  REQUIRE(server.remarks.size() == 1);
+  REQUIRE(server.remarks.size() == 2);
   CHECK(server.remarks[0].starts_with("pptpd.conf:3: bcrelay: "));
+  CHECK(
+      server.remarks[1].starts_with("/etc/ppp/pptpd-options:10: proxyarp: the core port must be"));
+  CHECK(config.ports.core.device.text == "xdp:eth1");
 }
 
 TEST_CASE("poptop: methods follow from those that are refused", "[import]") {
@@ -70,6 +73,9 @@ TEST_CASE("poptop: methods follow from those that are refused", "[import]") {
 TEST_CASE("poptop: RADIUS and unknown options have remarks", "[import]") {
   const auto server = imported("plugin radius.so\nplugin radattr.so\nidle 600\nfantasy 7\n");
   CHECK(server.users.empty());  // RADIUS knows them
+  const auto text = write_files(server, "poptop").front().text;
+  CHECK(text.find("order: [radius]") != std::string::npos);
+  CHECK_FALSE(config::parse(text, "pns.yaml"));  // its servers must be written first
   const auto begins = [&server](std::string_view begin) {
     return std::ranges::any_of(
         server.remarks, [begin](const std::string& remark) { return remark.starts_with(begin); });
@@ -77,5 +83,7 @@ TEST_CASE("poptop: RADIUS and unknown options have remarks", "[import]") {
   CHECK(begins("/etc/ppp/pptpd-options:1: plugin: the servers stand in radiusclient's files"));
   CHECK(begins("/etc/ppp/pptpd-options:3: idle: not carried over: idle_timeout"));
   CHECK(begins("/etc/ppp/pptpd-options:4: fantasy: not carried over"));
-  CHECK(server.remarks.size() == 4);
+  CHECK(begins("/etc/ppp/chap-secrets: is not read, because pppd asks RADIUS"));
+  CHECK(begins("pptpd.conf: no mppe is set"));
+  CHECK(server.remarks.size() == 6);
 }
