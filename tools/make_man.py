@@ -71,9 +71,11 @@ def program_page(name, directory, version):
 
 
 def plain(text):
-    """A line of Markdown without its marks."""
+    """A line of Markdown without its marks. Code keeps its asterisks."""
+    text = re.sub(r"\[([^\]]*)\]\(([a-z0-9-]+\.md)[^)]*\)", r"\1 (/usr/share/doc/pns/docs/\2)", text)
     text = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", text)
-    return re.sub(r"[`*]", "", text)
+    parts = text.split("`")
+    return "".join(part if number % 2 else part.replace("*", "") for number, part in enumerate(parts))
 
 
 def configuration_page(source, version):

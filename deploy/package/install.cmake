@@ -54,7 +54,7 @@ install(FILES README.md deploy/package/copyright DESTINATION ${doc} COMPONENT pn
 install(DIRECTORY docs/ DESTINATION ${doc}/docs COMPONENT pns
         PATTERN decisions EXCLUDE PATTERN performance EXCLUDE PATTERN soak EXCLUDE PATTERN vm EXCLUDE
         PATTERN "*.csv" EXCLUDE)
-install(FILES deploy/pns.yaml deploy/one-nic.yaml deploy/one-nic.nft deploy/lan-addresses.yaml
+install(FILES deploy/pns.yaml deploy/users.yaml deploy/one-nic.yaml deploy/one-nic.nft deploy/lan-addresses.yaml
               deploy/package/60-pns.conf DESTINATION ${doc}/examples COMPONENT pns)
 install(DIRECTORY deploy/prometheus DESTINATION ${doc}/examples COMPONENT pns)
 
