@@ -190,8 +190,9 @@ CLEAR = ("refuse-pap", "refuse-chap", "refuse-mschap", "refuse-eap", "nomppe")
 
 
 def alert_metrics():
-    """The metrics that the alert rules name."""
-    return set(re.findall(r"\bpns_[a-z_]+", RULES.read_text()))
+    """The metrics that the alert rules and the dashboard name."""
+    dashboard = (RULES.parent / "pns-grafana.json").read_text()
+    return set(re.findall(r"\bpns_[a-z_]+", RULES.read_text() + dashboard))
 
 
 def ping_counts(output):
