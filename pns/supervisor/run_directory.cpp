@@ -98,6 +98,12 @@ std::expected<void, std::string> RunDirectory::link_configuration(
   return {};
 }
 
+void RunDirectory::remove_configurations() const noexcept {
+  (void)::unlink((path_ / "configuration").c_str());
+  for (const char* const name : {"server", "supervisor", "control", "dataplane"})
+    (void)::unlink((path_ / fmt::format("{}.yaml", name)).c_str());
+}
+
 pid_t RunDirectory::read_pid(std::string_view name) const {
   std::ifstream file(path_ / fmt::format("{}.pid", name));
   pid_t pid = -1;

@@ -40,6 +40,8 @@ class RunDirectory {
   // `configuration`, a symbolic link to the file that the server is started with.
   [[nodiscard]] std::expected<void, std::string> link_configuration(
       const std::filesystem::path& file) const;
+  // Removes all that the two above have written.
+  void remove_configurations() const noexcept;
   // The process id in NAME.pid; -1: there is none.
   [[nodiscard]] pid_t read_pid(std::string_view name) const;
   // Removes every socket that the planes left.

@@ -469,6 +469,7 @@ void Supervisor::remove_what_is_left() {
   if (const auto& socket = config_.management.socket; !socket.empty())
     (void)::unlink(socket.c_str());
   run_dir_.remove_pid("supervisor");
+  run_dir_.remove_configurations();
   network_.remove();
   if (!dataplane_.was_ready) return;
   for (const config::Port* each : {&config_.ports.access, &config_.ports.core})

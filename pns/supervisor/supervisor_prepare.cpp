@@ -44,7 +44,9 @@ void raise_descriptor_limit(std::uint32_t max_connections) {
 
 Result Supervisor::prepare() {
   Result done = prepare_parts();
-  if (!done) network_.remove();
+  if (done) return done;
+  network_.remove();
+  run_dir_.remove_configurations();
   return done;
 }
 
